@@ -1,0 +1,18 @@
+/**
+ * Device time. A card never asks the global clock: it is given one of these, a wall clock when it serves a guest and a
+ * manual clock in tests and replay, so that the same run happens twice.
+ */
+export interface Clock {
+  /** Nanoseconds since this clock was made; never goes back. */
+  now(): number;
+  /**
+   * Runs `task` once, `delayNs` nanoseconds from now, never inside this call (not even for 0).
+   * Tasks run in the order of their due times, and among equals in the order in which they were scheduled.
+   */
+  after(delayNs: number, task: () => void): ScheduledTask;
+}
+
+export interface ScheduledTask {
+  /** The task will not run; nothing happens if it already has. */
+  cancel(): void;
+}

@@ -1,0 +1,18 @@
+/**
+ * What stands behind a range of device-visible addresses.
+ *
+ * - `bytes`: memory that this process can touch (mapped from a passed descriptor, or plain memory of the host model).
+ *   DMA is a copy, done at once.
+ * - `remote`: memory that only the client can touch. DMA goes by message and completes later.
+ */
+export type DmaBacking =
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | { readonly kind: 'remote'; readonly memory: RemoteMemory };
+
+/** Memory reached by DMA_READ / DMA_WRITE messages; addresses are absolute IOVAs in bytes. */
+export interface RemoteMemory {
+  /** Fills `into`; rejects with a DmaError when the client refuses. */
+  read(iova: bigint, into: Uint8Array): Promise<void>;
+  /** Writes `from`; resolves when the client has acknowledged it. */
+  write(iova: bigint, from: Uint8Array): Promise<void>;
+}

@@ -1,0 +1,26 @@
+import { defineConfig } from 'vitest/config';
+
+// Three projects, quickest first. `unit` and `protocol` need no QEMU; `guest` boots real guests, one at a time.
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    projects: [
+      {
+        extends: true,
+        test: { name: 'unit', include: ['emulator/**/*.test.ts', 'qemu/**/*.test.ts', 'test/unit/**/*.test.ts'] },
+      },
+      { extends: true, test: { name: 'protocol', include: ['test/protocol/**/*.test.ts'], testTimeout: 20_000 } },
+      {
+        extends: true,
+        test: {
+          name: 'guest',
+          include: ['test/guest/**/*.test.ts'],
+          globalSetup: ['test/support/provisioned.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
