@@ -6,8 +6,7 @@
  * - `remote`: memory that only the client can touch. DMA goes by message and completes later.
  */
 export type DmaBacking =
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  | { readonly kind: 'remote'; readonly memory: RemoteMemory };
+  { readonly kind: 'bytes'; readonly bytes: Uint8Array } | { readonly kind: 'remote'; readonly memory: RemoteMemory };
 
 /** Memory reached by DMA_READ / DMA_WRITE messages; addresses are absolute IOVAs in bytes. */
 export interface RemoteMemory {

@@ -1,0 +1,26 @@
+/** Why a DMA access did not happen. One class for all paths, so that an engine can turn it into its own error code. */
+export type DmaErrorReason =
+  'unmapped' | 'not-readable' | 'not-writable' | 'bus-master-off' | 'beyond-address-bits' | 'client-error';
+
+const explanations: Record<DmaErrorReason, string> = {
+  'unmapped': 'not (wholly) inside memory that the client has mapped for DMA',
+  'not-readable': 'inside memory that is mapped write-only',
+  'not-writable': 'inside memory that is mapped read-only',
+  'bus-master-off': 'refused: Bus Master Enable (PCI command register, bit 2) is 0; the driver must set it before DMA',
+  'beyond-address-bits': 'beyond the addresses that this card can drive',
+  'client-error': 'refused by the client',
+};
+
+export class DmaError extends Error {
+  constructor(
+    readonly reason: DmaErrorReason,
+    readonly access: 'read' | 'write',
+    /** First device-visible address of the access, in bytes. */
+    readonly iova: number,
+    readonly sizeBytes: number,
+    detail?: string,
+  ) {
+    super(`DMA ${access} of ${sizeBytes} bytes at 0x${iova.toString(16)}: ${detail ?? explanations[reason]}`);
+    this.name = 'DmaError';
+  }
+}
