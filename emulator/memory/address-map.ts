@@ -5,7 +5,7 @@
  * every access looks its address up in the map of the moment. Ranges are kept sorted; look-up is a binary search with
  * the last hit tried first.
  */
-import { type DmaMapping } from '../vfio-user/device';
+import { type DmaMapping } from './backing';
 
 /** A mapping with its bounds as numbers, ready for the hot path. */
 export interface MappedRange {

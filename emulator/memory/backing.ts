@@ -15,3 +15,13 @@ export interface RemoteMemory {
   /** Writes `from`; resolves when the client has acknowledged it. */
   write(iova: bigint, from: Uint8Array): Promise<void>;
 }
+
+/** A range of device-visible addresses with the memory behind it. */
+export interface DmaMapping {
+  /** First I/O virtual address (the guest physical address when there is no IOMMU), in bytes. */
+  readonly iova: bigint;
+  readonly sizeBytes: bigint;
+  readonly readable: boolean;
+  readonly writable: boolean;
+  readonly backing: DmaBacking;
+}

@@ -6,7 +6,9 @@
  *
  * Source: QEMU docs/interop/vfio-user.rst; Linux include/uapi/linux/vfio.h.
  */
-import type { DmaBacking } from '../memory/backing';
+import type { DmaMapping } from '../memory/backing';
+
+export type { DmaMapping };
 
 /** A window of a region that a client may map instead of sending messages: offset and size in bytes, page-aligned. */
 export interface MappableArea {
@@ -37,16 +39,6 @@ export interface DeviceLayout {
   readonly resettable: boolean;
   readonly regions: readonly RegionLayout[];
   readonly irqs: readonly IrqLayout[];
-}
-
-/** A range of device-visible addresses with the memory behind it. */
-export interface DmaMapping {
-  /** First I/O virtual address (the guest physical address when there is no IOMMU), in bytes. */
-  readonly iova: bigint;
-  readonly sizeBytes: bigint;
-  readonly readable: boolean;
-  readonly writable: boolean;
-  readonly backing: DmaBacking;
 }
 
 /** Where an interrupt goes when the device triggers it: an eventfd of a socket client, a callback of the host model. */
