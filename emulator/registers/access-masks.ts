@@ -1,0 +1,65 @@
+/**
+ * Meaning: what each access rule does to the bits of a 32-bit word.
+ *
+ * A map is seen as 32-bit words; one mask per rule and word says to which bits the rule applies. A partial access is
+ * then the same computation with the bits of the missing byte lanes masked out, and a 64-bit register is two words.
+ */
+import type { Access } from './declaration';
+import { bitMask, type RegisterLayout } from './layout';
+
+export interface AccessMasks {
+  /** Bits that a read drives; all others read 0. */
+  readonly readable: Uint32Array;
+  /** Bits that a write replaces. */
+  readonly writable: Uint32Array;
+  readonly clearedByOne: Uint32Array;
+  readonly setByOne: Uint32Array;
+  readonly clearedByRead: Uint32Array;
+  /** State after reset. */
+  readonly reset: Uint32Array;
+}
+
+export function accessMasks(registers: readonly RegisterLayout[], sizeBytes: number): AccessMasks {
+  const words = () => new Uint32Array(sizeBytes / 4);
+  const masks = {
+    readable: words(),
+    writable: words(),
+    clearedByOne: words(),
+    setByOne: words(),
+    clearedByRead: words(),
+    reset: words(),
+  };
+  const { readable, writable, clearedByOne, setByOne, clearedByRead } = masks;
+  const tablesOf: Record<Access, readonly Uint32Array[]> = {
+    ro: [readable],
+    rw: [readable, writable],
+    wo: [writable],
+    w1c: [readable, clearedByOne],
+    w1s: [readable, setByOne],
+    rc: [readable, clearedByRead],
+    reserved: [],
+  };
+  for (const register of registers) {
+    addBits(masks.reset, register.offset, register.reset);
+    for (const { access, msb, lsb } of accessRanges(register)) {
+      for (const table of tablesOf[access]) addBits(table, register.offset, bitMask(msb, lsb));
+    }
+  }
+  return masks;
+}
+
+/** A register without fields is one range; of one with fields, what lies outside them is reserved. */
+function accessRanges({
+  fields,
+  access,
+  width,
+}: RegisterLayout): readonly { access: Access; msb: number; lsb: number }[] {
+  return fields.length > 0 ? fields : [{ access, msb: width - 1, lsb: 0 }];
+}
+
+function addBits(table: Uint32Array, offset: number, bits: bigint): void {
+  const word = offset >>> 2;
+  const placed = bits << BigInt((offset & 3) * 8);
+  table[word]! |= Number(placed & 0xffff_ffffn);
+  if (placed >> 32n) table[word + 1]! |= Number(placed >> 32n);
+}

@@ -1,0 +1,74 @@
+/**
+ * The registers of one card instance: the bus side (`read`, `write`), the hardware side (`get`, `set`, hooks) and reset.
+ */
+import type { AccessMasks } from './access-masks';
+import { accessMasks } from './access-masks';
+import type { MapSpec } from './declaration';
+import { type Location, locate } from './location';
+import type { RegisterMap } from './map';
+import type { BlockName, BlockOf } from './names';
+import { RegisterStorage } from './storage';
+import { type RegisterView, ScopedView } from './view';
+
+export class RegisterFile<S extends MapSpec = MapSpec> extends ScopedView<S> {
+  readonly map: RegisterMap<S>;
+  readonly #storage: RegisterStorage;
+
+  constructor(map: RegisterMap<S>) {
+    const { masks, locations } = tablesOf(map);
+    const storage = new RegisterStorage(masks);
+    super(storage, locations);
+    this.map = map;
+    this.#storage = storage;
+  }
+
+  /** Size of the window in bytes. */
+  get sizeBytes(): number {
+    return this.map.sizeBytes;
+  }
+
+  /** Bus read: fills `data` (its length is the access size) with what the registers drive from `offset` on. */
+  read(offset: number, data: Uint8Array): void {
+    this.#storage.read(offset, data);
+  }
+
+  /** Bus write: takes `data` (its length is the access size) from `offset` on; not kept after the call. */
+  write(offset: number, data: Uint8Array): void {
+    this.#storage.write(offset, data);
+  }
+
+  /** Puts every register back to its reset value; hooks stay and are not called. */
+  reset(): void {
+    this.#storage.reset();
+  }
+
+  /** The `index`-th block of the array `name`. */
+  block<K extends BlockName<S>>(name: K, index: number): RegisterView<BlockOf<S, K>> {
+    const registers = this.map.registers.filter(({ block }) => block?.name === name && block.index === index);
+    if (registers.length > 0)
+      return new ScopedView(
+        this.#storage,
+        locate(registers, (register) => register.name),
+      );
+    const known = this.map.blocks.map((array) => `${array.name}[0..${array.count - 1}]`).join(', ') || 'none';
+    throw new RangeError(`There is no block ${name}[${index}]: the map has ${known}.`);
+  }
+}
+
+interface MapTables {
+  readonly masks: AccessMasks;
+  readonly locations: ReadonlyMap<string, Location>;
+}
+
+/** What all instances of a card share: computed once for each map. */
+const tables = new WeakMap<RegisterMap, MapTables>();
+
+function tablesOf(map: RegisterMap): MapTables {
+  let found = tables.get(map);
+  if (!found) {
+    const { registers, sizeBytes } = map;
+    found = { masks: accessMasks(registers, sizeBytes), locations: locate(registers, (register) => register.path) };
+    tables.set(map, found);
+  }
+  return found;
+}

@@ -1,0 +1,18 @@
+/** Register maps: declare registers as data, get a typed register file, a C header and documentation from it. */
+export type {
+  Access,
+  BlockArrayDeclaration,
+  BlockSpec,
+  DetailedFieldDeclaration,
+  FieldDeclaration,
+  MapSpec,
+  RegisterDeclaration,
+  Width,
+} from './declaration';
+export { RegisterMapError } from './error';
+export { RegisterFile } from './file';
+export type { ReadHook, RegisterWrite, WriteHook } from './hooks';
+export type { BlockArrayLayout, FieldLayout, RegisterLayout } from './layout';
+export { registerBlock, type RegisterMap, registerMap } from './map';
+export type { BlockName, BlockOf, FieldName, FieldPath, RegisterPath, ValueAt, ValuePath } from './names';
+export type { RegisterHandle, RegisterView } from './view';

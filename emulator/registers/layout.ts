@@ -1,0 +1,250 @@
+/**
+ * Layout: turns declarations into flat descriptions with every default filled in and every offset absolute.
+ * What is wrong inside one register is found here; what is wrong between registers, in `map.ts`.
+ */
+import {
+  type Access,
+  type BlockArrayDeclaration,
+  type BlockSpec,
+  type DetailedFieldDeclaration,
+  type FieldDeclaration,
+  isBlockArray,
+  type MapSpec,
+  type RegisterDeclaration,
+  type Width,
+} from './declaration';
+import { RegisterMapError } from './error';
+
+export interface FieldLayout {
+  readonly name: string;
+  readonly msb: number;
+  readonly lsb: number;
+  /** Bits. */
+  readonly width: number;
+  readonly access: Access;
+  readonly doc: string;
+  readonly values: readonly { readonly name: string; readonly value: number }[];
+}
+
+export interface RegisterLayout {
+  /** Name inside its block or map. */
+  readonly name: string;
+  /** Name from the top: `STATUS`, `H2C[0].STATUS`. */
+  readonly path: string;
+  /** Bytes from the start of the map. */
+  readonly offset: number;
+  readonly width: Width;
+  readonly access: Access;
+  readonly reset: bigint;
+  readonly doc: string;
+  /** By rising bit number. */
+  readonly fields: readonly FieldLayout[];
+  readonly block?: { readonly name: string; readonly index: number };
+}
+
+/** An array of blocks with its defaults filled in. */
+export interface BlockArrayLayout {
+  readonly name: string;
+  readonly offset: number;
+  readonly stride: number;
+  readonly count: number;
+  readonly doc: string;
+  readonly registers: BlockSpec;
+}
+
+export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
+
+/** All bits from `lsb` to `msb`, in place. */
+export const bitMask = (msb: number, lsb: number): bigint => ((1n << BigInt(msb - lsb + 1)) - 1n) << BigInt(lsb);
+
+/** Every register of the map, array by array and block by block, in order of declaration. */
+export function layOutMap(spec: MapSpec): RegisterLayout[] {
+  return Object.entries(spec).flatMap(([name, entry]) => {
+    if (!isBlockArray(entry)) return [layOutRegister(name, name, entry)];
+    const { offset, stride, count } = layOutBlockArray(name, entry);
+    return Array.from({ length: count }, (_, index) => {
+      const base = { path: `${name}[${index}]`, offset: offset + index * stride, name, index };
+      return layOutBlock(entry.registers, base);
+    }).flat();
+  });
+}
+
+/** The registers of one block; with `base`, as they lie in a map. */
+export function layOutBlock(
+  spec: BlockSpec,
+  base?: { path: string; offset: number; name: string; index: number },
+): RegisterLayout[] {
+  return Object.entries(spec).map(([name, declaration]) => {
+    if (!base) return layOutRegister(name, name, declaration);
+    const layout = layOutRegister(name, `${base.path}.${name}`, declaration);
+    return { ...layout, offset: base.offset + layout.offset, block: { name: base.name, index: base.index } };
+  });
+}
+
+/** Bytes from the block's start to the end of its last register. */
+export function blockSizeBytes(spec: BlockSpec): number {
+  return Math.max(0, ...Object.values(spec).map(({ offset, width = 32 }) => offset + width / 8));
+}
+
+export function layOutBlockArray(name: string, declaration: BlockArrayDeclaration): BlockArrayLayout {
+  checkEntry(name, declaration, ['offset', 'stride', 'count', 'doc', 'registers']);
+  const { offset, count = 1, doc = '', registers } = declaration;
+  const sizeBytes = blockSizeBytes(registers);
+  const alignment = Math.max(1, ...Object.values(registers).map(({ width = 32 }) => width / 8));
+  const stride = declaration.stride ?? Math.ceil(sizeBytes / alignment) * alignment;
+  const label = `${name} (array of ${count} at ${hex(offset)}, stride ${hex(stride)})`;
+  if (!Number.isInteger(count) || count < 1) {
+    throw new RegisterMapError(`${label} must have a whole number of blocks, at least 1.`);
+  }
+  if (count > 1 && declaration.stride === undefined) {
+    throw new RegisterMapError(`${label} has several blocks: state the stride from one to the next.`);
+  }
+  if (stride < sizeBytes) {
+    throw new RegisterMapError(
+      `${name}[0] and ${name}[1] overlap: the stride is ${hex(stride)} but a block takes ${hex(sizeBytes)} bytes.`,
+    );
+  }
+  if (offset % alignment !== 0 || stride % alignment !== 0) {
+    const widest = Object.entries(registers).find(([, { width = 32 }]) => width / 8 === alignment)?.[0];
+    throw new RegisterMapError(
+      `${label} is misaligned: ${name}[].${widest} needs offset and stride to be multiples of ${alignment}.`,
+    );
+  }
+  return { name, offset, stride, count, doc, registers };
+}
+
+function layOutRegister(name: string, path: string, declaration: RegisterDeclaration): RegisterLayout {
+  checkEntry(path, declaration, ['offset', 'width', 'access', 'reset', 'doc', 'fields']);
+  const { offset, width = 32, access, doc = '' } = declaration;
+  if (![8, 16, 32, 64].includes(width)) {
+    throw new RegisterMapError(`${path} is ${width} bits wide: 8, 16, 32 and 64 are possible.`);
+  }
+  if (offset % (width / 8) !== 0) {
+    throw new RegisterMapError(
+      `${path} is misaligned: ${width} bits at ${hex(offset)}, which is not a multiple of ${width / 8}.`,
+    );
+  }
+  const fields = Object.entries(declaration.fields ?? {})
+    .map(([field, fieldDeclaration]) => layOutField(`${path}.${field}`, field, expandField(fieldDeclaration), access))
+    .sort((a, b) => a.lsb - b.lsb);
+  const layout = { name, path, offset, width, access, reset: 0n, doc, fields };
+  checkFields(layout);
+  return { ...layout, reset: resetValue(layout, declaration) };
+}
+
+/** The long form of a field. */
+export function expandField(field: FieldDeclaration): DetailedFieldDeclaration {
+  if (!isTuple(field)) return field;
+  const bits = field.filter((part): part is number => typeof part === 'number') as [number] | [number, number];
+  const doc = field.find((part) => typeof part === 'string');
+  return doc === undefined ? { bits } : { bits, doc };
+}
+
+const isTuple = (field: FieldDeclaration): field is Exclude<FieldDeclaration, DetailedFieldDeclaration> =>
+  Array.isArray(field);
+
+function layOutField(
+  path: string,
+  name: string,
+  declaration: DetailedFieldDeclaration,
+  registerAccess: Access,
+): FieldLayout {
+  checkName(path, name);
+  checkKeys(path, declaration, ['bits', 'access', 'reset', 'doc', 'values']);
+  const [msb, lsb = msb] = declaration.bits;
+  if (!Number.isInteger(msb) || !Number.isInteger(lsb) || lsb < 0 || msb < lsb) {
+    throw new RegisterMapError(`${path} has bits [${declaration.bits.join(', ')}]: [bit] or [high, low] is expected.`);
+  }
+  if (registerAccess === 'reserved' && declaration.access === undefined) {
+    throw new RegisterMapError(
+      `${path} lies on reserved bits: its register is reserved, so give the field an access of its own.`,
+    );
+  }
+  const width = msb - lsb + 1;
+  const values = Object.entries(declaration.values ?? {}).map(([valueName, value]) => {
+    checkFits(`${path} value ${valueName}`, value, width);
+    return { name: valueName, value };
+  });
+  const { access = registerAccess, doc = '' } = declaration;
+  return { name, msb, lsb, width, access, doc, values };
+}
+
+function checkFields({ path, width, fields }: Omit<RegisterLayout, 'reset'>): void {
+  let below: FieldLayout | undefined;
+  for (const field of fields) {
+    if (field.msb >= width) {
+      throw new RegisterMapError(
+        `${path}.${field.name} [${field.msb}:${field.lsb}] does not fit into ${path}, which has ${width} bits.`,
+      );
+    }
+    if (below && field.lsb <= below.msb) {
+      throw new RegisterMapError(
+        `${path}.${below.name} [${below.msb}:${below.lsb}] and ${path}.${field.name} [${field.msb}:${field.lsb}] overlap.`,
+      );
+    }
+    below = field;
+  }
+}
+
+/** The register's reset value with the fields' own ones put in. */
+function resetValue(layout: RegisterLayout, declaration: RegisterDeclaration): bigint {
+  const { path, width, access, fields } = layout;
+  checkFits(`${path} reset value`, declaration.reset ?? 0, width);
+  let value = BigInt(declaration.reset ?? 0);
+  for (const field of fields) {
+    const own = expandField(declaration.fields![field.name]!).reset;
+    if (own === undefined) continue;
+    checkFits(`${path}.${field.name} reset value`, own, field.width);
+    const inPlace = BigInt(own) << BigInt(field.lsb);
+    if (declaration.reset !== undefined && (value & bitMask(field.msb, field.lsb)) !== inPlace) {
+      throw new RegisterMapError(
+        `${path}.${field.name} resets to ${hex(own)}, but ${path} resets to ${hex(declaration.reset)}: state one.`,
+      );
+    }
+    value |= inPlace;
+  }
+  const present = presentBits(width, access, fields);
+  if ((value & ~present) !== 0n) {
+    throw new RegisterMapError(
+      `${path} resets to ${hex(value)}, which sets reserved bits (${hex(value & ~present)}): no field covers them.`,
+    );
+  }
+  return value;
+}
+
+function presentBits(width: Width, access: Access, fields: readonly FieldLayout[]): bigint {
+  if (fields.length === 0) return access === 'reserved' ? 0n : bitMask(width - 1, 0);
+  return fields
+    .filter((field) => field.access !== 'reserved')
+    .reduce((bits, field) => bits | bitMask(field.msb, field.lsb), 0n);
+}
+
+function checkFits(what: string, value: number | bigint, width: number): void {
+  const whole = typeof value === 'bigint' || Number.isSafeInteger(value);
+  if (!whole || value < 0 || BigInt(value) > bitMask(width - 1, 0)) {
+    throw new RegisterMapError(`${what} ${whole ? hex(value) : value} does not fit into ${width} bits.`);
+  }
+}
+
+function checkEntry(path: string, entry: RegisterDeclaration | BlockArrayDeclaration, keys: readonly string[]): void {
+  checkName(path, path.slice(path.lastIndexOf('.') + 1));
+  checkKeys(path, entry, keys);
+  if (!Number.isSafeInteger(entry.offset) || entry.offset < 0) {
+    throw new RegisterMapError(`${path} is at offset ${entry.offset}: a whole number of bytes from 0 is expected.`);
+  }
+}
+
+/** Names become C macros and parts of paths. */
+function checkName(path: string, name: string): void {
+  if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) {
+    throw new RegisterMapError(`${path}: '${name}' is not a name (letters, digits and _, a letter first).`);
+  }
+}
+
+/** A generic parameter lets surplus properties pass the compiler, so a misspelt one is found here. */
+function checkKeys(path: string, declaration: object, known: readonly string[]): void {
+  const surplus = Object.keys(declaration).find((key) => !known.includes(key));
+  if (surplus !== undefined) {
+    throw new RegisterMapError(`${path} has an unknown property '${surplus}': ${known.join(', ')} are possible.`);
+  }
+}

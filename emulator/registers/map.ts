@@ -1,0 +1,66 @@
+/**
+ * The register map of one BAR (or of configuration space): declared once, shared by every instance of the card, and the
+ * single source for the register file, the guest's C header and the documentation.
+ */
+import { type BlockSpec, isBlockArray, type MapSpec } from './declaration';
+import { RegisterMapError } from './error';
+import { type BlockArrayLayout, hex, layOutBlock, layOutBlockArray, layOutMap, type RegisterLayout } from './layout';
+
+const SMALLEST_DEFAULT_BYTES = 4096;
+
+export interface RegisterMap<S extends MapSpec = MapSpec> {
+  /** The declaration, as given. */
+  readonly spec: S;
+  /** Power of two. */
+  readonly sizeBytes: number;
+  /** Every register, block by block, by rising offset. */
+  readonly registers: readonly RegisterLayout[];
+  readonly blocks: readonly BlockArrayLayout[];
+}
+
+/**
+ * Builds a map.
+ * @param options.sizeBytes power of two that holds all registers; the next one, at least 4096, when left out
+ * @throws RegisterMapError when registers overlap, are misaligned or do not fit; the message names all parties
+ */
+export function registerMap<const S extends MapSpec>(spec: S, options: { sizeBytes?: number } = {}): RegisterMap<S> {
+  const registers = layOutMap(spec).sort((a, b) => a.offset - b.offset);
+  const endBytes = checkOverlap(registers);
+  const sizeBytes = options.sizeBytes ?? Math.max(SMALLEST_DEFAULT_BYTES, 2 ** Math.ceil(Math.log2(endBytes)));
+  if (!Number.isInteger(Math.log2(sizeBytes)) || sizeBytes < 4) {
+    throw new RegisterMapError(`The map's sizeBytes is ${sizeBytes}: a power of two from 4 is expected.`);
+  }
+  const last = registers.at(-1);
+  if (last && endBytes > sizeBytes) {
+    throw new RegisterMapError(`${describe(last)} lies outside the map, whose sizeBytes is ${hex(sizeBytes)}.`);
+  }
+  const blocks = Object.entries(spec).flatMap(([name, entry]) =>
+    isBlockArray(entry) ? [layOutBlockArray(name, entry)] : [],
+  );
+  return Object.freeze({ spec, sizeBytes, registers, blocks });
+}
+
+/**
+ * Declares registers that several maps, or several places of one map, have in common; also the layout of a structure in
+ * host memory (little-endian, no gaps but those declared). Checks what `registerMap` checks and returns the declaration.
+ */
+export function registerBlock<const S extends BlockSpec>(spec: S): S {
+  checkOverlap(layOutBlock(spec).sort((a, b) => a.offset - b.offset));
+  return Object.freeze(spec);
+}
+
+/** @param registers by rising offset @returns bytes up to the end of the last register */
+function checkOverlap(registers: readonly RegisterLayout[]): number {
+  let below: RegisterLayout | undefined;
+  for (const register of registers) {
+    if (below && register.offset < endOf(below)) {
+      throw new RegisterMapError(`${describe(below)} and ${describe(register)} overlap.`);
+    }
+    below = register;
+  }
+  return below ? endOf(below) : 0;
+}
+
+const endOf = ({ offset, width }: RegisterLayout): number => offset + width / 8;
+
+const describe = ({ path, offset, width }: RegisterLayout): string => `${path} (${width} bits at ${hex(offset)})`;

@@ -1,0 +1,51 @@
+/**
+ * The names of a register map as types, so that a misspelt register or field does not compile.
+ *
+ * `S` is always the literal type of a declaration (see `declaration.ts`): of a whole map or of one block. Paths read
+ * `REGISTER`, `REGISTER.FIELD`, `BLOCK[n].REGISTER` and `BLOCK[n].REGISTER.FIELD`.
+ */
+import type { MapSpec } from './declaration';
+
+type Names<S> = keyof S & string;
+
+/** Paths of all registers of `S`. */
+export type RegisterPath<S> = {
+  [K in Names<S>]: S[K] extends { readonly registers: infer B } ? `${K}[${number}].${Names<B>}` : K;
+}[Names<S>];
+
+/** Paths of all fields of `S`. */
+export type FieldPath<S> = {
+  [K in Names<S>]: S[K] extends { readonly registers: infer B }
+    ? `${K}[${number}].${FieldPath<B>}`
+    : S[K] extends { readonly fields: infer F }
+      ? `${K}.${Names<F>}`
+      : never;
+}[Names<S>];
+
+/** Everything that has a value: a register or a field. */
+export type ValuePath<S> = RegisterPath<S> | FieldPath<S>;
+
+/** Names of the arrays of blocks in `S`. */
+export type BlockName<S> = { [K in Names<S>]: S[K] extends { readonly registers: unknown } ? K : never }[Names<S>];
+
+/** The declaration of the registers inside block array `K`. */
+export type BlockOf<S, K> = K extends keyof S ? (S[K] extends { readonly registers: infer B } ? B : never) : never;
+
+/** The declaration of the register that the path names, or that has the field which the path names. */
+export type RegisterAt<S, P extends string> = P extends keyof S
+  ? S[P]
+  : P extends `${infer K}[${number}].${infer Rest}`
+    ? RegisterAt<BlockOf<S, K>, Rest>
+    : P extends `${infer R}.${string}`
+      ? RegisterAt<S, R>
+      : never;
+
+/** Names of the fields of the register at a path. */
+export type FieldName<S, P extends string> = RegisterAt<S, P> extends { readonly fields: infer F } ? Names<F> : never;
+
+/** `bigint` for a 64-bit register and its fields, `number` for all others; either when the map's type is not known. */
+export type ValueAt<S, P extends string> = MapSpec extends S
+  ? number | bigint
+  : RegisterAt<S, P> extends { readonly width: 64 }
+    ? bigint
+    : number;

@@ -1,0 +1,168 @@
+/**
+ * State: the bits of one register file, and the one place where a bus access of any size and alignment is resolved.
+ *
+ * An access is done word by word, the lower address first, as a 32-bit bus would carry it; only a 64-bit register that
+ * one access covers whole is a single event. Byte lanes that the access does not include are neither changed nor
+ * cleared nor set. Bytes outside the map read 0, writes to them vanish.
+ *
+ * This file is the hot path of every register access: an aligned 32-bit access touches typed arrays only and allocates
+ * nothing unless a write hook has to be told. The indexes are checked once per word, hence the `!` after typed arrays.
+ */
+import type { AccessMasks } from './access-masks';
+import type { RegisterLayout } from './layout';
+import { highOf, type Hooks, join, lowOf, readHooked, tellWriteHooks } from './hooks';
+
+const ALL_LANES = 0xffff_ffff;
+
+export class RegisterStorage {
+  readonly words: Uint32Array;
+  /** Per word: the registers in it that have hooks, a 64-bit register in both of its words. */
+  readonly #hooks: (Hooks | undefined)[];
+  readonly #masks: AccessMasks;
+
+  constructor(masks: AccessMasks) {
+    this.#masks = masks;
+    this.words = masks.reset.slice();
+    this.#hooks = new Array<Hooks | undefined>(this.words.length).fill(undefined);
+  }
+
+  /** The hooks of a register; empty ones are made at the first call. */
+  hooksOf({ offset, width }: RegisterLayout): Hooks {
+    const word = offset >>> 2;
+    const shift = (offset & 3) * 8;
+    let before: Hooks | undefined;
+    let after = this.#hooks[word];
+    while (after !== undefined && after.shift < shift) [before, after] = [after, after.next];
+    if (after?.shift === shift) return after;
+    const hooks: Hooks = { word, shift, ones: width >= 32 ? -1 : (1 << width) - 1, wide: width === 64, next: after };
+    if (before) before.next = hooks;
+    else this.#hooks[word] = hooks;
+    if (hooks.wide) this.#hooks[word + 1] = hooks;
+    return hooks;
+  }
+
+  reset(): void {
+    this.words.set(this.#masks.reset);
+  }
+
+  read(offset: number, data: Uint8Array): void {
+    if (data.length === 4 && (offset & 3) === 0) {
+      const value = this.#readWord(offset >>> 2, ALL_LANES);
+      data[0] = value;
+      data[1] = value >>> 8;
+      data[2] = value >>> 16;
+      data[3] = value >>> 24;
+    } else {
+      this.#readAny(offset, data);
+    }
+  }
+
+  write(offset: number, data: Uint8Array): void {
+    if (data.length === 4 && (offset & 3) === 0) {
+      const value = data[0]! | (data[1]! << 8) | (data[2]! << 16) | (data[3]! << 24);
+      this.#writeWord(offset >>> 2, value, ALL_LANES);
+    } else {
+      this.#writeAny(offset, data);
+    }
+  }
+
+  #readAny(offset: number, data: Uint8Array): void {
+    const end = offset + data.length;
+    for (let word = offset >>> 2; word * 4 < end; word++) {
+      const hooked = this.#hooks[word];
+      if (hooked?.wide && hooked.word === word && word * 4 >= offset && word * 4 + 8 <= end) {
+        const value = this.#readWide(word, hooked);
+        copyOut(lowOf(value), word * 4 - offset, data);
+        copyOut(highOf(value), word * 4 + 4 - offset, data);
+        word++;
+      } else {
+        copyOut(this.#readWord(word, lanes(word, offset, end)), word * 4 - offset, data);
+      }
+    }
+  }
+
+  #writeAny(offset: number, data: Uint8Array): void {
+    const end = offset + data.length;
+    for (let word = offset >>> 2; word * 4 < end; word++) {
+      const hooked = this.#hooks[word];
+      const value = copyIn(word * 4 - offset, data);
+      if (hooked?.wide && hooked.word === word && word * 4 >= offset && word * 4 + 8 <= end) {
+        this.#writeWide(word, value, copyIn(word * 4 + 4 - offset, data), hooked);
+        word++;
+      } else {
+        this.#writeWord(word, value, lanes(word, offset, end));
+      }
+    }
+  }
+
+  /** @param mask the bits of the byte lanes that take part */
+  #readWord(word: number, mask: number): number {
+    const masks = this.#masks;
+    if (word >= this.words.length) return 0;
+    const hooked = this.#hooks[word];
+    const state = hooked === undefined ? this.words[word]! : readHooked(hooked, word, this.words, mask);
+    const clears = masks.clearedByRead[word]!;
+    if (clears !== 0) this.words[word]! &= ~(clears & mask);
+    return state & masks.readable[word]!;
+  }
+
+  #writeWord(word: number, data: number, mask: number): void {
+    if (word >= this.words.length) return;
+    const previous = this.words[word]!;
+    this.words[word] = this.#applyWrite(word, data, mask);
+    const hooked = this.#hooks[word];
+    if (hooked !== undefined) tellWriteHooks(hooked, word, this.words, previous, data, mask);
+  }
+
+  #readWide(low: number, hooked: Hooks): bigint {
+    const stored = join(this.words[low]!, this.words[low + 1]!);
+    const state = hooked.onRead === undefined ? stored : BigInt.asUintN(64, hooked.onRead(stored) as bigint);
+    const { clearedByRead, readable } = this.#masks;
+    this.words[low]! &= ~clearedByRead[low]!;
+    this.words[low + 1]! &= ~clearedByRead[low + 1]!;
+    return state & join(readable[low]!, readable[low + 1]!);
+  }
+
+  #writeWide(low: number, lowData: number, highData: number, hooked: Hooks): void {
+    const previous = join(this.words[low]!, this.words[low + 1]!);
+    this.words[low] = this.#applyWrite(low, lowData, ALL_LANES);
+    this.words[low + 1] = this.#applyWrite(low + 1, highData, ALL_LANES);
+    hooked.onWrite?.({
+      value: join(this.words[low]!, this.words[low + 1]!),
+      previous,
+      data: join(lowData, highData),
+      mask: 0xffff_ffff_ffff_ffffn,
+    });
+  }
+
+  /** The word after a write of `data` to the lanes in `mask`. */
+  #applyWrite(word: number, data: number, mask: number): number {
+    const masks = this.#masks;
+    const written = masks.writable[word]! & mask;
+    const driven = data & mask;
+    const replaced = (this.words[word]! & ~written) | (driven & written);
+    return (replaced & ~(driven & masks.clearedByOne[word]!)) | (driven & masks.setByOne[word]!);
+  }
+}
+
+/** The bits of `word` that lie between the byte offsets `start` and `end`. */
+function lanes(word: number, start: number, end: number): number {
+  const below = Math.max(0, start - word * 4) * 8;
+  const above = Math.max(0, word * 4 + 4 - end) * 8;
+  return (ALL_LANES << below) & (ALL_LANES >>> above);
+}
+
+/** Puts the bytes of a word at `position` of `data`, as far as they fall inside. */
+function copyOut(value: number, position: number, data: Uint8Array): void {
+  for (let byte = 0; byte < 4; byte++) {
+    const index = position + byte;
+    if (index >= 0 && index < data.length) data[index] = value >>> (byte * 8);
+  }
+}
+
+/** The word at `position` of `data`; bytes outside count as 0. */
+function copyIn(position: number, data: Uint8Array): number {
+  let value = 0;
+  for (let byte = 0; byte < 4; byte++) value |= (data[position + byte] ?? 0) << (byte * 8);
+  return value;
+}

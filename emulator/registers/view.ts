@@ -1,0 +1,124 @@
+/**
+ * What a card, or one engine of it, sees of its registers: names, values and hooks, but neither offsets nor the bus.
+ * An engine that takes `RegisterView<typeof CHANNEL>` works in every map that embeds the block CHANNEL.
+ */
+import type { Hooks, ReadHook, WriteHook } from './hooks';
+import { load, type Location, store } from './location';
+import type { FieldName, RegisterPath, ValueAt, ValuePath } from './names';
+import type { RegisterStorage } from './storage';
+
+/** One register, looked up once: for hot paths. `V` is its value type. */
+export interface RegisterHandle<V extends number | bigint = number | bigint, F extends string = string> {
+  value: V;
+  get(field: F): V;
+  set(field: F, value: V): void;
+}
+
+/**
+ * The hardware side of the registers declared by `S`. `get` and `set` see the stored state whatever the access rules
+ * say, fire no hooks, and take registers (`STATUS`) as well as fields (`STATUS.BUSY`).
+ */
+export interface RegisterView<S> {
+  get<P extends ValuePath<S>>(path: P): ValueAt<S, P>;
+  /** @throws RangeError when the value does not fit */
+  set<P extends ValuePath<S>>(path: P, value: ValueAt<S, P>): void;
+  /**
+   * Calls `hook` after every bus write that touches the register, also one that changes nothing. A 64-bit register that
+   * is written as two halves calls it twice. Several hooks of a register run in the order in which they were added.
+   */
+  onWrite<P extends RegisterPath<S>>(path: P, hook: WriteHook<ValueAt<S, P>>): void;
+  /**
+   * Calls `hook` on every bus read that touches the register and drives what it returns, cut to the lanes that are read
+   * and to the bits that can be read. A second hook is given what the first returned as the stored value.
+   */
+  onRead<P extends RegisterPath<S>>(path: P, hook: ReadHook<ValueAt<S, P>>): void;
+  register<P extends RegisterPath<S>>(path: P): RegisterHandle<ValueAt<S, P>, FieldName<S, P>>;
+}
+
+/** A view of the part of a register file whose names are in `locations`. */
+export class ScopedView<S> implements RegisterView<S> {
+  readonly #storage: RegisterStorage;
+  readonly #locations: ReadonlyMap<string, Location>;
+
+  constructor(storage: RegisterStorage, locations: ReadonlyMap<string, Location>) {
+    this.#storage = storage;
+    this.#locations = locations;
+  }
+
+  get<P extends ValuePath<S>>(path: P): ValueAt<S, P> {
+    return load(this.#storage.words, find(this.#locations, path)) as ValueAt<S, P>;
+  }
+
+  set<P extends ValuePath<S>>(path: P, value: ValueAt<S, P>): void {
+    store(this.#storage.words, find(this.#locations, path), value);
+  }
+
+  onWrite<P extends RegisterPath<S>>(path: P, hook: WriteHook<ValueAt<S, P>>): void {
+    const hooks = this.#hooksOf(path);
+    const earlier = hooks.onWrite;
+    const later = hook as WriteHook;
+    hooks.onWrite = earlier ? (write) => (earlier(write), later(write)) : later;
+  }
+
+  onRead<P extends RegisterPath<S>>(path: P, hook: ReadHook<ValueAt<S, P>>): void {
+    const hooks = this.#hooksOf(path);
+    const earlier = hooks.onRead;
+    const later = hook as unknown as ReadHook;
+    hooks.onRead = earlier ? (stored) => later(earlier(stored)) : later;
+  }
+
+  register<P extends RegisterPath<S>>(path: P): RegisterHandle<ValueAt<S, P>, FieldName<S, P>> {
+    const location = this.#registerAt(path);
+    const names = location.register.fields.map(({ name }) => [name, find(this.#locations, `${path}.${name}`)] as const);
+    return new Handle(this.#storage.words, location, new Map(names)) as unknown as RegisterHandle<
+      ValueAt<S, P>,
+      FieldName<S, P>
+    >;
+  }
+
+  #hooksOf(path: string): Hooks {
+    return this.#storage.hooksOf(this.#registerAt(path).register);
+  }
+
+  #registerAt(path: string): Location {
+    const location = find(this.#locations, path);
+    if (location.path === location.register.path) return location;
+    throw new RangeError(`${path} is a field: name its register, ${location.register.path}.`);
+  }
+}
+
+class Handle implements RegisterHandle {
+  constructor(
+    private readonly words: Uint32Array,
+    private readonly location: Location,
+    private readonly fields: ReadonlyMap<string, Location>,
+  ) {}
+
+  get value(): number | bigint {
+    return load(this.words, this.location);
+  }
+
+  set value(value: number | bigint) {
+    store(this.words, this.location, value);
+  }
+
+  get(field: string): number | bigint {
+    return load(this.words, find(this.fields, field));
+  }
+
+  set(field: string, value: number | bigint): void {
+    store(this.words, find(this.fields, field), value);
+  }
+}
+
+function find(locations: ReadonlyMap<string, Location>, path: string): Location {
+  const location = locations.get(path);
+  if (location !== undefined) return location;
+  throw new RangeError(`There is no '${path}' among these registers: ${listOf(locations)}.`);
+}
+
+/** The registers only, and not hundreds of them. */
+function listOf(locations: ReadonlyMap<string, Location>): string {
+  const names = [...locations].filter(([, { path, register }]) => path === register.path).map(([name]) => name);
+  return names.length > 40 ? `${names.slice(0, 40).join(', ')}, and ${names.length - 40} more` : names.join(', ');
+}
