@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shared memory as ArrayBuffers: mmap(2), memfd_create(2). A mapping is released either by unmap(), which first
+ * detaches the ArrayBuffer so that no view can reach the pages any more, or by the garbage collector.
+ */
+#include "addon.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Kept until the engine lets go of the ArrayBuffer, which may be long after unmap(). */
+struct mapping {
+    void *address;
+    size_t length;
+    bool mapped;
+    struct mapping *next;
+};
+
+/* Of all threads: a worker's environment has its own copy of the exports but shares this file's variables. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct mapping *mappings;
+
+/* Takes the mapping out of the list and gives its pages back. Call with the lock held. */
+static void drop_pages(struct mapping *mapping)
+{
+    for (struct mapping **link = &mappings; *link; link = &(*link)->next) {
+        if (*link == mapping) {
+            *link = mapping->next;
+            break;
+        }
+    }
+    mapping->mapped = false;
+    release_range(mapping->address);
+    munmap(mapping->address, mapping->length);
+}
+
+static void collected(napi_env env, void *data, void *hint)
+{
+    (void)env;
+    (void)data;
+    struct mapping *mapping = hint;
+    pthread_mutex_lock(&lock);
+    if (mapping->mapped) {
+        drop_pages(mapping);
+    }
+    pthread_mutex_unlock(&lock);
+    free(mapping);
+}
+
+/* A page beyond the end of its file cannot be touched (SIGBUS), so such a range is refused. */
+static napi_value check_file(napi_env env, int fd, size_t offset, size_t length)
+{
+    struct stat status;
+    char detail[160];
+    if (fstat(fd, &status) < 0) {
+        return throw_errno(env, errno, "fstat", NULL);
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return throw_errno(env, ENODEV, "mmap", "of a descriptor that is no file");
+    }
+    if ((uint64_t)status.st_size < offset || (uint64_t)status.st_size - offset < length) {
+        snprintf(detail, sizeof detail, "of %zu bytes at offset %zu, which the file of %lld bytes does not have", length,
+                offset, (long long)status.st_size);
+        return throw_errno(env, EINVAL, "mmap", detail);
+    }
+    return from_int(env, 0);
+}
+
+static napi_value map(napi_env env, napi_callback_info info)
+{
+    napi_value values[4];
+    int fd;
+    size_t offset, length;
+    bool writable;
+    if (!arguments(env, info, 4, values) || !get_int(env, values[0], "descriptor", &fd) ||
+        !get_size(env, values[1], "offset", &offset) || !get_size(env, values[2], "length", &length) ||
+        !get_bool(env, values[3], "writable", &writable) || !check_file(env, fd, offset, length)) {
+        return NULL;
+    }
+    /*
+     * Without write access the pages are a private copy-on-write view: it follows the file as long as nobody here stores
+     * into it, and a stray store harms neither the file nor this process, where a read-only page would end it.
+     */
+    int kind = writable ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE;
+    void *address = mmap(NULL, length, PROT_READ | PROT_WRITE, kind, fd, (off_t)offset);
+    if (address == MAP_FAILED) {
+        char detail[96];
+        int error = errno;
+        snprintf(detail, sizeof detail, "of %zu bytes at offset %zu", length, offset);
+        return throw_errno(env, error, "mmap", detail);
+    }
+    struct mapping *mapping = calloc(1, sizeof *mapping);
+    if (!mapping || guard_range(address, length) < 0) {
+        free(mapping);
+        munmap(address, length);
+        return throw_errno(env, ENOMEM, "mmap", NULL);
+    }
+    *mapping = (struct mapping){.address = address, .length = length, .mapped = true};
+    napi_value result;
+    napi_status status = napi_create_external_arraybuffer(env, address, length, collected, mapping, &result);
+    if (status != napi_ok) {
+        release_range(address);
+        munmap(address, length);
+        free(mapping);
+        char detail[96];
+        snprintf(detail, sizeof detail, "of %zu bytes: too long for an ArrayBuffer of this Node", length);
+        bool pending = false;
+        napi_is_exception_pending(env, &pending);
+        return pending ? NULL : throw_errno(env, EOVERFLOW, "mmap", detail);
+    }
+    pthread_mutex_lock(&lock);
+    mapping->next = mappings;
+    mappings = mapping;
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+static napi_value unmap(napi_env env, napi_callback_info info)
+{
+    napi_value value;
+    bool is_buffer = false;
+    void *address;
+    size_t length;
+    if (!arguments(env, info, 1, &value)) {
+        return NULL;
+    }
+    if (napi_is_arraybuffer(env, value, &is_buffer) != napi_ok || !is_buffer ||
+        napi_get_arraybuffer_info(env, value, &address, &length) != napi_ok) {
+        return throw_type(env, "unmap takes an ArrayBuffer that map() returned");
+    }
+    pthread_mutex_lock(&lock);
+    struct mapping *mapping = mappings;
+    while (mapping && (mapping->address != address || mapping->length != length)) {
+        mapping = mapping->next;
+    }
+    /* Detach first; only when no view can reach the pages any more do they go. */
+    bool detached = mapping && napi_detach_arraybuffer(env, value) == napi_ok;
+    if (detached) {
+        drop_pages(mapping);
+    }
+    pthread_mutex_unlock(&lock);
+    if (!detached) {
+        return throw_type(env, "unmap takes an ArrayBuffer that map() returned and that is still mapped");
+    }
+    return NULL;
+}
+
+static napi_value memfd(napi_env env, napi_callback_info info)
+{
+    napi_value values[2];
+    char name[200];
+    size_t size;
+    if (!arguments(env, info, 2, values) || !get_string(env, values[0], "name", name, sizeof name) ||
+        !get_size(env, values[1], "sizeBytes", &size)) {
+        return NULL;
+    }
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) {
+        return throw_errno(env, errno, "memfd_create", name);
+    }
+    /* Sealed, so that no peer it is passed to can cut it short under our mapping. */
+    if (ftruncate(fd, (off_t)size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+        int error = errno;
+        close(fd);
+        return throw_errno(env, error, "ftruncate", name);
+    }
+    return from_int(env, fd);
+}
+
+const struct entry memory_entries[] = {
+        {"map", map},
+        {"unmap", unmap},
+        {"memfdCreate", memfd},
+        {NULL, NULL},
+};

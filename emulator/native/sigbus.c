@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A client may cut short the file behind memory that it passed to us; the next touch of a page that is gone raises
+ * SIGBUS. Pages inside our mappings are then replaced by anonymous zero pages and the access goes on: the client has
+ * spoilt its own memory only. Any other SIGBUS takes the course it would have taken without this file.
+ */
+#include "addon.h"
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct range {
+    uintptr_t start;
+    size_t length;
+    struct range *next;
+};
+
+/* The handler may take this lock: nothing touches mapped memory while holding it, so no thread faults inside it. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct range *ranges;
+static struct sigaction previous;
+static bool installed;
+
+static bool replace_page(uintptr_t address)
+{
+    const uintptr_t page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t page = address & ~(page_size - 1);
+    bool ours = false;
+    pthread_mutex_lock(&lock);
+    for (struct range *range = ranges; range && !ours; range = range->next) {
+        ours = address - range->start < range->length;
+    }
+    pthread_mutex_unlock(&lock);
+    return ours && mmap((void *)page, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                           0) != MAP_FAILED;
+}
+
+static void handle(int signal, siginfo_t *info, void *context)
+{
+    if (info->si_code > 0 && replace_page((uintptr_t)info->si_addr)) {
+        return;
+    }
+    if (previous.sa_flags & SA_SIGINFO) {
+        previous.sa_sigaction(signal, info, context);
+    } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+        previous.sa_handler(signal);
+    } else {
+        /* The access is repeated on return, this time with the default end of the process. */
+        sigaction(signal, &previous, NULL);
+        if (info->si_code <= 0) {
+            raise(signal);
+        }
+    }
+}
+
+int guard_range(void *address, size_t length)
+{
+    struct range *range = calloc(1, sizeof *range);
+    if (!range) {
+        return -1;
+    }
+    const size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
+    range->start = (uintptr_t)address;
+    range->length = (length + page_size - 1) & ~(page_size - 1);
+    pthread_mutex_lock(&lock);
+    if (!installed) {
+        struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+        sigemptyset(&action.sa_mask);
+        installed = sigaction(SIGBUS, &action, &previous) == 0;
+    }
+    range->next = ranges;
+    ranges = range;
+    pthread_mutex_unlock(&lock);
+    return 0;
+}
+
+void release_range(void *address)
+{
+    pthread_mutex_lock(&lock);
+    struct range **link = &ranges;
+    while (*link && (*link)->start != (uintptr_t)address) {
+        link = &(*link)->next;
+    }
+    struct range *range = *link;
+    if (range) {
+        *link = range->next;
+    }
+    pthread_mutex_unlock(&lock);
+    free(range);
+}
