@@ -2,21 +2,21 @@
 /*
  * Leaves nothing behind, however the runner ends.
  *
- * A runner (Node) that is killed with SIGKILL cleans up nothing by itself. The kernel does two things on its behalf,
- * and this program turns them into clean-up:
+ * A runner (Node) that is killed with SIGKILL cleans up nothing by itself. The kernel does two things on its
+ * behalf, and this program turns them into clean-up:
  *
- *   guard keep DIR            makes the run folder DIR (mode 0700), prints "ready", waits for end of file on standard
- *                             input (the runner's pipe: the kernel closes it), removes DIR and everything in it.
- *   guard exec PID COMMAND…   replaces itself by COMMAND, to be killed by the kernel when the process PID, which must
- *                             be the parent, dies.
- *   guard prune DIR           removes the run folders (DIR/run-*) whose keeper is gone too; prints their names.
+ *   guard keep DIR            makes the run folder DIR (mode 0700), prints "ready", waits for end of file on
+ *                             standard input (the runner's pipe: the kernel closes it), removes DIR and all
+ * in it. guard exec PID COMMAND... replaces itself by COMMAND, to be killed by the kernel when the process
+ * PID, which must be the parent, dies. guard prune DIR           removes the run folders (DIR/run-*) whose
+ * keeper is gone too; prints their names.
  *
- * A keeper holds a lock on its run folder for as long as it lives; that is how `prune` knows. Making a folder and
- * pruning exclude one another through a lock on the folder above, so a folder made a moment ago is never pruned.
+ * A keeper holds a lock on its run folder for as long as it lives; that is how `prune` knows. Making a folder
+ * and pruning exclude one another by a lock on the folder above: a folder made just now is never pruned.
  *
- * The parent-death signal belongs to the parent's THREAD that started us, and an exec of a program with set-user-id
- * or file capabilities clears it. Node starts processes from the thread that calls spawn: in a worker thread, the
- * command ends with that worker.
+ * The parent-death signal belongs to the parent's THREAD that started us, and an exec of a program with
+ * set-user-id or file capabilities clears it. Node starts processes from the thread that calls spawn: in a
+ * worker thread, the command ends with that worker.
  *
  * Sources: prctl(2) PR_SET_PDEATHSIG, flock(2), unlinkat(2).
  */
@@ -63,13 +63,13 @@ static int is_dot(const char *name)
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* One pass: removes what is in `folder` (a descriptor, which it consumes). Symbolic links are removed, not followed. */
+/* One pass: removes what is in `folder`, a descriptor that it consumes. Links go, what they name stays. */
 static void empty_folder(int folder)
 {
     struct dirent *entry;
     DIR *listing;
 
-    (void)fchmod(folder, 0700); /* a read-only folder would keep its entries; if this fails, so does the removal */
+    (void)fchmod(folder, 0700); /* a read-only folder would keep its entries */
     listing = fdopendir(folder);
     if (!listing) {
         close(folder);
@@ -111,7 +111,7 @@ static int remove_folder(int parent, const char *name)
     return -1;
 }
 
-/* Waits until nobody else makes or prunes folders in `folder`; the runner bounds the wait by its own time limit. */
+/* Waits until nobody else makes or prunes folders in here. The runner bounds the wait: it ends us. */
 static void lock_folder(int folder, const char *path)
 {
     while (flock(folder, LOCK_EX) != 0)
@@ -234,5 +234,5 @@ int main(int argc, char **argv)
         return prune(argv[2]);
     if (argc >= 4 && strcmp(argv[1], "exec") == 0)
         return execute(argv[2], argv + 3);
-    fail(EXIT_FAULT, "usage: guard keep DIR | guard prune DIR | guard exec PARENT-PID COMMAND [ARGUMENT…]");
+    fail(EXIT_FAULT, "usage: guard keep DIR | guard prune DIR | guard exec PARENT-PID COMMAND [ARGUMENT...]");
 }

@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest';
+import { MAX_SLOTS, qemuArguments, slotPciAddress, type QemuArgumentOptions } from './arguments';
+
+const options: QemuArgumentOptions = {
+  arch: 'amd64',
+  firmwareArgs: ['-L', '/qemu/firmware'],
+  kernelPath: '/boot/vmlinuz',
+  initramfsPath: '/boot/initramfs',
+  accel: 'tcg',
+  cpus: 1,
+  memoryMiB: 512,
+  hugepages: 32,
+  sockets: { qmp: '/run/qmp.sock', agent: '/run/agent.sock', console: '/run/console.sock' },
+  consoleLogPath: '/run/console.log',
+  cardSockets: [],
+  spareSlots: 0,
+  extraArgs: [],
+};
+
+/** Values of every argument `name`; those in JSON syntax as objects. */
+function valuesOf(name: string, changes: Partial<QemuArgumentOptions> = {}): unknown[] {
+  const args = qemuArguments({ ...options, ...changes });
+  return args.flatMap((argument, index) => {
+    if (argument !== name) return [];
+    const value = args[index + 1] ?? '';
+    return [value.startsWith('{') ? (JSON.parse(value) as unknown) : value];
+  });
+}
+
+describe('QEMU arguments', () => {
+  it('ask for a bare q35 without anything that QEMU adds by itself, and no second boot', () => {
+    expect(qemuArguments(options)).toEqual(expect.arrayContaining(['-nodefaults', '-no-user-config', '-no-reboot']));
+    expect(valuesOf('-display')).toEqual(['none']);
+    expect(valuesOf('-machine')).toEqual(['q35,vmport=off,smm=off,memory-backend=ram']);
+    expect(valuesOf('-smp')).toEqual(['cpus=1']);
+  });
+
+  it('use the emulator unless KVM is asked for', () => {
+    expect(valuesOf('-accel')).toEqual(['tcg,thread=multi']);
+    expect(valuesOf('-accel', { accel: 'kvm' })).toEqual(['kvm']);
+    expect(valuesOf('-cpu', { accel: 'kvm' })).toEqual(['host']);
+  });
+
+  it('put the guest in memory that the card can map', () => {
+    expect(valuesOf('-m', { memoryMiB: 256 })).toEqual(['256M']);
+    expect(valuesOf('-object', { memoryMiB: 256 })).toEqual([
+      { 'qom-type': 'memory-backend-memfd', 'id': 'ram', 'share': true, 'size': 268_435_456 },
+    ]);
+  });
+
+  it('boot the kernel directly, with its console on the serial line, and end at a panic, an oops or a hung task', () => {
+    expect(valuesOf('-kernel')).toEqual(['/boot/vmlinuz']);
+    expect(valuesOf('-initrd')).toEqual(['/boot/initramfs']);
+    expect(valuesOf('-append')).toEqual([
+      'console=ttyS0 printk.time=1 panic=-1 oops=panic hung_task_panic=1 hugepagesz=2M hugepages=32',
+    ]);
+  });
+
+  it('reserve no hugepages when none are wanted, and end the kernel command line with what the user adds', () => {
+    expect(valuesOf('-append', { hugepages: 0, kernelAppend: 'quiet' })).toEqual([
+      'console=ttyS0 printk.time=1 panic=-1 oops=panic hung_task_panic=1 quiet',
+    ]);
+  });
+
+  it('connect control, console and agent to sockets, and log the console', () => {
+    expect(valuesOf('-chardev')).toEqual([
+      'socket,id=qmp,path=/run/qmp.sock',
+      'socket,id=console,path=/run/console.sock,logfile=/run/console.log',
+      'socket,id=agent,path=/run/agent.sock',
+    ]);
+    expect(valuesOf('-mon')).toEqual(['chardev=qmp,mode=control']);
+    expect(valuesOf('-serial')).toEqual(['chardev:console']);
+    expect(valuesOf('-device')).toContainEqual(
+      expect.objectContaining({ driver: 'virtserialport', chardev: 'agent', name: 'org.ghostcard.agent' }),
+    );
+  });
+
+  it('write a comma in a path twice', () => {
+    const sockets = { ...options.sockets, qmp: '/a,b/qmp.sock' };
+    expect(valuesOf('-chardev', { sockets })[0]).toBe('socket,id=qmp,path=/a,,b/qmp.sock');
+  });
+
+  it('give each card a root port of its own, and leave the spare ones empty', () => {
+    const devices = valuesOf('-device', { cardSockets: ['/run/a.sock', '/run/b.sock'], spareSlots: 1 }) as {
+      driver: string;
+    }[];
+    expect(devices.filter(({ driver }) => driver === 'pcie-root-port')).toMatchObject([
+      { id: 'slot0', bus: 'pcie.0', addr: '0x8', chassis: 1, slot: 1 },
+      { id: 'slot1', bus: 'pcie.0', addr: '0x9', chassis: 2, slot: 2 },
+      { id: 'slot2', bus: 'pcie.0', addr: '0xa', chassis: 3, slot: 3 },
+    ]);
+    expect(devices.filter(({ driver }) => driver === 'vfio-user-pci')).toEqual([
+      { driver: 'vfio-user-pci', id: 'card0', bus: 'slot0', socket: { type: 'unix', path: '/run/a.sock' } },
+      { driver: 'vfio-user-pci', id: 'card1', bus: 'slot1', socket: { type: 'unix', path: '/run/b.sock' } },
+    ]);
+  });
+
+  it('know where the guest sees a root port', () => {
+    expect([slotPciAddress(0), slotPciAddress(8), slotPciAddress(MAX_SLOTS - 1)]).toEqual([
+      '0000:00:08.0',
+      '0000:00:10.0',
+      '0000:00:1e.0',
+    ]);
+  });
+
+  it('refuse more cards than the machine has slots', () => {
+    expect(() => qemuArguments({ ...options, spareSlots: MAX_SLOTS + 1 })).toThrow(
+      '24 slots for cards were asked for; this machine has 23. Use fewer cards.',
+    );
+  });
+
+  it('begin with where the firmware is and end with what the user adds', () => {
+    const args = qemuArguments({ ...options, extraArgs: ['-device', 'edu'] });
+    expect(args.slice(0, 2)).toEqual(['-L', '/qemu/firmware']);
+    expect(args.slice(-2)).toEqual(['-device', 'edu']);
+  });
+});
