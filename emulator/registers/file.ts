@@ -1,16 +1,16 @@
 /**
  * The registers of one card instance: the bus side (`read`, `write`), the hardware side (`get`, `set`, hooks) and reset.
  */
-import type { AccessMasks } from './access-masks';
-import { accessMasks } from './access-masks';
+import { type AccessMasks, accessMasks } from './access-masks';
 import type { MapSpec } from './declaration';
 import { type Location, locate } from './location';
 import type { RegisterMap } from './map';
-import type { BlockName, BlockOf } from './names';
+import type { AnyMapSpec, BlockName, BlockOf } from './names';
 import { RegisterStorage } from './storage';
 import { type RegisterView, ScopedView } from './view';
 
-export class RegisterFile<S extends MapSpec = MapSpec> extends ScopedView<S> {
+/** Without a type parameter: the registers of any map, names and values checked at run time only. */
+export class RegisterFile<S extends MapSpec = AnyMapSpec> extends ScopedView<S> {
   readonly map: RegisterMap<S>;
   readonly #storage: RegisterStorage;
 

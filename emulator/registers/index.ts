@@ -14,5 +14,5 @@ export { RegisterFile } from './file';
 export type { ReadHook, RegisterWrite, WriteHook } from './hooks';
 export type { BlockArrayLayout, FieldLayout, RegisterLayout } from './layout';
 export { registerBlock, type RegisterMap, registerMap } from './map';
-export type { BlockName, BlockOf, FieldName, FieldPath, RegisterPath, ValueAt, ValuePath } from './names';
+export type { AnyMapSpec, BlockName, BlockOf, FieldName, FieldPath, RegisterPath, ValueAt, ValuePath } from './names';
 export type { RegisterHandle, RegisterView } from './view';

@@ -95,7 +95,8 @@ describe('names of a register map in the type system', () => {
 
   test('a file of any map is a RegisterFile, with names and values unchecked', () => {
     const files: RegisterFile[] = [file, new RegisterFile(OTHER)];
-    expectTypeOf(files[0]!.get('WHATEVER')).toEqualTypeOf<number | bigint>();
+    expectTypeOf(files[0]!.get('ID' as string)).toEqualTypeOf<number | bigint>();
+    expectTypeOf(files[0]!.block('H2C', 0).get('RING_BASE')).toEqualTypeOf<number | bigint>();
     expectTypeOf(file).toExtend<RegisterView<typeof MAP.spec>>();
   });
 });

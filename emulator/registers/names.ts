@@ -2,11 +2,18 @@
  * The names of a register map as types, so that a misspelt register or field does not compile.
  *
  * `S` is always the literal type of a declaration (see `declaration.ts`): of a whole map or of one block. Paths read
- * `REGISTER`, `REGISTER.FIELD`, `BLOCK[n].REGISTER` and `BLOCK[n].REGISTER.FIELD`.
+ * `REGISTER`, `REGISTER.FIELD`, `BLOCK[n].REGISTER` and `BLOCK[n].REGISTER.FIELD`. For code that handles any map
+ * (`AnyMapSpec`) every string is a path, checked at run time.
  */
-import type { MapSpec } from './declaration';
+/**
+ * Stands for "whatever map it is". `MapSpec` cannot: a view takes paths (more specific) and gives values (less), so the
+ * view of one declaration is no subtype of the view of another, and only `any` is compatible with all.
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type AnyMapSpec = any;
 
 type Names<S> = keyof S & string;
+type BlockArray = { readonly registers: unknown };
 
 /** Paths of all registers of `S`. */
 export type RegisterPath<S> = {
@@ -26,10 +33,10 @@ export type FieldPath<S> = {
 export type ValuePath<S> = RegisterPath<S> | FieldPath<S>;
 
 /** Names of the arrays of blocks in `S`. */
-export type BlockName<S> = { [K in Names<S>]: S[K] extends { readonly registers: unknown } ? K : never }[Names<S>];
+export type BlockName<S> = { [K in Names<S>]: Extract<S[K], BlockArray> extends never ? never : K }[Names<S>];
 
 /** The declaration of the registers inside block array `K`. */
-export type BlockOf<S, K> = K extends keyof S ? (S[K] extends { readonly registers: infer B } ? B : never) : never;
+export type BlockOf<S, K> = K extends keyof S ? Extract<S[K], BlockArray>['registers'] : never;
 
 /** The declaration of the register that the path names, or that has the field which the path names. */
 export type RegisterAt<S, P extends string> = P extends keyof S
@@ -44,7 +51,7 @@ export type RegisterAt<S, P extends string> = P extends keyof S
 export type FieldName<S, P extends string> = RegisterAt<S, P> extends { readonly fields: infer F } ? Names<F> : never;
 
 /** `bigint` for a 64-bit register and its fields, `number` for all others; either when the map's type is not known. */
-export type ValueAt<S, P extends string> = MapSpec extends S
+export type ValueAt<S, P extends string> = string extends keyof S
   ? number | bigint
   : RegisterAt<S, P> extends { readonly width: 64 }
     ? bigint
