@@ -81,6 +81,11 @@ export function layOutBlock(
   });
 }
 
+/** The registers of a block by rising offset, offsets from the block's start. */
+export function byOffset(spec: BlockSpec): RegisterLayout[] {
+  return layOutBlock(spec).sort((a, b) => a.offset - b.offset);
+}
+
 /** Bytes from the block's start to the end of its last register. */
 export function blockSizeBytes(spec: BlockSpec): number {
   return Math.max(0, ...Object.values(spec).map(({ offset, width = 32 }) => offset + width / 8));

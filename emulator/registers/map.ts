@@ -4,7 +4,7 @@
  */
 import { type BlockSpec, isBlockArray, type MapSpec } from './declaration';
 import { RegisterMapError } from './error';
-import { type BlockArrayLayout, hex, layOutBlock, layOutBlockArray, layOutMap, type RegisterLayout } from './layout';
+import { type BlockArrayLayout, byOffset, hex, layOutBlockArray, layOutMap, type RegisterLayout } from './layout';
 
 const SMALLEST_DEFAULT_BYTES = 4096;
 
@@ -45,7 +45,7 @@ export function registerMap<const S extends MapSpec>(spec: S, options: { sizeByt
  * host memory (little-endian, no gaps but those declared). Checks what `registerMap` checks and returns the declaration.
  */
 export function registerBlock<const S extends BlockSpec>(spec: S): S {
-  checkOverlap(layOutBlock(spec).sort((a, b) => a.offset - b.offset));
+  checkOverlap(byOffset(spec));
   return Object.freeze(spec);
 }
 

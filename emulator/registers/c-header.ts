@@ -1,0 +1,154 @@
+/**
+ * The C header for guest code, generated from the map that the card itself runs on, so that the two cannot differ.
+ * Plain macros only: offsets, masks in place, shifts and names of field values; valid in C11 and C++11.
+ */
+import type { BlockSpec } from './declaration';
+import { RegisterMapError } from './error';
+import {
+  bitMask,
+  type BlockArrayLayout,
+  blockSizeBytes,
+  byOffset,
+  type FieldLayout,
+  type RegisterLayout,
+} from './layout';
+import type { RegisterMap } from './map';
+
+export interface CHeaderOptions {
+  /** Every macro begins with it, as in `PREFIX_ID`. */
+  readonly prefix: string;
+  /** Include guard; `PREFIX_REGS_H` when left out. */
+  readonly guard?: string;
+  /** First lines of the header: what it describes, and where it is generated from. */
+  readonly doc?: string;
+  /** Little-endian structures in host memory, each with macros `PREFIX_NAME_…` and its size in `PREFIX_NAME_SIZE`. */
+  readonly structures?: Readonly<Record<string, BlockSpec>>;
+}
+
+interface Macro {
+  readonly name: string;
+  readonly parameters?: string;
+  readonly value: string;
+  readonly doc?: string;
+}
+
+/** Macros that belong together, under one comment. */
+interface Section {
+  readonly title: string;
+  readonly macros: readonly Macro[];
+}
+
+/** @throws RegisterMapError when two names give the same macro */
+export function cHeader(map: RegisterMap, options: CHeaderOptions): string {
+  const { prefix, guard = `${prefix}_REGS_H`, doc = '', structures = {} } = options;
+  const sections = [
+    {
+      title: 'Size of the register window in bytes.',
+      macros: [{ name: `${prefix}_SIZE`, value: hexOf(map.sizeBytes) }],
+    },
+    ...map.registers.filter(({ block }) => !block).map((register) => registerSection(prefix, register)),
+    ...map.blocks.flatMap((array) => blockSections(prefix, array)),
+    ...Object.entries(structures).flatMap(([name, spec]) => structureSections(prefix, name, spec)),
+  ].filter(({ macros }) => macros.length > 0);
+  checkNames(sections);
+  return [
+    '/* SPDX-License-Identifier: Apache-2.0 */',
+    blockComment(doc, 'Generated from the register map: change that, not this file.'),
+    `#ifndef ${guard}\n#define ${guard}\n`,
+    '#include <stdint.h>\n',
+    ...sections.map(renderSection),
+    `#endif /* ${guard} */\n`,
+  ].join('\n');
+}
+
+/** @param block set for a register in an array of blocks, whose macro takes the block's index */
+function registerSection(prefix: string, register: RegisterLayout, block?: string): Section {
+  const { name, offset, width, access, doc, fields, reset } = register;
+  if (access === 'reserved' && fields.length === 0) return { title: '', macros: [] };
+  const macro = `${prefix}_${name}`;
+  const own = block
+    ? { name: macro, parameters: '(n)', value: `(${prefix}(n) + ${hexOf(offset)})` }
+    : { name: macro, value: hexOf(offset) };
+  const resets = reset === 0n ? [] : [{ name: `${macro}_RESET`, value: constant(reset, width) }];
+  return {
+    title: `${block ? `${block}[n].` : ''}${name}: ${width} bits, ${access}. ${doc}`,
+    macros: [own, ...resets, ...fields.flatMap((field) => fieldMacros(macro, width, field))],
+  };
+}
+
+function fieldMacros(register: string, width: number, { name, msb, lsb, access, doc, values }: FieldLayout): Macro[] {
+  const macro = `${register}_${name}`;
+  const range = msb === lsb ? `[${lsb}]` : `[${msb}:${lsb}]`;
+  return [
+    { name: `${macro}_SHIFT`, value: `${lsb}u` },
+    { name: `${macro}_MASK`, value: constant(bitMask(msb, lsb), width), doc: `${range} ${access}. ${doc}` },
+    ...values.map((entry) => ({ name: `${macro}_${entry.name}`, value: `${entry.value}u` })),
+  ];
+}
+
+function blockSections(prefix: string, { name, offset, stride, count, doc, registers }: BlockArrayLayout): Section[] {
+  const macro = `${prefix}_${name}`;
+  return [
+    {
+      title: `${name}: ${count} ${count === 1 ? 'block' : 'blocks'} of registers, n from 0. ${doc}`,
+      macros: [
+        { name: macro, parameters: '(n)', value: `(${hexOf(offset)} + (n) * ${hexOf(stride)})` },
+        { name: `${macro}_BLOCK_COUNT`, value: `${count}u` },
+      ],
+    },
+    ...byOffset(registers).map((register) => registerSection(macro, register, name)),
+  ];
+}
+
+function structureSections(prefix: string, name: string, spec: BlockSpec): Section[] {
+  const macro = `${prefix}_${name}`;
+  return [
+    {
+      title: `${name}: little-endian structure in host memory; size and offsets in bytes.`,
+      macros: [{ name: `${macro}_SIZE`, value: `${blockSizeBytes(spec)}u` }],
+    },
+    ...byOffset(spec).map((word) => registerSection(macro, word)),
+  ];
+}
+
+function checkNames(sections: readonly Section[]): void {
+  const seen = new Map<string, string>();
+  for (const { title, macros } of sections) {
+    for (const { name } of macros) {
+      const earlier = seen.get(name);
+      if (earlier !== undefined) {
+        throw new RegisterMapError(`Two things are called ${name} in the C header: '${earlier}' and '${title}'.`);
+      }
+      seen.set(name, title);
+    }
+  }
+}
+
+function renderSection({ title, macros }: Section): string {
+  const heads = macros.map(({ name, parameters = '' }) => `#define ${name}${parameters}`);
+  const column = Math.max(...heads.map((head) => head.length)) + 1;
+  const lines = macros.map(
+    ({ value, doc }, index) => heads[index]!.padEnd(column) + value + (doc ? ` /* ${oneLine(doc)} */` : ''),
+  );
+  return [`/* ${oneLine(title)} */`, ...lines, ''].join('\n');
+}
+
+function blockComment(...paragraphs: readonly string[]): string {
+  const lines = paragraphs
+    .filter((paragraph) => paragraph !== '')
+    .flatMap((paragraph) => ['', ...paragraph.split('\n')])
+    .slice(1);
+  return ['/*', ...lines.map((line) => ` * ${closed(line)}`.trimEnd()), ' */'].join('\n');
+}
+
+const hexOf = (value: number): string => `0x${value.toString(16).padStart(2, '0')}u`;
+
+const constant = (value: bigint, width: number): string => {
+  const digits = value.toString(16).padStart(width / 4, '0');
+  return width === 64 ? `UINT64_C(0x${digits})` : `0x${digits}u`;
+};
+
+const oneLine = (text: string): string => closed(text.replace(/\s+/g, ' ').trim());
+
+/** A comment must not be ended, nor seem to be opened again, by the text in it. */
+const closed = (text: string): string => text.replaceAll('*/', '* /').replaceAll('/*', '/ *');
