@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent's link to the host; see link.h. */
+#define _GNU_SOURCE
+#include "link.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static void forget_buffers(struct link *link)
+{
+    link->discard = 0;
+    link->in_start = link->in_used = 0;
+    link->out_start = link->out_used = 0;
+}
+
+/* The device of the virtio-serial port called `name`: /dev/vport0p1 for /sys/class/virtio-ports/vport0p1. */
+static bool find_port(const char *name, char *device, size_t device_size)
+{
+    DIR *folder = opendir("/sys/class/virtio-ports");
+    bool found = false;
+    for (struct dirent *entry; folder && !found && (entry = readdir(folder));) {
+        char path[320], text[128];
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", entry->d_name);
+        FILE *file = fopen(path, "re");
+        if (!file)
+            continue;
+        if (fgets(text, sizeof(text), file)) {
+            text[strcspn(text, "\n")] = '\0';
+            found = strcmp(text, name) == 0;
+        }
+        fclose(file);
+        snprintf(device, device_size, "/dev/%s", entry->d_name);
+    }
+    if (folder)
+        closedir(folder);
+    return found;
+}
+
+bool link_open_port(struct link *link, const char *name)
+{
+    char device[300];
+    *link = (struct link){.kind = LINK_PORT, .fd = -1, .listener = -1};
+    if (!find_port(name, device, sizeof(device))) {
+        fprintf(stderr,
+                "agent: no virtio-serial port named '%s' in /sys/class/virtio-ports: is virtio_console "
+                "loaded, "
+                "and the port on QEMU's command line?\n",
+                name);
+        return false;
+    }
+    link->fd = open(device, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (link->fd < 0)
+        fprintf(stderr, "agent: cannot open %s: %s\n", device, strerror(errno));
+    return link->fd >= 0;
+}
+
+bool link_open_fd(struct link *link, int fd)
+{
+    *link = (struct link){.kind = LINK_FD, .fd = fd, .listener = -1};
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+        fprintf(stderr, "agent: cannot use descriptor %d: %s\n", fd, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+bool link_open_listener(struct link *link, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    *link = (struct link){.kind = LINK_LISTEN, .fd = -1, .listener = -1};
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        fprintf(stderr,
+                "agent: socket path of %zu bytes is longer than the %zu that a UNIX socket takes: %s\n",
+                strlen(path), sizeof(address.sun_path) - 1, path);
+        return false;
+    }
+    strcpy(address.sun_path, path);
+    link->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (link->listener < 0 || bind(link->listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+            listen(link->listener, 1) < 0) {
+        fprintf(stderr, "agent: cannot listen on %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+void link_poll(const struct link *link, struct pollfd *entry)
+{
+    *entry = (struct pollfd){.fd = -1};
+    if (link->connected) {
+        entry->fd = link->fd;
+        if (link->in_used < sizeof(link->in))
+            entry->events |= POLLIN;
+        if (link->out_used > 0)
+            entry->events |= POLLOUT;
+    } else if (link->kind == LINK_LISTEN) {
+        entry->fd = link->listener;
+        entry->events = POLLIN;
+    }
+}
+
+/* A port shows POLLHUP for as long as its host side is closed; writes to it then just say EAGAIN. */
+static bool port_is_down(const struct link *link)
+{
+    struct pollfd entry = {.fd = link->fd};
+    return link->kind == LINK_PORT && poll(&entry, 1, 0) > 0;
+}
+
+static bool try_connect(struct link *link)
+{
+    if (link->kind == LINK_LISTEN) {
+        link->fd = accept4(link->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        return link->fd >= 0;
+    }
+    return !link->over && !port_is_down(link);
+}
+
+static enum link_event lose(struct link *link)
+{
+    link->connected = false;
+    forget_buffers(link);
+    if (link->kind == LINK_LISTEN) {
+        close(link->fd);
+        link->fd = -1;
+    }
+    link->over = link->kind == LINK_FD;
+    return LINK_LOST;
+}
+
+static bool would_block(void)
+{
+    return errno == EAGAIN || errno == EINTR;
+}
+
+/* False: the host is gone. */
+static bool write_out(struct link *link)
+{
+    while (link->out_used > 0) {
+        ssize_t sent = write(link->fd, link->out + link->out_start, link->out_used);
+        if (sent <= 0)
+            return sent < 0 && would_block();
+        link->out_start += (size_t)sent;
+        link->out_used -= (size_t)sent;
+    }
+    link->out_start = 0;
+    return true;
+}
+
+/* Reads what fits. False: the host is gone. */
+static bool read_in(struct link *link)
+{
+    if (link->in_start > 0) {
+        memmove(link->in, link->in + link->in_start, link->in_used);
+        link->in_start = 0;
+    }
+    while (link->in_used < sizeof(link->in)) {
+        ssize_t got = read(link->fd, link->in + link->in_used, sizeof(link->in) - link->in_used);
+        if (got <= 0)
+            return got < 0 && would_block();
+        link->in_used += (size_t)got;
+        size_t thrown = link->discard < link->in_used ? (size_t)link->discard : link->in_used;
+        if (thrown >
+                0) { /* an oversized frame is never followed by anything in the buffer, so it starts at 0 */
+            memmove(link->in, link->in + thrown, link->in_used - thrown);
+            link->in_used -= thrown;
+            link->discard -= thrown;
+        }
+    }
+    return true;
+}
+
+enum link_event link_pump(struct link *link)
+{
+    if (!link->connected) {
+        if (!try_connect(link))
+            return LINK_NOTHING;
+        forget_buffers(link);
+        link->connected = true;
+        return LINK_CONNECTED;
+    }
+    bool there = !port_is_down(link) && write_out(link) && read_in(link);
+    return there ? LINK_NOTHING : lose(link);
+}
+
+bool link_has_room(const struct link *link)
+{
+    return link->connected && link->out_used < LINK_OUT_BYTES - LINK_OUT_RESERVE_BYTES;
+}
+
+static uint32_t load_le32(const uint8_t *at)
+{
+    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+enum link_frame link_next_frame(struct link *link, const uint8_t **body, size_t *size)
+{
+    if (link->in_used < 4)
+        return FRAME_NONE;
+    *size = load_le32(link->in + link->in_start);
+    if (*size > LINK_MAX_FRAME_BYTES) {
+        size_t here = link->in_used - 4 < *size ? link->in_used - 4 : *size;
+        link->discard = *size - here;
+        link->in_start += 4 + here;
+        link->in_used -= 4 + here;
+        return FRAME_TOO_LONG;
+    }
+    if (link->in_used < 4 + *size)
+        return FRAME_NONE;
+    *body = link->in + link->in_start + 4;
+    link->in_start += 4 + *size;
+    link->in_used -= 4 + *size;
+    return FRAME_WHOLE;
+}
+
+struct mp_writer link_begin(struct link *link)
+{
+    if (link->out_start > 0) {
+        memmove(link->out, link->out + link->out_start, link->out_used);
+        link->out_start = 0;
+    }
+    size_t used = link->out_used + 4 < LINK_OUT_BYTES ? link->out_used + 4 : LINK_OUT_BYTES;
+    return (struct mp_writer){.data = link->out + used, .size = LINK_OUT_BYTES - used};
+}
+
+void link_end(struct link *link, struct mp_writer *writer)
+{
+    if (!link->connected)
+        return;
+    if (writer->full || writer->used > LINK_MAX_FRAME_BYTES) {
+        fprintf(stderr, "agent: a reply did not fit in the %d bytes towards the host and was dropped\n",
+                LINK_OUT_BYTES);
+        return;
+    }
+    uint8_t *head = writer->data - 4;
+    for (int i = 0; i < 4; i++)
+        head[i] = (uint8_t)(writer->used >> (8 * i));
+    link->out_used += 4 + writer->used;
+}

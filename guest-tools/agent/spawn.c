@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starts a process; see spawn.h. A child that cannot exec says so through a pipe that a successful exec
+ * closes. */
+#define _GNU_SOURCE
+#include "spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A file system that hangs must not take the agent with it. */
+enum { EXEC_LIMIT_MS = 10000 };
+
+/* What is needed to start, and the descriptors while it is being started; pipes are [read, write]. */
+struct launch {
+    char **argv;
+    char **envp;
+    char *cwd; /* NULL: the agent's own */
+    int in[2], out[2], err[2], report[2];
+};
+
+struct child_error {
+    int error;
+    bool in_chdir;
+};
+
+static void close_pipe(int pipe[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (pipe[i] >= 0)
+            close(pipe[i]);
+        pipe[i] = -1;
+    }
+}
+
+static int take(int *fd)
+{
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}
+
+static void release(struct launch *launch)
+{
+    close_pipe(launch->in);
+    close_pipe(launch->out);
+    close_pipe(launch->err);
+    close_pipe(launch->report);
+    free(launch->argv);
+    free(launch->envp);
+    free(launch->cwd);
+}
+
+static bool fail(struct spawned *spawned, int error, const char *attempt, const char *subject)
+{
+    spawned->error = error;
+    snprintf(spawned->message, sizeof(spawned->message), "%s%.180s", attempt, subject);
+    return false;
+}
+
+static bool prepare(const struct request *request, struct launch *launch, struct spawned *spawned)
+{
+    launch->argv = request_argv(request->argv);
+    launch->envp = request_envp(request->env, environ);
+    launch->cwd = slice_text(request->cwd);
+    if (!launch->argv)
+        return fail(spawned, EINVAL, "exec: argv must be an array of one or more strings without NUL", "");
+    if (!launch->envp)
+        return fail(spawned, EINVAL, "exec: env must be a map of strings without NUL", "");
+    if (request->cwd.bytes && !launch->cwd)
+        return fail(spawned, EINVAL, "exec: cwd must not hold a NUL", "");
+    if (request->has_stdin) {
+        if (pipe2(launch->in, O_CLOEXEC) < 0)
+            return fail(spawned, errno, "exec: no pipe for ", launch->argv[0]);
+    } else {
+        launch->in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (launch->in[0] < 0)
+            return fail(spawned, errno, "exec: cannot open ", "/dev/null");
+    }
+    if (pipe2(launch->out, O_CLOEXEC) < 0 || pipe2(launch->err, O_CLOEXEC) < 0 ||
+            pipe2(launch->report, O_CLOEXEC) < 0)
+        return fail(spawned, errno, "exec: no pipe for ", launch->argv[0]);
+    fcntl(launch->out[0], F_SETFL, O_NONBLOCK);
+    fcntl(launch->err[0], F_SETFL, O_NONBLOCK);
+    if (launch->in[1] >= 0)
+        fcntl(launch->in[1], F_SETFL, O_NONBLOCK);
+    return true;
+}
+
+static _Noreturn void run_child(const struct launch *launch)
+{
+    struct child_error failure = {0};
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    setsid();
+    dup2(launch->in[0], STDIN_FILENO);
+    dup2(launch->out[1], STDOUT_FILENO);
+    dup2(launch->err[1], STDERR_FILENO);
+    environ = launch->envp; /* so that execvp looks in the PATH of the command, not of the agent */
+    if (launch->cwd && chdir(launch->cwd) < 0)
+        failure.in_chdir = true;
+    else
+        execvp(launch->argv[0], launch->argv);
+    failure.error = errno;
+    ssize_t reported = write(launch->report[1], &failure, sizeof(failure));
+    _exit(reported == sizeof(failure) ? 127 : 126);
+}
+
+/* Waits until the child has become the program asked for, or says why it could not. */
+static bool await_exec(struct launch *launch, pid_t pid, struct spawned *spawned)
+{
+    struct child_error failure = {0};
+    close(take(&launch->report[1]));
+    struct pollfd entry = {.fd = launch->report[0], .events = POLLIN};
+    if (poll(&entry, 1, EXEC_LIMIT_MS) <= 0) {
+        kill(pid, SIGKILL);
+        return fail(spawned, ETIMEDOUT, "exec: not begun within 10 s: ", launch->argv[0]);
+    }
+    if (read(launch->report[0], &failure, sizeof(failure)) != sizeof(failure))
+        return true;
+    if (failure.in_chdir)
+        return fail(spawned, failure.error, "exec: cannot change to folder ", launch->cwd);
+    return fail(spawned, failure.error, "exec: cannot run ", launch->argv[0]);
+}
+
+bool spawn(const struct request *request, struct spawned *spawned)
+{
+    struct launch launch = {.in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}, .report = {-1, -1}};
+    bool started = prepare(request, &launch, spawned);
+    if (started) {
+        spawned->pid = fork();
+        if (spawned->pid == 0)
+            run_child(&launch);
+        started = spawned->pid > 0 ? await_exec(&launch, spawned->pid, spawned)
+                                   : fail(spawned, errno, "exec: cannot fork for ", launch.argv[0]);
+    }
+    if (started) {
+        spawned->stdin_fd = take(&launch.in[1]);
+        spawned->stdout_fd = take(&launch.out[0]);
+        spawned->stderr_fd = take(&launch.err[0]);
+        if (!request->has_stdin)
+            spawned->stdin_fd = -1;
+    }
+    release(&launch);
+    return started;
+}

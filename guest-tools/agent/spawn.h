@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starts a process in a session and process group of its own, with pipes to the agent. */
+#ifndef GHOSTCARD_AGENT_SPAWN_H
+#define GHOSTCARD_AGENT_SPAWN_H
+
+#include "request.h"
+
+#include <sys/types.h>
+
+struct spawned {
+    pid_t pid; /* also its process group */
+    /* The agent's ends, non-blocking. stdin_fd is -1 when the request asked for none: the process reads
+     * /dev/null. */
+    int stdin_fd, stdout_fd, stderr_fd;
+    int error; /* when it failed: errno, and what was attempted */
+    char message[256];
+};
+
+/* True once execve has succeeded; false with `error` and `message`, and nothing left behind. */
+bool spawn(const struct request *request, struct spawned *spawned);
+
+#endif

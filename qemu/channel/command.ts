@@ -1,0 +1,127 @@
+/**
+ * A command that runs in the guest: its options, its output as it comes, its result.
+ *
+ * Source: qemu/channel/protocol.ts, `exec`.
+ */
+import { constants } from 'node:os';
+import { type Readable } from 'node:stream';
+import { type AgentAnswer, type Exchange } from './exchange';
+import { type ExitedMessage, type HostMessage } from './protocol';
+
+/** Takes a piece of output; the command is held back while a returned promise is pending. */
+export type OutputSink = (chunk: Buffer) => void | Promise<void>;
+
+export interface ExecOptions {
+  /** Added to the agent's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Standard input; without it the command reads /dev/null. */
+  readonly stdin?: Uint8Array | Readable;
+  /** The agent kills the command's process group after this long, and the result says `timedOut`. Default 60 s; Infinity: no limit. */
+  readonly timeoutMs?: number;
+  readonly onStdout?: OutputSink;
+  readonly onStderr?: OutputSink;
+  /** False: output goes to the sinks only, and the result's buffers stay empty. Default true. */
+  readonly collect?: boolean;
+}
+
+export interface ExecResult {
+  /** Absent when a signal ended the command. */
+  readonly exitCode?: number;
+  /** Name of the signal that ended the command. */
+  readonly signal?: string;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+  readonly timedOut: boolean;
+  /** Run time on the guest's clock. */
+  readonly durationMs: number;
+}
+
+export interface GuestCommand {
+  readonly result: Promise<ExecResult>;
+  /** Sends a signal to the command's process group; of no effect once it has ended. */
+  signal(name: NodeJS.Signals): void;
+}
+
+const DEFAULT_TIMEOUT_MS = 60_000;
+/** How long after the agent's own limit the host still waits for the agent to report. */
+const REPORT_GRACE_MS = 15_000;
+
+export function startCommand(
+  exchange: Exchange<ExecResult>,
+  argv: readonly string[],
+  options: ExecOptions,
+): GuestCommand {
+  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const output = new CommandOutput(exchange, options);
+  const signal = (name: NodeJS.Signals): void => {
+    if (constants.signals[name] === undefined) throw new RangeError(`'${name}' is not the name of a signal`);
+    if (!exchange.settled) void exchange.send({ type: 'signal', id: exchange.id, signal: name });
+  };
+  const giveUp = (reason: Error): void => {
+    if (exchange.settled) return;
+    signal('SIGKILL');
+    exchange.fail(reason);
+  };
+  exchange.onAnswer = (answer) => void output.receive(answer).catch(giveUp);
+  exchange.limit(timeoutMs + REPORT_GRACE_MS, () => {
+    const limits = `${timeoutMs} ms, its limit, and ${REPORT_GRACE_MS} ms more`;
+    return new Error(`${exchange.what}: the guest agent has not reported its end within ${limits}: the guest hangs`);
+  });
+  try {
+    void exchange.send(execMessage(exchange.id, argv, options, timeoutMs));
+    if (options.stdin !== undefined) exchange.feed(options.stdin).catch(giveUp);
+  } catch (error) {
+    exchange.fail(error as Error);
+  }
+  return { result: exchange.result, signal };
+}
+
+function execMessage(id: number, argv: readonly string[], options: ExecOptions, timeoutMs: number): HostMessage {
+  return {
+    type: 'exec',
+    id,
+    argv: [...argv],
+    stdin: options.stdin !== undefined,
+    ...(options.env === undefined ? {} : { env: { ...options.env } }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(Number.isFinite(timeoutMs) ? { timeoutMs: Math.max(1, Math.ceil(timeoutMs)) } : {}),
+  };
+}
+
+/** What the command has written so far, and its end. Output is credited once its sink is done with it. */
+class CommandOutput {
+  readonly #collected = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
+  /** Sinks see their pieces one at a time and in order, and the result comes after the last. */
+  #delivered: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly exchange: Exchange<ExecResult>,
+    private readonly options: ExecOptions,
+  ) {}
+
+  receive(answer: AgentAnswer): Promise<void> {
+    this.#delivered = this.#delivered.then(() => this.#deliver(answer));
+    return this.#delivered;
+  }
+
+  async #deliver(answer: AgentAnswer): Promise<void> {
+    if (answer.type === 'exited') this.exchange.finish(this.#result(answer));
+    if (answer.type !== 'output' || answer.stream === 'file') return;
+    const sink = answer.stream === 'stdout' ? this.options.onStdout : this.options.onStderr;
+    if (this.options.collect ?? true) this.#collected[answer.stream].push(answer.data);
+    await sink?.(answer.data);
+    this.exchange.consumed(answer.data);
+  }
+
+  #result({ exitCode, signal, timedOut, durationMs }: ExitedMessage): ExecResult {
+    return {
+      ...(exitCode === undefined ? {} : { exitCode }),
+      ...(signal === undefined ? {} : { signal }),
+      stdout: Buffer.concat(this.#collected.stdout),
+      stderr: Buffer.concat(this.#collected.stderr),
+      timedOut,
+      durationMs,
+    };
+  }
+}

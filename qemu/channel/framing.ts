@@ -1,0 +1,81 @@
+/**
+ * Frames of the agent protocol to bytes and back: pure, no stream and no message semantics.
+ *
+ * Source: qemu/channel/protocol.ts, "Framing".
+ */
+import { decode, encode } from 'msgpack-lite';
+import { type HostMessage, MAX_FRAME_BYTES } from './protocol';
+
+/** The bytes on the wire for one message. Throws if it is longer than a frame may be. */
+export function encodeFrame(message: HostMessage): Buffer {
+  const body = encode('data' in message ? { ...message, data: asBuffer(message.data) } : message);
+  if (body.length > MAX_FRAME_BYTES) {
+    throw new RangeError(
+      `a message of ${body.length} bytes is over the frame limit of ${MAX_FRAME_BYTES}: push long data as a file instead`,
+    );
+  }
+  const frame = Buffer.allocUnsafe(4 + body.length);
+  frame.writeUInt32LE(body.length, 0);
+  frame.set(body, 4);
+  return frame;
+}
+
+/** msgpack-lite writes a Buffer as `bin`, but another Uint8Array as an extension of its own. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Cuts a byte stream, given in pieces of any size, into messages. */
+export class FrameDecoder {
+  #pieces: Buffer[] = [];
+  #buffered = 0;
+
+  /** Messages that `piece` completes, in order. Throws when the peer does not speak the protocol; then it is of no more use. */
+  *push(piece: Buffer): Generator<unknown, void> {
+    this.#pieces.push(piece);
+    this.#buffered += piece.length;
+    for (let sizeBytes = this.#frameBytes(); sizeBytes !== undefined; sizeBytes = this.#frameBytes()) {
+      yield decodeBody(this.#take(4 + sizeBytes).subarray(4));
+    }
+  }
+
+  /** Body size of the frame at the front, if it is there in full. */
+  #frameBytes(): number | undefined {
+    if (this.#buffered < 4) return undefined;
+    const head = this.#front(4);
+    const sizeBytes = head.readUInt32LE(0);
+    if (sizeBytes > MAX_FRAME_BYTES) {
+      throw new Error(
+        `the agent announced a frame of ${sizeBytes} bytes, over the limit of ${MAX_FRAME_BYTES}: the stream is out of step`,
+      );
+    }
+    return this.#buffered < 4 + sizeBytes ? undefined : sizeBytes;
+  }
+
+  /** Makes the first piece hold at least `sizeBytes`. */
+  #front(sizeBytes: number): Buffer {
+    const first = this.#pieces[0];
+    if (first !== undefined && first.length >= sizeBytes) return first;
+    const joined = Buffer.concat(this.#pieces);
+    this.#pieces = [joined];
+    return joined;
+  }
+
+  #take(sizeBytes: number): Buffer {
+    const front = this.#front(sizeBytes);
+    this.#buffered -= sizeBytes;
+    if (front.length === sizeBytes) this.#pieces.shift();
+    else this.#pieces[0] = front.subarray(sizeBytes);
+    return front.subarray(0, sizeBytes);
+  }
+}
+
+function decodeBody(body: Buffer): unknown {
+  try {
+    const message: unknown = decode(body);
+    if (typeof message === 'object' && message !== null && 'type' in message) return message;
+  } catch (cause) {
+    throw new Error(`the agent sent a frame of ${body.length} bytes that is not MessagePack`, { cause });
+  }
+  throw new Error(`the agent sent a frame of ${body.length} bytes that holds no map with a 'type'`);
+}

@@ -1,0 +1,147 @@
+/**
+ * The host's end of the channel to the guest agent: commands run in the guest, files pushed and fetched.
+ *
+ * Many requests run at once over one stream; `abort` ends them all with the reason (QEMU died, the kernel panicked).
+ * Source: qemu/channel/protocol.ts.
+ */
+import { type Duplex } from 'node:stream';
+import { type ExecOptions, type ExecResult, type GuestCommand, startCommand } from './command';
+import { Exchange, type PendingExchange } from './exchange';
+import { fetchFile, pushFile } from './file-transfer';
+import { MessageStream } from './message-stream';
+import { type AgentHello, type AgentMessage, type HostMessage, PROTOCOL_VERSION } from './protocol';
+
+export interface ConnectOptions {
+  /** Bound on the wait for the agent's hello: it covers the guest's boot when the guest has just been started. */
+  readonly timeoutMs: number;
+}
+
+export interface TransferOptions {
+  /** Bound on the time without any progress. Default 30 s. */
+  readonly idleTimeoutMs?: number;
+}
+
+const PING_TIMEOUT_MS = 10_000;
+
+export class GuestChannel implements AsyncDisposable {
+  readonly #messages: MessageStream;
+  readonly #exchanges = new Map<number, PendingExchange>();
+  #nextId = 1;
+  #ended: Error | undefined;
+  #hello: { exchange: Exchange<AgentHello>; agent?: AgentHello };
+
+  private constructor(stream: Duplex, { timeoutMs }: ConnectOptions) {
+    this.#messages = new MessageStream(stream, {
+      onMessage: (message) => this.#receive(message),
+      onEnd: (reason) => this.abort(reason),
+    });
+    const exchange = this.#begin<AgentHello>('connect to the guest agent');
+    exchange.limit(
+      timeoutMs,
+      () => new Error(`no hello from the guest agent within ${timeoutMs} ms: has the guest booted?`),
+    );
+    this.#hello = { exchange };
+    void this.#messages.send({ type: 'hello', id: exchange.id });
+  }
+
+  /** Takes over `stream` and waits for the agent's hello. Rejects, with the stream destroyed, if none comes in time. */
+  static async connect(stream: Duplex, options: ConnectOptions): Promise<GuestChannel> {
+    const channel = new GuestChannel(stream, options);
+    try {
+      channel.#hello.agent = await channel.#hello.exchange.result;
+      return channel;
+    } catch (error) {
+      channel.abort(error as Error);
+      throw error;
+    }
+  }
+
+  /** What the agent said about itself and its kernel. */
+  get agent(): AgentHello {
+    return this.#hello.agent as AgentHello;
+  }
+
+  /** Why the channel has ended; undefined while it is open. */
+  get ended(): Error | undefined {
+    return this.#ended;
+  }
+
+  /** Runs a command to its end. Rejects if it cannot be started; a non-zero exit code or a signal is a result. */
+  exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    return this.start(argv, options).result;
+  }
+
+  /** Starts a command that can be signalled while it runs. */
+  start(argv: readonly string[], options: ExecOptions = {}): GuestCommand {
+    return startCommand(this.#begin<ExecResult>(`exec ${argv.join(' ')}`), argv, options);
+  }
+
+  /** Writes a file in the guest, whole or not at all. The folder must be there. */
+  push(guestPath: string, bytes: Uint8Array, mode = 0o644, options: TransferOptions = {}): Promise<void> {
+    return pushFile(this.#begin<void>(`push ${guestPath}`), guestPath, bytes, mode, options.idleTimeoutMs);
+  }
+
+  /** Reads a regular file of the guest (also in /proc and /sys). */
+  fetch(guestPath: string, options: TransferOptions = {}): Promise<Buffer> {
+    return fetchFile(this.#begin<Buffer>(`fetch ${guestPath}`), guestPath, options.idleTimeoutMs);
+  }
+
+  /** Round trip to the agent: proves that it is alive. */
+  async ping(timeoutMs = PING_TIMEOUT_MS): Promise<void> {
+    const exchange = this.#begin<void>('ping the guest agent');
+    exchange.limit(timeoutMs, () => new Error(`no answer to a ping from the guest agent within ${timeoutMs} ms`));
+    exchange.onAnswer = () => exchange.finish();
+    void exchange.send({ type: 'ping', id: exchange.id });
+    await exchange.result;
+  }
+
+  /** Ends the channel: everything pending, and every later request, is rejected with `reason`. */
+  abort(reason: Error): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = reason;
+    this.#messages.destroy(reason);
+    for (const exchange of [...this.#exchanges.values()]) exchange.fail(reason);
+  }
+
+  close(): void {
+    this.abort(new Error('the channel to the guest agent has been closed by its owner'));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
+  }
+
+  #begin<Result>(what: string): Exchange<Result> {
+    const id = this.#nextId++;
+    const send = (message: HostMessage): Promise<void> => this.#messages.send(message);
+    const exchange = new Exchange<Result>({ id, what, send });
+    this.#exchanges.set(id, exchange);
+    exchange.whenSettled(() => this.#exchanges.delete(id));
+    if (this.#ended !== undefined) exchange.fail(this.#ended);
+    return exchange;
+  }
+
+  #receive(message: AgentMessage): void {
+    switch (message.type) {
+      case 'hello':
+        return this.#receiveHello(message);
+      case 'error':
+        return this.abort(new Error(`the guest agent could not make sense of a message: ${message.message}`));
+      default: // one that is no longer waited for is of no interest
+        this.#exchanges.get(message.id)?.receive(message);
+    }
+  }
+
+  /** The answer to ours opens the channel. One without id says that the agent lost us: after the opening, all is lost. */
+  #receiveHello(message: Extract<AgentMessage, { type: 'hello' }>): void {
+    const { exchange } = this.#hello;
+    if (message.id === exchange.id) {
+      if (message.protocol === PROTOCOL_VERSION) return exchange.finish(message);
+      const versions = `the guest agent speaks protocol ${message.protocol}, this host ${PROTOCOL_VERSION}`;
+      exchange.fail(new Error(`${versions}: rebuild the guest image`));
+    } else if (exchange.settled) {
+      this.abort(new Error('the guest agent began anew: it was restarted, or the guest was reset or restored'));
+    }
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * The protocol between the host and the guest agent (guest-tools/agent), in one place: framing, messages, rules.
+ *
+ * **Framing.** A frame is a u32 little-endian length, then that many bytes: one MessagePack map. At most `MAX_FRAME_BYTES`.
+ *
+ * **Requests.** The host chooses a u32 `id` for each request; several run at once, and every message about one carries its id.
+ *
+ * | request | answers |
+ * |---|---|
+ * | `hello` (first message; what ran for an earlier host is killed) | `hello` with the id |
+ * | `ping` | `pong` |
+ * | `exec`, then `input`…, `end` if `stdin` is true | `started`, `output`…, `exited`; or `failed` |
+ * | `signal` (to the process group of a running `exec`) | none of its own |
+ * | `push`, then `input`…, `end` | `done`; or `failed` |
+ * | `fetch` | `output` with stream `file`…, `done`; or `failed` |
+ *
+ * **Flow control.** Of each request, at most `WINDOW_BYTES` of `data` are under way in either direction: a sender stops there,
+ * and goes on by as much as the receiver's `credit` messages say has been consumed. So a command that writes faster than the
+ * host reads is held back by its own pipe, one that does not read its input holds up nobody else, and nothing is lost.
+ *
+ * **Ends.** A command has ended when its process has: output of daemons that it leaves behind is not waited for. On its time
+ * limit, the agent kills the whole process group (SIGKILL) and `exited` says `timedOut`.
+ *
+ * **Lost and found.** When the host side closes, the agent kills what runs and forgets all state; when it is opened again the
+ * agent sends a `hello` without id. A frame that makes no sense gets `failed` (if an id can be read) or `error`, and the
+ * agent goes on with the next.
+ */
+
+export const PROTOCOL_VERSION = 1;
+/** Longest frame body in bytes, in both directions. */
+export const MAX_FRAME_BYTES = 256 * 1024;
+/** Bytes of data of one request that may be under way in one direction, without having been consumed. */
+export const WINDOW_BYTES = 256 * 1024;
+/** How much data goes into one message. */
+export const CHUNK_BYTES = 32 * 1024;
+
+export type OutputStream = 'stdout' | 'stderr';
+
+/** Host to agent. */
+export type HostMessage =
+  | { type: 'hello' | 'ping'; id: number }
+  | {
+      type: 'exec';
+      id: number;
+      argv: string[];
+      /** Added to the agent's own environment. */
+      env?: Record<string, string>;
+      cwd?: string;
+      /** Limit on the run time; absent or 0: none. */
+      timeoutMs?: number;
+      /** True: `input` and `end` follow. Otherwise the command reads /dev/null. */
+      stdin?: boolean;
+    }
+  | { type: 'input'; id: number; data: Uint8Array }
+  | { type: 'end'; id: number }
+  | { type: 'credit'; id: number; bytes: number }
+  | { type: 'signal'; id: number; signal: string }
+  | { type: 'push'; id: number; path: string; mode: number }
+  | { type: 'fetch'; id: number; path: string };
+
+/** What the agent says about itself and its kernel. */
+export interface AgentHello {
+  protocol: number;
+  maxFrameBytes: number;
+  windowBytes: number;
+  pid: number;
+  /** Release of the kernel it runs on (uname -r), and its machine (uname -m). */
+  kernel: string;
+  machine: string;
+}
+
+export interface ExitedMessage {
+  type: 'exited';
+  id: number;
+  /** One of the two is there. */
+  exitCode?: number;
+  signal?: string;
+  timedOut: boolean;
+  durationMs: number;
+}
+
+/** Agent to host. */
+export type AgentMessage =
+  | ({ type: 'hello'; id?: number } & AgentHello)
+  | { type: 'pong'; id: number }
+  | { type: 'started'; id: number; pid: number }
+  | { type: 'output'; id: number; stream: OutputStream | 'file'; data: Buffer }
+  | { type: 'credit'; id: number; bytes: number }
+  | ExitedMessage
+  | { type: 'done'; id: number; bytes: number; mode: number }
+  /** `code` is errno's name (ENOENT), empty when no system call failed. */
+  | { type: 'failed'; id: number; errno: number; code: string; message: string }
+  | { type: 'error'; message: string };
