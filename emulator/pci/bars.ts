@@ -1,0 +1,104 @@
+/**
+ * The base address registers: which BARs the card has, and what configuration space shows of them.
+ *
+ * A BAR's low bits are wired to its kind, the bits below its size to 0; so a driver that writes all ones reads back the
+ * size. A 64-bit BAR takes two slots. Only memory BARs: PCI Express knows I/O BARs for legacy devices alone.
+ *
+ * Source: PCI Local Bus Spec 3.0, 6.2.5.1; PCI Express Base Spec 5.0, 7.5.1.2.1.
+ */
+import { CardDefinitionError } from './card-definition-error';
+import { isPowerOfTwo } from './identity';
+import { BAR_COUNT } from './vfio-layout';
+
+/** What answers behind a BAR; the length of `data` is the access size. */
+export interface BarTarget {
+  read(barOffset: number, data: Uint8Array): void;
+  write(barOffset: number, data: Uint8Array): void;
+}
+
+export interface BarOptions {
+  /** Reads have no side effects, so that a bridge may prefetch; default false. */
+  readonly prefetchable?: boolean;
+  /** Address bits; 64 takes two slots; default 32. */
+  readonly width?: 32 | 64;
+}
+
+export interface BarDefinition {
+  readonly index: number;
+  /** For messages: what the BAR holds. */
+  readonly label: string;
+  readonly sizeBytes: number;
+  readonly width: 32 | 64;
+  readonly prefetchable: boolean;
+}
+
+export interface Bar extends BarDefinition {
+  readonly target: BarTarget;
+}
+
+/** Bits 3:0 of the register of a memory BAR. */
+const MEMORY_64_BIT = 0b0100;
+const PREFETCHABLE = 0b1000;
+
+const SMALLEST_BYTES = 16;
+const LARGEST_32_BIT_BYTES = 2 ** 31;
+
+export class Bars {
+  readonly #bars: (Bar | undefined)[] = new Array<Bar | undefined>(BAR_COUNT).fill(undefined);
+
+  at(index: number): Bar | undefined {
+    return this.#bars[index];
+  }
+
+  /** Adds a BAR with what `make` makes; throws CardDefinitionError when PCI knows no such BAR or its slots are taken. */
+  add<T extends BarTarget>(bar: BarDefinition, make: () => T): T {
+    const what = `BAR ${bar.index} (${bar.label})`;
+    const lastSlot = bar.width === 64 ? bar.index + 1 : bar.index;
+    if (!Number.isInteger(bar.index) || bar.index < 0 || lastSlot >= BAR_COUNT) {
+      throw new CardDefinitionError(
+        `${what}: there are BARs 0 to ${BAR_COUNT - 1}` + (bar.width === 64 ? ', and a 64-bit one takes two' : ''),
+      );
+    }
+    checkSize(what, bar);
+    for (let slot = bar.index; slot <= lastSlot; slot++) {
+      const holder = this.#holderOf(slot);
+      if (!holder) continue;
+      throw new CardDefinitionError(
+        `${what}: slot ${slot} is taken by ${holder.width}-bit BAR ${holder.index} (${holder.label})` +
+          (holder.width === 64 ? `, which fills slots ${holder.index} and ${holder.index + 1}` : ''),
+      );
+    }
+    const target = make();
+    this.#bars[bar.index] = { ...bar, target };
+    return target;
+  }
+
+  /** What slot `slot` reads as when `stored` is what was last written to it. */
+  present(slot: number, stored: number): number {
+    const bar = this.#bars[slot];
+    if (bar) {
+      const kind = (bar.width === 64 ? MEMORY_64_BIT : 0) | (bar.prefetchable ? PREFETCHABLE : 0);
+      return ((stored & addressMask(bar.sizeBytes)) | kind) >>> 0;
+    }
+    const below = this.#holderOf(slot);
+    return below ? (stored & addressMask(below.sizeBytes / 2 ** 32)) >>> 0 : 0;
+  }
+
+  /** The BAR that has `slot`, as its own or as its upper half. */
+  #holderOf(slot: number): Bar | undefined {
+    const below = this.#bars[slot - 1];
+    return this.#bars[slot] ?? (below?.width === 64 ? below : undefined);
+  }
+}
+
+/** The bits of a 32-bit address word that are not inside a BAR of `sizeBytes`. */
+const addressMask = (sizeBytes: number): number => (sizeBytes >= 2 ** 32 ? 0 : ~(Math.max(1, sizeBytes) - 1) >>> 0);
+
+function checkSize(what: string, { sizeBytes, width }: BarDefinition): void {
+  const seen = `${what} is ${sizeBytes} bytes`;
+  if (!isPowerOfTwo(sizeBytes)) throw new CardDefinitionError(`${seen}: a BAR's size must be a power of two`);
+  if (sizeBytes < SMALLEST_BYTES) throw new CardDefinitionError(`${seen}: the smallest BAR has ${SMALLEST_BYTES}`);
+  if (width === 32 && sizeBytes > LARGEST_32_BIT_BYTES) {
+    throw new CardDefinitionError(`${seen}: a 32-bit BAR has at most ${LARGEST_32_BIT_BYTES}; make it a 64-bit one`);
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * Layout of the MSI capability: 64-bit message address, per-vector masks and pending bits.
+ *
+ * Source: PCI Local Bus Spec 3.0, 6.8.1 (figure 6-9, the 64-bit form with per-vector masking).
+ */
+import { registerMap } from '../../registers';
+
+export const MSI_ID = 0x05;
+
+/** `next`: offset of the capability behind this one, 0 for none. `vectors`: a power of two up to 32. */
+export const msiCapability = (next: number, vectors: number) =>
+  registerMap(
+    {
+      ID: { offset: 0x00, width: 8, access: 'ro', reset: MSI_ID },
+      NEXT: { offset: 0x01, width: 8, access: 'ro', reset: next },
+      CONTROL: {
+        offset: 0x02,
+        width: 16,
+        access: 'ro',
+        fields: {
+          ENABLE: { bits: [0], access: 'rw', doc: 'Messages are sent, INTx is not used.' },
+          MULTIPLE_MESSAGE_CAPABLE: { bits: [3, 1], reset: Math.log2(vectors), doc: 'log2 of the vectors there are.' },
+          MULTIPLE_MESSAGE_ENABLE: { bits: [6, 4], access: 'rw', doc: 'log2 of the vectors the system has granted.' },
+          ADDRESS_64: { bits: [7], reset: 1 },
+          PER_VECTOR_MASKING: { bits: [8], reset: 1 },
+        },
+      },
+      ADDRESS_LOW: { offset: 0x04, access: 'ro', fields: { ADDRESS: { bits: [31, 2], access: 'rw' } } },
+      ADDRESS_HIGH: { offset: 0x08, access: 'rw' },
+      DATA: { offset: 0x0c, width: 16, access: 'rw' },
+      MASK: {
+        offset: 0x10,
+        access: 'ro',
+        doc: 'A message of a vector whose bit is 1 is held back.',
+        fields: { VECTORS: { bits: [vectors - 1, 0], access: 'rw' } },
+      },
+      PENDING: { offset: 0x14, access: 'ro', doc: 'Vectors with a message held back.' },
+    },
+    { sizeBytes: 32 },
+  );

@@ -1,0 +1,72 @@
+/**
+ * Layout of MSI-X: the capability, and the table and pending bit array that have a BAR of their own, each beginning on
+ * a page (4 KiB), so that a hypervisor can keep the one and forward the other.
+ *
+ * Source: PCI Local Bus Spec 3.0, 6.8.2 (figures 6-10 to 6-12).
+ */
+import { registerBlock, registerMap } from '../../registers';
+
+export const MSIX_ID = 0x11;
+
+const PAGE = 4096;
+const ENTRY_SIZE_BYTES = 16;
+
+/** Where table and pending bits of `vectors` vectors lie in the BAR, and how large that must be. */
+export function msixBarLayout(vectors: number): { pbaOffset: number; sizeBytes: number } {
+  const pbaOffset = Math.ceil((vectors * ENTRY_SIZE_BYTES) / PAGE) * PAGE;
+  return { pbaOffset, sizeBytes: 2 ** Math.ceil(Math.log2(pbaOffset + PAGE)) };
+}
+
+/** `next`: offset of the capability behind this one, 0 for none. */
+export const msixCapability = (next: number, bar: number, vectors: number) =>
+  registerMap(
+    {
+      ID: { offset: 0x0, width: 8, access: 'ro', reset: MSIX_ID },
+      NEXT: { offset: 0x1, width: 8, access: 'ro', reset: next },
+      CONTROL: {
+        offset: 0x2,
+        width: 16,
+        access: 'ro',
+        fields: {
+          TABLE_SIZE: { bits: [10, 0], reset: vectors - 1, doc: 'Number of vectors less one.' },
+          FUNCTION_MASK: { bits: [14], access: 'rw', doc: 'All vectors are masked, whatever the table says.' },
+          ENABLE: { bits: [15], access: 'rw', doc: 'Messages are sent, INTx is not used.' },
+        },
+      },
+      TABLE: { offset: 0x4, access: 'ro', reset: bar, doc: 'BAR of the table in bits 2:0, offset 0 in it.' },
+      PBA: {
+        offset: 0x8,
+        access: 'ro',
+        reset: msixBarLayout(vectors).pbaOffset + bar,
+        doc: 'BAR of the pending bits in bits 2:0, their offset in the BAR in the others.',
+      },
+    },
+    { sizeBytes: 16 },
+  );
+
+const TABLE_ENTRY = registerBlock({
+  MESSAGE_ADDRESS_LOW: { offset: 0x0, access: 'ro', fields: { ADDRESS: { bits: [31, 2], access: 'rw' } } },
+  MESSAGE_ADDRESS_HIGH: { offset: 0x4, access: 'rw' },
+  MESSAGE_DATA: { offset: 0x8, access: 'rw' },
+  VECTOR_CONTROL: {
+    offset: 0xc,
+    access: 'ro',
+    fields: { MASK: { bits: [0], access: 'rw', reset: 1, doc: 'A message of this vector is held back.' } },
+  },
+});
+
+const PENDING_WORD = registerBlock({
+  PENDING: { offset: 0x0, access: 'ro', doc: 'Vectors with a message held back, lowest vector in bit 0.' },
+});
+
+/** The BAR: one table entry a vector, then the pending bits, in words of 32 (the array is a whole number of 64). */
+export const msixBar = (vectors: number) => {
+  const { pbaOffset, sizeBytes } = msixBarLayout(vectors);
+  return registerMap(
+    {
+      VECTOR: { offset: 0, stride: ENTRY_SIZE_BYTES, count: vectors, registers: TABLE_ENTRY },
+      PBA: { offset: pbaOffset, stride: 4, count: Math.ceil(vectors / 64) * 2, registers: PENDING_WORD },
+    },
+    { sizeBytes },
+  );
+};

@@ -1,0 +1,223 @@
+/**
+ * `PciCard`: what a card author extends. It is a PCI Express endpoint that answers at the seam (VfioUserDevice); the
+ * subclass says who it is, which BARs it has, and what its registers do.
+ *
+ * Source: Linux include/uapi/linux/vfio.h for the numbering of regions; PCI Local Bus Spec 3.0, chapter 6.
+ */
+import { type Clock, WallClock } from '../clock';
+import { AddressMap, AddressMapError, DmaAccess, type DmaPort } from '../memory';
+import { type MapSpec, RegisterFile, type RegisterMap } from '../registers';
+import {
+  DeviceError,
+  type DeviceLayout,
+  type DmaMapping,
+  type RegionLayout,
+  type SetIrqs,
+  type VfioUserDevice,
+} from '../vfio-user/device';
+import { type BarOptions, Bars, type BarTarget } from './bars';
+import { CardDefinitionError } from './card-definition-error';
+import { type CardIdentity, checkIdentity } from './identity';
+import { type InterruptController } from './interrupt-controller';
+import { type MemoryAllocator, MemoryBar, privateMemory } from './memory-bar';
+import { PciFunction, type ResetKind } from './pci-function';
+import { BAR_COUNT, CONFIG_SIZE_BYTES, EINVAL, Region, REGION_COUNT } from './vfio-layout';
+
+/** What a card is given from outside. */
+export interface CardEnvironment {
+  /** Device time; default the wall clock. */
+  readonly clock?: Clock;
+  /** Where mappable memory comes from; default memory of this process, which no client can map. */
+  readonly allocate?: MemoryAllocator;
+}
+
+export interface MemoryBarOptions extends BarOptions {
+  /** Offer the memory to the client, so that the guest reaches it without a message; needs an allocator with a file. */
+  readonly mappable?: boolean;
+}
+
+/** A BAR of registers is at least a page, so that a driver in the guest's user space can map it. */
+const PAGE_BYTES = 4096;
+
+export abstract class PciCard implements VfioUserDevice {
+  protected readonly clock: Clock;
+  /** Host memory, as far as the client has mapped it and Bus Master Enable allows. */
+  protected readonly dma: DmaPort;
+  protected readonly interrupts: InterruptController;
+
+  readonly #function: PciFunction;
+  readonly #bars = new Bars();
+  readonly #registerFiles: RegisterFile[] = [];
+  readonly #memories = new Map<number, MemoryBar>();
+  readonly #hostMemory = new AddressMap();
+  readonly #allocate: MemoryAllocator;
+  #layout: DeviceLayout | undefined;
+  #closed = false;
+
+  /** Throws CardDefinitionError when `identity` is none that PCI could show. */
+  constructor(identity: CardIdentity, environment: CardEnvironment = {}) {
+    checkIdentity(identity);
+    this.clock = environment.clock ?? new WallClock();
+    this.#allocate = environment.allocate ?? privateMemory;
+    this.#function = new PciFunction(identity, this.#bars, () => this.#reset('flr'));
+    this.interrupts = this.#function.interrupts;
+    this.dma = new DmaAccess(this.#hostMemory, () => this.#function.mastersBus);
+    const { msix } = this.#function;
+    if (identity.msix && msix) {
+      this.#addBar(identity.msix.bar, 'MSI-X table', msix.bar.sizeBytes, {}, () => msix.bar);
+    }
+  }
+
+  /** BAR `index` shows the registers of `map`; the register file is the card's side of them. */
+  protected registerBar<S extends MapSpec>(
+    index: number,
+    map: RegisterMap<S>,
+    options: BarOptions = {},
+  ): RegisterFile<S> {
+    if (map.sizeBytes < PAGE_BYTES) {
+      throw new CardDefinitionError(
+        `BAR ${index} (registers) is ${map.sizeBytes} bytes: a driver can map pages only; make the map's sizeBytes ` +
+          `${PAGE_BYTES} or more`,
+      );
+    }
+    const file = this.#addBar(index, 'registers', map.sizeBytes, options, () => new RegisterFile(map));
+    this.#registerFiles.push(file);
+    return file;
+  }
+
+  /** BAR `index` shows `sizeBytes` of memory (a power of two), which the card finds in `bytes`. Resets leave it alone. */
+  protected memoryBar(index: number, sizeBytes: number, options: MemoryBarOptions = {}): MemoryBar {
+    const { mappable = false, ...kind } = options;
+    if (mappable && sizeBytes < PAGE_BYTES) {
+      throw new CardDefinitionError(
+        `BAR ${index} (memory) is ${sizeBytes} bytes and mappable: a client maps whole pages of ${PAGE_BYTES} bytes`,
+      );
+    }
+    const allocate = mappable ? this.#allocate : privateMemory;
+    const memory = this.#addBar(index, 'memory', sizeBytes, { width: 64, prefetchable: true, ...kind }, () => {
+      return new MemoryBar(allocate(sizeBytes, `ghostcard-bar${index}`));
+    });
+    this.#memories.set(index, memory);
+    return memory;
+  }
+
+  /**
+   * Called in every reset, after the registers of all BARs have their reset values and the interrupts are quiet: the
+   * card stops what it is doing and forgets it. The default does nothing.
+   */
+  protected onReset(_kind: ResetKind): void {}
+
+  get layout(): DeviceLayout {
+    return (this.#layout ??= {
+      resettable: true,
+      regions: Array.from({ length: REGION_COUNT }, (_, index) => this.#regionLayout(index)),
+      irqs: this.#function.interrupts.layout,
+    });
+  }
+
+  readRegion(region: number, offset: number, data: Uint8Array): void {
+    const bar = this.#bars.at(region);
+    if (bar !== undefined) {
+      if (offset + data.length > bar.sizeBytes) throw beyondEnd('reading', region, offset, data, bar.sizeBytes);
+      if (this.#function.decodesMemory) bar.target.read(offset, data);
+      else data.fill(0xff);
+    } else if (region === Region.CONFIG) {
+      if (offset + data.length > CONFIG_SIZE_BYTES) {
+        throw beyondEnd('reading', region, offset, data, CONFIG_SIZE_BYTES);
+      }
+      this.#function.config.read(offset, data);
+    } else {
+      checkRegion('reading', region);
+      data.fill(0xff); // Nobody answers: the root complex makes up all ones.
+    }
+  }
+
+  writeRegion(region: number, offset: number, data: Uint8Array): void {
+    const bar = this.#bars.at(region);
+    if (bar !== undefined) {
+      if (offset + data.length > bar.sizeBytes) throw beyondEnd('writing', region, offset, data, bar.sizeBytes);
+      if (this.#function.decodesMemory) bar.target.write(offset, data);
+    } else if (region === Region.CONFIG) {
+      if (offset + data.length > CONFIG_SIZE_BYTES) {
+        throw beyondEnd('writing', region, offset, data, CONFIG_SIZE_BYTES);
+      }
+      this.#function.config.write(offset, data);
+    } else {
+      checkRegion('writing', region);
+    }
+  }
+
+  mapDma(mapping: DmaMapping): void {
+    refuseAsEinval(() => this.#hostMemory.add(mapping));
+  }
+
+  unmapDma(iova: bigint, sizeBytes: bigint): readonly DmaMapping[] {
+    return refuseAsEinval(() => this.#hostMemory.remove(iova, sizeBytes));
+  }
+
+  setIrqs(request: SetIrqs): void {
+    this.#function.interrupts.setIrqs(request);
+  }
+
+  reset(): void {
+    this.#reset('device');
+  }
+
+  /** Lets go of connected interrupts and the memory of BARs. The card must not be used afterwards. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#function.interrupts.disconnectAll();
+    for (const memory of this.#memories.values()) memory.close();
+  }
+
+  #reset(kind: ResetKind): void {
+    this.#function.reset(kind);
+    for (const file of this.#registerFiles) file.reset();
+    this.onReset(kind);
+  }
+
+  /** Adds a BAR to those of the card; its target is made once it is known that there is room for it. */
+  #addBar<T extends BarTarget>(index: number, label: string, sizeBytes: number, options: BarOptions, make: () => T): T {
+    if (this.#layout) {
+      throw new CardDefinitionError(
+        `BAR ${index} (${label}): the card's layout has been read already; add BARs in the constructor or in fields`,
+      );
+    }
+    const { width = 32, prefetchable = false } = options;
+    return this.#bars.add({ index, label, sizeBytes, width, prefetchable }, make);
+  }
+
+  #regionLayout(index: number): RegionLayout {
+    if (index === Region.CONFIG) return { sizeBytes: CONFIG_SIZE_BYTES, readable: true, writable: true };
+    const bar = this.#bars.at(index);
+    if (!bar) return { sizeBytes: 0, readable: false, writable: false };
+    const present = { sizeBytes: bar.sizeBytes, readable: true, writable: true };
+    const fd = this.#memories.get(index)?.fd;
+    if (fd === undefined) return present;
+    return { ...present, mappable: { fd, areas: [{ offset: 0, sizeBytes: bar.sizeBytes }] } };
+  }
+}
+
+function beyondEnd(doing: string, region: number, offset: number, data: Uint8Array, sizeBytes: number): DeviceError {
+  const what = region < BAR_COUNT ? `BAR ${region}` : 'configuration space';
+  return new DeviceError(
+    EINVAL,
+    `${doing} ${data.length} bytes at 0x${offset.toString(16)} of ${what}: it has ${sizeBytes} bytes`,
+  );
+}
+
+function checkRegion(doing: string, region: number): void {
+  if (Number.isInteger(region) && region >= 0 && region < REGION_COUNT) return;
+  throw new DeviceError(EINVAL, `${doing} region ${region}: there are 0 to ${REGION_COUNT - 1}`);
+}
+
+/** The address map knows nothing of clients; what it refuses, the client is refused as an invalid argument. */
+function refuseAsEinval<T>(act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof AddressMapError) throw new DeviceError(EINVAL, error.message);
+    throw error;
+  }
+}

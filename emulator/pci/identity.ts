@@ -1,0 +1,85 @@
+/**
+ * What a card is to the PCI bus: the values a data sheet lists first. Checked when the card is constructed.
+ *
+ * Source: PCI Local Bus Spec 3.0, 6.2.1 (identification) and 6.8 (MSI, MSI-X); PCI Code and ID Assignment Spec (class).
+ */
+import { CardDefinitionError } from './card-definition-error';
+import { BAR_COUNT } from './vfio-layout';
+
+export interface CardIdentity {
+  /** 16 bits; 0xffff is what an empty slot reads as. */
+  readonly vendorId: number;
+  /** 16 bits. */
+  readonly deviceId: number;
+  /** 24 bits: base class, sub-class, programming interface; 0x12_00_00 is a processing accelerator. */
+  readonly classCode: number;
+  /** 8 bits, default 0. */
+  readonly revision?: number;
+  /** 16 bits each; default: the vendor's and the device's own. */
+  readonly subsystemVendorId?: number;
+  readonly subsystemId?: number;
+  /** The legacy interrupt pin; without it the card has no INTx. */
+  readonly intx?: InterruptPin;
+  /** Message-signalled interrupts: 1, 2, 4, 8, 16 or 32 vectors, with masks and pending bits. */
+  readonly msi?: { readonly vectors: number };
+  /** MSI-X: 1 to 2048 vectors; table and pending bits take the BAR `bar` for themselves. */
+  readonly msix?: { readonly bar: number; readonly vectors: number };
+  /** Device Serial Number capability: an EUI-64. Without it extended configuration space is there and empty. */
+  readonly serialNumber?: bigint;
+  /** What the link to the card was trained to, as the driver reads it; default 8 GT/s (generation 3), 4 lanes. */
+  readonly link?: LinkIdentity;
+}
+
+export type InterruptPin = 'A' | 'B' | 'C' | 'D';
+
+export interface LinkIdentity {
+  /** 1: 2.5 GT/s, 2: 5 GT/s, 3: 8 GT/s, 4: 16 GT/s, 5: 32 GT/s. */
+  readonly generation: 1 | 2 | 3 | 4 | 5;
+  readonly lanes: 1 | 2 | 4 | 8 | 16;
+}
+
+export const DEFAULT_LINK: LinkIdentity = { generation: 3, lanes: 4 };
+export const MAX_MSI_VECTORS = 32;
+export const MAX_MSIX_VECTORS = 2048;
+
+/** Throws CardDefinitionError when a value of `identity` is none that configuration space could show. */
+export function checkIdentity(identity: CardIdentity): void {
+  checkNumber('vendorId', identity.vendorId, 0, 0xfffe);
+  checkNumber('deviceId', identity.deviceId, 0, 0xffff);
+  checkNumber('classCode', identity.classCode, 0, 0xff_ffff);
+  checkNumber('revision', identity.revision ?? 0, 0, 0xff);
+  checkNumber('subsystemVendorId', identity.subsystemVendorId ?? 0, 0, 0xffff);
+  checkNumber('subsystemId', identity.subsystemId ?? 0, 0, 0xffff);
+  if (identity.msi) {
+    const { vectors } = identity.msi;
+    checkNumber('msi.vectors', vectors, 1, MAX_MSI_VECTORS);
+    if (!isPowerOfTwo(vectors)) {
+      throw new CardDefinitionError(
+        `msi.vectors is ${vectors}: MSI has codes for 1, 2, 4, 8, 16 and 32 vectors only; take the next power of two`,
+      );
+    }
+  }
+  if (identity.msix) {
+    checkNumber('msix.vectors', identity.msix.vectors, 1, MAX_MSIX_VECTORS);
+    checkNumber('msix.bar', identity.msix.bar, 0, BAR_COUNT - 1);
+  }
+  const serial = identity.serialNumber ?? 0n;
+  if (serial < 0n || serial >= 1n << 64n) {
+    throw new CardDefinitionError(`serialNumber is ${hex(serial)}: it must be an EUI-64, 0 to 0xffffffffffffffff`);
+  }
+}
+
+export const isPowerOfTwo = (value: number): boolean =>
+  Number.isSafeInteger(value) && value > 0 && Number.isInteger(Math.log2(value));
+
+function checkNumber(name: string, value: number, lowest: number, highest: number): void {
+  if (Number.isInteger(value) && value >= lowest && value <= highest) return;
+  throw new CardDefinitionError(
+    `${name} is ${hex(value)}: it must be an integer from ${hex(lowest)} to ${hex(highest)}`,
+  );
+}
+
+const hex = (value: number | bigint): string =>
+  typeof value === 'bigint' || (Number.isInteger(value) && Math.abs(value) > 2048)
+    ? `0x${value.toString(16)}`
+    : String(value);

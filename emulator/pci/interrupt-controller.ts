@@ -1,0 +1,143 @@
+/**
+ * The interrupts of the function: what a card raises, by which of the three mechanisms it leaves, and what the client
+ * sets up through VFIO.
+ *
+ * Source: PCI Local Bus Spec 3.0, 6.8.2 (MSI-X and MSI exclude INTx); Linux include/uapi/linux/vfio.h,
+ * VFIO_DEVICE_SET_IRQS.
+ */
+import { DeviceError, type IrqLayout, type SetIrqs } from '../vfio-user/device';
+import { type Intx } from './intx';
+import { type IrqIndex, Notification } from './irq-index';
+import { type MessageVectors } from './message-vectors';
+import { EINVAL, Irq } from './vfio-layout';
+
+export type InterruptMode = 'intx' | 'msi' | 'msix' | 'none';
+
+/** What a card author uses. */
+export interface InterruptController {
+  /** How the driver has set the card up; 'none' when it has no pin and no messages are enabled. */
+  readonly mode: InterruptMode;
+  /** Sends message `vector`, modulo the vectors enabled; held back while masked. Nothing happens in INTx mode. */
+  signal(vector: number): void;
+  /** Drives the INTx line: a level, to be held until the driver has cleared its cause. May be set in any mode. */
+  setIntx(asserted: boolean): void;
+  /** Tells the client that the device has failed (VFIO error interrupt); QEMU stops the guest. */
+  reportError(): void;
+  /** Asks the client to give the device back (VFIO request interrupt); QEMU unplugs it. */
+  requestRelease(): void;
+}
+
+/** MSI or MSI-X, as the controller sees them. */
+export interface MessageMechanism {
+  readonly enabled: boolean;
+  readonly vectors: MessageVectors;
+  signal(vector: number): void;
+}
+
+export interface InterruptSources {
+  readonly intx: Intx;
+  readonly msi: MessageMechanism | undefined;
+  readonly msix: MessageMechanism | undefined;
+}
+
+const names = ['INTx', 'MSI', 'MSI-X', 'error', 'request'];
+const absent: IrqIndex = {
+  layout: { count: 0, maskable: false, autoMasked: false, noResize: false },
+  connect: () => {},
+  disconnectAll: () => {},
+  trigger: () => {},
+};
+
+export class FunctionInterrupts implements InterruptController {
+  readonly #sources: InterruptSources;
+  readonly #indexes: readonly IrqIndex[];
+  readonly #error = new Notification();
+  readonly #request = new Notification();
+
+  constructor(sources: InterruptSources) {
+    this.#sources = sources;
+    const { intx, msi, msix } = sources;
+    const indexes: IrqIndex[] = [];
+    indexes[Irq.INTX] = intx;
+    indexes[Irq.MSI] = msi?.vectors ?? absent;
+    indexes[Irq.MSIX] = msix?.vectors ?? absent;
+    indexes[Irq.ERROR] = this.#error;
+    indexes[Irq.REQUEST] = this.#request;
+    this.#indexes = indexes;
+  }
+
+  get layout(): readonly IrqLayout[] {
+    return this.#indexes.map(({ layout }) => layout);
+  }
+
+  get mode(): InterruptMode {
+    const { intx, msi, msix } = this.#sources;
+    if (msix?.enabled) return 'msix';
+    if (msi?.enabled) return 'msi';
+    return intx.layout.count > 0 ? 'intx' : 'none';
+  }
+
+  signal(vector: number): void {
+    if (!Number.isSafeInteger(vector) || vector < 0) {
+      throw new RangeError(`signalling vector ${vector}: vectors are integers from 0 up`);
+    }
+    const { msi, msix } = this.#sources;
+    if (msix?.enabled) msix.signal(vector);
+    else if (msi?.enabled) msi.signal(vector);
+  }
+
+  setIntx(asserted: boolean): void {
+    this.#sources.intx.setLevel(asserted);
+  }
+
+  reportError(): void {
+    this.#error.trigger();
+  }
+
+  requestRelease(): void {
+    this.#request.trigger();
+  }
+
+  /** Lets out what nothing holds back any more; to be called when the mode, Bus Master Enable or power state changes. */
+  update(): void {
+    this.#sources.intx.update();
+    this.#sources.msi?.vectors.flush();
+    this.#sources.msix?.vectors.flush();
+  }
+
+  disconnectAll(): void {
+    for (const index of this.#indexes) index.disconnectAll();
+  }
+
+  /**
+   * What the client asks of one index. A request that is refused has changed nothing, and its sinks stay the caller's.
+   * @throws DeviceError EINVAL
+   */
+  setIrqs({ index, start, count, action }: SetIrqs): void {
+    const irq = this.#indexes[index];
+    if (!irq) throw refused(`interrupt index ${index}: there are 0 to ${names.length - 1}`);
+    const asked = `${action.kind} of ${names[index]} vectors ${start}, ${count} of them`;
+    if (start < 0 || count < 0 || start + count > irq.layout.count) {
+      throw refused(`${asked}: the card has ${irq.layout.count}`);
+    }
+    if (action.kind === 'sinks') {
+      if (action.sinks.length !== count) throw refused(`${asked}: ${action.sinks.length} sinks were given`);
+      if (count === 0) irq.disconnectAll();
+      else irq.connect(start, action.sinks);
+      return;
+    }
+    if (action.vectors && action.vectors.length !== count) {
+      throw refused(`${asked}: ${action.vectors.length} flags were given`);
+    }
+    if (action.kind !== 'trigger' && !irq.setMasked) {
+      throw refused(`${asked}: cannot be masked by the client, only by the function's own registers`);
+    }
+    for (let i = 0; i < count; i++) {
+      if (action.vectors && !action.vectors[i]) continue;
+      if (action.kind === 'trigger') irq.trigger(start + i);
+      else irq.setMasked?.(start + i, action.kind === 'mask');
+    }
+  }
+}
+
+const refused = (message: string): DeviceError => new DeviceError(EINVAL, message);

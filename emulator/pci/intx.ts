@@ -1,0 +1,67 @@
+/**
+ * The INTx line of the function: a level, delivered to the client as VFIO delivers level interrupts.
+ *
+ * While the line is asserted and let through, the client is triggered once and is then taken to have masked the vector
+ * (it does so by itself); when it unmasks and the line still stands, it is triggered again. Interrupt Disable in the
+ * command register holds the message back, not the line: Interrupt Status keeps showing it.
+ *
+ * Source: PCI Local Bus Spec 3.0, 2.2.6 and 6.2.2 (Interrupt Disable), 6.2.3 (Interrupt Status); PCI Express Base Spec
+ * 5.0, 6.1.2; Linux include/uapi/linux/vfio.h, VFIO_IRQ_INFO_AUTOMASKED.
+ */
+import type { IrqLayout, IrqSink } from '../vfio-user/device';
+import type { IrqIndex } from './irq-index';
+import { IrqSinks } from './irq-sinks';
+
+export class Intx implements IrqIndex {
+  readonly layout: IrqLayout;
+  readonly #sinks: IrqSinks;
+  readonly #letThrough: () => boolean;
+  #asserted = false;
+  #masked = false;
+
+  /** `letThrough`: whether an assertion may leave the function now (INTx mode, Interrupt Disable clear, state D0). */
+  constructor(present: boolean, letThrough: () => boolean) {
+    this.layout = { count: present ? 1 : 0, maskable: present, autoMasked: present, noResize: false };
+    this.#sinks = new IrqSinks(this.layout.count);
+    this.#letThrough = letThrough;
+  }
+
+  /** The state of the line inside the function: Interrupt Status in the status register. */
+  get asserted(): boolean {
+    return this.#asserted;
+  }
+
+  setLevel(asserted: boolean): void {
+    this.#asserted = asserted && this.layout.count > 0;
+    this.update();
+  }
+
+  /** Delivers the line if it stands and nothing holds it back; to be called whenever something that gates it changes. */
+  update(): void {
+    if (!this.#asserted || this.#masked || !this.#letThrough()) return;
+    const sink = this.#sinks.at(0);
+    if (!sink) return;
+    this.#masked = true;
+    sink.trigger();
+  }
+
+  connect(start: number, sinks: readonly (IrqSink | undefined)[]): void {
+    this.#sinks.connect(start, sinks);
+    this.#masked = false;
+    this.update();
+  }
+
+  disconnectAll(): void {
+    this.#sinks.disconnectAll();
+    this.#masked = false;
+  }
+
+  trigger(vector: number): void {
+    this.#sinks.at(vector)?.trigger();
+  }
+
+  setMasked(_vector: number, masked: boolean): void {
+    this.#masked = masked;
+    this.update();
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * MSI-X at work: the capability, the table and pending bits in their BAR, and the vectors behind them.
+ *
+ * Two kinds of client exist. A root complex (the in-process host) writes the table in the BAR, and its mask bits rule.
+ * QEMU keeps the table to itself: no write ever arrives here, and it masks a vector by taking its sink away. Hence a
+ * mask bit counts from the first write to the table on; before that, in the state reset leaves, only sinks do.
+ *
+ * Source: PCI Local Bus Spec 3.0, 6.8.2 and 6.8.3.
+ */
+import { RegisterFile } from '../registers';
+import { msixBar, msixCapability } from './capabilities/msix';
+import { MessageVectors } from './message-vectors';
+import { type MessageWiring } from './message-wiring';
+
+export class Msix {
+  readonly registers;
+  /** Table and pending bits: what answers in the BAR. */
+  readonly bar;
+  readonly vectors: MessageVectors;
+  #enabled = false;
+  #functionMasked = false;
+  #tableInUse = false;
+
+  constructor(next: number, barIndex: number, vectorCount: number, wiring: MessageWiring) {
+    this.registers = new RegisterFile(msixCapability(next, barIndex, vectorCount));
+    const bar = new RegisterFile(msixBar(vectorCount));
+    this.bar = bar;
+    const controls = Array.from({ length: vectorCount }, (_, i) => bar.register(`VECTOR[${i}].VECTOR_CONTROL`));
+    this.vectors = new MessageVectors(
+      vectorCount,
+      (vector) =>
+        this.#enabled &&
+        !this.#functionMasked &&
+        !(this.#tableInUse && (controls[vector]!.value & 1) === 1) &&
+        wiring.mayWriteMemory(),
+    );
+    for (let i = 0; i < vectorCount; i++) {
+      bar.onWrite(`VECTOR[${i}].VECTOR_CONTROL`, () => {
+        this.#tableInUse = true;
+        this.vectors.flushVector(i);
+      });
+    }
+    for (let i = 0; i < Math.ceil(vectorCount / 32); i++) {
+      bar.onRead(`PBA[${i}].PENDING`, () => this.vectors.pendingWord(i));
+    }
+    this.registers.onWrite('CONTROL', () => {
+      this.#enabled = this.registers.get('CONTROL.ENABLE') === 1;
+      this.#functionMasked = this.registers.get('CONTROL.FUNCTION_MASK') === 1;
+      if (!this.#enabled) this.vectors.discardPending();
+      wiring.modeChanged();
+    });
+  }
+
+  get enabled(): boolean {
+    return this.#enabled;
+  }
+
+  signal(vector: number): void {
+    this.vectors.signal(vector % this.vectors.layout.count);
+  }
+
+  reset(): void {
+    this.registers.reset();
+    this.bar.reset();
+    this.vectors.discardPending();
+    this.#enabled = this.#functionMasked = this.#tableInUse = false;
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * How VFIO numbers a PCI function's regions and interrupts: the meaning of the indexes that cross the seam.
+ *
+ * Source: Linux include/uapi/linux/vfio.h, enums VFIO_PCI_*_REGION_INDEX and VFIO_PCI_*_IRQ_INDEX.
+ */
+
+/** Regions 0 to 5 are the BARs; a 64-bit BAR uses the lower of its two slots. */
+export const Region = { BAR0: 0, BAR1: 1, BAR2: 2, BAR3: 3, BAR4: 4, BAR5: 5, ROM: 6, CONFIG: 7, VGA: 8 } as const;
+export const REGION_COUNT = 9;
+export const BAR_COUNT = 6;
+
+export const Irq = { INTX: 0, MSI: 1, MSIX: 2, ERROR: 3, REQUEST: 4 } as const;
+
+/** PCI Express Base Spec 5.0, 7.2.2: PCI-compatible plus extended configuration space of one function. */
+export const CONFIG_SIZE_BYTES = 4096;
+
+/** Errno values the device answers a refused request with (Linux asm-generic/errno-base.h). */
+export const EINVAL = 22;
