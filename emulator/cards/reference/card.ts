@@ -1,0 +1,119 @@
+/**
+ * The reference card: a believable FPGA accelerator, and the model to copy for a card of one's own.
+ *
+ *   BAR0  16 KiB  registers (registers.ts)
+ *   BAR2  16 MiB  card memory
+ *   BAR4          MSI-X table and pending bits
+ *
+ * Two pairs of DMA channels (emulator/dma), with a kernel between the H2C and the C2H channel of each (kernels.ts).
+ */
+import { DmaChannel, Link, type LinkModel, unlimitedLink } from '../../dma';
+import { type CardEnvironment, PciCard } from '../../pci';
+import { InterruptBlock } from './interrupt-block';
+import { Crc32cKernel, type Kernel, LoopbackKernel, MemoryKernel } from './kernels';
+import {
+  CHANNEL_PAIRS,
+  IRQ_SOURCES,
+  KERNELS,
+  MAX_LENGTH_BYTES,
+  MEMORY_BYTES,
+  REFERENCE_REGISTERS,
+  VECTORS,
+} from './registers';
+
+export interface ReferenceCardOptions extends CardEnvironment {
+  /** Width of the host addresses that the DMA engines drive. Default 64; small boards have 32. */
+  readonly addressBits?: 32 | 64;
+  /**
+   * Offer card memory (BAR2) to the guest as shared memory. Reads and writes of it then cost no exit, but QEMU waits for
+   * every register write of the card (see docs/reference-card.md for the measurement behind the default, false).
+   */
+  readonly mapMemory?: boolean;
+  /** What the PCIe link costs in device time. Default: nothing. */
+  readonly link?: Partial<LinkModel>;
+}
+
+export class ReferenceCard extends PciCard {
+  readonly registers = this.registerBar(0, REFERENCE_REGISTERS);
+  /** Card memory, 16 MiB: what BAR2 shows and kernel MEMORY moves. */
+  readonly memory: Uint8Array;
+
+  readonly #interrupts = new InterruptBlock(this.registers, this.interrupts);
+  readonly #channels: DmaChannel[] = [];
+  /** By pair, then by KERNEL.SELECT. */
+  readonly #kernels: Kernel[][] = [];
+  readonly #addressBits: 32 | 64;
+
+  constructor(options: ReferenceCardOptions = {}) {
+    super(
+      {
+        vendorId: 0x1234,
+        deviceId: 0x4743,
+        classCode: 0x12_00_00,
+        revision: 1,
+        intx: 'A',
+        msi: { vectors: VECTORS },
+        msix: { bar: 4, vectors: VECTORS },
+      },
+      options,
+    );
+    const { addressBits = 64, mapMemory = false, link = {} } = options;
+    this.#addressBits = addressBits;
+    this.memory = this.memoryBar(2, MEMORY_BYTES, { width: 64, prefetchable: true, mappable: mapMemory }).bytes;
+
+    const pcieLink = new Link(this.clock, { ...unlimitedLink, ...link });
+    for (let pair = 0; pair < CHANNEL_PAIRS; pair++) {
+      this.#kernels[pair] = [];
+      this.#kernels[pair]![KERNELS.MEMORY] = new MemoryKernel(this.memory);
+      this.#kernels[pair]![KERNELS.LOOPBACK] = new LoopbackKernel();
+      this.#kernels[pair]![KERNELS.CRC32C] = new Crc32cKernel();
+      const common = {
+        port: this.dma,
+        clock: this.clock,
+        link: pcieLink,
+        addressBits,
+        maxLengthBytes: MAX_LENGTH_BYTES,
+      };
+      this.#channels.push(
+        new DmaChannel({
+          ...common,
+          registers: this.registers.block('H2C', pair),
+          endpoint: { h2c: () => this.#kernel(pair).sink },
+          interrupt: () => this.#interrupts.raise(IRQ_SOURCES.H2C0 + pair),
+        }),
+        new DmaChannel({
+          ...common,
+          registers: this.registers.block('C2H', pair),
+          endpoint: { c2h: () => this.#kernel(pair).source },
+          interrupt: () => this.#interrupts.raise(IRQ_SOURCES.C2H0 + pair),
+        }),
+      );
+    }
+    this.registers.onRead('UPTIME_NS', () => BigInt(Math.round(this.clock.now())));
+    this.registers.onWrite('CONTROL', () => {
+      if (this.registers.get('CONTROL.SOFT_RESET')) this.#softReset();
+    });
+    this.registers.set('CAPABILITIES.ADDRESS_BITS', addressBits);
+  }
+
+  /** Registers are at their reset values when this is called; card memory keeps its contents, as DRAM does. */
+  protected override onReset(): void {
+    this.registers.set('CAPABILITIES.ADDRESS_BITS', this.#addressBits);
+    for (const channel of this.#channels) channel.reset();
+    for (const kernel of this.#kernels.flat()) kernel.reset();
+    this.#interrupts.reset();
+  }
+
+  #softReset(): void {
+    this.registers.reset();
+    this.onReset();
+  }
+
+  /** The kernel that the pair's KERNEL register selects; numbers without a kernel behave as MEMORY. */
+  #kernel(pair: number): Kernel {
+    const kernels = this.#kernels[pair]!;
+    return kernels[this.registers.get(`PAIR[${pair}].KERNEL.SELECT`)] ?? kernels[KERNELS.MEMORY]!;
+  }
+}
+
+export default ReferenceCard;

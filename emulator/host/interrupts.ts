@@ -1,0 +1,53 @@
+/**
+ * The interrupt controller of the in-process host: connects a sink to each vector and counts what arrives.
+ *
+ * INTx is handled as a VFIO user does it: after a trigger the line counts as masked until `unmaskIntx`.
+ */
+import { type IrqSink, type VfioUserDevice } from '../vfio-user/device';
+
+/** VFIO interrupt indexes of a PCI function (include/uapi/linux/vfio.h). */
+const irqIndex = { intx: 0, msi: 1, msix: 2 } as const;
+export type InterruptKind = keyof typeof irqIndex;
+
+export class HostInterrupts {
+  #counts: number[] = [];
+  #kind: InterruptKind | undefined;
+  /** Called for each interrupt that arrives, with its vector. */
+  onInterrupt: (vector: number) => void = () => {};
+
+  constructor(private readonly device: VfioUserDevice) {}
+
+  /** Connects `vectors` sinks to one kind of interrupt, in place of what was connected before; counts start at 0. */
+  connect(kind: InterruptKind, vectors = 1): void {
+    this.disconnect();
+    this.#kind = kind;
+    this.#counts = Array.from({ length: vectors }, () => 0);
+    const sinks = this.#counts.map((_, vector): IrqSink => ({ trigger: () => this.#arrived(vector), close: () => {} }));
+    this.#set({ start: 0, count: vectors, action: { kind: 'sinks', sinks } });
+  }
+
+  disconnect(): void {
+    if (this.#kind === undefined) return;
+    this.#set({ start: 0, count: 0, action: { kind: 'sinks', sinks: [] } });
+    this.#kind = undefined;
+  }
+
+  /** The line may interrupt again; it does so at once if it is still asserted. */
+  unmaskIntx(): void {
+    this.device.setIrqs({ index: irqIndex.intx, start: 0, count: 1, action: { kind: 'unmask' } });
+  }
+
+  /** Interrupts that have arrived on `vector` since it was connected. */
+  count(vector = 0): number {
+    return this.#counts[vector] ?? 0;
+  }
+
+  #arrived(vector: number): void {
+    this.#counts[vector]!++;
+    this.onInterrupt(vector);
+  }
+
+  #set(request: Omit<Parameters<VfioUserDevice['setIrqs']>[0], 'index'>): void {
+    this.device.setIrqs({ index: irqIndex[this.#kind!], ...request });
+  }
+}
