@@ -1,0 +1,51 @@
+/** How a guest ends: QEMU first, then its logs are kept, then its folder goes. */
+import { keepArtefacts } from './artefacts';
+import { type Machine } from './machine';
+import { type LaunchOptions } from './options';
+import { type RunFolder } from './run-folder';
+
+/** The end of a guest, the same for one that was closed, that died, that was aborted and that never came up. */
+export class Ending {
+  private finished: Promise<void> | undefined;
+  private readonly over = new AbortController();
+  private abortHook = () => {};
+
+  constructor(
+    private readonly machine: Machine,
+    private readonly runDir: string,
+    private readonly ownFolder: RunFolder | undefined,
+    private readonly options: LaunchOptions,
+  ) {
+    const { signal } = options;
+    const abort = () => {
+      machine.kill(signal?.reason);
+      this.abortHook();
+    };
+    if (signal?.aborted) abort();
+    else signal?.addEventListener('abort', abort, { once: true, signal: this.over.signal });
+  }
+
+  onAbort(hook: () => void): void {
+    this.abortHook = hook;
+    if (this.options.signal?.aborted) hook();
+  }
+
+  finish(): Promise<void> {
+    this.finished ??= this.stopKeepAndRemove();
+    return this.finished;
+  }
+
+  private async stopKeepAndRemove(): Promise<void> {
+    const { artefactsDir, artefacts = 'always' } = this.options;
+    const hasFailed = this.machine.died.aborted;
+    try {
+      await this.machine.stop();
+      if (artefactsDir !== undefined && (hasFailed || artefacts === 'always')) {
+        await keepArtefacts(this.runDir, artefactsDir);
+      }
+    } finally {
+      this.over.abort();
+      await this.ownFolder?.close();
+    }
+  }
+}
