@@ -1,0 +1,62 @@
+/**
+ * The card's side of a transfer: where H2C bytes go and C2H bytes come from.
+ *
+ * Both hand out windows of their own memory, so that bytes go straight between host memory and where they belong. A
+ * window may be shorter than what was asked for; an empty answer means "not now", and `whenReady` says when to ask
+ * again (back-pressure of a stream).
+ */
+export interface DataSink {
+  /** A window to be filled, at most `maxBytes` long, or undefined while there is no room. */
+  reserve(cardAddress: number, maxBytes: number): Uint8Array | undefined;
+  /** `bytes` of the window have been filled; `endOfPacket` when they end a packet. */
+  commit(bytes: number, endOfPacket: boolean): void;
+  whenReady(callback: () => void): void;
+}
+
+export interface DataSource {
+  /** A window to be emptied, at most `maxBytes` long, or undefined while there is nothing. */
+  peek(cardAddress: number, maxBytes: number): Uint8Array | undefined;
+  /** `bytes` of the window have been taken; true when they ended a packet. */
+  consume(bytes: number): boolean;
+  whenReady(callback: () => void): void;
+}
+
+/** The transfer leaves card memory. */
+export class CardAddressError extends Error {
+  constructor(
+    readonly cardAddress: number,
+    sizeBytes: number,
+    memoryBytes: number,
+  ) {
+    super(
+      `${sizeBytes} bytes at card address 0x${cardAddress.toString(16)} leave card memory (0x${memoryBytes.toString(16)} bytes)`,
+    );
+    this.name = 'CardAddressError';
+  }
+}
+
+/** Card memory as both ends: always ready, bounds checked. */
+export class CardMemoryEndpoint implements DataSink, DataSource {
+  constructor(private readonly memory: Uint8Array) {}
+
+  reserve(cardAddress: number, maxBytes: number): Uint8Array {
+    if (cardAddress + maxBytes > this.memory.length) {
+      throw new CardAddressError(cardAddress, maxBytes, this.memory.length);
+    }
+    return this.memory.subarray(cardAddress, cardAddress + maxBytes);
+  }
+
+  commit(): void {}
+
+  peek(cardAddress: number, maxBytes: number): Uint8Array {
+    return this.reserve(cardAddress, maxBytes);
+  }
+
+  consume(): boolean {
+    return false;
+  }
+
+  whenReady(callback: () => void): void {
+    callback();
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * A descriptor ring in host memory: index arithmetic, and fetching in bursts as a bus master does.
+ *
+ * Indexes run from 0 to size - 1; the ring is empty when producer and consumer are equal, so one entry stays free.
+ * A burst covers only descriptors that the doorbell has handed over: they are the card's from then on, so reading
+ * them ahead is no race.
+ */
+import { type DmaPort } from '../memory';
+import { type Descriptor, decodeDescriptor } from './descriptor';
+import { DESCRIPTOR_BYTES } from './layout';
+
+/** Descriptors fetched in one read at the most: 2 KiB. */
+const burstDescriptors = 64;
+
+export const RING_SIZE_LIMITS = { min: 2, max: 65_536 } as const;
+
+export class DescriptorRing {
+  readonly #port: DmaPort;
+  readonly #burst = new Uint8Array(burstDescriptors * DESCRIPTOR_BYTES);
+  readonly #view = new DataView(this.#burst.buffer);
+  /** Index of the first descriptor of the burst in hand, and how many it holds. */
+  #burstStart = 0;
+  #burstCount = 0;
+
+  /** Host address of entry 0, in bytes. */
+  base = 0;
+  /** Entries; a power of two. */
+  size = 0;
+  producer = 0;
+  consumer = 0;
+
+  constructor(port: DmaPort) {
+    this.#port = port;
+  }
+
+  get isEmpty(): boolean {
+    return this.producer === this.consumer;
+  }
+
+  /** What is wrong with the ring as it is set up, or undefined. */
+  get fault(): string | undefined {
+    const { base, size, producer } = this;
+    const powerOfTwo = size >= RING_SIZE_LIMITS.min && size <= RING_SIZE_LIMITS.max && (size & (size - 1)) === 0;
+    if (!powerOfTwo)
+      return `RING_SIZE ${size} is not a power of two from ${RING_SIZE_LIMITS.min} to ${RING_SIZE_LIMITS.max}`;
+    if (base % DESCRIPTOR_BYTES !== 0)
+      return `RING_BASE 0x${base.toString(16)} is not a multiple of ${DESCRIPTOR_BYTES}`;
+    if (producer >= size) return `DOORBELL index ${producer} is outside the ring of ${size}`;
+    return undefined;
+  }
+
+  /** Host address of entry `index`. */
+  addressOf(index: number): number {
+    return this.base + index * DESCRIPTOR_BYTES;
+  }
+
+  /** Whether the descriptor at the consumer index has been fetched. */
+  get isFetched(): boolean {
+    const ahead = this.consumer - this.#burstStart;
+    return ahead >= 0 && ahead < this.#burstCount;
+  }
+
+  /** Reads ahead from the consumer index, up to the producer, the end of the ring or a full burst. */
+  fetch(): Promise<void> | undefined {
+    const { consumer, producer, size } = this;
+    const until = producer > consumer ? producer : size;
+    const count = Math.min(until - consumer, burstDescriptors);
+    this.#burstCount = 0;
+    const fetched = (): void => {
+      this.#burstStart = consumer;
+      this.#burstCount = count;
+    };
+    const pending = this.#port.read(this.addressOf(consumer), this.#burst.subarray(0, count * DESCRIPTOR_BYTES));
+    if (pending) return pending.then(fetched);
+    fetched();
+    return undefined;
+  }
+
+  /** The fetched descriptor at the consumer index. */
+  decode(into: Descriptor): void {
+    decodeDescriptor(this.#view, (this.consumer - this.#burstStart) * DESCRIPTOR_BYTES, into);
+  }
+
+  /** The descriptor at the consumer index is done with. */
+  advance(): void {
+    this.consumer = (this.consumer + 1) & (this.size - 1);
+  }
+
+  /** Forgets what was read ahead: the driver may have changed it. */
+  discardFetched(): void {
+    this.#burstCount = 0;
+  }
+}
