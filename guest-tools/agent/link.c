@@ -90,6 +90,8 @@ bool link_open_listener(struct link *link, const char *path)
         fprintf(stderr, "agent: cannot listen on %s: %s\n", path, strerror(errno));
         return false;
     }
+    printf("agent: listening on %s\n", path); /* tests wait for this line */
+    fflush(stdout);
     return true;
 }
 

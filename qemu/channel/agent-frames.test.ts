@@ -1,0 +1,192 @@
+/** The agent against a host that misbehaves: malformed, oversized and nonsensical frames. It answers with an error and goes on. */
+import { once } from 'node:events';
+import { type Socket } from 'node:net';
+import { encode } from 'msgpack-lite';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { FrameDecoder } from './framing';
+import { LocalAgent } from './local-agent';
+
+let agent: LocalAgent;
+let socket: Socket;
+let replies: AsyncGenerator<Record<string, unknown>, void>;
+beforeAll(async () => (agent = await LocalAgent.start()), 60_000);
+afterAll(async () => agent[Symbol.asyncDispose]());
+beforeEach(async () => {
+  socket = await agent.connect();
+  replies = messages(socket);
+  expect(await reply()).toMatchObject({ type: 'hello' });
+});
+afterEach(() => socket.destroy());
+
+async function* messages(from: Socket): AsyncGenerator<Record<string, unknown>, void> {
+  const decoder = new FrameDecoder();
+  for await (const piece of from) yield* decoder.push(piece as Buffer) as Generator<Record<string, unknown>>;
+}
+
+async function reply(): Promise<Record<string, unknown>> {
+  const { value } = await replies.next();
+  if (value === undefined) throw new Error('the agent closed the socket instead of answering');
+  return value;
+}
+
+function frame(body: Uint8Array, announcedBytes = body.length): Buffer {
+  const head = Buffer.alloc(4);
+  head.writeUInt32LE(announcedBytes);
+  return Buffer.concat([head, body]);
+}
+
+const send = (message: unknown): boolean => socket.write(frame(encode(message)));
+
+async function expectAlive(): Promise<void> {
+  send({ type: 'ping', id: 99 });
+  expect(await reply()).toEqual({ type: 'pong', id: 99 });
+  expect(agent.running).toBe(true);
+}
+
+test.each([
+  ['an empty body', []],
+  ['a number', [7]],
+  ['an array', [0x91, 1]],
+  ['the format byte that is never used', [0xc1]],
+  ['a map without its pairs', [0x8f]],
+  ['a map of four thousand million pairs', [0xdf, 0xff, 0xff, 0xff, 0xff]],
+  ['a key that is no string', [0x81, 1, 1]],
+  ['a string longer than the frame', [0x81, 0xdb, 0xff, 0xff, 0xff, 0xff]],
+  ['an extension longer than the frame', [0x81, 0xa1, 0x61, 0xc9, 0xff, 0xff, 0xff, 0xff, 1]],
+  ['arrays nested two hundred deep and cut off', [0x81, 0xa1, 0x61, ...Array<number>(200).fill(0x91)]],
+  ['an array that claims more items than bytes', [0x81, 0xa1, 0x61, 0xdd, 0x7f, 0xff, 0xff, 0xff]],
+  ['bytes behind the map', [...encode({ type: 'ping' }), 0]],
+  ['a map without a type', [...encode({ id: true })]],
+])('%s gets an error and the agent goes on', async (_, body) => {
+  socket.write(frame(Uint8Array.from(body)));
+  expect(await reply()).toMatchObject({
+    type: 'error',
+    message: expect.stringContaining(`frame of ${body.length} bytes`),
+  });
+  await expectAlive();
+});
+
+test('a frame cut off at any byte gets an error and the agent goes on', async () => {
+  const whole = encode({
+    type: 'exec',
+    argv: ['true'],
+    env: { A: 'b' },
+    timeoutMs: 2 ** 40,
+    stdin: false,
+    more: [1.5, -7, null],
+  });
+  for (let sizeBytes = 0; sizeBytes < whole.length; sizeBytes++) socket.write(frame(whole.subarray(0, sizeBytes)));
+  for (let sizeBytes = 0; sizeBytes < whole.length; sizeBytes++) expect(await reply()).toMatchObject({ type: 'error' });
+  await expectAlive();
+});
+
+test('every MessagePack format in a field that the agent does not know is passed over', async () => {
+  const unknown = [
+    0,
+    127,
+    -1,
+    -32,
+    -33,
+    200,
+    70_000,
+    2 ** 40,
+    -200,
+    -70_000,
+    -(2 ** 40),
+    1.5,
+    true,
+    null,
+    'short',
+    'x'.repeat(40),
+    'y'.repeat(300),
+    'z'.repeat(70_000),
+    Buffer.alloc(10),
+    Buffer.alloc(300),
+    Buffer.alloc(70_000),
+    [[], [1, [2]]],
+    Array(20).fill(0),
+    { a: { b: {} } },
+    new Date(0),
+    Uint8Array.of(1),
+    new Float64Array(3),
+    new Uint8Array(300),
+  ];
+  send({ before: unknown, type: 'ping', also: [-1, {}], id: 5 });
+  expect(await reply()).toEqual({ type: 'pong', id: 5 });
+});
+
+test('a field of a wrong type fails the request that it belongs to', async () => {
+  send({ type: 'exec', id: 3, argv: ['true'], timeoutMs: 'soon' });
+  expect(await reply()).toMatchObject({ type: 'failed', id: 3, code: 'EBADMSG' });
+  send({ type: 'exec', id: 4, argv: ['true', 1] });
+  expect(await reply()).toMatchObject({ type: 'failed', id: 4, code: 'EINVAL' });
+  send({ type: 'exec', id: 5, argv: ['tr\0ue'] });
+  expect(await reply()).toMatchObject({ type: 'failed', id: 5, code: 'EINVAL' });
+  send({ type: 'exec', id: 6, argv: ['true'], env: { A: 1 } });
+  expect(await reply()).toMatchObject({ type: 'failed', id: 6, code: 'EINVAL' });
+  send({ type: 'ping', id: -1 });
+  expect(await reply()).toMatchObject({ type: 'error' });
+  await expectAlive();
+});
+
+test('an unknown message type is refused by name', async () => {
+  send({ type: 'teleport', id: 8 });
+  expect(await reply()).toMatchObject({
+    type: 'failed',
+    id: 8,
+    code: 'ENOSYS',
+    message: expect.stringContaining('teleport'),
+  });
+});
+
+test('an oversized frame is skipped to its end and the next one is understood', async () => {
+  const sizeBytes = 3_000_000;
+  socket.write(frame(Buffer.alloc(sizeBytes, 0x81)));
+  expect(await reply()).toMatchObject({
+    type: 'error',
+    message: expect.stringContaining('3000000 bytes is over the limit'),
+  });
+  await expectAlive();
+});
+
+test('messages about requests that are over are no error', async () => {
+  for (const type of ['input', 'end', 'credit', 'signal'])
+    send({ type, id: 12, bytes: 1, signal: 'SIGTERM', data: Buffer.alloc(1) });
+  await expectAlive();
+});
+
+test('input beyond the window is dropped with an error instead of filling memory', async () => {
+  send({ type: 'exec', id: 1, argv: ['sleep', '60'], stdin: true });
+  expect(await reply()).toMatchObject({ type: 'started', id: 1 });
+  for (let i = 0; i < 20; i++) send({ type: 'input', id: 1, data: Buffer.alloc(64 * 1024) });
+  let message = await reply();
+  while (message['type'] === 'credit') message = await reply();
+  expect(message).toMatchObject({
+    type: 'error',
+    message: expect.stringMatching(/over its window of 262144: dropped/),
+  });
+});
+
+test('replies to a flood of nonsense are not lost when the host reads late', async () => {
+  const count = 50_000;
+  socket.pause();
+  const flushed = once(socket, 'drain');
+  for (let i = 0; i < count; i++) socket.write(frame(Buffer.of(7)));
+  let errors = 0;
+  while (errors < count) {
+    expect((await reply())['type']).toBe('error');
+    errors++;
+  }
+  await flushed;
+  await expectAlive();
+});
+
+test('a host that leaves in the middle of a frame leaves no trace for the next', async () => {
+  socket.write(Buffer.of(100, 0, 0, 0, 1, 2, 3));
+  socket.destroy();
+  const next = await agent.connect();
+  socket = next;
+  replies = messages(next);
+  expect(await reply()).toMatchObject({ type: 'hello' });
+  await expectAlive();
+});

@@ -1,0 +1,263 @@
+/** The channel against the real agent, run as a process on this machine. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Duplex, PassThrough, Readable } from 'node:stream';
+import { afterAll, beforeAll, beforeEach, afterEach, expect, test } from 'vitest';
+import { GuestChannel } from '.';
+import { LocalAgent } from './local-agent';
+
+let agent: LocalAgent;
+let channel: GuestChannel;
+beforeAll(async () => (agent = await LocalAgent.start()), 60_000);
+afterAll(async () => agent[Symbol.asyncDispose]());
+beforeEach(async () => (channel = await GuestChannel.connect(await agent.connect(), { timeoutMs: 5_000 })));
+afterEach(() => channel.close());
+
+const sh = (script: string): string[] => ['sh', '-c', script];
+const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
+
+async function firstLine(run: (onStdout: (chunk: Buffer) => void) => void): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    run((chunk) => {
+      text += chunk.toString();
+      if (text.includes('\n')) resolve(text.split('\n')[0]!);
+    });
+  });
+}
+
+test('the agent says which protocol it speaks and which kernel it runs on', () => {
+  expect(channel.agent).toMatchObject({
+    protocol: 1,
+    machine: expect.any(String),
+    kernel: expect.stringMatching(/^\d/),
+  });
+});
+
+test('a command gets its arguments unchanged and its two outputs are kept apart', async () => {
+  const argv = ['printf', '%s|', 'a b', '', "quote'", 'ünï'];
+  expect((await channel.exec(argv)).stdout.toString()).toBe("a b||quote'|ünï|");
+  const both = await channel.exec(sh('echo out; echo err >&2; exit 3'));
+  expect(both).toMatchObject({
+    exitCode: 3,
+    stdout: Buffer.from('out\n'),
+    stderr: Buffer.from('err\n'),
+    timedOut: false,
+  });
+});
+
+test('a command sees the environment and the folder it was given', async () => {
+  const env = { COLOUR: 'red', PATH: `${agent.folder}/bin:/bin:/usr/bin` };
+  const { stdout } = await channel.exec(sh('echo "$COLOUR $PATH"; pwd'), { env, cwd: agent.folder });
+  expect(stdout.toString()).toBe(`red ${env.PATH}\n${agent.folder}\n`);
+});
+
+test('a command is looked up in the PATH it was given', async () => {
+  mkdirSync(join(agent.folder, 'own'));
+  symlinkSync('/bin/echo', join(agent.folder, 'own', 'my-echo'));
+  const { stdout } = await channel.exec(['my-echo', 'found'], { env: { PATH: join(agent.folder, 'own') } });
+  expect(stdout.toString()).toBe('found\n');
+});
+
+test('without standard input a command reads nothing', async () => {
+  expect((await channel.exec(['cat'])).stdout).toHaveLength(0);
+});
+
+test('standard input is fed to its end, from a buffer and from a stream', async () => {
+  const bytes = Buffer.alloc(3_000_001, 'abcdefg');
+  expect((await channel.exec(['cat'], { stdin: bytes })).stdout.equals(bytes)).toBe(true);
+  const pieces = Array.from({ length: 50 }, (_, i) => Buffer.alloc(40_000, i));
+  const { stdout } = await channel.exec(['cat'], { stdin: Readable.from(pieces) });
+  expect(stdout.equals(Buffer.concat(pieces))).toBe(true);
+});
+
+test('a command that ends without reading its input ends all the same', async () => {
+  expect(await channel.exec(['true'], { stdin: Buffer.alloc(5_000_000) })).toMatchObject({ exitCode: 0 });
+  const idle = new PassThrough();
+  expect(await channel.exec(['true'], { stdin: idle })).toMatchObject({ exitCode: 0 });
+  expect(idle.destroyed).toBe(false);
+});
+
+test('an input stream that fails fails the command with its error, and the command is killed', async () => {
+  const stdin = new PassThrough();
+  let failed: Promise<unknown> | undefined;
+  const pid = await firstLine((onStdout) => {
+    failed = channel.exec(sh('echo $$; cat'), { stdin, onStdout }).catch((error: unknown) => error);
+  });
+  stdin.destroy(new Error('disk on fire'));
+  expect(await failed).toEqual(new Error('disk on fire'));
+  await expect(channel.exec(sh(`while kill -0 ${pid}; do :; done`))).resolves.toMatchObject({ exitCode: 0 });
+});
+
+test('a command that does not read its input holds up no other', async () => {
+  const stuck = channel.start(['sleep', '60'], { stdin: Buffer.alloc(5_000_000) });
+  expect((await channel.exec(['echo', 'free'])).stdout.toString()).toBe('free\n');
+  stuck.signal('SIGTERM');
+  expect(await stuck.result).toMatchObject({ signal: 'SIGTERM' });
+});
+
+test('a signal ends a command and is named in its result', async () => {
+  expect(await channel.exec(sh('kill -SEGV $$'))).toMatchObject({ signal: 'SIGSEGV', timedOut: false });
+  expect((await channel.exec(sh('kill -SEGV $$'))).exitCode).toBeUndefined();
+});
+
+test('output is handed over while the command still runs', async () => {
+  const stdin = new PassThrough();
+  let done: Promise<unknown> | undefined;
+  const line = await firstLine((onStdout) => {
+    done = channel.exec(sh('echo ready; cat'), { stdin, onStdout });
+  });
+  expect(line).toBe('ready');
+  stdin.end('more');
+  expect(await done).toMatchObject({ stdout: Buffer.from('ready\nmore') });
+});
+
+test('a hundred megabytes of output arrive whole', async () => {
+  const { stdout } = await channel.exec(sh('yes 0123456789abcde | head -c 100000000'));
+  expect(stdout).toHaveLength(100_000_000);
+  expect(stdout.equals(Buffer.alloc(100_000_000, '0123456789abcde\n'))).toBe(true);
+});
+
+test('a slow reader holds the command back, and the agent keeps no more than its buffers', async () => {
+  let received = 0;
+  let release = (): void => undefined;
+  const gate = new Promise<void>((resolve) => (release = resolve));
+  const running = channel.exec(sh('head -c 100000000 /dev/zero'), {
+    collect: false,
+    onStdout: (chunk) => {
+      received += chunk.length;
+      return gate;
+    },
+  });
+  await channel.ping();
+  const residentKiB = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${agent.process.pid}/status`, 'utf8'))?.[1];
+  expect(Number(residentKiB)).toBeLessThan(8 * 1024);
+  expect(received).toBeLessThan(100_000);
+  release();
+  expect(await running).toMatchObject({ exitCode: 0, stdout: Buffer.alloc(0) });
+  expect(received).toBe(100_000_000);
+});
+
+test('an output handler that throws fails the command with its error', async () => {
+  const failing = channel.exec(['yes'], {
+    onStdout: () => {
+      throw new Error('no room here');
+    },
+  });
+  await expect(failing).rejects.toThrow('no room here');
+});
+
+test('at its time limit the whole process group is killed and the result says so', async () => {
+  const result = await channel.exec(sh('sleep 60 & echo $!; wait'), { timeoutMs: 300 });
+  expect(result).toMatchObject({ timedOut: true, signal: 'SIGKILL' });
+  await channel.ping();
+  expect(isAlive(Number(result.stdout.toString()))).toBe(false);
+});
+
+test('a daemon that a command leaves behind does not keep it from ending', async () => {
+  const { exitCode, stdout } = await channel.exec(sh('sleep 60 & echo $!'));
+  expect(exitCode).toBe(0);
+  const daemon = Number(stdout.toString());
+  expect(isAlive(daemon)).toBe(true);
+  process.kill(daemon);
+  // The agent is its parent now and must reap it: a zombie would stay in /proc.
+  await expect(channel.exec(sh(`while [ -e /proc/${daemon} ]; do :; done`))).resolves.toMatchObject({ exitCode: 0 });
+});
+
+test('many commands run at once, each with its own output', async () => {
+  const results = await Promise.all(
+    Array.from({ length: 40 }, (_, i) => channel.exec(sh(`cat; echo ${i}`), { stdin: Buffer.from('n') })),
+  );
+  expect(results.map(({ stdout }) => stdout.toString())).toEqual(Array.from({ length: 40 }, (_, i) => `n${i}\n`));
+});
+
+test('more commands than the agent can keep are refused with the limit', async () => {
+  const running = Array.from({ length: 64 }, () => channel.start(['sleep', '60']));
+  await expect(channel.exec(['true'])).rejects.toThrow(/64 commands are running, which is the limit \(EAGAIN\)/);
+  for (const command of running) command.signal('SIGKILL');
+  await Promise.all(running.map(({ result }) => result));
+});
+
+test('a command that cannot be run is an error with the command, the cause and its code', async () => {
+  await expect(channel.exec(['no-such-program'])).rejects.toMatchObject({
+    name: 'GuestRequestError',
+    code: 'ENOENT',
+    message: expect.stringContaining('cannot run no-such-program'),
+  });
+  await expect(channel.exec(['true'], { cwd: '/no/such' })).rejects.toThrow(
+    /cannot change to folder \/no\/such \(ENOENT\)/,
+  );
+  await expect(channel.exec([])).rejects.toThrow(/argv must be an array of one or more strings/);
+});
+
+test('a pushed file has its bytes and its mode, and replaces the old one', async () => {
+  const path = join(agent.folder, 'pushed');
+  const bytes = Buffer.alloc(2_000_003, 'xyz');
+  await channel.push(path, Buffer.from('old'), 0o600);
+  await channel.push(path, bytes, 0o755);
+  expect(readFileSync(path).equals(bytes)).toBe(true);
+  expect(statSync(path).mode & 0o7777).toBe(0o755);
+  await channel.push(path, Buffer.alloc(0));
+  expect(statSync(path).size).toBe(0);
+});
+
+test('a fetched file is the same as it was', async () => {
+  const bytes = Buffer.alloc(4_000_001, 'pattern');
+  writeFileSync(join(agent.folder, 'fetched'), bytes);
+  expect((await channel.fetch(join(agent.folder, 'fetched'))).equals(bytes)).toBe(true);
+  expect((await channel.fetch('/proc/version')).toString()).toMatch(/^Linux version/);
+});
+
+test('files that cannot be moved give errors with the path and the cause, and leave nothing behind', async () => {
+  await expect(channel.fetch('/no/such')).rejects.toThrow(/cannot open \/no\/such .*\(ENOENT\)/);
+  await expect(channel.fetch('/tmp')).rejects.toThrow(/not a regular file.*\(EISDIR\)/);
+  await expect(channel.push('/no/such', Buffer.from('x'))).rejects.toMatchObject({ code: 'ENOENT' });
+  mkdirSync(join(agent.folder, 'taken'));
+  await expect(channel.push(join(agent.folder, 'taken'), Buffer.from('x'))).rejects.toMatchObject({ code: 'EISDIR' });
+  expect(readdirSync(agent.folder).filter((name) => name.includes('partial'))).toEqual([]);
+});
+
+test('when the host goes away its commands are killed, and the next host starts afresh', async () => {
+  const pid = await firstLine((onStdout) => {
+    channel.exec(sh('echo $$; exec sleep 60'), { onStdout }).catch(() => undefined);
+  });
+  channel.close();
+  await using next = await GuestChannel.connect(await agent.connect(), { timeoutMs: 5_000 });
+  const gone = await next.exec(sh(`while [ -e /proc/${pid} ]; do :; done; echo gone`));
+  expect(gone.stdout.toString()).toBe('gone\n');
+});
+
+test('abort rejects all that is pending, and all that comes later, with its reason', async () => {
+  const running = channel.exec(['sleep', '60']);
+  channel.abort(new Error('QEMU died'));
+  await expect(running).rejects.toThrow('QEMU died');
+  await expect(channel.fetch('/etc/hostname')).rejects.toThrow('QEMU died');
+  await expect(channel.ping()).rejects.toThrow('QEMU died');
+  expect(channel.ended?.message).toBe('QEMU died');
+});
+
+test('a stream on which no agent answers gives up in time and says what it waited for', async () => {
+  const silent = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
+  await expect(GuestChannel.connect(silent, { timeoutMs: 20 })).rejects.toThrow(
+    'no hello from the guest agent within 20 ms',
+  );
+  expect(silent.destroyed).toBe(true);
+});
+
+test('a stream that ends ends the channel', async () => {
+  const ending = new Duplex({
+    read() {
+      this.push(null);
+    },
+    write: (_chunk, _encoding, done) => done(),
+  });
+  await expect(GuestChannel.connect(ending, { timeoutMs: 5_000 })).rejects.toThrow('the other side closed the channel');
+});
+
+test('the end of the agent itself ends what is pending', async () => {
+  await using mortal = await LocalAgent.start();
+  const own = await GuestChannel.connect(await mortal.connect(), { timeoutMs: 5_000 });
+  const pending = own.exec(['sleep', '60']);
+  mortal.process.kill('SIGKILL');
+  await expect(pending).rejects.toThrow(/channel to the guest agent/);
+});
