@@ -1,0 +1,97 @@
+/**
+ * What is in the guest's initial root file system, and where. It is all there is in the guest: busybox, the modules,
+ * the agent and the guest programs; /init (files/init) does the rest.
+ */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { type CpioEntry, writeCpio } from './cpio';
+import { type KernelModule, modulesDep } from './modules';
+
+/** Bump when the image's make-up changes in a way that its parts do not show. */
+export const IMAGE_RECIPE = 1;
+
+export const GUEST_PATHS = {
+  agent: '/usr/lib/ghostcard/agent',
+  programs: '/usr/bin',
+  bind: '/usr/bin/ghostcard-bind',
+} as const;
+
+/** Modules that the guest can load, by the names modprobe takes; a kernel that has one built in needs no file for it. */
+export const GUEST_MODULES = [
+  'virtio_pci',
+  'virtio_console',
+  'uio_pci_generic',
+  'uio_pdrv_genirq',
+  'uio_dmem_genirq',
+  'vfio-pci',
+  'vfio_iommu_type1',
+  'vfio-platform',
+  '9p',
+  '9pnet_virtio',
+  'overlay',
+] as const;
+
+const SCRIPTS = [
+  { file: 'init', guestPath: '/init' },
+  { file: 'ghostcard-bind', guestPath: GUEST_PATHS.bind },
+] as const;
+
+const FOLDERS = (
+  '/bin /dev /etc /lib /lib/modules /proc /root /run /sbin /sys /tmp /usr /usr/bin /usr/lib /usr/lib/ghostcard ' +
+  '/usr/local /usr/local/bin /usr/sbin /var'
+).split(' ');
+
+export interface ImageModule extends KernelModule {
+  readonly data: Uint8Array;
+}
+
+export interface ImageParts {
+  readonly busybox: Uint8Array;
+  /** Kernel release (`uname -r`), which names the folder of the modules. */
+  readonly release: string;
+  readonly modules: readonly ImageModule[];
+  /** Absent while there is none: then the guest can only be used with ghostcard.init=shell. */
+  readonly agent?: Uint8Array;
+  /** Programs for /usr/bin, by name. */
+  readonly programs: ReadonlyMap<string, Uint8Array>;
+}
+
+/** The shell scripts that go into the image, from this folder. */
+export function imageScripts(): { guestPath: string; data: Buffer }[] {
+  return SCRIPTS.map(({ file, guestPath }) => ({
+    guestPath,
+    data: readFileSync(path.join(__dirname, 'files', file)),
+  }));
+}
+
+export function imageEntries(parts: ImageParts): CpioEntry[] {
+  const program = (guestPath: string, data: Uint8Array): CpioEntry => ({
+    kind: 'file',
+    path: guestPath,
+    data,
+    executable: true,
+  });
+  const modules = `/lib/modules/${parts.release}`;
+  return [
+    ...[...FOLDERS, modules].map((folder): CpioEntry => ({ kind: 'folder', path: folder })),
+    // The kernel opens the console before /init has mounted anything.
+    { kind: 'character device', path: '/dev/console', major: 5, minor: 1 },
+    program('/bin/busybox', parts.busybox),
+    { kind: 'link', path: '/bin/sh', target: 'busybox' },
+    // Named by the kernel itself when it wants a module.
+    { kind: 'link', path: '/sbin/modprobe', target: '../bin/busybox' },
+    { kind: 'file', path: '/etc/passwd', data: Buffer.from('root:x:0:0:root:/root:/bin/sh\n') },
+    { kind: 'file', path: '/etc/group', data: Buffer.from('root:x:0:\ntty:x:5:\n') },
+    ...imageScripts().map(({ guestPath, data }) => program(guestPath, data)),
+    ...parts.modules.map(({ fileName, data }): CpioEntry => ({ kind: 'file', path: `${modules}/${fileName}`, data })),
+    { kind: 'file', path: `${modules}/modules.dep`, data: Buffer.from(modulesDep(parts.modules)) },
+    ...(parts.agent === undefined ? [] : [program(GUEST_PATHS.agent, parts.agent)]),
+    ...[...parts.programs].map(([name, data]) => program(`${GUEST_PATHS.programs}/${name}`, data)),
+  ];
+}
+
+/** The image as the kernel takes it: a compressed archive. Same parts, same bytes. */
+export function buildImage(parts: ImageParts): Buffer {
+  return gzipSync(writeCpio(imageEntries(parts)), { level: 6 });
+}

@@ -1,0 +1,13 @@
+/** The guest's initial root file system: what it consists of and how it is written. */
+export { type CpioEntry, writeCpio } from './cpio';
+export {
+  buildImage,
+  GUEST_MODULES,
+  GUEST_PATHS,
+  IMAGE_RECIPE,
+  imageEntries,
+  type ImageModule,
+  type ImageParts,
+  imageScripts,
+} from './image';
+export { describeModule, type KernelModule, loadOrder, modinfo, moduleName, modulesDep } from './modules';

@@ -1,0 +1,86 @@
+/**
+ * Kernel modules: what a module file says about itself, which files a wish list needs, and the modules.dep file that
+ * modprobe reads. depmod is not asked for: the few lines it would contribute here are written by `modulesDep`.
+ *
+ * Source: the System V ABI (ELF section headers); Linux include/linux/moduleinfo (the .modinfo section is a list of
+ * NUL-terminated name=value strings); modules.dep(5).
+ */
+export interface KernelModule {
+  /** As the kernel knows it: with underscores. */
+  readonly name: string;
+  /** File name, without compression suffix. */
+  readonly fileName: string;
+  /** Names of the modules whose symbols it uses. */
+  readonly depends: readonly string[];
+}
+
+const SECTION_HEADER = { name: 0x00, offset: 0x18, size: 0x20 } as const;
+
+/** The name=value strings of a module's .modinfo section; several may have the same name. */
+export function modinfo(elf: Buffer): [name: string, value: string][] {
+  const section = elfSection(elf, '.modinfo');
+  if (section === undefined) return [];
+  return section
+    .toString('latin1')
+    .split('\0')
+    .filter((line) => line.includes('='))
+    .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]);
+}
+
+/** A section's bytes in a 64-bit little-endian ELF file. */
+function elfSection(elf: Buffer, wanted: string): Buffer | undefined {
+  if (elf.length < 0x40 || elf.toString('latin1', 0, 6) !== '\x7fELF\x02\x01') return undefined;
+  const table = Number(elf.readBigUInt64LE(0x28));
+  const entrySize = elf.readUInt16LE(0x3a);
+  const header = (index: number): Buffer => elf.subarray(table + index * entrySize, table + (index + 1) * entrySize);
+  const contents = (of: Buffer): Buffer => {
+    const offset = Number(of.readBigUInt64LE(SECTION_HEADER.offset));
+    return elf.subarray(offset, offset + Number(of.readBigUInt64LE(SECTION_HEADER.size)));
+  };
+  const count = elf.readUInt16LE(0x3c);
+  if (table + count * entrySize > elf.length) return undefined;
+  const names = contents(header(elf.readUInt16LE(0x3e)));
+  for (let index = 0; index < count; index += 1) {
+    const start = header(index).readUInt32LE(SECTION_HEADER.name);
+    if (names.toString('latin1', start, names.indexOf(0, start)) === wanted) return contents(header(index));
+  }
+  return undefined;
+}
+
+/** What the kernel calls a module whose file is called so: dashes count as underscores. */
+export function moduleName(fileName: string): string {
+  return fileName.replace(/\.ko(\.\w+)?$/, '').replaceAll('-', '_');
+}
+
+export function describeModule(fileName: string, elf: Buffer): KernelModule {
+  const depends = modinfo(elf).find(([name]) => name === 'depends')?.[1] ?? '';
+  return {
+    name: moduleName(fileName),
+    fileName,
+    depends: depends === '' ? [] : depends.split(',').map(moduleName),
+  };
+}
+
+/** The modules that `wanted` and all their dependencies amount to, each after what it needs. */
+export function loadOrder(wanted: readonly string[], find: (name: string) => KernelModule | undefined): KernelModule[] {
+  const order = new Map<string, KernelModule>();
+  const visit = (name: string): void => {
+    const module = order.has(name) ? undefined : find(name);
+    if (module === undefined) return;
+    module.depends.forEach(visit);
+    order.set(name, module);
+  };
+  wanted.map(moduleName).forEach(visit);
+  return [...order.values()];
+}
+
+/** The text of modules.dep for modules that lie side by side: each with all it needs, nearest first. */
+export function modulesDep(modules: readonly KernelModule[]): string {
+  const byName = new Map(modules.map((module) => [module.name, module]));
+  return modules
+    .map((module) => {
+      const needed = loadOrder(module.depends, (name) => byName.get(name)).reverse();
+      return `${[`${module.fileName}:`, ...needed.map(({ fileName }) => fileName)].join(' ')}\n`;
+    })
+    .join('');
+}

@@ -1,0 +1,59 @@
+/** Step `busybox`: the guest's shell and utilities, one statically linked program out of the host's suite. */
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { versionsOf } from './apt-root';
+import { type Context } from './context';
+import { ProvisionError } from './errors';
+
+const RECIPE = 1;
+/** Where the package keeps it; the place has moved with merged /usr. */
+const PLACES = ['usr/bin/busybox', 'bin/busybox'];
+
+interface Manifest {
+  readonly packages: Record<string, string>;
+}
+
+function ingredients(context: Context): Record<string, unknown> {
+  return { recipe: RECIPE, suite: context.suite().codename, guestArch: context.guestArch };
+}
+
+/** Path of the busybox to use, if it is there without fetching anything. */
+export function findBusybox(context: Context): string | undefined {
+  const { busybox } = context.given;
+  if (busybox !== undefined) return checkedBusybox(path.resolve(busybox));
+  const entry = context.cache.find<Manifest>('busybox', ingredients(context));
+  return entry === undefined ? undefined : path.join(entry.folder, 'busybox');
+}
+
+/** A given busybox must be one file that needs no libraries: there are none in the guest. */
+function checkedBusybox(file: string): string {
+  const cure =
+    'give --busybox (or GHOSTCARD_BUSYBOX) a statically linked busybox, such as that of Debian busybox-static';
+  const attempted = 'checking the given busybox';
+  if (!existsSync(file)) throw new ProvisionError({ attempted, seen: `there is no file ${file}`, cure });
+  const needsLoader = readFileSync(file).includes('/ld-linux');
+  if (needsLoader) throw new ProvisionError({ attempted, seen: `${file} needs shared libraries`, cure });
+  return file;
+}
+
+export async function fetchBusybox(context: Context): Promise<string> {
+  const progress = context.progress('busybox');
+  const apt = context.hostSuiteApt();
+  const entry = await context.cache.publish<Manifest>('busybox', ingredients(context), async (folder) => {
+    const files = await apt.download([`busybox-static:${context.guestArch}`], progress);
+    const unpacked = path.join(folder, 'unpacked');
+    await apt.unpack(files, unpacked, progress);
+    const place = PLACES.find((candidate) => existsSync(path.join(unpacked, candidate)));
+    if (place === undefined) {
+      throw new ProvisionError({
+        attempted: 'taking busybox out of its package',
+        seen: `it has none of ${PLACES.join(', ')}`,
+        cure: 'bring your own with --busybox',
+      });
+    }
+    copyFileSync(path.join(unpacked, place), path.join(folder, 'busybox'));
+    return { packages: versionsOf(files) };
+  });
+  progress.finish(`busybox ${Object.values(entry.manifest.packages).join(' ')}`);
+  return path.join(entry.folder, 'busybox');
+}

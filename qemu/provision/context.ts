@@ -1,0 +1,122 @@
+/**
+ * What every step needs to know: the options with their defaults filled in, the cache, and the apt roots that packages
+ * come from. Nothing here touches the network by itself.
+ */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { type GuestArch, type HostArch, hostArch, hostFacts } from './arch';
+import { AptRoot } from './apt-root';
+import { type AptSource, chooseMirror, parseDeb822Sources, parseOneLineSources } from './apt-sources';
+import { Cache, cacheFolder, cacheKey } from './cache';
+import { ProvisionError } from './errors';
+import { readAptSources } from './host-files';
+import { type Step, StepProgress } from './progress';
+import { type HostSuite, hostSuite, QEMU_SUITE } from './suite';
+import { type ProvisionOptions } from './types';
+
+/** What a kernel's packages depend on and a build in the cache does not need, or finds on the host. */
+const KERNEL_BUILD_PROVIDED = [
+  ...['kmod', 'linux-base (= 999)', 'initramfs-tools (= 999)', 'linux-initramfs-tool', 'pahole (= 999)'],
+  ...['libc6 (= 999)', 'zlib1g (= 99:999)', 'liblzma5 (= 999)', 'libzstd1 (= 999)'],
+  ...['libssl3 (= 999)', 'libssl3t64 (= 999)', 'binutils (= 999)', 'gcc-12 (= 999)', 'gcc-14 (= 999)'],
+];
+/** QEMU's packages want these for their installation scripts, which are not run. */
+const QEMU_PROVIDED = ['adduser (= 999)'];
+
+export class Context {
+  readonly guestArch: GuestArch;
+  readonly hostArch: HostArch;
+  readonly env: NodeJS.ProcessEnv;
+  readonly cache: Cache;
+  readonly signal: AbortSignal | undefined;
+  readonly given: { qemu?: string; kernel?: string; modules?: string; busybox?: string };
+  readonly #options: ProvisionOptions;
+  readonly #aptRoots = new Map<string, AptRoot>();
+
+  constructor(options: ProvisionOptions) {
+    this.#options = options;
+    this.env = options.env ?? process.env;
+    this.guestArch = options.guestArch ?? 'amd64';
+    this.hostArch = hostArch();
+    this.signal = options.signal;
+    this.cache = new Cache(options.cacheDir === undefined ? cacheFolder(this.env) : path.resolve(options.cacheDir));
+    const given = (option: string | undefined, variable: string): string | undefined =>
+      option ?? (this.env[variable] === '' ? undefined : this.env[variable]);
+    this.given = definedOnly({
+      qemu: given(options.qemu, 'GHOSTCARD_QEMU'),
+      kernel: given(options.kernel, 'GHOSTCARD_KERNEL'),
+      modules: given(options.modules, 'GHOSTCARD_MODULES'),
+      busybox: given(options.busybox, 'GHOSTCARD_BUSYBOX'),
+    });
+  }
+
+  progress(step: Step): StepProgress {
+    return new StepProgress(step, this.#options.onProgress);
+  }
+
+  /** The host's Debian suite, or a ProvisionError that says what to bring instead. */
+  suite(): HostSuite {
+    return hostSuite(readFileSync('/etc/os-release', 'utf8'));
+  }
+
+  mirror(): string {
+    if (this.env.GHOSTCARD_MIRROR) return this.env.GHOSTCARD_MIRROR.replace(/\/+$/, '');
+    return chooseMirror(this.aptSources(), this.suite().codename).replace(/\/+$/, '');
+  }
+
+  aptSources(): AptSource[] {
+    return readAptSources().flatMap(({ name, text }) =>
+      name.endsWith('.sources') ? parseDeb822Sources(text) : parseOneLineSources(text),
+    );
+  }
+
+  /** Packages of the host's own suite: the guest's kernel, what builds its modules, busybox. */
+  hostSuiteApt(): AptRoot {
+    return this.#aptRoot({
+      suites: [this.suite().codename],
+      architectures: [...new Set([this.hostArch, this.guestArch])],
+      provided: KERNEL_BUILD_PROVIDED,
+    });
+  }
+
+  /** The suite that has a QEMU with a vfio-user client, with the libraries it was built for. */
+  qemuApt(): AptRoot {
+    return this.#aptRoot({
+      suites: [QEMU_SUITE.base, QEMU_SUITE.backports],
+      architectures: [this.hostArch],
+      provided: QEMU_PROVIDED,
+      targetSuite: QEMU_SUITE.backports,
+    });
+  }
+
+  #aptRoot(what: { suites: string[]; architectures: string[]; provided: string[]; targetSuite?: string }): AptRoot {
+    const mirror = this.mirror();
+    const folder = this.cache.aptFolder(`${what.suites[0]}-${cacheKey({ ...what, mirror })}`);
+    const known = this.#aptRoots.get(folder);
+    if (known !== undefined) return known;
+    if (/["\\]/.test(folder)) throw awkwardCachePath(folder);
+    const root = new AptRoot({ ...what, mirror, folder, signal: this.signal });
+    this.#aptRoots.set(folder, root);
+    return root;
+  }
+
+  /** Folder of shared libraries inside unpacked packages of the host's architecture. */
+  libraryFolder(unpacked: string): string {
+    return path.join(unpacked, 'usr/lib', hostFacts(this.hostArch).triplet);
+  }
+}
+
+/** apt's configuration and the kernel's makefiles cannot express every path. */
+export function awkwardCachePath(folder: string): ProvisionError {
+  return new ProvisionError({
+    attempted: 'preparing the cache',
+    seen: `its path is ${JSON.stringify(folder)}; blanks, colons, quotes and backslashes do not work with make and apt`,
+    cure: 'set GHOSTCARD_CACHE to a folder whose path has none of these',
+  });
+}
+
+function definedOnly<T extends Record<string, string | undefined>>(values: T): { [K in keyof T]?: string } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: string;
+  };
+}

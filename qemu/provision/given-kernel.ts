@@ -1,0 +1,79 @@
+/**
+ * A kernel or modules that the user brings: checked for being what they are called, so that a mistake is named here and
+ * not by a guest that hangs.
+ *
+ * Source: Linux Documentation/arch/x86/boot.rst (header fields of a bzImage).
+ */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { GUEST_MODULES, modinfo } from '../guest-image';
+import { type GuestArch } from './arch';
+import { ProvisionError } from './errors';
+import { findModules } from './kernel-modules';
+import { collectModules } from './module-files';
+
+/** The setup header's magic, and the pointer to the version string (from offset 0x200), in a bzImage. */
+const BZIMAGE = { magic: 0x202, versionPointer: 0x20e, base: 0x200 } as const;
+
+/** Release of a kernel image (the first word of its version string). Undefined if this is no kernel for the guest. */
+export function releaseOf(image: Buffer, arch: GuestArch): string | undefined {
+  switch (arch) {
+    case 'amd64': {
+      if (image.length < 0x300 || image.toString('latin1', BZIMAGE.magic, BZIMAGE.magic + 4) !== 'HdrS')
+        return undefined;
+      const start = BZIMAGE.base + image.readUInt16LE(BZIMAGE.versionPointer);
+      return /^[^\s\0]+/.exec(image.toString('latin1', start, start + 128))?.[0];
+    }
+  }
+}
+
+export function checkedKernel(file: string, arch: GuestArch): { imagePath: string; release: string } {
+  const imagePath = path.resolve(file);
+  const attempted = `checking the kernel given as ${file}`;
+  const cure = `give --kernel (or GHOSTCARD_KERNEL) a kernel image for ${arch} (a bzImage such as /boot/vmlinuz-RELEASE), or leave it out`;
+  if (!existsSync(imagePath) || !statSync(imagePath).isFile()) {
+    throw new ProvisionError({ attempted, seen: 'there is no such file', cure });
+  }
+  const release = releaseOf(readFileSync(imagePath), arch);
+  if (release === undefined) throw new ProvisionError({ attempted, seen: `it is no kernel image for ${arch}`, cure });
+  return { imagePath, release };
+}
+
+/** The module files of a kernel release in a folder that the user names. */
+export function checkedModules(folder: string, release: string): string[] {
+  const attempted = `checking the modules given as ${folder}`;
+  const cure =
+    `give --modules (or GHOSTCARD_MODULES) the folder /lib/modules/${release} of that kernel, ` +
+    'built with CONFIG_VFIO_NOIOMMU=y, CONFIG_VFIO_PCI, CONFIG_UIO_PCI_GENERIC and CONFIG_VIRTIO_CONSOLE';
+  const root = path.resolve(folder);
+  const place = [path.join(root, 'lib/modules', release), path.join(root, release), root].find((each) =>
+    existsSync(each),
+  );
+  const files = place === undefined || !statSync(place).isDirectory() ? [] : findModules(place);
+  if (files.length === 0) throw new ProvisionError({ attempted, seen: 'there are no module files (*.ko) in it', cure });
+  for (const { fileName, data } of collectModules(GUEST_MODULES, files)) {
+    const info = modinfo(Buffer.from(data));
+    const magic = info.find(([name]) => name === 'vermagic')?.[1].split(' ')[0];
+    if (magic !== undefined && magic !== release) {
+      throw new ProvisionError({ attempted, seen: `${fileName} is for kernel ${magic}, not for ${release}`, cure });
+    }
+    const noIommu = info.some(([name, value]) => name === 'parm' && value.startsWith('enable_unsafe_noiommu_mode:'));
+    if (fileName === 'vfio.ko' && !noIommu) {
+      throw new ProvisionError({ attempted, seen: 'vfio.ko was built without CONFIG_VFIO_NOIOMMU', cure });
+    }
+  }
+  return files;
+}
+
+/** Tells one state of a file or of a folder's module files from another without reading them. */
+export function fingerprint(files: readonly string[]): string[] {
+  return files.map((file) => {
+    const { size, mtimeMs } = statSync(file);
+    return `${file} ${size} ${mtimeMs}`;
+  });
+}
+
+/** Modules of the running machine for a release, for the error that says what can be given. */
+export function releasesOnHost(folder = '/lib/modules'): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
+}

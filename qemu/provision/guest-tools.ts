@@ -1,0 +1,76 @@
+/**
+ * Step `guest-tools`: the agent and the guest programs, built from the repository's guest-tools folder and keyed by its
+ * contents and the compiler.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { type Entry } from './cache';
+import { type Context } from './context';
+import { filesBelow } from './host-files';
+import { findTool, missingTool, runTool } from './tools';
+
+const RECIPE = 1;
+const SOURCE = path.resolve(__dirname, '../../guest-tools');
+const ATTEMPTED = "building the guest's tools";
+
+export interface GuestToolsManifest {
+  readonly programs: readonly string[];
+}
+
+export type GuestToolsEntry = Entry<GuestToolsManifest>;
+type Ingredients = Record<string, unknown>;
+
+/** One digest of every source file's name and contents. */
+export function sourceDigest(folder: string): string {
+  const digest = createHash('sha256');
+  for (const file of filesBelow(folder, ['build'])) {
+    const data = readFileSync(path.join(folder, file));
+    digest.update(`${file}\0${data.length}\0`).update(data);
+  }
+  return digest.digest('hex');
+}
+
+export async function guestToolsIngredients(context: Context): Promise<Ingredients> {
+  const compiler = context.env.CC ?? 'gcc';
+  if (findTool(compiler) === undefined) throw missingTool(compiler, ATTEMPTED);
+  const version = await runTool(compiler, ['--version'], { attempted: ATTEMPTED, signal: context.signal });
+  return {
+    recipe: RECIPE,
+    guestArch: context.guestArch,
+    source: sourceDigest(SOURCE),
+    compiler: version.split('\n')[0],
+  };
+}
+
+export function findGuestTools(context: Context, ingredients: Ingredients): GuestToolsEntry | undefined {
+  return context.cache.find<GuestToolsManifest>('guest-tools', ingredients);
+}
+
+export async function buildGuestTools(context: Context, ingredients: Ingredients): Promise<GuestToolsEntry> {
+  const progress = context.progress('guest-tools');
+  progress.report('compiling');
+  const entry = await context.cache.publish<GuestToolsManifest>('guest-tools', ingredients, async (folder) => {
+    await runTool('make', ['-s', '-C', SOURCE, `OUT=${folder}`], {
+      attempted: ATTEMPTED,
+      cure: 'apt-get install build-essential, if the compiler or the static C library (libc.a) is what is missing',
+      signal: context.signal,
+    });
+    rmSync(path.join(folder, 'obj'), { recursive: true, force: true });
+    const bin = path.join(folder, 'bin');
+    return { programs: existsSync(bin) ? readdirSync(bin).sort() : [] };
+  });
+  progress.finish(`agent and ${entry.manifest.programs.length} programs`);
+  return entry;
+}
+
+/** The agent and the programs as they are in an entry. */
+export function readGuestTools({ folder, manifest }: GuestToolsEntry): {
+  agent: Buffer;
+  programs: Map<string, Buffer>;
+} {
+  return {
+    agent: readFileSync(path.join(folder, 'agent')),
+    programs: new Map(manifest.programs.map((name) => [name, readFileSync(path.join(folder, 'bin', name))])),
+  };
+}

@@ -1,0 +1,34 @@
+/** Files of the host that provisioning reads. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+
+export interface TextFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** The machine's apt source files, in the order in which apt reads them. */
+export function readAptSources(folder = '/etc/apt'): TextFile[] {
+  const parts = path.join(folder, 'sources.list.d');
+  const names = existsSync(parts)
+    ? readdirSync(parts)
+        .filter((name) => /\.(list|sources)$/.test(name))
+        .sort()
+    : [];
+  return [path.join(folder, 'sources.list'), ...names.map((name) => path.join(parts, name))]
+    .filter((file) => existsSync(file))
+    .map((name) => ({ name, text: readFileSync(name, 'utf8') }));
+}
+
+/** Every regular file below a folder, as paths relative to it, sorted. Folders named in `except` are left out. */
+export function filesBelow(folder: string, except: readonly string[] = []): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .flatMap((entry) => {
+      if (entry.isDirectory()) {
+        if (except.includes(entry.name)) return [];
+        return filesBelow(path.join(folder, entry.name), except).map((below) => path.join(entry.name, below));
+      }
+      return entry.isFile() ? [entry.name] : [];
+    })
+    .sort();
+}

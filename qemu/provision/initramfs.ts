@@ -1,0 +1,59 @@
+/** Step `initramfs`: puts busybox, modules, agent and programs into the image that the kernel unpacks at boot. */
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { buildImage, GUEST_MODULES, IMAGE_RECIPE, type ImageModule, imageScripts } from '../guest-image';
+import { type Entry } from './cache';
+import { type Context } from './context';
+import { type GuestToolsEntry, readGuestTools } from './guest-tools';
+import { collectModules } from './module-files';
+
+export interface ImageSources {
+  readonly busybox: string;
+  readonly release: string;
+  readonly guestTools: GuestToolsEntry;
+  readonly moduleFiles: readonly string[];
+  /** What tells one state of the modules from another. */
+  readonly modulesKey: unknown;
+}
+
+interface Manifest {
+  readonly sizeBytes: number;
+  readonly modules: readonly string[];
+}
+
+const initramfs = (entry: Entry<Manifest>): string => path.join(entry.folder, 'initramfs.cpio.gz');
+
+function ingredients(context: Context, sources: ImageSources): Record<string, unknown> {
+  const digest = createHash('sha256');
+  for (const { guestPath, data } of imageScripts()) digest.update(guestPath).update(data);
+  return {
+    recipe: IMAGE_RECIPE,
+    guestArch: context.guestArch,
+    release: sources.release,
+    modules: sources.modulesKey,
+    busybox: sources.busybox,
+    guestTools: path.basename(sources.guestTools.folder),
+    scripts: digest.digest('hex'),
+  };
+}
+
+export function findInitramfs(context: Context, sources: ImageSources): string | undefined {
+  const entry = context.cache.find<Manifest>('initramfs', ingredients(context, sources));
+  return entry === undefined ? undefined : initramfs(entry);
+}
+
+export async function buildInitramfs(context: Context, sources: ImageSources): Promise<string> {
+  const progress = context.progress('initramfs');
+  progress.report('packing');
+  const entry = await context.cache.publish<Manifest>('initramfs', ingredients(context, sources), (folder) => {
+    const modules: ImageModule[] = collectModules(GUEST_MODULES, sources.moduleFiles);
+    const { release } = sources;
+    const busybox = readFileSync(sources.busybox);
+    const image = buildImage({ busybox, release, modules, ...readGuestTools(sources.guestTools) });
+    writeFileSync(path.join(folder, 'initramfs.cpio.gz'), image);
+    return Promise.resolve({ sizeBytes: image.length, modules: modules.map(({ name }) => name) });
+  });
+  progress.finish(`${(entry.manifest.sizeBytes / 1e6).toFixed(1)} MB`);
+  return initramfs(entry);
+}

@@ -1,0 +1,152 @@
+/**
+ * Builds the modules that Debian's kernel has not, or has without what a guest of ghostcard needs, out of the source of
+ * that very kernel and against its headers; the kernel image stays as it is.
+ *
+ * Source: Linux Documentation/kbuild/modules.rst; drivers/vfio/Kconfig, drivers/uio/Kconfig, net/9p/Kconfig and
+ * fs/9p/Kconfig for the options.
+ */
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { guestFacts } from './arch';
+import { awkwardCachePath, type Context } from './context';
+import { ProvisionError } from './errors';
+import { type StepProgress } from './progress';
+import { findTool, missingTool, runTool } from './tools';
+
+/** Folders of the kernel's source that are built, and how each differs from Debian's configuration. */
+const BUILT: Record<string, { readonly options: readonly string[]; readonly defines?: readonly string[] }> = {
+  'drivers/vfio': {
+    options: ['VFIO_NOIOMMU=y', 'VFIO_PLATFORM=m', 'VFIO_PLATFORM_BASE=m', 'VFIO_MDEV=n'],
+    defines: ['VFIO_NOIOMMU'],
+  },
+  'drivers/uio': {
+    options: [
+      ...['UIO=m', 'UIO_PCI_GENERIC=m', 'UIO_PDRV_GENIRQ=m', 'UIO_DMEM_GENIRQ=m'],
+      ...['CIF', 'AEC', 'SERCOS3', 'NETX', 'MF624', 'HV_GENERIC', 'DFL'].map((card) => `UIO_${card}=n`),
+    ],
+  },
+  // The cloud kernel has everything else that a guest wants, so these come along instead of a kernel thrice its size.
+  'net/9p': {
+    options: ['NET_9P=m', 'NET_9P_VIRTIO=m', 'NET_9P_FD=n', 'NET_9P_XEN=n', 'NET_9P_RDMA=n'],
+    defines: ['NET_9P_MODULE', 'NET_9P_VIRTIO_MODULE'],
+  },
+  'fs/9p': { options: ['9P_FS=m'], defines: ['9P_FS_MODULE'] },
+};
+
+/** Debugging information would make the modules ten times as large. */
+const WITHOUT_DEBUG_INFO = ['CONFIG_DEBUG_INFO=', 'CONFIG_DEBUG_INFO_BTF=', 'CONFIG_DEBUG_INFO_BTF_MODULES='];
+
+export const MODULE_RECIPE = BUILT;
+
+export interface ModuleBuild {
+  /** Where the packages were unpacked: headers, kbuild, source. */
+  readonly packages: string;
+  readonly release: string;
+  /** A scratch folder. */
+  readonly folder: string;
+}
+
+/** Programs that building needs, checked before anything is fetched. Gives back the compiler. */
+export function requireBuildTools(context: Context): string {
+  const attempted = "building the guest's kernel modules";
+  for (const tool of ['make', 'tar', 'dpkg-deb']) {
+    if (findTool(tool) === undefined) throw missingTool(tool, attempted);
+  }
+  if (/[\s:"\\]/.test(context.cache.folder)) throw awkwardCachePath(context.cache.folder);
+  const prefix = compilerPrefix(context);
+  const compiler = [context.suite().compiler, 'gcc'].map((name) => prefix + name).find((name) => findTool(name));
+  if (compiler !== undefined) return compiler;
+  if (prefix === '') throw missingTool('gcc', attempted);
+  throw new ProvisionError({
+    attempted,
+    seen: `this needs the cross compiler "${prefix}gcc", which is not on PATH`,
+    cure: `apt-get install crossbuild-essential-${context.guestArch}`,
+  });
+}
+
+const compilerPrefix = ({ hostArch, guestArch }: Context): string =>
+  hostArch === guestArch ? '' : guestFacts(guestArch).compilerPrefix;
+
+/** Builds the modules and gives back the paths of the .ko files. */
+export async function buildModules(context: Context, build: ModuleBuild, progress: StepProgress): Promise<string[]> {
+  const compiler = requireBuildTools(context);
+  const source = await unpackSource(context, build, progress);
+  const tree = path.join(build.folder, 'tree');
+  for (const part of Object.keys(BUILT)) {
+    mkdirSync(path.dirname(path.join(tree, part)), { recursive: true });
+    cpSync(path.join(source, part), path.join(tree, part), { recursive: true });
+  }
+  writeFileSync(
+    path.join(tree, 'Kbuild'),
+    `obj-m += ${Object.keys(BUILT)
+      .map((part) => `${part}/`)
+      .join(' ')}\n`,
+  );
+  const headers = path.join(build.packages, 'usr/src', `linux-headers-${build.release}`);
+  relocateHeaders(headers, path.join(build.packages, 'usr/src'));
+
+  progress.report(`compiling ${Object.keys(BUILT).join(', ')}`);
+  const parts = Object.values(BUILT);
+  const defines = parts.flatMap((part) => part.defines ?? []).map((name) => `-DCONFIG_${name}=1`);
+  await runTool(
+    'make',
+    [
+      ...['-s', `-j${availableParallelism()}`, '-C', headers, `M=${tree}`],
+      ...[`CC=${compiler}`, `CROSS_COMPILE=${compilerPrefix(context)}`],
+      ...parts.flatMap((part) => part.options).map((option) => `CONFIG_${option}`),
+      ...WITHOUT_DEBUG_INFO,
+      `KCFLAGS=${defines.join(' ')}`,
+      'modules',
+    ],
+    {
+      attempted: `compiling the guest's kernel modules for ${build.release}`,
+      cure: `make sure that ${compiler} and make work (apt-get install build-essential), or bring your own with --kernel and --modules`,
+      // The kernel's helper programs are linked against libraries that came along with them.
+      env: { LD_LIBRARY_PATH: context.libraryFolder(build.packages), MAKEFLAGS: '' },
+      signal: context.signal,
+    },
+  );
+  return findModules(tree);
+}
+
+/** Unpacks the few folders that are built out of the kernel's source archive; gives back the source's folder. */
+async function unpackSource(context: Context, build: ModuleBuild, progress: StepProgress): Promise<string> {
+  const archives = path.join(build.packages, 'usr/src');
+  const archive = readdirSync(archives).find((name) => /^linux-source-.*\.tar\.xz$/.test(name));
+  if (archive === undefined) {
+    throw new ProvisionError({
+      attempted: "unpacking the kernel's source",
+      seen: `there is no linux-source-*.tar.xz among the package's files in ${archives}`,
+      cure: "the packaging of Debian's kernel has changed; please report it. Meanwhile bring your own: --kernel and --modules",
+    });
+  }
+  progress.report(`unpacking parts of ${archive}`);
+  const top = archive.replace(/\.tar\.xz$/, '');
+  const members = Object.keys(BUILT).map((part) => `${top}/${part}`);
+  const options = [`--use-compress-program=${xzProgram(build.packages)}`, '-C', build.folder];
+  await runTool('tar', [...options, '-xf', path.join(archives, archive), ...members], {
+    attempted: `unpacking the kernel's source out of ${archive}`,
+    cure: `check that there is room in ${build.folder}`,
+    signal: context.signal,
+  });
+  return path.join(build.folder, top);
+}
+
+/** The host's xz, or the one that came along with the source. */
+export function xzProgram(packages: string): string {
+  return findTool('xz') ?? path.join(packages, 'usr/bin/xz');
+}
+
+/** The packaged makefile names the folder where the headers would have been installed. */
+function relocateHeaders(headers: string, sources: string): void {
+  const makefile = path.join(headers, 'Makefile');
+  writeFileSync(makefile, readFileSync(makefile, 'utf8').replaceAll(/(^|[\s=])\/usr\/src\//gm, `$1${sources}/`));
+}
+
+export function findModules(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.ko(\.(xz|gz|zst))?$/.test(name))
+    .sort()
+    .map((name) => path.join(folder, name));
+}

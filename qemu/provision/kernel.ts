@@ -1,0 +1,89 @@
+/**
+ * Steps `kernel` and `modules`: Debian's kernel image of the host's suite with its modules, some of them built anew
+ * (kernel-modules.ts). Both make one entry, because they must be of the very same version.
+ */
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { GUEST_MODULES } from '../guest-image';
+import { versionsOf } from './apt-root';
+import { guestFacts } from './arch';
+import { type Entry } from './cache';
+import { type Context } from './context';
+import { ProvisionError } from './errors';
+import { buildModules, findModules, MODULE_RECIPE, requireBuildTools, xzProgram } from './kernel-modules';
+import { collectModules } from './module-files';
+
+const RECIPE = 1;
+
+export interface KernelManifest {
+  readonly release: string;
+  readonly packages: Record<string, string>;
+}
+
+export type KernelEntry = Entry<KernelManifest>;
+
+export const kernelImage = (entry: KernelEntry): string => path.join(entry.folder, 'vmlinuz');
+export const kernelModules = (entry: KernelEntry): string => path.join(entry.folder, 'modules');
+
+function packages({ guestArch }: Context): string[] {
+  const flavour = guestFacts(guestArch).kernelFlavour;
+  return [`linux-image-${flavour}:${guestArch}`, `linux-headers-${flavour}:${guestArch}`, 'linux-source'];
+}
+
+function ingredients(context: Context): Record<string, unknown> {
+  return {
+    recipe: RECIPE,
+    suite: context.suite().codename,
+    hostArch: context.hostArch,
+    packages: packages(context),
+    modules: GUEST_MODULES,
+    built: MODULE_RECIPE,
+  };
+}
+
+export function findKernel(context: Context): KernelEntry | undefined {
+  return context.cache.find<KernelManifest>('kernel', ingredients(context));
+}
+
+export async function fetchKernel(context: Context): Promise<KernelEntry> {
+  requireBuildTools(context);
+  const progress = context.progress('kernel');
+  const apt = context.hostSuiteApt();
+  const entry = await context.cache.publish<KernelManifest>('kernel', ingredients(context), async (folder) => {
+    const scratch = path.join(folder, 'scratch');
+    const unpacked = path.join(scratch, 'packages');
+    const files = await apt.download(packages(context), progress);
+    await apt.unpack(files, unpacked, progress);
+    const release = installImage(unpacked, folder);
+    progress.finish(`Linux ${release} from ${context.suite().codename}`);
+
+    const building = context.progress('modules');
+    const built = await buildModules(context, { packages: unpacked, release, folder: scratch }, building);
+    const stock = findModules(unpacked);
+    const modules = collectModules(GUEST_MODULES, [...stock, ...built], { xz: xzProgram(unpacked) });
+    const target = path.join(folder, 'modules');
+    mkdirSync(target);
+    for (const { fileName, data } of modules) writeFileSync(path.join(target, fileName), data);
+    building.finish(`${modules.length} modules, ${built.length} of them built anew`);
+    rmSync(scratch, { recursive: true });
+    return { release, packages: versionsOf(files) };
+  });
+  apt.forgetDownloads();
+  return entry;
+}
+
+/** Copies the kernel image out of its unpacked package and gives back its release. */
+function installImage(unpacked: string, folder: string): string {
+  const boot = path.join(unpacked, 'boot');
+  const images = existsSync(boot) ? readdirSync(boot).filter((name) => name.startsWith('vmlinuz-')) : [];
+  const [image] = images;
+  if (image === undefined || images.length > 1) {
+    throw new ProvisionError({
+      attempted: "taking the kernel image out of Debian's package",
+      seen: `one file boot/vmlinuz-* was expected, there are ${images.length}`,
+      cure: "the packaging of Debian's kernel has changed; please report it. Meanwhile bring your own: --kernel and --modules",
+    });
+  }
+  copyFileSync(path.join(boot, image), path.join(folder, 'vmlinuz'));
+  return image.replace('vmlinuz-', '');
+}

@@ -1,0 +1,58 @@
+/**
+ * One provisioning at a time per cache. The lock is flock(2) on a file, which the kernel lets go when its holder ends,
+ * however it ends; the file's content only says who holds it.
+ */
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ProvisionError } from './errors';
+
+/** Takes an exclusive lock on an open file without waiting. False: somebody else has it. */
+export type TryLock = (fd: number) => boolean;
+
+export interface LockOptions {
+  readonly tryLock: TryLock;
+  /** Told once, when there is somebody to wait for. `pid` is undefined when the holder has not written it yet. */
+  readonly onWait?: (pid: number | undefined) => void;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number;
+}
+
+const LOOK_EVERY_MS = 100;
+/** Longer than any provisioning that still makes progress. */
+const DEFAULT_TIMEOUT_MS = 3_600_000;
+
+/** Runs `work` while holding the lock on `file`. */
+export async function withLock<T>(file: string, options: LockOptions, work: () => Promise<T>): Promise<T> {
+  mkdirSync(path.dirname(file), { recursive: true });
+  const fd = openSync(file, 'a+');
+  try {
+    await acquire(fd, file, options);
+    ftruncateSync(fd);
+    writeSync(fd, `${process.pid}\n`);
+    return await work();
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function acquire(fd: number, file: string, options: LockOptions): Promise<void> {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+  if (options.tryLock(fd)) return;
+  options.onWait?.(holderOf(file));
+  const deadline = performance.now() + timeoutMs;
+  while (performance.now() < deadline) {
+    await delay(LOOK_EVERY_MS, undefined, signal === undefined ? {} : { signal });
+    if (options.tryLock(fd)) return;
+  }
+  throw new ProvisionError({
+    attempted: `waiting for another ghostcard (pid ${holderOf(file) ?? 'unknown'}) that is provisioning`,
+    seen: `it still holds ${file} after ${timeoutMs} ms`,
+    cure: 'see what that process is doing, end it if it hangs, and run again',
+  });
+}
+
+function holderOf(file: string): number | undefined {
+  const pid = Number.parseInt(readFileSync(file, 'utf8'), 10);
+  return Number.isNaN(pid) ? undefined : pid;
+}

@@ -1,0 +1,91 @@
+/**
+ * Makes everything that a guest needs, or finds it made: QEMU, kernel with modules, busybox, the guest's tools, and the
+ * initramfs out of these. When all is in the cache no lock is taken, nothing is fetched and nothing is built.
+ */
+import { fetchBusybox, findBusybox } from './busybox';
+import { Context } from './context';
+import { ProvisionError } from './errors';
+import { checkedKernel, checkedModules, fingerprint } from './given-kernel';
+import { buildGuestTools, findGuestTools, guestToolsIngredients } from './guest-tools';
+import { buildInitramfs, findInitramfs } from './initramfs';
+import { fetchKernel, findKernel, kernelImage, kernelModules } from './kernel';
+import { findModules } from './kernel-modules';
+import { withLock } from './lock';
+import { fetchQemu, findQemu } from './qemu';
+import { tryLock } from './try-lock';
+import { type Provisioned, type ProvisionedKernel, type ProvisionOptions } from './types';
+
+/** What is missing is made only where this is true; elsewhere the answer is "not there". */
+type Mode = 'find' | 'make';
+
+export async function provision(options: ProvisionOptions = {}): Promise<Provisioned> {
+  const context = new Context(options);
+  context.signal?.throwIfAborted();
+  const found = await assemble(context, 'find');
+  if (found !== undefined) return found;
+  const progress = context.progress('qemu');
+  const onWait = (pid: number | undefined): void =>
+    progress.report(`waiting for another ghostcard (pid ${pid ?? 'unknown'}) that is provisioning`);
+  return await withLock(context.cache.lockFile, { tryLock, onWait, signal: context.signal }, async () => {
+    context.cache.removeLeftovers();
+    const made = await assemble(context, 'make');
+    if (made === undefined) throw new Error('a step neither found nor made its result');
+    context.cache.removeAptFolders();
+    return made;
+  });
+}
+
+async function assemble(context: Context, mode: Mode): Promise<Provisioned | undefined> {
+  // In the order of the steps; the quickest checks would be no quicker than what they save.
+  const qemu = (await findQemu(context)) ?? (mode === 'make' ? await fetchQemu(context) : undefined);
+  if (qemu === undefined) return undefined;
+  const kernel = await kernelOf(context, mode);
+  if (kernel === undefined) return undefined;
+  const busybox = findBusybox(context) ?? (mode === 'make' ? await fetchBusybox(context) : undefined);
+  if (busybox === undefined) return undefined;
+  const recipe = await guestToolsIngredients(context);
+  const guestTools =
+    findGuestTools(context, recipe) ?? (mode === 'make' ? await buildGuestTools(context, recipe) : undefined);
+  if (guestTools === undefined) return undefined;
+  const { moduleFiles, modulesKey, ...image } = kernel;
+  const sources = { busybox, release: image.release, guestTools, moduleFiles, modulesKey };
+  const initramfsPath =
+    findInitramfs(context, sources) ?? (mode === 'make' ? await buildInitramfs(context, sources) : undefined);
+  if (initramfsPath === undefined) return undefined;
+  return { arch: context.guestArch, qemu, kernel: image, initramfsPath, cacheDir: context.cache.folder };
+}
+
+interface KernelWithModules extends ProvisionedKernel {
+  readonly moduleFiles: readonly string[];
+  readonly modulesKey: unknown;
+}
+
+/** The kernel and its modules: given by the user, or Debian's. Modules alone may be given for Debian's kernel. */
+async function kernelOf(context: Context, mode: Mode): Promise<KernelWithModules | undefined> {
+  const { given, guestArch } = context;
+  if (given.kernel !== undefined) {
+    const image = checkedKernel(given.kernel, guestArch);
+    const origin = `given: ${image.imagePath}`;
+    return { ...image, origin, ...givenModules(given.modules, image.release) };
+  }
+  const entry = findKernel(context) ?? (mode === 'make' ? await fetchKernel(context) : undefined);
+  if (entry === undefined) return undefined;
+  const { release, packages } = entry.manifest;
+  const image = { imagePath: kernelImage(entry), release, origin: `Debian ${context.suite().codename}` };
+  if (given.modules !== undefined) return { ...image, ...givenModules(given.modules, release) };
+  return { ...image, moduleFiles: findModules(kernelModules(entry)), modulesKey: packages };
+}
+
+function givenModules(folder: string | undefined, release: string): { moduleFiles: string[]; modulesKey: unknown } {
+  if (folder === undefined) {
+    throw new ProvisionError({
+      attempted: `preparing the guest for the given kernel ${release}`,
+      seen: 'no modules were given with it',
+      cure:
+        `give --modules (or GHOSTCARD_MODULES) the folder /lib/modules/${release} that belongs to it; ` +
+        'if it has everything built in, give an empty modules tree: any folder with its modules.builtin',
+    });
+  }
+  const moduleFiles = checkedModules(folder, release);
+  return { moduleFiles, modulesKey: fingerprint(moduleFiles) };
+}

@@ -1,0 +1,140 @@
+/**
+ * Step `qemu`: a QEMU with a vfio-user client. One that is given or on the machine is used as it is; otherwise Debian's
+ * is unpacked with all its libraries and started through their own program loader, so that it runs on an older host.
+ */
+import { existsSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { guestFacts, hostFacts } from './arch';
+import { type Entry } from './cache';
+import { type Context } from './context';
+import { ProvisionError } from './errors';
+import { QEMU_SUITE } from './suite';
+import { versionsOf } from './apt-root';
+import { findTool, runTool } from './tools';
+import { type ProvisionedQemu } from './types';
+
+const RECIPE = 1;
+const CLIENT_DEVICE = 'vfio-user-pci';
+/** Folders of usr/share that only people read. */
+const NOT_NEEDED = ['doc', 'man', 'locale', 'icons', 'info', 'lintian'];
+const PROBE = 'asking QEMU which devices it has';
+
+interface Manifest {
+  readonly version: string;
+  readonly packages: Record<string, string>;
+}
+
+type Command = Pick<ProvisionedQemu, 'command' | 'argsPrefix'>;
+
+/** Whether a QEMU's `-device help` lists the vfio-user client. */
+export function listsClient(deviceHelp: string): boolean {
+  return deviceHelp.includes(`name "${CLIENT_DEVICE}"`);
+}
+
+/** "11.1.3" out of what `qemu-system-… -version` prints. */
+export function parseQemuVersion(text: string): string {
+  return /version (\d[\w.]*)/.exec(text)?.[1] ?? 'unknown';
+}
+
+function ingredients(context: Context): Record<string, unknown> {
+  const { hostArch, guestArch } = context;
+  return { recipe: RECIPE, hostArch, suite: QEMU_SUITE.backports, packages: guestFacts(guestArch).qemuPackages };
+}
+
+/** The QEMU that the user has named. A wrong one is an error, never quietly replaced. */
+async function givenQemu(context: Context, name: string): Promise<ProvisionedQemu> {
+  const program = name.includes('/') ? path.resolve(name) : findTool(name, context.env.PATH);
+  const attempted = `checking the QEMU given as ${name}`;
+  const cure =
+    'give --qemu (or GHOSTCARD_QEMU) a QEMU 10.1 or later that has vfio-user-pci, or leave it out and ghostcard fetches one';
+  if (program === undefined || !existsSync(program)) {
+    throw new ProvisionError({ attempted, seen: 'there is no such program', cure });
+  }
+  const command = { command: program, argsPrefix: [] };
+  const help = await run(context, command, ['-device', 'help'], attempted, cure);
+  const version = parseQemuVersion(await run(context, command, ['-version'], attempted, cure));
+  if (!listsClient(help)) {
+    const seen = `it is version ${version} and its "-device help" does not list ${CLIENT_DEVICE}`;
+    throw new ProvisionError({ attempted, seen, cure });
+  }
+  return { ...command, firmwareArgs: [], version, origin: `given: ${program}` };
+}
+
+/** The machine's own QEMU, if it can serve. */
+async function hostQemu(context: Context): Promise<ProvisionedQemu | undefined> {
+  const program = findTool(guestFacts(context.guestArch).qemuCommand, context.env.PATH);
+  if (program === undefined) return undefined;
+  const command = { command: program, argsPrefix: [] };
+  const ask = (...args: string[]): Promise<string> => run(context, command, args, PROBE);
+  try {
+    if (!listsClient(await ask('-device', 'help'))) return undefined;
+    const version = parseQemuVersion(await ask('-version'));
+    return { ...command, firmwareArgs: [], version, origin: `on this machine: ${program}` };
+  } catch (error) {
+    if (error instanceof ProvisionError) return undefined;
+    throw error;
+  }
+}
+
+/** The QEMU to use, if it is there without fetching anything. */
+export async function findQemu(context: Context): Promise<ProvisionedQemu | undefined> {
+  if (context.given.qemu !== undefined) return await givenQemu(context, context.given.qemu);
+  const onMachine = await hostQemu(context);
+  if (onMachine !== undefined) return onMachine;
+  const cached = context.cache.find<Manifest>('qemu', ingredients(context));
+  return cached === undefined ? undefined : fetchedQemu(context, cached);
+}
+
+export async function fetchQemu(context: Context): Promise<ProvisionedQemu> {
+  const progress = context.progress('qemu');
+  const apt = context.qemuApt();
+  const entry = await context.cache.publish<Manifest>('qemu', ingredients(context), async (folder) => {
+    const files = await apt.download(guestFacts(context.guestArch).qemuPackages, progress);
+    await apt.unpack(files, path.join(folder, 'root'), progress);
+    for (const name of NOT_NEEDED) rmSync(path.join(folder, 'root/usr/share', name), { recursive: true, force: true });
+    const command = unpackedCommand(context, folder);
+    const cure = `the packages of ${QEMU_SUITE.backports} do not work here; give another QEMU with --qemu`;
+    const help = await run(context, command, ['-device', 'help'], PROBE, cure);
+    if (!listsClient(help)) {
+      throw new ProvisionError({ attempted: PROBE, seen: `${CLIENT_DEVICE} is not among them`, cure });
+    }
+    const version = parseQemuVersion(await run(context, command, ['-version'], PROBE, cure));
+    return { version, packages: versionsOf(files) };
+  });
+  apt.forgetDownloads();
+  progress.finish(`QEMU ${entry.manifest.version} from ${QEMU_SUITE.backports}`);
+  return fetchedQemu(context, entry);
+}
+
+function fetchedQemu(context: Context, { folder, manifest }: Entry<Manifest>): ProvisionedQemu {
+  const share = path.join(folder, 'root/usr/share');
+  return {
+    ...unpackedCommand(context, folder),
+    firmwareArgs: ['qemu', 'seabios'].flatMap((name) => ['-L', path.join(share, name)]),
+    version: manifest.version,
+    origin: `Debian ${QEMU_SUITE.backports}`,
+  };
+}
+
+function unpackedCommand(context: Context, folder: string): Command {
+  const root = path.join(folder, 'root');
+  const libraries = context.libraryFolder(root);
+  return {
+    command: path.join(libraries, hostFacts(context.hostArch).loader),
+    argsPrefix: ['--library-path', libraries, path.join(root, 'usr/bin', guestFacts(context.guestArch).qemuCommand)],
+  };
+}
+
+async function run(
+  context: Context,
+  { command, argsPrefix }: Command,
+  args: string[],
+  attempted: string,
+  cure?: string,
+): Promise<string> {
+  return await runTool(command, [...argsPrefix, ...args], {
+    attempted,
+    signal: context.signal,
+    ...(cure === undefined ? {} : { cure }),
+  });
+}
