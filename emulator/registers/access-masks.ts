@@ -5,7 +5,8 @@
  * then the same computation with the bits of the missing byte lanes masked out, and a 64-bit register is two words.
  */
 import type { Access } from './declaration';
-import { bitMask, type RegisterLayout } from './layout';
+import { bitMask } from './bits';
+import type { RegisterLayout } from './layout';
 
 export interface AccessMasks {
   /** Bits that a read drives; all others read 0. */
@@ -19,8 +20,11 @@ export interface AccessMasks {
   readonly reset: Uint32Array;
 }
 
-export function accessMasks(registers: readonly RegisterLayout[], sizeBytes: number): AccessMasks {
-  const words = () => new Uint32Array(sizeBytes / 4);
+/** @param registers by rising offset; the masks end with the last one */
+export function accessMasks(registers: readonly RegisterLayout[]): AccessMasks {
+  const last = registers.at(-1);
+  const wordCount = last ? Math.ceil((last.offset + last.width / 8) / 4) : 0;
+  const words = () => new Uint32Array(wordCount);
   const masks = {
     readable: words(),
     writable: words(),

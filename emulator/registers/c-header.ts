@@ -2,10 +2,11 @@
  * The C header for guest code, generated from the map that the card itself runs on, so that the two cannot differ.
  * Plain macros only: offsets, masks in place, shifts and names of field values; valid in C11 and C++11.
  */
+import { bitMask } from './bits';
 import type { BlockSpec } from './declaration';
 import { RegisterMapError } from './error';
 import {
-  bitMask,
+  accessOf,
   type BlockArrayLayout,
   blockSizeBytes,
   byOffset,
@@ -38,76 +39,100 @@ interface Section {
   readonly macros: readonly Macro[];
 }
 
+/** Where registers are named from: the map itself, an array of blocks, or a structure in memory. */
+interface Scope {
+  /** What the names of its macros begin with. */
+  readonly macro: string;
+  /** What the names in its comments begin with. */
+  readonly label: string;
+  /** The macro of a register, but for its name. */
+  readonly place: (offset: number) => Omit<Macro, 'name'>;
+  /** How the access rule is told; memory has none. */
+  readonly rule: (access: string) => string;
+}
+
 /** @throws RegisterMapError when two names give the same macro */
 export function cHeader(map: RegisterMap, options: CHeaderOptions): string {
   const { prefix, guard = `${prefix}_REGS_H`, doc = '', structures = {} } = options;
   const sections = [
-    {
-      title: 'Size of the register window in bytes.',
-      macros: [{ name: `${prefix}_SIZE`, value: hexOf(map.sizeBytes) }],
-    },
-    ...map.registers.filter(({ block }) => !block).map((register) => registerSection(prefix, register)),
+    ...mapSections(prefix, map),
     ...map.blocks.flatMap((array) => blockSections(prefix, array)),
     ...Object.entries(structures).flatMap(([name, spec]) => structureSections(prefix, name, spec)),
-  ].filter(({ macros }) => macros.length > 0);
+  ];
   checkNames(sections);
   return [
     '/* SPDX-License-Identifier: Apache-2.0 */',
     blockComment(doc, 'Generated from the register map: change that, not this file.'),
-    `#ifndef ${guard}\n#define ${guard}\n`,
-    '#include <stdint.h>\n',
+    `#ifndef ${guard}`,
+    `#define ${guard}`,
+    '',
+    '#include <stdint.h>',
+    '',
     ...sections.map(renderSection),
-    `#endif /* ${guard} */\n`,
+    `#endif /* ${guard} */`,
+    '',
   ].join('\n');
 }
 
-/** @param block set for a register in an array of blocks, whose macro takes the block's index */
-function registerSection(prefix: string, register: RegisterLayout, block?: string): Section {
-  const { name, offset, width, access, doc, fields, reset } = register;
-  if (access === 'reserved' && fields.length === 0) return { title: '', macros: [] };
-  const macro = `${prefix}_${name}`;
-  const own = block
-    ? { name: macro, parameters: '(n)', value: `(${prefix}(n) + ${hexOf(offset)})` }
-    : { name: macro, value: hexOf(offset) };
-  const resets = reset === 0n ? [] : [{ name: `${macro}_RESET`, value: constant(reset, width) }];
-  return {
-    title: `${block ? `${block}[n].` : ''}${name}: ${width} bits, ${access}. ${doc}`,
-    macros: [own, ...resets, ...fields.flatMap((field) => fieldMacros(macro, width, field))],
-  };
-}
-
-function fieldMacros(register: string, width: number, { name, msb, lsb, access, doc, values }: FieldLayout): Macro[] {
-  const macro = `${register}_${name}`;
-  const range = msb === lsb ? `[${lsb}]` : `[${msb}:${lsb}]`;
+function mapSections(prefix: string, map: RegisterMap): Section[] {
+  const place = (offset: number) => ({ value: hexOf(offset) });
+  const top = map.registers.filter(({ block }) => !block);
   return [
-    { name: `${macro}_SHIFT`, value: `${lsb}u` },
-    { name: `${macro}_MASK`, value: constant(bitMask(msb, lsb), width), doc: `${range} ${access}. ${doc}` },
-    ...values.map((entry) => ({ name: `${macro}_${entry.name}`, value: `${entry.value}u` })),
+    { title: 'Register window, in bytes.', macros: [{ name: `${prefix}_SIZE`, value: hexOf(map.sizeBytes) }] },
+    ...registerSections({ macro: prefix, label: '', place, rule: (access) => ` ${access}` }, top),
   ];
 }
 
 function blockSections(prefix: string, { name, offset, stride, count, doc, registers }: BlockArrayLayout): Section[] {
   const macro = `${prefix}_${name}`;
+  const place = (inBlock: number) => ({ parameters: '(n)', value: `(${macro}(n) + ${hexOf(inBlock)})` });
   return [
     {
-      title: `${name}: ${count} ${count === 1 ? 'block' : 'blocks'} of registers, n from 0. ${doc}`,
+      title: `${name}[n]: ${count} ${count === 1 ? 'block' : 'blocks'} of registers, n from 0. ${doc}`,
       macros: [
         { name: macro, parameters: '(n)', value: `(${hexOf(offset)} + (n) * ${hexOf(stride)})` },
         { name: `${macro}_BLOCK_COUNT`, value: `${count}u` },
       ],
     },
-    ...byOffset(registers).map((register) => registerSection(macro, register, name)),
+    ...registerSections({ macro, label: `${name}[n].`, place, rule: (access) => ` ${access}` }, byOffset(registers)),
   ];
 }
 
 function structureSections(prefix: string, name: string, spec: BlockSpec): Section[] {
   const macro = `${prefix}_${name}`;
+  const place = (offset: number) => ({ value: hexOf(offset) });
   return [
     {
-      title: `${name}: little-endian structure in host memory; size and offsets in bytes.`,
+      title: `${name}: structure in host memory, little-endian. Size and offsets in bytes.`,
       macros: [{ name: `${macro}_SIZE`, value: `${blockSizeBytes(spec)}u` }],
     },
-    ...byOffset(spec).map((word) => registerSection(macro, word)),
+    ...registerSections({ macro, label: `${name}.`, place, rule: () => '' }, byOffset(spec)),
+  ];
+}
+
+function registerSections(scope: Scope, registers: readonly RegisterLayout[]): Section[] {
+  return registers
+    .filter((register) => accessOf(register) !== 'reserved')
+    .map((register) => {
+      const { name, width, offset, reset, doc, fields } = register;
+      const macro = `${scope.macro}_${name}`;
+      return {
+        title: `${scope.label}${name}: ${width} bits${scope.rule(accessOf(register))}. ${doc}`,
+        macros: [
+          { name: macro, ...scope.place(offset) },
+          ...(reset === 0n ? [] : [{ name: `${macro}_RESET`, value: constant(reset, width) }]),
+          ...fields.flatMap((field) => fieldMacros(`${macro}_${field.name}`, width, field, scope.rule(field.access))),
+        ],
+      };
+    });
+}
+
+function fieldMacros(macro: string, width: number, { msb, lsb, doc, values }: FieldLayout, rule: string): Macro[] {
+  const range = msb === lsb ? `[${lsb}]` : `[${msb}:${lsb}]`;
+  return [
+    { name: `${macro}_SHIFT`, value: `${lsb}u` },
+    { name: `${macro}_MASK`, value: constant(bitMask(msb, lsb), width), doc: `${range}${rule}. ${doc}` },
+    ...values.map(({ name, value }) => ({ name: `${macro}_${name}`, value: `${value}u` })),
   ];
 }
 

@@ -66,8 +66,8 @@ const tables = new WeakMap<RegisterMap, MapTables>();
 function tablesOf(map: RegisterMap): MapTables {
   let found = tables.get(map);
   if (!found) {
-    const { registers, sizeBytes } = map;
-    found = { masks: accessMasks(registers, sizeBytes), locations: locate(registers, (register) => register.path) };
+    const { registers } = map;
+    found = { masks: accessMasks(registers), locations: locate(registers, (register) => register.path) };
     tables.set(map, found);
   }
   return found;

@@ -13,6 +13,8 @@ import {
   type RegisterDeclaration,
   type Width,
 } from './declaration';
+import { bitMask, hex } from './bits';
+import { checkEntry, checkFields, checkFits, checkKeys, checkName } from './check';
 import { RegisterMapError } from './error';
 
 export interface FieldLayout {
@@ -52,11 +54,6 @@ export interface BlockArrayLayout {
   readonly registers: BlockSpec;
 }
 
-export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
-
-/** All bits from `lsb` to `msb`, in place. */
-export const bitMask = (msb: number, lsb: number): bigint => ((1n << BigInt(msb - lsb + 1)) - 1n) << BigInt(lsb);
-
 /** Every register of the map, array by array and block by block, in order of declaration. */
 export function layOutMap(spec: MapSpec): RegisterLayout[] {
   return Object.entries(spec).flatMap(([name, entry]) => {
@@ -79,6 +76,11 @@ export function layOutBlock(
     const layout = layOutRegister(name, `${base.path}.${name}`, declaration);
     return { ...layout, offset: base.offset + layout.offset, block: { name: base.name, index: base.index } };
   });
+}
+
+/** The register's access, or `mixed` when a field has another. */
+export function accessOf({ access, fields }: RegisterLayout): Access | 'mixed' {
+  return fields.some((field) => field.access !== access) ? 'mixed' : access;
 }
 
 /** The registers of a block by rising offset, offsets from the block's start. */
@@ -174,23 +176,6 @@ function layOutField(
   return { name, msb, lsb, width, access, doc, values };
 }
 
-function checkFields({ path, width, fields }: Omit<RegisterLayout, 'reset'>): void {
-  let below: FieldLayout | undefined;
-  for (const field of fields) {
-    if (field.msb >= width) {
-      throw new RegisterMapError(
-        `${path}.${field.name} [${field.msb}:${field.lsb}] does not fit into ${path}, which has ${width} bits.`,
-      );
-    }
-    if (below && field.lsb <= below.msb) {
-      throw new RegisterMapError(
-        `${path}.${below.name} [${below.msb}:${below.lsb}] and ${path}.${field.name} [${field.msb}:${field.lsb}] overlap.`,
-      );
-    }
-    below = field;
-  }
-}
-
 /** The register's reset value with the fields' own ones put in. */
 function resetValue(layout: RegisterLayout, declaration: RegisterDeclaration): bigint {
   const { path, width, access, fields } = layout;
@@ -222,34 +207,4 @@ function presentBits(width: Width, access: Access, fields: readonly FieldLayout[
   return fields
     .filter((field) => field.access !== 'reserved')
     .reduce((bits, field) => bits | bitMask(field.msb, field.lsb), 0n);
-}
-
-function checkFits(what: string, value: number | bigint, width: number): void {
-  const whole = typeof value === 'bigint' || Number.isSafeInteger(value);
-  if (!whole || value < 0 || BigInt(value) > bitMask(width - 1, 0)) {
-    throw new RegisterMapError(`${what} ${whole ? hex(value) : value} does not fit into ${width} bits.`);
-  }
-}
-
-function checkEntry(path: string, entry: RegisterDeclaration | BlockArrayDeclaration, keys: readonly string[]): void {
-  checkName(path, path.slice(path.lastIndexOf('.') + 1));
-  checkKeys(path, entry, keys);
-  if (!Number.isSafeInteger(entry.offset) || entry.offset < 0) {
-    throw new RegisterMapError(`${path} is at offset ${entry.offset}: a whole number of bytes from 0 is expected.`);
-  }
-}
-
-/** Names become C macros and parts of paths. */
-function checkName(path: string, name: string): void {
-  if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) {
-    throw new RegisterMapError(`${path}: '${name}' is not a name (letters, digits and _, a letter first).`);
-  }
-}
-
-/** A generic parameter lets surplus properties pass the compiler, so a misspelt one is found here. */
-function checkKeys(path: string, declaration: object, known: readonly string[]): void {
-  const surplus = Object.keys(declaration).find((key) => !known.includes(key));
-  if (surplus !== undefined) {
-    throw new RegisterMapError(`${path} has an unknown property '${surplus}': ${known.join(', ')} are possible.`);
-  }
 }

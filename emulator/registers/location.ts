@@ -3,7 +3,8 @@
  * Values of up to 32 bits lie inside one word; those of a 64-bit register, its fields included, are bigint.
  */
 import { highOf, join, lowOf } from './hooks';
-import { bitMask, hex, type RegisterLayout } from './layout';
+import { bitMask, hex } from './bits';
+import type { RegisterLayout } from './layout';
 
 export interface Location {
   /** From the top, for messages. */

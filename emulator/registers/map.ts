@@ -4,7 +4,8 @@
  */
 import { type BlockSpec, isBlockArray, type MapSpec } from './declaration';
 import { RegisterMapError } from './error';
-import { type BlockArrayLayout, byOffset, hex, layOutBlockArray, layOutMap, type RegisterLayout } from './layout';
+import { hex } from './bits';
+import { type BlockArrayLayout, byOffset, layOutBlockArray, layOutMap, type RegisterLayout } from './layout';
 
 const SMALLEST_DEFAULT_BYTES = 4096;
 

@@ -2,12 +2,13 @@
  * The register tables of the documentation, generated from the map: one table for the registers of the map itself, one
  * for each kind of block, one for each structure in memory.
  */
+import { bitMask } from './bits';
 import type { BlockSpec } from './declaration';
 import {
+  accessOf,
   type BlockArrayLayout,
-  byOffset,
-  bitMask,
   blockSizeBytes,
+  byOffset,
   type FieldLayout,
   type RegisterLayout,
 } from './layout';
@@ -20,27 +21,25 @@ export interface MarkdownOptions {
   readonly headingLevel?: number;
 }
 
-const HEAD = ['| Offset | Name | Bits | Access | Reset | Meaning |', '|---|---|---|---|---|---|'];
-
 export function markdownTable(map: RegisterMap, options: MarkdownOptions = {}): string {
   const heading = '#'.repeat(options.headingLevel ?? 3);
   const digits = (map.sizeBytes - 1).toString(16).length;
   const top = map.registers.filter(({ block }) => !block);
   const sections = [
-    ...(top.length > 0 ? [[`${heading} Registers`, '', ...table(top, digits)]] : []),
+    ...(top.length > 0 ? [[`${heading} Registers`, '', ...registerTable(top, digits)]] : []),
     ...kindsOfBlocks(map.blocks).map((arrays) => [
       `${heading} ${arrays.map(({ name }) => `\`${name}[n]\``).join(' and ')}`,
       '',
       ...arrays.map((array) => placeOf(array, digits)),
       '',
-      ...table(byOffset(arrays[0]!.registers), 2),
+      ...registerTable(byOffset(arrays[0]!.registers), 2),
     ]),
     ...Object.entries(options.structures ?? {}).map(([name, spec]) => [
       `${heading} \`${name}\` in host memory`,
       '',
       `${blockSizeBytes(spec)} bytes, little-endian.`,
       '',
-      ...table(byOffset(spec), 2),
+      ...structureTable(spec),
     ]),
   ];
   return sections.map((lines) => `${lines.join('\n')}\n`).join('\n');
@@ -54,36 +53,50 @@ function kindsOfBlocks(arrays: readonly BlockArrayLayout[]): BlockArrayLayout[][
 }
 
 function placeOf({ name, offset, stride, count, doc }: BlockArrayLayout, digits: number): string {
+  const first = hexOf(offset, digits);
   const where =
     count === 1
-      ? `\`${name}[0]\` is at \`${hexOf(offset, digits)}\``
-      : `\`${name}[n]\` is at \`${hexOf(offset, digits)} + n * ${hexOf(stride, 0)}\`, n from 0 to ${count - 1}`;
+      ? `\`${name}[0]\` is at \`${first}\``
+      : `\`${name}[n]\` is at \`${first} + n * ${hexOf(stride)}\`, n from 0 to ${count - 1}`;
   return `- ${where}. ${cell(doc)}`.trimEnd();
 }
 
-function table(registers: readonly RegisterLayout[], digits: number): string[] {
-  return [...HEAD, ...registers.flatMap((register) => [registerRow(register, digits), ...fieldRows(register)])];
-}
-
-function registerRow({ offset, name, width, access, reset, doc, fields }: RegisterLayout, digits: number): string {
-  const own = fields.some((field) => field.access !== access) ? 'mixed' : access;
-  return row(`\`${hexOf(offset, digits)}\``, `\`${name}\``, range(width - 1, 0), own, `\`${hexOf(reset, 0)}\``, doc);
-}
-
-function fieldRows({ name, reset, fields }: RegisterLayout): string[] {
-  return fields.map((field) => {
-    const own = (reset & bitMask(field.msb, field.lsb)) >> BigInt(field.lsb);
-    return row('', `\`${name}.${field.name}\``, range(field.msb, field.lsb), field.access, `${own}`, meaningOf(field));
+function registerTable(registers: readonly RegisterLayout[], digits: number): string[] {
+  const rows = registers.flatMap((register) => {
+    const { offset, name, width, reset, doc, fields } = register;
+    return [
+      [code(hexOf(offset, digits)), code(name), range(width - 1, 0), accessOf(register), code(hexOf(reset)), doc],
+      ...fields.map((field) => {
+        const { msb, lsb, access } = field;
+        const value = (reset & bitMask(msb, lsb)) >> BigInt(lsb);
+        return ['', code(`${name}.${field.name}`), range(msb, lsb), access, `${value}`, meaningOf(field)];
+      }),
+    ];
   });
+  return table(['Offset', 'Name', 'Bits', 'Access', 'Reset', 'Meaning'], rows);
+}
+
+/** Memory has neither access rules nor reset values. */
+function structureTable(spec: BlockSpec): string[] {
+  const rows = byOffset(spec).flatMap(({ offset, name, width, doc, fields }) => [
+    [code(hexOf(offset, 2)), code(name), range(width - 1, 0), doc],
+    ...fields.map((field) => ['', code(`${name}.${field.name}`), range(field.msb, field.lsb), meaningOf(field)]),
+  ]);
+  return table(['Offset', 'Name', 'Bits', 'Meaning'], rows);
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]) => `| ${cells.map(cell).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)];
 }
 
 const meaningOf = ({ doc, values }: FieldLayout): string =>
   `${doc} ${values.map(({ name, value }) => `${value}: ${name}`).join(', ')}`;
 
-const row = (...cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
+const code = (text: string): string => `\`${text}\``;
 
 const cell = (text: string): string => text.replace(/\s+/g, ' ').trim().replaceAll('|', '\\|');
 
 const range = (msb: number, lsb: number): string => (msb === lsb ? `${lsb}` : `${msb}:${lsb}`);
 
-const hexOf = (value: number | bigint, digits: number): string => `0x${value.toString(16).padStart(digits, '0')}`;
+const hexOf = (value: number | bigint, digits = 0): string => `0x${value.toString(16).padStart(digits, '0')}`;

@@ -9,8 +9,8 @@
  * nothing unless a write hook has to be told. The indexes are checked once per word, hence the `!` after typed arrays.
  */
 import type { AccessMasks } from './access-masks';
-import type { RegisterLayout } from './layout';
 import { highOf, type Hooks, join, lowOf, readHooked, tellWriteHooks } from './hooks';
+import type { RegisterLayout } from './layout';
 
 const ALL_LANES = 0xffff_ffff;
 
@@ -19,10 +19,13 @@ export class RegisterStorage {
   /** Per word: the registers in it that have hooks, a 64-bit register in both of its words. */
   readonly #hooks: (Hooks | undefined)[];
   readonly #masks: AccessMasks;
+  /** Bytes up to the end of the last register: nothing is there from here on. */
+  readonly #endOffset: number;
 
   constructor(masks: AccessMasks) {
     this.#masks = masks;
     this.words = masks.reset.slice();
+    this.#endOffset = this.words.length * 4;
     this.#hooks = new Array<Hooks | undefined>(this.words.length).fill(undefined);
   }
 
@@ -46,7 +49,7 @@ export class RegisterStorage {
   }
 
   read(offset: number, data: Uint8Array): void {
-    if (data.length === 4 && (offset & 3) === 0) {
+    if (data.length === 4 && (offset & 3) === 0 && offset < this.#endOffset) {
       const value = this.#readWord(offset >>> 2, ALL_LANES);
       data[0] = value;
       data[1] = value >>> 8;
@@ -58,7 +61,7 @@ export class RegisterStorage {
   }
 
   write(offset: number, data: Uint8Array): void {
-    if (data.length === 4 && (offset & 3) === 0) {
+    if (data.length === 4 && (offset & 3) === 0 && offset < this.#endOffset) {
       const value = data[0]! | (data[1]! << 8) | (data[2]! << 16) | (data[3]! << 24);
       this.#writeWord(offset >>> 2, value, ALL_LANES);
     } else {
@@ -68,10 +71,10 @@ export class RegisterStorage {
 
   #readAny(offset: number, data: Uint8Array): void {
     const end = offset + data.length;
-    for (let word = offset >>> 2; word * 4 < end; word++) {
-      const hooked = this.#hooks[word];
-      if (hooked?.wide && hooked.word === word && word * 4 >= offset && word * 4 + 8 <= end) {
-        const value = this.#readWide(word, hooked);
+    for (let word = Math.floor(offset / 4); word * 4 < end; word++) {
+      const wide = this.#wideWithin(word, offset, end);
+      if (wide) {
+        const value = this.#readWide(wide);
         copyOut(lowOf(value), word * 4 - offset, data);
         copyOut(highOf(value), word * 4 + 4 - offset, data);
         word++;
@@ -83,11 +86,11 @@ export class RegisterStorage {
 
   #writeAny(offset: number, data: Uint8Array): void {
     const end = offset + data.length;
-    for (let word = offset >>> 2; word * 4 < end; word++) {
-      const hooked = this.#hooks[word];
+    for (let word = Math.floor(offset / 4); word * 4 < end; word++) {
       const value = copyIn(word * 4 - offset, data);
-      if (hooked?.wide && hooked.word === word && word * 4 >= offset && word * 4 + 8 <= end) {
-        this.#writeWide(word, value, copyIn(word * 4 + 4 - offset, data), hooked);
+      const wide = this.#wideWithin(word, offset, end);
+      if (wide) {
+        this.#writeWide(wide, value, copyIn(word * 4 + 4 - offset, data));
         word++;
       } else {
         this.#writeWord(word, value, lanes(word, offset, end));
@@ -95,10 +98,16 @@ export class RegisterStorage {
     }
   }
 
+  /** The hooks of the 64-bit register that begins at `word`, when the access from `offset` to `end` covers it whole. */
+  #wideWithin(word: number, offset: number, end: number): Hooks | undefined {
+    const hooks = this.#hooks[word];
+    return hooks?.wide && hooks.word === word && word * 4 >= offset && word * 4 + 8 <= end ? hooks : undefined;
+  }
+
   /** @param mask the bits of the byte lanes that take part */
   #readWord(word: number, mask: number): number {
-    const masks = this.#masks;
     if (word >= this.words.length) return 0;
+    const masks = this.#masks;
     const hooked = this.#hooks[word];
     const state = hooked === undefined ? this.words[word]! : readHooked(hooked, word, this.words, mask);
     const clears = masks.clearedByRead[word]!;
@@ -114,20 +123,20 @@ export class RegisterStorage {
     if (hooked !== undefined) tellWriteHooks(hooked, word, this.words, previous, data, mask);
   }
 
-  #readWide(low: number, hooked: Hooks): bigint {
+  #readWide({ word: low, onRead }: Hooks): bigint {
     const stored = join(this.words[low]!, this.words[low + 1]!);
-    const state = hooked.onRead === undefined ? stored : BigInt.asUintN(64, hooked.onRead(stored) as bigint);
+    const state = onRead === undefined ? stored : BigInt.asUintN(64, onRead(stored) as bigint);
     const { clearedByRead, readable } = this.#masks;
     this.words[low]! &= ~clearedByRead[low]!;
     this.words[low + 1]! &= ~clearedByRead[low + 1]!;
     return state & join(readable[low]!, readable[low + 1]!);
   }
 
-  #writeWide(low: number, lowData: number, highData: number, hooked: Hooks): void {
+  #writeWide({ word: low, onWrite }: Hooks, lowData: number, highData: number): void {
     const previous = join(this.words[low]!, this.words[low + 1]!);
     this.words[low] = this.#applyWrite(low, lowData, ALL_LANES);
     this.words[low + 1] = this.#applyWrite(low + 1, highData, ALL_LANES);
-    hooked.onWrite?.({
+    onWrite?.({
       value: join(this.words[low]!, this.words[low + 1]!),
       previous,
       data: join(lowData, highData),

@@ -1,0 +1,60 @@
+/** What a declaration of one register may say: each check throws a RegisterMapError that names what is wrong and how. */
+import { bitMask, hex } from './bits';
+import { RegisterMapError } from './error';
+import type { FieldLayout } from './layout';
+
+export function checkFits(what: string, value: number | bigint, width: number): void {
+  const whole = typeof value === 'bigint' || Number.isSafeInteger(value);
+  if (!whole || value < 0 || BigInt(value) > bitMask(width - 1, 0)) {
+    throw new RegisterMapError(`${what} ${whole ? hex(value) : value} does not fit into ${width} bits.`);
+  }
+}
+
+export function checkFields({
+  path,
+  width,
+  fields,
+}: {
+  path: string;
+  width: number;
+  fields: readonly FieldLayout[];
+}): void {
+  let below: FieldLayout | undefined;
+  for (const field of fields) {
+    if (field.msb >= width) {
+      throw new RegisterMapError(
+        `${path}.${field.name} [${field.msb}:${field.lsb}] does not fit into ${path}, which has ${width} bits.`,
+      );
+    }
+    if (below && field.lsb <= below.msb) {
+      throw new RegisterMapError(
+        `${path}.${below.name} [${below.msb}:${below.lsb}] and ${path}.${field.name} [${field.msb}:${field.lsb}] overlap.`,
+      );
+    }
+    below = field;
+  }
+}
+
+/** Checks what registers and arrays of blocks have in common. */
+export function checkEntry(path: string, entry: { readonly offset: number }, keys: readonly string[]): void {
+  checkName(path, path.slice(path.lastIndexOf('.') + 1));
+  checkKeys(path, entry, keys);
+  if (!Number.isSafeInteger(entry.offset) || entry.offset < 0) {
+    throw new RegisterMapError(`${path} is at offset ${entry.offset}: a whole number of bytes from 0 is expected.`);
+  }
+}
+
+/** Names become C macros and parts of paths. */
+export function checkName(path: string, name: string): void {
+  if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) {
+    throw new RegisterMapError(`${path}: '${name}' is not a name (letters, digits and _, a letter first).`);
+  }
+}
+
+/** A generic parameter lets surplus properties pass the compiler, so a misspelt one is found here. */
+export function checkKeys(path: string, declaration: object, known: readonly string[]): void {
+  const surplus = Object.keys(declaration).find((key) => !known.includes(key));
+  if (surplus !== undefined) {
+    throw new RegisterMapError(`${path} has an unknown property '${surplus}': ${known.join(', ')} are possible.`);
+  }
+}
