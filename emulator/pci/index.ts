@@ -7,3 +7,4 @@ export { type InterruptController, type InterruptMode } from './interrupt-contro
 export { type CardMemory, type MemoryAllocator, type MemoryBar, privateMemory } from './memory-bar';
 export { type ResetKind } from './pci-function';
 export { BAR_COUNT, CONFIG_SIZE_BYTES, Irq, Region, REGION_COUNT } from './vfio-layout';
+export { sharedMemory } from './shared-memory';

@@ -116,7 +116,7 @@ export class FunctionInterrupts implements InterruptController {
   setIrqs({ index, start, count, action }: SetIrqs): void {
     const irq = this.#indexes[index];
     if (!irq) throw refused(`interrupt index ${index}: there are 0 to ${names.length - 1}`);
-    const asked = `${action.kind} of ${names[index]} vectors ${start}, ${count} of them`;
+    const asked = `${action.kind} of ${names[index]} vectors ${start} to ${start + count - 1}`;
     if (start < 0 || count < 0 || start + count > irq.layout.count) {
       throw refused(`${asked}: the card has ${irq.layout.count}`);
     }
@@ -130,7 +130,7 @@ export class FunctionInterrupts implements InterruptController {
       throw refused(`${asked}: ${action.vectors.length} flags were given`);
     }
     if (action.kind !== 'trigger' && !irq.setMasked) {
-      throw refused(`${asked}: cannot be masked by the client, only by the function's own registers`);
+      throw refused(`${asked}: only the function's own registers mask these vectors`);
     }
     for (let i = 0; i < count; i++) {
       if (action.vectors && !action.vectors[i]) continue;

@@ -11,34 +11,40 @@ import { type MessageWiring } from './message-wiring';
 export class Msi {
   readonly registers;
   readonly vectors: MessageVectors;
+  #enabled = false;
+  /** How many vectors the system has granted. */
+  #granted = 1;
 
   constructor(next: number, vectorCount: number, wiring: MessageWiring) {
     this.registers = new RegisterFile(msiCapability(next, vectorCount));
     const mask = this.registers.register('MASK');
     this.vectors = new MessageVectors(
       vectorCount,
-      (vector) => this.enabled && wiring.mayWriteMemory() && ((mask.value >>> vector) & 1) === 0,
+      (vector) => this.#enabled && ((mask.value >>> vector) & 1) === 0 && wiring.mayWriteMemory(),
     );
     this.registers.onRead('PENDING', () => this.vectors.pendingWord(0));
     this.registers.onWrite('MASK', () => this.vectors.flush());
     this.registers.onWrite('CONTROL', () => {
-      if (!this.enabled) this.vectors.discardPending();
+      this.#enabled = this.registers.get('CONTROL.ENABLE') === 1;
+      this.#granted = Math.min(2 ** this.registers.get('CONTROL.MULTIPLE_MESSAGE_ENABLE'), vectorCount);
+      if (!this.#enabled) this.vectors.discardPending();
       wiring.modeChanged();
     });
   }
 
   get enabled(): boolean {
-    return this.registers.get('CONTROL.ENABLE') === 1;
+    return this.#enabled;
   }
 
-  /** Raises `vector`, folded into the vectors that the system has granted (6.8.3.4: the function shares them out). */
+  /** Raises `vector`, folded into the vectors that the system has granted. */
   signal(vector: number): void {
-    const granted = 2 ** this.registers.get('CONTROL.MULTIPLE_MESSAGE_ENABLE');
-    this.vectors.signal(vector % Math.min(granted, this.vectors.layout.count));
+    this.vectors.signal(vector % this.#granted);
   }
 
   reset(): void {
     this.registers.reset();
     this.vectors.discardPending();
+    this.#enabled = false;
+    this.#granted = 1;
   }
 }

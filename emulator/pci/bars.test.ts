@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'vitest';
+import { ManualClock } from '../clock';
+import { type MemoryBarOptions, PciCard } from './card';
+import { TestBus } from './test-bus';
+
+class OneBarCard extends PciCard {
+  constructor(index: number, sizeBytes: number, options: MemoryBarOptions) {
+    super({ vendorId: 1, deviceId: 2, classCode: 0 }, { clock: new ManualClock() });
+    this.memoryBar(index, sizeBytes, options);
+  }
+}
+
+const busWith = (index: number, sizeBytes: number, options: MemoryBarOptions): TestBus =>
+  new TestBus(new OneBarCard(index, sizeBytes, options));
+const barRegister = (slot: number): number => 0x10 + 4 * slot;
+
+/** Writes all ones to both slots and reads them back. */
+function size(bus: TestBus, slot: number): [number, number] {
+  bus.setConfig(barRegister(slot), 0xffff_ffff);
+  bus.setConfig(barRegister(slot + 1), 0xffff_ffff);
+  return [bus.config(barRegister(slot)), bus.config(barRegister(slot + 1))];
+}
+
+describe('sizing by writing all ones', () => {
+  test.each<[string, number, MemoryBarOptions, [number, number]]>([
+    ['16 bytes, 32-bit', 16, { width: 32, prefetchable: false }, [0xffff_fff0, 0]],
+    ['4 KiB, 32-bit', 4096, { width: 32, prefetchable: false }, [0xffff_f000, 0]],
+    ['1 MiB, 32-bit, prefetchable', 1 << 20, { width: 32, prefetchable: true }, [0xfff0_0008, 0]],
+    ['16 MiB, 64-bit, prefetchable', 1 << 24, { width: 64, prefetchable: true }, [0xff00_000c, 0xffff_ffff]],
+    ['4 KiB, 64-bit', 4096, { width: 64, prefetchable: false }, [0xffff_f004, 0xffff_ffff]],
+  ])('%s', (_, sizeBytes, options, expected) => {
+    expect(size(busWith(0, sizeBytes, options), 0)).toEqual(expected);
+  });
+
+  test('a BAR that is not there reads 0', () => {
+    const bus = busWith(0, 4096, { width: 32 });
+    expect(size(bus, 1)).toEqual([0, 0]);
+    expect(size(bus, 4)).toEqual([0, 0]);
+  });
+});
+
+test('memory is 64-bit and prefetchable unless told otherwise', () => {
+  expect(busWith(2, 4096, {}).config(barRegister(2))).toBe(0x0000_000c);
+});
+
+test('an address is taken down to the size, the bits of the kind stay', () => {
+  const bus = busWith(2, 1 << 20, {});
+  bus.setConfig(barRegister(2), 0xfe12_3457);
+  bus.setConfig(barRegister(3), 0x0000_0001);
+  expect(bus.config(barRegister(2))).toBe(0xfe10_000c);
+  expect(bus.config(barRegister(3))).toBe(1);
+});
+
+test('an address can be written byte by byte', () => {
+  const bus = busWith(0, 4096, { width: 32, prefetchable: false });
+  [0x00, 0x10, 0x20, 0xfe].forEach((byte, i) => bus.setConfig(barRegister(0) + i, byte, 1));
+  expect(bus.config(barRegister(0))).toBe(0xfe20_1000);
+});
+
+test('a reset takes the address away and leaves the kind', () => {
+  const bus = busWith(0, 4096, { width: 64 });
+  bus.setConfig(barRegister(0), 0xfe20_1000);
+  bus.device.reset();
+  expect(bus.config(barRegister(0))).toBe(0x0000_000c);
+});
