@@ -1,0 +1,11 @@
+import { readFileSync } from 'node:fs';
+import { relative } from 'node:path';
+import { expect, it } from 'vitest';
+import { generatedFiles } from './generated';
+
+it.each(generatedFiles().map((file) => [relative(process.cwd(), file.path), file] as const))(
+  '%s is what `npm run generate` makes of the register maps',
+  (_, { path, text }) => {
+    expect(readFileSync(path, 'utf8')).toBe(text);
+  },
+);

@@ -1,0 +1,19 @@
+/** Writing cards: everything that a card model is made of. `import { PciCard, registerMap } from 'ghostcard'`. */
+export * from './clock';
+export * from './dma';
+export * from './host';
+export * from './memory';
+export {
+  CardDefinitionError,
+  type CardEnvironment,
+  type CardIdentity,
+  type InterruptController,
+  type InterruptMode,
+  type MemoryBar,
+  type MemoryBarOptions,
+  PciCard,
+  type ResetKind,
+} from './pci';
+export * from './registers';
+export { ReferenceCard, type ReferenceCardOptions, REFERENCE_REGISTERS } from './cards/reference';
+export { type CardFactory, ServedCard, type ServeCardOptions } from './serve-card';

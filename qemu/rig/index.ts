@@ -1,0 +1,1 @@
+export { Rig, type RigCard, type RigOptions } from './rig';
