@@ -1,0 +1,149 @@
+/**
+ * The set-up commands: everything but region accesses, which have a path of their own. Each takes the payload of the
+ * request and gives back the payload of the reply; a refusal is an exception with an errno.
+ *
+ * Source: QEMU docs/interop/vfio-user.rst.
+ */
+import { type Native } from '../native';
+import {
+  decodeDmaMap,
+  decodeDmaUnmap,
+  decodeInfoRequest,
+  decodeSetIrqs,
+  encodeDeviceInfo,
+  encodeIrqInfo,
+  encodeNoRegionIoFds,
+  encodeRegionInfo,
+} from './codec';
+import { DeviceError, type IrqLayout, type RegionLayout, type VfioUserDevice } from './device';
+import { type DmaWindows } from './dma-windows';
+import { EINVAL, ENOSYS, ENOTTY, EOPNOTSUPP } from './errno';
+import { setIrqs } from './irq-setup';
+import {
+  Command,
+  commandName,
+  DEVICE_INFO_BYTES,
+  DmaUnmapFlag,
+  IRQ_INFO_BYTES,
+  REGION_INFO_BYTES,
+  REGION_IO_FDS_BYTES,
+} from './wire';
+
+export interface Reply {
+  readonly payload?: Uint8Array;
+  /** Goes with the reply and stays the device's. */
+  readonly descriptor?: number;
+}
+
+export class Commands {
+  constructor(
+    private readonly native: Native,
+    private readonly device: VfioUserDevice,
+    private readonly dma: DmaWindows,
+  ) {}
+
+  /**
+   * Carries out one command. Descriptors that it keeps are taken out of `descriptors`; the caller closes what is left.
+   * Payloads may be longer than what is defined (later minor versions may append), never shorter.
+   */
+  execute(command: number, payload: Uint8Array, descriptors: number[]): Reply {
+    switch (command) {
+      case Command.DMA_MAP:
+        return this.#dmaMap(payload, descriptors);
+      case Command.DMA_UNMAP:
+        return this.#dmaUnmap(payload);
+      case Command.DEVICE_GET_INFO:
+        decodeInfoRequest(payload, commandName(command), DEVICE_INFO_BYTES);
+        return { payload: encodeDeviceInfo(this.device.layout) };
+      case Command.DEVICE_GET_REGION_INFO:
+        return this.#regionInfo(payload);
+      case Command.DEVICE_GET_REGION_IO_FDS: {
+        const { index } = decodeInfoRequest(payload, commandName(command), REGION_IO_FDS_BYTES);
+        this.#region(index);
+        return { payload: encodeNoRegionIoFds(index) };
+      }
+      case Command.DEVICE_GET_IRQ_INFO: {
+        const { index } = decodeInfoRequest(payload, commandName(command), IRQ_INFO_BYTES);
+        return { payload: encodeIrqInfo(index, this.#irq(index)) };
+      }
+      case Command.DEVICE_SET_IRQS: {
+        const request = decodeSetIrqs(payload, this.device.layout.irqs);
+        setIrqs(this.native, this.device, request, descriptors.splice(0));
+        return {};
+      }
+      case Command.DEVICE_RESET:
+        if (!this.device.layout.resettable) throw new DeviceError(EOPNOTSUPP, 'the device cannot be reset');
+        this.device.reset();
+        return {};
+      case Command.DEVICE_FEATURE:
+        // What the kernel answers for a feature that a device does not have; QEMU takes it for "no migration".
+        throw new DeviceError(ENOTTY, 'no device feature is offered');
+      case Command.DIRTY_PAGES:
+      case Command.MIG_DATA_READ:
+      case Command.MIG_DATA_WRITE:
+        throw new DeviceError(EOPNOTSUPP, 'migration is not offered');
+      case Command.DMA_READ:
+      case Command.DMA_WRITE:
+        throw new DeviceError(EINVAL, 'only the server sends this command');
+      case Command.VERSION:
+        throw new DeviceError(EINVAL, 'the version has been agreed already');
+      default:
+        throw new DeviceError(ENOSYS, 'unknown command');
+    }
+  }
+
+  #dmaMap(payload: Uint8Array, descriptors: readonly number[]): Reply {
+    const request = decodeDmaMap(payload);
+    if (descriptors.length > 1) {
+      throw new DeviceError(EINVAL, `DMA_MAP: ${descriptors.length} descriptors came; one range has at most one`);
+    }
+    this.dma.map(request, descriptors[0]);
+    return {};
+  }
+
+  /** Nothing mapped in the range is a success, as in the kernel's VFIO: QEMU's virtual IOMMU unmaps whole windows. */
+  #dmaUnmap(payload: Uint8Array): Reply {
+    const { flags, iova, sizeBytes } = decodeDmaUnmap(payload);
+    if (flags & DmaUnmapFlag.GET_DIRTY_BITMAP) {
+      throw new DeviceError(EOPNOTSUPP, 'DMA_UNMAP: dirty pages are not tracked');
+    }
+    if (flags & ~DmaUnmapFlag.ALL) throw new DeviceError(EINVAL, `DMA_UNMAP: unknown flags 0x${flags.toString(16)}`);
+    if (flags & DmaUnmapFlag.ALL) {
+      if (iova !== 0n || sizeBytes !== 0n) {
+        throw new DeviceError(EINVAL, 'DMA_UNMAP: with the flag ALL, address and size must be 0');
+      }
+      this.dma.unmapAll();
+    } else {
+      if (sizeBytes === 0n || iova + sizeBytes > 1n << 64n) {
+        throw new DeviceError(EINVAL, `DMA_UNMAP: ${sizeBytes} bytes at 0x${iova.toString(16)} is no range`);
+      }
+      this.dma.unmap(iova, sizeBytes);
+    }
+    return { payload: payload.slice(0, 24) };
+  }
+
+  #regionInfo(payload: Uint8Array): Reply {
+    const { argsz, index } = decodeInfoRequest(payload, 'DEVICE_GET_REGION_INFO', REGION_INFO_BYTES);
+    const region = this.#region(index);
+    const mappable = region.mappable !== undefined && region.mappable.areas.length > 0;
+    // The descriptor comes with the reply that is cut short, too: QEMU counts on it.
+    return {
+      payload: encodeRegionInfo(index, region, argsz),
+      ...(mappable ? { descriptor: region.mappable.fd } : {}),
+    };
+  }
+
+  #region(index: number): RegionLayout {
+    const { regions } = this.device.layout;
+    const region = regions[index];
+    if (region !== undefined) return region;
+    throw new DeviceError(EINVAL, `there is no region ${index}; the device has 0 to ${regions.length - 1}`);
+  }
+
+  #irq(index: number): IrqLayout {
+    const { irqs } = this.device.layout;
+    const irq = irqs[index];
+    if (irq !== undefined) return irq;
+    throw new DeviceError(EINVAL, `there is no interrupt index ${index}; the device has 0 to ${irqs.length - 1}`);
+  }
+}

@@ -1,0 +1,27 @@
+/** Error numbers that replies carry, and how an exception becomes one. */
+import { constants } from 'node:os';
+
+export const {
+  E2BIG,
+  EEXIST,
+  EFAULT,
+  EINVAL,
+  EIO,
+  EMFILE,
+  EMSGSIZE,
+  ENODEV,
+  ENOSPC,
+  ENOSYS,
+  ENOTTY,
+  EOPNOTSUPP,
+  EPROTO,
+} = constants.errno;
+
+/** The `errno` of a DeviceError or of a failed system call; EIO for anything else, which is a fault of the device. */
+export function errnoOf(error: unknown): number {
+  const errno = error instanceof Error && 'errno' in error ? error.errno : undefined;
+  return typeof errno === 'number' && errno !== 0 ? Math.abs(errno) : EIO;
+}
+
+const names = new Map<number, string>(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+export const errnoName = (errno: number): string => names.get(errno) ?? `errno ${errno}`;

@@ -1,0 +1,65 @@
+/** DEVICE_SET_IRQS: passed eventfds become interrupt sinks, and the request becomes the device's `SetIrqs`. */
+import { type Native } from '../native';
+import { type SetIrqsRequest } from './codec';
+import { DeviceError, type IrqAction, type IrqSink, type VfioUserDevice } from './device';
+import { EINVAL, EOPNOTSUPP } from './errno';
+
+class EventfdSink implements IrqSink {
+  #fd: number | undefined;
+
+  constructor(
+    private readonly native: Native,
+    fd: number,
+  ) {
+    this.#fd = fd;
+  }
+
+  trigger(): void {
+    if (this.#fd !== undefined) this.native.eventfdWrite(this.#fd);
+  }
+
+  close(): void {
+    const fd = this.#fd;
+    this.#fd = undefined;
+    if (fd !== undefined) this.native.close(fd);
+  }
+}
+
+/** Carries the request out. Takes ownership of `descriptors`, whatever happens. */
+export function setIrqs(
+  native: Native,
+  device: VfioUserDevice,
+  request: SetIrqsRequest,
+  descriptors: readonly number[],
+): void {
+  const { index, start, count } = request;
+  const sinks = descriptors.map((fd) => new EventfdSink(native, fd));
+  try {
+    if (descriptors.length > 0 && request.data !== 'eventfd') {
+      throw new DeviceError(EINVAL, `DEVICE_SET_IRQS: ${descriptors.length} descriptors came without DATA_EVENTFD`);
+    }
+    if (!descriptors.every((fd) => native.isEventfd(fd))) {
+      throw new DeviceError(EINVAL, 'DEVICE_SET_IRQS: a descriptor that is no eventfd');
+    }
+    device.setIrqs({ index, start, count, action: actionOf(request, sinks) });
+  } catch (error) {
+    for (const sink of sinks) sink.close();
+    throw error;
+  }
+}
+
+function actionOf(request: SetIrqsRequest, sinks: readonly IrqSink[]): IrqAction {
+  const { data, action, count, vectors } = request;
+  if (data === 'none' && action === 'trigger' && count === 0) return { kind: 'sinks', sinks: [] };
+  if (data === 'none') return { kind: action };
+  if (data === 'bool') return { kind: action, vectors };
+  if (action !== 'trigger') {
+    // An eventfd to be written by the device when it masks: only useful to a client inside the kernel (KVM's irqfd).
+    throw new DeviceError(EOPNOTSUPP, `DEVICE_SET_IRQS: eventfds for ${action} are not offered`);
+  }
+  if (sinks.length === 0) return { kind: 'sinks', sinks: Array.from({ length: count }, () => undefined) };
+  if (sinks.length !== count) {
+    throw new DeviceError(EINVAL, `DEVICE_SET_IRQS: ${sinks.length} eventfds came for ${count} vectors`);
+  }
+  return { kind: 'sinks', sinks };
+}

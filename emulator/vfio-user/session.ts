@@ -1,0 +1,301 @@
+/**
+ * One client's connection, from its first message to its last: receives, carries out, answers, in the order of the
+ * requests, and between messages gives the device's clock a turn, so that a doorbell is acted upon at once.
+ *
+ * The thread is shared with timers, other cards and QMP, so a turn of continuous traffic ends after about a
+ * millisecond; the event loop calls again when the rest of the process has had its turn.
+ */
+import {
+  DESCRIPTOR_COUNT,
+  DESCRIPTORS_LOST,
+  FIRST_DESCRIPTOR,
+  type Native,
+  type Poller,
+  READABLE,
+  WOULD_BLOCK,
+  WRITABLE,
+} from '../native';
+import { encodeHeader, isReply } from './codec';
+import { Commands } from './commands';
+import { DeviceError, type VfioUserDevice } from './device';
+import { DmaWindows } from './dma-windows';
+import { EIO, EINVAL, EMFILE, errnoOf } from './errno';
+import { type ServerEvent } from './events';
+import { FramingError, MessageReader } from './framing';
+import { Outbox } from './outbox';
+import { RegionAccessor } from './region-access';
+import { RemoteDma } from './remote-dma';
+import { type SpinPolicy } from './spin';
+import { answerVersion, decodeVersion, encodeVersion, serverCapabilities } from './version';
+import { Command, DMA_ACCESS_BYTES, Header, HEADER_BYTES, HeaderFlag } from './wire';
+
+/** Longest stay in one call from the event loop. */
+const TURN_MS = 1;
+/** The socket is asked for this long at a time; in between, the device's clock has its turn. */
+const SPIN_SLICE_US = 10;
+/** The kernel passes at most 253 descriptors with one message. */
+const DESCRIPTOR_WORDS = FIRST_DESCRIPTOR + 253;
+const MAX_MESSAGE_BYTES = HEADER_BYTES + DMA_ACCESS_BYTES + serverCapabilities.maxTransferBytes;
+
+export interface SessionOptions {
+  readonly native: Native;
+  readonly clock: { runDue(): boolean };
+  readonly spin: SpinPolicy;
+  readonly dmaTimeoutMs: number;
+  /** The longest piece in which guest memory is mapped, in bytes. */
+  readonly dmaPieceBytes: number;
+  readonly onEvent: (event: ServerEvent) => void;
+  readonly onEnd: () => void;
+}
+
+export class Session {
+  readonly #native: Native;
+  readonly #poller: Poller;
+  readonly #reader = new MessageReader(MAX_MESSAGE_BYTES);
+  readonly #descriptorWords = new Int32Array(DESCRIPTOR_WORDS);
+  readonly #outbox: Outbox;
+  readonly #access: RegionAccessor;
+  readonly #dma: DmaWindows;
+  readonly #commands: Commands;
+  /** Exists from the version on: the client says there how much it takes in one message. */
+  #remote: RemoteDma | undefined;
+  #ended = false;
+  /** A promise has been settled whose continuation runs only when the stack is empty: leave, and come back soon. */
+  #leaveTurn = false;
+  #lastWorkMs = performance.now();
+
+  /** Takes over the connection `fd`. */
+  constructor(
+    private readonly fd: number,
+    private readonly device: VfioUserDevice,
+    private readonly options: SessionOptions,
+  ) {
+    this.#native = options.native;
+    this.#outbox = new Outbox(this.#native, fd);
+    this.#access = new RegionAccessor(device, serverCapabilities.maxTransferBytes);
+    const remote = {
+      read: (iova: bigint, into: Uint8Array) => this.#remoteOrFail().read(iova, into),
+      write: (iova: bigint, from: Uint8Array) => this.#remoteOrFail().write(iova, from),
+    };
+    this.#dma = new DmaWindows(this.#native, device, remote, {
+      maxMaps: serverCapabilities.maxDmaMaps,
+      pieceBytes: options.dmaPieceBytes,
+    });
+    this.#commands = new Commands(this.#native, device, this.#dma);
+    this.#poller = new this.#native.Poller(fd, (events) => this.#ready(events));
+    this.#poller.start(READABLE);
+  }
+
+  /** Ends the connection from this side. */
+  close(reason: string): void {
+    this.#end(reason);
+  }
+
+  #ready(events: number): void {
+    if (this.#ended) return;
+    try {
+      if (events & WRITABLE && !this.#outbox.isEmpty && this.#outbox.flush()) this.#poller.start(READABLE);
+    } catch (error) {
+      this.#end(`sending failed: ${(error as Error).message}`);
+      return;
+    }
+    if (events & READABLE) this.#turn();
+  }
+
+  #turn(): void {
+    const { spin } = this.options;
+    const startedMs = performance.now();
+    let workedMs = this.#lastWorkMs;
+    let spinUs = 0;
+    this.#leaveTurn = false;
+    for (let first = true; !this.#ended && this.#outbox.isEmpty; first = false) {
+      const got = this.#receive(spinUs);
+      if (this.#ended) return;
+      const ran = got === WOULD_BLOCK ? this.#runDue() : this.#serveReceived();
+      const nowMs = performance.now();
+      if (got !== WOULD_BLOCK && first) spin.woken((startedMs - workedMs) * 1000);
+      if (got !== WOULD_BLOCK || ran) workedMs = nowMs;
+      const leftUs = spin.budgetUs - (nowMs - workedMs) * 1000;
+      if (leftUs <= 0 || nowMs - startedMs >= TURN_MS || this.#leaveTurn) break;
+      spinUs = Math.min(SPIN_SLICE_US, Math.ceil(leftUs));
+    }
+    this.#lastWorkMs = workedMs;
+    if (this.#leaveTurn && !this.#ended) setImmediate(() => this.#ended || this.#turn());
+  }
+
+  /** One receive; ends the session when there is no more to come. */
+  #receive(spinUs: number): number {
+    const reader = this.#reader;
+    const words = this.#descriptorWords;
+    let got: number;
+    try {
+      got = this.#native.receive(this.fd, reader.bytes, reader.end, reader.bytes.length, words, spinUs);
+    } catch (error) {
+      this.#end(`receiving failed: ${(error as Error).message}`);
+      return WOULD_BLOCK;
+    }
+    if (got === WOULD_BLOCK) return got;
+    const count = words[DESCRIPTOR_COUNT]!;
+    const lost = words[DESCRIPTORS_LOST] !== 0;
+    if (count === 0 && !lost) reader.received(got);
+    else reader.received(got, Array.from(words.subarray(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + count)), lost);
+    if (got === 0) this.#end('the client closed the connection');
+    return got;
+  }
+
+  #serveReceived(): boolean {
+    const reader = this.#reader;
+    try {
+      while (!this.#ended && reader.next()) {
+        this.#serve();
+        this.#runDue();
+      }
+    } catch (error) {
+      if (!(error instanceof FramingError)) throw error;
+      const command = reader.view.getUint16(reader.at + Header.COMMAND, true);
+      this.#refuse(command, 0, new DeviceError(EINVAL, error.message));
+      this.#end(error.message);
+    }
+    return true;
+  }
+
+  /** The message at hand, from request to reply. */
+  #serve(): void {
+    const { view, at, sizeBytes } = this.#reader;
+    const flags = view.getUint32(at + Header.FLAGS, true);
+    const command = view.getUint16(at + Header.COMMAND, true);
+    if (isReply(flags)) {
+      this.#closeAll(this.#reader.takeDescriptors().descriptors);
+      this.#leaveTurn = true;
+      if (!this.#remote?.settle(this.#reader.bytes, view, at, sizeBytes)) this.#end('a reply that was not asked for');
+      return;
+    }
+    try {
+      const payloadBytes = this.#execute(command, at, sizeBytes);
+      if (payloadBytes !== undefined && !(flags & HeaderFlag.NO_REPLY)) this.#sendReply(command, payloadBytes);
+    } catch (error) {
+      this.#refuse(command, flags, error);
+    }
+  }
+
+  /** Returns the size of the payload that it has put into the reply, or undefined when it has replied itself. */
+  #execute(command: number, at: number, sizeBytes: number): number | undefined {
+    const { bytes, view } = this.#reader;
+    if (this.#remote !== undefined && !this.#reader.hasDescriptors) {
+      if (command === Command.REGION_READ) return this.#access.read(view, at, sizeBytes);
+      if (command === Command.REGION_WRITE) return this.#access.write(bytes, view, at, sizeBytes);
+      if (command === Command.REGION_WRITE_MULTI) return this.#access.writeMulti(bytes, view, at, sizeBytes);
+    }
+    const { descriptors, lost } = this.#reader.takeDescriptors();
+    const passed = [...descriptors];
+    try {
+      if (lost)
+        throw new DeviceError(EMFILE, 'not all passed descriptors could be received; raise the limit (ulimit -n)');
+      const payload = bytes.subarray(at + HEADER_BYTES, at + sizeBytes);
+      if (this.#remote === undefined) return this.#negotiate(command, payload);
+      const reply = this.#commands.execute(command, payload, passed);
+      if (reply.payload) this.#access.reply.set(reply.payload, HEADER_BYTES);
+      if (reply.descriptor === undefined) return reply.payload?.length ?? 0;
+      this.#sendReply(command, reply.payload?.length ?? 0, Int32Array.of(reply.descriptor));
+      return undefined;
+    } finally {
+      this.#closeAll(passed);
+    }
+  }
+
+  #negotiate(command: number, payload: Uint8Array): number {
+    try {
+      if (command !== Command.VERSION) throw new DeviceError(EINVAL, 'the first message must be VERSION');
+      const proposed = decodeVersion(payload);
+      const answer = encodeVersion(answerVersion(proposed));
+      this.#remote = new RemoteDma({
+        send: (header, data) => this.#send(header, header.length, data),
+        maxTransferBytes: Math.min(proposed.capabilities.maxTransferBytes, serverCapabilities.maxTransferBytes),
+        timeoutMs: this.options.dmaTimeoutMs,
+      });
+      this.#access.reply.set(answer, HEADER_BYTES);
+      return answer.length;
+    } catch (error) {
+      this.#refuse(command, 0, error);
+      this.#end((error as Error).message);
+      throw error;
+    }
+  }
+
+  #sendReply(command: number, payloadBytes: number, descriptors?: Int32Array): void {
+    const { view, at } = this.#reader;
+    const sizeBytes = HEADER_BYTES + payloadBytes;
+    const id = view.getUint16(at + Header.ID, true);
+    encodeHeader(this.#access.replyView, id, command, sizeBytes, HeaderFlag.TYPE_REPLY);
+    this.#send(this.#access.reply, sizeBytes, undefined, descriptors);
+  }
+
+  #refuse(command: number, flags: number, error: unknown): void {
+    if (this.#ended) return;
+    const errno = errnoOf(error);
+    if (errno === EIO && !(error instanceof DeviceError)) this.options.onEvent({ kind: 'device-error', error });
+    else this.options.onEvent({ kind: 'refused', command, errno, message: (error as Error).message });
+    if (flags & HeaderFlag.NO_REPLY) return;
+    const { view, at } = this.#reader;
+    const id = view.getUint16(at + Header.ID, true);
+    const replyFlags = HeaderFlag.TYPE_REPLY | HeaderFlag.ERROR;
+    encodeHeader(this.#access.replyView, id, command, HEADER_BYTES, replyFlags, errno);
+    this.#send(this.#access.reply, HEADER_BYTES);
+  }
+
+  #send(buffer: Uint8Array, sizeBytes: number, payload?: Uint8Array, descriptors?: Int32Array): void {
+    if (this.#ended) return;
+    try {
+      this.#outbox.send(buffer, sizeBytes, payload, descriptors);
+      // A client that does not read gets no further request served until it does.
+      if (!this.#outbox.isEmpty) this.#poller.start(WRITABLE);
+    } catch (error) {
+      this.#end(`sending failed: ${(error as Error).message}`);
+    }
+  }
+
+  #runDue(): boolean {
+    try {
+      return this.options.clock.runDue();
+    } catch (error) {
+      this.options.onEvent({ kind: 'device-error', error });
+      return false;
+    }
+  }
+
+  #remoteOrFail(): RemoteDma {
+    if (this.#remote === undefined) throw new Error('DMA before the version was agreed');
+    return this.#remote;
+  }
+
+  #closeAll(descriptors: readonly number[]): void {
+    for (const fd of descriptors) this.#native.close(fd);
+  }
+
+  /** Lets go of the connection, then of all that the device holds of the client. */
+  #end(reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#poller.close();
+    this.#native.close(this.fd);
+    this.#closeAll(this.#reader.takeAllDescriptors());
+    this.#remote?.close();
+    const { device } = this;
+    this.#attempt(() => device.reset());
+    device.layout.irqs.forEach(({ count }, index) => {
+      if (count === 0) return;
+      this.#attempt(() => device.setIrqs({ index, start: 0, count: 0, action: { kind: 'sinks', sinks: [] } }));
+    });
+    this.#attempt(() => this.#dma.unmapAll());
+    this.options.onEvent({ kind: 'disconnected', reason });
+    this.options.onEnd();
+  }
+
+  #attempt(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.options.onEvent({ kind: 'device-error', error });
+    }
+  }
+}
