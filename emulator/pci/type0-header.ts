@@ -7,6 +7,7 @@
 import { registerBlock, registerMap } from '../registers';
 import { type CardIdentity, type InterruptPin } from './identity';
 import { BAR_COUNT } from './vfio-layout';
+import { sharedMaps } from './shared-maps';
 
 export const HEADER_SIZE_BYTES = 64;
 
@@ -17,7 +18,7 @@ const BAR_SLOT = registerBlock({
 });
 
 /** `capabilities`: offset of the first capability structure. */
-export const type0Header = (identity: CardIdentity, capabilities: number) =>
+export const type0Header = sharedMaps((identity: CardIdentity, capabilities: number) =>
   registerMap(
     {
       VENDOR_ID: { offset: 0x00, width: 16, access: 'ro', reset: identity.vendorId },
@@ -73,6 +74,7 @@ export const type0Header = (identity: CardIdentity, capabilities: number) =>
       INTERRUPT_PIN: { offset: 0x3d, width: 8, access: 'ro', reset: identity.intx ? pinCode[identity.intx] : 0 },
     },
     { sizeBytes: HEADER_SIZE_BYTES },
-  );
+  ),
+);
 
 export type Type0Header = ReturnType<typeof type0Header>;

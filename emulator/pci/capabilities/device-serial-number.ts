@@ -4,11 +4,12 @@
  * Source: PCI Express Base Spec 5.0, 7.9.3 and 7.6.3 (header of an extended capability).
  */
 import { registerMap } from '../../registers';
+import { sharedMaps } from '../shared-maps';
 
 export const DEVICE_SERIAL_NUMBER_ID = 0x0003;
 
 /** `next`: offset of the extended capability behind this one, 0 for none. */
-export const deviceSerialNumber = (next: number, serialNumber: bigint) =>
+export const deviceSerialNumber = sharedMaps((next: number, serialNumber: bigint) =>
   registerMap(
     {
       HEADER: {
@@ -24,4 +25,5 @@ export const deviceSerialNumber = (next: number, serialNumber: bigint) =>
       SERIAL_HIGH: { offset: 0x8, access: 'ro', reset: Number(serialNumber >> 32n) },
     },
     { sizeBytes: 16 },
-  );
+  ),
+);

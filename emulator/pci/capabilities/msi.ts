@@ -4,11 +4,12 @@
  * Source: PCI Local Bus Spec 3.0, 6.8.1 (figure 6-9, the 64-bit form with per-vector masking).
  */
 import { registerMap } from '../../registers';
+import { sharedMaps } from '../shared-maps';
 
 export const MSI_ID = 0x05;
 
 /** `next`: offset of the capability behind this one, 0 for none. `vectors`: a power of two up to 32. */
-export const msiCapability = (next: number, vectors: number) =>
+export const msiCapability = sharedMaps((next: number, vectors: number) =>
   registerMap(
     {
       ID: { offset: 0x00, width: 8, access: 'ro', reset: MSI_ID },
@@ -37,4 +38,5 @@ export const msiCapability = (next: number, vectors: number) =>
       PENDING: { offset: 0x14, access: 'ro', doc: 'Vectors with a message held back.' },
     },
     { sizeBytes: 32 },
-  );
+  ),
+);

@@ -5,6 +5,7 @@
  * Source: PCI Local Bus Spec 3.0, 6.8.2 (figures 6-10 to 6-12).
  */
 import { registerBlock, registerMap } from '../../registers';
+import { sharedMaps } from '../shared-maps';
 
 export const MSIX_ID = 0x11;
 
@@ -18,7 +19,7 @@ export function msixBarLayout(vectors: number): { pbaOffset: number; sizeBytes: 
 }
 
 /** `next`: offset of the capability behind this one, 0 for none. */
-export const msixCapability = (next: number, bar: number, vectors: number) =>
+export const msixCapability = sharedMaps((next: number, bar: number, vectors: number) =>
   registerMap(
     {
       ID: { offset: 0x0, width: 8, access: 'ro', reset: MSIX_ID },
@@ -42,7 +43,8 @@ export const msixCapability = (next: number, bar: number, vectors: number) =>
       },
     },
     { sizeBytes: 16 },
-  );
+  ),
+);
 
 const TABLE_ENTRY = registerBlock({
   MESSAGE_ADDRESS_LOW: { offset: 0x0, access: 'ro', fields: { ADDRESS: { bits: [31, 2], access: 'rw' } } },
@@ -60,7 +62,7 @@ const PENDING_WORD = registerBlock({
 });
 
 /** The BAR: one table entry a vector, then the pending bits, in words of 32 (the array is a whole number of 64). */
-export const msixBar = (vectors: number) => {
+export const msixBar = sharedMaps((vectors: number) => {
   const { pbaOffset, sizeBytes } = msixBarLayout(vectors);
   return registerMap(
     {
@@ -69,4 +71,4 @@ export const msixBar = (vectors: number) => {
     },
     { sizeBytes },
   );
-};
+});

@@ -6,11 +6,12 @@
  */
 import { registerMap } from '../../registers';
 import { type LinkIdentity } from '../identity';
+import { sharedMaps } from '../shared-maps';
 
 export const PCI_EXPRESS_ID = 0x10;
 
 /** `next`: offset of the capability behind this one, 0 for none. */
-export const pciExpress = (next: number, link: LinkIdentity) =>
+export const pciExpress = sharedMaps((next: number, link: LinkIdentity) =>
   registerMap(
     {
       ID: { offset: 0x00, width: 8, access: 'ro', reset: PCI_EXPRESS_ID },
@@ -150,4 +151,5 @@ export const pciExpress = (next: number, link: LinkIdentity) =>
       },
     },
     { sizeBytes: 64 },
-  );
+  ),
+);

@@ -4,11 +4,12 @@
  * Source: PCI Bus Power Management Interface Spec 1.2, 3.2; PCI Express Base Spec 5.0, 7.5.2.
  */
 import { registerMap } from '../../registers';
+import { sharedMaps } from '../shared-maps';
 
 export const POWER_MANAGEMENT_ID = 0x01;
 
 /** `next`: offset of the capability behind this one, 0 for none. */
-export const powerManagement = (next: number) =>
+export const powerManagement = sharedMaps((next: number) =>
   registerMap(
     {
       ID: { offset: 0x0, width: 8, access: 'ro', reset: POWER_MANAGEMENT_ID },
@@ -35,4 +36,5 @@ export const powerManagement = (next: number) =>
       },
     },
     { sizeBytes: 8 },
-  );
+  ),
+);
