@@ -18,6 +18,7 @@ const mayImport = {
   'qemu/qmp': [],
   'qemu/channel': [],
   'qemu/launch': ['qemu/qmp', 'qemu/channel', 'qemu/provision', 'qemu/guest-image', 'emulator'],
+  'qemu/rig': ['qemu/launch', 'qemu/provision', 'qemu/channel', 'emulator'],
   'qemu/cli': ['qemu', 'emulator'],
 };
 const layers = Object.keys(mayImport);

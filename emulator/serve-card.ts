@@ -22,7 +22,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   /** Rejects when the card cannot be made or the path cannot be listened at; nothing is left then. */
   static async start<Card extends PciCard>(make: CardFactory<Card>, options: ServeCardOptions): Promise<ServedCard<Card>> {
     const clock = new WallClock();
-    const card = make({ clock, allocate: sharedMemory });
+    const card = make({ clock, allocate: sharedMemory() });
     try {
       const server = await serve(card, { ...options, clock });
       return new ServedCard(card, options.socketPath, server, clock);

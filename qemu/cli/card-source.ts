@@ -30,7 +30,10 @@ export function loadCard(argument: string): CardSource {
   const known = builtIn[what];
   const name = known ? what : basename(what, extname(what));
   const make = known ?? makerOf(what);
-  return { name: name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 20), make: (environment) => checked(what, make({ ...options, ...environment })) };
+  return {
+    name: name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 20),
+    make: (environment) => checked(what, make({ ...options, ...environment })),
+  };
 }
 
 /** Names for cards of the same source that are used together: reference, reference-2, and so on. */
@@ -46,7 +49,9 @@ export function distinctNames(cards: readonly CardSource[]): CardSource[] {
 function parseSetting(setting: string, argument: string): [string, OptionValue] {
   const [key = '', value] = setting.split(/=(.*)/s);
   if (key === '' || value === undefined) {
-    throw new UsageError(`--card ${argument}: '${setting}' is no option; write name=value, as in reference,addressBits=32`);
+    throw new UsageError(
+      `--card ${argument}: '${setting}' is no option; write name=value, as in reference,addressBits=32`,
+    );
   }
   if (value === 'true' || value === 'on') return [key, true];
   if (value === 'false' || value === 'off') return [key, false];
@@ -77,5 +82,7 @@ function makerOf(file: string): CardMaker {
 
 function checked(what: string, card: unknown): PciCard {
   if (card instanceof PciCard) return card;
-  throw new UsageError(`--card ${what}: what it exports makes no PciCard (got ${card === null ? 'null' : typeof card})`);
+  throw new UsageError(
+    `--card ${what}: what it exports makes no PciCard (got ${card === null ? 'null' : typeof card})`,
+  );
 }

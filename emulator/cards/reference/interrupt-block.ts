@@ -8,7 +8,7 @@ import { type InterruptController } from '../../pci';
 import { IRQ_SOURCES, type ReferenceRegisters } from './registers';
 
 /** A bit for every source that there is. */
-const IMPLEMENTED = Object.values(IRQ_SOURCES).reduce((bits, source) => bits | (1 << source), 0);
+const IMPLEMENTED = Object.values(IRQ_SOURCES).reduce<number>((bits, source) => bits | (1 << source), 0);
 
 export class InterruptBlock {
   constructor(

@@ -1,0 +1,39 @@
+/** `ghostcard serve`: a card on a socket, for any vfio-user client, until it is stopped. */
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { Command } from 'commander';
+import { ServedCard } from '../../../emulator/serve-card';
+import { describeEvent } from '../../../emulator/vfio-user';
+import { loadCard } from '../card-source';
+import { interruption } from '../interruption';
+
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('Serve a card to any vfio-user client until stopped (Ctrl-C).')
+    .requiredOption(
+      '--card <name-or-file>',
+      'built-in card, or a file whose default export is one; options as name,key=value',
+    )
+    .requiredOption('--socket <path>', 'UNIX socket to listen at; made, and removed at the end')
+    .option('--json', 'print events as JSON, one a line')
+    .addHelpText(
+      'after',
+      `
+With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share=on):
+  -device '{"driver":"vfio-user-pci","socket":{"type":"unix","path":"PATH"}}'`,
+    )
+    .action(async ({ card, socket, json }: { card: string; socket: string; json?: true }) => {
+      const stop = interruption();
+      const source = loadCard(card);
+      const socketPath = resolve(socket);
+      const say = (event: string, detail: object, text: string): void =>
+        console.log(json ? JSON.stringify({ event, ...detail }) : text);
+      await using _served = await ServedCard.start(source.make, {
+        socketPath,
+        onEvent: (event) => say(event.kind, { text: describeEvent(event) }, describeEvent(event)),
+      });
+      say('listening', { card: source.name, socketPath }, `${source.name} is served at ${socketPath}`);
+      if (!stop.aborted) await once(stop, 'abort');
+      say('stopped', {}, 'stopped');
+    });
+}

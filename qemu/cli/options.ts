@@ -1,0 +1,40 @@
+/** Options that several commands have, and what they are parsed into. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type ProvisionOptions } from '../provision';
+
+export interface SoftwareOptions {
+  readonly qemu?: string;
+  readonly kernel?: string;
+  readonly modules?: string;
+}
+
+/** --qemu, --kernel, --modules: software of the user's own in place of what is found or fetched. */
+export function addSoftwareOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--qemu <path>', 'QEMU that has vfio-user-pci').env('GHOSTCARD_QEMU'))
+    .addOption(new Option('--kernel <path>', 'kernel image for the guest').env('GHOSTCARD_KERNEL'))
+    .addOption(new Option('--modules <folder>', 'its modules, /lib/modules/RELEASE').env('GHOSTCARD_MODULES'));
+}
+
+export const softwareOf = ({
+  qemu,
+  kernel,
+  modules,
+}: SoftwareOptions): Pick<ProvisionOptions, 'qemu' | 'kernel' | 'modules'> => ({
+  ...(qemu !== undefined && { qemu }),
+  ...(kernel !== undefined && { kernel }),
+  ...(modules !== undefined && { modules }),
+});
+
+/** For an option that may be given several times. */
+export const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
+
+export function wholeNumber(min: number, max: number): (value: string) => number {
+  return (value) => {
+    const number = Number(value);
+    if (!Number.isInteger(number) || number < min || number > max) {
+      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    }
+    return number;
+  };
+}
