@@ -1,6 +1,6 @@
 /**
  * The C header for guest code, generated from the map that the card itself runs on, so that the two cannot differ.
- * Plain macros only: offsets, masks in place, shifts and names of field values; valid in C11 and C++11.
+ * Plain macros only: offsets, masks in place, shifts and names of field values, valid C11.
  */
 import { bitMask } from './bits';
 import type { BlockSpec } from './declaration';
@@ -48,7 +48,7 @@ interface Scope {
   /** The macro of a register, but for its name. */
   readonly place: (offset: number) => Omit<Macro, 'name'>;
   /** How the access rule is told; memory has none. */
-  readonly rule: (access: string) => string;
+  readonly rule: (access: string) => string | undefined;
 }
 
 /** @throws RegisterMapError when two names give the same macro */
@@ -79,7 +79,7 @@ function mapSections(prefix: string, map: RegisterMap): Section[] {
   const top = map.registers.filter(({ block }) => !block);
   return [
     { title: 'Register window, in bytes.', macros: [{ name: `${prefix}_SIZE`, value: hexOf(map.sizeBytes) }] },
-    ...registerSections({ macro: prefix, label: '', place, rule: (access) => ` ${access}` }, top),
+    ...registerSections({ macro: prefix, label: '', place, rule: (access) => access }, top),
   ];
 }
 
@@ -94,7 +94,7 @@ function blockSections(prefix: string, { name, offset, stride, count, doc, regis
         { name: `${macro}_BLOCK_COUNT`, value: `${count}u` },
       ],
     },
-    ...registerSections({ macro, label: `${name}[n].`, place, rule: (access) => ` ${access}` }, byOffset(registers)),
+    ...registerSections({ macro, label: `${name}[n].`, place, rule: (access) => access }, byOffset(registers)),
   ];
 }
 
@@ -106,7 +106,7 @@ function structureSections(prefix: string, name: string, spec: BlockSpec): Secti
       title: `${name}: structure in host memory, little-endian. Size and offsets in bytes.`,
       macros: [{ name: `${macro}_SIZE`, value: `${blockSizeBytes(spec)}u` }],
     },
-    ...registerSections({ macro, label: `${name}.`, place, rule: () => '' }, byOffset(spec)),
+    ...registerSections({ macro, label: `${name}.`, place, rule: () => undefined }, byOffset(spec)),
   ];
 }
 
@@ -117,7 +117,7 @@ function registerSections(scope: Scope, registers: readonly RegisterLayout[]): S
       const { name, width, offset, reset, doc, fields } = register;
       const macro = `${scope.macro}_${name}`;
       return {
-        title: `${scope.label}${name}: ${width} bits${scope.rule(accessOf(register))}. ${doc}`,
+        title: `${scope.label}${name}: ${joined([`${width} bits`, scope.rule(accessOf(register))], ', ')}. ${doc}`,
         macros: [
           { name: macro, ...scope.place(offset) },
           ...(reset === 0n ? [] : [{ name: `${macro}_RESET`, value: constant(reset, width) }]),
@@ -127,11 +127,11 @@ function registerSections(scope: Scope, registers: readonly RegisterLayout[]): S
     });
 }
 
-function fieldMacros(macro: string, width: number, { msb, lsb, doc, values }: FieldLayout, rule: string): Macro[] {
+function fieldMacros(macro: string, width: number, { msb, lsb, doc, values }: FieldLayout, rule?: string): Macro[] {
   const range = msb === lsb ? `[${lsb}]` : `[${msb}:${lsb}]`;
   return [
     { name: `${macro}_SHIFT`, value: `${lsb}u` },
-    { name: `${macro}_MASK`, value: constant(bitMask(msb, lsb), width), doc: `${range}${rule}. ${doc}` },
+    { name: `${macro}_MASK`, value: constant(bitMask(msb, lsb), width), doc: `${joined([range, rule], ' ')}. ${doc}` },
     ...values.map(({ name, value }) => ({ name: `${macro}_${name}`, value: `${value}u` })),
   ];
 }
@@ -142,9 +142,11 @@ function checkNames(sections: readonly Section[]): void {
     for (const { name } of macros) {
       const earlier = seen.get(name);
       if (earlier !== undefined) {
-        throw new RegisterMapError(`Two things are called ${name} in the C header: '${earlier}' and '${title}'.`);
+        throw new RegisterMapError(
+          `Two things are called ${name} in the C header: '${earlier}' and '${oneLine(title)}'.`,
+        );
       }
-      seen.set(name, title);
+      seen.set(name, oneLine(title));
     }
   }
 }
@@ -165,6 +167,9 @@ function blockComment(...paragraphs: readonly string[]): string {
     .slice(1);
   return ['/*', ...lines.map((line) => ` * ${closed(line)}`.trimEnd()), ' */'].join('\n');
 }
+
+const joined = (parts: readonly (string | undefined)[], by: string): string =>
+  parts.filter((part) => part !== undefined).join(by);
 
 const hexOf = (value: number): string => `0x${value.toString(16).padStart(2, '0')}u`;
 

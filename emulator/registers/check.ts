@@ -36,8 +36,13 @@ export function checkFields({
 }
 
 /** Checks what registers and arrays of blocks have in common. */
-export function checkEntry(path: string, entry: { readonly offset: number }, keys: readonly string[]): void {
-  checkName(path, path.slice(path.lastIndexOf('.') + 1));
+export function checkEntry(
+  path: string,
+  name: string,
+  entry: { readonly offset: number },
+  keys: readonly string[],
+): void {
+  checkName(path, name);
   checkKeys(path, entry, keys);
   if (!Number.isSafeInteger(entry.offset) || entry.offset < 0) {
     throw new RegisterMapError(`${path} is at offset ${entry.offset}: a whole number of bytes from 0 is expected.`);

@@ -94,7 +94,7 @@ export function blockSizeBytes(spec: BlockSpec): number {
 }
 
 export function layOutBlockArray(name: string, declaration: BlockArrayDeclaration): BlockArrayLayout {
-  checkEntry(name, declaration, ['offset', 'stride', 'count', 'doc', 'registers']);
+  checkEntry(name, name, declaration, ['offset', 'stride', 'count', 'doc', 'registers']);
   const { offset, count = 1, doc = '', registers } = declaration;
   const sizeBytes = blockSizeBytes(registers);
   const alignment = Math.max(1, ...Object.values(registers).map(({ width = 32 }) => width / 8));
@@ -121,7 +121,7 @@ export function layOutBlockArray(name: string, declaration: BlockArrayDeclaratio
 }
 
 function layOutRegister(name: string, path: string, declaration: RegisterDeclaration): RegisterLayout {
-  checkEntry(path, declaration, ['offset', 'width', 'access', 'reset', 'doc', 'fields']);
+  checkEntry(path, name, declaration, ['offset', 'width', 'access', 'reset', 'doc', 'fields']);
   const { offset, width = 32, access, doc = '' } = declaration;
   if (![8, 16, 32, 64].includes(width)) {
     throw new RegisterMapError(`${path} is ${width} bits wide: 8, 16, 32 and 64 are possible.`);

@@ -26,12 +26,12 @@ export function offsetOf<S extends BlockSpec, P extends RegisterPath<S>>(structu
 }
 
 /** Position of the field `WORD.FIELD`. */
-export function fieldOf<S extends BlockSpec, P extends FieldPath<S>>(
+export function fieldOf<S extends BlockSpec, P extends FieldPath<S> & string>(
   structure: S,
   path: P,
 ): FieldPosition<ValueAt<S, P>> {
   for (const word of layOutBlock(structure)) {
-    const field = word.fields.find(({ name }) => `${word.path}.${name}` === path);
+    const field = word.fields.find(({ name }) => `${word.path}.${name}` === (path as string));
     if (!field) continue;
     const { width, lsb, msb } = field;
     const mask = bitMask(msb, lsb);
