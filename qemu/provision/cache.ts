@@ -9,7 +9,18 @@
  *   lock                 see lock.ts
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 
@@ -40,6 +51,9 @@ function canonical(value: unknown): string {
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`;
 }
 
+/** Entries of one step that are kept: several checkouts may share a cache. */
+const KEPT_PER_STEP = 8;
+
 export class Cache {
   constructor(readonly folder: string) {}
 
@@ -57,6 +71,7 @@ export class Cache {
     const folder = this.#entryFolder(step, ingredients);
     const file = path.join(folder, 'manifest.json');
     if (!existsSync(file)) return undefined;
+    markUsed(folder);
     const { manifest } = JSON.parse(readFileSync(file, 'utf8')) as { manifest: M };
     return { folder, manifest };
   }
@@ -85,12 +100,35 @@ export class Cache {
     rmSync(path.join(this.folder, 'work'), { recursive: true, force: true });
   }
 
-  /** Removes package lists and downloads, when nothing is left to be fetched. Call it with the lock held. */
-  removeAptFolders(): void {
+  /**
+   * When everything is complete: removes package lists and downloads, and of each step's entries the least recently
+   * used beyond a few (every change of a guest program makes a new image). Call it with the lock held.
+   */
+  tidy(): void {
     rmSync(path.join(this.folder, 'apt'), { recursive: true, force: true });
+    const entries = path.join(this.folder, 'entries');
+    const newestFirst = readdirSync(entries)
+      .map((name) => ({ name, usedMs: statSync(path.join(entries, name)).mtimeMs }))
+      .sort((a, b) => b.usedMs - a.usedMs);
+    const seen = new Map<string, number>();
+    for (const { name } of newestFirst) {
+      const step = name.replace(/-[^-]*$/, '');
+      const rank = (seen.get(step) ?? 0) + 1;
+      seen.set(step, rank);
+      if (rank > KEPT_PER_STEP) rmSync(path.join(entries, name), { recursive: true });
+    }
   }
 
   #entryFolder(step: string, ingredients: Ingredients): string {
     return path.join(this.folder, 'entries', `${step}-${cacheKey(ingredients)}`);
+  }
+}
+
+/** For `tidy`. A cache that cannot be written can still be used. */
+function markUsed(folder: string): void {
+  try {
+    utimesSync(folder, new Date(), new Date());
+  } catch (error) {
+    if (!['EROFS', 'EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
 }

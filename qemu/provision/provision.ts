@@ -23,14 +23,14 @@ export async function provision(options: ProvisionOptions = {}): Promise<Provisi
   context.signal?.throwIfAborted();
   const found = await assemble(context, 'find');
   if (found !== undefined) return found;
-  const progress = context.progress('qemu');
+  const progress = context.progress('cache');
   const onWait = (pid: number | undefined): void =>
     progress.report(`waiting for another ghostcard (pid ${pid ?? 'unknown'}) that is provisioning`);
   return await withLock(context.cache.lockFile, { tryLock, onWait, signal: context.signal }, async () => {
     context.cache.removeLeftovers();
     const made = await assemble(context, 'make');
     if (made === undefined) throw new Error('a step neither found nor made its result');
-    context.cache.removeAptFolders();
+    context.cache.tidy();
     return made;
   });
 }

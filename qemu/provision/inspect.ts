@@ -1,0 +1,142 @@
+/**
+ * What provisioning would find, use and fetch, as data; for `ghostcard doctor`. Looks at this machine only: no network,
+ * nothing is built, the cache is not touched.
+ */
+import { existsSync } from 'node:fs';
+import { findBusybox } from './busybox';
+import { Context } from './context';
+import { ProvisionError, type Failure } from './errors';
+import { checkedKernel, checkedModules } from './given-kernel';
+import { findGuestTools, guestToolsIngredients } from './guest-tools';
+import { findKernel } from './kernel';
+import { requireBuildTools } from './kernel-modules';
+import { type Step } from './progress';
+import { findQemu } from './qemu';
+import { QEMU_SUITE } from './suite';
+import { findTool, missingTool } from './tools';
+import { type ProvisionOptions } from './types';
+
+export type PartState = 'ready' | 'to be fetched' | 'to be built' | 'wrong';
+
+export interface PartReport {
+  readonly step: Exclude<Step, 'cache' | 'modules' | 'initramfs'>;
+  readonly state: PartState;
+  /** What was found and where, or what would be done. */
+  readonly detail: string;
+  /** Rough sizes of what would be downloaded and of what it takes in the cache. */
+  readonly downloadBytes?: number;
+  readonly diskBytes?: number;
+}
+
+export interface Inspection {
+  readonly host: {
+    readonly arch: string;
+    readonly suite?: string;
+    readonly mirror?: string;
+    readonly kvmNode: boolean;
+  };
+  readonly cacheDir: string;
+  readonly parts: readonly PartReport[];
+  /** What stands in the way of provisioning, with the cure. Empty: it can go ahead. */
+  readonly problems: readonly Failure[];
+  /** Sums over the parts. */
+  readonly downloadBytes: number;
+  readonly diskBytes: number;
+}
+
+/** Measured in 2026-11, package lists included: for orientation, never for decisions. */
+const ROUGH_BYTES = {
+  qemu: { downloadBytes: 45e6, diskBytes: 140e6 },
+  kernel: { downloadBytes: 191e6, diskBytes: 16e6 },
+  busybox: { downloadBytes: 1e6, diskBytes: 2e6 },
+} as const;
+
+export async function inspect(options: ProvisionOptions = {}): Promise<Inspection> {
+  const context = new Context(options);
+  const problems: Failure[] = [];
+  /** The value, or undefined with the failure noted. */
+  const attempt = async <T>(work: () => T | Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof ProvisionError)) throw error;
+      const { attempted, seen, cure } = error;
+      if (!problems.some((other) => other.seen === seen)) problems.push({ attempted, seen, cure });
+      return undefined;
+    }
+  };
+  const suite = await attempt(() => context.suite().codename);
+  const parts = [
+    await inspectPart('qemu', `the packages of ${QEMU_SUITE.backports}`, attempt, async () => {
+      const qemu = await findQemu(context);
+      return qemu && `QEMU ${qemu.version} (${qemu.origin})`;
+    }),
+    await inspectPart('kernel', `the kernel of ${suite ?? 'the suite'}; its modules are built`, attempt, () =>
+      inspectKernel(context),
+    ),
+    await inspectPart('busybox', `busybox-static of ${suite ?? 'the suite'}`, attempt, () => findBusybox(context)),
+    await inspectPart('guest-tools', 'the guest-tools folder', attempt, async () => {
+      const entry = findGuestTools(context, await guestToolsIngredients(context));
+      return entry && `agent, ${entry.manifest.programs.join(', ')}`;
+    }),
+  ];
+  let mirror: string | undefined;
+  if (parts.some(({ state }) => state === 'to be fetched')) {
+    mirror = await attempt(() => context.mirror());
+    for (const tool of ['apt-get', 'dpkg-deb']) {
+      await attempt(() => {
+        if (findTool(tool) === undefined) throw missingTool(tool, 'fetching packages');
+      });
+    }
+  }
+  if (parts.some(({ step, state }) => step === 'kernel' && state === 'to be fetched')) {
+    await attempt(() => requireBuildTools(context));
+  }
+  if (parts.some(({ state }) => state === 'to be built')) {
+    await attempt(() => {
+      if (findTool('make') === undefined) throw missingTool('make', "building the guest's tools");
+    });
+  }
+  const sum = (field: 'downloadBytes' | 'diskBytes'): number =>
+    parts.reduce((all, part) => all + (part[field] ?? 0), 0);
+  return {
+    host: {
+      arch: context.hostArch,
+      kvmNode: existsSync('/dev/kvm'),
+      ...(suite === undefined ? {} : { suite }),
+      ...(mirror === undefined ? {} : { mirror }),
+    },
+    cacheDir: context.cache.folder,
+    parts,
+    problems,
+    downloadBytes: sum('downloadBytes'),
+    diskBytes: sum('diskBytes'),
+  };
+}
+
+type Attempt = <T>(work: () => T | Promise<T>) => Promise<T | undefined>;
+
+async function inspectPart(
+  step: PartReport['step'],
+  missing: string,
+  attempt: Attempt,
+  find: () => string | undefined | Promise<string | undefined>,
+): Promise<PartReport> {
+  const NOT_THERE = '';
+  const found = await attempt(async () => (await find()) ?? NOT_THERE);
+  if (found === undefined) return { step, state: 'wrong', detail: 'see the problems' };
+  if (found !== NOT_THERE) return { step, state: 'ready', detail: found };
+  if (step === 'guest-tools') return { step, state: 'to be built', detail: missing };
+  return { step, state: 'to be fetched', detail: missing, ...ROUGH_BYTES[step] };
+}
+
+function inspectKernel(context: Context): string | undefined {
+  const { kernel, modules } = context.given;
+  if (kernel !== undefined) {
+    const { imagePath, release } = checkedKernel(kernel, context.guestArch);
+    if (modules !== undefined) checkedModules(modules, release);
+    return `Linux ${release} (given: ${imagePath})`;
+  }
+  const entry = findKernel(context);
+  return entry && `Linux ${entry.manifest.release} (Debian ${context.suite().codename})`;
+}
