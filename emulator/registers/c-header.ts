@@ -47,8 +47,8 @@ interface Scope {
   readonly label: string;
   /** The macro of a register, but for its name. */
   readonly place: (offset: number) => Omit<Macro, 'name'>;
-  /** How the access rule is told; memory has none. */
-  readonly rule: (access: string) => string | undefined;
+  /** Whether it is memory, which has no access rules. */
+  readonly memory: boolean;
 }
 
 /** @throws RegisterMapError when two names give the same macro */
@@ -79,7 +79,7 @@ function mapSections(prefix: string, map: RegisterMap): Section[] {
   const top = map.registers.filter(({ block }) => !block);
   return [
     { title: 'Register window, in bytes.', macros: [{ name: `${prefix}_SIZE`, value: hexOf(map.sizeBytes) }] },
-    ...registerSections({ macro: prefix, label: '', place, rule: (access) => access }, top),
+    ...registerSections({ macro: prefix, label: '', place, memory: false }, top),
   ];
 }
 
@@ -94,7 +94,7 @@ function blockSections(prefix: string, { name, offset, stride, count, doc, regis
         { name: `${macro}_BLOCK_COUNT`, value: `${count}u` },
       ],
     },
-    ...registerSections({ macro, label: `${name}[n].`, place, rule: (access) => access }, byOffset(registers)),
+    ...registerSections({ macro, label: `${name}[n].`, place, memory: false }, byOffset(registers)),
   ];
 }
 
@@ -106,7 +106,7 @@ function structureSections(prefix: string, name: string, spec: BlockSpec): Secti
       title: `${name}: structure in host memory, little-endian. Size and offsets in bytes.`,
       macros: [{ name: `${macro}_SIZE`, value: `${blockSizeBytes(spec)}u` }],
     },
-    ...registerSections({ macro, label: `${name}.`, place, rule: () => undefined }, byOffset(spec)),
+    ...registerSections({ macro, label: `${name}.`, place, memory: true }, byOffset(spec)),
   ];
 }
 
@@ -117,21 +117,26 @@ function registerSections(scope: Scope, registers: readonly RegisterLayout[]): S
       const { name, width, offset, reset, doc, fields } = register;
       const macro = `${scope.macro}_${name}`;
       return {
-        title: `${scope.label}${name}: ${joined([`${width} bits`, scope.rule(accessOf(register))], ', ')}. ${doc}`,
+        title: `${scope.label}${name}: ${width} bits${scope.memory ? '' : `, ${accessOf(register)}`}. ${doc}`,
         macros: [
           { name: macro, ...scope.place(offset) },
           ...(reset === 0n ? [] : [{ name: `${macro}_RESET`, value: constant(reset, width) }]),
-          ...fields.flatMap((field) => fieldMacros(`${macro}_${field.name}`, width, field, scope.rule(field.access))),
+          ...fields.flatMap((field) => fieldMacros(`${macro}_${field.name}`, width, field, scope)),
         ],
       };
     });
 }
 
-function fieldMacros(macro: string, width: number, { msb, lsb, doc, values }: FieldLayout, rule?: string): Macro[] {
+function fieldMacros(macro: string, width: number, field: FieldLayout, { memory }: Scope): Macro[] {
+  const { msb, lsb, access, doc, values } = field;
   const range = msb === lsb ? `[${lsb}]` : `[${msb}:${lsb}]`;
   return [
     { name: `${macro}_SHIFT`, value: `${lsb}u` },
-    { name: `${macro}_MASK`, value: constant(bitMask(msb, lsb), width), doc: `${joined([range, rule], ' ')}. ${doc}` },
+    {
+      name: `${macro}_MASK`,
+      value: constant(bitMask(msb, lsb), width),
+      doc: `${range}${memory ? '' : ` ${access}`}. ${doc}`,
+    },
     ...values.map(({ name, value }) => ({ name: `${macro}_${name}`, value: `${value}u` })),
   ];
 }
@@ -167,9 +172,6 @@ function blockComment(...paragraphs: readonly string[]): string {
     .slice(1);
   return ['/*', ...lines.map((line) => ` * ${closed(line)}`.trimEnd()), ' */'].join('\n');
 }
-
-const joined = (parts: readonly (string | undefined)[], by: string): string =>
-  parts.filter((part) => part !== undefined).join(by);
 
 const hexOf = (value: number): string => `0x${value.toString(16).padStart(2, '0')}u`;
 

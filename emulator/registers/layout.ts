@@ -2,6 +2,8 @@
  * Layout: turns declarations into flat descriptions with every default filled in and every offset absolute.
  * What is wrong inside one register is found here; what is wrong between registers, in `map.ts`.
  */
+import { bitMask, hex } from './bits';
+import { checkEntry, checkFields, checkFits, checkKeys, checkName } from './check';
 import {
   type Access,
   type BlockArrayDeclaration,
@@ -13,8 +15,6 @@ import {
   type RegisterDeclaration,
   type Width,
 } from './declaration';
-import { bitMask, hex } from './bits';
-import { checkEntry, checkFields, checkFits, checkKeys, checkName } from './check';
 import { RegisterMapError } from './error';
 
 export interface FieldLayout {

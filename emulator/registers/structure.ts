@@ -30,13 +30,17 @@ export function fieldOf<S extends BlockSpec, P extends FieldPath<S> & string>(
   structure: S,
   path: P,
 ): FieldPosition<ValueAt<S, P>> {
+  return findField(structure, path) as FieldPosition<ValueAt<S, P>>;
+}
+
+function findField(structure: BlockSpec, path: string): FieldPosition<number | bigint> {
   for (const word of layOutBlock(structure)) {
-    const field = word.fields.find(({ name }) => `${word.path}.${name}` === (path as string));
+    const field = word.fields.find(({ name }) => `${word.name}.${name}` === path);
     if (!field) continue;
     const { width, lsb, msb } = field;
+    const wide = word.width === 64;
     const mask = bitMask(msb, lsb);
-    const value = (number: bigint) => (word.width === 64 ? number : Number(number)) as ValueAt<S, P>;
-    return { offset: word.offset, width, shift: value(BigInt(lsb)), mask: value(mask) };
+    return { offset: word.offset, width, shift: wide ? BigInt(lsb) : lsb, mask: wide ? mask : Number(mask) };
   }
   throw new RangeError(`There is no field '${path}' in this structure.`);
 }
