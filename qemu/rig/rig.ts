@@ -35,7 +35,9 @@ export class Rig implements AsyncDisposable {
       for (const { name, make } of cards) {
         if (served.has(name)) throw new Error(`two cards are called '${name}': give each a name of its own`);
         const socketPath = folder.socketPath(`${name}.sock`);
-        const report = onCardEvent && { onEvent: (event: Parameters<typeof describeEvent>[0]) => onCardEvent(name, describeEvent(event)) };
+        const report = onCardEvent && {
+          onEvent: (event: Parameters<typeof describeEvent>[0]) => onCardEvent(name, describeEvent(event)),
+        };
         served.set(name, await ServedCard.start(make, { socketPath, ...report }));
       }
       const sockets = [...served].map(([name, { socketPath }]) => ({ name, socketPath }));
@@ -50,7 +52,8 @@ export class Rig implements AsyncDisposable {
   /** The card of this name, to look at its registers and memory from this side. */
   card<Card extends PciCard = PciCard>(name: string): Card {
     const card = this.served.get(name);
-    if (card === undefined) throw new Error(`this rig has no card '${name}'; its cards: ${[...this.served.keys()].join(', ')}`);
+    if (card === undefined)
+      throw new Error(`this rig has no card '${name}'; its cards: ${[...this.served.keys()].join(', ')}`);
     return card.card as Card;
   }
 
