@@ -103,6 +103,14 @@ describe('access to BARs', () => {
     expect(card.ledWrites).toEqual([2]);
   });
 
+  test('a misspelt register or field does not compile', () => {
+    const { registers } = new BlinkCard();
+    // @ts-expect-error there is no such register
+    expect(() => registers.get('LED')).toThrow("There is no 'LED'");
+    // @ts-expect-error there is no such field
+    expect(() => registers.get('LEDS.BLUE')).toThrow("There is no 'LEDS.BLUE'");
+  });
+
   test('without Memory Space Enable reads are all ones and writes vanish', () => {
     const { card, bus } = powered();
     bus.command(BUS_MASTER);
@@ -135,15 +143,18 @@ describe('access to BARs', () => {
     const { sizeBytes } = card.layout.regions[region]!;
     expect(() => bus.read(region, sizeBytes - 2)).toThrow(refusal);
     expect(() => bus.write(region, sizeBytes, 0, 1)).toThrow(refusal);
+    expect(() => bus.read(region, -4)).toThrow(refusal);
     expect(() => bus.read(region, sizeBytes - 4)).not.toThrow();
   });
 
   test('the refusal says what was attempted and what the limit is', () => {
-    expect(() => powered().bus.read(0, 0x1000)).toThrow('reading 4 bytes at 0x1000 of BAR 0: it has 4096 bytes');
+    expect(() => powered().bus.read(0, 0x1000)).toThrow(
+      'access of 4 bytes at offset 0x1000 of BAR 0: it has 4096 bytes',
+    );
   });
 
   test('a region that no function has is refused', () => {
-    expect(() => powered().bus.read(9, 0)).toThrow('reading region 9: there are 0 to 8');
+    expect(() => powered().bus.read(9, 0)).toThrow('access to region 9: there are 0 to 8');
     expect(() => powered().bus.write(-1, 0, 0)).toThrow(DeviceError);
   });
 

@@ -39,6 +39,19 @@ export interface MemoryBarOptions extends BarOptions {
 /** A BAR of registers is at least a page, so that a driver in the guest's user space can map it. */
 const PAGE_BYTES = 4096;
 
+/**
+ * A card, as its author writes it down:
+ *
+ *     class BlinkCard extends PciCard {
+ *       readonly registers = this.registerBar(0, BLINK);
+ *       constructor(environment: CardEnvironment = {}) {
+ *         super({ vendorId: 0x1234, deviceId: 0x4743, classCode: 0x12_00_00, intx: 'A' }, environment);
+ *         this.registers.onWrite('LEDS', ({ value }) => …);
+ *       }
+ *     }
+ *
+ * Protected members are the author's; public ones are the seam, for whoever plugs the card in.
+ */
 export abstract class PciCard implements VfioUserDevice {
   protected readonly clock: Clock;
   /** Host memory, as far as the client has mapped it and Bus Master Enable allows. */
@@ -116,35 +129,13 @@ export abstract class PciCard implements VfioUserDevice {
   }
 
   readRegion(region: number, offset: number, data: Uint8Array): void {
-    const bar = this.#bars.at(region);
-    if (bar !== undefined) {
-      if (offset + data.length > bar.sizeBytes) throw beyondEnd('reading', region, offset, data, bar.sizeBytes);
-      if (this.#function.decodesMemory) bar.target.read(offset, data);
-      else data.fill(0xff);
-    } else if (region === Region.CONFIG) {
-      if (offset + data.length > CONFIG_SIZE_BYTES) {
-        throw beyondEnd('reading', region, offset, data, CONFIG_SIZE_BYTES);
-      }
-      this.#function.config.read(offset, data);
-    } else {
-      checkRegion('reading', region);
-      data.fill(0xff); // Nobody answers: the root complex makes up all ones.
-    }
+    const answering = this.#select(region, offset, data.length);
+    if (answering) answering.read(offset, data);
+    else data.fill(0xff); // Nobody claims the read: the root complex makes up all ones.
   }
 
   writeRegion(region: number, offset: number, data: Uint8Array): void {
-    const bar = this.#bars.at(region);
-    if (bar !== undefined) {
-      if (offset + data.length > bar.sizeBytes) throw beyondEnd('writing', region, offset, data, bar.sizeBytes);
-      if (this.#function.decodesMemory) bar.target.write(offset, data);
-    } else if (region === Region.CONFIG) {
-      if (offset + data.length > CONFIG_SIZE_BYTES) {
-        throw beyondEnd('writing', region, offset, data, CONFIG_SIZE_BYTES);
-      }
-      this.#function.config.write(offset, data);
-    } else {
-      checkRegion('writing', region);
-    }
+    this.#select(region, offset, data.length)?.write(offset, data);
   }
 
   mapDma(mapping: DmaMapping): void {
@@ -169,6 +160,21 @@ export abstract class PciCard implements VfioUserDevice {
     this.#closed = true;
     this.#function.interrupts.disconnectAll();
     for (const memory of this.#memories.values()) memory.close();
+  }
+
+  /** What answers this access; nothing where no BAR is, and while memory is not decoded. */
+  #select(region: number, offset: number, accessBytes: number): BarTarget | undefined {
+    const bar = this.#bars.at(region);
+    if (bar !== undefined) {
+      checkAccess(region, offset, accessBytes, bar.sizeBytes);
+      return this.#function.decodesMemory ? bar.target : undefined;
+    }
+    if (region === Region.CONFIG) {
+      checkAccess(region, offset, accessBytes, CONFIG_SIZE_BYTES);
+      return this.#function.config;
+    }
+    checkRegion(region);
+    return undefined;
   }
 
   #reset(kind: ResetKind): void {
@@ -199,17 +205,16 @@ export abstract class PciCard implements VfioUserDevice {
   }
 }
 
-function beyondEnd(doing: string, region: number, offset: number, data: Uint8Array, sizeBytes: number): DeviceError {
+function checkAccess(region: number, offset: number, accessBytes: number, sizeBytes: number): void {
+  if (offset >= 0 && offset + accessBytes <= sizeBytes) return;
   const what = region < BAR_COUNT ? `BAR ${region}` : 'configuration space';
-  return new DeviceError(
-    EINVAL,
-    `${doing} ${data.length} bytes at 0x${offset.toString(16)} of ${what}: it has ${sizeBytes} bytes`,
-  );
+  const where = `offset ${offset < 0 ? offset : `0x${offset.toString(16)}`} of ${what}`;
+  throw new DeviceError(EINVAL, `access of ${accessBytes} bytes at ${where}: it has ${sizeBytes} bytes`);
 }
 
-function checkRegion(doing: string, region: number): void {
+function checkRegion(region: number): void {
   if (Number.isInteger(region) && region >= 0 && region < REGION_COUNT) return;
-  throw new DeviceError(EINVAL, `${doing} region ${region}: there are 0 to ${REGION_COUNT - 1}`);
+  throw new DeviceError(EINVAL, `access to region ${region}: there are 0 to ${REGION_COUNT - 1}`);
 }
 
 /** The address map knows nothing of clients; what it refuses, the client is refused as an invalid argument. */

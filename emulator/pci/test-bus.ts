@@ -2,8 +2,11 @@
  * For the tests of this folder: the seam as a driver would use it, with numbers instead of byte arrays, and sinks that
  * count. (The in-process host lies above this folder.)
  */
+import { ManualClock } from '../clock';
 import type { IrqSink, VfioUserDevice } from '../vfio-user/device';
+import { PciCard } from './card';
 import { CAPABILITY_OFFSETS } from './config-space';
+import { type InterruptController } from './interrupt-controller';
 import { Region } from './vfio-layout';
 
 export const COMMAND = 0x04;
@@ -15,6 +18,7 @@ export const PMCSR = CAPABILITY_OFFSETS.powerManagement + 4;
 export const D3_HOT = 3;
 export const MSI = CAPABILITY_OFFSETS.msi;
 export const MSIX = CAPABILITY_OFFSETS.msix;
+export const INTERRUPT_STATUS = 1 << 3;
 export const DEVICE_CONTROL = CAPABILITY_OFFSETS.pciExpress + 0x08;
 export const INITIATE_FLR = 1 << 15;
 
@@ -81,4 +85,24 @@ export class CountingSink implements IrqSink {
   close(): void {
     this.closes++;
   }
+}
+
+/** A card that does nothing but interrupt. */
+class BellCard extends PciCard {
+  constructor(msixVectors: number) {
+    const messages = { msi: { vectors: 8 }, msix: { bar: 4, vectors: msixVectors } };
+    super({ vendorId: 0x1234, deviceId: 0x4743, classCode: 0, intx: 'A', ...messages }, { clock: new ManualClock() });
+  }
+
+  get irqs(): InterruptController {
+    return this.interrupts;
+  }
+}
+
+/** A bell with INTx, 8 MSI vectors and MSI-X, that answers and may send messages. */
+export function poweredBell(msixVectors = 8) {
+  const card = new BellCard(msixVectors);
+  const bus = new TestBus(card);
+  bus.command(MEMORY_SPACE | BUS_MASTER);
+  return { bus, irqs: card.irqs };
 }

@@ -6,10 +6,10 @@
  */
 import { registerBlock, registerMap } from '../registers';
 import { type CardIdentity, type InterruptPin } from './identity';
-import { BAR_COUNT } from './vfio-layout';
 import { sharedMaps } from './shared-maps';
+import { BAR_COUNT } from './vfio-layout';
 
-export const HEADER_SIZE_BYTES = 64;
+const HEADER_SIZE_BYTES = 64;
 
 const pinCode: Record<InterruptPin, number> = { A: 1, B: 2, C: 3, D: 4 };
 
@@ -76,5 +76,3 @@ export const type0Header = sharedMaps((identity: CardIdentity, capabilities: num
     { sizeBytes: HEADER_SIZE_BYTES },
   ),
 );
-
-export type Type0Header = ReturnType<typeof type0Header>;

@@ -6,7 +6,7 @@
 import { registerMap } from '../../registers';
 import { sharedMaps } from '../shared-maps';
 
-export const DEVICE_SERIAL_NUMBER_ID = 0x0003;
+const DEVICE_SERIAL_NUMBER_ID = 0x0003;
 
 /** `next`: offset of the extended capability behind this one, 0 for none. */
 export const deviceSerialNumber = sharedMaps((next: number, serialNumber: bigint) =>

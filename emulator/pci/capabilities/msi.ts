@@ -6,7 +6,7 @@
 import { registerMap } from '../../registers';
 import { sharedMaps } from '../shared-maps';
 
-export const MSI_ID = 0x05;
+const MSI_ID = 0x05;
 
 /** `next`: offset of the capability behind this one, 0 for none. `vectors`: a power of two up to 32. */
 export const msiCapability = sharedMaps((next: number, vectors: number) =>

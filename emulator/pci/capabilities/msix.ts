@@ -7,7 +7,7 @@
 import { registerBlock, registerMap } from '../../registers';
 import { sharedMaps } from '../shared-maps';
 
-export const MSIX_ID = 0x11;
+const MSIX_ID = 0x11;
 
 const PAGE = 4096;
 const ENTRY_SIZE_BYTES = 16;

@@ -8,7 +8,7 @@ import { registerMap } from '../../registers';
 import { type LinkIdentity } from '../identity';
 import { sharedMaps } from '../shared-maps';
 
-export const PCI_EXPRESS_ID = 0x10;
+const PCI_EXPRESS_ID = 0x10;
 
 /** `next`: offset of the capability behind this one, 0 for none. */
 export const pciExpress = sharedMaps((next: number, link: LinkIdentity) =>

@@ -6,7 +6,7 @@
 import { registerMap } from '../../registers';
 import { sharedMaps } from '../shared-maps';
 
-export const POWER_MANAGEMENT_ID = 0x01;
+const POWER_MANAGEMENT_ID = 0x01;
 
 /** `next`: offset of the capability behind this one, 0 for none. */
 export const powerManagement = sharedMaps((next: number) =>

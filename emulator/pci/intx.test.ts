@@ -1,0 +1,150 @@
+import { describe, expect, test } from 'vitest';
+import { ManualClock } from '../clock';
+import { PciCard } from './card';
+import {
+  D3_HOT,
+  INTERRUPT_DISABLE,
+  INTERRUPT_STATUS,
+  MEMORY_SPACE,
+  MSI,
+  MSIX,
+  PMCSR,
+  poweredBell,
+  STATUS,
+  TestBus,
+} from './test-bus';
+import { Irq } from './vfio-layout';
+
+describe('INTx', () => {
+  function withSink() {
+    const { bus, irqs } = poweredBell();
+    const [sink] = bus.connect(Irq.INTX);
+    return { bus, irqs, sink: sink! };
+  }
+
+  test('an asserted line triggers once; the client then has it masked', () => {
+    const { irqs, sink } = withSink();
+    irqs.setIntx(true);
+    irqs.setIntx(true);
+    expect(sink.triggers).toBe(1);
+  });
+
+  test('unmasking while the line stands triggers again, after it has been let go it does not', () => {
+    const { bus, irqs, sink } = withSink();
+    irqs.setIntx(true);
+    bus.irq('unmask', Irq.INTX);
+    expect(sink.triggers).toBe(2);
+    irqs.setIntx(false);
+    bus.irq('unmask', Irq.INTX);
+    expect(sink.triggers).toBe(2);
+  });
+
+  test('a line that falls and rises while masked triggers once when it is unmasked', () => {
+    const { bus, irqs, sink } = withSink();
+    irqs.setIntx(true);
+    irqs.setIntx(false);
+    irqs.setIntx(true);
+    expect(sink.triggers).toBe(1);
+    bus.irq('unmask', Irq.INTX);
+    expect(sink.triggers).toBe(2);
+  });
+
+  test('a client that masks beforehand gets nothing until it unmasks', () => {
+    const { bus, irqs, sink } = withSink();
+    bus.irq('mask', Irq.INTX);
+    irqs.setIntx(true);
+    expect(sink.triggers).toBe(0);
+    bus.irq('unmask', Irq.INTX);
+    expect(sink.triggers).toBe(1);
+  });
+
+  test('Interrupt Disable holds it back, and clearing it while the line stands triggers', () => {
+    const { bus, irqs, sink } = withSink();
+    bus.command(INTERRUPT_DISABLE);
+    irqs.setIntx(true);
+    expect(sink.triggers).toBe(0);
+    bus.command(0);
+    expect(sink.triggers).toBe(1);
+  });
+
+  test('Interrupt Status follows the line, also while Interrupt Disable is set', () => {
+    const { bus, irqs } = withSink();
+    irqs.setIntx(true);
+    bus.command(INTERRUPT_DISABLE);
+    expect(bus.config(STATUS, 2) & INTERRUPT_STATUS).toBe(INTERRUPT_STATUS);
+    irqs.setIntx(false);
+    expect(bus.config(STATUS, 2) & INTERRUPT_STATUS).toBe(0);
+  });
+
+  test('the handshake of uio_pci_generic: disable in the handler, serve, enable', () => {
+    const { bus, irqs, sink } = withSink();
+    irqs.setIntx(true);
+    bus.command(MEMORY_SPACE | INTERRUPT_DISABLE);
+    bus.irq('unmask', Irq.INTX);
+    expect(sink.triggers).toBe(1);
+    irqs.setIntx(false);
+    bus.command(MEMORY_SPACE);
+    expect(sink.triggers).toBe(1);
+    irqs.setIntx(true);
+    expect(sink.triggers).toBe(2);
+  });
+
+  test('a line that stands when the client connects triggers then', () => {
+    const { bus, irqs } = poweredBell();
+    irqs.setIntx(true);
+    expect(bus.connect(Irq.INTX)[0]!.triggers).toBe(1);
+  });
+
+  test('disconnecting and connecting again starts unmasked', () => {
+    const { bus, irqs, sink } = withSink();
+    irqs.setIntx(true);
+    bus.disconnectAll(Irq.INTX);
+    const [next] = bus.connect(Irq.INTX);
+    expect([sink.triggers, sink.closes, next!.triggers]).toEqual([1, 1, 1]);
+  });
+
+  test.each([
+    ['MSI', MSI, 1],
+    ['MSI-X', MSIX, 0x8000],
+  ])('is silent while %s is enabled, and speaks when that is disabled', (_, capability, enable) => {
+    const { bus, irqs, sink } = withSink();
+    bus.setConfig(capability + 2, enable, 2);
+    irqs.setIntx(true);
+    expect(sink.triggers).toBe(0);
+    bus.setConfig(capability + 2, 0, 2);
+    expect(sink.triggers).toBe(1);
+  });
+
+  test('is silent in D3hot and speaks in D0', () => {
+    const { bus, irqs, sink } = withSink();
+    bus.setConfig(PMCSR, D3_HOT, 2);
+    irqs.setIntx(true);
+    expect(sink.triggers).toBe(0);
+    bus.setConfig(PMCSR, 0, 2);
+    expect(sink.triggers).toBe(1);
+  });
+
+  test('needs no Bus Master Enable: it is no memory write', () => {
+    const { bus, irqs, sink } = withSink();
+    bus.command(0);
+    irqs.setIntx(true);
+    expect(sink.triggers).toBe(1);
+  });
+
+  test('a card without a pin has no line', () => {
+    class Pinless extends PciCard {
+      constructor() {
+        super({ vendorId: 1, deviceId: 2, classCode: 0 }, { clock: new ManualClock() });
+      }
+      get irqs() {
+        return this.interrupts;
+      }
+    }
+    const card = new Pinless();
+    const bus = new TestBus(card);
+    card.irqs.setIntx(true);
+    expect(card.irqs.mode).toBe('none');
+    expect(bus.config(STATUS, 2) & INTERRUPT_STATUS).toBe(0);
+    expect(() => bus.connect(Irq.INTX)).toThrow('the card has 0');
+  });
+});
