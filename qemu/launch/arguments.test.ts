@@ -68,7 +68,7 @@ describe('QEMU arguments', () => {
       'socket,id=console,path=/run/console.sock,logfile=/run/console.log',
       'socket,id=agent,path=/run/agent.sock',
     ]);
-    expect(valuesOf('-mon')).toEqual(['chardev=qmp,mode=control']);
+    expect(valuesOf('-qmp')).toEqual(['chardev:qmp']);
     expect(valuesOf('-serial')).toEqual(['chardev:console']);
     expect(valuesOf('-device')).toContainEqual(
       expect.objectContaining({ driver: 'virtserialport', chardev: 'agent', name: 'org.ghostcard.agent' }),

@@ -76,7 +76,7 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...['-initrd', options.initramfsPath],
     ...['-append', kernelCommandLine(machine.console, options)],
     ...socketChardev('qmp', options.sockets.qmp),
-    ...['-mon', 'chardev=qmp,mode=control'],
+    ...['-qmp', 'chardev:qmp'],
     ...socketChardev('console', options.sockets.console, `,logfile=${value(options.consoleLogPath)}`),
     ...['-serial', 'chardev:console'],
     ...socketChardev('agent', options.sockets.agent),

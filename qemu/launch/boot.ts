@@ -1,11 +1,11 @@
 /** From options to a guest whose agent answers: QEMU's process, its control connection, the agent's hello. */
 import { GuestChannel } from '../channel';
-import { QmpClient } from '../qmp';
+import { QmpClient, type QmpEvent } from '../qmp';
 import { qemuArguments } from './arguments';
 import { GuestBootError } from './errors';
 import { Machine, type MachinePaths } from './machine';
 import { type LaunchOptions, type LaunchPhase } from './options';
-import { within } from './within';
+import { WaitTimeoutError, within } from './within';
 
 const DEFAULT_BOOT_TIMEOUT_MS = 90_000;
 
@@ -39,22 +39,25 @@ export async function boot(machine: Machine, options: LaunchOptions): Promise<Bo
     } catch (error) {
       const cause = await machine.causeOf(error);
       if (machine.died.aborted) throw cause;
-      const headline = `The guest did not come up within ${bootTimeoutMs} ms: ${(cause as Error).message}`;
+      const headline =
+        cause instanceof WaitTimeoutError
+          ? `The guest did not come up within ${bootTimeoutMs} ms. The last thing waited for was ${what}.`
+          : `The guest did not come up: ${(cause as Error).message}`;
       throw new GuestBootError(headline, await machine.evidence(), { cause });
     }
   };
 
   progress('starting-qemu', 'Starting QEMU');
-  const qmpStream = await step('QEMU to connect to its control socket', machine.qmpConnection);
-  const qmp = await step("QEMU's control protocol", QmpClient.connect(qmpStream, { timeoutMs: 2 * bootTimeoutMs }));
-  machine.qmp = qmp;
-  qmp.onEvent(({ event, data }) => {
+  const qmpStream = await step('a connection of QEMU to its control socket', machine.qmpConnection);
+  const onEvent = ({ event, data }: QmpEvent) => {
     if (event === 'SHUTDOWN') machine.shutdownReason = String(data['reason']);
-  });
+  };
+  const greeted = QmpClient.connect(qmpStream, { timeoutMs: 2 * bootTimeoutMs, onEvent });
+  const qmp = (machine.qmp = await step("the greeting of QEMU's control protocol", greeted));
 
   machine.activity = 'the guest was booting';
   progress('booting', 'Booting the guest');
-  const agentStream = await step('QEMU to connect to the agent socket', machine.agentConnection);
+  const agentStream = await step('a connection of QEMU to the agent socket', machine.agentConnection);
   const channel = await step(
     "the hello of the guest's agent",
     GuestChannel.connect(agentStream, { timeoutMs: 2 * bootTimeoutMs }),

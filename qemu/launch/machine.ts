@@ -16,7 +16,7 @@ import { findPanic } from './panic';
 import { within } from './within';
 
 /** After the first fatal line the kernel still writes its trace and reboots, which ends QEMU; this bounds the wait. */
-const PANIC_SETTLE_MS = 2000;
+const PANIC_SETTLE_MS = 1000;
 const QUIT_TIMEOUT_MS = 5000;
 const KILL_TIMEOUT_MS = 5000;
 /** A process that ends closes its connections first. */
@@ -185,7 +185,8 @@ export class Machine {
   }
 
   private async consoleLog(): Promise<string[]> {
-    return (await this.log(CONSOLE_LOG)).trimEnd().split(/\r*\n/).map(cleanLine);
+    const text = (await this.log(CONSOLE_LOG)).trimEnd();
+    return text === '' ? [] : text.split(/\r*\n/).map(cleanLine);
   }
 
   private async log(name: string): Promise<string> {

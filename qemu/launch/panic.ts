@@ -13,7 +13,7 @@ const FATAL: readonly RegExp[] = [
   /^Kernel panic - not syncing: /,
   /^BUG: /,
   /^kernel BUG at /,
-  /^(?:Oops|general protection fault|invalid opcode|divide error|stack segment): ?/,
+  /^(?:Oops|general protection fault|invalid opcode|divide error|stack segment)[:,] /,
   /^(?:Internal error: |Unable to handle kernel )/,
   /^INFO: task .+ blocked for more than \d+ seconds/,
 ];

@@ -82,6 +82,15 @@ describe('QMP connection', () => {
     expect(qemu.received.map(({ execute }) => execute)).toEqual(['qmp_capabilities']);
   });
 
+  it('misses no event, however early it comes', async () => {
+    const [near, far] = await socketPair();
+    const seen: string[] = [];
+    far.once('data', () => far.write('{"return": {}, "id": 1}\r\n{"event": "SHUTDOWN"}\r\n'));
+    far.write(GREETING);
+    await QmpClient.connect(near, { onEvent: ({ event }) => seen.push(event) });
+    expect(seen).toEqual(['SHUTDOWN']);
+  });
+
   it('says so when no greeting comes within the time limit', async () => {
     const [near] = await socketPair();
     await expect(QmpClient.connect(near, { timeoutMs: 20 })).rejects.toThrow(

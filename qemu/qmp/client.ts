@@ -56,9 +56,16 @@ export class QmpClient {
     stream.on('end', () => this.close(new QmpConnectionError('QEMU closed the QMP connection.')));
   }
 
-  /** Takes a connected stream, waits for QEMU's greeting and leaves capabilities negotiation mode. */
-  static async connect(stream: Duplex, { timeoutMs = DEFAULT_QMP_TIMEOUT_MS }: QmpWait = {}): Promise<QmpClient> {
+  /**
+   * Takes a connected stream, waits for QEMU's greeting and leaves capabilities negotiation mode. `onEvent` misses no
+   * event, also of those that come before the client is returned.
+   */
+  static async connect(
+    stream: Duplex,
+    { timeoutMs = DEFAULT_QMP_TIMEOUT_MS, onEvent }: QmpWait & { readonly onEvent?: (event: QmpEvent) => void } = {},
+  ): Promise<QmpClient> {
     const client = new QmpClient(stream);
+    if (onEvent) client.onEvent(onEvent);
     try {
       await client.once<void>('greeting', 'send its greeting', timeoutMs);
       await client.execute('qmp_capabilities', undefined, { timeoutMs });

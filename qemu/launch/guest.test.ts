@@ -1,0 +1,258 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { GuestBootError, GuestClosedError, GuestPanicError, QemuExitedError } from './errors';
+import { type Guest, launchGuest } from './guest';
+import { type LaunchOptions } from './options';
+import { fakeQemu, shellQemu, software } from './test-support/fixtures';
+import { isRunning, until } from './test-support/processes';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'guest-'));
+  vi.stubEnv('TMPDIR', folder);
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** The run folders that are there. */
+function runFolders(): string[] {
+  const base = join(folder, `ghostcard-${process.getuid!()}`);
+  return existsSync(base) ? readdirSync(base) : [];
+}
+
+async function failure(work: Promise<unknown>): Promise<Error> {
+  return work.then(
+    () => expect.fail('this should have failed'),
+    (error: Error) => error,
+  );
+}
+
+async function launchFailure(options: LaunchOptions): Promise<Error> {
+  const error = await failure(launchGuest(options));
+  expect(runFolders()).toEqual([]);
+  return error;
+}
+
+function boots(options: Partial<LaunchOptions> = {}): Promise<Guest> {
+  const cards = [
+    { name: 'first', socketPath: '/first.sock' },
+    { name: 'second', socketPath: '/second.sock' },
+  ];
+  return launchGuest({ provisioned: fakeQemu('boots'), cards, ...options });
+}
+
+async function expectGone(guest: Guest): Promise<void> {
+  await until('QEMU is gone', () => !isRunning(guest.pid));
+  expect(runFolders()).toEqual([]);
+}
+
+describe('a launch that fails', () => {
+  it('shows the standard error of a QEMU that dies at once', async () => {
+    const provisioned = await shellQemu(folder, 'echo "qemu: unknown machine q35" >&2; exit 3');
+    const error = await launchFailure({ provisioned });
+    expect(error).toBeInstanceOf(QemuExitedError);
+    expect(error.message).toBe(
+      [
+        'QEMU exited with code 3 while QEMU was starting.',
+        "QEMU's standard error:",
+        '  qemu: unknown machine q35',
+        "The guest's console: (nothing)",
+      ].join('\n'),
+    );
+  });
+
+  it('says which QEMU could not be executed', async () => {
+    const error = await launchFailure({ provisioned: software('/no/such/qemu') });
+    expect(error.message).toContain('guard: cannot execute /no/such/qemu: No such file or directory');
+  });
+
+  it('says that QEMU never connected, and ends it', async () => {
+    const pidFile = join(folder, 'pid');
+    const provisioned = await shellQemu(folder, `echo $$ >${pidFile}; exec sleep 1000`);
+    const error = await launchFailure({ provisioned, bootTimeoutMs: 300 });
+    expect(error).toBeInstanceOf(GuestBootError);
+    expect(error.message).toMatch(
+      /^The guest did not come up within 300 ms\. The last thing waited for was a connection of QEMU to its control socket\.\n/,
+    );
+    const pid = Number(readFileSync(pidFile, 'utf8'));
+    await until('QEMU is gone', () => !isRunning(pid));
+  });
+
+  it('says that the agent did not answer, and shows how far the guest came', async () => {
+    const error = await launchFailure({ provisioned: fakeQemu('never-says-hello'), bootTimeoutMs: 700 });
+    expect(error.message).toMatch(
+      /^The guest did not come up within 700 ms\. The last thing waited for was the hello of the guest's agent\.\n/,
+    );
+    expect(error.message).toContain('  [    1.000000] Run /init as init process');
+  });
+
+  it('quotes the panic of a guest that dies while it boots', async () => {
+    const error = await launchFailure({ provisioned: fakeQemu('panics') });
+    expect(error).toBeInstanceOf(GuestPanicError);
+    expect(error.message).toBe(
+      [
+        "The guest's kernel died while the guest was booting: " +
+          'BUG: kernel NULL pointer dereference, address: 0000000000000008',
+        "QEMU's standard error: (nothing)",
+        "The guest's console:",
+        '  [    1.500000] BUG: kernel NULL pointer dereference, address: 0000000000000008',
+        '  [    1.500001] Oops: 0000 [#1] PREEMPT SMP NOPTI',
+        '  [    1.500002]  crash_here+0x12/0x20',
+        '  [    1.500003] Kernel panic - not syncing: Fatal exception',
+      ].join('\n'),
+    );
+  });
+
+  it('does not wait for the end of a kernel that hangs in its panic', async () => {
+    expect(await launchFailure({ provisioned: fakeQemu('panics-and-hangs') })).toBeInstanceOf(GuestPanicError);
+  });
+
+  it('says that the guest has powered itself off', async () => {
+    const error = await launchFailure({ provisioned: fakeQemu('powers-off') });
+    expect(error.message).toMatch(
+      /^QEMU exited with code 0 while the guest was booting \(reason given: guest-shutdown\)\.\n/,
+    );
+  });
+
+  it('ends at once when it is aborted, with the reason', async () => {
+    const abort = new AbortController();
+    const onProgress = () => abort.abort(new Error('Ctrl-C'));
+    const error = await launchFailure({ provisioned: fakeQemu('boots'), signal: abort.signal, onProgress });
+    expect(error.message).toBe('Ctrl-C');
+  });
+
+  it('does not begin when it has been aborted before', async () => {
+    const signal = AbortSignal.abort(new Error('Ctrl-C'));
+    expect((await launchFailure({ provisioned: fakeQemu('boots'), signal })).message).toBe('Ctrl-C');
+  });
+
+  it('keeps the logs where it was told to, and says where', async () => {
+    const artefactsDir = join(folder, 'artefacts');
+    const error = await launchFailure({ provisioned: fakeQemu('panics'), artefactsDir, artefacts: 'on-failure' });
+    expect(error.message).toContain(`\nLogs: ${artefactsDir}`);
+    expect(readdirSync(artefactsDir).sort()).toEqual(['console.log', 'qemu-command-line.txt', 'qemu-stderr.log']);
+    expect(readFileSync(join(artefactsDir, 'console.log'), 'utf8')).toContain('Kernel panic - not syncing');
+    expect(readFileSync(join(artefactsDir, 'qemu-command-line.txt'), 'utf8')).toContain(' -kernel /boot/vmlinuz ');
+  });
+});
+
+describe('a guest', () => {
+  it('reports its phases, passes on its console, and leaves nothing when it is closed, twice even', async () => {
+    const phases: string[] = [];
+    const lines: string[] = [];
+    const guest = await boots({
+      onProgress: ({ phase }) => phases.push(phase),
+      onConsole: (line) => lines.push(line),
+    });
+    expect(phases).toEqual(['starting-qemu', 'booting', 'agent-ready']);
+    await Promise.all([guest.close(), guest.close()]);
+    expect(lines).toEqual(['[    0.000000] Linux version 6.1', '[    1.000000] Run /init as init process']);
+    expect(guest.consoleTail(1)).toEqual(lines.slice(-1));
+    await expectGone(guest);
+  });
+
+  it('leaves a run folder that belongs to the caller', async () => {
+    const runDir = join(folder, 'mine');
+    await mkdir(runDir);
+    await (await boots({ runDir })).close();
+    expect(readdirSync(runDir).sort()).toEqual(['console.log', 'qemu-command-line.txt', 'qemu-stderr.log']);
+  });
+
+  it('keeps logs of a good end only if all are wanted', async () => {
+    const artefactsDir = join(folder, 'artefacts');
+    await (await boots({ artefactsDir, artefacts: 'on-failure' })).close();
+    expect(existsSync(artefactsDir)).toBe(false);
+    await (await boots({ artefactsDir })).close();
+    expect(existsSync(artefactsDir)).toBe(true);
+  });
+
+  it('finds a card behind its root port', async () => {
+    await using guest = await boots();
+    await expect(guest.pciAddressOf('first')).resolves.toBe('0000:01:00.0');
+  });
+
+  it('says that there is no card behind a root port', async () => {
+    await using guest = await boots();
+    await expect(guest.pciAddressOf('second')).rejects.toThrow(
+      /^The guest sees no function behind root port 0000:00:09\.0, where the card 'second' should be the only one\./,
+    );
+  });
+
+  it('names its cards when asked for one that it does not have', async () => {
+    await using guest = await boots();
+    await expect(guest.bind('third', 'vfio-pci')).rejects.toThrow(
+      "This guest has no card 'third'. Its cards: first, second.",
+    );
+  });
+
+  it('binds a card to a driver and says where its device node is', async () => {
+    await using guest = await boots();
+    await expect(guest.bind('first', 'uio_pci_generic')).resolves.toEqual({
+      pciAddress: '0000:01:00.0',
+      node: '/dev/uio0',
+    });
+  });
+
+  it('passes on why a card could not be bound', async () => {
+    await using guest = await boots();
+    await expect(guest.bind('first', 'nothing')).rejects.toThrow(
+      "The card 'first' (0000:01:00.0) could not be bound to nothing: /usr/bin/ghostcard-bind ended with exit code 1: " +
+        'no driver module nothing',
+    );
+  });
+});
+
+describe('when the guest comes to its end while a command runs', () => {
+  async function endOf(command: string, guest: Guest): Promise<Error> {
+    const hanging = failure(guest.run(['hang']));
+    const ended = await failure(guest.run([command]));
+    expect(await hanging).toBe(ended);
+    expect(await failure(guest.run(['ls', '/']))).toBe(ended);
+    await guest.close();
+    await expectGone(guest);
+    return ended;
+  }
+
+  it('by a kernel panic, all that is pending rejects with the panic', async () => {
+    const error = await endOf('panic', await boots());
+    expect(error).toBeInstanceOf(GuestPanicError);
+    expect(error.message).toMatch(/^The guest's kernel died while the guest was running: BUG: kernel NULL pointer/);
+  });
+
+  it("by QEMU's crash, all that is pending rejects with the signal", async () => {
+    const error = await endOf('crash', await boots());
+    expect(error).toBeInstanceOf(QemuExitedError);
+    expect(error).toMatchObject({ signal: 'SIGSEGV', exitCode: undefined });
+    expect(error.message).toMatch(/^QEMU was killed by SIGSEGV while the guest was running\.\n/);
+  });
+
+  it('by powering off, all that is pending rejects with that', async () => {
+    const error = await endOf('poweroff', await boots());
+    expect(error.message).toMatch(
+      /^QEMU exited with code 0 while the guest was running \(reason given: guest-shutdown\)/,
+    );
+  });
+
+  it('by close, the command rejects and QEMU is gone', async () => {
+    const guest = await boots();
+    const hanging = failure(guest.run(['hang']));
+    await guest.close();
+    expect(await hanging).toBeInstanceOf(GuestClosedError);
+    await expectGone(guest);
+  });
+
+  it('by an abort, the command rejects with its reason and nothing is left, without a close', async () => {
+    const abort = new AbortController();
+    const guest = await boots({ signal: abort.signal });
+    const hanging = failure(guest.run(['hang']));
+    abort.abort(new Error('Ctrl-C'));
+    expect((await hanging).message).toBe('Ctrl-C');
+    await until('the run folder is gone', () => runFolders().length === 0);
+    await expectGone(guest);
+  });
+});
