@@ -1,0 +1,98 @@
+import { closeSync, ftruncateSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { loadAddon, loadNative } from '.';
+import { nativeContract } from './contract';
+import { FakeNative } from './fake';
+
+const folder = mkdtempSync(join(tmpdir(), 'ghostcard-native-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+let serial = 0;
+const freshPath = (): string => join(folder, `${serial++}`);
+
+describe('the addon', () => {
+  nativeContract(() => ({
+    native: loadNative(),
+    freshPath,
+    openTwice: () => {
+      const path = freshPath();
+      return [openSync(path, 'w'), openSync(path, 'r')];
+    },
+  }));
+
+  test('leaves no descriptor open when a call fails', () => {
+    const native = loadNative();
+    const openBefore = readdirSync('/proc/self/fd').length;
+    expect(() => native.listen(join(folder, 'no', 'such', 'folder'), 1)).toThrow('ENOENT');
+    expect(() => native.connect(freshPath())).toThrow('ENOENT');
+    expect(readdirSync('/proc/self/fd').length).toBe(openBefore);
+  });
+
+  test('mappings of the same pages see each other, at any offset', () => {
+    const native = loadNative();
+    const fd = native.memfdCreate('aliases', 8192);
+    const whole = native.map(fd, 0, 8192, true);
+    const half = native.map(fd, 4096, 4096, true);
+    const readOnly = native.map(fd, 0, 8192, false);
+    new Uint8Array(whole)[4096] = 5;
+    expect(new Uint8Array(half)[0]).toBe(5);
+    expect(new Uint8Array(readOnly)[4096]).toBe(5);
+    for (const mapped of [whole, half, readOnly]) native.unmap(mapped);
+    native.close(fd);
+  });
+
+  test('a file that is cut short under a mapping reads as zeros instead of ending the process', () => {
+    const native = loadNative();
+    const fd = openSync(freshPath(), 'w+');
+    ftruncateSync(fd, 8192);
+    const bytes = new Uint8Array(native.map(fd, 0, 8192, true));
+    bytes.fill(7);
+    ftruncateSync(fd, 0);
+    expect(bytes[0]).toBe(0);
+    bytes[4096] = 1;
+    expect(bytes[4096]).toBe(1);
+    native.unmap(bytes.buffer as ArrayBuffer);
+    closeSync(fd);
+  });
+
+  test('anonymous memory cannot be cut short by whoever it is passed to', () => {
+    const native = loadNative();
+    const fd = native.memfdCreate('sealed', 8192);
+    expect(() => ftruncateSync(fd, 0)).toThrow('EPERM');
+    native.close(fd);
+  });
+
+  test('a mapping that nobody unmapped is given back when it is collected', async () => {
+    const native = loadNative();
+    const fd = native.memfdCreate('collected', 4096);
+    const inMaps = (): boolean => readFileSync('/proc/self/maps', 'utf8').includes('memfd:collected');
+    (() => void native.map(fd, 0, 4096, true))();
+    expect(inMaps()).toBe(true);
+    const { setFlagsFromString } = await import('node:v8');
+    setFlagsFromString('--expose-gc');
+    const { runInNewContext } = await import('node:vm');
+    const collect = runInNewContext('gc') as () => void;
+    for (let turn = 0; turn < 1000 && inMaps(); turn++) {
+      collect();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(inMaps()).toBe(false);
+    native.close(fd);
+  });
+
+  test('a missing binary gives an error that names the cure', () => {
+    expect(() => loadAddon(join(folder, 'missing.node'))).toThrow(/missing\.node.*npm ci.*C compiler/s);
+  });
+});
+
+describe('the fake', () => {
+  nativeContract(() => {
+    const native = new FakeNative();
+    return {
+      native,
+      freshPath,
+      openTwice: () => [native.openFile('locked'), native.openFile('locked')],
+    };
+  });
+});
