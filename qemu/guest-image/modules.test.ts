@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import { moduleFile } from './module-fixture';
+import { describeModule, type KernelModule, loadOrder, modinfo, modulesDep } from './modules';
+
+const modules: KernelModule[] = [
+  { name: 'vfio', fileName: 'vfio.ko', depends: [] },
+  { name: 'irqbypass', fileName: 'irqbypass.ko', depends: [] },
+  { name: 'vfio_pci_core', fileName: 'vfio-pci-core.ko', depends: ['vfio', 'irqbypass'] },
+  { name: 'vfio_pci', fileName: 'vfio-pci.ko', depends: ['vfio_pci_core', 'vfio'] },
+];
+const find = (name: string): KernelModule | undefined => modules.find((module) => module.name === name);
+
+describe('a module file', () => {
+  test('tells the modules it depends on, by the names the kernel gives them', () => {
+    const file = moduleFile({ license: 'GPL', depends: 'vfio-pci-core,vfio' });
+    expect(describeModule('vfio-pci.ko', file)).toEqual({
+      name: 'vfio_pci',
+      fileName: 'vfio-pci.ko',
+      depends: ['vfio_pci_core', 'vfio'],
+    });
+  });
+
+  test('depends on nothing when its list is empty', () => {
+    expect(describeModule('uio.ko', moduleFile({ depends: '' })).depends).toEqual([]);
+  });
+
+  test('keeps equals signs inside a value', () => {
+    expect(modinfo(moduleFile({ parm: 'mode:a=b' }))).toEqual([['parm', 'mode:a=b']]);
+  });
+
+  test('that is no ELF file, or is cut short, says nothing instead of throwing', () => {
+    expect(modinfo(Buffer.from('not a module'))).toEqual([]);
+    expect(modinfo(moduleFile({ depends: 'a' }).subarray(0, 90))).toEqual([]);
+  });
+});
+
+describe('loadOrder', () => {
+  test('brings what a module needs before the module, each once', () => {
+    expect(loadOrder(['vfio-pci', 'vfio'], find).map(({ name }) => name)).toEqual([
+      'vfio',
+      'irqbypass',
+      'vfio_pci_core',
+      'vfio_pci',
+    ]);
+  });
+
+  test('leaves out what has no file: it is built into the kernel', () => {
+    expect(loadOrder(['virtio_pci', 'vfio'], find).map(({ name }) => name)).toEqual(['vfio']);
+  });
+});
+
+test('modules.dep names for each module all that it needs, the nearest first', () => {
+  expect(modulesDep(modules).split('\n')).toEqual([
+    'vfio.ko:',
+    'irqbypass.ko:',
+    'vfio-pci-core.ko: irqbypass.ko vfio.ko',
+    'vfio-pci.ko: vfio-pci-core.ko irqbypass.ko vfio.ko',
+    '',
+  ]);
+});

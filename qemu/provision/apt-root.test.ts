@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'vitest';
+import { aptConfiguration, parseDownloadStatus, parsePrintedUris, statusFile, versionsOf } from './apt-root';
+
+const options = {
+  folder: '/cache/apt/x',
+  mirror: 'http://mirror.example',
+  suites: ['trixie'],
+  architectures: ['amd64'],
+};
+
+describe('the configuration of an apt root', () => {
+  const text = aptConfiguration(options);
+
+  test('keeps all that apt writes in its own folder', () => {
+    for (const setting of ['Dir::State', 'Dir::State::status', 'Dir::Cache', 'Dir::Log', 'Dir::Etc::sourcelist']) {
+      expect(text).toMatch(new RegExp(`^${setting} "/cache/apt/x[/"]`, 'm'));
+    }
+  });
+
+  test("does not read the host's sources, preferences or keys, and runs none of its hooks", () => {
+    for (const name of ['sourceparts', 'preferences', 'preferencesparts', 'trusted', 'trustedparts']) {
+      expect(text).toContain(`Dir::Etc::${name} "/dev/null";`);
+    }
+    expect(text).toContain('#clear APT::Update::Post-Invoke-Success;');
+    expect(text).toContain('#clear DPkg::Post-Invoke;');
+  });
+
+  test('never switches the check of signatures off', () => {
+    expect(text).not.toMatch(/allow-?unauthenticated|allow-?insecure|trusted=yes/i);
+  });
+
+  test('prefers the target suite when there is one', () => {
+    expect(aptConfiguration({ ...options, targetSuite: 'trixie-backports' })).toContain(
+      'APT::Default-Release "trixie-backports";',
+    );
+  });
+});
+
+test('what the host provides is one installed package, and nothing when there is nothing', () => {
+  expect(statusFile(['libc6 (= 999)', 'kmod'])).toMatch(
+    /^Status: install ok installed$[^]*^Provides: libc6 \(= 999\), kmod$/m,
+  );
+  expect(statusFile([])).toBe('');
+});
+
+test('files and sizes are read from the addresses that apt prints', () => {
+  const text = [
+    'NOTE: something else',
+    "'http://mirror.example/pool/q/qemu_11.1.deb' qemu_1%3a11.1_amd64.deb 10377056 SHA256:00",
+    "'http://mirror.example/pool/s/seabios.deb' seabios_1.17_all.deb 160548 MD5Sum:00",
+  ].join('\n');
+  const files = parsePrintedUris(text);
+  expect(files).toEqual([
+    { fileName: 'qemu_1%3a11.1_amd64.deb', sizeBytes: 10377056 },
+    { fileName: 'seabios_1.17_all.deb', sizeBytes: 160548 },
+  ]);
+  expect(versionsOf(files)).toEqual({ qemu: '1:11.1', seabios: '1.17' });
+});
+
+test('the percentage is taken from status lines about downloads and from no others', () => {
+  expect(parseDownloadStatus('dlstatus:3:42.5:Retrieving file 3 of 9 (2s remaining)')).toBe(42.5);
+  expect(parseDownloadStatus('pmstatus:dpkg-exec:10.0:Running dpkg')).toBeUndefined();
+});

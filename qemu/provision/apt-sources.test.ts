@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest';
+import { chooseMirror, parseDeb822Sources, parseOneLineSources } from './apt-sources';
+
+describe('one-line sources', () => {
+  test('give address, suite and components, without comments and source packages', () => {
+    const text = [
+      '# deb http://old.example/debian bookworm main',
+      'deb http://mirror.example/debian bookworm main contrib # ours',
+      'deb-src http://mirror.example/debian bookworm main',
+      'deb [arch=amd64 signed-by=/usr/share/keyrings/a.gpg] https://mirror.example/debian bookworm-updates main',
+    ].join('\n');
+    expect(parseOneLineSources(text)).toEqual([
+      { uri: 'http://mirror.example/debian', suite: 'bookworm', components: ['main', 'contrib'] },
+      {
+        uri: 'https://mirror.example/debian',
+        suite: 'bookworm-updates',
+        components: ['main'],
+        signedBy: '/usr/share/keyrings/a.gpg',
+      },
+    ]);
+  });
+});
+
+describe('deb822 sources', () => {
+  test('give one source for each address and suite of a stanza, comments inside included', () => {
+    const text = [
+      'Types: deb deb-src',
+      '# a snapshot',
+      'URIs: http://mirror.example/debian',
+      'Suites: trixie trixie-updates',
+      'Components: main',
+      'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg',
+      '',
+      'Types: deb',
+      'URIs: http://security.example/debian-security',
+      'Suites: trixie-security',
+      'Components: main',
+    ].join('\n');
+    const sources = parseDeb822Sources(text);
+    expect(sources.map(({ uri, suite }) => `${uri} ${suite}`)).toEqual([
+      'http://mirror.example/debian trixie',
+      'http://mirror.example/debian trixie-updates',
+      'http://security.example/debian-security trixie-security',
+    ]);
+    expect(sources[0]?.signedBy).toBe('/usr/share/keyrings/debian-archive-keyring.gpg');
+  });
+
+  test('leave out stanzas that are switched off or only about sources', () => {
+    const off = 'Types: deb\nEnabled: no\nURIs: http://off.example/\nSuites: trixie\nComponents: main';
+    const src = 'Types: deb-src\nURIs: http://src.example/\nSuites: trixie\nComponents: main';
+    expect(parseDeb822Sources(`${off}\n\n${src}\n`)).toEqual([]);
+  });
+
+  test('take a key that is written out in the stanza as part of it', () => {
+    const text =
+      'Types: deb\nURIs: http://mirror.example/\nSuites: trixie\nComponents: main\nSigned-By:\n -----BEGIN\n .\n key\n';
+    expect(parseDeb822Sources(text)[0]?.suite).toBe('trixie');
+  });
+});
+
+describe('the mirror', () => {
+  const debian = { uri: 'http://mirror.example/debian', components: ['main'] };
+
+  test('is the archive that also has the updates of the suite, whatever comes first', () => {
+    const sources = [
+      { uri: 'http://other.example/apt', suite: 'bookworm', components: ['main'] },
+      { ...debian, suite: 'bookworm' },
+      { ...debian, suite: 'bookworm-updates' },
+    ];
+    expect(chooseMirror(sources, 'bookworm')).toBe(debian.uri);
+  });
+
+  test('is the only archive with the suite in main when there are no updates', () => {
+    expect(chooseMirror([{ ...debian, suite: 'bookworm' }], 'bookworm')).toBe(debian.uri);
+  });
+
+  test('that is not there gives an error that shows the sources and names the variable', () => {
+    const sources = [{ uri: 'http://other.example/apt', suite: 'stable', components: ['extra'] }];
+    expect(() => chooseMirror(sources, 'bookworm')).toThrow(
+      /bookworm main \(seen: http:\/\/other\.example\/apt stable\)\nWhat to do: set GHOSTCARD_MIRROR/,
+    );
+    expect(() => chooseMirror([], 'bookworm')).toThrow('there are no apt sources at all');
+  });
+});

@@ -1,0 +1,76 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { moduleFile } from '../guest-image/module-fixture';
+import { checkedKernel, checkedModules, releaseOf } from './given-kernel';
+
+const RELEASE = '6.1.0-test';
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'ghostcard-given-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** The parts of a bzImage that say what it is. */
+function bzImage(version: string): Buffer {
+  const image = Buffer.alloc(0x1000);
+  image.write('HdrS', 0x202, 'latin1');
+  image.writeUInt16LE(0x400, 0x20e);
+  image.write(`${version} (builder@host) #1\0`, 0x600, 'latin1');
+  return image;
+}
+
+function put(name: string, data: Buffer): string {
+  const file = path.join(folder, name);
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, data);
+  return file;
+}
+
+describe('a given kernel', () => {
+  test('tells its release', () => {
+    expect(releaseOf(bzImage(RELEASE), 'amd64')).toBe(RELEASE);
+    const imagePath = put('vmlinuz', bzImage(RELEASE));
+    expect(checkedKernel(imagePath, 'amd64')).toEqual({ imagePath, release: RELEASE });
+  });
+
+  test('that is something else is refused, with what to give', () => {
+    const file = put('notes.txt', Buffer.from('hello'));
+    expect(() => checkedKernel(file, 'amd64')).toThrow(
+      /checking the kernel given as .*notes\.txt: it is no kernel image for amd64\nWhat to do: give --kernel \(or GHOSTCARD_KERNEL\)/,
+    );
+    expect(() => checkedKernel(path.join(folder, 'none'), 'amd64')).toThrow('there is no such file');
+  });
+});
+
+describe('given modules', () => {
+  const vermagic = `${RELEASE} SMP mod_unload`;
+  const vfio = moduleFile({ vermagic, parm: 'enable_unsafe_noiommu_mode:Enable UNSAFE, no-IOMMU mode' });
+
+  test('are found in /lib/modules/RELEASE, in what contains it, compressed or not', () => {
+    const files = [
+      put(`lib/modules/${RELEASE}/kernel/vfio.ko`, vfio),
+      put(`lib/modules/${RELEASE}/uio.ko.gz`, gzipSync(vfio)),
+    ];
+    for (const given of [folder, path.join(folder, 'lib/modules'), path.join(folder, 'lib/modules', RELEASE)]) {
+      expect(checkedModules(given, RELEASE)).toEqual(files);
+    }
+  });
+
+  test('of another kernel are refused by both names', () => {
+    put('vfio-pci.ko', moduleFile({ vermagic: '5.10.0 SMP' }));
+    expect(() => checkedModules(folder, RELEASE)).toThrow(`vfio-pci.ko is for kernel 5.10.0, not for ${RELEASE}`);
+  });
+
+  test('without no-IOMMU mode are refused with the option that is missing', () => {
+    put('vfio.ko', moduleFile({ vermagic }));
+    put('vfio-pci.ko', moduleFile({ vermagic, depends: 'vfio' }));
+    expect(() => checkedModules(folder, RELEASE)).toThrow('vfio.ko was built without CONFIG_VFIO_NOIOMMU');
+  });
+
+  test('that are none at all are refused', () => {
+    expect(() => checkedModules(folder, RELEASE)).toThrow('there are no module files (*.ko) in it');
+  });
+});

@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { addonPath } from '../../emulator/native';
+import { withLock } from './lock';
+import { tryLock } from './try-lock';
+
+let folder: string;
+let file: string;
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'ghostcard-lock-'));
+  file = path.join(folder, 'lock');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** A promise with its resolver. */
+function gate(): { opened: Promise<void>; open: () => void } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}
+
+test('the second run waits for the first and is told who holds the lock', async () => {
+  const [entered, release] = [gate(), gate()];
+  const order: string[] = [];
+  const first = withLock(file, { tryLock }, async () => {
+    entered.open();
+    await release.opened;
+    order.push('first');
+  });
+  await entered.opened;
+  const onWait = (pid: number | undefined): void => {
+    order.push(`waiting for ${pid}`);
+    release.open();
+  };
+  await withLock(file, { tryLock, onWait }, () => Promise.resolve(order.push('second')));
+  await first;
+  expect(order).toEqual([`waiting for ${process.pid}`, 'first', 'second']);
+});
+
+test('a run that fails lets the lock go', async () => {
+  await expect(withLock(file, { tryLock }, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+  expect(await withLock(file, { tryLock, timeoutMs: 0 }, () => Promise.resolve('free'))).toBe('free');
+});
+
+test('waiting ends with the abort signal', async () => {
+  const abort = new AbortController();
+  const busy = withLock(file, { tryLock: () => false, onWait: () => abort.abort(), signal: abort.signal }, () =>
+    Promise.resolve(),
+  );
+  await expect(busy).rejects.toThrow('aborted');
+});
+
+test('waiting ends after its limit, with an error that says for whom', async () => {
+  await withLock(file, { tryLock }, async () => {
+    const late = withLock(file, { tryLock, timeoutMs: 0 }, () => Promise.resolve());
+    await expect(late).rejects.toThrow(`waiting for another ghostcard (pid ${process.pid}) that is provisioning`);
+  });
+});
+
+test('a holder that is killed outright leaves nothing locked', async () => {
+  const script = `
+    const addon = { exports: {} };
+    process.dlopen(addon, ${JSON.stringify(addonPath)});
+    const fd = require('fs').openSync(${JSON.stringify(file)}, 'a+');
+    if (addon.exports.flock(fd, true)) console.log('locked');
+    setInterval(() => {}, 1000);`;
+  const holder = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(holder.stdout, 'data');
+  const onWait = (): void => void holder.kill('SIGKILL');
+  await withLock(file, { tryLock, onWait, timeoutMs: 30_000 }, () => Promise.resolve());
+  expect(holder.killed).toBe(true);
+  expect(readFileSync(file, 'utf8')).toBe(`${process.pid}\n`);
+});

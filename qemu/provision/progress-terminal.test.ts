@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { type ProgressEvent } from './progress';
+import { formatBytes, formatEvent, terminalProgress } from './progress-terminal';
+
+const event: ProgressEvent = { step: 'qemu', what: 'downloading 70 packages', elapsedMs: 1234 };
+
+function sink(isTTY: boolean): { written: string[]; write: (text: string) => number; isTTY: boolean; columns: number } {
+  const written: string[] = [];
+  return { written, write: (text) => written.push(text), isTTY, columns: 60 };
+}
+
+test('an event says the step, what goes on, how much of it is done, and for how long', () => {
+  expect(formatEvent({ ...event, doneBytes: 17_500_000, totalBytes: 35_000_000 })).toBe(
+    'qemu        downloading 70 packages: 18 MB of 35 MB (50%), 1.2 s',
+  );
+  expect(formatEvent(event)).toBe('qemu        downloading 70 packages, 1.2 s');
+});
+
+test('amounts are in the unit that suits them', () => {
+  expect([900, 928_188, 1_400_000, 181_000_000].map(formatBytes)).toEqual(['1 kB', '928 kB', '1.4 MB', '181 MB']);
+});
+
+test('on a terminal one line is written over, cut to the width, and ends with the step', () => {
+  const terminal = sink(true);
+  const show = terminalProgress(terminal);
+  show({ ...event, what: 'x'.repeat(100) });
+  show({ ...event, what: 'done', finished: true });
+  expect(terminal.written[0]).toBe(`\r\x1b[2Kqemu        ${'x'.repeat(47)}`);
+  expect(terminal.written[1]).toBe('\r\x1b[2Kqemu        done, 1.2 s\n');
+});
+
+test('elsewhere there is a line for each news, and one now and then while something goes on', () => {
+  const log = sink(false);
+  const show = terminalProgress(log);
+  for (const elapsedMs of [0, 1_000, 4_999, 5_000, 6_000, 10_100]) show({ ...event, elapsedMs });
+  show({ ...event, what: 'unpacking', elapsedMs: 10_200 });
+  show({ ...event, what: 'unpacking', elapsedMs: 10_300, finished: true });
+  expect(log.written.map((line) => line.replace(/^.*, /, '').trim())).toEqual([
+    '0.0 s',
+    '5.0 s',
+    '10.1 s',
+    '10.2 s',
+    '10.3 s',
+  ]);
+});

@@ -1,0 +1,23 @@
+import { describe, expect, test } from 'vitest';
+import { hostSuite } from './suite';
+
+const osRelease = (id: string, codename: string, name: string): string =>
+  `PRETTY_NAME="${name}"\nID=${id}\nVERSION_CODENAME=${codename}\n`;
+
+describe("the host's suite", () => {
+  test.each([
+    ['bookworm', 'gcc-12'],
+    ['trixie', 'gcc-14'],
+  ])('%s builds its modules with %s', (codename, compiler) => {
+    expect(hostSuite(osRelease('debian', codename, 'Debian'))).toEqual({ codename, compiler });
+  });
+
+  test.each([
+    ['ubuntu', 'noble', 'Ubuntu 24.04'],
+    ['debian', 'bullseye', 'Debian GNU/Linux 11'],
+  ])('%s %s is refused by name, with what can be brought instead', (id, codename, name) => {
+    expect(() => hostSuite(osRelease(id, codename, name))).toThrow(
+      new RegExp(`this is ${name}; known are Debian bookworm and trixie\nWhat to do: .*--qemu.*--kernel.*--modules`),
+    );
+  });
+});

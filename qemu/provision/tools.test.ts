@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import { ProvisionError } from './errors';
+import { findTool, missingTool, runTool } from './tools';
+
+const attempted = 'testing';
+
+test('a tool gives back what it wrote', async () => {
+  expect(await runTool('sh', ['-c', 'echo out; echo noise >&2'], { attempted })).toBe('out');
+});
+
+test('status lines arrive from descriptor 3', async () => {
+  const lines: string[] = [];
+  await runTool('sh', ['-c', 'echo one >&3; echo two >&3'], { attempted, onStatusLine: (line) => lines.push(line) });
+  expect(lines).toEqual(['one', 'two']);
+});
+
+test('a failure says what was attempted, how the tool ended with its last words, and what to do', async () => {
+  const run = runTool('sh', ['-c', 'echo no space left >&2; exit 7'], { attempted: 'unpacking x', cure: 'make room' });
+  await expect(run).rejects.toThrow(
+    'failed while unpacking x: sh ended with exit code 7\n  no space left\nWhat to do: make room',
+  );
+  await expect(run).rejects.toBeInstanceOf(ProvisionError);
+});
+
+test('a failure while status lines are read is told the same way', async () => {
+  const run = runTool('sh', ['-c', 'echo dlstatus >&3; exit 100'], { attempted, onStatusLine: () => undefined });
+  await expect(run).rejects.toThrow('sh ended with exit code 100');
+});
+
+test('a missing tool is named with the package that has it', async () => {
+  await expect(runTool('ghostcard-no-such-tool', [], { attempted })).rejects.toThrow(
+    'failed while testing: this needs the program "ghostcard-no-such-tool", which is not on PATH\n' +
+      'What to do: apt-get install ghostcard-no-such-tool',
+  );
+  expect(missingTool('make', attempted).cure).toBe('apt-get install build-essential');
+  expect(missingTool('xz', attempted).cure).toBe('apt-get install xz-utils');
+});
+
+test('the abort signal ends the tool and gives its own reason', async () => {
+  const abort = new AbortController();
+  const run = runTool('sh', ['-c', 'echo ready >&3; exec sleep 600'], {
+    attempted,
+    signal: abort.signal,
+    onStatusLine: () => abort.abort(new Error('Ctrl-C')),
+  });
+  await expect(run).rejects.toThrow('Ctrl-C');
+});
+
+test('programs are looked for on the search path, folders of that name aside', () => {
+  expect(findTool('sh', '/nowhere:/bin')).toBe('/bin/sh');
+  expect(findTool('usr', '/')).toBeUndefined();
+});
