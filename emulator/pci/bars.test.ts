@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ManualClock } from '../clock';
+import { Bars } from './bars';
 import { type MemoryBarOptions, PciCard } from './card';
 import { TestBus } from './test-bus';
 
@@ -30,6 +31,13 @@ describe('sizing by writing all ones', () => {
     ['4 KiB, 64-bit', 4096, { width: 64, prefetchable: false }, [0xffff_f004, 0xffff_ffff]],
   ])('%s', (_, sizeBytes, options, expected) => {
     expect(size(busWith(0, sizeBytes, options), 0)).toEqual(expected);
+  });
+
+  test('a BAR beyond 4 GiB shows its size in the upper half', () => {
+    const bars = new Bars();
+    const target = { read: () => {}, write: () => {} };
+    bars.add({ index: 0, label: 'memory', sizeBytes: 2 ** 34, width: 64, prefetchable: true }, () => target);
+    expect([bars.present(0, 0xffff_ffff), bars.present(1, 0xffff_ffff)]).toEqual([0x0000_000c, 0xffff_fffc]);
   });
 
   test('a BAR that is not there reads 0', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { DeviceError } from '../vfio-user/device';
-import { poweredBell, type TestBus } from './test-bus';
+import { CountingSink, poweredBell, type TestBus } from './test-bus';
 import { Irq } from './vfio-layout';
 
 describe('what a client sets up', () => {
@@ -18,6 +18,14 @@ describe('what a client sets up', () => {
     const [sink] = bus.connect(Irq.MSIX, 1);
     bus.device.setIrqs({ index: Irq.MSIX, start: 0, count: 1, action: { kind: 'sinks', sinks: [sink] } });
     expect(sink!.closes).toBe(0);
+  });
+
+  test('a sink that two vectors share is closed once when both let go of it together', () => {
+    const { bus } = poweredBell();
+    const sink = new CountingSink();
+    bus.device.setIrqs({ index: Irq.MSIX, start: 0, count: 2, action: { kind: 'sinks', sinks: [sink, sink] } });
+    bus.disconnectAll(Irq.MSIX);
+    expect(sink.closes).toBe(1);
   });
 
   test('a sink that two vectors share is closed with the second', () => {

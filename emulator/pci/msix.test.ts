@@ -106,6 +106,16 @@ describe('MSI-X', () => {
       expect(sinks[1]!.triggers).toBe(1);
     });
 
+    test('its masks are gone after a reset, for the next client may keep the table to itself', () => {
+      const { bus, irqs, sinks } = unmasked();
+      maskVector(bus, 1, 1);
+      bus.device.reset();
+      bus.command(BUS_MASTER);
+      control(bus, ENABLE);
+      irqs.signal(1);
+      expect(sinks[1]!.triggers).toBe(1);
+    });
+
     test('the pending bits cannot be written', () => {
       const { bus, irqs } = unmasked();
       maskVector(bus, 0, 1);
