@@ -13,11 +13,11 @@
 /* Register window, in bytes. */
 #define GHOSTCARD_REF_SIZE 0x4000u
 
-/* ID: 32 bits ro. Identity: "GHC1". */
+/* ID: 32 bits, ro. Identity: "GHC1". */
 #define GHOSTCARD_REF_ID       0x00u
 #define GHOSTCARD_REF_ID_RESET 0x47484331u
 
-/* VERSION: 32 bits ro. Version of this register map. */
+/* VERSION: 32 bits, ro. Version of this register map. */
 #define GHOSTCARD_REF_VERSION             0x04u
 #define GHOSTCARD_REF_VERSION_RESET       0x00010000u
 #define GHOSTCARD_REF_VERSION_MINOR_SHIFT 0u
@@ -25,7 +25,7 @@
 #define GHOSTCARD_REF_VERSION_MAJOR_SHIFT 16u
 #define GHOSTCARD_REF_VERSION_MAJOR_MASK  0xffff0000u /* [31:16] ro. Changes break drivers. */
 
-/* CAPABILITIES: 32 bits ro. What this card has. */
+/* CAPABILITIES: 32 bits, ro. What this card has. */
 #define GHOSTCARD_REF_CAPABILITIES                     0x08u
 #define GHOSTCARD_REF_CAPABILITIES_RESET               0x00400802u
 #define GHOSTCARD_REF_CAPABILITIES_CHANNEL_PAIRS_SHIFT 0u
@@ -35,29 +35,29 @@
 #define GHOSTCARD_REF_CAPABILITIES_ADDRESS_BITS_SHIFT  16u
 #define GHOSTCARD_REF_CAPABILITIES_ADDRESS_BITS_MASK   0x00ff0000u /* [23:16] ro. Width of a host address: 64, or 32 on a card built so. */
 
-/* SCRATCH: 32 bits rw. Holds what is written; no other effect. */
+/* SCRATCH: 32 bits, rw. Holds what is written; no other effect. */
 #define GHOSTCARD_REF_SCRATCH 0x0cu
 
-/* CONTROL: 32 bits rw. Card control. */
+/* CONTROL: 32 bits, rw. Card control. */
 #define GHOSTCARD_REF_CONTROL                  0x10u
 #define GHOSTCARD_REF_CONTROL_SOFT_RESET_SHIFT 0u
 #define GHOSTCARD_REF_CONTROL_SOFT_RESET_MASK  0x00000001u /* [0] rw. Write 1: the whole card is reset, this register included. Reads 0. */
 
-/* MEMORY_SIZE: 64 bits ro. Card memory (BAR2) in bytes. */
+/* MEMORY_SIZE: 64 bits, ro. Card memory (BAR2) in bytes. */
 #define GHOSTCARD_REF_MEMORY_SIZE       0x18u
 #define GHOSTCARD_REF_MEMORY_SIZE_RESET UINT64_C(0x0000000001000000)
 
-/* SCRATCH64: 64 bits rw. As SCRATCH, 64 bits. */
+/* SCRATCH64: 64 bits, rw. As SCRATCH, 64 bits. */
 #define GHOSTCARD_REF_SCRATCH64 0x20u
 
-/* UPTIME_NS: 64 bits ro. Device time in nanoseconds. */
+/* UPTIME_NS: 64 bits, ro. Device time in nanoseconds. */
 #define GHOSTCARD_REF_UPTIME_NS 0x28u
 
-/* MAX_LENGTH: 32 bits ro. Longest descriptor in bytes. */
+/* MAX_LENGTH: 32 bits, ro. Longest descriptor in bytes. */
 #define GHOSTCARD_REF_MAX_LENGTH       0x30u
 #define GHOSTCARD_REF_MAX_LENGTH_RESET 0x01000000u
 
-/* IRQ_STATUS: 32 bits w1c. Sources that have been raised; write 1 to acknowledge. */
+/* IRQ_STATUS: 32 bits, w1c. Sources that have been raised; write 1 to acknowledge. */
 #define GHOSTCARD_REF_IRQ_STATUS            0x100u
 #define GHOSTCARD_REF_IRQ_STATUS_H2C0_SHIFT 0u
 #define GHOSTCARD_REF_IRQ_STATUS_H2C0_MASK  0x00000001u /* [0] w1c. H2C channel 0. */
@@ -70,7 +70,7 @@
 #define GHOSTCARD_REF_IRQ_STATUS_USER_SHIFT 4u
 #define GHOSTCARD_REF_IRQ_STATUS_USER_MASK  0x00000010u /* [4] w1c. IRQ_TRIGGER only. */
 
-/* IRQ_ENABLE: 32 bits rw. Sources that may interrupt. */
+/* IRQ_ENABLE: 32 bits, rw. Sources that may interrupt. */
 #define GHOSTCARD_REF_IRQ_ENABLE            0x104u
 #define GHOSTCARD_REF_IRQ_ENABLE_H2C0_SHIFT 0u
 #define GHOSTCARD_REF_IRQ_ENABLE_H2C0_MASK  0x00000001u /* [0] rw. H2C channel 0. */
@@ -83,7 +83,7 @@
 #define GHOSTCARD_REF_IRQ_ENABLE_USER_SHIFT 4u
 #define GHOSTCARD_REF_IRQ_ENABLE_USER_MASK  0x00000010u /* [4] rw. IRQ_TRIGGER only. */
 
-/* IRQ_TRIGGER: 32 bits wo. Write 1 to raise a source, for testing a driver. */
+/* IRQ_TRIGGER: 32 bits, wo. Write 1 to raise a source, for testing a driver. */
 #define GHOSTCARD_REF_IRQ_TRIGGER            0x108u
 #define GHOSTCARD_REF_IRQ_TRIGGER_H2C0_SHIFT 0u
 #define GHOSTCARD_REF_IRQ_TRIGGER_H2C0_MASK  0x00000001u /* [0] wo. H2C channel 0. */
@@ -96,14 +96,14 @@
 #define GHOSTCARD_REF_IRQ_TRIGGER_USER_SHIFT 4u
 #define GHOSTCARD_REF_IRQ_TRIGGER_USER_MASK  0x00000010u /* [4] wo. IRQ_TRIGGER only. */
 
-/* IRQ_COUNT: 32 bits ro. Times that an enabled source was raised since reset; wraps. */
+/* IRQ_COUNT: 32 bits, ro. Times that an enabled source was raised since reset; wraps. */
 #define GHOSTCARD_REF_IRQ_COUNT 0x10cu
 
 /* PAIR[n]: 2 blocks of registers, n from 0. Channel pairs. */
 #define GHOSTCARD_REF_PAIR(n)          (0x200u + (n) * 0x10u)
 #define GHOSTCARD_REF_PAIR_BLOCK_COUNT 2u
 
-/* PAIR[n].KERNEL: 32 bits rw. What sits between H2C and C2H of this pair. Change it while both channels are idle. */
+/* PAIR[n].KERNEL: 32 bits, rw. What sits between H2C and C2H of this pair. Change it while both channels are idle. */
 #define GHOSTCARD_REF_PAIR_KERNEL(n)              (GHOSTCARD_REF_PAIR(n) + 0x00u)
 #define GHOSTCARD_REF_PAIR_KERNEL_SELECT_SHIFT    0u
 #define GHOSTCARD_REF_PAIR_KERNEL_SELECT_MASK     0x0000000fu /* [3:0] rw. The kernel. */
@@ -115,14 +115,14 @@
 #define GHOSTCARD_REF_H2C(n)          (0x1000u + (n) * 0x100u)
 #define GHOSTCARD_REF_H2C_BLOCK_COUNT 2u
 
-/* H2C[n].CONTROL: 32 bits rw. Engine control. */
+/* H2C[n].CONTROL: 32 bits, rw. Engine control. */
 #define GHOSTCARD_REF_H2C_CONTROL(n)          (GHOSTCARD_REF_H2C(n) + 0x00u)
 #define GHOSTCARD_REF_H2C_CONTROL_RUN_SHIFT   0u
 #define GHOSTCARD_REF_H2C_CONTROL_RUN_MASK    0x00000001u /* [0] rw. The engine takes descriptors while this is 1; cleared, it stops after the descriptor in hand. */
 #define GHOSTCARD_REF_H2C_CONTROL_RESET_SHIFT 1u
 #define GHOSTCARD_REF_H2C_CONTROL_RESET_MASK  0x00000002u /* [1] rw. Write 1: ring indexes, counters and errors are cleared, a transfer in hand is dropped. Reads 0. */
 
-/* H2C[n].STATUS: 32 bits mixed. Engine state. */
+/* H2C[n].STATUS: 32 bits, mixed. Engine state. */
 #define GHOSTCARD_REF_H2C_STATUS(n)                          (GHOSTCARD_REF_H2C(n) + 0x04u)
 #define GHOSTCARD_REF_H2C_STATUS_BUSY_SHIFT                  0u
 #define GHOSTCARD_REF_H2C_STATUS_BUSY_MASK                   0x00000001u /* [0] ro. The engine has descriptors in hand. */
@@ -140,54 +140,54 @@
 #define GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BUS_MASTER_OFF   5u
 #define GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_RING         6u
 
-/* H2C[n].RING_BASE: 64 bits rw. Host address of the descriptor ring, a multiple of 32. */
+/* H2C[n].RING_BASE: 64 bits, rw. Host address of the descriptor ring, a multiple of 32. */
 #define GHOSTCARD_REF_H2C_RING_BASE(n) (GHOSTCARD_REF_H2C(n) + 0x08u)
 
-/* H2C[n].RING_SIZE: 32 bits rw. Descriptors in the ring, a power of two from 2 to 65536. */
+/* H2C[n].RING_SIZE: 32 bits, rw. Descriptors in the ring, a power of two from 2 to 65536. */
 #define GHOSTCARD_REF_H2C_RING_SIZE(n) (GHOSTCARD_REF_H2C(n) + 0x10u)
 
-/* H2C[n].DOORBELL: 32 bits wo. Hands descriptors over. */
+/* H2C[n].DOORBELL: 32 bits, wo. Hands descriptors over. */
 #define GHOSTCARD_REF_H2C_DOORBELL(n)             (GHOSTCARD_REF_H2C(n) + 0x14u)
 #define GHOSTCARD_REF_H2C_DOORBELL_PRODUCER_SHIFT 0u
 #define GHOSTCARD_REF_H2C_DOORBELL_PRODUCER_MASK  0x0000ffffu /* [15:0] wo. Index one past the last descriptor handed over; equal to CONSUMER_INDEX: none. */
 
-/* H2C[n].CONSUMER_INDEX: 32 bits ro. Index of the first descriptor that is not complete. */
+/* H2C[n].CONSUMER_INDEX: 32 bits, ro. Index of the first descriptor that is not complete. */
 #define GHOSTCARD_REF_H2C_CONSUMER_INDEX(n) (GHOSTCARD_REF_H2C(n) + 0x18u)
 
-/* H2C[n].ERROR_INDEX: 32 bits ro. Index of the descriptor on which the engine halted. */
+/* H2C[n].ERROR_INDEX: 32 bits, ro. Index of the descriptor on which the engine halted. */
 #define GHOSTCARD_REF_H2C_ERROR_INDEX(n) (GHOSTCARD_REF_H2C(n) + 0x1cu)
 
-/* H2C[n].WRITEBACK_ADDRESS: 64 bits rw. Host address of the write-back block, a multiple of 16; 0: no write-back. */
+/* H2C[n].WRITEBACK_ADDRESS: 64 bits, rw. Host address of the write-back block, a multiple of 16; 0: no write-back. */
 #define GHOSTCARD_REF_H2C_WRITEBACK_ADDRESS(n) (GHOSTCARD_REF_H2C(n) + 0x20u)
 
-/* H2C[n].MODERATION: 32 bits rw. Interrupt moderation. */
+/* H2C[n].MODERATION: 32 bits, rw. Interrupt moderation. */
 #define GHOSTCARD_REF_H2C_MODERATION(n)               (GHOSTCARD_REF_H2C(n) + 0x28u)
 #define GHOSTCARD_REF_H2C_MODERATION_COUNT_SHIFT      0u
 #define GHOSTCARD_REF_H2C_MODERATION_COUNT_MASK       0x0000ffffu /* [15:0] rw. Interrupt after this many INTERRUPT descriptors; 0 and 1: after each. */
 #define GHOSTCARD_REF_H2C_MODERATION_TIMEOUT_US_SHIFT 16u
 #define GHOSTCARD_REF_H2C_MODERATION_TIMEOUT_US_MASK  0xffff0000u /* [31:16] rw. Or this many microseconds after the first of them; 0: no limit. */
 
-/* H2C[n].ERROR_ADDRESS: 64 bits ro. The host or card address that failed. */
+/* H2C[n].ERROR_ADDRESS: 64 bits, ro. The host or card address that failed. */
 #define GHOSTCARD_REF_H2C_ERROR_ADDRESS(n) (GHOSTCARD_REF_H2C(n) + 0x30u)
 
-/* H2C[n].BYTES: 64 bits ro. Bytes moved since reset. */
+/* H2C[n].BYTES: 64 bits, ro. Bytes moved since reset. */
 #define GHOSTCARD_REF_H2C_BYTES(n) (GHOSTCARD_REF_H2C(n) + 0x38u)
 
-/* H2C[n].COMPLETED: 32 bits ro. Descriptors completed since reset; wraps. */
+/* H2C[n].COMPLETED: 32 bits, ro. Descriptors completed since reset; wraps. */
 #define GHOSTCARD_REF_H2C_COMPLETED(n) (GHOSTCARD_REF_H2C(n) + 0x40u)
 
 /* C2H[n]: 2 blocks of registers, n from 0. Card-to-host channels. */
 #define GHOSTCARD_REF_C2H(n)          (0x2000u + (n) * 0x100u)
 #define GHOSTCARD_REF_C2H_BLOCK_COUNT 2u
 
-/* C2H[n].CONTROL: 32 bits rw. Engine control. */
+/* C2H[n].CONTROL: 32 bits, rw. Engine control. */
 #define GHOSTCARD_REF_C2H_CONTROL(n)          (GHOSTCARD_REF_C2H(n) + 0x00u)
 #define GHOSTCARD_REF_C2H_CONTROL_RUN_SHIFT   0u
 #define GHOSTCARD_REF_C2H_CONTROL_RUN_MASK    0x00000001u /* [0] rw. The engine takes descriptors while this is 1; cleared, it stops after the descriptor in hand. */
 #define GHOSTCARD_REF_C2H_CONTROL_RESET_SHIFT 1u
 #define GHOSTCARD_REF_C2H_CONTROL_RESET_MASK  0x00000002u /* [1] rw. Write 1: ring indexes, counters and errors are cleared, a transfer in hand is dropped. Reads 0. */
 
-/* C2H[n].STATUS: 32 bits mixed. Engine state. */
+/* C2H[n].STATUS: 32 bits, mixed. Engine state. */
 #define GHOSTCARD_REF_C2H_STATUS(n)                          (GHOSTCARD_REF_C2H(n) + 0x04u)
 #define GHOSTCARD_REF_C2H_STATUS_BUSY_SHIFT                  0u
 #define GHOSTCARD_REF_C2H_STATUS_BUSY_MASK                   0x00000001u /* [0] ro. The engine has descriptors in hand. */
@@ -205,40 +205,40 @@
 #define GHOSTCARD_REF_C2H_STATUS_ERROR_CODE_BUS_MASTER_OFF   5u
 #define GHOSTCARD_REF_C2H_STATUS_ERROR_CODE_BAD_RING         6u
 
-/* C2H[n].RING_BASE: 64 bits rw. Host address of the descriptor ring, a multiple of 32. */
+/* C2H[n].RING_BASE: 64 bits, rw. Host address of the descriptor ring, a multiple of 32. */
 #define GHOSTCARD_REF_C2H_RING_BASE(n) (GHOSTCARD_REF_C2H(n) + 0x08u)
 
-/* C2H[n].RING_SIZE: 32 bits rw. Descriptors in the ring, a power of two from 2 to 65536. */
+/* C2H[n].RING_SIZE: 32 bits, rw. Descriptors in the ring, a power of two from 2 to 65536. */
 #define GHOSTCARD_REF_C2H_RING_SIZE(n) (GHOSTCARD_REF_C2H(n) + 0x10u)
 
-/* C2H[n].DOORBELL: 32 bits wo. Hands descriptors over. */
+/* C2H[n].DOORBELL: 32 bits, wo. Hands descriptors over. */
 #define GHOSTCARD_REF_C2H_DOORBELL(n)             (GHOSTCARD_REF_C2H(n) + 0x14u)
 #define GHOSTCARD_REF_C2H_DOORBELL_PRODUCER_SHIFT 0u
 #define GHOSTCARD_REF_C2H_DOORBELL_PRODUCER_MASK  0x0000ffffu /* [15:0] wo. Index one past the last descriptor handed over; equal to CONSUMER_INDEX: none. */
 
-/* C2H[n].CONSUMER_INDEX: 32 bits ro. Index of the first descriptor that is not complete. */
+/* C2H[n].CONSUMER_INDEX: 32 bits, ro. Index of the first descriptor that is not complete. */
 #define GHOSTCARD_REF_C2H_CONSUMER_INDEX(n) (GHOSTCARD_REF_C2H(n) + 0x18u)
 
-/* C2H[n].ERROR_INDEX: 32 bits ro. Index of the descriptor on which the engine halted. */
+/* C2H[n].ERROR_INDEX: 32 bits, ro. Index of the descriptor on which the engine halted. */
 #define GHOSTCARD_REF_C2H_ERROR_INDEX(n) (GHOSTCARD_REF_C2H(n) + 0x1cu)
 
-/* C2H[n].WRITEBACK_ADDRESS: 64 bits rw. Host address of the write-back block, a multiple of 16; 0: no write-back. */
+/* C2H[n].WRITEBACK_ADDRESS: 64 bits, rw. Host address of the write-back block, a multiple of 16; 0: no write-back. */
 #define GHOSTCARD_REF_C2H_WRITEBACK_ADDRESS(n) (GHOSTCARD_REF_C2H(n) + 0x20u)
 
-/* C2H[n].MODERATION: 32 bits rw. Interrupt moderation. */
+/* C2H[n].MODERATION: 32 bits, rw. Interrupt moderation. */
 #define GHOSTCARD_REF_C2H_MODERATION(n)               (GHOSTCARD_REF_C2H(n) + 0x28u)
 #define GHOSTCARD_REF_C2H_MODERATION_COUNT_SHIFT      0u
 #define GHOSTCARD_REF_C2H_MODERATION_COUNT_MASK       0x0000ffffu /* [15:0] rw. Interrupt after this many INTERRUPT descriptors; 0 and 1: after each. */
 #define GHOSTCARD_REF_C2H_MODERATION_TIMEOUT_US_SHIFT 16u
 #define GHOSTCARD_REF_C2H_MODERATION_TIMEOUT_US_MASK  0xffff0000u /* [31:16] rw. Or this many microseconds after the first of them; 0: no limit. */
 
-/* C2H[n].ERROR_ADDRESS: 64 bits ro. The host or card address that failed. */
+/* C2H[n].ERROR_ADDRESS: 64 bits, ro. The host or card address that failed. */
 #define GHOSTCARD_REF_C2H_ERROR_ADDRESS(n) (GHOSTCARD_REF_C2H(n) + 0x30u)
 
-/* C2H[n].BYTES: 64 bits ro. Bytes moved since reset. */
+/* C2H[n].BYTES: 64 bits, ro. Bytes moved since reset. */
 #define GHOSTCARD_REF_C2H_BYTES(n) (GHOSTCARD_REF_C2H(n) + 0x38u)
 
-/* C2H[n].COMPLETED: 32 bits ro. Descriptors completed since reset; wraps. */
+/* C2H[n].COMPLETED: 32 bits, ro. Descriptors completed since reset; wraps. */
 #define GHOSTCARD_REF_C2H_COMPLETED(n) (GHOSTCARD_REF_C2H(n) + 0x40u)
 
 /* DESC: structure in host memory, little-endian. Size and offsets in bytes. */

@@ -1,7 +1,7 @@
 /** `ghostcard run`: boots a guest with cards in it and runs a command there. */
 import { constants } from 'node:os';
 import { Command, Option } from 'commander';
-import { type ExecResult } from '../../channel';
+import { type ExecResult, GuestRequestError } from '../../channel';
 import { type BoundCard, GuestPanicError, QemuExitedError } from '../../launch';
 import { provision, terminalProgress } from '../../provision';
 import { Rig } from '../../rig';
@@ -125,9 +125,10 @@ async function run(argv: string[], options: RunOptions): Promise<number> {
     }
     return exitCode;
   } catch (error) {
-    if (!(error instanceof GuestPanicError || error instanceof QemuExitedError)) throw error;
-    console.error(`ghostcard: ${error.message}`);
-    return EXIT.GUEST_DIED;
+    const code = exitCodeOfFailure(error);
+    if (code === undefined) throw error;
+    console.error(`ghostcard: ${(error as Error).message}`);
+    return code;
   } finally {
     process.stdin.destroy();
   }
@@ -137,6 +138,12 @@ function exitCodeOf({ exitCode, signal, timedOut }: ExecResult): number {
   if (timedOut) return EXIT.TIMED_OUT;
   if (signal !== undefined) return EXIT.SIGNAL + (constants.signals[signal as NodeJS.Signals] ?? 0);
   return exitCode ?? EXIT.GHOSTCARD;
+}
+
+function exitCodeOfFailure(error: unknown): number | undefined {
+  if (error instanceof GuestPanicError || error instanceof QemuExitedError) return EXIT.GUEST_DIED;
+  if (error instanceof GuestRequestError) return EXIT.NOT_STARTED;
+  return undefined;
 }
 
 /** What the command finds in its environment about the cards. */

@@ -1,0 +1,104 @@
+/** Nothing is left behind: however a run ends, no QEMU, no socket and no folder stay. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { startRig } from '../support/rig';
+
+const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
+let temporary: string;
+beforeAll(() => {
+  temporary = mkdtempSync(join(tmpdir(), 'gc-lifetime-'));
+});
+afterAll(() => rmSync(temporary, { recursive: true, force: true }));
+
+const runners: ChildProcess[] = [];
+afterEach(() => {
+  for (const runner of runners.splice(0)) runner.kill('SIGKILL');
+});
+
+const environment = () => ({ ...process.env, TMPDIR: temporary, GHOSTCARD_CACHE: inject('provisioned').cacheDir });
+
+/** Command lines of the processes whose environment names our temporary folder. */
+function survivors(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap((pid) => {
+      try {
+        if (!readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`TMPDIR=${temporary}`)) return [];
+        return [readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')];
+      } catch {
+        return []; // it ended while we looked
+      }
+    });
+}
+
+/** Sockets, logs and folders of runs; the folder that holds them may stay. */
+function leftovers(): string[] {
+  return readdirSync(temporary, { recursive: true, encoding: 'utf8' }).filter((path) => path.includes('run-'));
+}
+
+const nothingLeft = (): Promise<void> =>
+  expect.poll(() => [...survivors(), ...leftovers()], { timeout: 20_000, interval: 50 }).toEqual([]);
+
+/** Starts the command line with a command that stays, and resolves when its standard error says `line`. */
+async function runUntil(line: RegExp) {
+  const runner = spawn(process.execPath, [cli, 'run', '--driver', 'vfio-pci', '--', 'sleep', '1000'], {
+    env: environment(),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  runners.push(runner);
+  for await (const text of createInterface(runner.stderr)) if (line.test(text)) break;
+  return runner;
+}
+
+describe('after kill -9 of the runner', () => {
+  it.each([
+    ['while QEMU starts', /Starting QEMU/],
+    ['while the guest boots', /Booting the guest/],
+    ['when the guest is up', /The guest is up/],
+    ['while the command runs', /noiommu-0/],
+  ])('%s, nothing is left', async (_, line) => {
+    const runner = await runUntil(line);
+    runner.kill('SIGKILL');
+    await once(runner, 'exit');
+    await nothingLeft();
+  });
+});
+
+it('after Ctrl-C, nothing is left, and the exit code is that of an interrupted command', async () => {
+  const runner = await runUntil(/noiommu-0/);
+  runner.kill('SIGINT');
+  const [code] = (await once(runner, 'exit')) as [number];
+  expect(code).toBe(130);
+  await nothingLeft();
+});
+
+it('after the death of QEMU, the error says so, and nothing is left', async () => {
+  const runner = await runUntil(/noiommu-0/);
+  const qemu = readdirSync('/proc').find((pid) => {
+    try {
+      return (
+        /^\d+$/.test(pid) &&
+        readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('qemu-system') &&
+        readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(temporary)
+      );
+    } catch {
+      return false;
+    }
+  });
+  process.kill(Number(qemu), 'SIGKILL');
+  const [code] = (await once(runner, 'exit')) as [number];
+  expect(code).toBe(123);
+  await nothingLeft();
+});
+
+it('after a rig that was closed, its run folder is gone', async () => {
+  const rig = await startRig();
+  const { pid } = rig.guest;
+  await rig.close();
+  expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+});

@@ -1,0 +1,25 @@
+/** Rigs for guest tests: a guest with reference cards, and running the apps of guest-tools in it. */
+import { expect, inject } from 'vitest';
+import { type CardFactory } from '../../emulator/serve-card';
+import { ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
+import { type AppReport, appReport, Rig, type RigOptions } from '../../qemu/rig';
+
+export const reference =
+  (options: ReferenceCardOptions = {}): CardFactory =>
+  (environment) =>
+    new ReferenceCard({ ...options, ...environment });
+
+/** A guest with one reference card called 'card', unless told otherwise. */
+export function startRig(options: Partial<RigOptions> = {}): Promise<Rig> {
+  return Rig.start({ provisioned: inject('provisioned'), cards: [{ name: 'card', make: reference() }], ...options });
+}
+
+/** Runs an app on a card and expects it to pass; what it printed is in the failure otherwise. */
+export async function runApp(rig: Rig, card: string, argv: readonly string[]): Promise<AppReport> {
+  const device = await rig.guest.pciAddressOf(card);
+  const result = await rig.guest.run([...argv, '--device', device, '--json']);
+  const report = appReport(argv, result);
+  expect(report.ok, `${argv.join(' ')}:\n${result.stdout.toString()}${result.stderr.toString()}`).toBe(true);
+  expect(result.exitCode).toBe(0);
+  return report;
+}
