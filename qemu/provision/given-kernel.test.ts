@@ -4,7 +4,7 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { moduleFile } from '../guest-image/module-fixture';
-import { checkedKernel, checkedModules, releaseOf } from './given-kernel';
+import { checkedKernel, checkedModules, modulesForGiven, releaseOf } from './given-kernel';
 
 const RELEASE = '6.1.0-test';
 let folder: string;
@@ -71,6 +71,11 @@ describe('given modules', () => {
   });
 
   test('that are none at all are refused', () => {
-    expect(() => checkedModules(folder, RELEASE)).toThrow('there are no module files (*.ko) in it');
+    expect(() => checkedModules(folder, RELEASE)).toThrow('there are no module files (*.ko) there');
+  });
+
+  test('can be none for a kernel that has everything built in, and default to those of the machine', () => {
+    expect(modulesForGiven('none', RELEASE)).toEqual([]);
+    expect(() => modulesForGiven(undefined, RELEASE)).toThrow(`in /lib/modules/${RELEASE}: there are no module files`);
   });
 });

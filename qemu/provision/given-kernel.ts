@@ -4,7 +4,7 @@
  *
  * Source: Linux Documentation/arch/x86/boot.rst (header fields of a bzImage).
  */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { GUEST_MODULES, modinfo } from '../guest-image';
 import { type GuestArch } from './arch';
@@ -39,18 +39,26 @@ export function checkedKernel(file: string, arch: GuestArch): { imagePath: strin
   return { imagePath, release };
 }
 
+/** What --modules takes for a kernel that has everything built in. */
+const NO_MODULES = 'none';
+
+/** Modules for a given kernel: those given with it, else the machine's own of the same release. */
+export function modulesForGiven(folder: string | undefined, release: string): string[] {
+  return folder === NO_MODULES ? [] : checkedModules(folder ?? path.join('/lib/modules', release), release);
+}
+
 /** The module files of a kernel release in a folder that the user names. */
 export function checkedModules(folder: string, release: string): string[] {
-  const attempted = `checking the modules given as ${folder}`;
+  const attempted = `looking for the modules of kernel ${release} in ${folder}`;
   const cure =
-    `give --modules (or GHOSTCARD_MODULES) the folder /lib/modules/${release} of that kernel, ` +
-    'built with CONFIG_VFIO_NOIOMMU=y, CONFIG_VFIO_PCI, CONFIG_UIO_PCI_GENERIC and CONFIG_VIRTIO_CONSOLE';
+    `give --modules (or GHOSTCARD_MODULES) the folder /lib/modules/${release} that belongs to the kernel, built with ` +
+    'CONFIG_VFIO_NOIOMMU=y, CONFIG_VFIO_PCI, CONFIG_UIO_PCI_GENERIC and CONFIG_VIRTIO_CONSOLE; ' +
+    `or "${NO_MODULES}", if the kernel has these built in`;
   const root = path.resolve(folder);
-  const place = [path.join(root, 'lib/modules', release), path.join(root, release), root].find((each) =>
-    existsSync(each),
-  );
-  const files = place === undefined || !statSync(place).isDirectory() ? [] : findModules(place);
-  if (files.length === 0) throw new ProvisionError({ attempted, seen: 'there are no module files (*.ko) in it', cure });
+  const places = [path.join(root, 'lib/modules', release), path.join(root, release), root];
+  const place = places.find((each) => existsSync(each) && statSync(each).isDirectory());
+  const files = place === undefined ? [] : findModules(place);
+  if (files.length === 0) throw new ProvisionError({ attempted, seen: 'there are no module files (*.ko) there', cure });
   for (const { fileName, data } of collectModules(GUEST_MODULES, files)) {
     const info = modinfo(Buffer.from(data));
     const magic = info.find(([name]) => name === 'vermagic')?.[1].split(' ')[0];
@@ -71,9 +79,4 @@ export function fingerprint(files: readonly string[]): string[] {
     const { size, mtimeMs } = statSync(file);
     return `${file} ${size} ${mtimeMs}`;
   });
-}
-
-/** Modules of the running machine for a release, for the error that says what can be given. */
-export function releasesOnHost(folder = '/lib/modules'): string[] {
-  return existsSync(folder) ? readdirSync(folder) : [];
 }

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { findBusybox } from './busybox';
 import { Context } from './context';
 import { ProvisionError, type Failure } from './errors';
-import { checkedKernel, checkedModules } from './given-kernel';
+import { checkedKernel, modulesForGiven } from './given-kernel';
 import { findGuestTools, guestToolsIngredients } from './guest-tools';
 import { findKernel } from './kernel';
 import { requireBuildTools } from './kernel-modules';
@@ -46,7 +46,7 @@ export interface Inspection {
 
 /** Measured in 2026-11, package lists included: for orientation, never for decisions. */
 const ROUGH_BYTES = {
-  qemu: { downloadBytes: 45e6, diskBytes: 140e6 },
+  qemu: { downloadBytes: 45e6, diskBytes: 105e6 },
   kernel: { downloadBytes: 191e6, diskBytes: 16e6 },
   busybox: { downloadBytes: 1e6, diskBytes: 2e6 },
 } as const;
@@ -65,7 +65,7 @@ export async function inspect(options: ProvisionOptions = {}): Promise<Inspectio
       return undefined;
     }
   };
-  const suite = await attempt(() => context.suite().codename);
+  const suite = suiteOrNothing(context);
   const parts = [
     await inspectPart('qemu', `the packages of ${QEMU_SUITE.backports}`, attempt, async () => {
       const qemu = await findQemu(context);
@@ -114,6 +114,16 @@ export async function inspect(options: ProvisionOptions = {}): Promise<Inspectio
   };
 }
 
+/** Whoever needs the suite and has none says so; here it is only shown. */
+function suiteOrNothing(context: Context): string | undefined {
+  try {
+    return context.suite().codename;
+  } catch (error) {
+    if (error instanceof ProvisionError) return undefined;
+    throw error;
+  }
+}
+
 type Attempt = <T>(work: () => T | Promise<T>) => Promise<T | undefined>;
 
 async function inspectPart(
@@ -134,7 +144,7 @@ function inspectKernel(context: Context): string | undefined {
   const { kernel, modules } = context.given;
   if (kernel !== undefined) {
     const { imagePath, release } = checkedKernel(kernel, context.guestArch);
-    if (modules !== undefined) checkedModules(modules, release);
+    modulesForGiven(modules, release);
     return `Linux ${release} (given: ${imagePath})`;
   }
   const entry = findKernel(context);

@@ -4,12 +4,11 @@
  */
 import { fetchBusybox, findBusybox } from './busybox';
 import { Context } from './context';
-import { ProvisionError } from './errors';
-import { checkedKernel, checkedModules, fingerprint } from './given-kernel';
+import { checkedKernel, fingerprint, modulesForGiven } from './given-kernel';
 import { buildGuestTools, findGuestTools, guestToolsIngredients } from './guest-tools';
 import { buildInitramfs, findInitramfs } from './initramfs';
 import { fetchKernel, findKernel, kernelImage, kernelModules } from './kernel';
-import { findModules } from './kernel-modules';
+import { findModules, requireBuildTools } from './kernel-modules';
 import { withLock } from './lock';
 import { fetchQemu, findQemu } from './qemu';
 import { tryLock } from './try-lock';
@@ -36,21 +35,17 @@ export async function provision(options: ProvisionOptions = {}): Promise<Provisi
 }
 
 async function assemble(context: Context, mode: Mode): Promise<Provisioned | undefined> {
-  // In the order of the steps; the quickest checks would be no quicker than what they save.
-  const qemu = (await findQemu(context)) ?? (mode === 'make' ? await fetchQemu(context) : undefined);
-  if (qemu === undefined) return undefined;
+  const make = mode === 'make';
+  // While finding, all are looked at before anything is fetched: what was given wrongly is an error at once.
+  const qemu = (await findQemu(context)) ?? (make ? await fetchQemu(context) : undefined);
   const kernel = await kernelOf(context, mode);
-  if (kernel === undefined) return undefined;
-  const busybox = findBusybox(context) ?? (mode === 'make' ? await fetchBusybox(context) : undefined);
-  if (busybox === undefined) return undefined;
+  const busybox = findBusybox(context) ?? (make ? await fetchBusybox(context) : undefined);
   const recipe = await guestToolsIngredients(context);
-  const guestTools =
-    findGuestTools(context, recipe) ?? (mode === 'make' ? await buildGuestTools(context, recipe) : undefined);
-  if (guestTools === undefined) return undefined;
+  const guestTools = findGuestTools(context, recipe) ?? (make ? await buildGuestTools(context, recipe) : undefined);
+  if (qemu === undefined || kernel === undefined || busybox === undefined || guestTools === undefined) return undefined;
   const { moduleFiles, modulesKey, ...image } = kernel;
   const sources = { busybox, release: image.release, guestTools, moduleFiles, modulesKey };
-  const initramfsPath =
-    findInitramfs(context, sources) ?? (mode === 'make' ? await buildInitramfs(context, sources) : undefined);
+  const initramfsPath = findInitramfs(context, sources) ?? (make ? await buildInitramfs(context, sources) : undefined);
   if (initramfsPath === undefined) return undefined;
   return { arch: context.guestArch, qemu, kernel: image, initramfsPath, cacheDir: context.cache.folder };
 }
@@ -69,7 +64,10 @@ async function kernelOf(context: Context, mode: Mode): Promise<KernelWithModules
     return { ...image, origin, ...givenModules(given.modules, image.release) };
   }
   const entry = findKernel(context) ?? (mode === 'make' ? await fetchKernel(context) : undefined);
-  if (entry === undefined) return undefined;
+  if (entry === undefined) {
+    requireBuildTools(context);
+    return undefined;
+  }
   const { release, packages } = entry.manifest;
   const image = { imagePath: kernelImage(entry), release, origin: `Debian ${context.suite().codename}` };
   if (given.modules !== undefined) return { ...image, ...givenModules(given.modules, release) };
@@ -77,15 +75,6 @@ async function kernelOf(context: Context, mode: Mode): Promise<KernelWithModules
 }
 
 function givenModules(folder: string | undefined, release: string): { moduleFiles: string[]; modulesKey: unknown } {
-  if (folder === undefined) {
-    throw new ProvisionError({
-      attempted: `preparing the guest for the given kernel ${release}`,
-      seen: 'no modules were given with it',
-      cure:
-        `give --modules (or GHOSTCARD_MODULES) the folder /lib/modules/${release} that belongs to it; ` +
-        'if it has everything built in, give an empty modules tree: any folder with its modules.builtin',
-    });
-  }
-  const moduleFiles = checkedModules(folder, release);
+  const moduleFiles = modulesForGiven(folder, release);
   return { moduleFiles, modulesKey: fingerprint(moduleFiles) };
 }

@@ -2,7 +2,7 @@
  * Step `qemu`: a QEMU with a vfio-user client. One that is given or on the machine is used as it is; otherwise Debian's
  * is unpacked with all its libraries and started through their own program loader, so that it runs on an older host.
  */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { guestFacts, hostFacts } from './arch';
 import { type Entry } from './cache';
@@ -13,10 +13,10 @@ import { versionsOf } from './apt-root';
 import { findTool, runTool } from './tools';
 import { type ProvisionedQemu } from './types';
 
-const RECIPE = 1;
+const RECIPE = 2;
 const CLIENT_DEVICE = 'vfio-user-pci';
 /** Folders of usr/share that only people read. */
-const NOT_NEEDED = ['doc', 'man', 'locale', 'icons', 'info', 'lintian'];
+const FOR_READERS = ['doc', 'man', 'locale', 'icons', 'info', 'lintian'];
 const PROBE = 'asking QEMU which devices it has';
 
 interface Manifest {
@@ -91,7 +91,7 @@ export async function fetchQemu(context: Context): Promise<ProvisionedQemu> {
   const entry = await context.cache.publish<Manifest>('qemu', ingredients(context), async (folder) => {
     const files = await apt.download(guestFacts(context.guestArch).qemuPackages, progress);
     await apt.unpack(files, path.join(folder, 'root'), progress);
-    for (const name of NOT_NEEDED) rmSync(path.join(folder, 'root/usr/share', name), { recursive: true, force: true });
+    removeUnused(path.join(folder, 'root/usr'), guestFacts(context.guestArch).qemuCommand);
     const command = unpackedCommand(context, folder);
     const cure = `the packages of ${QEMU_SUITE.backports} do not work here; give another QEMU with --qemu`;
     const help = await run(context, command, ['-device', 'help'], PROBE, cure);
@@ -104,6 +104,14 @@ export async function fetchQemu(context: Context): Promise<ProvisionedQemu> {
   apt.forgetDownloads();
   progress.finish(`QEMU ${entry.manifest.version} from ${QEMU_SUITE.backports}`);
   return fetchedQemu(context, entry);
+}
+
+/** More than a third of what the packages bring is emulators of other machines and documents. */
+function removeUnused(usr: string, emulator: string): void {
+  const programs = readdirSync(path.join(usr, 'bin')).filter((name) => name !== emulator);
+  for (const each of [...programs.map((name) => `bin/${name}`), ...FOR_READERS.map((name) => `share/${name}`)]) {
+    rmSync(path.join(usr, each), { recursive: true, force: true });
+  }
 }
 
 function fetchedQemu(context: Context, { folder, manifest }: Entry<Manifest>): ProvisionedQemu {
