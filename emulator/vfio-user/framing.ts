@@ -41,7 +41,7 @@ export class MessageReader {
   }
 
   /** `count` bytes have come in at `end`, with these descriptors. */
-  received(count: number, descriptors: readonly number[] = [], lost = false): void {
+  received(count: number, descriptors: readonly number[] = none.descriptors, lost = false): void {
     this.end += count;
     if (descriptors.length > 0 || lost) this.#batches.push({ at: this.end - 1, descriptors, lost });
   }

@@ -2,4 +2,4 @@
 export * from './device';
 export { describeEvent, type ServerEvent } from './events';
 export { serve, type ServeOptions, VfioUserServer } from './server';
-export { defaultSpinLimits, type SpinLimits, SpinPolicy } from './spin';
+export { defaultSpinLimits, type SpinLimits } from './spin';

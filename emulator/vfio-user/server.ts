@@ -7,8 +7,9 @@ import { loadNative, type Native, type NativeError, type Poller, READABLE, WOULD
 import { type VfioUserDevice } from './device';
 import { defaultPieceBytes } from './dma-windows';
 import { describeEvent, type ServerEvent } from './events';
+import { sharedPollGroup } from './poll-group';
 import { Session } from './session';
-import { SpinPolicy } from './spin';
+import { type SpinLimits } from './spin';
 
 export interface ServeOptions {
   readonly socketPath: string;
@@ -17,9 +18,11 @@ export interface ServeOptions {
   readonly onEvent?: (event: ServerEvent) => void;
   /** How long the client may take to answer one DMA message. */
   readonly dmaTimeoutMs?: number;
-  readonly native?: Native;
-  readonly spin?: SpinPolicy;
+  /** How long to ask for the next message before the event loop has the thread. */
+  readonly spinLimits?: SpinLimits;
+  /** The longest piece in which guest memory is mapped. */
   readonly dmaPieceBytes?: number;
+  readonly native?: Native;
 }
 
 const BACKLOG = 16;
@@ -92,12 +95,13 @@ export class VfioUserServer implements AsyncDisposable {
   }
 
   #startSession(fd: number): Session {
-    const { clock, spin, dmaTimeoutMs, dmaPieceBytes } = this.options;
+    const { clock, spinLimits, dmaTimeoutMs, dmaPieceBytes } = this.options;
     try {
       return new Session(fd, this.device, {
         native: this.#native,
         clock: clock ?? { runDue: () => false },
-        spin: spin ?? new SpinPolicy(),
+        group: sharedPollGroup,
+        spinLimits,
         dmaTimeoutMs: dmaTimeoutMs ?? 5000,
         dmaPieceBytes: dmaPieceBytes ?? defaultPieceBytes,
         onEvent: this.#onEvent,

@@ -2,8 +2,7 @@
  * One client's connection, from its first message to its last: receives, carries out, answers, in the order of the
  * requests, and between messages gives the device's clock a turn, so that a doorbell is acted upon at once.
  *
- * The thread is shared with timers, other cards and QMP, so a turn of continuous traffic ends after about a
- * millisecond; the event loop calls again when the rest of the process has had its turn.
+ * How long it stays awake for the next message, and how the thread is shared, is the poll group's business.
  */
 import {
   DESCRIPTOR_COUNT,
@@ -23,16 +22,13 @@ import { EIO, EINVAL, EMFILE, errnoOf } from './errno';
 import { type ServerEvent } from './events';
 import { FramingError, MessageReader } from './framing';
 import { Outbox } from './outbox';
+import { IDLE, type PollGroup, type PollMember, type PollResult, WORKED, YIELD } from './poll-group';
 import { RegionAccessor } from './region-access';
 import { RemoteDma } from './remote-dma';
-import { type SpinPolicy } from './spin';
+import { type SpinLimits, SpinPolicy } from './spin';
 import { answerVersion, decodeVersion, encodeVersion, serverCapabilities } from './version';
 import { Command, DMA_ACCESS_BYTES, Header, HEADER_BYTES, HeaderFlag } from './wire';
 
-/** Longest stay in one call from the event loop. */
-const TURN_MS = 1;
-/** The socket is asked for this long at a time; in between, the device's clock has its turn. */
-const SPIN_SLICE_US = 10;
 /** The kernel passes at most 253 descriptors with one message. */
 const DESCRIPTOR_WORDS = FIRST_DESCRIPTOR + 253;
 const MAX_MESSAGE_BYTES = HEADER_BYTES + DMA_ACCESS_BYTES + serverCapabilities.maxTransferBytes;
@@ -40,7 +36,8 @@ const MAX_MESSAGE_BYTES = HEADER_BYTES + DMA_ACCESS_BYTES + serverCapabilities.m
 export interface SessionOptions {
   readonly native: Native;
   readonly clock: { runDue(): boolean };
-  readonly spin: SpinPolicy;
+  readonly group: PollGroup;
+  readonly spinLimits?: SpinLimits | undefined;
   readonly dmaTimeoutMs: number;
   /** The longest piece in which guest memory is mapped, in bytes. */
   readonly dmaPieceBytes: number;
@@ -48,7 +45,9 @@ export interface SessionOptions {
   readonly onEnd: () => void;
 }
 
-export class Session {
+export class Session implements PollMember {
+  readonly spin: SpinPolicy;
+  lastWorkUs = 0;
   readonly #native: Native;
   readonly #poller: Poller;
   readonly #reader = new MessageReader(MAX_MESSAGE_BYTES);
@@ -60,9 +59,8 @@ export class Session {
   /** Exists from the version on: the client says there how much it takes in one message. */
   #remote: RemoteDma | undefined;
   #ended = false;
-  /** A promise has been settled whose continuation runs only when the stack is empty: leave, and come back soon. */
-  #leaveTurn = false;
-  #lastWorkMs = performance.now();
+  /** A promise has been settled; its continuation runs only when the stack is empty. */
+  #settled = false;
 
   /** Takes over the connection `fd`. */
   constructor(
@@ -71,6 +69,7 @@ export class Session {
     private readonly options: SessionOptions,
   ) {
     this.#native = options.native;
+    this.spin = new SpinPolicy(options.spinLimits);
     this.#outbox = new Outbox(this.#native, fd);
     this.#access = new RegionAccessor(device, serverCapabilities.maxTransferBytes);
     const remote = {
@@ -99,28 +98,18 @@ export class Session {
       this.#end(`sending failed: ${(error as Error).message}`);
       return;
     }
-    if (events & READABLE) this.#turn();
+    if (events & READABLE) this.options.group.woken(this);
   }
 
-  #turn(): void {
-    const { spin } = this.options;
-    const startedMs = performance.now();
-    let workedMs = this.#lastWorkMs;
-    let spinUs = 0;
-    this.#leaveTurn = false;
-    for (let first = true; !this.#ended && this.#outbox.isEmpty; first = false) {
-      const got = this.#receive(spinUs);
-      if (this.#ended) return;
-      const ran = got === WOULD_BLOCK ? this.#runDue() : this.#serveReceived();
-      const nowMs = performance.now();
-      if (got !== WOULD_BLOCK && first) spin.woken((startedMs - workedMs) * 1000);
-      if (got !== WOULD_BLOCK || ran) workedMs = nowMs;
-      const leftUs = spin.budgetUs - (nowMs - workedMs) * 1000;
-      if (leftUs <= 0 || nowMs - startedMs >= TURN_MS || this.#leaveTurn) break;
-      spinUs = Math.min(SPIN_SLICE_US, Math.ceil(leftUs));
-    }
-    this.#lastWorkMs = workedMs;
-    if (this.#leaveTurn && !this.#ended) setImmediate(() => this.#ended || this.#turn());
+  /** One look at the socket: serves what has come, or gives the device's clock its turn. */
+  poll(spinUs: number): PollResult {
+    if (this.#ended || !this.#outbox.isEmpty) return IDLE;
+    this.#settled = false;
+    const got = this.#receive(spinUs);
+    if (this.#ended) return IDLE;
+    if (got === WOULD_BLOCK) return this.#runDue() ? WORKED : IDLE;
+    this.#serveReceived();
+    return this.#settled ? YIELD : WORKED;
   }
 
   /** One receive; ends the session when there is no more to come. */
@@ -143,7 +132,7 @@ export class Session {
     return got;
   }
 
-  #serveReceived(): boolean {
+  #serveReceived(): void {
     const reader = this.#reader;
     try {
       while (!this.#ended && reader.next()) {
@@ -156,7 +145,6 @@ export class Session {
       this.#refuse(command, 0, new DeviceError(EINVAL, error.message));
       this.#end(error.message);
     }
-    return true;
   }
 
   /** The message at hand, from request to reply. */
@@ -166,7 +154,7 @@ export class Session {
     const command = view.getUint16(at + Header.COMMAND, true);
     if (isReply(flags)) {
       this.#closeAll(this.#reader.takeDescriptors().descriptors);
-      this.#leaveTurn = true;
+      this.#settled = true;
       if (!this.#remote?.settle(this.#reader.bytes, view, at, sizeBytes)) this.#end('a reply that was not asked for');
       return;
     }
@@ -276,6 +264,7 @@ export class Session {
   #end(reason: string): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.options.group.leave(this);
     this.#poller.close();
     this.#native.close(this.fd);
     this.#closeAll(this.#reader.takeAllDescriptors());
