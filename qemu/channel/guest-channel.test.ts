@@ -257,7 +257,7 @@ test('a stream that ends ends the channel', async () => {
 test('the end of the agent itself ends what is pending', async () => {
   await using mortal = await LocalAgent.start();
   const own = await GuestChannel.connect(await mortal.connect(), { timeoutMs: 5_000 });
-  const pending = own.exec(['sleep', '60']);
+  const pending = own.exec(['cat'], { stdin: new PassThrough() }); // ends with its input, so with the agent
   mortal.process.kill('SIGKILL');
   await expect(pending).rejects.toThrow(/channel to the guest agent/);
 });

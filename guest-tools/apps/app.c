@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all apps have in common; see app.h. */
+#define _GNU_SOURCE
+#include "app.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_usage(FILE *to, const struct app_usage *usage)
+{
+    fprintf(to,
+            "%s: %s\n"
+            "usage: %s [options] %s\n"
+            "  --device PCI_ADDRESS  default: $GHOSTCARD_PCI_ADDRESS, else the first %04x:%04x\n"
+            "  --irq MODE            intx, msi or msix; default: intx with uio_pci_generic, msix with "
+            "vfio-pci\n"
+            "  --json                one line of JSON at the end of standard output\n"
+            "  --help\n"
+            "exit code: 0 passed, 1 a check failed, 2 wrong usage or environment\n",
+            usage->name, usage->purpose, usage->name, usage->arguments, REF_VENDOR_ID, REF_DEVICE_ID);
+}
+
+static _Noreturn void wrong_usage(const struct app_usage *usage, const char *what, const char *value)
+{
+    fprintf(stderr, "%s: %s: %s\n", usage->name, what, value);
+    print_usage(stderr, usage);
+    exit(EXIT_ENVIRONMENT);
+}
+
+static bool parse_irq_mode(const char *text, enum gc_irq_mode *mode)
+{
+    for (enum gc_irq_mode each = GC_IRQ_INTX; each <= GC_IRQ_MSIX; each++) {
+        if (strcmp(text, gc_irq_mode_name(each)) == 0) {
+            *mode = each;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes one option at `argv[*at]`, with its value; leaves *at on the last argument used. */
+static void take_option(struct app *app, const struct app_usage *usage, int argc, char **argv, int *at)
+{
+    const char *name = argv[*at];
+    const char *value = *at + 1 < argc ? argv[*at + 1] : NULL;
+    bool takes_value = false;
+    if (strcmp(name, "--help") == 0) {
+        print_usage(stdout, usage);
+        exit(EXIT_PASSED);
+    }
+    if (strcmp(name, "--json") == 0) {
+        app->json = true;
+    } else if (strcmp(name, "--device") == 0) {
+        takes_value = true;
+        snprintf(app->address, sizeof(app->address), "%s", value ? value : "");
+    } else if (strcmp(name, "--irq") == 0) {
+        takes_value = app->irq_given = true;
+        if (value && !parse_irq_mode(value, &app->irq_mode))
+            wrong_usage(usage, "--irq takes intx, msi or msix, not", value);
+    } else if (!usage->option || !usage->option(name, value, &takes_value)) {
+        wrong_usage(usage, "unknown option", name);
+    }
+    if (takes_value && !value)
+        wrong_usage(usage, "a value is missing after", name);
+    *at += takes_value;
+}
+
+void app_begin(struct app *app, const struct app_usage *usage, int argc, char **argv)
+{
+    const char *address = getenv("GHOSTCARD_PCI_ADDRESS");
+    *app = (struct app){.name = usage->name, .driver = "", .started_ns = gc_now_ns()};
+    snprintf(app->address, sizeof(app->address), "%s", address ? address : "");
+    app->arguments = argv; /* what is no option moves to the front */
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) == 0)
+            take_option(app, usage, argc, argv, &i);
+        else
+            app->arguments[app->argument_count++] = argv[i];
+    }
+    app->text = app->json ? stderr : stdout;
+    setvbuf(app->text, NULL, _IOLBF, 0);
+}
+
+static bool find_device(struct app *app)
+{
+    struct gc_error error;
+    if (app->address[0] == '\0' && !gc_find(REF_VENDOR_ID, REF_DEVICE_ID, app->address, &error))
+        return app_give_up(app, error.message);
+    return true;
+}
+
+static void note_device(struct app *app, const struct gc_device *device)
+{
+    app->driver = gc_driver(device);
+    if (!app->irq_given)
+        app->irq_mode = gc_irq_best_mode(device);
+}
+
+struct gc_device *app_open_device(struct app *app)
+{
+    struct gc_error error;
+    if (!find_device(app))
+        return NULL;
+    struct gc_device *device = gc_open(app->address, &error);
+    if (device)
+        note_device(app, device);
+    else
+        app_give_up(app, error.message);
+    return device;
+}
+
+bool app_open_card(struct app *app)
+{
+    struct gc_error error;
+    if (!find_device(app))
+        return false;
+    if (!ref_open(&app->card, app->address, app->irq_given ? &app->irq_mode : NULL, &error))
+        return app_give_up(app, error.message);
+    note_device(app, app->card.device);
+    app_say(app, "%s: reference card at %s through %s, interrupts by %s\n", app->name, app->address,
+            app->driver, gc_irq_mode_name(app->irq_mode));
+    return true;
+}
+
+static void note_failure(struct app *app, const char *message)
+{
+    fprintf(app->text, "FAILED  %s\n", message);
+    app->failed++;
+    if (app->first_failure[0] == '\0')
+        snprintf(app->first_failure, sizeof(app->first_failure), "%s", message);
+}
+
+bool app_check(struct app *app, bool passed, const char *format, ...)
+{
+    char message[560];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    app->checks++;
+    if (passed)
+        fprintf(app->text, "ok      %s\n", message);
+    else
+        note_failure(app, message);
+    return passed;
+}
+
+bool app_error(struct app *app, const struct gc_error *error)
+{
+    app->checks++;
+    note_failure(app, error->message);
+    return false;
+}
+
+bool app_give_up(struct app *app, const char *message)
+{
+    app->cannot_go_on = true;
+    fprintf(stderr, "%s: %s\n", app->name, message);
+    snprintf(app->first_failure, sizeof(app->first_failure), "%s", message);
+    return false;
+}
+
+void app_say(struct app *app, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(app->text, format, arguments);
+    va_end(arguments);
+}
+
+/* A JSON string; what would need an escape other than these does not occur in our messages. */
+static void print_json_text(FILE *to, const char *text)
+{
+    fputc('"', to);
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            fputc('\\', to);
+        fputc((unsigned char)*text < ' ' ? ' ' : *text, to);
+    }
+    fputc('"', to);
+}
+
+static void add_json(struct app *app, const char *text)
+{
+    size_t used = strlen(app->extra_json);
+    if (used + strlen(text) < sizeof(app->extra_json))
+        strcpy(app->extra_json + used, text);
+}
+
+void app_json_number(struct app *app, const char *name, uint64_t value)
+{
+    char text[80];
+    snprintf(text, sizeof(text), ",\"%s\":%" PRIu64, name, value);
+    add_json(app, text);
+}
+
+void app_json_text(struct app *app, const char *name, const char *value)
+{
+    char text[160];
+    snprintf(text, sizeof(text), ",\"%s\":\"%s\"", name, value);
+    add_json(app, text);
+}
+
+static void print_json(const struct app *app, bool ok, double seconds)
+{
+    printf("{\"app\":\"%s\",\"ok\":%s,\"device\":\"%s\",\"driver\":\"%s\",\"irq_mode\":\"%s\"", app->name,
+            ok ? "true" : "false", app->address, app->driver,
+            app->driver[0] ? gc_irq_mode_name(app->irq_mode) : "");
+    printf(",\"bytes\":%" PRIu64 ",\"interrupts\":%" PRIu64 ",\"seconds\":%.6f,\"dma_seconds\":%.6f",
+            app->bytes, app->interrupts, seconds, (double)app->dma_ns / 1e9);
+    printf(",\"checks\":%u,\"failed\":%u%s", app->checks, app->failed, app->extra_json);
+    if (app->first_failure[0] != '\0') {
+        printf(",\"error\":");
+        print_json_text(stdout, app->first_failure);
+    }
+    printf("}\n");
+}
+
+int app_end(struct app *app)
+{
+    bool ok = app->failed == 0 && !app->cannot_go_on;
+    app->interrupts += app->card.interrupts;
+    ref_close(&app->card);
+    double seconds = (double)(gc_now_ns() - app->started_ns) / 1e9;
+    if (!app->cannot_go_on)
+        app_say(app, "%s: %s, %u checks, %u failed, %" PRIu64 " bytes, %" PRIu64 " interrupts, %.3f s\n",
+                app->name, ok ? "passed" : "FAILED", app->checks, app->failed, app->bytes, app->interrupts,
+                seconds);
+    fflush(app->text);
+    if (app->json)
+        print_json(app, ok, seconds);
+    return app->cannot_go_on ? EXIT_ENVIRONMENT : ok ? EXIT_PASSED : EXIT_CHECK_FAILED;
+}

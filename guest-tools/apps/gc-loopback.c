@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Data to the card and back, verified byte for byte: sizes from 1 byte to 16 MiB, unaligned host addresses,
+ * both channel pairs, through the kernel LOOPBACK and through card memory. Nothing may be written beside the
+ * target either.
+ */
+#include "transfer.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t max_size = 16u << 20;
+
+/* Free space on either side of the target, which must stay as it was. */
+enum { GUARD_BYTES = 64, GUARD_VALUE = 0xee };
+
+/* Sizes around the borders of words, pages and hugepages, with the offsets of source and target in their
+ * pages. */
+static const struct {
+    size_t size, source_offset, target_offset;
+} TRANSFERS[] = {
+        {1, 0, 0},
+        {1, 3, 1},
+        {2, 1, 2},
+        {3, 5, 7},
+        {4, 0, 0},
+        {7, 1, 1},
+        {8, 0, 4},
+        {63, 1, 0},
+        {64, 0, 0},
+        {65, 63, 62},
+        {511, 0, 1},
+        {512, 4, 0},
+        {4095, 1, 0},
+        {4096, 0, 0},
+        {4096, 4095, 1},
+        {4097, 0, 4095},
+        {65535, 13, 31},
+        {65536, 0, 0},
+        {(1 << 20) - 1, 3, 5},
+        {1 << 20, 0, 0},
+        {(2 << 20) + 1, 2, 4093}, /* over the border of a hugepage */
+        {5000001, 4001, 77},
+        {16 << 20, 0, 0},
+        {16 << 20, 1, 4095},
+};
+enum { TRANSFER_COUNT = sizeof(TRANSFERS) / sizeof(TRANSFERS[0]) };
+
+static bool is_filled(const uint8_t *bytes, size_t size, uint8_t value)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] != value)
+            return false;
+    }
+    return true;
+}
+
+/* To the card, and back from it. LOOPBACK: the card's buffer is small, so both directions must be under way
+ * at once. */
+static bool move(struct app *app, struct pair *pair, enum ref_kernel kernel, size_t source, size_t target,
+        size_t size, uint64_t card_address, struct gc_error *error)
+{
+    uint64_t started_ns = gc_now_ns();
+    bool moved = kernel == REF_KERNEL_LOOPBACK
+                         ? ref_submit(&pair->c2h, &pair->sink, target, size, 0, error) &&
+                                   ref_submit(&pair->h2c, &pair->source, source, size, 0, error) &&
+                                   wait_done(app, &pair->h2c, size, error) &&
+                                   wait_done(app, &pair->c2h, size, error)
+                         : ref_submit(&pair->h2c, &pair->source, source, size, card_address, error) &&
+                                   wait_done(app, &pair->h2c, size, error) &&
+                                   ref_submit(&pair->c2h, &pair->sink, target, size, card_address, error) &&
+                                   wait_done(app, &pair->c2h, size, error);
+    app->dma_ns += gc_now_ns() - started_ns;
+    return moved;
+}
+
+static bool check_one(struct app *app, struct pair *pair, enum ref_kernel kernel, unsigned i)
+{
+    struct gc_error error;
+    size_t size = TRANSFERS[i].size;
+    size_t source = GUARD_BYTES + TRANSFERS[i].source_offset,
+           target = GUARD_BYTES + TRANSFERS[i].target_offset;
+    /* Anywhere in card memory where it fits, unaligned too. */
+    uint64_t card_address = (GHOSTCARD_REF_MEMORY_SIZE_RESET - size) / 2;
+    uint8_t *before = pair->sink.bytes + target - GUARD_BYTES, *after = pair->sink.bytes + target + size;
+    const char *name = kernel == REF_KERNEL_LOOPBACK ? "LOOPBACK" : "MEMORY";
+
+    fill_pattern(pair->source.bytes + source, size, i + 1);
+    memset(before, GUARD_VALUE, size + 2 * GUARD_BYTES);
+    if (!move(app, pair, kernel, source, target, size, card_address, &error)) {
+        app_say(app, "pair %u, %s, %zu bytes:\n", pair->index, name, size);
+        return app_error(app, &error);
+    }
+    bool same = memcmp(pair->source.bytes + source, pair->sink.bytes + target, size) == 0;
+    bool guarded = is_filled(before, GUARD_BYTES, GUARD_VALUE) && is_filled(after, GUARD_BYTES, GUARD_VALUE);
+    return app_check(app, same && guarded, "pair %u, %-8s %8zu bytes, source +%zu, target +%zu%s%s",
+            pair->index, name, size, TRANSFERS[i].source_offset, TRANSFERS[i].target_offset,
+            same ? "" : ": the data differ", guarded ? "" : ": bytes beside the target were overwritten");
+}
+
+static bool take_option(const char *name, const char *value, bool *takes_value)
+{
+    if (strcmp(name, "--max-size") != 0)
+        return false;
+    *takes_value = true;
+    max_size = value ? strtoull(value, NULL, 0) : max_size;
+    return max_size > 0;
+}
+
+static void check_pair(struct app *app, unsigned index)
+{
+    static const enum ref_kernel KERNELS[] = {REF_KERNEL_LOOPBACK, REF_KERNEL_MEMORY};
+    struct pair pair;
+    size_t largest = max_size < (16u << 20) ? max_size : 16u << 20;
+    if (!pair_open(app, &pair, index, largest + 4096 + 2 * GUARD_BYTES))
+        return;
+    for (size_t k = 0; k < sizeof(KERNELS) / sizeof(KERNELS[0]); k++) {
+        ref_select_kernel(&app->card, index, KERNELS[k]);
+        for (unsigned i = 0; i < TRANSFER_COUNT; i++) {
+            if (TRANSFERS[i].size > max_size)
+                continue;
+            if (!check_one(app, &pair, KERNELS[k], i))
+                goto out; /* the channels may be in any state */
+        }
+    }
+out:
+    pair_close(&pair);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct app_usage USAGE = {"gc-loopback", "moves data to the card and back and compares it",
+            "[--max-size BYTES]", take_option};
+    struct app app;
+    app_begin(&app, &USAGE, argc, argv);
+    if (app_open_card(&app)) {
+        for (unsigned pair = 0; pair < app.card.channel_pairs && !app.cannot_go_on; pair++)
+            check_pair(&app, pair);
+    }
+    return app_end(&app);
+}

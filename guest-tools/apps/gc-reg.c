@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads and writes registers of any device that is bound to a driver we know. It opens no card driver:
+ * nothing is reset. */
+#define _GNU_SOURCE
+#include "app.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned bar_index = REF_REGISTER_BAR;
+static unsigned width_bits = 32;
+
+/* Names of the registers outside blocks; everything else goes by its offset. */
+static const struct {
+    const char *name;
+    size_t offset;
+    unsigned bits;
+} NAMES[] = {
+        {"ID", GHOSTCARD_REF_ID, 32},
+        {"VERSION", GHOSTCARD_REF_VERSION, 32},
+        {"CAPABILITIES", GHOSTCARD_REF_CAPABILITIES, 32},
+        {"SCRATCH", GHOSTCARD_REF_SCRATCH, 32},
+        {"CONTROL", GHOSTCARD_REF_CONTROL, 32},
+        {"MEMORY_SIZE", GHOSTCARD_REF_MEMORY_SIZE, 64},
+        {"SCRATCH64", GHOSTCARD_REF_SCRATCH64, 64},
+        {"UPTIME_NS", GHOSTCARD_REF_UPTIME_NS, 64},
+        {"MAX_LENGTH", GHOSTCARD_REF_MAX_LENGTH, 32},
+        {"IRQ_STATUS", GHOSTCARD_REF_IRQ_STATUS, 32},
+        {"IRQ_ENABLE", GHOSTCARD_REF_IRQ_ENABLE, 32},
+        {"IRQ_TRIGGER", GHOSTCARD_REF_IRQ_TRIGGER, 32},
+        {"IRQ_COUNT", GHOSTCARD_REF_IRQ_COUNT, 32},
+};
+
+struct access {
+    size_t offset;
+    unsigned bits;
+    bool write;
+    uint64_t value;
+};
+
+static bool parse_number(const char *text, size_t length, uint64_t *number)
+{
+    char copy[40], *end;
+    if (length == 0 || length >= sizeof(copy))
+        return false;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    errno = 0;
+    *number = strtoull(copy, &end, 0);
+    return *end == '\0' && errno == 0;
+}
+
+/* "0x0c", "SCRATCH", either with "=VALUE". */
+static bool parse_access(const char *text, struct access *access)
+{
+    size_t length = strcspn(text, "=");
+    uint64_t offset;
+    *access = (struct access){.bits = width_bits, .write = text[length] == '='};
+    if (access->write && !parse_number(text + length + 1, strlen(text + length + 1), &access->value))
+        return false;
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+        if (strlen(NAMES[i].name) == length && strncasecmp(text, NAMES[i].name, length) == 0) {
+            access->offset = NAMES[i].offset;
+            access->bits = NAMES[i].bits;
+            return true;
+        }
+    }
+    if (!parse_number(text, length, &offset))
+        return false;
+    access->offset = (size_t)offset;
+    return true;
+}
+
+static uint64_t read_bits(const struct gc_bar *bar, size_t offset, unsigned bits)
+{
+    switch (bits) {
+    case 8:
+        return gc_read8(bar, offset);
+    case 16:
+        return gc_read16(bar, offset);
+    case 32:
+        return gc_read32(bar, offset);
+    default:
+        return gc_read64(bar, offset);
+    }
+}
+
+static void write_bits(const struct gc_bar *bar, size_t offset, unsigned bits, uint64_t value)
+{
+    switch (bits) {
+    case 8:
+        gc_write8(bar, offset, (uint8_t)value);
+        break;
+    case 16:
+        gc_write16(bar, offset, (uint16_t)value);
+        break;
+    case 32:
+        gc_write32(bar, offset, (uint32_t)value);
+        break;
+    default:
+        gc_write64(bar, offset, value);
+    }
+}
+
+static bool run_one(struct app *app, const struct gc_bar *bar, const char *text)
+{
+    struct access access;
+    char message[200];
+    if (!parse_access(text, &access)) {
+        snprintf(message, sizeof(message),
+                "cannot make sense of '%.60s': give OFFSET or NAME, or either with =VALUE", text);
+        return app_give_up(app, message);
+    }
+    unsigned size = access.bits / 8;
+    if (access.offset % size != 0 || access.offset >= bar->size || size > bar->size - access.offset) {
+        snprintf(message, sizeof(message),
+                "'%.60s': %u bytes at offset 0x%zx must be aligned and lie in the %zu of BAR %u", text, size,
+                access.offset, bar->size, bar->index);
+        return app_give_up(app, message);
+    }
+    if (access.write)
+        write_bits(bar, access.offset, access.bits, access.value);
+    else
+        access.value = read_bits(bar, access.offset, access.bits);
+    app_say(app, "0x%04zx %s 0x%0*" PRIx64 "\n", access.offset, access.write ? "<-" : "=", (int)(2 * size),
+            access.value);
+    char member[80];
+    snprintf(member, sizeof(member), "%.40s", text);
+    char value[32];
+    snprintf(value, sizeof(value), "0x%0*" PRIx64, (int)(2 * size), access.value);
+    app_json_text(app, member, value);
+    app->checks++;
+    return true;
+}
+
+static bool take_option(const char *name, const char *value, bool *takes_value)
+{
+    uint64_t number;
+    *takes_value = true;
+    if (strcmp(name, "--bar") == 0)
+        return !value || (parse_number(value, strlen(value), &number) && (bar_index = (unsigned)number) < 6);
+    if (strcmp(name, "--width") != 0)
+        return false;
+    if (value && !(parse_number(value, strlen(value), &number) &&
+                         (number == 8 || number == 16 || number == 32 || number == 64)))
+        return false;
+    width_bits = value ? (unsigned)number : width_bits;
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct app_usage USAGE = {"gc-reg",
+            "reads and writes registers by name or offset; values in the order given",
+            "[--bar 0-5] [--width 8|16|32|64] REGISTER[=VALUE]…", take_option};
+    struct app app;
+    struct gc_bar bar;
+    struct gc_error error;
+    app_begin(&app, &USAGE, argc, argv);
+    if (app.argument_count == 0) {
+        app_give_up(&app, "which register? For example: gc-reg ID SCRATCH=0x1234 SCRATCH 0x10c");
+        return app_end(&app);
+    }
+    struct gc_device *device = app_open_device(&app);
+    if (device && !gc_bar_open(device, bar_index, &bar, &error))
+        app_give_up(&app, error.message);
+    for (int i = 0; i < app.argument_count && !app.cannot_go_on; i++)
+        run_one(&app, &bar, app.arguments[i]);
+    gc_close(device);
+    return app_end(&app);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Resets: by the driver (function-level reset through sysfs or VFIO_DEVICE_RESET) and by the card's own
+ * register. The card's state must be gone, the PCI function must still be there, and the card must work as
+ * before.
+ */
+#include "transfer.h"
+
+#include <inttypes.h>
+#include <linux/pci_regs.h>
+#include <string.h>
+
+/* Leaves traces in every corner: registers, a ring that has moved, a latched interrupt, a DMA error. */
+static bool make_state(struct app *app)
+{
+    struct gc_error error;
+    struct pair pair;
+    const struct gc_bar *registers = &app->card.registers;
+    if (!pair_open(app, &pair, 0, 4096))
+        return false;
+    gc_write32(registers, GHOSTCARD_REF_SCRATCH, 0xdeadbeef);
+    gc_write64(registers, GHOSTCARD_REF_SCRATCH64, UINT64_C(0x123456789abcdef0));
+    ref_select_kernel(&app->card, 0, REF_KERNEL_MEMORY);
+    bool moved =
+            ref_submit(&pair.h2c, &pair.source, 0, 100, 0, &error) && wait_done(app, &pair.h2c, 100, &error);
+    if (!moved)
+        app_error(app, &error);
+    ref_select_kernel(&app->card, 0, REF_KERNEL_LOOPBACK);
+    struct ref_completion completion;
+    ref_put(&pair.c2h, 0, 0, 0, 0); /* not the card's: the engine halts, and stays so */
+    ref_doorbell(&pair.c2h);
+    if (moved && !ref_wait(&pair.c2h, APP_WAIT_MS, &completion, &error))
+        moved = app_error(app, &error);
+    gc_dma_free(&pair.source); /* both engines are idle; the channels are left as they are */
+    gc_dma_free(&pair.sink);
+    return moved;
+}
+
+static void check_register(struct app *app, const char *name, size_t offset, uint32_t expected)
+{
+    uint32_t seen = gc_read32(&app->card.registers, offset);
+    app_check(app, seen == expected, "  %-20s 0x%08x (expected 0x%08x)", name, seen, expected);
+}
+
+static void check_state_gone(struct app *app, const char *reset)
+{
+    app_say(app, "after %s:\n", reset);
+    check_register(app, "ID", GHOSTCARD_REF_ID, GHOSTCARD_REF_ID_RESET);
+    check_register(app, "SCRATCH", GHOSTCARD_REF_SCRATCH, 0);
+    check_register(app, "SCRATCH64 low", GHOSTCARD_REF_SCRATCH64, 0);
+    check_register(app, "SCRATCH64 high", GHOSTCARD_REF_SCRATCH64 + 4, 0);
+    check_register(app, "IRQ_STATUS", GHOSTCARD_REF_IRQ_STATUS, 0);
+    check_register(app, "IRQ_ENABLE", GHOSTCARD_REF_IRQ_ENABLE, 0);
+    check_register(app, "IRQ_COUNT", GHOSTCARD_REF_IRQ_COUNT, 0);
+    check_register(app, "PAIR[0].KERNEL", GHOSTCARD_REF_PAIR_KERNEL(0), REF_KERNEL_MEMORY);
+    check_register(app, "H2C[0].CONTROL", GHOSTCARD_REF_H2C_CONTROL(0), 0);
+    check_register(app, "H2C[0].RING_BASE", GHOSTCARD_REF_H2C_RING_BASE(0), 0);
+    check_register(app, "H2C[0].CONSUMER", GHOSTCARD_REF_H2C_CONSUMER_INDEX(0), 0);
+    check_register(app, "H2C[0].COMPLETED", GHOSTCARD_REF_H2C_COMPLETED(0), 0);
+    check_register(app, "C2H[0].STATUS", GHOSTCARD_REF_C2H_STATUS(0), 0);
+}
+
+/* Configuration space must be as it was, and data must move again. */
+static void check_works(struct app *app, uint32_t command_before)
+{
+    struct gc_error error;
+    struct pair pair;
+    uint32_t command;
+    if (!gc_config_read(app->card.device, PCI_COMMAND, 2, &command, &error)) {
+        app_error(app, &error);
+        return;
+    }
+    uint32_t kept = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+    app_check(app, (command & kept) == (command_before & kept),
+            "  memory decoding and bus mastering are as before (0x%x)", command);
+    if (!ref_irq_enable(&app->card, &error)) {
+        app_error(app, &error);
+        return;
+    }
+    if (!pair_open(app, &pair, 0, 1 << 20))
+        return;
+    ref_select_kernel(&app->card, 0, REF_KERNEL_LOOPBACK);
+    fill_pattern(pair.source.bytes, 1 << 20, 11);
+    if (!ref_submit(&pair.c2h, &pair.sink, 0, 1 << 20, 0, &error) ||
+            !ref_submit(&pair.h2c, &pair.source, 0, 1 << 20, 0, &error) ||
+            !wait_done(app, &pair.h2c, 1 << 20, &error) || !wait_done(app, &pair.c2h, 1 << 20, &error))
+        app_error(app, &error);
+    else
+        app_check(app, memcmp(pair.source.bytes, pair.sink.bytes, 1 << 20) == 0,
+                "  1 MiB goes through the card and back");
+    pair_close(&pair);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct app_usage USAGE = {
+            "gc-reset", "resets the card in every way there is and checks what is left", "", NULL};
+    struct app app;
+    struct gc_error error;
+    uint32_t command;
+    app_begin(&app, &USAGE, argc, argv);
+    if (!app_open_card(&app))
+        return app_end(&app);
+    if (!gc_config_read(app.card.device, PCI_COMMAND, 2, &command, &error)) {
+        app_error(&app, &error);
+        return app_end(&app);
+    }
+    if (make_state(&app)) {
+        ref_irq_disable(&app.card);
+        if (gc_reset(app.card.device, &error)) {
+            ref_forget(&app.card);
+            check_state_gone(&app, "a function reset by the driver");
+            check_works(&app, command);
+        } else {
+            app_error(&app, &error);
+        }
+    }
+    if (!app.cannot_go_on && make_state(&app)) {
+        ref_irq_disable(&app.card);
+        ref_soft_reset(&app.card);
+        check_state_gone(&app, "a reset by CONTROL.SOFT_RESET");
+        check_works(&app, command);
+    }
+    return app_end(&app);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the apps that move data share: a pair of channels with their buffers, data to move, and proof that it
+ * arrived. */
+#ifndef GHOSTCARD_TRANSFER_H
+#define GHOSTCARD_TRANSFER_H
+
+#include "app.h"
+
+struct pair {
+    unsigned index;
+    struct ref_channel h2c, c2h;
+    struct gc_dma_buffer source, sink;
+};
+
+/* Both channels of pair `index` running, with buffers of at least `size` bytes. False: it has been reported.
+ */
+bool pair_open(struct app *app, struct pair *pair, unsigned index, size_t size);
+void pair_close(struct pair *pair);
+
+/* Bytes that differ from place to place and from seed to seed. */
+void fill_pattern(uint8_t *bytes, size_t size, uint64_t seed);
+
+/* ref_wait for a transfer of `size` bytes, with an engine that halts as an error; adds to bytes and time. */
+bool wait_done(struct app *app, struct ref_channel *channel, size_t size, struct gc_error *error);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The card as a whole: opening, identity, interrupts, reset. See refcard.h; transfers are in channel.c. */
+#include "refcard.h"
+
+#include <string.h>
+
+static const uint32_t ALL_SOURCES = (1u << REF_SOURCE_COUNT) - 1;
+
+/* The rings and write-back blocks of all channels share one hugepage. */
+enum { CONTROL_BYTES = 2 << 20 };
+
+static uint32_t field(uint32_t value, uint32_t mask, unsigned shift)
+{
+    return (value & mask) >> shift;
+}
+
+static bool identify(struct ref_card *card, struct gc_error *error)
+{
+    const char *address = gc_pci_address(card->device);
+    uint32_t id = gc_read32(&card->registers, GHOSTCARD_REF_ID);
+    if (id != GHOSTCARD_REF_ID_RESET)
+        return gc_fail(error,
+                "%s is no ghostcard reference card: its ID register holds 0x%08x instead of 0x%08x%s",
+                address, id, GHOSTCARD_REF_ID_RESET,
+                id == UINT32_MAX ? " (all ones: nobody answers; is memory decoding on?)" : "");
+    card->version = gc_read32(&card->registers, GHOSTCARD_REF_VERSION);
+    card->capabilities = gc_read32(&card->registers, GHOSTCARD_REF_CAPABILITIES);
+    uint32_t major =
+            field(card->version, GHOSTCARD_REF_VERSION_MAJOR_MASK, GHOSTCARD_REF_VERSION_MAJOR_SHIFT);
+    uint32_t known = field(
+            GHOSTCARD_REF_VERSION_RESET, GHOSTCARD_REF_VERSION_MAJOR_MASK, GHOSTCARD_REF_VERSION_MAJOR_SHIFT);
+    if (major != known)
+        return gc_fail(error, "%s has version %u of the register map, this driver knows %u: rebuild it",
+                address, major, known);
+    card->channel_pairs = field(card->capabilities, GHOSTCARD_REF_CAPABILITIES_CHANNEL_PAIRS_MASK,
+            GHOSTCARD_REF_CAPABILITIES_CHANNEL_PAIRS_SHIFT);
+    return true;
+}
+
+bool ref_open(
+        struct ref_card *card, const char *pci_address, const enum gc_irq_mode *mode, struct gc_error *error)
+{
+    *card = (struct ref_card){.device = gc_open(pci_address, error)};
+    if (!card->device)
+        return false;
+    card->irq_mode = mode ? *mode : gc_irq_best_mode(card->device);
+    if (!gc_bar_open(card->device, REF_REGISTER_BAR, &card->registers, error) ||
+            !gc_bar_open(card->device, REF_MEMORY_BAR, &card->memory, error) || !identify(card, error) ||
+            !gc_dma_alloc(&card->control, CONTROL_BYTES, error)) {
+        ref_close(card);
+        return false;
+    }
+    ref_soft_reset(card);
+    if (!gc_set_bus_master(card->device, true, error) || !ref_irq_enable(card, error)) {
+        ref_close(card);
+        return false;
+    }
+    return true;
+}
+
+void ref_close(struct ref_card *card)
+{
+    if (!card->device)
+        return;
+    if (card->control.bytes) /* only then it has been identified, and may be running */
+        ref_soft_reset(card);
+    gc_close(card->device);
+    gc_dma_free(&card->control);
+    *card = (struct ref_card){0};
+}
+
+void ref_soft_reset(struct ref_card *card)
+{
+    gc_write32(&card->registers, GHOSTCARD_REF_CONTROL, GHOSTCARD_REF_CONTROL_SOFT_RESET_MASK);
+    gc_read32(&card->registers, GHOSTCARD_REF_CONTROL); /* the write has arrived once this comes back */
+    ref_forget(card);
+}
+
+void ref_forget(struct ref_card *card)
+{
+    card->control_used = 0;
+    card->pending = 0;
+}
+
+bool ref_irq_enable(struct ref_card *card, struct gc_error *error)
+{
+    gc_write32(&card->registers, GHOSTCARD_REF_IRQ_ENABLE, 0);
+    gc_write32(&card->registers, GHOSTCARD_REF_IRQ_STATUS, ALL_SOURCES);
+    gc_read32(&card->registers, GHOSTCARD_REF_IRQ_STATUS);
+    card->pending = 0;
+    if (!gc_irq_enable(
+                card->device, card->irq_mode, card->irq_mode == GC_IRQ_INTX ? 1 : REF_SOURCE_COUNT, error))
+        return false;
+    gc_write32(&card->registers, GHOSTCARD_REF_IRQ_ENABLE, ALL_SOURCES);
+    return true;
+}
+
+void ref_irq_disable(struct ref_card *card)
+{
+    gc_write32(&card->registers, GHOSTCARD_REF_IRQ_ENABLE, 0);
+    gc_read32(&card->registers, GHOSTCARD_REF_IRQ_ENABLE);
+    gc_irq_disable(card->device);
+}
+
+/*
+ * INTx: finds out who it was and acknowledges, until nobody is left; the last read also makes sure that the
+ * line is down before it is unmasked. Bounded: sources that come faster than they are acknowledged will
+ * interrupt again.
+ */
+static void acknowledge(struct ref_card *card)
+{
+    for (int round = 0; round < 8; round++) {
+        uint32_t status = gc_read32(&card->registers, GHOSTCARD_REF_IRQ_STATUS);
+        if (status == 0)
+            return;
+        gc_write32(&card->registers, GHOSTCARD_REF_IRQ_STATUS, status);
+        card->pending |= status;
+    }
+}
+
+static int left_ms(uint64_t deadline_ns)
+{
+    uint64_t now_ns = gc_now_ns();
+    return now_ns < deadline_ns ? (int)((deadline_ns - now_ns + 999999) / 1000000) : 0;
+}
+
+static bool wait_intx(struct ref_card *card, enum ref_source source, int timeout_ms, uint64_t *taken,
+        struct gc_error *error)
+{
+    uint64_t deadline_ns = gc_now_ns() + (uint64_t)timeout_ms * 1000000;
+    uint32_t bit = 1u << source;
+    while (!(card->pending & bit)) {
+        uint64_t interrupts;
+        if (!gc_irq_wait(card->device, 0, left_ms(deadline_ns), &interrupts, error))
+            return false;
+        if (interrupts > 0) {
+            card->interrupts += interrupts;
+            acknowledge(card);
+            if (!gc_irq_rearm(card->device, error))
+                return false;
+        } else if (left_ms(deadline_ns) == 0) {
+            break;
+        }
+    }
+    *taken = card->pending & bit ? 1 : 0;
+    card->pending &= ~bit;
+    return true;
+}
+
+bool ref_irq_wait(struct ref_card *card, enum ref_source source, int timeout_ms, uint64_t *taken,
+        struct gc_error *error)
+{
+    *taken = 0;
+    if (card->irq_mode == GC_IRQ_INTX)
+        return wait_intx(card, source, timeout_ms, taken, error);
+    /* A message each time, acknowledged or not: no register access is needed. */
+    if (!gc_irq_wait(card->device, source, timeout_ms, taken, error))
+        return false;
+    card->interrupts += *taken;
+    return true;
+}
+
+void ref_select_kernel(struct ref_card *card, unsigned pair, enum ref_kernel kernel)
+{
+    gc_write32(&card->registers, GHOSTCARD_REF_PAIR_KERNEL(pair), kernel);
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A DMA channel of the reference card: ring, doorbell, completion, errors. See refcard.h and
+ * docs/reference-card.md.
+ *
+ * Who writes what: this driver fills descriptors and sets OWNER last; the card clears OWNER last, then
+ * updates the write-back block, then interrupts. So after an interrupt, plain memory tells how far the card
+ * has come.
+ */
+#include "refcard.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+_Static_assert(sizeof(struct ref_descriptor) == GHOSTCARD_REF_DESC_SIZE, "descriptor size");
+_Static_assert(offsetof(struct ref_descriptor, control) == GHOSTCARD_REF_DESC_CONTROL, "descriptor layout");
+_Static_assert(offsetof(struct ref_descriptor, length) == GHOSTCARD_REF_DESC_LENGTH, "descriptor layout");
+_Static_assert(offsetof(struct ref_descriptor, host_address) == GHOSTCARD_REF_DESC_HOST_ADDRESS,
+        "descriptor layout");
+_Static_assert(offsetof(struct ref_descriptor, card_address) == GHOSTCARD_REF_DESC_CARD_ADDRESS,
+        "descriptor layout");
+_Static_assert(
+        offsetof(struct ref_descriptor, transferred) == GHOSTCARD_REF_DESC_TRANSFERRED, "descriptor layout");
+_Static_assert(offsetof(struct ref_descriptor, status) == GHOSTCARD_REF_DESC_STATUS, "descriptor layout");
+_Static_assert(sizeof(struct ref_write_back) == GHOSTCARD_REF_WRITEBACK_SIZE, "write-back size");
+_Static_assert(offsetof(struct ref_write_back, consumer_index) == GHOSTCARD_REF_WRITEBACK_CONSUMER_INDEX,
+        "write-back layout");
+_Static_assert(
+        offsetof(struct ref_write_back, status) == GHOSTCARD_REF_WRITEBACK_STATUS, "write-back layout");
+_Static_assert(REF_CHANNEL_COMPLETED == GHOSTCARD_REF_C2H_COMPLETED(0) - GHOSTCARD_REF_C2H(0), "same blocks");
+
+enum { MIN_RING_SIZE = 2, MAX_RING_SIZE = 65536 };
+
+uint32_t ref_channel_read(const struct ref_channel *channel, size_t offset)
+{
+    return gc_read32(&channel->card->registers, channel->block + offset);
+}
+
+void ref_channel_write(const struct ref_channel *channel, size_t offset, uint32_t value)
+{
+    gc_write32(&channel->card->registers, channel->block + offset, value);
+}
+
+/* A part of the card's control memory, aligned as ring and write-back block want it. */
+static bool carve(struct ref_card *card, size_t size, void **bytes, uint64_t *address)
+{
+    const size_t alignment = GHOSTCARD_REF_DESC_SIZE;
+    size_t start = (card->control_used + alignment - 1) / alignment * alignment;
+    if (size > card->control.size - start)
+        return false;
+    *bytes = card->control.bytes + start;
+    *address = gc_dma_segment_at(&card->control, start, size).address;
+    card->control_used = start + size;
+    return true;
+}
+
+static void start_engine(struct ref_channel *channel)
+{
+    ref_channel_write(channel, REF_CHANNEL_CONTROL,
+            GHOSTCARD_REF_H2C_CONTROL_RESET_MASK); /* not running, nothing in hand */
+    ref_channel_read(channel, REF_CHANNEL_CONTROL);
+    memset((void *)channel->ring, 0, channel->ring_size * sizeof(*channel->ring));
+    memset((void *)channel->write_back, 0, sizeof(*channel->write_back));
+    channel->producer = 0;
+    ref_channel_write(channel, REF_CHANNEL_CONTROL, GHOSTCARD_REF_H2C_CONTROL_RUN_MASK);
+}
+
+bool ref_channel_open(struct ref_channel *channel, struct ref_card *card, enum ref_direction direction,
+        unsigned pair, uint32_t ring_size, struct gc_error *error)
+{
+    *channel =
+            (struct ref_channel){.card = card, .direction = direction, .pair = pair, .ring_size = ring_size};
+    if (pair >= card->channel_pairs)
+        return gc_fail(error, "channel pair %u of %s: it has %u", pair, gc_pci_address(card->device),
+                card->channel_pairs);
+    if (ring_size < MIN_RING_SIZE || ring_size > MAX_RING_SIZE || (ring_size & (ring_size - 1)) != 0)
+        return gc_fail(error, "ring of %u descriptors: it must be a power of two from %d to %d", ring_size,
+                MIN_RING_SIZE, MAX_RING_SIZE);
+    channel->block = direction == REF_H2C ? GHOSTCARD_REF_H2C(pair) : GHOSTCARD_REF_C2H(pair);
+    channel->source = (direction == REF_H2C ? REF_SOURCE_H2C0 : REF_SOURCE_C2H0) + pair;
+    void *ring, *write_back;
+    if (!carve(card, ring_size * sizeof(struct ref_descriptor), &ring, &channel->ring_address) ||
+            !carve(card, sizeof(struct ref_write_back), &write_back, &channel->write_back_address))
+        return gc_fail(error, "ring of %u descriptors: all channels share %zu bytes, and %zu are taken",
+                ring_size, card->control.size, card->control_used);
+    channel->ring = ring;
+    channel->write_back = write_back;
+    const struct gc_bar *registers = &card->registers;
+    ref_channel_write(channel, REF_CHANNEL_CONTROL, 0);
+    gc_write64(registers, channel->block + REF_CHANNEL_RING_BASE, channel->ring_address);
+    gc_write32(registers, channel->block + REF_CHANNEL_RING_SIZE, ring_size);
+    gc_write64(registers, channel->block + REF_CHANNEL_WRITEBACK_ADDRESS, channel->write_back_address);
+    gc_write32(registers, channel->block + REF_CHANNEL_MODERATION, 0);
+    start_engine(channel);
+    return true;
+}
+
+void ref_channel_close(struct ref_channel *channel)
+{
+    ref_channel_write(channel, REF_CHANNEL_CONTROL, GHOSTCARD_REF_H2C_CONTROL_RESET_MASK);
+    ref_channel_read(channel, REF_CHANNEL_CONTROL);
+}
+
+void ref_channel_reset(struct ref_channel *channel)
+{
+    start_engine(channel);
+}
+
+uint32_t ref_put(struct ref_channel *channel, uint32_t control, uint64_t host_address, uint32_t length,
+        uint64_t card_address)
+{
+    uint32_t index = channel->producer;
+    struct ref_descriptor *descriptor = &channel->ring[index];
+    descriptor->length = length;
+    descriptor->host_address = host_address;
+    descriptor->card_address = card_address;
+    descriptor->transferred = 0;
+    descriptor->status = 0;
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* the card may look at it as soon as OWNER is set */
+    descriptor->control = control;
+    channel->producer = (index + 1) % channel->ring_size;
+    return index;
+}
+
+void ref_doorbell(struct ref_channel *channel)
+{
+    ref_channel_write(channel, REF_CHANNEL_DOORBELL, channel->producer);
+}
+
+static uint32_t free_descriptors(const struct ref_channel *channel)
+{
+    uint32_t consumer = channel->write_back->consumer_index;
+    return (consumer - channel->producer - 1) % channel->ring_size;
+}
+
+bool ref_submit(struct ref_channel *channel, const struct gc_dma_buffer *buffer, size_t offset, size_t size,
+        uint64_t card_address, struct gc_error *error)
+{
+    if (size == 0 || offset > buffer->size || size > buffer->size - offset)
+        return gc_fail(error,
+                "transfer of %zu bytes at offset %zu of a buffer of %zu: it must lie inside and not be empty",
+                size, offset, buffer->size);
+    uint32_t free_count = free_descriptors(channel);
+    while (size > 0) {
+        struct gc_dma_segment part = gc_dma_segment_at(buffer, offset, size);
+        if (part.size > GHOSTCARD_REF_MAX_LENGTH_RESET)
+            part.size = GHOSTCARD_REF_MAX_LENGTH_RESET;
+        if (free_count-- == 0)
+            return gc_fail(error, "ring of %u descriptors is full: wait for completions, or make it larger",
+                    channel->ring_size);
+        uint32_t control = GHOSTCARD_REF_DESC_CONTROL_OWNER_MASK;
+        if (part.size == size)
+            control |= GHOSTCARD_REF_DESC_CONTROL_INTERRUPT_MASK | GHOSTCARD_REF_DESC_CONTROL_EOP_MASK;
+        ref_put(channel, control, part.address, (uint32_t)part.size, card_address);
+        offset += part.size;
+        card_address += part.size;
+        size -= part.size;
+    }
+    ref_doorbell(channel);
+    return true;
+}
+
+/* How far the card has come, out of memory. True: nothing more will happen by itself. */
+static bool is_settled(const struct ref_channel *channel, struct ref_completion *completion)
+{
+    uint32_t consumer = channel->write_back->consumer_index;
+    gc_read_barrier();
+    uint32_t status = channel->write_back->status;
+    completion->halted = (status & GHOSTCARD_REF_H2C_STATUS_HALTED_MASK) != 0;
+    return completion->halted || consumer == channel->producer;
+}
+
+/* What a halted engine says about the descriptor that it stopped at; register reads, but errors are rare. */
+static void decode_error(const struct ref_channel *channel, struct ref_completion *completion)
+{
+    uint32_t status = ref_channel_read(channel, REF_CHANNEL_STATUS);
+    completion->error_code =
+            (status & GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_MASK) >> GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_SHIFT;
+    completion->error_index = ref_channel_read(channel, REF_CHANNEL_ERROR_INDEX);
+    completion->error_address =
+            gc_read64(&channel->card->registers, channel->block + REF_CHANNEL_ERROR_ADDRESS);
+}
+
+static const char *channel_name(const struct ref_channel *channel, char name[16])
+{
+    snprintf(name, 16, "%s%u", channel->direction == REF_H2C ? "H2C" : "C2H", channel->pair);
+    return name;
+}
+
+static bool fail_wait(const struct ref_channel *channel, int timeout_ms, bool settled, struct gc_error *error)
+{
+    char name[16];
+    channel_name(channel, name);
+    if (settled)
+        return gc_fail(error,
+                "%s: completion seen in the ring but no interrupt within %d ms (mode %s, IRQ_STATUS 0x%x, "
+                "IRQ_ENABLE "
+                "0x%x): the interrupt was lost",
+                name, timeout_ms, gc_irq_mode_name(channel->card->irq_mode),
+                gc_read32(&channel->card->registers, GHOSTCARD_REF_IRQ_STATUS),
+                gc_read32(&channel->card->registers, GHOSTCARD_REF_IRQ_ENABLE));
+    return gc_fail(error,
+            "%s: no completion within %d ms: the card is at descriptor %u (memory says %u) of %u handed "
+            "over, STATUS "
+            "0x%x",
+            name, timeout_ms, ref_channel_read(channel, REF_CHANNEL_CONSUMER_INDEX),
+            channel->write_back->consumer_index, channel->producer,
+            ref_channel_read(channel, REF_CHANNEL_STATUS));
+}
+
+bool ref_wait(struct ref_channel *channel, int timeout_ms, struct ref_completion *completion,
+        struct gc_error *error)
+{
+    uint64_t deadline_ns = gc_now_ns() + (uint64_t)timeout_ms * 1000000;
+    *completion = (struct ref_completion){0};
+    for (;;) {
+        uint64_t now_ns = gc_now_ns(), taken;
+        int left_ms = now_ns < deadline_ns ? (int)((deadline_ns - now_ns) / 1000000) : 0;
+        if (!ref_irq_wait(channel->card, channel->source, left_ms, &taken, error))
+            return false;
+        bool settled = is_settled(channel, completion);
+        if (taken == 0)
+            return fail_wait(channel, timeout_ms, settled, error);
+        if (settled)
+            break;
+    }
+    if (completion->halted)
+        decode_error(channel, completion);
+    return true;
+}
+
+bool ref_poll_halt(struct ref_channel *channel, int timeout_ms, struct ref_completion *completion,
+        struct gc_error *error)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    uint64_t deadline_ns = gc_now_ns() + (uint64_t)timeout_ms * 1000000;
+    *completion = (struct ref_completion){0};
+    while (!(ref_channel_read(channel, REF_CHANNEL_STATUS) & GHOSTCARD_REF_H2C_STATUS_HALTED_MASK)) {
+        if (gc_now_ns() >= deadline_ns)
+            return fail_wait(channel, timeout_ms, false, error);
+        nanosleep(&pause, NULL);
+    }
+    completion->halted = true;
+    decode_error(channel, completion);
+    return true;
+}
+
+void ref_clear_error(struct ref_channel *channel)
+{
+    channel->write_back->status = 0; /* what it says about the error is over; the card writes it anew */
+    ref_channel_write(channel, REF_CHANNEL_STATUS, GHOSTCARD_REF_H2C_STATUS_ERROR_MASK);
+}
+
+uint32_t ref_transferred(const struct ref_channel *channel, uint32_t index)
+{
+    return channel->ring[index].transferred;
+}
+
+const char *ref_error_name(uint32_t code)
+{
+    static const char *const NAMES[] = {
+            [GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_NONE] = "NONE",
+            [GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_NOT_OWNED] = "NOT_OWNED",
+            [GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_LENGTH] = "BAD_LENGTH",
+            [GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_HOST_ADDRESS] = "BAD_HOST_ADDRESS",
+            [GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_CARD_ADDRESS] = "BAD_CARD_ADDRESS",
+            [GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BUS_MASTER_OFF] = "BUS_MASTER_OFF",
+            [GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_RING] = "BAD_RING",
+    };
+    return code < sizeof(NAMES) / sizeof(NAMES[0]) ? NAMES[code] : "unknown";
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * User-space driver for the ghostcard reference card, on top of lib/ghostcard.h. Registers, descriptors and
+ * what they mean: docs/reference-card.md and include/ghostcard_ref_regs.h (generated from the card itself).
+ *
+ * A transfer is: ref_submit (descriptors into the ring, doorbell), ref_wait (interrupt, then the ring is
+ * looked at). The card's state is read from the write-back block in memory, not from registers: a register
+ * read crosses the bus.
+ */
+#ifndef GHOSTCARD_REFCARD_H
+#define GHOSTCARD_REFCARD_H
+
+#include "../include/ghostcard_ref_regs.h"
+#include "../lib/ghostcard.h"
+
+enum { REF_VENDOR_ID = 0x1234, REF_DEVICE_ID = 0x4743 };
+enum { REF_REGISTER_BAR = 0, REF_MEMORY_BAR = 2 };
+
+/* Interrupt sources: bit in the IRQ registers, and vector with MSI and MSI-X. */
+enum ref_source {
+    REF_SOURCE_H2C0 = GHOSTCARD_REF_IRQ_STATUS_H2C0_SHIFT,
+    REF_SOURCE_H2C1 = GHOSTCARD_REF_IRQ_STATUS_H2C1_SHIFT,
+    REF_SOURCE_C2H0 = GHOSTCARD_REF_IRQ_STATUS_C2H0_SHIFT,
+    REF_SOURCE_C2H1 = GHOSTCARD_REF_IRQ_STATUS_C2H1_SHIFT,
+    REF_SOURCE_USER = GHOSTCARD_REF_IRQ_STATUS_USER_SHIFT,
+    REF_SOURCE_COUNT,
+};
+
+enum ref_kernel {
+    REF_KERNEL_MEMORY = GHOSTCARD_REF_PAIR_KERNEL_SELECT_MEMORY,
+    REF_KERNEL_LOOPBACK = GHOSTCARD_REF_PAIR_KERNEL_SELECT_LOOPBACK,
+    REF_KERNEL_CRC32C = GHOSTCARD_REF_PAIR_KERNEL_SELECT_CRC32C,
+};
+
+/* One entry of a ring, as it lies in memory. */
+struct ref_descriptor {
+    volatile uint32_t control;
+    volatile uint32_t length;
+    volatile uint64_t host_address;
+    volatile uint64_t card_address;
+    volatile uint32_t transferred;
+    volatile uint32_t status;
+};
+
+/* What the card writes to memory about a channel; consumer_index last. */
+struct ref_write_back {
+    volatile uint32_t consumer_index;
+    volatile uint32_t status;
+    volatile uint32_t completed;
+    volatile uint32_t reserved;
+};
+
+/* ------------------------------------------------------------------------------------------------ card.c */
+
+struct ref_card {
+    struct gc_device *device;
+    struct gc_bar registers;
+    struct gc_bar memory;
+    enum gc_irq_mode irq_mode;
+    uint32_t version, capabilities;
+    unsigned channel_pairs;
+    /* Rings and write-back blocks of all channels, handed out from the start. */
+    struct gc_dma_buffer control;
+    size_t control_used;
+    uint32_t pending;    /* INTx: sources that came while we waited for another; bit each */
+    uint64_t interrupts; /* taken since ref_open */
+};
+
+/*
+ * Opens the card at `pci_address`, makes sure that it is one, resets it, turns bus mastering on, enables
+ * interrupts of every source. After this the card is idle and its registers are at their reset values.
+ */
+bool ref_open(
+        struct ref_card *card, const char *pci_address, const enum gc_irq_mode *mode, struct gc_error *error);
+void ref_close(struct ref_card *card);
+
+/* Interrupts of all sources on, in the mode given at ref_open; leftovers from before are acknowledged first.
+ */
+bool ref_irq_enable(struct ref_card *card, struct gc_error *error);
+void ref_irq_disable(struct ref_card *card);
+
+/*
+ * Waits for an interrupt of `source`. True with the number taken: 0 when the time is over. INTx cannot tell
+ * several of one source apart, so there the number is 0 or 1.
+ */
+bool ref_irq_wait(struct ref_card *card, enum ref_source source, int timeout_ms, uint64_t *taken,
+        struct gc_error *error);
+
+/* The whole card back to its reset values by its own register; card memory stays. Interrupts have to be
+ * enabled anew. */
+void ref_soft_reset(struct ref_card *card);
+void ref_forget(struct ref_card *card);
+
+void ref_select_kernel(struct ref_card *card, unsigned pair, enum ref_kernel kernel);
+
+/* --------------------------------------------------------------------------------------------- channel.c */
+
+enum ref_direction { REF_H2C, REF_C2H };
+
+struct ref_channel {
+    struct ref_card *card;
+    enum ref_direction direction;
+    unsigned pair;
+    enum ref_source source;
+    size_t block; /* offset of the channel's registers in BAR0 */
+    uint32_t ring_size;
+    struct ref_descriptor *ring;
+    uint64_t ring_address;
+    struct ref_write_back *write_back;
+    uint64_t write_back_address;
+    uint32_t producer; /* next descriptor to be filled; what the card knows after the doorbell */
+};
+
+/* Descriptors of a ring when nothing else is asked for: holds one transfer of 16 MiB in any layout of
+ * hugepages. */
+enum { REF_DEFAULT_RING_SIZE = 64 };
+
+/* Sets up ring and write-back, and lets the engine run. `ring_size`: a power of two from 2 to 65536. */
+bool ref_channel_open(struct ref_channel *channel, struct ref_card *card, enum ref_direction direction,
+        unsigned pair, uint32_t ring_size, struct gc_error *error);
+
+/* Stops the engine: it touches memory no more. */
+void ref_channel_close(struct ref_channel *channel);
+
+/* Ring indexes, counters and errors to zero, engine running; the ring's contents are cleared. */
+void ref_channel_reset(struct ref_channel *channel);
+
+/* A register of this channel, by its offset in the block (REF_CHANNEL_…). */
+uint32_t ref_channel_read(const struct ref_channel *channel, size_t offset);
+void ref_channel_write(const struct ref_channel *channel, size_t offset, uint32_t value);
+
+/* One descriptor as the caller wants it, right or wrong; returns its index. The card learns of it by
+ * ref_doorbell. */
+uint32_t ref_put(struct ref_channel *channel, uint32_t control, uint64_t host_address, uint32_t length,
+        uint64_t card_address);
+void ref_doorbell(struct ref_channel *channel);
+
+/*
+ * Hands over `size` bytes of `buffer` from `offset` on, a descriptor for each contiguous part. The last one
+ * interrupts and ends the packet. `card_address` is for kernel MEMORY. The buffer is the card's until
+ * ref_wait has returned.
+ */
+bool ref_submit(struct ref_channel *channel, const struct gc_dma_buffer *buffer, size_t offset, size_t size,
+        uint64_t card_address, struct gc_error *error);
+
+struct ref_completion {
+    bool halted;          /* the engine stopped on an error: */
+    uint32_t error_code;  /* GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_… */
+    uint32_t error_index; /* of the descriptor that failed */
+    uint64_t error_address;
+};
+
+/*
+ * Waits, by interrupt, until the card has completed everything handed over, or has halted. False when neither
+ * happens in time, and also when it did happen but without an interrupt: a lost interrupt is an error that
+ * says so.
+ */
+bool ref_wait(struct ref_channel *channel, int timeout_ms, struct ref_completion *completion,
+        struct gc_error *error);
+
+/* The same by reading STATUS, for when the card cannot write to memory or interrupt: it has halted, or not in
+ * time. */
+bool ref_poll_halt(struct ref_channel *channel, int timeout_ms, struct ref_completion *completion,
+        struct gc_error *error);
+
+/* Clears the error: the engine fetches the descriptor that failed anew and goes on. */
+void ref_clear_error(struct ref_channel *channel);
+
+/* Bytes that the card reports to have moved for descriptor `index`. */
+uint32_t ref_transferred(const struct ref_channel *channel, uint32_t index);
+
+const char *ref_error_name(uint32_t code);
+
+/* Offsets of the registers in a channel's block: the same for both directions. */
+enum {
+    REF_CHANNEL_CONTROL = GHOSTCARD_REF_H2C_CONTROL(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_STATUS = GHOSTCARD_REF_H2C_STATUS(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_RING_BASE = GHOSTCARD_REF_H2C_RING_BASE(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_RING_SIZE = GHOSTCARD_REF_H2C_RING_SIZE(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_DOORBELL = GHOSTCARD_REF_H2C_DOORBELL(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_CONSUMER_INDEX = GHOSTCARD_REF_H2C_CONSUMER_INDEX(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_ERROR_INDEX = GHOSTCARD_REF_H2C_ERROR_INDEX(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_WRITEBACK_ADDRESS = GHOSTCARD_REF_H2C_WRITEBACK_ADDRESS(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_MODERATION = GHOSTCARD_REF_H2C_MODERATION(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_ERROR_ADDRESS = GHOSTCARD_REF_H2C_ERROR_ADDRESS(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_BYTES = GHOSTCARD_REF_H2C_BYTES(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_COMPLETED = GHOSTCARD_REF_H2C_COMPLETED(0) - GHOSTCARD_REF_H2C(0),
+};
+
+#endif
