@@ -22,14 +22,15 @@ afterEach(() => {
 
 const environment = () => ({ ...process.env, TMPDIR: temporary, GHOSTCARD_CACHE: inject('provisioned').cacheDir });
 
-/** Command lines of the processes whose environment names our temporary folder. */
-function survivors(): string[] {
+/** The processes whose environment names our temporary folder: what a run has started, and the run itself. */
+function survivors(): { pid: number; commandLine: string }[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .flatMap((pid) => {
+    .flatMap((name) => {
       try {
-        if (!readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`TMPDIR=${temporary}`)) return [];
-        return [readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')];
+        if (!readFileSync(`/proc/${name}/environ`, 'latin1').includes(`TMPDIR=${temporary}`)) return [];
+        const commandLine = readFileSync(`/proc/${name}/cmdline`, 'latin1').replaceAll('\0', ' ');
+        return [{ pid: Number(name), commandLine }];
       } catch {
         return []; // it ended while we looked
       }
@@ -79,18 +80,8 @@ it('after Ctrl-C, nothing is left, and the exit code is that of an interrupted c
 
 it('after the death of QEMU, the error says so, and nothing is left', async () => {
   const runner = await runUntil(/noiommu-0/);
-  const qemu = readdirSync('/proc').find((pid) => {
-    try {
-      return (
-        /^\d+$/.test(pid) &&
-        readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('qemu-system') &&
-        readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(temporary)
-      );
-    } catch {
-      return false;
-    }
-  });
-  process.kill(Number(qemu), 'SIGKILL');
+  const qemu = survivors().find(({ commandLine }) => commandLine.includes('qemu-system'));
+  process.kill(qemu!.pid, 'SIGKILL');
   const [code] = (await once(runner, 'exit')) as [number];
   expect(code).toBe(123);
   await nothingLeft();
