@@ -10,7 +10,7 @@ const options: QemuArgumentOptions = {
   cpus: 1,
   memoryMiB: 512,
   hugepages: 32,
-  sockets: { qmp: '/run/qmp.sock', agent: '/run/agent.sock', console: '/run/console.sock' },
+  sockets: { qmp: '/run/qmp.sock', agent: '/run/agent.sock' },
   consoleLogPath: '/run/console.log',
   cardSockets: [],
   spareSlots: 0,
@@ -62,10 +62,10 @@ describe('QEMU arguments', () => {
     ]);
   });
 
-  it('connect control, console and agent to sockets, and log the console', () => {
+  it('connect control and agent to sockets, and write the console to a file', () => {
     expect(valuesOf('-chardev')).toEqual([
       'socket,id=qmp,path=/run/qmp.sock',
-      'socket,id=console,path=/run/console.sock,logfile=/run/console.log',
+      'file,id=console,path=/run/console.log',
       'socket,id=agent,path=/run/agent.sock',
     ]);
     expect(valuesOf('-qmp')).toEqual(['chardev:qmp']);

@@ -19,7 +19,7 @@ export interface QemuArgumentOptions {
   /** Added to the kernel's command line. */
   readonly kernelAppend?: string;
   /** UNIX sockets on which the runner listens before QEMU starts; QEMU connects to each. */
-  readonly sockets: { readonly qmp: string; readonly agent: string; readonly console: string };
+  readonly sockets: { readonly qmp: string; readonly agent: string };
   /** File that gets everything the guest writes to its console. */
   readonly consoleLogPath: string;
   /** Socket of the vfio-user server of each card. Card n sits behind root port n. */
@@ -77,7 +77,7 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...['-append', kernelCommandLine(machine.console, options)],
     ...socketChardev('qmp', options.sockets.qmp),
     ...['-qmp', 'chardev:qmp'],
-    ...socketChardev('console', options.sockets.console, `,logfile=${value(options.consoleLogPath)}`),
+    ...['-chardev', `file,id=console,path=${value(options.consoleLogPath)}`],
     ...['-serial', 'chardev:console'],
     ...socketChardev('agent', options.sockets.agent),
     ...device({ driver: 'virtio-serial-pci', id: 'serial', bus: 'pcie.0', addr: '0x2', max_ports: 4 }),
@@ -126,8 +126,8 @@ function kernelCommandLine(console: string, { hugepages, kernelAppend }: QemuArg
   ].join(' ');
 }
 
-function socketChardev(id: string, path: string, more = ''): string[] {
-  return ['-chardev', `socket,id=${id},path=${value(path)}${more}`];
+function socketChardev(id: string, path: string): string[] {
+  return ['-chardev', `socket,id=${id},path=${value(path)}`];
 }
 
 function device(properties: Readonly<Record<string, unknown>>): string[] {

@@ -1,33 +1,50 @@
-/** The guest's console as it is written: passed on line by line, its end kept, and watched for the kernel's death. */
-import { createInterface } from 'node:readline';
-import { type Readable } from 'node:stream';
-import { fatalReason } from './panic';
+/**
+ * The guest's console, read live from the file that QEMU writes: passed on line by line, its end kept, and watched for
+ * the kernel's death.
+ *
+ * A file and not a socket: the guest never waits for us to read, and the log is whole whatever becomes of us. (QEMU's
+ * socket with a log file beside it writes a byte twice to the log whenever the socket is full.)
+ */
+import { closeSync, type FSWatcher, openSync, readSync, watch } from 'node:fs';
+import { StringDecoder } from 'node:string_decoder';
+import { fatalReason, type Panic } from './panic';
 
 const KEPT_LINES = 1000;
+/** Enough to hold the kernel's trace, few enough to read. */
+const QUOTED_LINES = 60;
+const READ_BYTES = 64 * 1024;
 
 /** Escape sequences of terminals, and other control characters but the tabulator. */
-const CONTROLS = /\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]/g;
-
-export const cleanLine = (line: string) => line.replace(CONTROLS, '');
+const CONTROLS = /\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0a-\x1f\x7f]/g;
 
 export interface ConsoleHooks {
   readonly onLine?: (line: string) => void;
-  /** Called once, at the first line that tells of the kernel's death; more lines are to come. */
+  /** Called once, at the first line that tells of the kernel's death; its trace is still to come. */
   readonly onFatal: () => void;
 }
 
 export class GuestConsole {
+  private readonly fd: number;
+  private readonly watcher: FSWatcher;
+  private readonly buffer = Buffer.alloc(READ_BYTES);
+  private readonly decoder = new StringDecoder('utf8');
   private readonly kept: string[] = [];
-  private isFatal = false;
+  private unfinished = '';
+  private isFinished = false;
+  private fatal: { reason: string; quote: string[] } | undefined;
 
-  constructor(private readonly hooks: ConsoleHooks) {}
+  /** Makes the file, which QEMU then writes to. */
+  constructor(
+    path: string,
+    private readonly hooks: ConsoleHooks,
+  ) {
+    this.fd = openSync(path, 'a+', 0o600);
+    this.watcher = watch(path, () => this.read());
+  }
 
-  /** Reads the stream to its end; resolves then. */
-  async read(stream: Readable): Promise<void> {
-    const lines = createInterface({ input: stream, crlfDelay: Infinity });
-    lines.on('line', (line) => this.take(cleanLine(line)));
-    stream.once('close', () => lines.close());
-    await new Promise<void>((resolve) => lines.once('close', resolve));
+  /** The kernel's death, as far as it has been told. */
+  get panic(): Panic | undefined {
+    return this.fatal;
   }
 
   /** The last lines, oldest first. */
@@ -35,13 +52,43 @@ export class GuestConsole {
     return this.kept.slice(-count);
   }
 
-  private take(line: string): void {
+  /** Takes everything that has been written. */
+  read(): void {
+    if (this.isFinished) return;
+    for (let bytes = this.readSome(); bytes > 0; bytes = this.readSome()) {
+      const lines = (this.unfinished + this.decoder.write(this.buffer.subarray(0, bytes))).split('\n');
+      this.unfinished = lines.pop() ?? '';
+      for (const line of lines) this.take(line);
+    }
+  }
+
+  /** Takes what is left, an unfinished line too: nothing more will be written. */
+  finish(): void {
+    if (this.isFinished) return;
+    this.read();
+    this.isFinished = true;
+    if (this.unfinished !== '') this.take(this.unfinished);
+    this.watcher.close();
+    closeSync(this.fd);
+  }
+
+  /** QEMU empties the file when it opens it, which is before anything is in it: our position is always right. */
+  private readSome(): number {
+    return readSync(this.fd, this.buffer, 0, READ_BYTES, null);
+  }
+
+  private take(text: string): void {
+    const line = text.replace(CONTROLS, '');
     this.kept.push(line);
     if (this.kept.length > KEPT_LINES) this.kept.shift();
     this.hooks.onLine?.(line);
-    if (!this.isFatal && fatalReason(line) !== undefined) {
-      this.isFatal = true;
-      this.hooks.onFatal();
+    if (this.fatal) {
+      if (this.fatal.quote.length < QUOTED_LINES) this.fatal.quote.push(line);
+      return;
     }
+    const reason = fatalReason(line);
+    if (reason === undefined) return;
+    this.fatal = { reason, quote: [line] };
+    this.hooks.onFatal();
   }
 }

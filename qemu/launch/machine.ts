@@ -1,5 +1,5 @@
 /**
- * A running QEMU: its process, the three sockets it connects to us (control, console, agent), and the one answer to
+ * A running QEMU: its process, the two sockets it connects to us (control, agent), and the one answer to
  * the question why it is no longer running.
  */
 import { closeSync, openSync } from 'node:fs';
@@ -8,11 +8,10 @@ import { join } from 'node:path';
 import { execa, type Result } from 'execa';
 import { type QmpClient } from '../qmp';
 import { CONSOLE_LOG, QEMU_STDERR_LOG, writeCommandLine } from './artefacts';
-import { cleanLine, GuestConsole } from './console';
+import { GuestConsole } from './console';
 import { GuestClosedError, GuestPanicError, QemuExitedError, type Evidence } from './errors';
 import { guardedCommand } from './guard';
 import { OneClient } from './one-client';
-import { findPanic } from './panic';
 import { within } from './within';
 
 /** After the first fatal line the kernel still writes its trace and reboots, which ends QEMU; this bounds the wait. */
@@ -34,14 +33,13 @@ export interface MachineOptions {
 }
 
 export interface MachinePaths {
-  readonly sockets: { readonly qmp: string; readonly agent: string; readonly console: string };
+  readonly sockets: { readonly qmp: string; readonly agent: string };
   readonly consoleLogPath: string;
 }
 
 interface MachineSockets {
   readonly qmp: OneClient;
   readonly agent: OneClient;
-  readonly console: OneClient;
 }
 
 export class Machine {
@@ -56,37 +54,35 @@ export class Machine {
   private readonly death = new AbortController();
   private readonly process: ReturnType<typeof spawnQemu>;
   private readonly exited: Promise<void>;
-  private consoleRead: Promise<void> | undefined;
   private stopping: Promise<void> | undefined;
 
   private constructor(
     private readonly options: MachineOptions,
     private readonly sockets: MachineSockets,
-    command: readonly string[],
+    guarded: readonly [string, string[]],
   ) {
-    this.console = new GuestConsole({
+    this.console = new GuestConsole(this.path(CONSOLE_LOG), {
       ...(options.onConsole && { onLine: options.onConsole }),
       onFatal: () => void this.reportPanic(),
     });
-    void sockets.console.connection.then((stream) => (this.consoleRead = this.console.read(stream)));
-    this.process = spawnQemu(command, this.path(QEMU_STDERR_LOG));
+    this.process = spawnQemu(guarded, this.path(QEMU_STDERR_LOG));
     this.exited = this.process.then((result) => this.reportExit(result));
   }
 
   static async start(options: MachineOptions): Promise<Machine> {
     const path = (name: string) => join(options.runDir, name);
     const paths: MachinePaths = {
-      sockets: { qmp: path('qmp.sock'), agent: path('agent.sock'), console: path('console.sock') },
+      sockets: { qmp: path('qmp.sock'), agent: path('agent.sock') },
       consoleLogPath: path(CONSOLE_LOG),
     };
     const command = options.command(paths);
+    const guarded = guardedCommand(command);
     await writeCommandLine(options.runDir, command);
-    const [qmp, agent, console] = await Promise.all([
+    const [qmp, agent] = await Promise.all([
       OneClient.listen(paths.sockets.qmp),
       OneClient.listen(paths.sockets.agent),
-      OneClient.listen(paths.sockets.console),
     ]);
-    return new Machine(options, { qmp, agent, console }, command);
+    return new Machine(options, { qmp, agent }, guarded);
   }
 
   /** Aborted when the machine comes to its end, with the error that says why. */
@@ -127,12 +123,12 @@ export class Machine {
     return this.stopping;
   }
 
-  /** What QEMU and the guest said last, from the logs, which are complete when the stream is not yet. */
+  /** What QEMU and the guest said last. */
   async evidence(): Promise<Evidence> {
-    const [qemuStderr, consoleLines] = await Promise.all([this.log(QEMU_STDERR_LOG), this.consoleLog()]);
+    this.console.read();
     return {
-      qemuStderr,
-      consoleTail: consoleLines.slice(-SHOWN_CONSOLE_LINES),
+      qemuStderr: await readFile(this.path(QEMU_STDERR_LOG), 'utf8').catch(() => ''),
+      consoleTail: this.console.tail(SHOWN_CONSOLE_LINES),
       artefactsDir: this.options.artefactsDir,
     };
   }
@@ -160,17 +156,15 @@ export class Machine {
     }
     this.kill(new GuestClosedError());
     await within(this.exited, { what: `QEMU (process ${this.pid}) to end on SIGKILL`, timeoutMs: KILL_TIMEOUT_MS });
-    // Its last lines may still be in the socket; they end with it.
-    await this.consoleRead;
   }
 
   private async reportExit({ exitCode, signal, originalMessage }: SpawnResult): Promise<void> {
+    this.console.finish();
     if (this.stopping) this.kill(new GuestClosedError());
     if (this.died.aborted) return;
     const evidence = await this.evidence();
-    const panic = findPanic(await this.consoleLog());
-    if (panic) {
-      this.kill(new GuestPanicError(panic, this.activity, evidence));
+    if (this.console.panic) {
+      this.kill(new GuestPanicError(this.console.panic, this.activity, evidence));
     } else if (this.pid === undefined) {
       this.kill(new Error(`QEMU could not be started: ${originalMessage}`));
     } else {
@@ -178,19 +172,11 @@ export class Machine {
     }
   }
 
+  /** Leaves the report to `reportExit` if the panic ends QEMU, as it should. */
   private async reportPanic(): Promise<void> {
     await within(this.exited, { what: 'the rest of the trace', timeoutMs: PANIC_SETTLE_MS }).catch(() => {});
-    const panic = findPanic(await this.consoleLog());
-    if (panic) this.kill(new GuestPanicError(panic, this.activity, await this.evidence()));
-  }
-
-  private async consoleLog(): Promise<string[]> {
-    const text = (await this.log(CONSOLE_LOG)).trimEnd();
-    return text === '' ? [] : text.split(/\r*\n/).map(cleanLine);
-  }
-
-  private async log(name: string): Promise<string> {
-    return readFile(this.path(name), 'utf8').catch(() => '');
+    const evidence = await this.evidence();
+    if (this.console.panic) this.kill(new GuestPanicError(this.console.panic, this.activity, evidence));
   }
 
   private path(name: string): string {
@@ -206,11 +192,11 @@ function asError(reason: unknown): Error {
 }
 
 /** In a session of its own: Ctrl-C in the terminal is for the runner, which then ends QEMU in good order. */
-function spawnQemu(command: readonly string[], stderrPath: string) {
+function spawnQemu([file, args]: readonly [string, string[]], stderrPath: string) {
   // execa's types take no number that is not literal.
   const stderr = openSync(stderrPath, 'a', 0o600) as 2;
   try {
-    return execa(...guardedCommand(command), {
+    return execa(file, args, {
       stdio: ['ignore', stderr, stderr],
       buffer: false,
       reject: false,

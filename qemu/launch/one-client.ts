@@ -23,7 +23,7 @@ export class OneClient {
   }
 
   static async listen(path: string): Promise<OneClient> {
-    const server = createServer();
+    const server = createServer().unref();
     const client = new OneClient(server);
     server.listen(path);
     await once(server, 'listening');

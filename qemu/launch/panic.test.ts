@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fatalReason, findPanic } from './panic';
+import { fatalReason } from './panic';
 
 describe('the death of a guest kernel', () => {
   it.each([
@@ -24,14 +24,5 @@ describe('the death of a guest kernel', () => {
     ['a boot message', '[    0.000000] Linux version 6.1.0'],
   ])('is not told by %s', (_, line) => {
     expect(fatalReason(line)).toBeUndefined();
-  });
-
-  it('is quoted from its first line on', () => {
-    const lines = ['[    1.0] booting', '[    2.0] Oops: 0000 [#1]', '[    2.1] Call Trace:', '[    2.2] Kernel panic'];
-    expect(findPanic(lines)).toEqual({ reason: 'Oops: 0000 [#1]', quote: lines.slice(1) });
-  });
-
-  it('is not found where there is none', () => {
-    expect(findPanic(['[    1.0] booting', 'login:'])).toBeUndefined();
   });
 });

@@ -18,9 +18,6 @@ const FATAL: readonly RegExp[] = [
   /^INFO: task .+ blocked for more than \d+ seconds/,
 ];
 
-/** Quoted lines are few enough to read and enough to hold a trace. */
-const MAX_QUOTED_LINES = 60;
-
 export interface Panic {
   /** The first fatal line, without its time stamp. */
   readonly reason: string;
@@ -32,12 +29,4 @@ export interface Panic {
 export function fatalReason(line: string): string | undefined {
   const said = KERNEL_LINE.exec(line)?.[1];
   return said !== undefined && FATAL.some((pattern) => pattern.test(said)) ? said.trimEnd() : undefined;
-}
-
-export function findPanic(lines: readonly string[]): Panic | undefined {
-  for (const [index, line] of lines.entries()) {
-    const reason = fatalReason(line);
-    if (reason !== undefined) return { reason, quote: lines.slice(index, index + MAX_QUOTED_LINES) };
-  }
-  return undefined;
 }

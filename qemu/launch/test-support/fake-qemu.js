@@ -9,7 +9,7 @@ const { connect } = require('node:net');
 const { encode, decode } = require('msgpack-lite');
 
 const [script, ...args] = process.argv.slice(2);
-const chardev = (id) => args.find((argument) => argument.startsWith(`socket,id=${id},`));
+const chardev = (id) => args.find((argument) => argument.includes(`,id=${id},`));
 const pathIn = (id, key) => new RegExp(`${key}=([^,]+)`).exec(chardev(id))[1];
 const OOPS = [
   '[    1.500000] BUG: kernel NULL pointer dereference, address: 0000000000000008',
@@ -22,18 +22,16 @@ if (script === 'never-connects') setInterval(() => {}, 1000);
 else main();
 
 function main() {
-  const console = connect(pathIn('console', 'path'));
   const qmp = connect(pathIn('qmp', 'path'));
   const agent = connect(pathIn('agent', 'path'));
 
-  /** Writes to the console and its log, then calls `then` when the text is on its way. */
-  const say = (lines, then = () => {}) => {
-    const text = lines.map((line) => `${line}\r\n`).join('');
-    appendFileSync(pathIn('console', 'logfile'), text);
-    console.write(text, then);
-  };
+  const say = (lines) => appendFileSync(pathIn('console', 'path'), lines.map((line) => `${line}\r\n`).join(''));
   const send = (message, then = () => {}) => qmp.write(`${JSON.stringify(message)}\r\n`, then);
   const end = () => process.exit(0);
+  const panic = () => {
+    say(OOPS);
+    end();
+  };
   const powerOff = () =>
     send({ event: 'SHUTDOWN', data: { guest: true, reason: 'guest-shutdown' } }, () => setImmediate(end));
 
@@ -49,11 +47,10 @@ function main() {
   });
 
   const bootNow = () => {
-    say(['[    0.000000] Linux version 6.1', '[    1.000000] Run /init as init process'], () => {
-      if (script === 'panics') say(OOPS, end);
-      if (script === 'panics-and-hangs') say(OOPS);
-      if (script === 'powers-off') powerOff();
-    });
+    say(['[    0.000000] Linux version 6.1', '[    1.000000] Run /init as init process']);
+    if (script === 'panics') panic();
+    if (script === 'panics-and-hangs') say(OOPS);
+    if (script === 'powers-off') powerOff();
   };
 
   const answer = (message) => {
@@ -64,7 +61,7 @@ function main() {
   };
   const commands = {
     'hang': () => {},
-    'panic': () => say(OOPS, end),
+    panic,
     'crash': () => process.kill(process.pid, 'SIGSEGV'),
     'poweroff': powerOff,
     'ls': (id, [folder]) => exited(id, 0, folder.endsWith(':08.0') ? 'driver\n0000:01:00.0\nvendor\n' : 'vendor\n', ''),
