@@ -88,8 +88,8 @@ bool ref_irq_enable(struct ref_card *card, struct gc_error *error)
     gc_write32(&card->registers, GHOSTCARD_REF_IRQ_STATUS, ALL_SOURCES);
     gc_read32(&card->registers, GHOSTCARD_REF_IRQ_STATUS);
     card->pending = 0;
-    if (!gc_irq_enable(
-                card->device, card->irq_mode, card->irq_mode == GC_IRQ_INTX ? 1 : REF_SOURCE_COUNT, error))
+    card->vectors = REF_SOURCE_COUNT;
+    if (!gc_irq_enable(card->device, card->irq_mode, &card->vectors, error))
         return false;
     gc_write32(&card->registers, GHOSTCARD_REF_IRQ_ENABLE, ALL_SOURCES);
     return true;
@@ -103,9 +103,9 @@ void ref_irq_disable(struct ref_card *card)
 }
 
 /*
- * INTx: finds out who it was and acknowledges, until nobody is left; the last read also makes sure that the
- * line is down before it is unmasked. Bounded: sources that come faster than they are acknowledged will
- * interrupt again.
+ * One vector for all: finds out who it was and acknowledges, until nobody is left; the last read also makes
+ * sure that an INTx line is down before it is unmasked. Bounded: sources that come faster than they are
+ * acknowledged will interrupt again.
  */
 static void acknowledge(struct ref_card *card)
 {
@@ -124,7 +124,7 @@ static int left_ms(uint64_t deadline_ns)
     return now_ns < deadline_ns ? (int)((deadline_ns - now_ns + 999999) / 1000000) : 0;
 }
 
-static bool wait_intx(struct ref_card *card, enum ref_source source, int timeout_ms, uint64_t *taken,
+static bool wait_shared(struct ref_card *card, enum ref_source source, int timeout_ms, uint64_t *taken,
         struct gc_error *error)
 {
     uint64_t deadline_ns = gc_now_ns() + (uint64_t)timeout_ms * 1000000;
@@ -151,9 +151,9 @@ bool ref_irq_wait(struct ref_card *card, enum ref_source source, int timeout_ms,
         struct gc_error *error)
 {
     *taken = 0;
-    if (card->irq_mode == GC_IRQ_INTX)
-        return wait_intx(card, source, timeout_ms, taken, error);
-    /* A message each time, acknowledged or not: no register access is needed. */
+    if (card->vectors < REF_SOURCE_COUNT)
+        return wait_shared(card, source, timeout_ms, taken, error);
+    /* A vector of its own, and a message each time, acknowledged or not: no register access is needed. */
     if (!gc_irq_wait(card->device, source, timeout_ms, taken, error))
         return false;
     card->interrupts += *taken;

@@ -57,12 +57,13 @@ struct ref_card {
     struct gc_bar registers;
     struct gc_bar memory;
     enum gc_irq_mode irq_mode;
+    unsigned vectors; /* granted: one for each source, or one for all */
     uint32_t version, capabilities;
     unsigned channel_pairs;
     /* Rings and write-back blocks of all channels, handed out from the start. */
     struct gc_dma_buffer control;
     size_t control_used;
-    uint32_t pending;    /* INTx: sources that came while we waited for another; bit each */
+    uint32_t pending;    /* one vector for all: sources that came while we waited for another; bit each */
     uint64_t interrupts; /* taken since ref_open */
 };
 
@@ -80,8 +81,8 @@ bool ref_irq_enable(struct ref_card *card, struct gc_error *error);
 void ref_irq_disable(struct ref_card *card);
 
 /*
- * Waits for an interrupt of `source`. True with the number taken: 0 when the time is over. INTx cannot tell
- * several of one source apart, so there the number is 0 or 1.
+ * Waits for an interrupt of `source`. True with the number taken: 0 when the time is over. Where all sources
+ * share a vector (INTx, and MSI if there is one only) the number is 0 or 1.
  */
 bool ref_irq_wait(struct ref_card *card, enum ref_source source, int timeout_ms, uint64_t *taken,
         struct gc_error *error);

@@ -49,9 +49,10 @@ struct gc_backend_ops {
     /* One access to configuration space, of exactly that size. False: errno says why. */
     bool (*config_access)(struct gc_device *device, bool write, unsigned offset, unsigned size, void *value);
 
-    /* Interrupts of this mode reach irq_wait from now on; those from before do not. */
+    /* Interrupts of this mode reach irq_wait from now on; those from before do not. Grants *vectors as asked,
+     * or 1. */
     bool (*irq_enable)(
-            struct gc_device *device, enum gc_irq_mode mode, unsigned vectors, struct gc_error *error);
+            struct gc_device *device, enum gc_irq_mode mode, unsigned *vectors, struct gc_error *error);
     /* None reach it any more. */
     void (*irq_disable)(struct gc_device *device);
     /* The descriptor that poll() reports readable once an interrupt of `vector` has come. */

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Number N of the device's /dev/uioN: the one folder below its `uio`. -1 without. */
@@ -69,15 +70,16 @@ static bool uio_open_bar(struct gc_device *device, struct gc_bar *bar, struct gc
     int fd = open(gc_sysfs_path(path, device->address, attribute), O_RDWR | O_SYNC | O_CLOEXEC);
     if (fd < 0)
         return gc_fail(error, "cannot open BAR %u of %s: %s", bar->index, path, strerror(errno));
-    off_t size = lseek(fd, 0, SEEK_END);
-    void *mapped =
-            size > 0 ? mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
+    struct stat status = {0};
+    fstat(fd, &status); /* its size is the BAR's */
+    size_t size = (size_t)status.st_size;
+    void *mapped = size > 0 ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
     if (mapped == MAP_FAILED)
-        gc_fail(error, "cannot map %lld bytes of %s: %s", (long long)size, path, strerror(errno));
+        gc_fail(error, "cannot map %zu bytes of %s: %s", size, path, strerror(errno));
     close(fd); /* the mapping holds it */
     if (mapped == MAP_FAILED)
         return false;
-    bar->size = (size_t)size;
+    bar->size = size;
     bar->mapped = mapped;
     return true;
 }
@@ -119,9 +121,9 @@ static bool start_counting(struct gc_device *device, struct gc_error *error)
 }
 
 static bool uio_irq_enable(
-        struct gc_device *device, enum gc_irq_mode mode, unsigned vectors, struct gc_error *error)
+        struct gc_device *device, enum gc_irq_mode mode, unsigned *vectors, struct gc_error *error)
 {
-    (void)vectors;
+    *vectors = 1;
     if (mode != GC_IRQ_INTX)
         return gc_fail(error,
                 "interrupt mode %s asked of %s: uio_pci_generic has INTx only; bind it to vfio-pci",

@@ -150,8 +150,11 @@ static unsigned irq_index(enum gc_irq_mode mode)
     return INDEXES[mode];
 }
 
-/* VFIO_DEVICE_SET_IRQS for vectors 0 to count - 1; `event_fds` only with VFIO_IRQ_SET_DATA_EVENTFD. */
-static bool set_irqs(
+/*
+ * VFIO_DEVICE_SET_IRQS for vectors 0 to count - 1; `event_fds` only with VFIO_IRQ_SET_DATA_EVENTFD. 0: done;
+ * negative: errno; positive: nothing done, the kernel has only that many vectors.
+ */
+static int set_irqs(
         struct gc_device *device, enum gc_irq_mode mode, uint32_t flags, unsigned count, const int *event_fds)
 {
     struct {
@@ -162,7 +165,7 @@ static bool set_irqs(
     set.head.argsz = (uint32_t)(sizeof(set.head) + data_size);
     if (event_fds)
         memcpy(set.event_fds, event_fds, data_size);
-    return ioctl(device->vfio.device_fd, VFIO_DEVICE_SET_IRQS, &set) == 0;
+    return ioctl(device->vfio.device_fd, VFIO_DEVICE_SET_IRQS, &set);
 }
 
 static void close_event_fds(struct gc_device *device, unsigned count)
@@ -185,26 +188,32 @@ static bool open_event_fds(struct gc_device *device, unsigned count, struct gc_e
 }
 
 static bool vfio_irq_enable(
-        struct gc_device *device, enum gc_irq_mode mode, unsigned vectors, struct gc_error *error)
+        struct gc_device *device, enum gc_irq_mode mode, unsigned *vectors, struct gc_error *error)
 {
     struct vfio_irq_info info = {.argsz = sizeof(info), .index = irq_index(mode)};
+    const uint32_t flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
     const char *name = gc_irq_mode_name(mode);
+    unsigned wanted = *vectors;
     if (ioctl(device->vfio.device_fd, VFIO_DEVICE_GET_IRQ_INFO, &info) < 0)
         return gc_fail(
                 error, "VFIO tells nothing about %s of %s: %s", name, device->address, strerror(errno));
-    if (info.count < vectors)
-        return gc_fail(error, "%u vectors of %s asked of %s, which has %u", vectors, name, device->address,
+    if (info.count < wanted)
+        return gc_fail(error, "%u vectors of %s asked of %s, which has %u", wanted, name, device->address,
                 info.count);
-    if (!open_event_fds(device, vectors, error))
+    if (!open_event_fds(device, wanted, error))
         return false;
-    uint32_t flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
-    if (!set_irqs(device, mode, flags, vectors, device->vfio.event_fds)) {
-        gc_fail(error, "VFIO does not enable %u vectors of %s on %s: %s", vectors, name, device->address,
-                strerror(errno));
-        close_event_fds(device, vectors);
-        return false;
+    int result = set_irqs(device, mode, flags, wanted, device->vfio.event_fds);
+    if (result > 0) {
+        for (*vectors = 1; wanted > 1; wanted--)
+            close(device->vfio.event_fds[wanted - 1]);
+        result = set_irqs(device, mode, flags, 1, device->vfio.event_fds);
     }
-    return true;
+    if (result == 0)
+        return true;
+    gc_fail(error, "VFIO does not enable %u vectors of %s on %s: %s", *vectors, name, device->address,
+            strerror(errno));
+    close_event_fds(device, wanted);
+    return false;
 }
 
 static void vfio_irq_disable(struct gc_device *device)
@@ -231,7 +240,7 @@ static bool vfio_irq_take(struct gc_device *device, unsigned vector, uint64_t *t
 static bool vfio_irq_rearm(struct gc_device *device, struct gc_error *error)
 {
     uint32_t flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK;
-    return set_irqs(device, GC_IRQ_INTX, flags, 1, NULL) ||
+    return set_irqs(device, GC_IRQ_INTX, flags, 1, NULL) == 0 ||
            gc_fail(error, "VFIO does not unmask INTx of %s: %s", device->address, strerror(errno));
 }
 

@@ -172,18 +172,19 @@ enum gc_irq_mode gc_irq_best_mode(const struct gc_device *device)
     return device->ops->best_irq_mode;
 }
 
-bool gc_irq_enable(struct gc_device *device, enum gc_irq_mode mode, unsigned vectors, struct gc_error *error)
+bool gc_irq_enable(struct gc_device *device, enum gc_irq_mode mode, unsigned *vectors, struct gc_error *error)
 {
-    unsigned limit = mode == GC_IRQ_INTX ? 1 : GC_MAX_VECTORS;
-    if (vectors < 1 || vectors > limit)
-        return gc_fail(error, "%u interrupt vectors asked of %s: 1 to %u in mode %s", vectors,
-                device->address, limit, gc_irq_mode_name(mode));
+    if (*vectors < 1 || *vectors > GC_MAX_VECTORS)
+        return gc_fail(error, "%u interrupt vectors asked of %s: 1 to %d can be", *vectors, device->address,
+                GC_MAX_VECTORS);
     gc_irq_disable(device);
+    if (mode == GC_IRQ_INTX)
+        *vectors = 1;
     if (!device->ops->irq_enable(device, mode, vectors, error))
         return false;
     device->irq_enabled = true;
     device->irq_mode = mode;
-    device->vectors = vectors;
+    device->vectors = *vectors;
     return true;
 }
 

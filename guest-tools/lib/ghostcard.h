@@ -99,8 +99,12 @@ enum gc_irq_mode gc_irq_best_mode(const struct gc_device *device);
 
 enum { GC_MAX_VECTORS = 32 };
 
-/* Enables `vectors` interrupts (1 for INTx). MSI and MSI-X only reach us while bus mastering is on. */
-bool gc_irq_enable(struct gc_device *device, enum gc_irq_mode mode, unsigned vectors, struct gc_error *error);
+/*
+ * Enables *vectors interrupts, or only one if there are no more: INTx always, MSI on an x86 machine without
+ * interrupt remapping. *vectors then says so. MSI and MSI-X only reach us while bus mastering is on.
+ */
+bool gc_irq_enable(
+        struct gc_device *device, enum gc_irq_mode mode, unsigned *vectors, struct gc_error *error);
 void gc_irq_disable(struct gc_device *device);
 
 /*
