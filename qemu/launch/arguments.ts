@@ -3,7 +3,7 @@
  *
  * Sources: QEMU's man page (docs/system/invocation), docs/pcie.txt (root ports), docs/system/devices/vfio-user.rst.
  */
-import { type GuestArch } from './options';
+import { type GuestArch } from '../provision';
 
 export interface QemuArgumentOptions {
   readonly arch: GuestArch;

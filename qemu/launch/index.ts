@@ -4,7 +4,6 @@ export { GuestBootError, GuestClosedError, GuestError, GuestPanicError, QemuExit
 export { guardedCommand } from './guard';
 export { Guest, launchGuest, type BoundCard } from './guest';
 export {
-  type GuestArch,
   type GuestSoftware,
   type LaunchCard,
   type LaunchOptions,

@@ -1,7 +1,5 @@
 /** What a launch is told. */
-
-/** Architecture of the guest; the host's is another matter. */
-export type GuestArch = 'amd64';
+import { type GuestArch } from '../provision';
 
 /** What to boot, as `provision` hands it over. */
 export interface GuestSoftware {
