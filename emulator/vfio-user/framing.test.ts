@@ -1,0 +1,132 @@
+import { describe, expect, test } from 'vitest';
+import { encodeHeader } from './codec';
+import { FramingError, MessageReader } from './framing';
+
+const MOST = 256;
+
+function message(id: number, sizeBytes = 16): Uint8Array {
+  const bytes = new Uint8Array(sizeBytes).fill(id, 16);
+  encodeHeader(new DataView(bytes.buffer), id, 9, sizeBytes, 0);
+  return bytes;
+}
+
+function feed(reader: MessageReader, bytes: Uint8Array, descriptors?: number[]): void {
+  reader.bytes.set(bytes, reader.end);
+  reader.received(bytes.length, descriptors);
+}
+
+const idsIn = (reader: MessageReader): number[] => {
+  const ids: number[] = [];
+  while (reader.next()) ids.push(reader.view.getUint16(reader.at, true));
+  return ids;
+};
+
+describe('messages', () => {
+  test('several in one receive come out one by one', () => {
+    const reader = new MessageReader(MOST);
+    feed(reader, Buffer.concat([message(1), message(2, 40), message(3)]));
+    expect(idsIn(reader)).toEqual([1, 2, 3]);
+  });
+
+  test('one that comes byte by byte comes out once, when it is whole', () => {
+    const reader = new MessageReader(MOST);
+    const whole = message(7, 40);
+    for (const byte of whole.subarray(0, 39)) {
+      feed(reader, Uint8Array.of(byte));
+      expect(reader.next()).toBe(false);
+    }
+    feed(reader, whole.subarray(39));
+    expect(reader.next()).toBe(true);
+    expect(reader.bytes.subarray(reader.at, reader.at + reader.sizeBytes)).toEqual(whole);
+    expect(reader.next()).toBe(false);
+  });
+
+  test('any cutting of a stream longer than the buffer gives the same messages', () => {
+    const ids = Array.from({ length: 3000 }, (_, i) => i);
+    const stream = Buffer.concat(ids.map((id) => message(id, 16 + ((id * 7) % 200))));
+    for (const step of [1, 15, 17, 255, 4096]) {
+      const reader = new MessageReader(MOST);
+      const seen: number[] = [];
+      for (let at = 0; at < stream.length;) {
+        const room = Math.min(step, reader.bytes.length - reader.end);
+        if (room <= 0) throw new Error(`no room left at byte ${at}`);
+        feed(reader, stream.subarray(at, at + room));
+        at += room;
+        seen.push(...idsIn(reader));
+      }
+      expect(seen).toEqual(ids);
+    }
+  });
+
+  test('the longest message allowed fits', () => {
+    const reader = new MessageReader(MOST);
+    feed(reader, message(5, MOST));
+    expect(idsIn(reader)).toEqual([5]);
+  });
+
+  test.each([
+    ['longer than allowed', 4, MOST + 1, 'longer than agreed (256)'],
+    ['shorter than a header', 4, 15, 'shorter than its header (16)'],
+    ['of an unknown type', 8, 3, 'message type 3'],
+  ])('a header %s ends the stream', (_, at, value, text) => {
+    const reader = new MessageReader(MOST);
+    const bytes = message(1);
+    new DataView(bytes.buffer).setUint32(at, value, true);
+    feed(reader, bytes);
+    expect(() => reader.next()).toThrow(FramingError);
+    expect(() => reader.next()).toThrow(text);
+  });
+});
+
+describe('descriptors', () => {
+  test('belong to the message whose bytes came last with them', () => {
+    const reader = new MessageReader(MOST);
+    feed(reader, Buffer.concat([message(1), message(2, 48)]), [21]);
+    expect(reader.next()).toBe(true);
+    expect(reader.hasDescriptors).toBe(false);
+    expect(reader.takeDescriptors().descriptors).toEqual([]);
+    expect(reader.next()).toBe(true);
+    expect(reader.hasDescriptors).toBe(true);
+    expect(reader.takeDescriptors().descriptors).toEqual([21]);
+    expect(reader.hasDescriptors).toBe(false);
+  });
+
+  test('that came with the first half of a message wait for the second', () => {
+    const reader = new MessageReader(MOST);
+    const whole = message(3, 48);
+    feed(reader, whole.subarray(0, 16), [5, 6]);
+    expect(reader.next()).toBe(false);
+    feed(reader, whole.subarray(16), [7]);
+    expect(reader.next()).toBe(true);
+    expect(reader.takeDescriptors().descriptors).toEqual([5, 6, 7]);
+  });
+
+  test('keep to their message when it is moved to the front of the buffer', () => {
+    const reader = new MessageReader(MOST);
+    const filler = Math.floor(reader.bytes.length / 16) - 1;
+    feed(reader, Buffer.concat(Array.from({ length: filler }, () => message(1))));
+    const last = message(2, 200);
+    const head = reader.bytes.length - reader.end;
+    feed(reader, last.subarray(0, head), [9]);
+    expect(idsIn(reader)).toHaveLength(filler);
+    feed(reader, last.subarray(head));
+    expect(reader.next()).toBe(true);
+    expect(reader.takeDescriptors().descriptors).toEqual([9]);
+  });
+
+  test('that nobody took are there for closing at the end', () => {
+    const reader = new MessageReader(MOST);
+    feed(reader, message(1), [4]);
+    feed(reader, message(2).subarray(0, 3), [5]);
+    expect(reader.takeAllDescriptors()).toEqual([4, 5]);
+    expect(reader.takeAllDescriptors()).toEqual([]);
+  });
+
+  test('that were lost are reported with their message', () => {
+    const reader = new MessageReader(MOST);
+    reader.bytes.set(message(1));
+    reader.received(16, [], true);
+    expect(reader.next()).toBe(true);
+    expect(reader.takeDescriptors()).toEqual({ descriptors: [], lost: true });
+  });
+});
