@@ -27,7 +27,7 @@ bool command_credit(struct link *link, uint32_t id, uint64_t bytes);
 
 bool command_is_running(uint32_t id);
 
-/* Collects every child that has died: ours, and the orphans that fall to process 1. */
+/* Collects every child that has died: ours, and the orphans of commands. */
 void command_reap(void);
 
 /* Kills what is over its time, moves input and output as far as they go, reports who is finished. */

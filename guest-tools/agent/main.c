@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest agent: runs commands and moves files for the host, over a virtio-serial port. In the guest it is
- * process 1, so it never ends and reaps every orphan; on the host, tests drive the same program over a
- * descriptor or a socket.
+ * The guest agent: runs commands and moves files for the host, over a virtio-serial port. The guest's /init
+ * leaves everything to it, so it never ends, and orphans of what it ran come to it to be reaped. On the host,
+ * tests drive the same program over a descriptor or a socket.
  *
  * One loop, one thread, nothing that blocks: poll, link_pump (bytes), dispatch (frames), command_pump and
  * transfer_pump. Protocol: qemu/channel/protocol.ts. Open command.c next for how commands run, link.c for how
@@ -163,7 +163,8 @@ static void serve(struct link *link, int signals)
     }
 }
 
-/* Descriptors 0 to 2 must not be given to pipes, and commands must find a PATH. */
+/* Descriptors 0 to 2 must not be given to pipes, and commands must find a PATH. A host that goes away is no
+ * signal. */
 static void prepare_process(void)
 {
     int fd;
@@ -174,7 +175,7 @@ static void prepare_process(void)
     setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 0);
     setenv("HOME", "/root", 0);
     signal(SIGPIPE, SIG_IGN);
-    prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans come to us on the host, too, as they do to process 1 */
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans come to us, whether we are process 1 or not */
 }
 
 static int open_child_signals(void)

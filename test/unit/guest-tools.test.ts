@@ -1,0 +1,67 @@
+/** The guest's programs as far as this machine can run them: they build without a warning, and what needs no card works. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+const source = resolve(__dirname, '../../guest-tools');
+let out: string;
+
+beforeAll(() => {
+  out = mkdtempSync(join(tmpdir(), 'ghostcard-guest-tools-'));
+  execFileSync('make', ['-s', '-j2', '-C', source, `OUT=${out}`], { stdio: ['ignore', 'ignore', 'inherit'] });
+}, 120_000);
+afterAll(() => rmSync(out, { recursive: true }));
+
+const run = (app: string, ...options: string[]) =>
+  spawnSync(join(out, 'bin', app), options, { encoding: 'utf8', env: {}, timeout: 10_000 });
+const noCard = ['--device', 'ffff:ff:1f.7'];
+
+const apps = (): string[] => readdirSync(join(out, 'bin'));
+
+test('every app has its program, and the programs need no shared library', () => {
+  const sources = readdirSync(join(source, 'apps')).filter((name) => /^gc-.*\.c$/.test(name));
+  expect(apps().sort()).toEqual(sources.map((name) => name.slice(0, -2)).sort());
+  for (const program of [join(out, 'agent'), ...apps().map((app) => join(out, 'bin', app))]) {
+    expect(execFileSync('readelf', ['-l', program], { encoding: 'utf8' })).not.toContain('INTERP');
+  }
+});
+
+test('the CRC-32C that the card is checked against gives the published values', () => {
+  const { status, stdout } = run('gc-crc', '--self-test', '--json');
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ app: 'gc-crc', ok: true, checks: 7, failed: 0 });
+});
+
+test('without a device every app ends with code 2, the cause for people and for machines', () => {
+  for (const app of apps()) {
+    const { status, stdout, stderr } = run(app, ...noCard, '--json', ...(app === 'gc-reg' ? ['ID'] : []));
+    expect(status, app).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({
+      app,
+      ok: false,
+      error: expect.stringContaining('no PCI device ffff:ff:1f.7'),
+    });
+    expect(stderr).toContain('give its full address');
+  }
+});
+
+test('every app explains itself', () => {
+  for (const app of apps()) {
+    const { status, stdout } = run(app, '--help');
+    expect(status).toBe(0);
+    expect(stdout).toContain(`usage: ${app} [options]`);
+  }
+});
+
+test.each([
+  ['gc-irq', ['--irq', 'carrier-pigeon'], '--irq takes intx, msi or msix, not: carrier-pigeon'],
+  ['gc-irq', ['--device'], 'a value is missing after: --device'],
+  ['gc-loopback', ['--fast'], 'unknown option: --fast'],
+  ['gc-reg', [], 'which register?'],
+])('%s %j is refused with code 2 and a reason', (app, options, reason) => {
+  const { status, stderr } = run(app, ...options);
+  expect(status).toBe(2);
+  expect(stderr).toContain(reason);
+});
