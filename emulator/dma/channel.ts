@@ -8,28 +8,23 @@
  * on when the driver has cleared it.
  */
 import { type Clock, Process, type Wait } from '../clock';
-import { DmaError, type DmaPort } from '../memory';
+import { DmaError } from '../memory';
 import { type RegisterView } from '../registers';
+import { CompletionReporter } from './completion';
 import { type Descriptor, completionStatus, descriptorOffsets, encodeControl, errorStatus } from './descriptor';
-import { CardAddressError, type DataSink, type DataSource } from './endpoint';
+import { CardAddressError } from './endpoint';
 import { type CHANNEL_REGISTERS, DESCRIPTOR_BYTES, ERROR_CODES, type ErrorCode, WRITEBACK_BYTES } from './layout';
-import { type Link } from './link';
-import { InterruptModeration } from './moderation';
 import { DescriptorRing } from './ring';
-import { writeBack } from './write-back';
+import { transfer, type TransferPath, type TransferResult } from './transfer';
 
 /** The engine gives way to register accesses after this much work, counted in bytes. */
 const quantumBytes = 1 << 20;
 /** What a descriptor counts for besides its bytes. */
 const descriptorOverheadBytes = 1024;
 
-export interface DmaChannelOptions {
+export interface DmaChannelOptions extends TransferPath {
   readonly registers: RegisterView<typeof CHANNEL_REGISTERS>;
-  readonly port: DmaPort;
   readonly clock: Clock;
-  readonly link: Link;
-  /** Where bytes go to or come from; asked for at the start of every descriptor. */
-  readonly endpoint: { readonly h2c: () => DataSink } | { readonly c2h: () => DataSource };
   /** Addresses the channel can drive: 32 or 64 bits. */
   readonly addressBits: 32 | 64;
   readonly maxLengthBytes: number;
@@ -52,8 +47,7 @@ export class DmaChannel {
   readonly #hot: ReturnType<typeof hotRegisters>;
   readonly #ring: DescriptorRing;
   readonly #process: Process;
-  readonly #reporter: Process;
-  readonly #moderation: InterruptModeration;
+  readonly #completion: CompletionReporter;
   readonly #descriptor: Descriptor = {
     owner: false,
     interrupt: false,
@@ -62,9 +56,8 @@ export class DmaChannel {
     hostAddress: 0,
     cardAddress: 0,
   };
-  /** Bytes of the descriptor in hand that have been moved, and whether the last of them ended a packet. */
-  #movedBytes = 0;
-  #endedPacket = false;
+  /** How far the descriptor in hand is. */
+  readonly #transferred: TransferResult = { movedBytes: 0, endedPacket: false };
   #totalBytes = 0;
   #isScheduled = false;
 
@@ -74,12 +67,21 @@ export class DmaChannel {
     this.#hot = hotRegisters(registers);
     this.#ring = new DescriptorRing(port);
     this.#process = new Process(clock);
-    this.#reporter = new Process(clock);
-    this.#moderation = new InterruptModeration(
+    this.#completion = new CompletionReporter({
       clock,
-      () => ({ count: registers.get('MODERATION.COUNT'), timeoutUs: registers.get('MODERATION.TIMEOUT_US') }),
-      () => this.#reporter.start(this.#report()),
-    );
+      port,
+      writeBackAddress: () => this.#writeBackAddress,
+      state: () => ({
+        consumerIndex: this.#hot.consumerIndex.value,
+        status: this.#hot.status.value,
+        completed: this.#hot.completed.value,
+      }),
+      moderation: () => ({
+        count: registers.get('MODERATION.COUNT'),
+        timeoutUs: registers.get('MODERATION.TIMEOUT_US'),
+      }),
+      interrupt: options.interrupt,
+    });
     registers.onRead('BYTES', () => BigInt(this.#totalBytes));
     registers.onWrite('DOORBELL', ({ value }) => {
       this.#ring.producer = value & 0xffff;
@@ -98,12 +100,10 @@ export class DmaChannel {
   reset(): void {
     const { registers } = this.#options;
     this.#process.cancel();
-    this.#reporter.cancel();
-    this.#moderation.clear();
+    this.#completion.reset();
     this.#ring.discardFetched();
     this.#ring.producer = 0;
     this.#ring.consumer = 0;
-    this.#movedBytes = 0;
     this.#totalBytes = 0;
     this.#hot.control.set('RESET', 0);
     for (const name of ['STATUS', 'CONSUMER_INDEX', 'ERROR_INDEX', 'COMPLETED'] as const) registers.set(name, 0);
@@ -151,7 +151,7 @@ export class DmaChannel {
         if (!ring.isFetched) yield* this.#fetch();
         ring.decode(this.#descriptor);
         this.#checkDescriptor();
-        yield* this.#transfer();
+        yield* transfer(this.#options, this.#descriptor, this.#transferred);
         yield* this.#complete();
         work += this.#descriptor.lengthBytes + descriptorOverheadBytes;
         if (work >= quantumBytes) {
@@ -160,7 +160,7 @@ export class DmaChannel {
         }
       }
       this.#hot.status.set('BUSY', 0);
-      yield* this.#writeBack();
+      this.#completion.idle();
     } catch (error) {
       this.#hot.status.set('BUSY', 0);
       yield* this.#halt(transferErrorOf(error));
@@ -188,53 +188,16 @@ export class DmaChannel {
     if (address + lengthBytes > limit) throw new TransferError('BAD_HOST_ADDRESS', address);
   }
 
-  /** Moves the bytes of the descriptor in hand; it ends when they are all moved or, C2H, with the packet. */
-  *#transfer(): Generator<Wait, void, void> {
-    const { endpoint, port, link } = this.#options;
-    const { hostAddress, cardAddress, lengthBytes, endOfPacket } = this.#descriptor;
-    this.#movedBytes = 0;
-    this.#endedPacket = false;
-    while (this.#movedBytes < lengthBytes && !this.#endedPacket) {
-      const moved = this.#movedBytes;
-      let pending: Promise<void> | undefined;
-      let bytes: number;
-      if ('h2c' in endpoint) {
-        const sink = endpoint.h2c();
-        const window = sink.reserve(cardAddress + moved, lengthBytes - moved);
-        if (window === undefined) {
-          yield (resume) => sink.whenReady(resume);
-          continue;
-        }
-        bytes = window.length;
-        if ((pending = port.read(hostAddress + moved, window))) yield pending;
-        sink.commit(bytes, endOfPacket && moved + bytes === lengthBytes);
-      } else {
-        const source = endpoint.c2h();
-        const window = source.peek(cardAddress + moved, lengthBytes - moved);
-        if (window === undefined) {
-          yield (resume) => source.whenReady(resume);
-          continue;
-        }
-        bytes = window.length;
-        if ((pending = port.write(hostAddress + moved, window))) yield pending;
-        this.#endedPacket = source.consume(bytes);
-      }
-      this.#movedBytes += bytes;
-      const delayNs = link.occupy('h2c' in endpoint ? 'h2c' : 'c2h', bytes);
-      if (delayNs > 0) yield { delayNs };
-    }
-    if (link.completionLatencyNs > 0) yield { delayNs: link.completionLatencyNs };
-  }
-
   /** Hands the descriptor back to the driver, and counts it towards an interrupt. */
   *#complete(): Generator<Wait, void, void> {
     const { port } = this.#options;
     const ring = this.#ring;
     const { interrupt, endOfPacket } = this.#descriptor;
+    const { movedBytes, endedPacket } = this.#transferred;
     const address = ring.addressOf(ring.consumer);
-    let pending = port.write32(address + descriptorOffsets.transferred, this.#movedBytes);
+    let pending = port.write32(address + descriptorOffsets.transferred, movedBytes);
     if (pending) yield pending;
-    pending = port.write32(address + descriptorOffsets.status, completionStatus(this.#endedPacket));
+    pending = port.write32(address + descriptorOffsets.status, completionStatus(endedPacket));
     if (pending) yield pending;
     pending = port.write32(
       address + descriptorOffsets.control,
@@ -242,33 +205,18 @@ export class DmaChannel {
     );
     if (pending) yield pending;
     ring.advance();
-    this.#totalBytes += this.#movedBytes;
+    this.#totalBytes += movedBytes;
     this.#hot.consumerIndex.value = ring.consumer;
     this.#hot.completed.value = (this.#hot.completed.value + 1) >>> 0;
     if (ring.isEmpty) this.#hot.status.set('BUSY', 0);
-    if (interrupt) this.#moderation.completed();
+    this.#completion.descriptorDone(interrupt);
   }
 
-  /** Write-back, then interrupt. */
-  *#report(): Generator<Wait, void, void> {
-    yield* this.#writeBack();
-    this.#options.interrupt();
-  }
-
-  *#writeBack(): Generator<Wait, void, void> {
-    const { registers, port, addressBits } = this.#options;
+  /** None when the driver wants none, or when the card cannot drive the address. */
+  get #writeBackAddress(): number | undefined {
+    const { registers, addressBits } = this.#options;
     const address = Number(registers.get('WRITEBACK_ADDRESS'));
-    if (address === 0 || address + WRITEBACK_BYTES > 2 ** Math.min(addressBits, 53)) return;
-    try {
-      yield* writeBack(port, address, {
-        consumerIndex: registers.get('CONSUMER_INDEX'),
-        status: registers.get('STATUS'),
-        completed: registers.get('COMPLETED'),
-      });
-    } catch (error) {
-      // The registers tell the same; a card that cannot reach its write-back block has no better way to say so.
-      if (!(error instanceof DmaError)) throw error;
-    }
+    return address === 0 || address + WRITEBACK_BYTES > 2 ** addressBits ? undefined : address;
   }
 
   *#halt(error: TransferError): Generator<Wait, void, void> {
@@ -289,7 +237,7 @@ export class DmaChannel {
         if (!(failure instanceof DmaError)) throw failure;
       }
     }
-    this.#moderation.fireNow();
+    this.#completion.alert();
   }
 }
 

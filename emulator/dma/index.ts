@@ -1,4 +1,5 @@
 export { DmaChannel, type DmaChannelOptions } from './channel';
+export { type CompletionOptions, CompletionReporter } from './completion';
 export { type Descriptor, completionStatus, decodeDescriptor, encodeControl, encodeDescriptor } from './descriptor';
 export { CardAddressError, CardMemoryEndpoint, type DataSink, type DataSource } from './endpoint';
 export {
@@ -14,4 +15,5 @@ export { Link, type LinkModel, unlimitedLink } from './link';
 export { InterruptModeration } from './moderation';
 export { DescriptorRing } from './ring';
 export { StreamFifo } from './stream-fifo';
+export { type Endpoint, transfer, type TransferPath, type TransferResult } from './transfer';
 export { type WriteBackState, writeBack } from './write-back';

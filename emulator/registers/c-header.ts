@@ -63,6 +63,7 @@ export function cHeader(map: RegisterMap, options: CHeaderOptions): string {
   return [
     '/* SPDX-License-Identifier: Apache-2.0 */',
     blockComment(doc, 'Generated from the register map: change that, not this file.'),
+    '/* clang-format off */',
     `#ifndef ${guard}`,
     `#define ${guard}`,
     '',

@@ -5,6 +5,7 @@
  *
  * Generated from the register map: change that, not this file.
  */
+/* clang-format off */
 #ifndef GHOSTCARD_REF_REGS_H
 #define GHOSTCARD_REF_REGS_H
 

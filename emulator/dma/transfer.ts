@@ -1,0 +1,85 @@
+/**
+ * Moves the bytes of one descriptor between host memory and an endpoint of the card, window by window: held back while
+ * the endpoint is not ready, and slowed by the link.
+ */
+import { type Wait } from '../clock';
+import { type DmaPort } from '../memory';
+import { type Descriptor } from './descriptor';
+import { type DataSink, type DataSource } from './endpoint';
+import { type Link } from './link';
+
+/** Where bytes go to (host to card) or come from (card to host); asked for again for every window. */
+export type Endpoint = { readonly h2c: () => DataSink } | { readonly c2h: () => DataSource };
+
+export interface TransferPath {
+  readonly port: DmaPort;
+  readonly link: Link;
+  readonly endpoint: Endpoint;
+}
+
+/** What a transfer has done; one object is reused from descriptor to descriptor. */
+export interface TransferResult {
+  movedBytes: number;
+  /** C2H: the last byte moved ended a packet. */
+  endedPacket: boolean;
+}
+
+/** Ends when all bytes are moved or, C2H, with the packet. Throws DmaError or CardAddressError. */
+export function* transfer(
+  path: TransferPath,
+  descriptor: Descriptor,
+  result: TransferResult,
+): Generator<Wait, void, void> {
+  const { link } = path;
+  result.movedBytes = 0;
+  result.endedPacket = false;
+  if ('h2c' in path.endpoint) yield* hostToCard(path, path.endpoint.h2c, descriptor, result);
+  else yield* cardToHost(path, path.endpoint.c2h, descriptor, result);
+  if (link.completionLatencyNs > 0) yield { delayNs: link.completionLatencyNs };
+}
+
+function* hostToCard(
+  { port, link }: TransferPath,
+  sinkOf: () => DataSink,
+  { hostAddress, cardAddress, lengthBytes, endOfPacket }: Descriptor,
+  result: TransferResult,
+): Generator<Wait, void, void> {
+  while (result.movedBytes < lengthBytes) {
+    const moved = result.movedBytes;
+    const sink = sinkOf();
+    const window = sink.reserve(cardAddress + moved, lengthBytes - moved);
+    if (window === undefined) {
+      yield (resume) => sink.whenReady(resume);
+      continue;
+    }
+    const pending = port.read(hostAddress + moved, window);
+    if (pending) yield pending;
+    result.movedBytes += window.length;
+    sink.commit(window.length, endOfPacket && result.movedBytes === lengthBytes);
+    const delayNs = link.occupy('h2c', window.length);
+    if (delayNs > 0) yield { delayNs };
+  }
+}
+
+function* cardToHost(
+  { port, link }: TransferPath,
+  sourceOf: () => DataSource,
+  { hostAddress, cardAddress, lengthBytes }: Descriptor,
+  result: TransferResult,
+): Generator<Wait, void, void> {
+  while (result.movedBytes < lengthBytes && !result.endedPacket) {
+    const moved = result.movedBytes;
+    const source = sourceOf();
+    const window = source.peek(cardAddress + moved, lengthBytes - moved);
+    if (window === undefined) {
+      yield (resume) => source.whenReady(resume);
+      continue;
+    }
+    const pending = port.write(hostAddress + moved, window);
+    if (pending) yield pending;
+    result.movedBytes += window.length;
+    result.endedPacket = source.consume(window.length);
+    const delayNs = link.occupy('c2h', window.length);
+    if (delayNs > 0) yield { delayNs };
+  }
+}
