@@ -97,7 +97,8 @@ export class Cache {
 
   /** Removes what runs that were killed have left behind. Call it with the lock held. */
   removeLeftovers(): void {
-    rmSync(path.join(this.folder, 'work'), { recursive: true, force: true });
+    // Tools of a killed run may take a moment to end, and write until then.
+    rmSync(path.join(this.folder, 'work'), { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
 
   /**

@@ -12,7 +12,7 @@ import { guestFacts } from './arch';
 import { awkwardCachePath, type Context } from './context';
 import { ProvisionError } from './errors';
 import { type StepProgress } from './progress';
-import { findTool, missingTool, runTool } from './tools';
+import { findTool, missingTool, runPipeline, runTool } from './tools';
 
 /** Folders of the kernel's source that are built, and how each differs from Debian's configuration. */
 const BUILT: Record<string, { readonly options: readonly string[]; readonly defines?: readonly string[] }> = {
@@ -40,8 +40,10 @@ const WITHOUT_DEBUG_INFO = ['CONFIG_DEBUG_INFO=', 'CONFIG_DEBUG_INFO_BTF=', 'CON
 export const MODULE_RECIPE = BUILT;
 
 export interface ModuleBuild {
-  /** Where the packages were unpacked: headers, kbuild, source. */
+  /** Where the packages were unpacked: headers, kbuild, xz. */
   readonly packages: string;
+  /** The package with the source, not unpacked: hardly anything in it is needed. */
+  readonly sourcePackage: string;
   readonly release: string;
   /** A scratch folder. */
   readonly folder: string;
@@ -110,26 +112,24 @@ export async function buildModules(context: Context, build: ModuleBuild, progres
   return findModules(tree);
 }
 
-/** Unpacks the few folders that are built out of the kernel's source archive; gives back the source's folder. */
+/** Unpacks the few folders that are built, straight out of the source's package; gives back the source's folder. */
 async function unpackSource(context: Context, build: ModuleBuild, progress: StepProgress): Promise<string> {
-  const archives = path.join(build.packages, 'usr/src');
-  const archive = readdirSync(archives).find((name) => /^linux-source-.*\.tar\.xz$/.test(name));
-  if (archive === undefined) {
-    throw new ProvisionError({
-      attempted: "unpacking the kernel's source",
-      seen: `there is no linux-source-*.tar.xz among the package's files in ${archives}`,
-      cure: "the packaging of Debian's kernel has changed; please report it. Meanwhile bring your own: --kernel and --modules",
-    });
-  }
-  progress.report(`unpacking parts of ${archive}`);
-  const top = archive.replace(/\.tar\.xz$/, '');
+  const top = path.basename(build.sourcePackage).replace(/_.*/, '');
+  progress.report(`unpacking parts of ${top}`);
   const members = Object.keys(BUILT).map((part) => `${top}/${part}`);
-  const options = [`--use-compress-program=${xzProgram(build.packages)}`, '-C', build.folder];
-  await runTool('tar', [...options, '-xf', path.join(archives, archive), ...members], {
-    attempted: `unpacking the kernel's source out of ${archive}`,
-    cure: `check that there is room in ${build.folder}`,
-    signal: context.signal,
-  });
+  await runPipeline(
+    [
+      ['dpkg-deb', '--fsys-tarfile', build.sourcePackage],
+      ['tar', '-xO', `./usr/src/${top}.tar.xz`],
+      [xzProgram(build.packages), '-dc'],
+      ['tar', '-x', '-C', build.folder, ...members],
+    ],
+    {
+      attempted: `unpacking parts of the kernel's source out of ${path.basename(build.sourcePackage)}`,
+      cure: `check that there is room in ${build.folder}; if the packaging has changed, bring your own: --kernel and --modules`,
+      signal: context.signal,
+    },
+  );
   return path.join(build.folder, top);
 }
 

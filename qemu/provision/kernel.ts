@@ -53,19 +53,30 @@ export async function fetchKernel(context: Context): Promise<KernelEntry> {
     const scratch = path.join(folder, 'scratch');
     const unpacked = path.join(scratch, 'packages');
     const files = await apt.download(packages(context), progress);
-    await apt.unpack(files, unpacked, progress);
+    const source = files.find(({ fileName }) => /^linux-source-\d/.test(fileName));
+    if (source === undefined) throw packagingChanged('no linux-source-VERSION among the packages');
+    await apt.unpack(
+      files.filter((file) => file !== source),
+      unpacked,
+      progress,
+    );
     const release = installImage(unpacked, folder);
     progress.finish(`Linux ${release} from ${context.suite().codename}`);
 
     const building = context.progress('modules');
-    const built = await buildModules(context, { packages: unpacked, release, folder: scratch }, building);
+    const built = await buildModules(
+      context,
+      { packages: unpacked, sourcePackage: apt.pathOf(source), release, folder: scratch },
+      building,
+    );
     const stock = findModules(unpacked);
     const modules = collectModules(GUEST_MODULES, [...stock, ...built], { xz: xzProgram(unpacked) });
     const target = path.join(folder, 'modules');
     mkdirSync(target);
     for (const { fileName, data } of modules) writeFileSync(path.join(target, fileName), data);
-    building.finish(`${modules.length} modules, ${built.length} of them built anew`);
+    building.report('removing the build folder');
     rmSync(scratch, { recursive: true });
+    building.finish(`${modules.length} modules, ${built.length} of them built anew`);
     return { release, packages: versionsOf(files) };
   });
   apt.forgetDownloads();
@@ -78,12 +89,16 @@ function installImage(unpacked: string, folder: string): string {
   const images = existsSync(boot) ? readdirSync(boot).filter((name) => name.startsWith('vmlinuz-')) : [];
   const [image] = images;
   if (image === undefined || images.length > 1) {
-    throw new ProvisionError({
-      attempted: "taking the kernel image out of Debian's package",
-      seen: `one file boot/vmlinuz-* was expected, there are ${images.length}`,
-      cure: "the packaging of Debian's kernel has changed; please report it. Meanwhile bring your own: --kernel and --modules",
-    });
+    throw packagingChanged(`one file boot/vmlinuz-* was expected, there are ${images.length}`);
   }
   copyFileSync(path.join(boot, image), path.join(folder, 'vmlinuz'));
   return image.replace('vmlinuz-', '');
+}
+
+function packagingChanged(seen: string): ProvisionError {
+  return new ProvisionError({
+    attempted: "taking the guest's kernel out of Debian's packages",
+    seen,
+    cure: "the packaging of Debian's kernel has changed; please report it. Meanwhile bring your own: --kernel and --modules",
+  });
 }

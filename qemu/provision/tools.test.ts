@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ProvisionError } from './errors';
-import { findTool, missingTool, runTool } from './tools';
+import { findTool, missingTool, runPipeline, runTool } from './tools';
 
 const attempted = 'testing';
 
@@ -49,4 +49,15 @@ test('the abort signal ends the tool and gives its own reason', async () => {
 test('programs are looked for on the search path, folders of that name aside', () => {
   expect(findTool('sh', '/nowhere:/bin')).toBe('/bin/sh');
   expect(findTool('usr', '/')).toBeUndefined();
+});
+
+test('a pipeline hands each output to the next tool, however much it is', async () => {
+  const check = 'test "$(wc -c)" -eq 300000';
+  const commands = [['head', '-c', '300000', '/dev/zero'], ['cat'], ['sh', '-c', check]];
+  await expect(runPipeline(commands, { attempted })).resolves.toBeUndefined();
+});
+
+test('a pipeline fails with the words of the tool that failed, not of those that it cut off', async () => {
+  const commands = [['yes'], ['sh', '-c', 'echo damaged >&2; exit 2'], ['cat']];
+  await expect(runPipeline(commands, { attempted })).rejects.toThrow('sh ended with exit code 2\n  damaged');
 });

@@ -60,29 +60,64 @@ export function missingTool(name: string, attempted: string): ProvisionError {
 
 /** Runs a tool to its end and gives back what it wrote to standard output. */
 export async function runTool(command: string, args: readonly string[], run: ToolRun): Promise<string> {
-  const program = findTool(command);
-  if (program === undefined) throw missingTool(command, run.attempted);
-  const setpriv = findTool('setpriv');
-  const argv = setpriv === undefined ? [program] : [setpriv, '--pdeathsig', 'TERM', '--', program];
-  const child = execa(argv[0] as string, [...argv.slice(1), ...args], {
-    ...(run.cwd === undefined ? {} : { cwd: run.cwd }),
-    env: { ...run.env, LC_ALL: 'C.UTF-8' },
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-    maxBuffer: 64 << 20,
-    ...(run.signal === undefined ? {} : { cancelSignal: run.signal }),
-    forceKillAfterDelay: KILL_AFTER_MS,
-    reject: false,
-  });
+  const child = start([command, ...args], run, 'ignore');
   const statusLines = run.onStatusLine;
   if (statusLines !== undefined) {
     for await (const line of child.iterable({ from: 'fd3' })) statusLines(String(line));
   }
   const result = await child;
+  check([command, ...args], result, run);
+  return result.stdout;
+}
+
+/** Runs tools side by side, each reading what the one before it writes. What the last one writes is not kept. */
+export async function runPipeline(commands: readonly (readonly string[])[], run: ToolRun): Promise<void> {
+  const children = commands.map((argv, index) => start(argv, run, index === 0 ? 'ignore' : 'pipe', false));
+  for (const [index, child] of children.slice(1).entries()) {
+    const { stdout } = children[index] as (typeof children)[number];
+    // When a reader ends early its writer must too: closing the pipe ends it with SIGPIPE. What was wrong is told below.
+    child.stdin?.on('error', () => stdout?.destroy());
+    stdout?.pipe(child.stdin as NodeJS.WritableStream);
+  }
+  const results = await Promise.all(children);
+  for (const index of [...results.keys()].reverse()) {
+    check(commands[index] as readonly string[], results[index] as ToolResult, run);
+  }
+}
+
+interface ToolResult {
+  readonly failed: boolean;
+  readonly exitCode?: number;
+  readonly signal?: string;
+  readonly stdout?: string;
+  readonly stderr: string;
+}
+
+function start(argv: readonly string[], run: ToolRun, stdin: 'ignore' | 'pipe', keepOutput = true) {
+  const [command = '', ...args] = argv;
+  const program = findTool(command);
+  if (program === undefined) throw missingTool(command, run.attempted);
+  const setpriv = findTool('setpriv');
+  const wrapped = setpriv === undefined ? [program] : [setpriv, '--pdeathsig', 'TERM', '--', program];
+  return execa(wrapped[0] as string, [...wrapped.slice(1), ...args], {
+    ...(run.cwd === undefined ? {} : { cwd: run.cwd }),
+    env: { ...run.env, LC_ALL: 'C.UTF-8' },
+    stdio: [stdin, 'pipe', 'pipe', 'pipe'],
+    buffer: { stdout: keepOutput },
+    maxBuffer: 64 << 20,
+    ...(run.signal === undefined ? {} : { cancelSignal: run.signal }),
+    forceKillAfterDelay: KILL_AFTER_MS,
+    reject: false,
+  });
+}
+
+/** Throws what a reader needs to know, if the tool has failed or was ended. */
+function check([command = '', ...args]: readonly string[], result: ToolResult, run: ToolRun): void {
   run.signal?.throwIfAborted();
-  if (!result.failed) return result.stdout;
+  if (!result.failed) return;
   throw new ProvisionError({
     attempted: run.attempted,
-    seen: `${command} ${howItEnded(result)}\n${lastLines(`${result.stdout}\n${result.stderr}`)}`,
+    seen: `${command} ${howItEnded(result)}\n${lastLines(`${result.stdout ?? ''}\n${result.stderr}`)}`,
     cure: run.cure ?? `look at what ${command} says above; the command was: ${command} ${args.join(' ')}`,
   });
 }
