@@ -72,7 +72,9 @@ export class VfioUserClient implements AsyncDisposable {
   /** Answers to DMA_READ and DMA_WRITE; without it they are left unanswered. */
   memory: ClientMemory | undefined;
   /** DMA requests of the server, in the order of arrival. */
-  readonly dmaRequests: { command: number; iova: bigint; sizeBytes: number }[] = [];
+  readonly dmaRequests: { id: number; command: number; iova: bigint; sizeBytes: number }[] = [];
+  /** Replies that nothing waits for: to messages that were sent by hand. */
+  readonly unexpectedReplies: ReplyMessage[] = [];
   readonly #fd: number;
   readonly #timeoutMs: number;
   readonly #poller: Poller;
@@ -275,7 +277,10 @@ export class VfioUserClient implements AsyncDisposable {
     const payload = bytes.slice(at + HEADER_BYTES, at + sizeBytes);
     if (!isReply(flags)) return this.#answerDma(id, view.getUint16(at + Header.COMMAND, true), payload);
     const pending = this.#pending.get(id);
-    if (pending === undefined) throw new Error(`a reply with id ${id}, which nothing waits for`);
+    if (pending === undefined) {
+      this.unexpectedReplies.push({ id, payload, descriptors });
+      return;
+    }
     this.#pending.delete(id);
     clearTimeout(pending.timer);
     if (flags & HeaderFlag.ERROR)
@@ -287,7 +292,7 @@ export class VfioUserClient implements AsyncDisposable {
     const view = viewOf(payload);
     const iova = view.getBigUint64(0, true);
     const sizeBytes = Number(view.getBigUint64(8, true));
-    this.dmaRequests.push({ command, iova, sizeBytes });
+    this.dmaRequests.push({ id, command, iova, sizeBytes });
     if (this.memory === undefined) return;
     const answer =
       command === Command.DMA_READ ? this.memory.read(iova, sizeBytes) : this.memory.write(iova, payload.subarray(16));

@@ -1,0 +1,253 @@
+import { describe, expect, test } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { Command } from '../../emulator/vfio-user/wire';
+import { type ClientMemory, words } from '../support/vfio-user-client';
+import { FakeDevice } from './fake-device';
+import { Errno, errorReply, eventfds, serving, sharedMemory } from './serving';
+
+const MIB = 1 << 20;
+const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
+const mappingsOfTests = (): number => readFileSync('/proc/self/maps', 'utf8').split('memfd:protocol test').length - 1;
+
+describe('memory that is passed as a descriptor', () => {
+  test('is read and written in place, with no message on the socket', async () => {
+    const memory = sharedMemory(2 * MIB);
+    const { connect, device } = await serving();
+    const client = await connect();
+    await client.dmaMap({ iova: 0x1_0000_0000n, sizeBytes: BigInt(2 * MIB), fd: memory.fd });
+    expect(device.dma.write(0x1_0000_1234, bytes(1, 2, 3))).toBeUndefined();
+    expect([...memory.bytes.subarray(0x1234, 0x1237)]).toEqual([1, 2, 3]);
+    memory.bytes.set([7, 8], 2 * MIB - 2);
+    const into = new Uint8Array(2);
+    expect(device.dma.read(0x1_0000_0000 + 2 * MIB - 2, into)).toBeUndefined();
+    expect([...into]).toEqual([7, 8]);
+    expect(client.dmaRequests).toEqual([]);
+  });
+
+  test('is mapped from its offset in the file', async () => {
+    const memory = sharedMemory(MIB);
+    const { connect, device } = await serving();
+    const client = await connect();
+    await client.dmaMap({ iova: 0n, sizeBytes: 4096n, fd: memory.fd, offset: 8192n });
+    void device.dma.write(1, bytes(9));
+    expect(memory.bytes[8193]).toBe(9);
+  });
+
+  test('is given back when it is unmapped, and a view that the device kept is empty', async () => {
+    const memory = sharedMemory(MIB);
+    const { connect, device } = await serving();
+    const client = await connect();
+    const before = mappingsOfTests();
+    await client.dmaMap({ iova: 0n, sizeBytes: BigInt(MIB), fd: memory.fd });
+    const kept = device.map.find(0)!.bytes!;
+    expect(mappingsOfTests()).toBe(before + 1);
+    const reply = await client.dmaUnmap(0n, BigInt(MIB));
+    expect(reply.payload.length).toBe(24);
+    expect(mappingsOfTests()).toBe(before);
+    expect(kept.length).toBe(0);
+    expect(() => device.dma.read(0, new Uint8Array(1))).toThrow(expect.objectContaining({ reason: 'unmapped' }));
+  });
+
+  test('without write permission is not written by the device', async () => {
+    const memory = sharedMemory(4096);
+    const { connect, device } = await serving();
+    const client = await connect();
+    await client.dmaMap({ iova: 0n, sizeBytes: 4096n, fd: memory.fd, writable: false });
+    expect(() => device.dma.write(0, bytes(1))).toThrow(expect.objectContaining({ reason: 'not-writable' }));
+  });
+
+  test('longer than one piece is mapped in several that touch, and unmapped together', async () => {
+    const memory = sharedMemory(5 * 4096);
+    const { connect, device } = await serving(new FakeDevice(), { dmaPieceBytes: 2 * 4096 });
+    const client = await connect();
+    await client.dmaMap({ iova: 0x10000n, sizeBytes: 5n * 4096n, fd: memory.fd });
+    expect(device.map.ranges.map(({ start, end }) => [start, end])).toEqual([
+      [0x10000, 0x12000],
+      [0x12000, 0x14000],
+      [0x14000, 0x15000],
+    ]);
+    void device.dma.write(0x11fff, bytes(1, 2));
+    expect([...memory.bytes.subarray(0x1fff, 0x2001)]).toEqual([1, 2]);
+    await client.dmaUnmap(0x10000n, 5n * 4096n);
+    expect(device.map.size).toBe(0);
+  });
+
+  test('that overlaps a mapping is refused with EEXIST, and what was mapped stays', async () => {
+    const memory = sharedMemory(5 * 4096);
+    const { connect, device } = await serving(new FakeDevice(), { dmaPieceBytes: 4096 });
+    const client = await connect();
+    await client.dmaMap({ iova: 0x13000n, sizeBytes: 4096n, fd: memory.fd });
+    const before = mappingsOfTests();
+    const overlapping = client.dmaMap({ iova: 0x10000n, sizeBytes: 5n * 4096n, fd: memory.fd });
+    await expect(overlapping).rejects.toThrow(errorReply(Errno.EEXIST));
+    expect(device.map.ranges.map(({ start }) => start)).toEqual([0x13000]);
+    expect(mappingsOfTests()).toBe(before);
+  });
+
+  test('that the file does not have, or that is no file, is refused', async () => {
+    const memory = sharedMemory(4096);
+    const [counter] = eventfds(1) as [number];
+    const { connect } = await serving();
+    const client = await connect();
+    await expect(client.dmaMap({ iova: 0n, sizeBytes: 8192n, fd: memory.fd })).rejects.toThrow(
+      errorReply(Errno.EINVAL),
+    );
+    const farOut = client.dmaMap({ iova: 0n, sizeBytes: 4096n, fd: memory.fd, offset: 1n << 63n });
+    await expect(farOut).rejects.toThrow(errorReply(Errno.EINVAL));
+    await expect(client.dmaMap({ iova: 0n, sizeBytes: 4096n, fd: counter })).rejects.toThrow(errorReply(Errno.ENODEV));
+    await client.dmaMap({ iova: 0n, sizeBytes: 4096n, fd: memory.fd });
+  });
+
+  test('with two descriptors is refused, and both are closed', async () => {
+    const memory = sharedMemory(4096);
+    const { connect } = await serving();
+    const client = await connect();
+    const payload = Buffer.concat([words(32, 3, 0, 0, 0, 0, 4096, 0)]);
+    const request = client.request(Command.DMA_MAP, payload, [memory.fd, memory.fd]);
+    await expect(request).rejects.toThrow(errorReply(Errno.EINVAL));
+  });
+});
+
+describe('unmapping', () => {
+  test('what was never mapped is a success', async () => {
+    const client = await (await serving()).connect();
+    await client.dmaUnmap(0n, 1n << 48n);
+    await client.dmaUnmap(0xffff_ffff_ffff_f000n, 4096n);
+  });
+
+  test('a part of a mapping is refused', async () => {
+    const { connect, device } = await serving();
+    const client = await connect();
+    await client.dmaMap({ iova: 0n, sizeBytes: 8192n });
+    await expect(client.dmaUnmap(0n, 4096n)).rejects.toThrow(errorReply(Errno.EINVAL));
+    expect(device.map.size).toBe(1);
+  });
+
+  test('with the flag ALL removes everything, and only with address and size 0', async () => {
+    const { connect, device } = await serving();
+    const client = await connect();
+    await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
+    await client.dmaMap({ iova: 1n << 40n, sizeBytes: 4096n });
+    await expect(client.dmaUnmap(0n, 4096n, 2)).rejects.toThrow(errorReply(Errno.EINVAL));
+    await client.dmaUnmap(0n, 0n, 2);
+    expect(device.map.size).toBe(0);
+  });
+
+  test('with dirty pages, unknown flags or no range is refused', async () => {
+    const client = await (await serving()).connect();
+    await expect(client.dmaUnmap(0n, 4096n, 1)).rejects.toThrow(errorReply(Errno.EOPNOTSUPP));
+    await expect(client.dmaUnmap(0n, 4096n, 4)).rejects.toThrow(errorReply(Errno.EINVAL));
+    await expect(client.dmaUnmap(0n, 0n)).rejects.toThrow(errorReply(Errno.EINVAL));
+    await expect(client.dmaUnmap(4096n, 0xffff_ffff_ffff_ffffn)).rejects.toThrow(errorReply(Errno.EINVAL));
+  });
+
+  test('and mapping again many times leaves nothing behind', async () => {
+    const memory = sharedMemory(MIB);
+    const { connect } = await serving();
+    const client = await connect();
+    const before = mappingsOfTests();
+    for (let i = 0; i < 200; i++) {
+      await client.dmaMap({ iova: 0n, sizeBytes: BigInt(MIB), fd: memory.fd });
+      await client.dmaUnmap(0n, BigInt(MIB));
+    }
+    expect(mappingsOfTests()).toBe(before);
+  });
+});
+
+describe('memory that the client keeps to itself', () => {
+  const clientMemory = (): ClientMemory & { bytes: Uint8Array } => {
+    const own = new Uint8Array(4 * MIB);
+    return {
+      bytes: own,
+      read: (iova, sizeBytes) => own.slice(Number(iova), Number(iova) + sizeBytes),
+      write: (iova, data) => (own.set(data, Number(iova)), 0),
+    };
+  };
+
+  test('is read and written by messages', async () => {
+    const memory = clientMemory();
+    const { connect, device } = await serving();
+    const client = await connect({ memory });
+    await client.dmaMap({ iova: 0n, sizeBytes: BigInt(4 * MIB) });
+    await device.dma.write(0x1000, bytes(1, 2, 3));
+    expect([...memory.bytes.subarray(0x1000, 0x1003)]).toEqual([1, 2, 3]);
+    const into = new Uint8Array(3);
+    await device.dma.read(0x1001, into);
+    expect([...into]).toEqual([2, 3, 0]);
+  });
+
+  test('is moved in pieces of the size that the client takes', async () => {
+    const memory = clientMemory();
+    const { connectRaw, device } = await serving();
+    const client = connectRaw({ memory });
+    await client.negotiate({ maxTransferBytes: 4096 });
+    await client.dmaMap({ iova: 0n, sizeBytes: BigInt(4 * MIB) });
+    const data = new Uint8Array(10_000).map((_, i) => i % 253);
+    await device.dma.write(5, data);
+    const into = new Uint8Array(10_000);
+    await device.dma.read(5, into);
+    expect(into).toEqual(data);
+    expect(client.dmaRequests.map(({ sizeBytes }) => sizeBytes)).toEqual([4096, 4096, 1808, 4096, 4096, 1808]);
+  });
+
+  test('is moved in pieces of a megabyte at most, and several at once do not disturb each other', async () => {
+    const memory = clientMemory();
+    const { connect, device } = await serving();
+    const client = await connect({ memory });
+    await client.dmaMap({ iova: 0n, sizeBytes: BigInt(4 * MIB) });
+    const data = new Uint8Array(1.5 * MIB).map((_, i) => i % 255);
+    await Promise.all([device.dma.write(0, data), device.dma.write(2 * MIB, data)]);
+    expect(Buffer.compare(memory.bytes.subarray(0, data.length), data)).toBe(0);
+    expect(Buffer.compare(memory.bytes.subarray(2 * MIB, 2 * MIB + data.length), data)).toBe(0);
+    expect(Math.max(...client.dmaRequests.map(({ sizeBytes }) => sizeBytes))).toBe(MIB);
+  });
+
+  test('an error of the client fails the access and nothing else', async () => {
+    const { connect, device } = await serving();
+    const client = await connect({ memory: { read: () => Errno.ENODEV, write: () => Errno.ENODEV } });
+    await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
+    const refused = expect.objectContaining({ name: 'DmaError', reason: 'client-error' });
+    await expect(device.dma.read(0, new Uint8Array(4))).rejects.toThrow(refused);
+    await expect(device.dma.write(0, new Uint8Array(4))).rejects.toThrow(refused);
+    await client.regionRead(0, 0, 4);
+  });
+
+  test('a client that does not answer fails the access after its time', async () => {
+    const { connect, device } = await serving(new FakeDevice(), { dmaTimeoutMs: 5 });
+    const client = await connect();
+    await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
+    await expect(device.dma.read(0, new Uint8Array(4))).rejects.toThrow('no reply within 5 ms');
+    await client.regionRead(0, 0, 4);
+  });
+
+  test('a client that goes away fails the access', async () => {
+    const { connect, device } = await serving();
+    const client = await connect();
+    await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
+    const reading = device.dma.read(0, new Uint8Array(4));
+    client.close();
+    await expect(reading).rejects.toThrow('the client went away');
+  });
+
+  test('requests of the client are served while a DMA message is on its way', async () => {
+    const { connect, device } = await serving();
+    const client = await connect();
+    await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
+    const into = new Uint8Array(4);
+    const reading = device.dma.read(0, into);
+    await client.regionRead(0, 0, 4);
+    const { id } = client.dmaRequests[0]!;
+    const reply = Buffer.concat([words(0, 0, 4, 0), bytes(1, 2, 3, 4)]);
+    client.sendMessage({ id, command: Command.DMA_READ, flags: 1, payload: reply });
+    await reading;
+    expect([...into]).toEqual([1, 2, 3, 4]);
+  });
+
+  test('a reply that was not asked for ends the connection', async () => {
+    const { connect, events, disconnected } = await serving();
+    const client = await connect();
+    client.sendMessage({ id: 77, command: Command.DMA_READ, flags: 1, payload: new Uint8Array(20) });
+    await disconnected();
+    expect(events.at(-1)).toEqual({ kind: 'disconnected', reason: 'a reply that was not asked for' });
+  });
+});

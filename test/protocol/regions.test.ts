@@ -1,0 +1,251 @@
+import { describe, expect, test } from 'vitest';
+import { Command } from '../../emulator/vfio-user/wire';
+import { accessOf, viewOf, words } from '../support/vfio-user-client';
+import { FakeDevice } from './fake-device';
+import { Errno, errorReply, native, serving, sharedMemory, until } from './serving';
+
+const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
+
+describe('information', () => {
+  test('the device is a PCI device that can be reset, with nine regions and five interrupt indexes', async () => {
+    const client = await (await serving()).connect();
+    expect(await client.deviceInfo()).toEqual({ flags: 3, regions: 9, irqs: 5 });
+  });
+
+  test.each([
+    ['plain', 0, 3, 8192n],
+    ['read-only', 1, 1, 4096n],
+    ['absent', 3, 0, 0n],
+    ['write-only', 4, 2, 4096n],
+  ])('a %s region', async (_, index, flags, sizeBytes) => {
+    const client = await (await serving()).connect();
+    const { payload, descriptors } = await client.regionInfo(index);
+    expect(payload.length).toBe(32);
+    expect(viewOf(payload).getUint32(4, true)).toBe(flags);
+    expect(viewOf(payload).getBigUint64(16, true)).toBe(sizeBytes);
+    expect(descriptors).toEqual([]);
+  });
+
+  test('a region or interrupt index that does not exist, and an argsz without room, are refused', async () => {
+    const client = await (await serving()).connect();
+    await expect(client.regionInfo(9)).rejects.toThrow(errorReply(Errno.EINVAL));
+    await expect(client.irqInfo(5)).rejects.toThrow(errorReply(Errno.EINVAL));
+    await expect(client.regionInfo(0, 31)).rejects.toThrow(errorReply(Errno.EINVAL));
+    await expect(client.request(Command.DEVICE_GET_INFO, words(8, 0, 0, 0))).rejects.toThrow(errorReply(Errno.EINVAL));
+    await expect(client.request(Command.DEVICE_GET_INFO)).rejects.toThrow(errorReply(Errno.EINVAL));
+  });
+
+  test('no region has descriptors for I/O', async () => {
+    const client = await (await serving()).connect();
+    const { payload } = await client.request(Command.DEVICE_GET_REGION_IO_FDS, words(16, 0, 2, 0));
+    expect([...payload]).toEqual([...words(16, 0, 2, 0)]);
+    await expect(client.request(Command.DEVICE_GET_REGION_IO_FDS, words(16, 0, 9, 0))).rejects.toThrow(
+      errorReply(Errno.EINVAL),
+    );
+  });
+});
+
+describe('reading and writing', () => {
+  test.each([1, 2, 4, 8, 3, 256])('%i bytes are written and read back', async (sizeBytes) => {
+    const { connect, device } = await serving();
+    const client = await connect();
+    const data = Uint8Array.from({ length: sizeBytes }, (_, i) => i + 1);
+    await client.regionWrite(0, 0x10, data);
+    expect(await client.regionRead(0, 0x10, sizeBytes)).toEqual(data);
+    expect(device.calls[0]).toMatch(/^write 0:0x10=01/);
+    expect(device.calls[1]).toBe(`read 0:0x10+${sizeBytes}`);
+  });
+
+  test('a transfer as long as was agreed goes through, a byte more is refused', async () => {
+    const { connect } = await serving(new FakeDevice(undefined, { regionBytes: 0x20_0000 }));
+    const client = await connect();
+    const most = 1048576;
+    const data = new Uint8Array(most).map((_, i) => i % 251);
+    await client.regionWrite(0, 0, data);
+    expect(Buffer.compare(await client.regionRead(0, 0, most), data)).toBe(0);
+    await expect(client.regionRead(0, 0, most + 1)).rejects.toThrow(errorReply(Errno.EINVAL));
+  });
+
+  test('the reply repeats offset, region and count', async () => {
+    const client = await (await serving()).connect();
+    const { payload } = await client.request(
+      Command.REGION_WRITE,
+      Buffer.concat([accessOf(0, 0x20, 4), bytes(1, 2, 3, 4)]),
+    );
+    expect([...payload]).toEqual([...accessOf(0, 0x20, 4)]);
+  });
+
+  test.each([
+    ['beyond the end', 0, 8190, 4],
+    ['at an offset that does not fit a number', 0, 0xffff_ffff_ffff_fffcn, 4],
+    ['of no bytes', 0, 0, 0],
+    ['of an absent region', 3, 0, 4],
+    ['of a region that does not exist', 77, 0, 4],
+  ])('an access %s is refused and never reaches the device', async (_, region, offset, sizeBytes) => {
+    const { connect, device } = await serving();
+    const client = await connect();
+    await expect(client.regionRead(region, offset, sizeBytes)).rejects.toThrow(errorReply(Errno.EINVAL));
+    await expect(client.regionWrite(region, offset, new Uint8Array(sizeBytes))).rejects.toThrow(
+      errorReply(Errno.EINVAL),
+    );
+    expect(device.calls).toEqual([]);
+  });
+
+  test('reading what is write-only and writing what is read-only are refused', async () => {
+    const client = await (await serving()).connect();
+    await expect(client.regionRead(4, 0, 4)).rejects.toThrow(errorReply(Errno.EINVAL));
+    await expect(client.regionWrite(1, 0, bytes(1))).rejects.toThrow(errorReply(Errno.EINVAL));
+  });
+
+  test('a write that announces more data than it brings is refused', async () => {
+    const client = await (await serving()).connect();
+    const payload = Buffer.concat([accessOf(0, 0, 8), bytes(1, 2, 3, 4)]);
+    await expect(client.request(Command.REGION_WRITE, payload)).rejects.toThrow(errorReply(Errno.EINVAL));
+    await expect(client.request(Command.REGION_READ, words(0, 0))).rejects.toThrow(errorReply(Errno.EINVAL));
+  });
+
+  test('posted writes get no reply, not even an error, and are done before a later read', async () => {
+    const { connect, events } = await serving();
+    const client = await connect();
+    for (let i = 1; i <= 100; i++) client.postRegionWrite(0, 0x40, bytes(i));
+    client.postRegionWrite(3, 0, bytes(1));
+    expect([...(await client.regionRead(0, 0x40, 1))]).toEqual([100]);
+    expect(events.filter(({ kind }) => kind === 'refused')).toHaveLength(1);
+  });
+
+  test('replies come in the order of the requests', async () => {
+    const client = await (await serving()).connect();
+    const order: number[] = [];
+    await Promise.all(
+      Array.from({ length: 50 }, (_, i) =>
+        (i % 3 === 0
+          ? client.deviceInfo()
+          : i % 3 === 1
+            ? client.regionRead(0, i, 1)
+            : client.regionWrite(0, i, bytes(i))
+        ).then(() => order.push(i)),
+      ),
+    );
+    expect(order).toEqual(Array.from({ length: 50 }, (_, i) => i));
+  });
+
+  test('a fault of the device is answered with EIO, reported, and the connection goes on', async () => {
+    const { connect, device, events } = await serving();
+    const client = await connect();
+    device.onRead = () => {
+      throw new TypeError('a slip in the card');
+    };
+    await expect(client.regionRead(0, 0, 4)).rejects.toThrow(errorReply(Errno.EIO));
+    expect(events.at(-1)).toMatchObject({ kind: 'device-error', error: { message: 'a slip in the card' } });
+    device.onRead = undefined;
+    await client.regionRead(0, 0, 4);
+  });
+});
+
+describe('REGION_WRITE_MULTI', () => {
+  const one = (region: number, offset: number, data: number[]): Uint8Array =>
+    Buffer.concat([accessOf(region, offset, data.length), Uint8Array.from({ length: 8 }, (_, i) => data[i] ?? 0xee)]);
+  const multi = (number: bigint, ...writes: Uint8Array[]): Uint8Array => {
+    const head = new Uint8Array(8);
+    viewOf(head).setBigUint64(0, number, true);
+    return Buffer.concat([head, ...writes]);
+  };
+
+  test('does its writes in order and answers with their number', async () => {
+    const { connect, device } = await serving();
+    const client = await connect();
+    const payload = multi(3n, one(0, 4, [1, 2, 3, 4]), one(0, 4, [5]), one(7, 0x10, [6, 7]));
+    const reply = await client.request(Command.REGION_WRITE_MULTI, payload);
+    expect(viewOf(reply.payload).getBigUint64(0, true)).toBe(3n);
+    expect(device.calls).toEqual(['write 0:0x4=01020304', 'write 0:0x4=05', 'write 7:0x10=0607']);
+  });
+
+  test('takes 200 posted writes in one message', async () => {
+    const { connect, device } = await serving();
+    const client = await connect();
+    const writes = Array.from({ length: 200 }, (_, i) => one(0, i * 8, [i]));
+    client.post(Command.REGION_WRITE_MULTI, multi(200n, ...writes));
+    await client.regionRead(0, 0, 1);
+    expect(device.calls.filter((call) => call.startsWith('write'))).toHaveLength(200);
+  });
+
+  test('may be longer than its writes', async () => {
+    const client = await (await serving()).connect();
+    await client.request(Command.REGION_WRITE_MULTI, multi(1n, one(0, 0, [1]), new Uint8Array(24 * 5)));
+  });
+
+  test.each([
+    ['more writes than it brings', multi(2n, one(0, 0, [1]))],
+    ['a number of writes beyond any', multi(1n << 60n, one(0, 0, [1]))],
+    ['a write of 9 bytes', multi(1n, one(0, 0, [1, 2, 3, 4, 5, 6, 7, 8, 9]))],
+    ['a write out of bounds', multi(1n, one(0, 8192, [1]))],
+    ['no number', new Uint8Array(4)],
+  ])('with %s is refused', async (_, payload) => {
+    const { connect, device } = await serving();
+    const client = await connect();
+    await expect(client.request(Command.REGION_WRITE_MULTI, payload)).rejects.toThrow(errorReply(Errno.EINVAL));
+    expect(device.calls).toEqual([]);
+  });
+});
+
+describe('a region that the client may map', () => {
+  test('comes with its descriptor, and both sides see what the other writes', async () => {
+    const memory = sharedMemory(0x4000);
+    const areas = [{ offset: 0, sizeBytes: 0x4000 }];
+    const { connect, device } = await serving(new FakeDevice({ ...memory, areas }));
+    const client = await connect();
+    const { payload, descriptors } = await client.regionInfo(2);
+    expect(viewOf(payload).getUint32(4, true)).toBe(7);
+    expect(descriptors).toHaveLength(1);
+    const window = native.map(descriptors[0]!, Number(viewOf(payload).getBigUint64(24, true)), 0x4000, true);
+    new Uint8Array(window)[0x123] = 0x5a;
+    expect([...(await client.regionRead(2, 0x123, 1))]).toEqual([0x5a]);
+    await client.regionWrite(2, 0x3fff, bytes(0xa5));
+    expect(new Uint8Array(window)[0x3fff]).toBe(0xa5);
+    expect(device.regions[2]![0x123]).toBe(0x5a);
+    native.unmap(window);
+    native.close(descriptors[0]!);
+  });
+
+  test('in parts says so on the second asking, with the size that the first reply named; each brings a descriptor', async () => {
+    const memory = sharedMemory(0x4000);
+    const areas = [{ offset: 0x2000, sizeBytes: 0x1000 }];
+    const { connect } = await serving(new FakeDevice({ ...memory, areas }));
+    const client = await connect();
+    const first = await client.regionInfo(2);
+    const argsz = viewOf(first.payload).getUint32(0, true);
+    expect([first.payload.length, argsz, first.descriptors.length]).toEqual([32, 64, 1]);
+    const second = await client.regionInfo(2, argsz);
+    const view = viewOf(second.payload);
+    expect([second.payload.length, view.getUint32(4, true), second.descriptors.length]).toEqual([64, 15, 1]);
+    const capability = view.getUint32(12, true);
+    expect(view.getUint32(capability + 8, true)).toBe(1);
+    expect([view.getBigUint64(capability + 16, true), view.getBigUint64(capability + 24, true)]).toEqual([
+      0x2000n,
+      0x1000n,
+    ]);
+    for (const fd of [...first.descriptors, ...second.descriptors]) native.close(fd);
+  });
+});
+
+describe('device time', () => {
+  test('what a write made due is done before the next message is looked at', async () => {
+    const due: string[] = [];
+    const { connect, device } = await serving(new FakeDevice(), {
+      clock: { runDue: () => due.splice(0).map((task) => device.calls.push(task)).length > 0 },
+    });
+    const client = await connect();
+    device.onWrite = () => due.push('work of the doorbell');
+    client.postRegionWrite(0, 0, bytes(1));
+    client.postRegionWrite(0, 0, bytes(2));
+    await client.regionRead(0, 0, 1);
+    expect(device.calls).toEqual([
+      'write 0:0x0=01',
+      'work of the doorbell',
+      'write 0:0x0=02',
+      'work of the doorbell',
+      'read 0:0x0+1',
+    ]);
+    await until('the device to be idle', () => due.length === 0);
+  });
+});
