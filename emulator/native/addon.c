@@ -7,8 +7,9 @@ static bool define(napi_env env, napi_value exports, const struct entry *entries
 {
     for (; entries->name; entries++) {
         napi_value function;
-        if (napi_create_function(env, entries->name, NAPI_AUTO_LENGTH, entries->function, NULL, &function) != napi_ok ||
-            napi_set_named_property(env, exports, entries->name, function) != napi_ok) {
+        if (napi_create_function(env, entries->name, NAPI_AUTO_LENGTH, entries->function, NULL, &function) !=
+                        napi_ok ||
+                napi_set_named_property(env, exports, entries->name, function) != napi_ok) {
             return false;
         }
     }
@@ -19,11 +20,12 @@ NAPI_MODULE_INIT()
 {
     const char *name = uv_handle_type_name(UV_HANDLE_POLL);
     if (!name || strcmp(name, "poll") != 0) {
-        napi_throw_error(env, "ERR_LIBUV", "this Node's libuv numbers its handle types in another way than addon.h");
+        napi_throw_error(
+                env, "ERR_LIBUV", "this Node's libuv numbers its handle types in another way than addon.h");
         return NULL;
     }
     if (!define(env, exports, socket_entries) || !define(env, exports, memory_entries) ||
-        !define(env, exports, descriptor_entries) || define_poller(env, exports) != napi_ok) {
+            !define(env, exports, descriptor_entries) || define_poller(env, exports) != napi_ok) {
         napi_throw_error(env, NULL, "the addon could not register its functions");
     }
     return exports;

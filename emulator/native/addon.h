@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of the addon share. The addon is system calls and polling, nothing else: policy is TypeScript's.
- * index.ts next to this file is the interface, with the meaning of every function.
+ * What the files of the addon share. The addon is system calls and polling, nothing else: policy is
+ * TypeScript's. index.ts next to this file is the interface, with the meaning of every function.
  */
 #ifndef GHOSTCARD_ADDON_H
 #define GHOSTCARD_ADDON_H
@@ -16,9 +16,10 @@
 enum { WOULD_BLOCK = -1, EVENT_READABLE = 1, EVENT_WRITABLE = 2 };
 
 /*
- * The few libuv functions in use, declared by hand: node-api-headers has no uv.h, and the header of one Node release
- * would tie the binary to it. These are exported by every Node since 10 with these types. Handles are opaque; their
- * size is asked for at run time, and the one enum value is checked by name when the addon loads.
+ * The few libuv functions in use, declared by hand: node-api-headers has no uv.h, and the header of one Node
+ * release would tie the binary to it. These are exported by every Node since 10 with these types. Handles are
+ * opaque; their size is asked for at run time, and the one enum value is checked by name when the addon
+ * loads.
  */
 struct uv_loop_s;
 typedef struct uv_handle_s uv_handle_t;
@@ -28,7 +29,8 @@ extern const char *uv_handle_type_name(int type);
 extern void uv_handle_set_data(uv_handle_t *handle, void *data);
 extern void *uv_handle_get_data(const uv_handle_t *handle);
 extern int uv_poll_init(struct uv_loop_s *loop, uv_handle_t *handle, int fd);
-extern int uv_poll_start(uv_handle_t *handle, int events, void (*callback)(uv_handle_t *, int status, int events));
+extern int uv_poll_start(
+        uv_handle_t *handle, int events, void (*callback)(uv_handle_t *, int status, int events));
 extern int uv_poll_stop(uv_handle_t *handle);
 extern void uv_close(uv_handle_t *handle, void (*callback)(uv_handle_t *));
 extern void uv_ref(uv_handle_t *handle);
@@ -45,7 +47,8 @@ bool get_bytes(napi_env env, napi_value value, const char *name, uint8_t **data,
 bool get_words(napi_env env, napi_value value, const char *name, int32_t **data, size_t *length);
 bool is_undefined(napi_env env, napi_value value);
 napi_value from_int(napi_env env, int64_t value);
-/* Throws an Error with code, errno and syscall; `detail` (may be NULL) says what was attempted. Returns NULL. */
+/* Throws an Error with code, errno and syscall; `detail` (may be NULL) says what was attempted. Returns NULL.
+ */
 napi_value throw_errno(napi_env env, int error, const char *syscall, const char *detail);
 napi_value throw_type(napi_env env, const char *message);
 

@@ -37,8 +37,8 @@ bool get_int(napi_env env, napi_value value, const char *name, int *result)
 bool get_size(napi_env env, napi_value value, const char *name, size_t *result)
 {
     double number;
-    if (napi_get_value_double(env, value, &number) != napi_ok || !(number >= 0 && number <= 9007199254740991.0) ||
-        number != (double)(uint64_t)number) {
+    if (napi_get_value_double(env, value, &number) != napi_ok ||
+            !(number >= 0 && number <= 9007199254740991.0) || number != (double)(uint64_t)number) {
         return refuse(env, name, "an integer from 0 to 2^53 - 1");
     }
     *result = (size_t)number;
@@ -76,12 +76,14 @@ static bool get_array(
 
 bool get_bytes(napi_env env, napi_value value, const char *name, uint8_t **data, size_t *length)
 {
-    return get_array(env, value, napi_uint8_array, (void **)data, length) || refuse(env, name, "a Uint8Array");
+    return get_array(env, value, napi_uint8_array, (void **)data, length) ||
+           refuse(env, name, "a Uint8Array");
 }
 
 bool get_words(napi_env env, napi_value value, const char *name, int32_t **data, size_t *length)
 {
-    return get_array(env, value, napi_int32_array, (void **)data, length) || refuse(env, name, "an Int32Array");
+    return get_array(env, value, napi_int32_array, (void **)data, length) ||
+           refuse(env, name, "an Int32Array");
 }
 
 bool is_undefined(napi_env env, napi_value value)
@@ -101,16 +103,16 @@ napi_value throw_errno(napi_env env, int error, const char *syscall, const char 
 {
     char text[512];
     const char *code = uv_err_name(-error);
-    snprintf(text, sizeof text, "%s%s%s: %s (%s)", syscall, detail ? " " : "", detail ? detail : "", strerror(error),
-            code);
+    snprintf(text, sizeof text, "%s%s%s: %s (%s)", syscall, detail ? " " : "", detail ? detail : "",
+            strerror(error), code);
     napi_value code_value, message, exception, number, name;
     if (napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &code_value) != napi_ok ||
-        napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &message) != napi_ok ||
-        napi_create_error(env, code_value, message, &exception) != napi_ok ||
-        napi_create_int32(env, error, &number) != napi_ok ||
-        napi_create_string_utf8(env, syscall, NAPI_AUTO_LENGTH, &name) != napi_ok ||
-        napi_set_named_property(env, exception, "errno", number) != napi_ok ||
-        napi_set_named_property(env, exception, "syscall", name) != napi_ok) {
+            napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &message) != napi_ok ||
+            napi_create_error(env, code_value, message, &exception) != napi_ok ||
+            napi_create_int32(env, error, &number) != napi_ok ||
+            napi_create_string_utf8(env, syscall, NAPI_AUTO_LENGTH, &name) != napi_ok ||
+            napi_set_named_property(env, exception, "errno", number) != napi_ok ||
+            napi_set_named_property(env, exception, "syscall", name) != napi_ok) {
         napi_throw_error(env, code, text);
         return NULL;
     }

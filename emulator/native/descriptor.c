@@ -46,12 +46,13 @@ static napi_value eventfd_add(napi_env env, napi_callback_info info)
         return NULL;
     }
     /*
-     * Whether a full counter blocks is a flag that the peer owns, so ask first. A counter that is full has not been
-     * read, and the event that it stands for is still to be seen.
+     * Whether a full counter blocks is a flag that the peer owns, so ask first. A counter that is full has
+     * not been read, and the event that it stands for is still to be seen.
      */
     struct pollfd state = {.fd = fd, .events = POLLOUT};
     const uint64_t one = 1;
-    if (poll(&state, 1, 0) == 1 && (state.revents & POLLOUT) && write(fd, &one, sizeof one) < 0 && errno != EAGAIN) {
+    if (poll(&state, 1, 0) == 1 && (state.revents & POLLOUT) && write(fd, &one, sizeof one) < 0 &&
+            errno != EAGAIN) {
         return throw_errno(env, errno, "write", "to an eventfd");
     }
     if (state.revents & POLLNVAL) {
@@ -70,7 +71,7 @@ static napi_value read_counter(napi_env env, napi_callback_info info)
     uint64_t count = 0;
     struct pollfd state = {.fd = fd, .events = POLLIN};
     if (poll(&state, 1, 0) == 1 && (state.revents & POLLIN) && read(fd, &count, sizeof count) < 0 &&
-        errno != EAGAIN) {
+            errno != EAGAIN) {
         return throw_errno(env, errno, "read", "of an eventfd or timerfd");
     }
     if (state.revents & POLLNVAL) {
@@ -97,7 +98,8 @@ static napi_value set_timerfd(napi_env env, napi_callback_info info)
     if (!arguments(env, info, 2, values) || !get_int(env, values[0], "descriptor", &fd)) {
         return NULL;
     }
-    if (napi_get_value_double(env, values[1], &delay_ns) != napi_ok || delay_ns != delay_ns || delay_ns > 1e18) {
+    if (napi_get_value_double(env, values[1], &delay_ns) != napi_ok || delay_ns != delay_ns ||
+            delay_ns > 1e18) {
         return throw_type(env, "delayNs must be a number up to 1e18");
     }
     struct itimerspec setting = {0};
@@ -120,7 +122,7 @@ static napi_value lock_file(napi_env env, napi_callback_info info)
     int fd;
     bool exclusive;
     if (!arguments(env, info, 2, values) || !get_int(env, values[0], "descriptor", &fd) ||
-        !get_bool(env, values[1], "exclusive", &exclusive)) {
+            !get_bool(env, values[1], "exclusive", &exclusive)) {
         return NULL;
     }
     int status = flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB);

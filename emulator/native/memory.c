@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared memory as ArrayBuffers: mmap(2), memfd_create(2). A mapping is released either by unmap(), which first
- * detaches the ArrayBuffer so that no view can reach the pages any more, or by the garbage collector.
+ * Shared memory as ArrayBuffers: mmap(2), memfd_create(2). A mapping is released either by unmap(), which
+ * first detaches the ArrayBuffer so that no view can reach the pages any more, or by the garbage collector.
  */
 #include "addon.h"
 #include <errno.h>
@@ -24,6 +24,24 @@ struct mapping {
 /* Of all threads: a worker's environment has its own copy of the exports but shares this file's variables. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mapping *mappings;
+
+/* Call with the lock held. */
+static struct mapping *find_mapping(void *address, size_t length)
+{
+    struct mapping *mapping = mappings;
+    while (mapping && (mapping->address != address || mapping->length != length)) {
+        mapping = mapping->next;
+    }
+    return mapping;
+}
+
+static bool is_mapped(void *address, size_t length)
+{
+    pthread_mutex_lock(&lock);
+    bool found = find_mapping(address, length) != NULL;
+    pthread_mutex_unlock(&lock);
+    return found;
+}
 
 /* Takes the mapping out of the list and gives its pages back. Call with the lock held. */
 static void drop_pages(struct mapping *mapping)
@@ -64,8 +82,9 @@ static napi_value check_file(napi_env env, int fd, size_t offset, size_t length)
         return throw_errno(env, ENODEV, "mmap", "of a descriptor that is no file");
     }
     if ((uint64_t)status.st_size < offset || (uint64_t)status.st_size - offset < length) {
-        snprintf(detail, sizeof detail, "of %zu bytes at offset %zu, which the file of %lld bytes does not have", length,
-                offset, (long long)status.st_size);
+        snprintf(detail, sizeof detail,
+                "of %zu bytes at offset %zu, which the file of %lld bytes does not have", length, offset,
+                (long long)status.st_size);
         return throw_errno(env, EINVAL, "mmap", detail);
     }
     return from_int(env, 0);
@@ -78,13 +97,14 @@ static napi_value map(napi_env env, napi_callback_info info)
     size_t offset, length;
     bool writable;
     if (!arguments(env, info, 4, values) || !get_int(env, values[0], "descriptor", &fd) ||
-        !get_size(env, values[1], "offset", &offset) || !get_size(env, values[2], "length", &length) ||
-        !get_bool(env, values[3], "writable", &writable) || !check_file(env, fd, offset, length)) {
+            !get_size(env, values[1], "offset", &offset) || !get_size(env, values[2], "length", &length) ||
+            !get_bool(env, values[3], "writable", &writable) || !check_file(env, fd, offset, length)) {
         return NULL;
     }
     /*
-     * Without write access the pages are a private copy-on-write view: it follows the file as long as nobody here stores
-     * into it, and a stray store harms neither the file nor this process, where a read-only page would end it.
+     * Without write access the pages are a private copy-on-write view: it follows the file as long as nobody
+     * here stores into it, and a stray store harms neither the file nor this process, where a read-only page
+     * would end it.
      */
     int kind = writable ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE;
     void *address = mmap(NULL, length, PROT_READ | PROT_WRITE, kind, fd, (off_t)offset);
@@ -130,23 +150,20 @@ static napi_value unmap(napi_env env, napi_callback_info info)
         return NULL;
     }
     if (napi_is_arraybuffer(env, value, &is_buffer) != napi_ok || !is_buffer ||
-        napi_get_arraybuffer_info(env, value, &address, &length) != napi_ok) {
+            napi_get_arraybuffer_info(env, value, &address, &length) != napi_ok) {
         return throw_type(env, "unmap takes an ArrayBuffer that map() returned");
     }
-    pthread_mutex_lock(&lock);
-    struct mapping *mapping = mappings;
-    while (mapping && (mapping->address != address || mapping->length != length)) {
-        mapping = mapping->next;
-    }
     /* Detach first; only when no view can reach the pages any more do they go. */
-    bool detached = mapping && napi_detach_arraybuffer(env, value) == napi_ok;
-    if (detached) {
+    if (!is_mapped(address, length) || napi_detach_arraybuffer(env, value) != napi_ok) {
+        return throw_type(env, "unmap takes an ArrayBuffer that map() returned and that is still mapped");
+    }
+    pthread_mutex_lock(&lock);
+    /* Looked up again: an engine may call `collected` as early as when it detaches. */
+    struct mapping *mapping = find_mapping(address, length);
+    if (mapping) {
         drop_pages(mapping);
     }
     pthread_mutex_unlock(&lock);
-    if (!detached) {
-        return throw_type(env, "unmap takes an ArrayBuffer that map() returned and that is still mapped");
-    }
     return NULL;
 }
 
@@ -156,7 +173,7 @@ static napi_value memfd(napi_env env, napi_callback_info info)
     char name[200];
     size_t size;
     if (!arguments(env, info, 2, values) || !get_string(env, values[0], "name", name, sizeof name) ||
-        !get_size(env, values[1], "sizeBytes", &size)) {
+            !get_size(env, values[1], "sizeBytes", &size)) {
         return NULL;
     }
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -164,7 +181,8 @@ static napi_value memfd(napi_env env, napi_callback_info info)
         return throw_errno(env, errno, "memfd_create", name);
     }
     /* Sealed, so that no peer it is passed to can cut it short under our mapping. */
-    if (ftruncate(fd, (off_t)size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+    if (ftruncate(fd, (off_t)size) < 0 ||
+            fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
         int error = errno;
         close(fd);
         return throw_errno(env, error, "ftruncate", name);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * class Poller: readiness of a descriptor from Node's own event loop (uv_poll). It is level-triggered: the callback
- * comes again in every turn of the loop for as long as the descriptor stays ready.
+ * class Poller: readiness of a descriptor from Node's own event loop (uv_poll). It is level-triggered: the
+ * callback comes again in every turn of the loop for as long as the descriptor stays ready.
  *
- * A poller lives until close(); it keeps its JavaScript object alive until then. The libuv handle outlives close() by
- * one turn of the loop, so the structure is freed in libuv's close callback, and a worker or process that ends first
- * is held up by a cleanup hook until that has happened.
+ * A poller lives until close(); it keeps its JavaScript object alive until then. The libuv handle outlives
+ * close() by one turn of the loop, so the structure is freed in libuv's close callback, and a worker or
+ * process that ends first is held up by a cleanup hook until that has happened.
  */
 #include "addon.h"
 #include <errno.h>
@@ -17,7 +17,7 @@ struct poller {
     napi_ref self, callback;
     napi_async_context context;
     napi_async_cleanup_hook_handle hook;
-    bool closing, wrapped, hook_ran;
+    bool closing, wrapped;
 };
 
 static void freed(uv_handle_t *handle)
@@ -79,9 +79,10 @@ static void ready(uv_handle_t *handle, int status, int events)
     mask |= (events & UV_EVENT_READABLE) ? EVENT_READABLE : 0;
     mask |= (events & UV_EVENT_WRITABLE) ? EVENT_WRITABLE : 0;
     if (napi_get_reference_value(env, poller->callback, &callback) == napi_ok &&
-        napi_get_reference_value(env, poller->self, &self) == napi_ok &&
-        napi_create_int32(env, mask, &argument) == napi_ok &&
-        napi_make_callback(env, poller->context, self, callback, 1, &argument, NULL) == napi_pending_exception) {
+            napi_get_reference_value(env, poller->self, &self) == napi_ok &&
+            napi_create_int32(env, mask, &argument) == napi_ok &&
+            napi_make_callback(env, poller->context, self, callback, 1, &argument, NULL) ==
+                    napi_pending_exception) {
         napi_value exception;
         napi_get_and_clear_last_exception(env, &exception);
         napi_fatal_exception(env, exception);
@@ -94,7 +95,7 @@ static struct poller *unwrap(napi_env env, napi_callback_info info, size_t count
     napi_value self;
     void *poller = NULL;
     if (napi_get_cb_info(env, info, &count, values, &self, NULL) != napi_ok ||
-        napi_unwrap(env, self, &poller) != napi_ok) {
+            napi_unwrap(env, self, &poller) != napi_ok) {
         throw_type(env, "this is not a Poller");
         return NULL;
     }
@@ -109,7 +110,7 @@ static napi_value construct(napi_env env, napi_callback_info info)
     int fd;
     struct uv_loop_s *loop;
     if (napi_get_cb_info(env, info, &count, values, &self, NULL) != napi_ok ||
-        !get_int(env, values[0], "descriptor", &fd)) {
+            !get_int(env, values[0], "descriptor", &fd)) {
         return NULL;
     }
     if (napi_typeof(env, values[1], &type) != napi_ok || type != napi_function) {
@@ -148,7 +149,8 @@ static napi_value start(napi_env env, napi_callback_info info)
     if (poller->closing) {
         return throw_errno(env, EBADF, "uv_poll_start", "on a closed Poller");
     }
-    int events = ((mask & EVENT_READABLE) ? UV_EVENT_READABLE : 0) | ((mask & EVENT_WRITABLE) ? UV_EVENT_WRITABLE : 0);
+    int events = ((mask & EVENT_READABLE) ? UV_EVENT_READABLE : 0) |
+                 ((mask & EVENT_WRITABLE) ? UV_EVENT_WRITABLE : 0);
     int status = uv_poll_start(poller->handle, events, ready);
     return status < 0 ? throw_errno(env, -status, "uv_poll_start", NULL) : NULL;
 }

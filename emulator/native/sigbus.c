@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client may cut short the file behind memory that it passed to us; the next touch of a page that is gone raises
- * SIGBUS. Pages inside our mappings are then replaced by anonymous zero pages and the access goes on: the client has
- * spoilt its own memory only. Any other SIGBUS takes the course it would have taken without this file.
+ * A client may cut short the file behind memory that it passed to us; the next touch of a page that is gone
+ * raises SIGBUS. Pages inside our mappings are then replaced by anonymous zero pages and the access goes on:
+ * the client has spoilt its own memory only. Any other SIGBUS takes the course it would have taken without
+ * this file.
  */
 #include "addon.h"
 #include <pthread.h>
@@ -17,24 +18,33 @@ struct range {
     struct range *next;
 };
 
-/* The handler may take this lock: nothing touches mapped memory while holding it, so no thread faults inside it. */
+/* The handler may take this lock: nothing touches mapped memory while holding it, so no thread faults inside
+ * it. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct range *ranges;
 static struct sigaction previous;
 static bool installed;
 
+static bool make_anonymous(uintptr_t start, size_t length)
+{
+    const int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+    return mmap((void *)start, length, PROT_READ | PROT_WRITE, kind, -1, 0) != MAP_FAILED;
+}
+
+/* Replaces the page, or where pages are huge and cannot be cut, the whole mapping. */
 static bool replace_page(uintptr_t address)
 {
     const uintptr_t page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t page = address & ~(page_size - 1);
-    bool ours = false;
+    struct range hit = {0};
     pthread_mutex_lock(&lock);
-    for (struct range *range = ranges; range && !ours; range = range->next) {
-        ours = address - range->start < range->length;
+    for (struct range *range = ranges; range; range = range->next) {
+        if (address - range->start < range->length) {
+            hit = *range;
+        }
     }
     pthread_mutex_unlock(&lock);
-    return ours && mmap((void *)page, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-                           0) != MAP_FAILED;
+    return hit.length > 0 &&
+           (make_anonymous(address & ~(page_size - 1), page_size) || make_anonymous(hit.start, hit.length));
 }
 
 static void handle(int signal, siginfo_t *info, void *context)

@@ -43,7 +43,7 @@ static napi_value listen_at(napi_env env, napi_callback_info info)
     struct sockaddr_un address;
     int backlog;
     if (!arguments(env, info, 2, values) || !get_address(env, values[0], &address) ||
-        !get_int(env, values[1], "backlog", &backlog)) {
+            !get_int(env, values[1], "backlog", &backlog)) {
         return NULL;
     }
     int fd = stream_socket();
@@ -141,7 +141,7 @@ static ssize_t receive_spinning(int fd, struct msghdr *message, int spin_us)
     }
 }
 
-/* Descriptors go to words[2...], their number to words[0]; those without room are closed and counted as lost. */
+/* Descriptors go to words[2...], their number to words[0]; those without room are closed and reported. */
 static void take_descriptors(struct msghdr *message, int32_t *words, size_t room)
 {
     bool lost = (message->msg_flags & MSG_CTRUNC) != 0;
@@ -175,14 +175,15 @@ static napi_value receive(napi_env env, napi_callback_info info)
     size_t length, word_count;
     int fd, start, end, spin_us;
     if (!arguments(env, info, 6, values) || !get_int(env, values[0], "descriptor", &fd) ||
-        !get_bytes(env, values[1], "buffer", &bytes, &length) || !get_int(env, values[2], "start", &start) ||
-        !get_int(env, values[3], "end", &end) ||
-        !get_words(env, values[4], "descriptors", &words, &word_count) ||
-        !get_int(env, values[5], "spinUs", &spin_us)) {
+            !get_bytes(env, values[1], "buffer", &bytes, &length) ||
+            !get_int(env, values[2], "start", &start) || !get_int(env, values[3], "end", &end) ||
+            !get_words(env, values[4], "descriptors", &words, &word_count) ||
+            !get_int(env, values[5], "spinUs", &spin_us)) {
         return NULL;
     }
     if (start < 0 || end <= start || (size_t)end > length || word_count < 2) {
-        return throw_type(env, "receive needs 0 <= start < end <= buffer.length and at least 2 descriptor words");
+        return throw_type(
+                env, "receive needs 0 <= start < end <= buffer.length and at least 2 descriptor words");
     }
     union {
         char space[CMSG_SPACE(sizeof(int) * MAX_DESCRIPTORS)];
@@ -215,12 +216,13 @@ static napi_value send_parts(napi_env env, napi_callback_info info)
     size_t length, payload_length = 0, word_count = 0;
     int fd, start, end;
     if (!arguments(env, info, 6, values) || !get_int(env, values[0], "descriptor", &fd) ||
-        !get_bytes(env, values[1], "buffer", &bytes, &length) || !get_int(env, values[2], "start", &start) ||
-        !get_int(env, values[3], "end", &end)) {
+            !get_bytes(env, values[1], "buffer", &bytes, &length) ||
+            !get_int(env, values[2], "start", &start) || !get_int(env, values[3], "end", &end)) {
         return NULL;
     }
     if ((!is_undefined(env, values[4]) && !get_bytes(env, values[4], "payload", &payload, &payload_length)) ||
-        (!is_undefined(env, values[5]) && !get_words(env, values[5], "descriptors", &words, &word_count))) {
+            (!is_undefined(env, values[5]) &&
+                    !get_words(env, values[5], "descriptors", &words, &word_count))) {
         return NULL;
     }
     if (start < 0 || end < start || (size_t)end > length || word_count > MAX_DESCRIPTORS) {
