@@ -24,7 +24,9 @@ export class MessageStream {
     this.#stream = stream;
     this.#handlers = handlers;
     stream.on('data', (piece: Buffer) => this.#receive(piece));
-    stream.on('error', (error) => this.destroy(error));
+    stream.on('error', (cause) =>
+      this.destroy(new Error(`the channel to the guest agent broke: ${cause.message}`, { cause })),
+    );
     stream.on('end', () => this.destroy(new Error('the other side closed the channel to the guest agent')));
     stream.on('close', () => this.destroy(new Error('the channel to the guest agent was closed')));
   }
