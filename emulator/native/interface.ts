@@ -66,7 +66,7 @@ export interface Native {
   ): number;
 
   /**
-   * Maps a range of a file. Without `writable`, stores into the buffer stay private to this process and do not reach
+   * Maps a range of a file, at most 4 GiB. Without `writable`, stores into the buffer stay private to this process and do not reach
    * the file. Ranges that the file does not have are refused; should it be cut short later, the lost pages read zero.
    */
   map(fd: number, offset: number, sizeBytes: number, writable: boolean): ArrayBuffer;

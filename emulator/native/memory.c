@@ -13,6 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What Node 20 allows for one ArrayBuffer; later ones allow more, but the same limit holds everywhere. */
+static const size_t MAX_MAPPING = (size_t)1 << 32;
+
 /* Kept until the engine lets go of the ArrayBuffer, which may be long after unmap(). */
 struct mapping {
     void *address;
@@ -101,6 +104,10 @@ static napi_value map(napi_env env, napi_callback_info info)
             !get_bool(env, values[3], "writable", &writable) || !check_file(env, fd, offset, length)) {
         return NULL;
     }
+    if (length > MAX_MAPPING) {
+        return throw_errno(
+                env, E2BIG, "mmap", "of more than 4 GiB, the longest ArrayBuffer; map it in pieces");
+    }
     /*
      * Without write access the pages are a private copy-on-write view: it follows the file as long as nobody
      * here stores into it, and a stray store harms neither the file nor this process, where a read-only page
@@ -123,15 +130,15 @@ static napi_value map(napi_env env, napi_callback_info info)
     *mapping = (struct mapping){.address = address, .length = length, .mapped = true};
     napi_value result;
     napi_status status = napi_create_external_arraybuffer(env, address, length, collected, mapping, &result);
-    if (status != napi_ok) {
+    if (status == napi_no_external_buffers_allowed) {
         release_range(address);
         munmap(address, length);
         free(mapping);
-        char detail[96];
-        snprintf(detail, sizeof detail, "of %zu bytes: too long for an ArrayBuffer of this Node", length);
-        bool pending = false;
-        napi_is_exception_pending(env, &pending);
-        return pending ? NULL : throw_errno(env, EOVERFLOW, "mmap", detail);
+        return throw_errno(env, EPERM, "mmap", "into a Node that allows no external memory");
+    }
+    if (status != napi_ok) {
+        /* Any other failure has called `collected`. */
+        return NULL;
     }
     pthread_mutex_lock(&lock);
     mapping->next = mappings;

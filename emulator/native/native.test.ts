@@ -63,6 +63,19 @@ describe('the addon', () => {
     native.close(fd);
   });
 
+  test('a mapping may have 4 GiB, and no more', () => {
+    const native = loadNative();
+    const most = 2 ** 32;
+    const fd = native.memfdCreate('large', most + 4096);
+    const mapped = native.map(fd, 4096, most, true);
+    const bytes = new Uint8Array(mapped);
+    bytes[most - 1] = 9;
+    expect(bytes[most - 1]).toBe(9);
+    native.unmap(mapped);
+    expect(() => native.map(fd, 0, most + 1, true)).toThrow('map it in pieces');
+    native.close(fd);
+  });
+
   test('a mapping that nobody unmapped is given back when it is collected', async () => {
     const native = loadNative();
     const fd = native.memfdCreate('collected', 4096);
