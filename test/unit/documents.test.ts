@@ -1,0 +1,229 @@
+/**
+ * Keeps the documents true: what they show compiles and runs, what they link to exists, what they list is what there is.
+ *
+ * Code blocks become the files of a user's project that has ghostcard in its node_modules. The rules for them:
+ * - a `ts` block begins with the comment `// NAME.ts`; blocks of one document import each other by these names;
+ * - it is run, and must print exactly what its comments `// prints …` say;
+ * - `NAME.test.ts` is run by Vitest; `NAME.guest.ts`, which boots a guest, is type-checked only;
+ * - a `c` block is compiled, with guest-tools on the include path;
+ * - options of `ghostcard` commands in `sh` blocks must exist.
+ */
+import { execFile } from 'node:child_process';
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import ts from 'typescript';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EXIT } from '../../qemu/cli/exit-codes';
+import { program } from '../../qemu/cli/main';
+
+const run = promisify(execFile);
+const repository = join(__dirname, '..', '..');
+const read = (path: string): string => readFileSync(join(repository, path), 'utf8');
+/** Starting a compiler on a busy machine. */
+const SLOW_MS = 120_000;
+
+const documents = ['.', 'docs'].flatMap((folder) =>
+  readdirSync(join(repository, folder))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join(folder, name)),
+);
+
+interface Block {
+  readonly language: string;
+  readonly code: string;
+}
+
+const blocksOf = (document: string): Block[] =>
+  [...read(document).matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', code = '']) => ({ language, code }));
+
+interface Example {
+  readonly document: string;
+  readonly name: string;
+  readonly code: string;
+}
+
+const examples: Example[] = documents.flatMap((document) =>
+  blocksOf(document)
+    .filter(({ language }) => language === 'ts')
+    .map(({ code }) => ({ document, name: /^\/\/ (\S+\.ts)\n/.exec(code)?.[1] ?? '', code })),
+);
+const isTest = ({ name }: Example): boolean => name.endsWith('.test.ts');
+const isForGuest = ({ name }: Example): boolean => name.endsWith('.guest.ts');
+
+let project: string;
+const folderOf = (document: string): string => join(project, document.replaceAll(/\W/g, '_'));
+const pathOf = ({ document, name }: Example): string => join(folderOf(document), name);
+
+beforeAll(() => {
+  project = mkdtempSync(join(tmpdir(), 'gc-documents-'));
+  const packages = join(project, 'node_modules');
+  mkdirSync(packages);
+  symlinkSync(repository, join(packages, 'ghostcard'));
+  for (const name of ['vitest', '@types']) symlinkSync(join(repository, 'node_modules', name), join(packages, name));
+  for (const example of examples) {
+    mkdirSync(dirname(pathOf(example)), { recursive: true });
+    writeFileSync(pathOf(example), example.code);
+  }
+});
+afterAll(() => rmSync(project, { recursive: true, force: true }));
+
+describe('the examples in the documents', () => {
+  it('have names, each its own in its document', () => {
+    const names = examples.map(({ document, name }) => `${document}: ${name}`);
+    expect(new Set(names).size).toBe(names.length);
+    expect(names.filter((name) => name.endsWith(': '))).toEqual([]);
+    expect(documents.filter((document) => examples.some((example) => example.document === document))).toEqual([
+      'README.md',
+      'docs/writing-a-card.md',
+    ]);
+  });
+
+  it('compile under the strict rules of this repository', { timeout: SLOW_MS }, () => {
+    const { config } = ts.readConfigFile(join(repository, 'tsconfig.json'), ts.sys.readFile) as { config: object };
+    const { options } = ts.parseJsonConfigFileContent({ ...config, include: [] }, ts.sys, repository);
+    const checked = ts.createProgram(examples.map(pathOf), {
+      ...options,
+      typeRoots: [join(project, 'node_modules', '@types')],
+    });
+    const host = { getCanonicalFileName: String, getCurrentDirectory: () => project, getNewLine: () => '\n' };
+    expect(ts.formatDiagnostics(ts.getPreEmitDiagnostics(checked), host)).toBe('');
+  });
+
+  const runnable = examples.filter((example) => !isTest(example) && !isForGuest(example));
+  it.each(runnable)('$document: $name runs and prints what it says', { timeout: SLOW_MS }, async (example) => {
+    const loader = join(repository, 'node_modules', 'ts-node', 'register', 'transpile-only');
+    const env = { ...process.env, TS_NODE_PROJECT: join(repository, 'tsconfig.json') };
+    const { stdout } = await run(process.execPath, ['-r', loader, pathOf(example)], { env });
+    const promised = [...example.code.matchAll(/\/\/ prints (.*)$/gm)].map(([, text = '']) => text);
+    expect(stdout.split('\n').slice(0, -1)).toEqual(promised);
+  });
+
+  it('that are tests pass', { timeout: SLOW_MS }, async () => {
+    const vitest = join(repository, 'node_modules', 'vitest', 'vitest.mjs');
+    const { stdout } = await run(process.execPath, [vitest, 'run', '--root', project, '--reporter', 'json']);
+    const count = examples.filter(isTest).length;
+    expect(JSON.parse(stdout)).toMatchObject({ success: true, numTotalTestSuites: expect.anything() as number });
+    expect((JSON.parse(stdout) as { testResults: object[] }).testResults).toHaveLength(count);
+  });
+
+  it('in C compile without warnings', { timeout: SLOW_MS }, async () => {
+    const sources = documents.flatMap((document) => blocksOf(document).filter(({ language }) => language === 'c'));
+    expect(sources).not.toHaveLength(0);
+    for (const [index, { code }] of sources.entries()) {
+      const file = join(project, `example-${index}.c`);
+      writeFileSync(file, code);
+      const flags = ['-std=gnu11', '-Wall', '-Wextra', '-Werror', '-fsyntax-only'];
+      await run('cc', [...flags, '-I', join(repository, 'guest-tools'), file]);
+    }
+  });
+});
+
+describe('links in the documents', () => {
+  it.each(documents)('%s points to files and headings that exist', (document) => {
+    const links = [...read(document).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+    const broken = links.filter((target) => !/^[a-z]+:/.test(target) && !exists(document, target));
+    expect(broken).toEqual([]);
+  });
+
+  function exists(document: string, target: string): boolean {
+    const [path = '', anchor] = target.split('#');
+    const file = path === '' ? resolve(repository, document) : resolve(repository, dirname(document), path);
+    if (!existsSync(file)) return false;
+    return anchor === undefined || anchorsOf(relative(repository, file)).includes(anchor);
+  }
+
+  /** As GitHub makes them. */
+  function anchorsOf(document: string): string[] {
+    const headings = read(document).matchAll(/^#+ (.*)$/gm);
+    return [...headings].map(([, text = '']) => text.toLowerCase().replaceAll(/[^\w\- ]/g, '').replaceAll(' ', '-'));
+  }
+});
+
+describe('the commands that a newcomer types', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+
+  it('are in the README and exist', () => {
+    expect(read('README.md')).toMatch(/^npm ci && npm start$/m);
+    expect(read('README.md')).toMatch(/^npm ci && npm test$/m);
+    expect(Object.keys(scripts)).toEqual(expect.arrayContaining(['start', 'test']));
+  });
+
+  it('are what continuous integration runs', () => {
+    const lines = read('.ci/run').trim().split('\n');
+    expect(lines.slice(0, 2)).toEqual(['#!/bin/bash', 'set -euo pipefail']);
+    expect(lines.at(-1)).toBe('npm ci && npm test');
+    accessSync(join(repository, '.ci/run'), constants.X_OK);
+  });
+
+  it('name scripts that package.json has', () => {
+    const named = documents.flatMap((document) => [...read(document).matchAll(/npm run (?:--silent )?([\w:]+)/g)]);
+    const unknown = named.map(([, script = '']) => script).filter((script) => !(script in scripts));
+    expect(unknown).toEqual([]);
+  });
+});
+
+describe('docs/command-line.md', () => {
+  const text = read('docs/command-line.md');
+  const { commands } = program();
+  const sectionOf = (name: string): string =>
+    new RegExp(`^## ghostcard ${name}\\n(.*?)(?=^## |$(?![\\s\\S]))`, 'ms').exec(text)?.[1] ?? '';
+
+  it.each(commands.map((command) => ({ name: command.name(), command })))(
+    'has every option of $name, and no other',
+    ({ name, command }) => {
+      const listed = [...sectionOf(name).matchAll(/^\| `(--[\w-]+)/gm)].map(([, option]) => option);
+      expect(listed.sort()).toEqual(command.options.map(({ long }) => long).sort());
+    },
+  );
+
+  it('has every exit code', () => {
+    const listed = [...text.matchAll(/^\| (\d+)(?: \+ n)? \|/gm)].map(([, code]) => Number(code));
+    expect(new Set(listed)).toEqual(new Set(Object.values(EXIT)));
+  });
+
+  it('has every environment variable that the sources know', () => {
+    const inSources = ['qemu', 'guest-tools', 'emulator'].flatMap((folder) =>
+      readdirSync(join(repository, folder), { recursive: true, encoding: 'utf8' })
+        .filter((path) => /^(?!.*(?:build\/|\.test\.ts$)).*\.(?:ts|js|c)$/.test(path))
+        .flatMap((path) => [...read(join(folder, path)).matchAll(/(?:env\.|'|")(GHOSTCARD_[A-Z_]*[A-Z])\b/g)])
+        .map(([, name = '']) => name),
+    );
+    expect([...new Set(inSources)].filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
+  });
+
+  it('and the others use only options that exist', () => {
+    const shell = documents.flatMap((document) => blocksOf(document).filter(({ language }) => language === 'sh'));
+    const lines = shell.flatMap(({ code }) => code.replaceAll('\\\n', ' ').split('\n'));
+    const unknown = lines.filter((line) => {
+      const [, name = '', rest = ''] = /\bghostcard (\w+)(.*)/.exec(line) ?? [];
+      if (name === '') return false;
+      const command = commands.find((candidate) => candidate.name() === name);
+      const used = (rest.split(' -- ')[0] ?? '').match(/--\w[\w-]*/g) ?? [];
+      return !used.every((option) => command?.options.some(({ long }) => long === option));
+    });
+    expect(unknown).toEqual([]);
+  });
+});
+
+describe('docs/how-it-works.md', () => {
+  it('has the import rules that lint enforces', () => {
+    const rules = /const mayImport = \{(.*?)^\};/ms.exec(read('eslint.config.mjs'))?.[1] ?? '';
+    const enforced = [...rules.matchAll(/^ {2}'([\w/-]+)': \[(.*?)\]/gms)].map(
+      ([, folder = '', allowed = '']) => `${folder}: ${namesIn(allowed, /'([\w/-]+)'/g)}`,
+    );
+    const documented = [...read('docs/how-it-works.md').matchAll(/^\| `([\w/-]+)` \| .*? \| (.*?) \|$/gm)].map(
+      ([, folder = '', allowed = '']) => `${folder}: ${namesIn(allowed, /`([\w/-]+)`/g)}`,
+    );
+    expect(enforced).not.toHaveLength(0);
+    expect(documented.sort()).toEqual(enforced.sort());
+  });
+
+  const namesIn = (text: string, pattern: RegExp): string =>
+    [...text.matchAll(pattern)]
+      .map(([, name = '']) => name)
+      .sort()
+      .join(', ');
+});
