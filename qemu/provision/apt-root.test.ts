@@ -46,12 +46,12 @@ test('what the host provides is one installed package, and nothing when there is
 test('files and sizes are read from the addresses that apt prints', () => {
   const text = [
     'NOTE: something else',
-    "'http://mirror.example/pool/q/qemu_11.1.deb' qemu_1%3a11.1_amd64.deb 10377056 SHA256:00",
+    `'http://mirror.example/pool/q/qemu_11.1.deb' qemu_1%3a11.1_amd64.deb 10377056 SHA256:${'0a'.repeat(32)}`,
     "'http://mirror.example/pool/s/seabios.deb' seabios_1.17_all.deb 160548 MD5Sum:00",
   ].join('\n');
   const files = parsePrintedUris(text);
   expect(files).toEqual([
-    { fileName: 'qemu_1%3a11.1_amd64.deb', sizeBytes: 10377056 },
+    { fileName: 'qemu_1%3a11.1_amd64.deb', sizeBytes: 10377056, sha256: '0a'.repeat(32) },
     { fileName: 'seabios_1.17_all.deb', sizeBytes: 160548 },
   ]);
   expect(versionsOf(files)).toEqual({ qemu: '1:11.1', seabios: '1.17' });

@@ -5,7 +5,8 @@
  *
  * Source: apt.conf(5), apt-get(8), sources.list(5); APT's README.progress-reporting for the status lines.
  */
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ProvisionError } from './errors';
 import { type StepProgress } from './progress';
@@ -28,6 +29,8 @@ export interface PackageFile {
   /** As apt names it: `name_version_arch.deb`, with the version's colon as %3a. */
   readonly fileName: string;
   readonly sizeBytes: number;
+  /** Lower-case hexadecimal, from the signed package lists. */
+  readonly sha256?: string;
 }
 
 const KEYRINGS = ['debian-archive-keyring.gpg', 'debian-archive-keyring.pgp'].map(
@@ -83,10 +86,13 @@ export function statusFile(provided: readonly string[]): string {
 
 /** The files named by `apt-get install --print-uris`: lines of `'uri' file-name size hash`. */
 export function parsePrintedUris(text: string): PackageFile[] {
-  return [...text.matchAll(/^'[^']*' (\S+\.deb) (\d+)/gm)].map(([, fileName = '', size]) => ({
-    fileName,
-    sizeBytes: Number(size),
-  }));
+  return [...text.matchAll(/^'[^']*' (\S+\.deb) (\d+)(?: SHA256:([0-9a-f]{64}))?/gm)].map(
+    ([, fileName = '', size, sha256]) => ({
+      fileName,
+      sizeBytes: Number(size),
+      ...(sha256 === undefined ? {} : { sha256 }),
+    }),
+  );
 }
 
 /** Percentage of a status line about a download, or undefined for any other line. */
@@ -136,6 +142,7 @@ export class AptRoot {
   async download(packages: readonly string[], progress: StepProgress): Promise<PackageFile[]> {
     await this.update(progress);
     const files = await this.resolve(packages);
+    this.#removeDamaged(files);
     const totalBytes = sum(files.map(({ sizeBytes }) => sizeBytes));
     const missing = sum(files.filter((file) => !existsSync(this.pathOf(file))).map(({ sizeBytes }) => sizeBytes));
     const what = `downloading ${files.length} packages`;
@@ -180,9 +187,13 @@ export class AptRoot {
     }
   }
 
-  /** Bytes that are on disk already out of `files`. */
-  presentBytes(files: readonly PackageFile[]): number {
-    return sum(files.map((file) => (existsSync(this.pathOf(file)) ? statSync(this.pathOf(file)).size : 0)));
+  /** apt checks what it downloads, but takes a whole file of an earlier run on its size alone. */
+  #removeDamaged(files: readonly PackageFile[]): void {
+    for (const file of files) {
+      const archive = this.pathOf(file);
+      if (file.sha256 === undefined || !existsSync(archive)) continue;
+      if (createHash('sha256').update(readFileSync(archive)).digest('hex') !== file.sha256) rmSync(archive);
+    }
   }
 
   async #fetchLists(progress: StepProgress): Promise<void> {
