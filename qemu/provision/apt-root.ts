@@ -132,7 +132,16 @@ export class AptRoot {
     const noArchives = path.join(this.#options.folder, 'nothing');
     mkdirSync(path.join(noArchives, 'partial'), { recursive: true });
     const printed = await this.#apt(
-      ['-qq', '--print-uris', '-o', `Dir::Cache::archives=${noArchives}`, 'install', ...packages],
+      [
+        '-qq',
+        '--print-uris',
+        '-o',
+        'Acquire::ForceHash=SHA256',
+        '-o',
+        `Dir::Cache::archives=${noArchives}`,
+        'install',
+        ...packages,
+      ],
       { attempted: `resolving the packages ${packages.join(', ')}` },
     );
     return parsePrintedUris(printed);
