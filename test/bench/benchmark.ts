@@ -1,0 +1,39 @@
+/** What every benchmark of this folder is: a group of figures, how they are measured, and what they are given. */
+import { type Figure } from './figure';
+
+export interface BenchmarkContext {
+  /** Short rounds, to see that everything runs; the numbers mean little. */
+  readonly quick: boolean;
+  /** A folder for sockets, removed at the end. */
+  readonly folder: string;
+  /** Tells whoever waits what is being done. */
+  readonly say: (text: string) => void;
+}
+
+export interface Benchmark {
+  /** The letters of its figures. */
+  readonly groups: readonly string[];
+  readonly title: string;
+  run(context: BenchmarkContext): Promise<Figure[]>;
+}
+
+/** Percentiles of a C program's samples, in nanoseconds. */
+export interface Samples {
+  readonly samples: number;
+  readonly min: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** The line of JSON that mmio-client and gc-bench end with. */
+export function parseSamples(output: string, program: string): Samples {
+  const line = output.trimEnd().split('\n').at(-1) ?? '';
+  try {
+    return JSON.parse(line) as Samples;
+  } catch {
+    throw new Error(`${program} printed no samples but: ${line || 'nothing'}`);
+  }
+}
+
+export const nsToUs = (ns: number): number => ns / 1000;

@@ -1,0 +1,80 @@
+/**
+ * `npm run bench`: what everything costs, as a ratio to a floor measured in the same run. Prints a table and writes
+ * artifacts/bench.json. A goal that is missed is reported, not an error: a benchmark that cannot run is.
+ *
+ *   npm run bench                     everything, about five minutes
+ *   npm run bench -- --only a,b,c     these groups of figures
+ *   npm run bench -- --quick          short rounds, to see that everything runs
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { type Benchmark } from './benchmark';
+import { coldStart } from './cold-start';
+import { dma } from './dma';
+import { type Figure } from './figure';
+import { guest } from './guest';
+import { Busyness, describeMachine } from './machine';
+import { registerAccess } from './register-access';
+import { formatReport, type Report } from './report';
+import { socketAccess } from './socket-access';
+
+const benchmarks: readonly Benchmark[] = [socketAccess, dma, guest, coldStart, registerAccess];
+const artefacts = join(__dirname, '..', '..', 'artifacts');
+/** How long is looked at what else the machine is doing. */
+const LOOK_MS = 1000;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { only: { type: 'string' }, quick: { type: 'boolean', default: false } } });
+  const selected = select(values.only);
+  const folder = await mkdtemp(join(tmpdir(), 'ghostcard-bench-'));
+  try {
+    const report = await measure(selected, values.quick, folder);
+    await mkdir(artefacts, { recursive: true });
+    await writeFile(join(artefacts, 'bench.json'), `${JSON.stringify(report, undefined, 2)}\n`);
+    process.stdout.write(formatReport(report));
+    for (const { title, message } of report.failures) console.error(`bench: ${title} could not run: ${message}`);
+    if (report.failures.length > 0) process.exitCode = 1;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The groups to run, and the benchmarks that have them. */
+function select(only: string | undefined): ReadonlySet<string> {
+  const known = benchmarks.flatMap(({ groups }) => groups);
+  const asked = only?.split(',') ?? known;
+  const unknown = asked.filter((group) => !known.includes(group));
+  if (unknown.length > 0) throw new Error(`--only ${unknown.join(',')}: there are ${known.join(',')}`);
+  return new Set(asked);
+}
+
+async function measure(groups: ReadonlySet<string>, quick: boolean, folder: string): Promise<Report> {
+  const say = (text: string): void => console.error(`bench: ${text}`);
+  const started = new Date();
+  const busyness = new Busyness();
+  await setTimeout(LOOK_MS);
+  const machine = describeMachine();
+  const busyBefore = busyness.take();
+  const figures: Figure[] = [];
+  const failures: { title: string; message: string }[] = [];
+  for (const benchmark of benchmarks.filter((one) => one.groups.some((group) => groups.has(group)))) {
+    say(benchmark.title);
+    try {
+      const measured = await benchmark.run({ quick, folder, say });
+      figures.push(...measured.filter(({ group }) => groups.has(group)));
+    } catch (error) {
+      failures.push({ title: benchmark.title, message: (error as Error).message });
+    }
+  }
+  figures.sort((a, b) => a.group.localeCompare(b.group));
+  const seconds = (Date.now() - started.getTime()) / 1000;
+  return { startedAt: started.toISOString(), quick, machine, busyBefore, seconds, figures, failures };
+}
+
+main().catch((error: unknown) => {
+  console.error(`bench: ${(error as Error).message}`);
+  process.exitCode = 1;
+});
