@@ -6,7 +6,8 @@
  *   npm run bench -- --only a,b,c     these groups of figures
  *   npm run bench -- --quick          short rounds, to see that everything runs
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -30,16 +31,16 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { only: { type: 'string' }, quick: { type: 'boolean', default: false } } });
   const selected = select(values.only);
   const folder = await mkdtemp(join(tmpdir(), 'ghostcard-bench-'));
-  try {
-    const report = await measure(selected, values.quick, folder);
-    await mkdir(artefacts, { recursive: true });
-    await writeFile(join(artefacts, 'bench.json'), `${JSON.stringify(report, undefined, 2)}\n`);
-    process.stdout.write(formatReport(report));
-    for (const { title, message } of report.failures) console.error(`bench: ${title} could not run: ${message}`);
-    if (report.failures.length > 0) process.exitCode = 1;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  // Ctrl-C included: children end with this process, the folder goes with it.
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
+  const report = await measure(selected, values.quick, folder);
+  await mkdir(artefacts, { recursive: true });
+  await writeFile(join(artefacts, 'bench.json'), `${JSON.stringify(report, undefined, 2)}\n`);
+  process.stdout.write(formatReport(report));
+  for (const { title, message } of report.failures) console.error(`bench: ${title} could not run: ${message}`);
+  if (report.failures.length > 0) process.exitCode = 1;
 }
 
 /** The groups to run, and the benchmarks that have them. */
