@@ -40,6 +40,7 @@ test('the C header of a map has an offset for every register, and shift, mask an
  *
  * Generated from the register map: change that, not this file.
  */
+/* clang-format off */
 #ifndef CARD_REGS_H
 #define CARD_REGS_H
 
