@@ -9,9 +9,13 @@ import { runApp, startRig } from '../support/rig';
 
 let rig: Rig;
 let card: ReferenceCard;
+/** What the card has seen the drivers do. */
+const seen = { scratch: 0, triggers: 0 };
 beforeAll(async () => {
   rig = await startRig();
   card = rig.card<ReferenceCard>('card');
+  card.registers.onWrite('SCRATCH', ({ value }) => (seen.scratch = value));
+  card.registers.onWrite('IRQ_TRIGGER', () => seen.triggers++);
 });
 afterAll(() => rig?.close());
 
@@ -31,8 +35,9 @@ describe.each([
   });
 
   it('holds in its registers what the driver writes', async () => {
+    // Seen as it is written: vfio-pci resets the card when the program closes it.
     await runApp(rig, 'card', ['gc-reg', '0x0c=0xcafef00d']);
-    expect(card.registers.get('SCRATCH')).toBe(0xcafe_f00d);
+    expect(seen.scratch).toBe(0xcafe_f00d);
   });
 
   it('has 16 MiB of memory behind BAR2, in accesses of every size', async () => {
@@ -43,11 +48,11 @@ describe.each([
   for (const irq of interrupts) {
     describe(`with ${irq}`, () => {
       it('delivers every interrupt, and no more', async () => {
-        const before = card.registers.get('IRQ_COUNT');
+        seen.triggers = 0;
         const { interrupts: taken, irq_mode } = await runApp(rig, 'card', ['gc-irq', '--irq', irq]);
         expect(irq_mode).toBe(irq);
         expect(taken).toBeGreaterThan(0);
-        expect(card.registers.get('IRQ_COUNT') - before).toBe(taken);
+        expect(seen.triggers).toBe(taken);
       });
 
       it('moves data in both directions, 1 byte to 16 MiB, at unaligned addresses', async () => {

@@ -7,6 +7,7 @@ import { reference, runApp, startRig } from '../support/rig';
 let rig: Rig;
 beforeAll(async () => {
   rig = await startRig({
+    hugepages: 64,
     cards: [
       { name: 'plain', make: reference() },
       { name: 'mapped', make: reference({ mapMemory: true, addressBits: 32 }) },
