@@ -45,7 +45,9 @@ function replaceSection(path: string, body: string): string {
   const [before, rest] = text.split(section.begin);
   const after = rest?.split(section.end)[1];
   if (before === undefined || after === undefined) {
-    throw new Error(`${path}: the lines that enclose its generated part are missing:\n${section.begin}\n${section.end}`);
+    throw new Error(
+      `${path}: the lines that enclose its generated part are missing:\n${section.begin}\n${section.end}`,
+    );
   }
   return `${before}${section.begin}\n\n${body.trim()}\n\n${section.end}${after}`;
 }

@@ -128,6 +128,7 @@ export class DmaChannel {
     this.#hot.status.set('HALTED', 0);
     this.#hot.status.set('ERROR_CODE', ERROR_CODES.NONE);
     this.#ring.discardFetched();
+    this.#completion.refresh();
     this.#kick();
   }
 
@@ -177,9 +178,9 @@ export class DmaChannel {
 
   #checkDescriptor(): void {
     const { owner, lengthBytes, hostAddress } = this.#descriptor;
-    if (!owner) throw new TransferError('NOT_OWNED', this.#ring.addressOf(this.#ring.consumer));
-    if (lengthBytes === 0 || lengthBytes > this.#options.maxLengthBytes)
-      throw new TransferError('BAD_LENGTH', lengthBytes);
+    const address = this.#ring.addressOf(this.#ring.consumer);
+    if (!owner) throw new TransferError('NOT_OWNED', address);
+    if (lengthBytes === 0 || lengthBytes > this.#options.maxLengthBytes) throw new TransferError('BAD_LENGTH', address);
     this.#checkHostAddress(hostAddress, lengthBytes);
   }
 
@@ -215,7 +216,8 @@ export class DmaChannel {
   /** None when the driver wants none, or when the card cannot drive the address. */
   get #writeBackAddress(): number | undefined {
     const { registers, addressBits } = this.#options;
-    const address = Number(registers.get('WRITEBACK_ADDRESS'));
+    const written = Number(registers.get('WRITEBACK_ADDRESS'));
+    const address = written - (written % WRITEBACK_BYTES);
     return address === 0 || address + WRITEBACK_BYTES > 2 ** addressBits ? undefined : address;
   }
 

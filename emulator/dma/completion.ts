@@ -42,6 +42,11 @@ export class CompletionReporter {
     if (this.#hasUnreported) this.#request(false);
   }
 
+  /** The state has changed without a completion: the write-back block follows, without an interrupt. */
+  refresh(): void {
+    this.#request(false);
+  }
+
   /** Something the driver must know at once, whatever the moderation. */
   alert(): void {
     this.#moderation.fireNow();

@@ -94,12 +94,12 @@ export const CHANNEL_REGISTERS = registerBlock({
     fields: { PRODUCER: [15, 0, 'Index one past the last descriptor handed over; equal to CONSUMER_INDEX: none.'] },
   },
   CONSUMER_INDEX: { offset: 0x18, access: 'ro', doc: 'Index of the first descriptor that is not complete.' },
-  ERROR_INDEX: { offset: 0x1c, access: 'ro', doc: 'Index of the descriptor on which the engine halted.' },
+  ERROR_INDEX: { offset: 0x1c, access: 'ro', doc: 'Index of the descriptor on which the engine halted last.' },
   WRITEBACK_ADDRESS: {
     offset: 0x20,
     width: 64,
     access: 'rw',
-    doc: 'Host address of the write-back block, a multiple of 16; 0: no write-back.',
+    doc: 'Host address of the write-back block, a multiple of 16 (bits 3:0 are ignored); 0: no write-back.',
   },
   MODERATION: {
     offset: 0x28,
@@ -110,7 +110,12 @@ export const CHANNEL_REGISTERS = registerBlock({
       TIMEOUT_US: [31, 16, 'Or this many microseconds after the first of them; 0: no limit.'],
     },
   },
-  ERROR_ADDRESS: { offset: 0x30, width: 64, access: 'ro', doc: 'The host or card address that failed.' },
+  ERROR_ADDRESS: {
+    offset: 0x30,
+    width: 64,
+    access: 'ro',
+    doc: 'The host or card address that failed; NOT_OWNED, BAD_LENGTH: of the descriptor; BAD_RING: RING_BASE.',
+  },
   BYTES: { offset: 0x38, width: 64, access: 'ro', doc: 'Bytes moved since reset.' },
   COMPLETED: { offset: 0x40, access: 'ro', doc: 'Descriptors completed since reset; wraps.' },
 });

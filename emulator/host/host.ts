@@ -41,6 +41,7 @@ export class InProcessHost {
     options: HostOptions = {},
   ) {
     const { memoryBytes = 4 << 20, memoryIova = 1 << 20, enumerate = true } = options;
+    void device.layout; // final from here on: a BAR that is added later is an error
     this.config = new RegionSpace(device, configRegion);
     this.#bars = Array.from({ length: barSlots }, (_, index) => new RegionSpace(device, index));
     this.interrupts = new HostInterrupts(device);

@@ -6,7 +6,7 @@ import { TestBus } from './test-bus';
 
 class OneBarCard extends PciCard {
   constructor(index: number, sizeBytes: number, options: MemoryBarOptions) {
-    super({ vendorId: 1, deviceId: 2, classCode: 0 }, { clock: new ManualClock() });
+    super({ vendorId: 0x1234, deviceId: 2, classCode: 0 }, { clock: new ManualClock() });
     this.memoryBar(index, sizeBytes, options);
   }
 }

@@ -24,7 +24,7 @@ const busOf = (change: Partial<CardIdentity> = {}): TestBus => new TestBus(new B
 const withoutMessages = (): TestBus => {
   class Plain extends PciCard {
     constructor() {
-      super({ vendorId: 1, deviceId: 2, classCode: 0 }, { clock: new ManualClock() });
+      super({ vendorId: 0x1234, deviceId: 2, classCode: 0 }, { clock: new ManualClock() });
     }
   }
   return new TestBus(new Plain());

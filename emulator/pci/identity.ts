@@ -7,7 +7,7 @@ import { CardDefinitionError } from './card-definition-error';
 import { BAR_COUNT } from './vfio-layout';
 
 export interface CardIdentity {
-  /** 16 bits; 0xffff is what an empty slot reads as. */
+  /** 16 bits. Not 0xffff, an empty slot; nor 0x0001, which a root complex reads as "not ready yet"; nor 0. */
   readonly vendorId: number;
   /** 16 bits. */
   readonly deviceId: number;
@@ -44,7 +44,7 @@ export const MAX_MSIX_VECTORS = 2048;
 
 /** Throws CardDefinitionError when a value of `identity` is none that configuration space could show. */
 export function checkIdentity(identity: CardIdentity): void {
-  checkNumber('vendorId', identity.vendorId, 0, 0xfffe);
+  checkNumber('vendorId', identity.vendorId, 0x0002, 0xfffe);
   checkNumber('deviceId', identity.deviceId, 0, 0xffff);
   checkNumber('classCode', identity.classCode, 0, 0xff_ffff);
   checkNumber('revision', identity.revision ?? 0, 0, 0xff);

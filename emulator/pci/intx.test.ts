@@ -134,7 +134,7 @@ describe('INTx', () => {
   test('a card without a pin has no line', () => {
     class Pinless extends PciCard {
       constructor() {
-        super({ vendorId: 1, deviceId: 2, classCode: 0 }, { clock: new ManualClock() });
+        super({ vendorId: 0x1234, deviceId: 2, classCode: 0 }, { clock: new ManualClock() });
       }
       get irqs() {
         return this.interrupts;

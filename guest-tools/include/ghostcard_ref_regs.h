@@ -155,10 +155,10 @@
 /* H2C[n].CONSUMER_INDEX: 32 bits, ro. Index of the first descriptor that is not complete. */
 #define GHOSTCARD_REF_H2C_CONSUMER_INDEX(n) (GHOSTCARD_REF_H2C(n) + 0x18u)
 
-/* H2C[n].ERROR_INDEX: 32 bits, ro. Index of the descriptor on which the engine halted. */
+/* H2C[n].ERROR_INDEX: 32 bits, ro. Index of the descriptor on which the engine halted last. */
 #define GHOSTCARD_REF_H2C_ERROR_INDEX(n) (GHOSTCARD_REF_H2C(n) + 0x1cu)
 
-/* H2C[n].WRITEBACK_ADDRESS: 64 bits, rw. Host address of the write-back block, a multiple of 16; 0: no write-back. */
+/* H2C[n].WRITEBACK_ADDRESS: 64 bits, rw. Host address of the write-back block, a multiple of 16 (bits 3:0 are ignored); 0: no write-back. */
 #define GHOSTCARD_REF_H2C_WRITEBACK_ADDRESS(n) (GHOSTCARD_REF_H2C(n) + 0x20u)
 
 /* H2C[n].MODERATION: 32 bits, rw. Interrupt moderation. */
@@ -168,7 +168,7 @@
 #define GHOSTCARD_REF_H2C_MODERATION_TIMEOUT_US_SHIFT 16u
 #define GHOSTCARD_REF_H2C_MODERATION_TIMEOUT_US_MASK  0xffff0000u /* [31:16] rw. Or this many microseconds after the first of them; 0: no limit. */
 
-/* H2C[n].ERROR_ADDRESS: 64 bits, ro. The host or card address that failed. */
+/* H2C[n].ERROR_ADDRESS: 64 bits, ro. The host or card address that failed; NOT_OWNED, BAD_LENGTH: of the descriptor; BAD_RING: RING_BASE. */
 #define GHOSTCARD_REF_H2C_ERROR_ADDRESS(n) (GHOSTCARD_REF_H2C(n) + 0x30u)
 
 /* H2C[n].BYTES: 64 bits, ro. Bytes moved since reset. */
@@ -220,10 +220,10 @@
 /* C2H[n].CONSUMER_INDEX: 32 bits, ro. Index of the first descriptor that is not complete. */
 #define GHOSTCARD_REF_C2H_CONSUMER_INDEX(n) (GHOSTCARD_REF_C2H(n) + 0x18u)
 
-/* C2H[n].ERROR_INDEX: 32 bits, ro. Index of the descriptor on which the engine halted. */
+/* C2H[n].ERROR_INDEX: 32 bits, ro. Index of the descriptor on which the engine halted last. */
 #define GHOSTCARD_REF_C2H_ERROR_INDEX(n) (GHOSTCARD_REF_C2H(n) + 0x1cu)
 
-/* C2H[n].WRITEBACK_ADDRESS: 64 bits, rw. Host address of the write-back block, a multiple of 16; 0: no write-back. */
+/* C2H[n].WRITEBACK_ADDRESS: 64 bits, rw. Host address of the write-back block, a multiple of 16 (bits 3:0 are ignored); 0: no write-back. */
 #define GHOSTCARD_REF_C2H_WRITEBACK_ADDRESS(n) (GHOSTCARD_REF_C2H(n) + 0x20u)
 
 /* C2H[n].MODERATION: 32 bits, rw. Interrupt moderation. */
@@ -233,7 +233,7 @@
 #define GHOSTCARD_REF_C2H_MODERATION_TIMEOUT_US_SHIFT 16u
 #define GHOSTCARD_REF_C2H_MODERATION_TIMEOUT_US_MASK  0xffff0000u /* [31:16] rw. Or this many microseconds after the first of them; 0: no limit. */
 
-/* C2H[n].ERROR_ADDRESS: 64 bits, ro. The host or card address that failed. */
+/* C2H[n].ERROR_ADDRESS: 64 bits, ro. The host or card address that failed; NOT_OWNED, BAD_LENGTH: of the descriptor; BAD_RING: RING_BASE. */
 #define GHOSTCARD_REF_C2H_ERROR_ADDRESS(n) (GHOSTCARD_REF_C2H(n) + 0x30u)
 
 /* C2H[n].BYTES: 64 bits, ro. Bytes moved since reset. */

@@ -8,7 +8,7 @@
  * Two pairs of DMA channels (emulator/dma), with a kernel between the H2C and the C2H channel of each (kernels.ts).
  */
 import { DmaChannel, Link, type LinkModel, unlimitedLink } from '../../dma';
-import { type CardEnvironment, PciCard } from '../../pci';
+import { CardDefinitionError, type CardEnvironment, PciCard } from '../../pci';
 import { InterruptBlock } from './interrupt-block';
 import { Crc32cKernel, type Kernel, LoopbackKernel, MemoryKernel } from './kernels';
 import {
@@ -58,6 +58,9 @@ export class ReferenceCard extends PciCard {
       options,
     );
     const { addressBits = 64, mapMemory = false, link = {} } = options;
+    if (addressBits !== 32 && addressBits !== 64) {
+      throw new CardDefinitionError(`addressBits is ${String(addressBits)}: the reference card drives 32 or 64`);
+    }
     this.#addressBits = addressBits;
     this.memory = this.memoryBar(2, MEMORY_BYTES, { width: 64, prefetchable: true, mappable: mapMemory }).bytes;
 
