@@ -1,13 +1,15 @@
 /** Puts the parts together that serve a card to a vfio-user client: wall clock, memory that can be mapped, socket. */
-import { WallClock } from './clock';
+import { TimerfdAlarm, WallClock } from './clock';
+import { loadNative } from './native';
 import { type CardEnvironment, type PciCard, sharedMemory } from './pci';
-import { serve, type ServerEvent, type VfioUserServer } from './vfio-user';
+import { complain, serve, type ServerEvent, type VfioUserServer } from './vfio-user';
 
 /** Makes a card in the environment that it is to live in. */
 export type CardFactory<Card extends PciCard = PciCard> = (environment: Required<CardEnvironment>) => Card;
 
 export interface ServeCardOptions {
   readonly socketPath: string;
+  /** Gets what happens at the socket, and what the card throws. Default: faults go to standard error. */
   readonly onEvent?: (event: ServerEvent) => void;
 }
 
@@ -17,18 +19,33 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     readonly socketPath: string,
     private readonly server: VfioUserServer,
     private readonly clock: WallClock,
+    /** What the card's model has thrown so far: faults of the model, not of the driver. */
+    readonly faults: readonly unknown[],
   ) {}
 
   /** Rejects when the card cannot be made or the path cannot be listened at; nothing is left then. */
-  static async start<Card extends PciCard>(make: CardFactory<Card>, options: ServeCardOptions): Promise<ServedCard<Card>> {
-    const clock = new WallClock();
-    const card = make({ clock, allocate: sharedMemory() });
+  static async start<Card extends PciCard>(
+    make: CardFactory<Card>,
+    { socketPath, onEvent = complain }: ServeCardOptions,
+  ): Promise<ServedCard<Card>> {
+    const faults: unknown[] = [];
+    const observe = (event: ServerEvent): void => {
+      if (event.kind === 'device-error') faults.push(event.error);
+      onEvent(event);
+    };
+    const native = loadNative();
+    const clock = new WallClock({
+      alarm: new TimerfdAlarm(native),
+      onError: (error) => observe({ kind: 'device-error', error }),
+    });
+    let card: Card | undefined;
     try {
-      const server = await serve(card, { ...options, clock });
-      return new ServedCard(card, options.socketPath, server, clock);
+      card = make({ clock, allocate: sharedMemory(native) });
+      const server = await serve(card, { socketPath, clock, native, onEvent: observe });
+      return new ServedCard(card, socketPath, server, clock, faults);
     } catch (error) {
       clock.close();
-      card.close();
+      card?.close();
       throw error;
     }
   }
@@ -49,4 +66,3 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     await this.close();
   }
 }
-

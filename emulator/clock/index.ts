@@ -1,4 +1,6 @@
+export { type Alarm, CoarseAlarm } from './alarm';
 export { type Clock, type ScheduledTask } from './clock';
 export { ManualClock } from './manual-clock';
 export { Process, type Wait } from './process';
-export { WallClock } from './wall-clock';
+export { TimerfdAlarm } from './timerfd-alarm';
+export { WallClock, type WallClockOptions } from './wall-clock';

@@ -15,9 +15,9 @@ export class Process {
 
   constructor(
     private readonly clock: Clock,
-    /** Called with what the process did not catch; by default it is thrown out of the event loop. */
+    /** Gets what the process did not catch. Default: a task of the clock throws it, so that whoever runs the clock sees it. */
     private readonly onError: (error: unknown) => void = (error) => {
-      queueMicrotask(() => {
+      clock.after(0, () => {
         throw error;
       });
     },

@@ -2,22 +2,31 @@
  * Device time that follows the machine's: what a card is served with.
  *
  * Whoever has the thread anyway calls `runDue()` (the vfio-user session does, between messages), so that a doorbell is
- * acted upon without a detour; what nobody runs is run by the event loop. Node's timers are no finer than a
- * millisecond, so a delay below that is waited out with setImmediate, which polls: delays of a card's latency are
- * microseconds and rare.
+ * acted upon without a detour; what nobody runs, an alarm runs from the event loop.
  */
+import { type Alarm, CoarseAlarm } from './alarm';
 import { type Clock, type ScheduledTask } from './clock';
 import { TaskQueue } from './task-queue';
 
-/** Below this, a timer would come too late. */
-const timerGrainNs = 2_000_000;
+export interface WallClockOptions {
+  /** Default: Node's timers, no finer than a millisecond. */
+  readonly alarm?: Alarm;
+  /** Gets what a task throws when the alarm runs it. Default: thrown out of the event loop. */
+  readonly onError?: (error: unknown) => void;
+}
 
 export class WallClock implements Clock {
   readonly #queue = new TaskQueue();
   readonly #startedAt = process.hrtime.bigint();
-  #wakeUpAtNs: number | undefined;
-  #cancelWakeUp: () => void = () => {};
+  readonly #alarm: Alarm;
+  readonly #onError: ((error: unknown) => void) | undefined;
+  #alarmAtNs: number | undefined;
   #closed = false;
+
+  constructor({ alarm = new CoarseAlarm(), onError }: WallClockOptions = {}) {
+    this.#alarm = alarm;
+    this.#onError = onError;
+  }
 
   now(): number {
     return Number(process.hrtime.bigint() - this.#startedAt);
@@ -25,46 +34,50 @@ export class WallClock implements Clock {
 
   after(delayNs: number, task: () => void): ScheduledTask {
     const scheduled = this.#queue.add(this.now() + Math.max(0, delayNs), task);
-    this.#arrangeWakeUp();
+    this.#arrangeAlarm();
     return scheduled;
   }
 
+  /** Runs everything that is due and says whether anything ran. What a task throws, it throws. */
   runDue(): boolean {
-    let ran = false;
+    if (this.#queue.nextDueNs === undefined) return false;
     // Bounded by what is due on entry: a task that schedules itself again at once must not hold the caller for ever.
     const untilNs = this.now();
-    for (let task = this.#queue.takeDue(untilNs); task; task = this.#queue.takeDue(untilNs)) {
-      ran = true;
-      task();
+    let ran = false;
+    try {
+      for (let task = this.#queue.takeDue(untilNs); task; task = this.#queue.takeDue(untilNs)) {
+        ran = true;
+        task();
+      }
+    } finally {
+      if (ran) this.#arrangeAlarm();
     }
-    if (ran) this.#arrangeWakeUp();
     return ran;
   }
 
   /** Nothing runs any more; what was scheduled is forgotten. */
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
-    this.#cancelWakeUp();
+    this.#alarm.close();
   }
 
-  #arrangeWakeUp(): void {
+  #arrangeAlarm(): void {
     const dueNs = this.#queue.nextDueNs;
-    if (this.#closed || dueNs === undefined || (this.#wakeUpAtNs !== undefined && this.#wakeUpAtNs <= dueNs)) return;
-    this.#cancelWakeUp();
-    this.#wakeUpAtNs = dueNs;
-    const wakeUp = (): void => {
-      this.#wakeUpAtNs = undefined;
-      this.#cancelWakeUp = () => {};
+    if (this.#closed || dueNs === undefined || (this.#alarmAtNs !== undefined && this.#alarmAtNs <= dueNs)) return;
+    this.#alarmAtNs = dueNs;
+    this.#alarm.set(dueNs - this.now(), () => this.#alarmed());
+  }
+
+  #alarmed(): void {
+    this.#alarmAtNs = undefined;
+    try {
       this.runDue();
-      this.#arrangeWakeUp();
-    };
-    const waitNs = dueNs - this.now();
-    if (waitNs < timerGrainNs) {
-      const immediate = setImmediate(wakeUp);
-      this.#cancelWakeUp = () => clearImmediate(immediate);
-    } else {
-      const timer = setTimeout(wakeUp, Math.floor((waitNs - timerGrainNs) / 1_000_000));
-      this.#cancelWakeUp = () => clearTimeout(timer);
+    } catch (error) {
+      if (this.#onError === undefined) throw error;
+      this.#onError(error);
+    } finally {
+      this.#arrangeAlarm();
     }
   }
 }

@@ -28,7 +28,7 @@ export interface ServeOptions {
 const BACKLOG = 16;
 const ACCEPT_RETRY_MS = 100;
 /** Faults of the card must not go unseen when nobody listens. */
-const complain = (event: ServerEvent): void => {
+export const complain = (event: ServerEvent): void => {
   if (event.kind === 'device-error' || event.kind === 'server-error')
     console.error(`ghostcard: ${describeEvent(event)}`);
 };

@@ -3,6 +3,7 @@
  *
  *   reference                              the reference card
  *   reference,addressBits=32               with options for its constructor
+ *   reference,link.bytesPerSecond=1e9      an option inside an option
  *   ./my-card.ts,leds=8                    a class that extends PciCard, or a function that returns one
  */
 import { existsSync } from 'node:fs';
@@ -13,6 +14,7 @@ import { type CardFactory } from '../../emulator/serve-card';
 import { UsageError } from './usage-error';
 
 type OptionValue = string | number | boolean;
+type CardOptions = { [name: string]: OptionValue | CardOptions };
 /** A card file's default export: it is given the environment and the options of the command line in one object. */
 type CardMaker = (options: CardEnvironment & Record<string, unknown>) => PciCard;
 
@@ -26,14 +28,35 @@ export interface CardSource {
 
 export function loadCard(argument: string): CardSource {
   const [what = '', ...settings] = argument.split(',');
-  const options = Object.fromEntries(settings.map((setting) => parseSetting(setting, argument)));
+  const options = parseOptions(settings, argument);
   const known = builtIn[what];
   const name = known ? what : basename(what, extname(what));
   const make = known ?? makerOf(what);
   return {
     name: name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 20),
-    make: (environment) => checked(what, make({ ...options, ...environment })),
+    make: (environment) => makeChecked(what, make, options, environment),
   };
+}
+
+/** Makes the card, and refuses options that it never looked at: a misspelt one must not pass for its default. */
+function makeChecked(what: string, make: CardMaker, options: CardOptions, environment: CardEnvironment): PciCard {
+  const unread = new Set(Object.keys(options));
+  const given = { ...options, ...environment };
+  const watched = new Proxy(given, {
+    get: (target, key: string) => {
+      unread.delete(key);
+      return target[key as keyof typeof target];
+    },
+  });
+  const card: unknown = make(watched);
+  if (!(card instanceof PciCard)) {
+    throw new UsageError(
+      `--card ${what}: what it exports makes no PciCard (got ${card === null ? 'null' : typeof card})`,
+    );
+  }
+  if (unread.size === 0) return card;
+  card.close();
+  throw new UsageError(`--card ${what}: the card has no option ${[...unread].map((key) => `'${key}'`).join(', ')}`);
 }
 
 /** Names for cards of the same source that are used together: reference, reference-2, and so on. */
@@ -46,17 +69,30 @@ export function distinctNames(cards: readonly CardSource[]): CardSource[] {
   });
 }
 
-function parseSetting(setting: string, argument: string): [string, OptionValue] {
-  const [key = '', value] = setting.split(/=(.*)/s);
-  if (key === '' || value === undefined) {
-    throw new UsageError(
-      `--card ${argument}: '${setting}' is no option; write name=value, as in reference,addressBits=32`,
-    );
+/** `a=1,b.c=on` -> { a: 1, b: { c: true } } */
+function parseOptions(settings: readonly string[], argument: string): CardOptions {
+  const options: CardOptions = {};
+  for (const setting of settings) {
+    const [path = '', value] = setting.split(/=(.*)/s);
+    if (path === '' || value === undefined) {
+      throw new UsageError(
+        `--card ${argument}: '${setting}' is no option; write name=value, as in reference,addressBits=32`,
+      );
+    }
+    const keys = path.split('.');
+    const last = keys.pop()!;
+    let group = options;
+    for (const key of keys) group = (group[key] ??= {}) as CardOptions;
+    group[last] = parseValue(value);
   }
-  if (value === 'true' || value === 'on') return [key, true];
-  if (value === 'false' || value === 'off') return [key, false];
+  return options;
+}
+
+function parseValue(value: string): OptionValue {
+  if (value === 'true' || value === 'on') return true;
+  if (value === 'false' || value === 'off') return false;
   const number = Number(value);
-  return [key, value.trim() !== '' && Number.isFinite(number) ? number : value];
+  return value.trim() !== '' && !Number.isNaN(number) ? number : value;
 }
 
 function makerOf(file: string): CardMaker {
@@ -66,8 +102,7 @@ function makerOf(file: string): CardMaker {
       `--card ${file}: no built-in card has this name (there is: ${Object.keys(builtIn).join(', ')}), and there is no file ${path}`,
     );
   }
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the path is known only now
-  const module = require(path) as { default?: unknown };
+  const module = requireCard(file, path);
   const exported = module.default ?? module;
   if (typeof exported !== 'function') {
     throw new UsageError(
@@ -80,9 +115,15 @@ function makerOf(file: string): CardMaker {
     isClass ? new (exported as new (o: typeof options) => PciCard)(options) : (exported as CardMaker)(options);
 }
 
-function checked(what: string, card: unknown): PciCard {
-  if (card instanceof PciCard) return card;
-  throw new UsageError(
-    `--card ${what}: what it exports makes no PciCard (got ${card === null ? 'null' : typeof card})`,
-  );
+function requireCard(file: string, path: string): { default?: unknown } {
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- the path is known only now
+    return require(path) as { default?: unknown };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_REQUIRE_ESM') throw error;
+    throw new UsageError(
+      `--card ${file}: a package.json with "type": "module" makes it an ES module, and cards are loaded as CommonJS; ` +
+        'rename it to .cts, or put it into a folder of its own with a package.json {"type": "commonjs"}',
+    );
+  }
 }

@@ -1,5 +1,6 @@
 /** The command line: what can be typed, and what an error becomes. Each command is a file in commands/. */
 import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { demoCommand } from './commands/demo';
@@ -8,6 +9,7 @@ import { provisionCommand } from './commands/provision';
 import { runCommand } from './commands/run';
 import { serveCommand } from './commands/serve';
 import { EXIT } from './exit-codes';
+import { cardsSpeakOnStandardError } from './output';
 import { UsageError } from './usage-error';
 
 const { version, description } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as {
@@ -30,6 +32,13 @@ export function program(): Command {
 
 export async function main(argv: readonly string[]): Promise<void> {
   const root = program();
+  cardsSpeakOnStandardError();
+  // What is thrown where nobody waits for it. Guards take down what this process leaves.
+  process.on('uncaughtException', (error) => process.exit(report(error)));
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.SIGNAL + constants.signals.SIGPIPE); // as `| head` does to any program
+    throw error;
+  });
   for (const command of [root, ...root.commands]) command.exitOverride();
   try {
     await root.parseAsync(argv);

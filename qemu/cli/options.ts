@@ -6,24 +6,28 @@ export interface SoftwareOptions {
   readonly qemu?: string;
   readonly kernel?: string;
   readonly modules?: string;
+  readonly busybox?: string;
 }
 
-/** --qemu, --kernel, --modules: software of the user's own in place of what is found or fetched. */
+/** --qemu, --kernel, --modules, --busybox: software of the user's own in place of what is found or fetched. */
 export function addSoftwareOptions(command: Command): Command {
   return command
     .addOption(new Option('--qemu <path>', 'QEMU that has vfio-user-pci').env('GHOSTCARD_QEMU'))
     .addOption(new Option('--kernel <path>', 'kernel image for the guest').env('GHOSTCARD_KERNEL'))
-    .addOption(new Option('--modules <folder>', 'its modules, /lib/modules/RELEASE').env('GHOSTCARD_MODULES'));
+    .addOption(new Option('--modules <folder>', 'its modules, /lib/modules/RELEASE; or none').env('GHOSTCARD_MODULES'))
+    .addOption(new Option('--busybox <path>', 'statically linked busybox for the guest').env('GHOSTCARD_BUSYBOX'));
 }
 
 export const softwareOf = ({
   qemu,
   kernel,
   modules,
-}: SoftwareOptions): Pick<ProvisionOptions, 'qemu' | 'kernel' | 'modules'> => ({
+  busybox,
+}: SoftwareOptions): Pick<ProvisionOptions, 'qemu' | 'kernel' | 'modules' | 'busybox'> => ({
   ...(qemu !== undefined && { qemu }),
   ...(kernel !== undefined && { kernel }),
   ...(modules !== undefined && { modules }),
+  ...(busybox !== undefined && { busybox }),
 });
 
 /** For an option that may be given several times. */

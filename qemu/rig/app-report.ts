@@ -11,8 +11,13 @@ export interface AppReport {
   readonly interrupts: number;
   /** Run time of what the app measures, on the guest's clock. */
   readonly seconds: number;
-  /** Comparisons made. */
+  /** The part of it in which the card moved data; 0 where that is not measured apart. */
+  readonly dma_seconds: number;
+  /** Comparisons made, and how many of them failed. */
   readonly checks: number;
+  readonly failed: number;
+  /** Why the app could not go on, if it could not. */
+  readonly error?: string;
 }
 
 /** Throws when the app said nothing of the kind, with what it did say. */

@@ -1,2 +1,2 @@
 export { type AppReport, appReport } from './app-report';
-export { Rig, type RigCard, type RigOptions } from './rig';
+export { type CardFault, Rig, type RigCard, type RigOptions } from './rig';

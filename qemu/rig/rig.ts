@@ -14,6 +14,11 @@ export interface RigCard {
   readonly make: CardFactory;
 }
 
+export interface CardFault {
+  readonly card: string;
+  readonly error: unknown;
+}
+
 export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir'> {
   readonly cards: readonly RigCard[];
   /** Gets what happens at the cards' sockets: refusals and faults. Default: faults go to standard error. */
@@ -55,6 +60,11 @@ export class Rig implements AsyncDisposable {
     if (card === undefined)
       throw new Error(`this rig has no card '${name}'; its cards: ${[...this.served.keys()].join(', ')}`);
     return card.card as Card;
+  }
+
+  /** What the models of the cards have thrown so far, card by card: a run with faults has not tested the driver. */
+  get faults(): readonly CardFault[] {
+    return [...this.served].flatMap(([card, { faults }]) => faults.map((error) => ({ card, error })));
   }
 
   /** Gives a card to a driver of the guest: 'uio_pci_generic', 'vfio-pci' or any other; 'none' takes it away. */

@@ -1,7 +1,9 @@
 /** The command line as a script meets it: exit codes, streams, JSON. */
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 
 const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
 
@@ -9,6 +11,24 @@ function ghostcard(args: readonly string[], input = '') {
   const env = { ...process.env, GHOSTCARD_CACHE: inject('provisioned').cacheDir };
   return spawnSync(process.execPath, [cli, ...args], { input, env, encoding: 'utf8', timeout: 90_000 });
 }
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gc-cli-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** A card that throws in a task of the clock, a while after the driver's write. */
+const faultyCard = `
+  const { PciCard, registerMap } = require(${JSON.stringify(join(__dirname, '..', '..', 'emulator', 'index.ts'))});
+  module.exports = class FaultyCard extends PciCard {
+    constructor(environment) {
+      super({ vendorId: 0x1234, deviceId: 1, classCode: 0x120000 }, environment);
+      const registers = this.registerBar(0, registerMap({ GO: { offset: 0, access: 'wo' } }));
+      registers.onWrite('GO', () => this.clock.after(1000, () => { throw new Error('planted in the model'); }));
+    }
+  };
+`;
 
 describe('ghostcard run', () => {
   it("ends with the command's exit code, keeps its streams apart and hands it standard input", () => {
@@ -36,6 +56,22 @@ describe('ghostcard run', () => {
     const { status, stderr } = ghostcard(['run', '--', 'no-such-command']);
     expect(status).toBe(127);
     expect(stderr).toContain('no-such-command');
+  });
+
+  it('puts files into the guest before the command runs, modes kept', () => {
+    const script = join(folder, 'hello.sh');
+    writeFileSync(script, '#!/bin/sh\necho hello from the guest\n', { mode: 0o755 });
+    const { status, stdout } = ghostcard(['run', '--quiet', '--push', script, '--', '/tmp/hello.sh']);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'hello from the guest\n' });
+  });
+
+  it('fails when the model of the card has a fault, whatever the command makes of it', () => {
+    const card = join(folder, 'faulty.js');
+    writeFileSync(card, faultyCard);
+    const { status, stderr } = ghostcard(['run', '--card', card, '--', 'gc-reg', '0x0=1']);
+    expect(status).toBe(125);
+    expect(stderr).toContain('planted in the model');
+    expect(stderr).toContain('1 fault(s) of the card model, see above; the command ended with 0');
   });
 
   it('prints one JSON object with the output and the cards', () => {

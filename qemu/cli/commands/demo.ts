@@ -12,6 +12,7 @@ import { demoPlan, type DemoStep } from '../demo-plan';
 import { EXIT } from '../exit-codes';
 import { interruption } from '../interruption';
 import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../options';
+import { print } from '../output';
 import { type Column, formatBytes, formatTable } from '../table';
 
 interface DemoOptions extends SoftwareOptions {
@@ -45,7 +46,7 @@ export function demoCommand(): Command {
 async function demo(options: DemoOptions): Promise<number> {
   const startedMs = performance.now();
   const stop = interruption();
-  const say = options.json ? () => {} : (text: string) => console.log(text);
+  const say = options.json ? () => {} : (text: string) => print(text);
   const card = loadCard(options.card);
   const artefactsDir = resolve(options.artefacts);
   mkdirSync(artefactsDir, { recursive: true });
@@ -71,14 +72,24 @@ async function demo(options: DemoOptions): Promise<number> {
         if (outcome.error !== undefined) say(outcome.error.replace(/^/gm, '        '));
       }
     }
+    for (const { error } of rig.faults) outcomes.push(faultOf(card.name, error));
   }
   const failed = outcomes.filter(({ passed }) => !passed).length;
-  if (options.json) console.log(JSON.stringify({ passed: failed === 0, outcomes, artefactsDir }));
+  if (options.json) print(JSON.stringify({ passed: failed === 0, outcomes, artefactsDir }));
   say(`\n${formatTable(columns, outcomes.map(rowOf))}`);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   say(`${outcomes.length - failed} passed, ${failed} failed in ${seconds} s. Logs: ${artefactsDir}`);
   return failed === 0 ? EXIT.OK : EXIT.FAILED;
 }
+
+/** A fault of the card's model fails the demo, whatever the apps made of it. */
+const faultOf = (card: string, error: unknown): Outcome => ({
+  driver: '',
+  command: card,
+  shows: 'a fault of the card model',
+  passed: false,
+  error: String(error),
+});
 
 async function runStep(
   rig: Rig,
@@ -108,13 +119,13 @@ const columns: readonly Column[] = [
   { title: 'checks', align: 'right' },
   { title: 'bytes', align: 'right' },
   { title: 'interrupts', align: 'right' },
-  { title: 'throughput', align: 'right' },
+  { title: 'DMA rate', align: 'right' },
   { title: 'result' },
 ];
 
 function rowOf({ driver, command, shows, passed, report }: Outcome): string[] {
-  const throughput =
-    report && report.bytes > 0 && report.seconds > 0 ? `${formatBytes(report.bytes / report.seconds)}/s` : '';
+  const rate = report && report.bytes > 0 && report.dma_seconds > 0 ? report.bytes / report.dma_seconds : 0;
+  const throughput = rate > 0 ? `${formatBytes(rate)}/s` : '';
   const bytes = report && report.bytes > 0 ? formatBytes(report.bytes) : '';
   const interrupts = report && report.interrupts > 0 ? String(report.interrupts) : '';
   return [

@@ -5,6 +5,7 @@ import { guardedCommand } from '../../launch';
 import { inspect, type Inspection } from '../../provision';
 import { EXIT } from '../exit-codes';
 import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../options';
+import { print } from '../output';
 import { formatBytes, formatTable } from '../table';
 
 interface Finding {
@@ -27,7 +28,7 @@ export function doctorCommand(): Command {
         probe('guard', () => (guardedCommand([]), 'built')),
       ];
       const healthy = inspection.problems.length === 0 && own.every(({ state }) => state === 'ready');
-      if (options.json) console.log(JSON.stringify({ healthy, own, ...inspection }, undefined, 2));
+      if (options.json) print(JSON.stringify({ healthy, own, ...inspection }, undefined, 2));
       else show(own, inspection);
       process.exitCode = healthy ? EXIT.OK : EXIT.FAILED;
     });
@@ -48,17 +49,17 @@ function show(
 ): void {
   const findings = [...own, ...parts.map(({ step, state, detail }) => ({ what: step, state, detail }))];
   const rows = findings.map(({ what, state, detail }) => [what, state, detail]);
-  console.log(formatTable([{ title: 'part' }, { title: 'state' }, { title: 'detail' }], rows));
-  console.log(
+  print(formatTable([{ title: 'part' }, { title: 'state' }, { title: 'detail' }], rows));
+  print(
     `host   ${host.arch}, Debian ${host.suite ?? '(unknown)'}, /dev/kvm ${host.kvmNode ? 'is there (used only with --kvm)' : 'is not there'}`,
   );
-  console.log(`cache  ${cacheDir}`);
+  print(`cache  ${cacheDir}`);
   if (downloadBytes > 0) {
-    console.log(
+    print(
       `fetch  about ${formatBytes(downloadBytes)}, which take about ${formatBytes(diskBytes)} in the cache (ghostcard provision)`,
     );
   }
   for (const { attempted, seen, cure } of problems) {
-    console.log(`\nIn the way: ${attempted}: ${seen.trimEnd()}\nWhat to do: ${cure}`);
+    print(`\nIn the way: ${attempted}: ${seen.trimEnd()}\nWhat to do: ${cure}`);
   }
 }

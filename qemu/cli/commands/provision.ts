@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { provision, terminalProgress } from '../../provision';
 import { interruption } from '../interruption';
 import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../options';
+import { print } from '../output';
 
 export function provisionCommand(): Command {
   const command = new Command('provision')
@@ -14,11 +15,11 @@ export function provisionCommand(): Command {
       signal: interruption(),
       onProgress: terminalProgress(),
     });
-    if (options.json) return console.log(JSON.stringify(provisioned, undefined, 2));
+    if (options.json) return print(JSON.stringify(provisioned, undefined, 2));
     const { qemu, kernel, initramfsPath, cacheDir } = provisioned;
-    console.log(`QEMU       ${qemu.version} (${qemu.origin})`);
-    console.log(`kernel     ${kernel.release} (${kernel.origin})`);
-    console.log(`initramfs  ${initramfsPath}`);
-    console.log(`cache      ${cacheDir}`);
+    print(`QEMU       ${qemu.version} (${qemu.origin})`);
+    print(`kernel     ${kernel.release} (${kernel.origin})`);
+    print(`initramfs  ${initramfsPath}`);
+    print(`cache      ${cacheDir}`);
   });
 }

@@ -6,6 +6,7 @@ import { ServedCard } from '../../../emulator/serve-card';
 import { describeEvent } from '../../../emulator/vfio-user';
 import { loadCard } from '../card-source';
 import { interruption } from '../interruption';
+import { print } from '../output';
 
 export function serveCommand(): Command {
   return new Command('serve')
@@ -27,7 +28,7 @@ With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share
       const source = loadCard(card);
       const socketPath = resolve(socket);
       const say = (event: string, detail: object, text: string): void =>
-        console.log(json ? JSON.stringify({ event, ...detail }) : text);
+        print(json ? JSON.stringify({ event, ...detail }) : text);
       await using _served = await ServedCard.start(source.make, {
         socketPath,
         onEvent: (event) => say(event.kind, { text: describeEvent(event) }, describeEvent(event)),
