@@ -23,7 +23,7 @@ const faultyCard = `
   const { PciCard, registerMap } = require(${JSON.stringify(join(__dirname, '..', '..', 'emulator', 'index.ts'))});
   module.exports = class FaultyCard extends PciCard {
     constructor(environment) {
-      super({ vendorId: 0x1234, deviceId: 1, classCode: 0x120000 }, environment);
+      super({ vendorId: 0x1234, deviceId: 1, classCode: 0x120000, intx: 'A' }, environment);
       const registers = this.registerBar(0, registerMap({ GO: { offset: 0, access: 'wo' } }));
       registers.onWrite('GO', () => this.clock.after(1000, () => { throw new Error('planted in the model'); }));
     }
@@ -68,7 +68,16 @@ describe('ghostcard run', () => {
   it('fails when the model of the card has a fault, whatever the command makes of it', () => {
     const card = join(folder, 'faulty.js');
     writeFileSync(card, faultyCard);
-    const { status, stderr } = ghostcard(['run', '--card', card, '--', 'gc-reg', '0x0=1']);
+    const { status, stderr } = ghostcard([
+      'run',
+      '--card',
+      card,
+      '--driver',
+      'uio_pci_generic',
+      '--',
+      'gc-reg',
+      '0x0=1',
+    ]);
     expect(status).toBe(125);
     expect(stderr).toContain('planted in the model');
     expect(stderr).toContain('1 fault(s) of the card model, see above; the command ended with 0');
