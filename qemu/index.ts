@@ -1,11 +1,5 @@
 /** Launching guests with cards: `import { provision, Rig } from 'ghostcard/guest'`. */
-export {
-  provision,
-  type Provisioned,
-  ProvisionError,
-  type ProvisionOptions,
-  terminalProgress,
-} from './provision';
+export { provision, type Provisioned, ProvisionError, type ProvisionOptions, terminalProgress } from './provision';
 export {
   type BoundCard,
   Guest,

@@ -207,7 +207,6 @@ export class AptRoot {
 
   async #fetchLists(progress: StepProgress): Promise<void> {
     const { folder, suites, mirror } = this.#options;
-    progress.report(`fetching the package lists of ${suites.join(' and ')}`);
     const keyring = KEYRINGS.find((file) => existsSync(file));
     if (keyring === undefined) {
       throw new ProvisionError({
@@ -223,9 +222,9 @@ export class AptRoot {
     writeFileSync(path.join(folder, 'sources.list'), sources.join(''));
     writeFileSync(path.join(folder, 'status'), statusFile(this.#options.provided ?? []));
     writeFileSync(path.join(folder, 'apt.conf'), aptConfiguration(this.#options));
-    await this.#apt(['-qq', '-o', 'APT::Update::Error-Mode=any', 'update'], {
-      attempted: `fetching the package lists of ${suites.join(' and ')} from ${mirror}`,
-    });
+    const what = `fetching the package lists of ${suites.join(' and ')}`;
+    const attempted = `${what} from ${mirror}`;
+    await progress.during(what, () => this.#apt(['-qq', '-o', 'APT::Update::Error-Mode=any', 'update'], { attempted }));
   }
 
   async #apt(args: string[], run: { attempted: string; onStatusLine?: (line: string) => void }): Promise<string> {

@@ -49,13 +49,14 @@ export function findGuestTools(context: Context, ingredients: Ingredients): Gues
 
 export async function buildGuestTools(context: Context, ingredients: Ingredients): Promise<GuestToolsEntry> {
   const progress = context.progress('guest-tools');
-  progress.report('compiling');
   const entry = await context.cache.publish<GuestToolsManifest>('guest-tools', ingredients, async (folder) => {
-    await runTool('make', ['-s', '-C', SOURCE, `OUT=${folder}`], {
-      attempted: ATTEMPTED,
-      cure: 'apt-get install build-essential, if the compiler or the static C library (libc.a) is what is missing',
-      signal: context.signal,
-    });
+    await progress.during('compiling', () =>
+      runTool('make', ['-s', '-C', SOURCE, `OUT=${folder}`], {
+        attempted: ATTEMPTED,
+        cure: 'apt-get install build-essential, if the compiler or the static C library (libc.a) is what is missing',
+        signal: context.signal,
+      }),
+    );
     rmSync(path.join(folder, 'obj'), { recursive: true, force: true });
     const bin = path.join(folder, 'bin');
     return { programs: existsSync(bin) ? readdirSync(bin).sort() : [] };

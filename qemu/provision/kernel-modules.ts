@@ -88,26 +88,27 @@ export async function buildModules(context: Context, build: ModuleBuild, progres
   const headers = path.join(build.packages, 'usr/src', `linux-headers-${build.release}`);
   relocateHeaders(headers, path.join(build.packages, 'usr/src'));
 
-  progress.report(`compiling ${Object.keys(BUILT).join(', ')}`);
   const parts = Object.values(BUILT);
   const defines = parts.flatMap((part) => part.defines ?? []).map((name) => `-DCONFIG_${name}=1`);
-  await runTool(
-    'make',
-    [
-      ...['-s', `-j${availableParallelism()}`, '-C', headers, `M=${tree}`],
-      ...[`CC=${compiler}`, `CROSS_COMPILE=${compilerPrefix(context)}`],
-      ...parts.flatMap((part) => part.options).map((option) => `CONFIG_${option}`),
-      ...WITHOUT_DEBUG_INFO,
-      `KCFLAGS=${defines.join(' ')}`,
-      'modules',
-    ],
-    {
-      attempted: `compiling the guest's kernel modules for ${build.release}`,
-      cure: `make sure that ${compiler} and make work (apt-get install build-essential), or bring your own with --kernel and --modules`,
-      // The kernel's helper programs are linked against libraries that came along with them.
-      env: { LD_LIBRARY_PATH: context.libraryFolder(build.packages), MAKEFLAGS: '' },
-      signal: context.signal,
-    },
+  await progress.during(`compiling ${Object.keys(BUILT).join(', ')}`, () =>
+    runTool(
+      'make',
+      [
+        ...['-s', `-j${availableParallelism()}`, '-C', headers, `M=${tree}`],
+        ...[`CC=${compiler}`, `CROSS_COMPILE=${compilerPrefix(context)}`],
+        ...parts.flatMap((part) => part.options).map((option) => `CONFIG_${option}`),
+        ...WITHOUT_DEBUG_INFO,
+        `KCFLAGS=${defines.join(' ')}`,
+        'modules',
+      ],
+      {
+        attempted: `compiling the guest's kernel modules for ${build.release}`,
+        cure: `make sure that ${compiler} and make work (apt-get install build-essential), or bring your own with --kernel and --modules`,
+        // The kernel's helper programs are linked against libraries that came along with them.
+        env: { LD_LIBRARY_PATH: context.libraryFolder(build.packages), MAKEFLAGS: '' },
+        signal: context.signal,
+      },
+    ),
   );
   return findModules(tree);
 }
@@ -115,20 +116,21 @@ export async function buildModules(context: Context, build: ModuleBuild, progres
 /** Unpacks the few folders that are built, straight out of the source's package; gives back the source's folder. */
 async function unpackSource(context: Context, build: ModuleBuild, progress: StepProgress): Promise<string> {
   const top = path.basename(build.sourcePackage).replace(/_.*/, '');
-  progress.report(`unpacking parts of ${top}`);
   const members = Object.keys(BUILT).map((part) => `${top}/${part}`);
-  await runPipeline(
-    [
-      ['dpkg-deb', '--fsys-tarfile', build.sourcePackage],
-      ['tar', '-xO', `./usr/src/${top}.tar.xz`],
-      [xzProgram(build.packages), '-dc'],
-      ['tar', '-x', '-C', build.folder, ...members],
-    ],
-    {
-      attempted: `unpacking parts of the kernel's source out of ${path.basename(build.sourcePackage)}`,
-      cure: `check that there is room in ${build.folder}; if the packaging has changed, bring your own: --kernel and --modules`,
-      signal: context.signal,
-    },
+  await progress.during(`unpacking parts of ${top}`, () =>
+    runPipeline(
+      [
+        ['dpkg-deb', '--fsys-tarfile', build.sourcePackage],
+        ['tar', '-xO', `./usr/src/${top}.tar.xz`],
+        [xzProgram(build.packages), '-dc'],
+        ['tar', '-x', '-C', build.folder, ...members],
+      ],
+      {
+        attempted: `unpacking parts of the kernel's source out of ${path.basename(build.sourcePackage)}`,
+        cure: `check that there is room in ${build.folder}; if the packaging has changed, bring your own: --kernel and --modules`,
+        signal: context.signal,
+      },
+    ),
   );
   return path.join(build.folder, top);
 }

@@ -21,6 +21,8 @@ export interface ProgressEvent {
 
 export type ProgressListener = (event: ProgressEvent) => void;
 
+const HEARTBEAT_MS = 1000;
+
 /** One step's reporter: knows the step's name and when it began. */
 export class StepProgress {
   readonly #startedMs = performance.now();
@@ -32,6 +34,17 @@ export class StepProgress {
 
   report(what: string, bytes: { doneBytes?: number; totalBytes?: number } = {}): void {
     this.listener?.({ step: this.step, what, ...bytes, elapsedMs: performance.now() - this.#startedMs });
+  }
+
+  /** Reports work that says nothing of its own progress: at its start, and every second until it is done. */
+  async during<T>(what: string, work: () => Promise<T>): Promise<T> {
+    this.report(what);
+    const heartbeat = setInterval(() => this.report(what), HEARTBEAT_MS);
+    try {
+      return await work();
+    } finally {
+      clearInterval(heartbeat);
+    }
   }
 
   finish(what: string): void {
