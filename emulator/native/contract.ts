@@ -271,6 +271,23 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     expect(calls).toBe(3);
   });
 
+  test('a poller calls back again and again, too, when the peer has gone without reading all that was sent', async () => {
+    const [a, b] = pair();
+    send(b, [1]);
+    send(a, [2]);
+    close(a);
+    let calls = 0;
+    await new Promise<void>((resolve) => {
+      const poller = new native.Poller(b, () => {
+        if (++calls < 3) return;
+        poller.close();
+        resolve();
+      });
+      poller.start(READABLE);
+    });
+    expect(receive(b).bytes).toEqual([2]);
+  });
+
   test('a poller wakes when bytes come, and when the peer goes away', async () => {
     const [a, b] = pair();
     const bytesCame = readiness(b, READABLE);

@@ -17,6 +17,8 @@ struct poller {
     napi_ref self, callback;
     napi_async_context context;
     napi_async_cleanup_hook_handle hook;
+    /* What was asked for last, as libuv's bits. */
+    int events;
     bool closing, wrapped;
 };
 
@@ -73,6 +75,13 @@ static void ready(uv_handle_t *handle, int status, int events)
     napi_value self, callback, argument;
     if (poller->closing || napi_open_handle_scope(env, &scope) != napi_ok) {
         return;
+    }
+    /*
+     * libuv stops a handle whose descriptor has an error, even if bytes are still to be read (a peer that
+     * closed without reading ours). Ask again, or they would be the last thing that is ever heard of it.
+     */
+    if (status < 0) {
+        uv_poll_start(handle, poller->events, ready);
     }
     /* An error is something that the next receive or send will name; report ready for both. */
     int mask = status < 0 ? EVENT_READABLE | EVENT_WRITABLE : 0;
@@ -149,9 +158,9 @@ static napi_value start(napi_env env, napi_callback_info info)
     if (poller->closing) {
         return throw_errno(env, EBADF, "uv_poll_start", "on a closed Poller");
     }
-    int events = ((mask & EVENT_READABLE) ? UV_EVENT_READABLE : 0) |
-                 ((mask & EVENT_WRITABLE) ? UV_EVENT_WRITABLE : 0);
-    int status = uv_poll_start(poller->handle, events, ready);
+    poller->events = ((mask & EVENT_READABLE) ? UV_EVENT_READABLE : 0) |
+                     ((mask & EVENT_WRITABLE) ? UV_EVENT_WRITABLE : 0);
+    int status = uv_poll_start(poller->handle, poller->events, ready);
     return status < 0 ? throw_errno(env, -status, "uv_poll_start", NULL) : NULL;
 }
 
