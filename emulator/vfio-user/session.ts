@@ -59,6 +59,10 @@ export class Session implements PollMember {
   /** Exists from the version on: the client says there how much it takes in one message. */
   #remote: RemoteDma | undefined;
   #ended = false;
+  /** The connection cannot be sent to any more; the session ends as soon as the device is done with what it does. */
+  #broken = false;
+  /** Whole messages may lie in the reader: serving them was put off until the client reads its replies. */
+  #isBehind = false;
   /** A promise has been settled; its continuation runs only when the stack is empty. */
   #settled = false;
 
@@ -92,22 +96,37 @@ export class Session implements PollMember {
 
   #ready(events: number): void {
     if (this.#ended) return;
+    if (!this.#outbox.isEmpty) {
+      if (!this.#flush()) return;
+      this.#poller.start(READABLE);
+    }
+    if (events & READABLE || this.#isBehind) this.options.group.woken(this);
+  }
+
+  /** Sends what waited; true when all of it has gone. */
+  #flush(): boolean {
     try {
-      if (events & WRITABLE && !this.#outbox.isEmpty && this.#outbox.flush()) this.#poller.start(READABLE);
+      return this.#outbox.flush();
     } catch (error) {
       this.#end(`sending failed: ${(error as Error).message}`);
-      return;
+      return false;
     }
-    if (events & READABLE) this.options.group.woken(this);
+  }
+
+  /** A client that does not read its replies gets no further request served until it does. */
+  get #isHeldUp(): boolean {
+    return this.#ended || this.#broken || !this.#outbox.isEmpty;
   }
 
   /** One look at the socket: serves what has come, or gives the device's clock its turn. */
   poll(spinUs: number): PollResult {
-    if (this.#ended || !this.#outbox.isEmpty) return IDLE;
+    if (this.#isHeldUp) return IDLE;
     this.#settled = false;
-    const got = this.#receive(spinUs);
-    if (this.#ended) return IDLE;
-    if (got === WOULD_BLOCK) return this.#runDue() ? WORKED : IDLE;
+    if (!this.#isBehind) {
+      const got = this.#receive(spinUs);
+      if (this.#ended) return IDLE;
+      if (got === WOULD_BLOCK) return this.#runDue() ? WORKED : IDLE;
+    }
     this.#serveReceived();
     return this.#settled ? YIELD : WORKED;
   }
@@ -135,10 +154,11 @@ export class Session implements PollMember {
   #serveReceived(): void {
     const reader = this.#reader;
     try {
-      while (!this.#ended && reader.next()) {
+      while (!this.#isHeldUp && reader.next()) {
         this.#serve();
         this.#runDue();
       }
+      this.#isBehind = this.#isHeldUp;
     } catch (error) {
       if (!(error instanceof FramingError)) throw error;
       const command = reader.view.getUint16(reader.at + Header.COMMAND, true);
@@ -232,14 +252,19 @@ export class Session implements PollMember {
   }
 
   #send(buffer: Uint8Array, sizeBytes: number, payload?: Uint8Array, descriptors?: Int32Array): void {
-    if (this.#ended) return;
+    if (this.#ended || this.#broken) return;
     try {
       this.#outbox.send(buffer, sizeBytes, payload, descriptors);
-      // A client that does not read gets no further request served until it does.
       if (!this.#outbox.isEmpty) this.#poller.start(WRITABLE);
     } catch (error) {
-      this.#end(`sending failed: ${(error as Error).message}`);
+      this.#endSoon(`sending failed: ${(error as Error).message}`);
     }
+  }
+
+  /** Not at once: it may be the device that is sending, and it must not be reset in the middle of that. */
+  #endSoon(reason: string): void {
+    this.#broken = true;
+    setImmediate(() => this.#end(reason));
   }
 
   #runDue(): boolean {

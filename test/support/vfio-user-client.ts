@@ -235,6 +235,15 @@ export class VfioUserClient implements AsyncDisposable {
     await this.request(Command.DEVICE_RESET);
   }
 
+  /** Leaves what the server sends unread, until `readOn`. */
+  stopReading(): void {
+    this.#poller.stop();
+  }
+
+  readOn(): void {
+    this.#poller.start(this.#outbox.isEmpty ? READABLE : READABLE | WRITABLE);
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -1,0 +1,71 @@
+/** Clients that mean harm, or behave as if they did: the server must neither fall, nor hang, nor grow, nor leak. */
+import { describe, expect, test } from 'vitest';
+import { encodeHeader } from '../../emulator/vfio-user/codec';
+import { Command, HEADER_BYTES } from '../../emulator/vfio-user/wire';
+import { accessOf, viewOf } from '../support/vfio-user-client';
+import { FakeDevice } from './fake-device';
+import { serving, until } from './serving';
+
+const MIB = 1 << 20;
+
+function messageOf(command: number, payload: Uint8Array, flags = 0): Uint8Array {
+  const message = new Uint8Array(HEADER_BYTES + payload.length);
+  encodeHeader(viewOf(message), 0, command, message.length, flags);
+  message.set(payload, HEADER_BYTES);
+  return message;
+}
+
+const turns = async (count: number): Promise<void> => {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+describe('a client that goes away', () => {
+  test('while the device asks it for memory: the device is reset when it is done, not in the middle', async () => {
+    const { connect, device, disconnected } = await serving();
+    const client = await connect();
+    await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
+    let outcome: unknown;
+    device.onWrite = () => {
+      device.dma.read(0, new Uint8Array(4))!.catch((error: unknown) => (outcome = error));
+      device.calls.push('write done');
+    };
+    client.postRegionWrite(0, 0, Uint8Array.of(1));
+    client.close();
+    await disconnected();
+    await until('the DMA to fail', () => outcome !== undefined);
+    expect(outcome).toMatchObject({ name: 'DmaError', reason: 'client-error' });
+    expect(device.calls).toEqual(['write 0:0x0=01', 'write done', 'reset']);
+  });
+
+  test('is noticed, though it left replies unread and requests that take the device some time', async () => {
+    const { connect, device, disconnected } = await serving();
+    const client = await connect();
+    client.stopReading();
+    client.sendMessage({ command: Command.REGION_READ, payload: accessOf(0, 0, 4) });
+    await until('the reply to be on its way', () => device.calls.length === 1);
+    await turns(10);
+    device.onWrite = () => {
+      for (const startedMs = performance.now(); performance.now() - startedMs < 5;);
+    };
+    client.postRegionWrite(0, 0, Uint8Array.of(1));
+    client.close();
+    await disconnected();
+    await (await connect()).reset();
+  });
+});
+
+describe('a client that does not read', () => {
+  test('makes the server hold one reply, however many requests it has sent', async () => {
+    const { connect, device } = await serving(new FakeDevice(undefined, { regionBytes: MIB }));
+    const client = await connect();
+    client.stopReading();
+    const request = messageOf(Command.REGION_READ, accessOf(0, 0, MIB));
+    client.sendRaw(Buffer.concat(Array.from({ length: 100 }, () => request)));
+    await until('the first request to be served', () => device.calls.length > 0);
+    await turns(100);
+    expect(device.calls).toHaveLength(1);
+    client.readOn();
+    await client.regionRead(0, 0, 4);
+    expect(client.unexpectedReplies).toHaveLength(100);
+  });
+});
