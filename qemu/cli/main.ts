@@ -49,6 +49,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 
 /** Says what is wrong, without a stack unless it is a fault of ours, and returns the exit code for it. */
 function report(error: unknown): number {
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[2K'); // what a progress line has left
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE; // it has spoken already
   if (error instanceof UsageError) {
     console.error(`ghostcard: ${error.message}`);
