@@ -7,7 +7,7 @@
 import { type MapSpec, type RegisterMap } from '../registers';
 import { type VfioUserDevice } from '../vfio-user/device';
 import { HostInterrupts, type InterruptKind } from './interrupts';
-import { enableMsi, enableMsix } from './messages';
+import { selectInterrupts } from './messages';
 import { HostMemory } from './memory';
 import { NamedRegisters } from './named-registers';
 import { RegionSpace } from './space';
@@ -97,12 +97,11 @@ export class InProcessHost {
   }
 
   /**
-   * Does what a driver's request for interrupts leads to: connects `vectors` of one kind to `interrupts` and, for
-   * messages, enables them in configuration space (and in the MSI-X table).
+   * Does what a driver's request for interrupts leads to: connects `vectors` of one kind to `interrupts`, in place of
+   * what was used before, and, for messages, enables them in configuration space (and in the MSI-X table).
    */
   useInterrupts(kind: InterruptKind, vectors = 1): void {
     this.interrupts.connect(kind, vectors);
-    if (kind === 'msi') enableMsi(this.config, vectors);
-    if (kind === 'msix') enableMsix(this.config, (index) => this.bar(index), vectors);
+    selectInterrupts(this.config, (index) => this.bar(index), kind, vectors);
   }
 }

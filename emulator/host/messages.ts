@@ -3,6 +3,7 @@
  *
  * Source: PCI Local Bus Specification 3.0, sections 6.7 (capability list), 6.8.1 (MSI) and 6.8.2 (MSI-X).
  */
+import { type InterruptKind } from './interrupts';
 import { type RegionSpace } from './space';
 
 const capabilityId = { msi: 0x05, msix: 0x11 } as const;
@@ -11,22 +12,49 @@ const MESSAGE_CONTROL = 2;
 const msi = { ENABLE: 1, MULTIPLE_MESSAGE_ENABLE_SHIFT: 4 };
 const msix = { ENABLE: 1 << 15, TABLE: 4, BIR_MASK: 7, ENTRY_BYTES: 16, VECTOR_CONTROL: 12 };
 
-/** Offset of a capability in configuration space. Throws when the function does not have it. */
-export function findCapability(config: RegionSpace, id: number): number {
+/** Offset of a capability in configuration space, or undefined when the function does not have it. */
+function findCapability(config: RegionSpace, id: number): number | undefined {
   for (let at = config.read8(CAPABILITIES_POINTER); at !== 0; at = config.read8(at + 1)) {
     if (config.read8(at) === id) return at;
   }
-  throw new Error(`looking for capability 0x${id.toString(16)}: this function does not have it`);
+  return undefined;
 }
 
-/** @param vectors a power of two */
-export function enableMsi(config: RegionSpace, vectors: number): void {
-  const control = findCapability(config, capabilityId.msi) + MESSAGE_CONTROL;
-  config.write16(control, msi.ENABLE | (Math.log2(vectors) << msi.MULTIPLE_MESSAGE_ENABLE_SHIFT));
+function requireCapability(config: RegionSpace, kind: keyof typeof capabilityId): number {
+  const found = findCapability(config, capabilityId[kind]);
+  if (found === undefined) throw new Error(`enabling ${kind}: the function has no such capability`);
+  return found;
 }
 
-export function enableMsix(config: RegionSpace, bar: (index: number) => RegionSpace, vectors: number): void {
-  const capability = findCapability(config, capabilityId.msix);
+/**
+ * Makes `kind` the way the function interrupts: whatever was enabled before is disabled, and the messages of `kind` are
+ * enabled. INTx needs nothing enabled.
+ */
+export function selectInterrupts(
+  config: RegionSpace,
+  bar: (index: number) => RegionSpace,
+  kind: InterruptKind,
+  vectors: number,
+): void {
+  for (const id of Object.values(capabilityId)) {
+    const capability = findCapability(config, id);
+    if (capability !== undefined) config.write16(capability + MESSAGE_CONTROL, 0);
+  }
+  if (kind === 'msi') enableMsi(config, vectors);
+  if (kind === 'msix') enableMsix(config, bar, vectors);
+}
+
+function enableMsi(config: RegionSpace, vectors: number): void {
+  const granted = Math.log2(vectors);
+  if (!Number.isInteger(granted)) {
+    throw new RangeError(`enabling ${vectors} MSI vectors: MSI has codes for 1, 2, 4, 8, 16 and 32 only`);
+  }
+  const control = requireCapability(config, 'msi') + MESSAGE_CONTROL;
+  config.write16(control, msi.ENABLE | (granted << msi.MULTIPLE_MESSAGE_ENABLE_SHIFT));
+}
+
+function enableMsix(config: RegionSpace, bar: (index: number) => RegionSpace, vectors: number): void {
+  const capability = requireCapability(config, 'msix');
   const table = config.read32(capability + msix.TABLE);
   const space = bar(table & msix.BIR_MASK);
   config.write16(capability + MESSAGE_CONTROL, msix.ENABLE);

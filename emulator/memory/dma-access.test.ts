@@ -99,6 +99,82 @@ describe('DmaAccess', () => {
     expect(remote.log).toEqual(['write 64+2', 'read 64+2', 'write 64+4']);
   });
 
+  describe('by message', () => {
+    const piece = 1 << 20;
+
+    /** Four pieces of memory whose client answers when the test says so. */
+    function slow() {
+      const asked: { access: 'read' | 'write'; iova: bigint; answer: () => Promise<void> }[] = [];
+      const ask = (access: 'read' | 'write') => (iova: bigint, bytes: Uint8Array) =>
+        new Promise<void>((resolve) => {
+          const answer = async (): Promise<void> => {
+            if (access === 'read') bytes.fill(0xaa);
+            resolve();
+            await new Promise((turn) => setImmediate(turn));
+          };
+          asked.push({ access, iova, answer });
+        });
+      const map = new AddressMap();
+      const backing: DmaBacking = { kind: 'remote', memory: { read: ask('read'), write: ask('write') } };
+      map.add({ iova: 0n, sizeBytes: BigInt(4 * piece), readable: true, writable: true, backing });
+      const gate = { open: true };
+      return { access: new DmaAccess(map, () => gate.open), asked, gate, map };
+    }
+
+    it('a long access goes piece after piece', async () => {
+      const { access, asked } = slow();
+      const done = access.write(16, new Uint8Array(2 * piece + 1))!;
+      for (let index = 0; index < 3; index++) await asked[index]!.answer();
+      await done;
+      expect(asked.map(({ iova }) => iova)).toEqual([16n, BigInt(piece) + 16n, BigInt(2 * piece) + 16n]);
+    });
+
+    it('what is dropped fails, delivers nothing and asks for nothing more', async () => {
+      const { access, asked } = slow();
+      const into = new Uint8Array(2 * piece);
+      const done = access.read(0, into)!;
+      const failure = expect(done).rejects.toMatchObject({ name: 'DmaError', reason: 'reset' });
+      access.drop();
+      await asked[0]!.answer();
+      await failure;
+      expect(into.every((byte) => byte === 0)).toBe(true);
+      expect(asked).toHaveLength(1);
+    });
+
+    it('an access that begins after a drop is not dropped', async () => {
+      const { access, asked } = slow();
+      access.drop();
+      const into = new Uint8Array(4);
+      const done = access.read(0, into)!;
+      await asked[0]!.answer();
+      await done;
+      expect([...into]).toEqual([0xaa, 0xaa, 0xaa, 0xaa]);
+    });
+
+    it('closing the bus-master gate ends an access after the piece under way', async () => {
+      const { access, asked, gate } = slow();
+      const done = access.write(0, new Uint8Array(2 * piece))!;
+      const failure = expect(done).rejects.toMatchObject({ reason: 'bus-master-off', iova: piece });
+      gate.open = false;
+      await asked[0]!.answer();
+      await failure;
+      expect(asked).toHaveLength(1);
+    });
+
+    it('what lies behind it is looked up when it is reached: a mapping that has gone by then is not touched', async () => {
+      const { access, asked, map } = slow();
+      const behind = new Uint8Array(64);
+      const iova = BigInt(4 * piece);
+      map.add({ iova, sizeBytes: 64n, readable: true, writable: true, backing: { kind: 'bytes', bytes: behind } });
+      const done = access.write(4 * piece - 4, new Uint8Array(8).fill(1))!;
+      const failure = expect(done).rejects.toMatchObject({ reason: 'unmapped', iova: 4 * piece });
+      map.remove(iova, 64n);
+      await asked[0]!.answer();
+      await failure;
+      expect(behind.every((byte) => byte === 0)).toBe(true);
+    });
+  });
+
   it('says what was attempted and what is wrong', () => {
     const { access } = setUp();
     expect(() => access.read(0x1000, new Uint8Array(16))).toThrow(

@@ -4,12 +4,20 @@
  * anything has been moved.
  */
 import { type AddressMap, type MappedRange } from './address-map';
+import { type RemoteMemory } from './backing';
 import { DmaError } from './dma-error';
 import { type DmaPort } from './dma-port';
+
+type Access = 'read' | 'write';
+
+/** An access by message goes in pieces of this size, so that a reset or a closed gate ends it soon. */
+const pieceBytes = 1 << 20;
 
 export class DmaAccess implements DmaPort {
   readonly #map: AddressMap;
   readonly #busMasterEnabled: () => boolean;
+  /** How often everything under way has been dropped. */
+  #drops = 0;
 
   constructor(map: AddressMap, busMasterEnabled: () => boolean) {
     this.#map = map;
@@ -19,13 +27,13 @@ export class DmaAccess implements DmaPort {
   read(iova: number, into: Uint8Array): Promise<void> | undefined {
     const range = this.#enter('read', iova, into.length);
     if (iova + into.length > range.end) return this.#acrossRanges('read', iova, into);
-    return readRange(range, iova, into);
+    return this.#move('read', range, iova, into);
   }
 
   write(iova: number, from: Uint8Array): Promise<void> | undefined {
     const range = this.#enter('write', iova, from.length);
     if (iova + from.length > range.end) return this.#acrossRanges('write', iova, from);
-    return writeRange(range, iova, from);
+    return this.#move('write', range, iova, from);
   }
 
   write32(iova: number, value: number): Promise<void> | undefined {
@@ -41,8 +49,16 @@ export class DmaAccess implements DmaPort {
     return this.write(iova, bytes);
   }
 
+  /**
+   * Drops what is under way by message, as a reset of the function does: it fails with reason `reset` when the client
+   * has answered, what the client answers goes nowhere, and pieces that have not been sent are not.
+   */
+  drop(): void {
+    this.#drops++;
+  }
+
   /** The range that holds the first byte, after every check that the whole access can be refused for. */
-  #enter(access: 'read' | 'write', iova: number, sizeBytes: number): MappedRange {
+  #enter(access: Access, iova: number, sizeBytes: number): MappedRange {
     if (!this.#busMasterEnabled()) throw new DmaError('bus-master-off', access, iova, sizeBytes);
     const range = this.#map.find(iova);
     if (range === undefined) throw new DmaError('unmapped', access, iova, sizeBytes);
@@ -50,7 +66,7 @@ export class DmaAccess implements DmaPort {
     return range;
   }
 
-  #acrossRanges(access: 'read' | 'write', iova: number, bytes: Uint8Array): Promise<void> | undefined {
+  #acrossRanges(access: Access, iova: number, bytes: Uint8Array): Promise<void> | undefined {
     const parts: { range: MappedRange; at: number; bytes: Uint8Array }[] = [];
     for (let done = 0; done < bytes.length;) {
       const at = iova + done;
@@ -61,37 +77,48 @@ export class DmaAccess implements DmaPort {
       parts.push({ range, at, bytes: bytes.subarray(done, done + length) });
       done += length;
     }
-    const move = access === 'read' ? readRange : writeRange;
-    let pending: Promise<void> | undefined;
+    let done = 0;
     for (const part of parts) {
-      // Once one part has to wait, those behind it wait for it: bytes of one access land in address order.
-      if (pending === undefined) pending = move(part.range, part.at, part.bytes);
-      else pending = pending.then(() => move(part.range, part.at, part.bytes));
+      const pending = this.#move(access, part.range, part.at, part.bytes);
+      done += part.bytes.length;
+      // Once a part has to wait, what is behind it waits too, so that bytes of one access land in address order; and is
+      // looked up anew, for the map may have changed by then.
+      if (pending && done < bytes.length) {
+        return pending.then(() => this[access](iova + done, bytes.subarray(done)));
+      }
+      if (pending) return pending;
     }
-    return pending;
+    return undefined;
+  }
+
+  #move(access: Access, range: MappedRange, iova: number, data: Uint8Array): Promise<void> | undefined {
+    const { bytes, mapping, start } = range;
+    if (bytes === undefined) {
+      return mapping.backing.kind === 'remote'
+        ? this.#byMessage(access, mapping.backing.memory, iova, data)
+        : undefined;
+    }
+    const offset = iova - start;
+    if (access === 'read') data.set(bytes.subarray(offset, offset + data.length));
+    else bytes.set(data, offset);
+    return undefined;
+  }
+
+  async #byMessage(access: Access, memory: RemoteMemory, iova: number, data: Uint8Array): Promise<void> {
+    const drops = this.#drops;
+    for (let done = 0; done < data.length; done += pieceBytes) {
+      if (!this.#busMasterEnabled()) throw new DmaError('bus-master-off', access, iova + done, data.length - done);
+      const piece = data.subarray(done, done + pieceBytes);
+      // What is read may come after a reset, and must not reach the card then.
+      const answer = access === 'read' ? new Uint8Array(piece.length) : undefined;
+      await (answer ? memory.read(BigInt(iova + done), answer) : memory.write(BigInt(iova + done), piece));
+      if (drops !== this.#drops) throw new DmaError('reset', access, iova, data.length);
+      if (answer) piece.set(answer);
+    }
   }
 }
 
-function checkPermission(range: MappedRange, access: 'read' | 'write', iova: number, sizeBytes: number): void {
+function checkPermission(range: MappedRange, access: Access, iova: number, sizeBytes: number): void {
   if (access === 'read' && !range.mapping.readable) throw new DmaError('not-readable', access, iova, sizeBytes);
   if (access === 'write' && !range.mapping.writable) throw new DmaError('not-writable', access, iova, sizeBytes);
-}
-
-function readRange(range: MappedRange, iova: number, into: Uint8Array): Promise<void> | undefined {
-  const { bytes, mapping, start } = range;
-  if (bytes !== undefined) {
-    const offset = iova - start;
-    into.set(bytes.subarray(offset, offset + into.length));
-    return undefined;
-  }
-  return mapping.backing.kind === 'remote' ? mapping.backing.memory.read(BigInt(iova), into) : undefined;
-}
-
-function writeRange(range: MappedRange, iova: number, from: Uint8Array): Promise<void> | undefined {
-  const { bytes, mapping, start } = range;
-  if (bytes !== undefined) {
-    bytes.set(from, iova - start);
-    return undefined;
-  }
-  return mapping.backing.kind === 'remote' ? mapping.backing.memory.write(BigInt(iova), from) : undefined;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ManualClock } from '../clock';
-import { DmaError } from '../memory';
+import { DmaError, type RemoteMemory } from '../memory';
 import { registerMap } from '../registers';
 import { DeviceError, type DmaMapping } from '../vfio-user/device';
 import { type CardEnvironment, PciCard } from './card';
@@ -209,6 +209,29 @@ describe('DMA', () => {
     expect(card.port.read(0x10_000, new Uint8Array(4))).toBeUndefined();
   });
 
+  test.each([
+    ['a function-level reset', (bus: TestBus) => bus.setConfig(DEVICE_CONTROL, INITIATE_FLR, 2)],
+    ['a reset by the client', (bus: TestBus) => bus.device.reset()],
+  ])(
+    'by message that is under way in %s brings nothing any more, also when the driver has the bus again',
+    async (_, act) => {
+      const { card, bus } = powered();
+      let answer = (): void => {};
+      const memory: RemoteMemory = {
+        read: (_iova, into) => new Promise((resolve) => (answer = () => (into.fill(0xaa), resolve()))),
+        write: () => Promise.resolve(),
+      };
+      card.mapDma({ ...ram(), backing: { kind: 'remote', memory } });
+      const into = card.memory.bytes.subarray(0, 4);
+      const done = card.port.read(0x10_000, into)!;
+      act(bus);
+      bus.command(MEMORY_SPACE | BUS_MASTER);
+      answer();
+      await expect(done).rejects.toMatchObject({ name: 'DmaError', reason: 'reset' });
+      expect([...into]).toEqual([0, 0, 0, 0]);
+    },
+  );
+
   test('an overlapping map, and an unmap that would cut a mapping in two, are refused as invalid', () => {
     const { card } = powered();
     const memory = ram();
@@ -278,6 +301,60 @@ describe('closing a card', () => {
     card.close();
     expect(closed).toBe(1);
     expect(sinks.map(({ closes }) => closes)).toEqual([1, 1, 1, 1, 1]);
+  });
+});
+
+describe('a card that is closed', () => {
+  test('has been reset, so that nothing of it works on while its memory goes', () => {
+    const order: string[] = [];
+    class Watched extends BlinkCard {
+      protected override onReset(kind: string): void {
+        order.push(kind);
+      }
+    }
+    const allocate = (sizeBytes: number): CardMemory => ({
+      bytes: new Uint8Array(sizeBytes),
+      close: () => order.push('memory'),
+    });
+    new Watched({ allocate }).close();
+    expect(order).toEqual(['device', 'memory']);
+  });
+
+  test('releases its memory also when its reset throws', () => {
+    let closed = 0;
+    class Faulty extends BlinkCard {
+      protected override onReset(): void {
+        throw new Error('a fault of the model');
+      }
+    }
+    const allocate = (sizeBytes: number): CardMemory => ({ bytes: new Uint8Array(sizeBytes), close: () => closed++ });
+    const card = new Faulty({ allocate });
+    expect(() => card.close()).toThrow('a fault of the model');
+    expect(closed).toBe(1);
+  });
+
+  test('stops the clock that it made for itself, and leaves alone one that it was given', async () => {
+    class Clocked extends PciCard {
+      constructor(environment: CardEnvironment = {}) {
+        super({ vendorId: 0x1234, deviceId: 1, classCode: 0 }, environment);
+      }
+
+      get time() {
+        return this.clock;
+      }
+    }
+    const own = new Clocked();
+    let ran = 0;
+    own.time.after(0, () => ran++);
+    own.close();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(ran).toBe(0);
+
+    const clock = new ManualClock();
+    new Clocked({ clock }).close();
+    clock.after(0, () => ran++);
+    clock.runDue();
+    expect(ran).toBe(1);
   });
 });
 

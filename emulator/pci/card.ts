@@ -63,18 +63,21 @@ export abstract class PciCard implements VfioUserDevice {
   readonly #registerFiles: RegisterFile[] = [];
   readonly #memories = new Map<number, MemoryBar>();
   readonly #hostMemory = new AddressMap();
+  readonly #dma = new DmaAccess(this.#hostMemory, () => this.#function.mastersBus);
   readonly #allocate: MemoryAllocator;
+  /** Present when the card was given no clock. */
+  readonly #ownClock: WallClock | undefined;
   #layout: DeviceLayout | undefined;
   #closed = false;
 
   /** Throws CardDefinitionError when `identity` is none that PCI could show. */
   constructor(identity: CardIdentity, environment: CardEnvironment = {}) {
     checkIdentity(identity);
-    this.clock = environment.clock ?? new WallClock();
+    this.clock = environment.clock ?? (this.#ownClock = new WallClock());
     this.#allocate = environment.allocate ?? privateMemory;
     this.#function = new PciFunction(identity, this.#bars, () => this.#reset('flr'));
     this.interrupts = this.#function.interrupts;
-    this.dma = new DmaAccess(this.#hostMemory, () => this.#function.mastersBus);
+    this.dma = this.#dma;
     const { msix } = this.#function;
     if (identity.msix && msix) {
       this.#addBar(identity.msix.bar, 'MSI-X table', msix.bar.sizeBytes, {}, () => msix.bar);
@@ -154,12 +157,17 @@ export abstract class PciCard implements VfioUserDevice {
     this.#reset('device');
   }
 
-  /** Lets go of connected interrupts and the memory of BARs. The card must not be used afterwards. */
+  /** Stops the card, and lets go of connected interrupts and the memory of BARs. It must not be used afterwards. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#function.interrupts.disconnectAll();
-    for (const memory of this.#memories.values()) memory.close();
+    try {
+      this.#reset('device'); // What the card is doing must not outlive the memory that it does it with.
+    } finally {
+      this.#ownClock?.close();
+      this.#function.interrupts.disconnectAll();
+      for (const memory of this.#memories.values()) memory.close();
+    }
   }
 
   /** What answers this access; nothing where no BAR is, and while memory is not decoded. */
@@ -178,6 +186,7 @@ export abstract class PciCard implements VfioUserDevice {
   }
 
   #reset(kind: ResetKind): void {
+    this.#dma.drop();
     this.#function.reset(kind);
     for (const file of this.#registerFiles) file.reset();
     this.onReset(kind);
