@@ -1,8 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { closeSync, ftruncateSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { loadAddon, loadNative } from '.';
+import { addonPath, loadAddon, loadNative } from '.';
 import { nativeContract } from './contract';
 import { FakeNative } from './fake';
 
@@ -92,6 +93,32 @@ describe('the addon', () => {
     }
     expect(inMaps()).toBe(false);
     native.close(fd);
+  });
+
+  test('a worker that ends leaves the addon loaded: the handler of signals is in it', () => {
+    const script = `
+      const { Worker } = require('node:worker_threads');
+      const load = 'process.dlopen({ exports: {} }, ' + ${JSON.stringify(JSON.stringify(addonPath))} + ')';
+      new Worker(load, { eval: true }).on('exit', () =>
+        console.log(require('node:fs').readFileSync('/proc/self/maps', 'utf8').includes('ghostcard.node')));`;
+    const { stdout } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 20_000 });
+    expect(stdout).toBe('true\n');
+  });
+
+  test('a worker may end with pollers and mappings in use', () => {
+    const script = `
+      const { Worker } = require('node:worker_threads');
+      const use = \`
+        const addon = { exports: {} };
+        process.dlopen(addon, ${JSON.stringify(addonPath)});
+        const { memfdCreate, map, socketpair, Poller } = addon.exports;
+        globalThis.kept = map(memfdCreate('worker', 8192), 0, 8192, true);
+        for (const fd of socketpair()) new Poller(fd, () => {}).start(3);
+        setImmediate(() => process.exit(0));\`;
+      new Worker(use, { eval: true }).on('exit', () =>
+        console.log(require('node:fs').readFileSync('/proc/self/maps', 'utf8').includes('memfd:worker')));`;
+    const { stdout } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 20_000 });
+    expect(stdout).toBe('false\n');
   });
 
   test('a missing binary gives an error that names the cure', () => {

@@ -126,6 +126,7 @@ static ssize_t receive_spinning(int fd, struct msghdr *message, int spin_us)
             return got;
         }
         if (spin_us <= 0) {
+            errno = EAGAIN;
             return WOULD_BLOCK;
         }
         if (deadline == 0) {
