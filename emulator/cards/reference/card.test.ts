@@ -64,6 +64,37 @@ describe('reference card registers', () => {
   });
 });
 
+describe('reference card on the bus', () => {
+  it('shows 16 KiB of registers, 16 MiB of prefetchable 64-bit memory, and the MSI-X table in a BAR of its own', () => {
+    const { card, host } = setUp();
+    expect(card.layout.regions.slice(0, 6).map(({ sizeBytes }) => sizeBytes)).toEqual([
+      16 << 10,
+      0,
+      16 << 20,
+      0,
+      8 << 10,
+      0,
+    ]);
+    expect([0, 2, 4].map((slot) => host.config.read32(0x10 + 4 * slot) & 0xf)).toEqual([0, 0b1100, 0]);
+    expect(card.layout.irqs.map(({ count }) => count)).toEqual([1, 8, 8, 1, 1]);
+  });
+
+  it.each([false, true])('offers its memory to a client that can map it when mapMemory is %s', (mapMemory) => {
+    const allocate = (sizeBytes: number) => ({ bytes: new Uint8Array(sizeBytes), fd: 42, close: () => {} });
+    const { card } = setUp({ mapMemory, allocate });
+    expect(card.layout.regions[2]!.mappable?.fd).toBe(mapMemory ? 42 : undefined);
+    expect(card.layout.regions[0]!.mappable).toBeUndefined();
+  });
+
+  it('holds what is written to its scratch registers, and says how long a descriptor may be', () => {
+    const { registers, host } = setUp();
+    registers.write('SCRATCH64', 0x0123_4567_89ab_cdefn);
+    expect(host.bar(0).read32(0x24)).toBe(0x0123_4567);
+    expect(registers.read('SCRATCH64')).toBe(0x0123_4567_89ab_cdefn);
+    expect(registers.read('MAX_LENGTH')).toBe(MAX_LENGTH_BYTES);
+  });
+});
+
 describe('kernel MEMORY', () => {
   it('moves bytes from the host into card memory and back, at any alignment', () => {
     const { card, host, clock } = setUp();
