@@ -1,7 +1,10 @@
 /**
  * Ctrl-C and its kin, as an AbortSignal that whatever is running listens to. The first one takes everything down in good
  * order; a second one ends the process at once (the guards still leave nothing behind).
+ *
+ * Under npm the process that people see, and may kill, is npm's: its death counts as a hang-up.
  */
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { EXIT } from './exit-codes';
 
@@ -23,5 +26,37 @@ export function interruption(): AbortSignal {
       controller.abort(new Interruption(signal));
     });
   }
+  if (process.env.npm_command !== undefined) {
+    onOrphaned(() => controller.abort(new Interruption('SIGHUP')));
+  }
   return controller.signal;
+}
+
+const LOOK_EVERY_MS = 250;
+
+/** Calls back once when npm or the shell that it runs scripts with is no more. */
+function onOrphaned(callback: () => void): void {
+  const ancestors = (): string => [process.ppid, parentOf(process.ppid)].join();
+  const before = ancestors();
+  const timer = setInterval(() => {
+    if (ancestors() === before) return;
+    clearInterval(timer);
+    callback();
+  }, LOOK_EVERY_MS);
+  timer.unref();
+}
+
+/** Parent of a process, by proc(5), /proc/pid/stat: the second field behind the name. */
+function parentOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return Number(
+      stat
+        .slice(stat.lastIndexOf(')') + 1)
+        .trim()
+        .split(' ')[1],
+    );
+  } catch {
+    return undefined; // it has ended
+  }
 }

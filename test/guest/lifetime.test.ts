@@ -45,9 +45,11 @@ function leftovers(): string[] {
 const nothingLeft = (): Promise<void> =>
   expect.poll(() => [...survivors(), ...leftovers()], { timeout: 20_000, interval: 50 }).toEqual([]);
 
+const longRun = ['run', '--driver', 'vfio-pci', '--', 'sleep', '1000'];
+
 /** Starts the command line with a command that stays, and resolves when its standard error says `line`. */
-async function runUntil(line: RegExp) {
-  const runner = spawn(process.execPath, [cli, 'run', '--driver', 'vfio-pci', '--', 'sleep', '1000'], {
+async function runUntil(line: RegExp, [program, ...args] = [process.execPath, cli, ...longRun]) {
+  const runner = spawn(program!, args, {
     env: environment(),
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -68,6 +70,13 @@ describe('after kill -9 of the runner', () => {
     await once(runner, 'exit');
     await nothingLeft();
   });
+});
+
+it('after kill -9 of npm, which is not our process but the one that people see, nothing is left', async () => {
+  const npm = await runUntil(/noiommu-0/, ['npm', 'exec', '--offline', '--', 'ghostcard', ...longRun]);
+  npm.kill('SIGKILL');
+  await once(npm, 'exit');
+  await nothingLeft();
 });
 
 it('after Ctrl-C, nothing is left, and the exit code is that of an interrupted command', async () => {
