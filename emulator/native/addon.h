@@ -53,8 +53,14 @@ napi_value throw_errno(napi_env env, int error, const char *syscall, const char 
 napi_value throw_type(napi_env env, const char *message);
 
 /* sigbus.c: pages that lost their file become zero pages instead of killing the process. */
-int guard_range(void *address, size_t length);
-void release_range(void *address);
+struct guarded_range {
+    uintptr_t start;
+    size_t length;
+    struct guarded_range *next, **link;
+};
+/* The range is the caller's; it must stay where it is until it is released. */
+void guard_range(struct guarded_range *range, void *address, size_t length);
+void release_range(struct guarded_range *range);
 
 /* One function per entry of the interface, one registration per file. */
 struct entry {

@@ -66,8 +66,9 @@ export interface Native {
   ): number;
 
   /**
-   * Maps a range of a file, at most 4 GiB. Without `writable`, stores into the buffer stay private to this process and do not reach
-   * the file. Ranges that the file does not have are refused; should it be cut short later, the lost pages read zero.
+   * Maps a range of a file, at most 4 GiB, and at most 32768 ranges at a time. Without `writable`, stores into the
+   * buffer stay private to this process and do not reach the file. Ranges that the file does not have are refused;
+   * should it be cut short later, the lost pages read zero.
    */
   map(fd: number, offset: number, sizeBytes: number, writable: boolean): ArrayBuffer;
   /** Gives the pages back. Every view of the buffer has length 0 from here on. */

@@ -16,26 +16,51 @@
 /* What Node 20 allows for one ArrayBuffer; later ones allow more, but the same limit holds everywhere. */
 static const size_t MAX_MAPPING = (size_t)1 << 32;
 
+/*
+ * The kernel allows a process 65530 mappings (vm.max_map_count) and the engine needs some of them: one that
+ * gets none ends the process. So the windows of all clients together may take half.
+ */
+enum { MOST_MAPPINGS = 32768 };
+
 /* Kept until the engine lets go of the ArrayBuffer, which may be long after unmap(). */
 struct mapping {
     void *address;
     size_t length;
     bool mapped;
+    struct guarded_range guard;
     struct mapping *next;
 };
 
+/* Mappings by address: a client may have tens of thousands, and takes them all along when it goes. */
+enum { BUCKET_BITS = 12, PAGE_BITS = 12 };
+
 /* Of all threads: a worker's environment has its own copy of the exports but shares this file's variables. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct mapping *mappings;
+static struct mapping *mappings[1 << BUCKET_BITS];
+static int mapping_count;
+
+static struct mapping **bucket_of(void *address)
+{
+    uint32_t spread = (uint32_t)((uintptr_t)address >> PAGE_BITS) * 2654435761u;
+    return &mappings[spread >> (32 - BUCKET_BITS)];
+}
 
 /* Call with the lock held. */
 static struct mapping *find_mapping(void *address, size_t length)
 {
-    struct mapping *mapping = mappings;
+    struct mapping *mapping = *bucket_of(address);
     while (mapping && (mapping->address != address || mapping->length != length)) {
         mapping = mapping->next;
     }
     return mapping;
+}
+
+static bool is_full(void)
+{
+    pthread_mutex_lock(&lock);
+    bool full = mapping_count >= MOST_MAPPINGS;
+    pthread_mutex_unlock(&lock);
+    return full;
 }
 
 static bool is_mapped(void *address, size_t length)
@@ -46,17 +71,29 @@ static bool is_mapped(void *address, size_t length)
     return found;
 }
 
-/* Takes the mapping out of the list and gives its pages back. Call with the lock held. */
+static void keep_pages(struct mapping *mapping, void *address, size_t length)
+{
+    struct mapping **bucket = bucket_of(address);
+    *mapping = (struct mapping){.address = address, .length = length, .mapped = true};
+    guard_range(&mapping->guard, address, length);
+    pthread_mutex_lock(&lock);
+    mapping->next = *bucket;
+    *bucket = mapping;
+    mapping_count++;
+    pthread_mutex_unlock(&lock);
+}
+
+/* Takes the mapping out of its bucket and gives its pages back. Call with the lock held. */
 static void drop_pages(struct mapping *mapping)
 {
-    for (struct mapping **link = &mappings; *link; link = &(*link)->next) {
-        if (*link == mapping) {
-            *link = mapping->next;
-            break;
-        }
+    struct mapping **link = bucket_of(mapping->address);
+    while (*link != mapping) {
+        link = &(*link)->next;
     }
+    *link = mapping->next;
+    mapping_count--;
     mapping->mapped = false;
-    release_range(mapping->address);
+    release_range(&mapping->guard);
     munmap(mapping->address, mapping->length);
 }
 
@@ -108,6 +145,9 @@ static napi_value map(napi_env env, napi_callback_info info)
         return throw_errno(
                 env, E2BIG, "mmap", "of more than 4 GiB, the longest ArrayBuffer; map it in pieces");
     }
+    if (is_full()) {
+        return throw_errno(env, ENOMEM, "mmap", "when 32768 ranges are mapped already; unmap some");
+    }
     /*
      * Without write access the pages are a private copy-on-write view: it follows the file as long as nobody
      * here stores into it, and a stray store harms neither the file nor this process, where a read-only page
@@ -122,29 +162,19 @@ static napi_value map(napi_env env, napi_callback_info info)
         return throw_errno(env, error, "mmap", detail);
     }
     struct mapping *mapping = calloc(1, sizeof *mapping);
-    if (!mapping || guard_range(address, length) < 0) {
-        free(mapping);
+    if (!mapping) {
         munmap(address, length);
         return throw_errno(env, ENOMEM, "mmap", NULL);
     }
-    *mapping = (struct mapping){.address = address, .length = length, .mapped = true};
+    keep_pages(mapping, address, length);
     napi_value result;
     napi_status status = napi_create_external_arraybuffer(env, address, length, collected, mapping, &result);
     if (status == napi_no_external_buffers_allowed) {
-        release_range(address);
-        munmap(address, length);
-        free(mapping);
+        collected(env, address, mapping);
         return throw_errno(env, EPERM, "mmap", "into a Node that allows no external memory");
     }
-    if (status != napi_ok) {
-        /* Any other failure has called `collected`. */
-        return NULL;
-    }
-    pthread_mutex_lock(&lock);
-    mapping->next = mappings;
-    mappings = mapping;
-    pthread_mutex_unlock(&lock);
-    return result;
+    /* Any other failure has called `collected` and has thrown. */
+    return status == napi_ok ? result : NULL;
 }
 
 static napi_value unmap(napi_env env, napi_callback_info info)

@@ -8,20 +8,13 @@
 #include "addon.h"
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-struct range {
-    uintptr_t start;
-    size_t length;
-    struct range *next;
-};
 
 /* The handler may take this lock: nothing touches mapped memory while holding it, so no thread faults inside
  * it. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct range *ranges;
+static struct guarded_range *ranges;
 static struct sigaction previous;
 static bool installed;
 
@@ -35,9 +28,9 @@ static bool make_anonymous(uintptr_t start, size_t length)
 static bool replace_page(uintptr_t address)
 {
     const uintptr_t page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
-    struct range hit = {0};
+    struct guarded_range hit = {0};
     pthread_mutex_lock(&lock);
-    for (struct range *range = ranges; range; range = range->next) {
+    for (struct guarded_range *range = ranges; range; range = range->next) {
         if (address - range->start < range->length) {
             hit = *range;
         }
@@ -65,12 +58,8 @@ static void handle(int signal, siginfo_t *info, void *context)
     }
 }
 
-int guard_range(void *address, size_t length)
+void guard_range(struct guarded_range *range, void *address, size_t length)
 {
-    struct range *range = calloc(1, sizeof *range);
-    if (!range) {
-        return -1;
-    }
     const size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
     range->start = (uintptr_t)address;
     range->length = (length + page_size - 1) & ~(page_size - 1);
@@ -81,22 +70,20 @@ int guard_range(void *address, size_t length)
         installed = sigaction(SIGBUS, &action, &previous) == 0;
     }
     range->next = ranges;
+    range->link = &ranges;
+    if (ranges) {
+        ranges->link = &range->next;
+    }
     ranges = range;
     pthread_mutex_unlock(&lock);
-    return 0;
 }
 
-void release_range(void *address)
+void release_range(struct guarded_range *range)
 {
     pthread_mutex_lock(&lock);
-    struct range **link = &ranges;
-    while (*link && (*link)->start != (uintptr_t)address) {
-        link = &(*link)->next;
-    }
-    struct range *range = *link;
-    if (range) {
-        *link = range->next;
+    *range->link = range->next;
+    if (range->next) {
+        range->next->link = range->link;
     }
     pthread_mutex_unlock(&lock);
-    free(range);
 }

@@ -23,9 +23,6 @@ export class DmaWindows {
 
   /** The caller keeps `fd`: a mapping outlives its descriptor. */
   map(request: DmaMapRequest, fd: number | undefined): void {
-    if (this.#count >= this.limits.maxMaps) {
-      throw new DeviceError(ENOSPC, `DMA_MAP: ${this.#count} ranges are mapped already, the limit agreed on`);
-    }
     if (fd !== undefined && request.fileOffset + request.sizeBytes > BigInt(Number.MAX_SAFE_INTEGER)) {
       throw new DeviceError(EINVAL, `DMA_MAP: file offset 0x${request.fileOffset.toString(16)} is beyond any file`);
     }
@@ -64,6 +61,9 @@ export class DmaWindows {
   }
 
   #add({ iova, sizeBytes, readable, writable }: DmaMapRequest, backing: DmaMapping['backing']): void {
+    if (this.#count >= this.limits.maxMaps) {
+      throw new DeviceError(ENOSPC, `DMA_MAP: ${this.#count} ranges are mapped already, the limit agreed on`);
+    }
     this.device.mapDma({ iova, sizeBytes, readable, writable, backing });
     this.#count++;
   }

@@ -4,7 +4,7 @@ import { encodeHeader } from '../../emulator/vfio-user/codec';
 import { Command, HEADER_BYTES } from '../../emulator/vfio-user/wire';
 import { accessOf, viewOf } from '../support/vfio-user-client';
 import { FakeDevice } from './fake-device';
-import { serving, until } from './serving';
+import { Errno, errorReply, serving, sharedMemory, until } from './serving';
 
 const MIB = 1 << 20;
 
@@ -67,5 +67,48 @@ describe('a client that does not read', () => {
     client.readOn();
     await client.regionRead(0, 0, 4);
     expect(client.unexpectedReplies).toHaveLength(100);
+  });
+});
+
+describe('a client that maps without end', () => {
+  test('is refused in time, for the process has a limit; what it had is given back when it goes', async () => {
+    const memory = sharedMemory(4096);
+    const greedy = await serving();
+    const other = await serving();
+    const client = await greedy.connect({ timeoutMs: 15_000 });
+    const map = (page: number): Promise<void> =>
+      client.dmaMap({ iova: BigInt(page) * 4096n, sizeBytes: 4096n, fd: memory.fd });
+    const outcomes = await Promise.allSettled(Array.from({ length: 32769 }, (_, page) => map(page)));
+    const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
+    // One less than agreed, because the test's own memory counts too.
+    expect(refused.map(({ reason }) => reason as unknown)).toEqual([
+      errorReply(Errno.ENOMEM),
+      errorReply(Errno.ENOMEM),
+    ]);
+    const neighbour = await other.connect();
+    const small = { iova: 0n, sizeBytes: 4096n, fd: memory.fd };
+    await expect(neighbour.dmaMap(small)).rejects.toThrow(errorReply(Errno.ENOMEM));
+    client.close();
+    await greedy.disconnected();
+    await neighbour.dmaMap(small);
+  });
+
+  test('in small pieces of one range is refused as well, and nothing of the range stays', async () => {
+    const memory = sharedMemory(4096 * 33000);
+    const { connect, device } = await serving(new FakeDevice(), { dmaPieceBytes: 4096 });
+    const client = await connect({ timeoutMs: 15_000 });
+    await client.dmaMap({ iova: 1n << 40n, sizeBytes: 4096n, fd: memory.fd });
+    const whole = { iova: 0n, sizeBytes: BigInt(4096 * 33000), fd: memory.fd };
+    await expect(client.dmaMap(whole)).rejects.toThrow(errorReply(Errno.ENOMEM));
+    expect(device.map.size).toBe(1);
+  });
+
+  test('memory that is reached by message is refused what was not agreed', async () => {
+    const { connect } = await serving();
+    const client = await connect({ timeoutMs: 15_000 });
+    const map = (page: number): Promise<void> => client.dmaMap({ iova: BigInt(page) * 4096n, sizeBytes: 4096n });
+    const outcomes = await Promise.allSettled(Array.from({ length: 32769 }, (_, page) => map(page)));
+    const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
+    expect(refused.map(({ reason }) => reason as unknown)).toEqual([errorReply(Errno.ENOSPC)]);
   });
 });

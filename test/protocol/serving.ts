@@ -116,7 +116,9 @@ export function eventfds(count: number): number[] {
 export const errorReply = (errno: number): unknown => expect.objectContaining({ name: 'ErrorReply', errno });
 
 export const Errno = {
+  ENOMEM: 12,
   ENODEV: 19,
+  ENOSPC: 28,
   EEXIST: 17,
   EINVAL: 22,
   ENOTTY: 25,
