@@ -78,6 +78,13 @@ export class MessageReader {
     return this.#batches.length > 0 && this.#batches[0]!.at < this.#start;
   }
 
+  /** How many descriptors have not been taken. */
+  get heldDescriptors(): number {
+    let count = 0;
+    for (const { descriptors } of this.#batches) count += descriptors.length;
+    return count;
+  }
+
   /** What has not been taken, for closing when the connection ends. */
   takeAllDescriptors(): readonly number[] {
     const all = this.#batches.flatMap((batch) => batch.descriptors);

@@ -22,6 +22,10 @@ export class Outbox {
     return this.#waiting.length === 0;
   }
 
+  get waitingBytes(): number {
+    return this.#waiting.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  }
+
   /**
    * Sends `buffer[0 … sizeBytes - 1]`, then `payload`. Both may be reused afterwards: what cannot be sent at once is
    * copied. Throws a NativeError when the connection is gone.

@@ -29,8 +29,10 @@ import { type SpinLimits, SpinPolicy } from './spin';
 import { answerVersion, decodeVersion, encodeVersion, serverCapabilities } from './version';
 import { Command, DMA_ACCESS_BYTES, Header, HEADER_BYTES, HeaderFlag } from './wire';
 
-/** The kernel passes at most 253 descriptors with one message. */
-const DESCRIPTOR_WORDS = FIRST_DESCRIPTOR + 253;
+/** The kernel passes so many at a time. A client that keeps to what was agreed sends 8. */
+const MOST_DESCRIPTORS = 253;
+const DESCRIPTOR_WORDS = FIRST_DESCRIPTOR + MOST_DESCRIPTORS;
+const MOST_WAITING_BYTES = 64 * 1024 * 1024;
 const MAX_MESSAGE_BYTES = HEADER_BYTES + DMA_ACCESS_BYTES + serverCapabilities.maxTransferBytes;
 
 export interface SessionOptions {
@@ -148,6 +150,8 @@ export class Session implements PollMember {
     if (count === 0 && !lost) reader.received(got);
     else reader.received(got, Array.from(words.subarray(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + count)), lost);
     if (got === 0) this.#end('the client closed the connection');
+    // A message may come in as many receives as it has bytes, and every one of them may bring descriptors.
+    if (reader.heldDescriptors > MOST_DESCRIPTORS) this.#end('more descriptors than one message may have');
     return got;
   }
 
@@ -188,19 +192,19 @@ export class Session implements PollMember {
 
   /** Returns the size of the payload that it has put into the reply, or undefined when it has replied itself. */
   #execute(command: number, at: number, sizeBytes: number): number | undefined {
-    const { bytes, view } = this.#reader;
     if (this.#remote !== undefined && !this.#reader.hasDescriptors) {
-      if (command === Command.REGION_READ) return this.#access.read(view, at, sizeBytes);
-      if (command === Command.REGION_WRITE) return this.#access.write(bytes, view, at, sizeBytes);
-      if (command === Command.REGION_WRITE_MULTI) return this.#access.writeMulti(bytes, view, at, sizeBytes);
+      const done = this.#accessRegion(command, at, sizeBytes);
+      if (done !== undefined) return done;
     }
     const { descriptors, lost } = this.#reader.takeDescriptors();
     const passed = [...descriptors];
     try {
       if (lost)
         throw new DeviceError(EMFILE, 'not all passed descriptors could be received; raise the limit (ulimit -n)');
-      const payload = bytes.subarray(at + HEADER_BYTES, at + sizeBytes);
+      const payload = this.#reader.bytes.subarray(at + HEADER_BYTES, at + sizeBytes);
       if (this.#remote === undefined) return this.#negotiate(command, payload);
+      const done = this.#accessRegion(command, at, sizeBytes);
+      if (done !== undefined) return done;
       const reply = this.#commands.execute(command, payload, passed);
       if (reply.payload) this.#access.reply.set(reply.payload, HEADER_BYTES);
       if (reply.descriptor === undefined) return reply.payload?.length ?? 0;
@@ -209,6 +213,15 @@ export class Session implements PollMember {
     } finally {
       this.#closeAll(passed);
     }
+  }
+
+  /** The commands that a guest waits for; undefined for any other. */
+  #accessRegion(command: number, at: number, sizeBytes: number): number | undefined {
+    const { bytes, view } = this.#reader;
+    if (command === Command.REGION_READ) return this.#access.read(view, at, sizeBytes);
+    if (command === Command.REGION_WRITE) return this.#access.write(bytes, view, at, sizeBytes);
+    if (command === Command.REGION_WRITE_MULTI) return this.#access.writeMulti(bytes, view, at, sizeBytes);
+    return undefined;
   }
 
   #negotiate(command: number, payload: Uint8Array): number {
@@ -255,7 +268,11 @@ export class Session implements PollMember {
     if (this.#ended || this.#broken) return;
     try {
       this.#outbox.send(buffer, sizeBytes, payload, descriptors);
-      if (!this.#outbox.isEmpty) this.#poller.start(WRITABLE);
+      if (this.#outbox.isEmpty) return;
+      this.#poller.start(WRITABLE);
+      // Replies stop at one, but a card's own DMA by message need not.
+      if (this.#outbox.waitingBytes > MOST_WAITING_BYTES)
+        this.#endSoon(`the client does not read: ${this.#outbox.waitingBytes} bytes wait for it`);
     } catch (error) {
       this.#endSoon(`sending failed: ${(error as Error).message}`);
     }

@@ -54,6 +54,31 @@ describe('a client that goes away', () => {
   });
 });
 
+describe('descriptors', () => {
+  test('with a region access are closed, and the access is done', async () => {
+    const memory = sharedMemory(4096);
+    const { connect } = await serving();
+    const client = await connect();
+    const data = Uint8Array.of(1, 2, 3, 4);
+    const write = Buffer.concat([accessOf(0, 8, 4), data]);
+    await client.request(Command.REGION_WRITE, write, [memory.fd]);
+    const { payload } = await client.request(Command.REGION_READ, accessOf(0, 8, 4), [memory.fd, memory.fd]);
+    expect([...payload.subarray(16)]).toEqual([...data]);
+  });
+
+  test('with every byte of a message end the connection before they use up what the process may open', async () => {
+    const memory = sharedMemory(4096);
+    const { connect, disconnected, events } = await serving();
+    const client = await connect();
+    const long = messageOf(Command.REGION_WRITE, new Uint8Array(4096));
+    const many = Array.from({ length: 100 }, () => memory.fd);
+    for (let at = 0; at < 3; at++) client.sendRaw(long.subarray(at, at + 1), many);
+    await disconnected();
+    expect(events.at(-1)).toMatchObject({ reason: 'more descriptors than one message may have' });
+    await (await connect()).reset();
+  });
+});
+
 describe('a client that does not read', () => {
   test('makes the server hold one reply, however many requests it has sent', async () => {
     const { connect, device } = await serving(new FakeDevice(undefined, { regionBytes: MIB }));
@@ -67,6 +92,18 @@ describe('a client that does not read', () => {
     client.readOn();
     await client.regionRead(0, 0, 4);
     expect(client.unexpectedReplies).toHaveLength(100);
+  });
+
+  test('is given up when too much of what the device sends of its own accord waits for it', async () => {
+    const { connect, device, disconnected, events } = await serving();
+    const client = await connect();
+    await client.dmaMap({ iova: 0n, sizeBytes: BigInt(MIB) });
+    client.stopReading();
+    const writes = Array.from({ length: 70 }, () => device.dma.write(0, new Uint8Array(MIB)));
+    const outcomes = Promise.allSettled(writes);
+    await disconnected();
+    expect(events.at(-1)).toMatchObject({ reason: expect.stringMatching(/^the client does not read: \d+ bytes wait/) });
+    expect((await outcomes).every(({ status }) => status === 'rejected')).toBe(true);
   });
 });
 
