@@ -1,0 +1,112 @@
+/** `ghostcard serve` as a process of its own: what its clients do to it, and what they cannot do. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { REFERENCE_REGISTERS } from '../../emulator/cards/reference';
+import { Command, HeaderFlag } from '../../emulator/vfio-user/wire';
+import { accessOf, viewOf, VfioUserClient, words } from '../support/vfio-user-client';
+import { sharedMemory, until } from './serving';
+
+const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
+const ID = 0x4748_4331;
+const BAR0 = 0;
+const CONFIG = 7;
+const MEMORY_AND_BUS_MASTER = Uint8Array.of(6, 0);
+const COMMAND_REGISTER = 4;
+
+const offsetOf = (block: string, name: string): number => {
+  const register = REFERENCE_REGISTERS.registers.find((candidate) => {
+    return candidate.block?.name === block && candidate.block.index === 0 && candidate.name === name;
+  });
+  if (register === undefined) throw new Error(`the reference card has no register ${block}[0].${name}`);
+  return register.offset;
+};
+
+interface Served {
+  readonly process: ChildProcess;
+  readonly socketPath: string;
+  /** Kinds of events that it has printed, in order. */
+  readonly events: string[];
+  /** What it has written to standard error. */
+  readonly complaints: () => string;
+}
+
+async function serveReference(): Promise<Served> {
+  const folder = mkdtempSync(join(tmpdir(), 'ghostcard-serve-'));
+  const socketPath = join(folder, 'card');
+  const child = spawn(process.execPath, [cli, 'serve', '--card', 'reference', '--socket', socketPath, '--json'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  onTestFinished(async () => {
+    if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await once(child, 'exit');
+    rmSync(folder, { recursive: true });
+  });
+  const events: string[] = [];
+  let complaints = '';
+  createInterface({ input: child.stdout }).on('line', (line) =>
+    events.push((JSON.parse(line) as { event: string }).event),
+  );
+  child.stderr.on('data', (text: Buffer) => (complaints += text.toString()));
+  await until('ghostcard serve to listen', () => events.includes('listening') || child.exitCode !== null, 15_000);
+  expect(complaints).toBe('');
+  return { process: child, socketPath, events, complaints: () => complaints };
+}
+
+/** A client that sees the card's identity through its first BAR: the card lives. */
+async function readIdentity(socketPath: string): Promise<number> {
+  await using client = await VfioUserClient.connect(socketPath);
+  await client.regionWrite(CONFIG, COMMAND_REGISTER, MEMORY_AND_BUS_MASTER);
+  return viewOf(await client.regionRead(BAR0, 0, 4)).getUint32(0, true);
+}
+
+const openIn = (child: ChildProcess): number => readdirSync(`/proc/${child.pid}/fd`).length;
+const disconnected = ({ events }: Served): number => events.filter((event) => event === 'disconnected').length;
+
+describe('ghostcard serve', () => {
+  test('outlives twenty clients that send half a message and go away, serves a real one, and ends in good order', async () => {
+    const served = await serveReference();
+    const { socketPath, process: child } = served;
+    expect(await readIdentity(socketPath)).toBe(ID);
+    await until('the first client to be gone', () => disconnected(served) === 1);
+    const openBefore = openIn(child);
+    const { fd } = sharedMemory(4096);
+    for (let i = 0; i < 20; i++) {
+      const client = i % 2 === 0 ? await VfioUserClient.connect(socketPath) : new VfioUserClient(socketPath);
+      const half = words((Command.DMA_MAP << 16) | i, 48, 0, 0, 32, 3).subarray(0, 1 + i);
+      client.sendRaw(half, i % 3 === 0 ? [fd] : []);
+      client.close();
+    }
+    await until('the server to have seen all twenty go', () => disconnected(served) === 21);
+    expect(openIn(child)).toBe(openBefore);
+    expect(await readIdentity(socketPath)).toBe(ID);
+    child.kill('SIGTERM');
+    const [exitCode] = (await once(child, 'exit')) as [number | null];
+    expect([exitCode, served.complaints(), existsSync(socketPath)]).toEqual([0, '', false]);
+  });
+
+  test('outlives clients that go away while a DMA engine asks them for memory', async () => {
+    const served = await serveReference();
+    const { socketPath, process: child } = served;
+    for (let i = 0; i < 5; i++) {
+      const client = await VfioUserClient.connect(socketPath);
+      await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
+      const post = (region: number, offset: number, data: Uint8Array): void => {
+        const payload = Buffer.concat([accessOf(region, offset, data.length), data]);
+        client.sendMessage({ command: Command.REGION_WRITE, flags: HeaderFlag.NO_REPLY, payload });
+      };
+      post(CONFIG, COMMAND_REGISTER, MEMORY_AND_BUS_MASTER);
+      post(BAR0, offsetOf('H2C', 'RING_SIZE'), words(16));
+      post(BAR0, offsetOf('H2C', 'CONTROL'), words(1));
+      post(BAR0, offsetOf('H2C', 'DOORBELL'), words(4));
+      // From here on the engine wants its descriptors: by a message that arrives, or by one that cannot be sent any more.
+      if (i % 2 === 0) await until('the engine to ask', () => client.dmaRequests.length > 0);
+      client.close();
+    }
+    await until('the server to have seen them go', () => disconnected(served) === 5 || child.exitCode !== null);
+    expect([served.complaints(), await readIdentity(socketPath)]).toEqual(['', ID]);
+  });
+});
