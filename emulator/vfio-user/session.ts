@@ -4,24 +4,15 @@
  *
  * How long it stays awake for the next message, and how the thread is shared, is the poll group's business.
  */
-import {
-  DESCRIPTOR_COUNT,
-  DESCRIPTORS_LOST,
-  FIRST_DESCRIPTOR,
-  type Native,
-  type Poller,
-  READABLE,
-  WOULD_BLOCK,
-  WRITABLE,
-} from '../native';
+import { type Native } from '../native';
 import { encodeHeader, isReply } from './codec';
 import { Commands } from './commands';
+import { Connection, ConnectionEnded } from './connection';
 import { DeviceError, type VfioUserDevice } from './device';
 import { DmaWindows } from './dma-windows';
 import { EIO, EINVAL, EMFILE, errnoOf } from './errno';
 import { type ServerEvent } from './events';
-import { FramingError, MessageReader } from './framing';
-import { Outbox } from './outbox';
+import { FramingError, type MessageReader } from './framing';
 import { IDLE, type PollGroup, type PollMember, type PollResult, WORKED, YIELD } from './poll-group';
 import { RegionAccessor } from './region-access';
 import { RemoteDma } from './remote-dma';
@@ -29,10 +20,6 @@ import { type SpinLimits, SpinPolicy } from './spin';
 import { answerVersion, decodeVersion, encodeVersion, serverCapabilities } from './version';
 import { Command, DMA_ACCESS_BYTES, Header, HEADER_BYTES, HeaderFlag } from './wire';
 
-/** The kernel passes so many at a time. A client that keeps to what was agreed sends 8. */
-const MOST_DESCRIPTORS = 253;
-const DESCRIPTOR_WORDS = FIRST_DESCRIPTOR + MOST_DESCRIPTORS;
-const MOST_WAITING_BYTES = 64 * 1024 * 1024;
 const MAX_MESSAGE_BYTES = HEADER_BYTES + DMA_ACCESS_BYTES + serverCapabilities.maxTransferBytes;
 
 export interface SessionOptions {
@@ -51,18 +38,14 @@ export class Session implements PollMember {
   readonly spin: SpinPolicy;
   lastWorkUs = 0;
   readonly #native: Native;
-  readonly #poller: Poller;
-  readonly #reader = new MessageReader(MAX_MESSAGE_BYTES);
-  readonly #descriptorWords = new Int32Array(DESCRIPTOR_WORDS);
-  readonly #outbox: Outbox;
+  readonly #connection: Connection;
+  readonly #reader: MessageReader;
   readonly #access: RegionAccessor;
   readonly #dma: DmaWindows;
   readonly #commands: Commands;
   /** Exists from the version on: the client says there how much it takes in one message. */
   #remote: RemoteDma | undefined;
   #ended = false;
-  /** The connection cannot be sent to any more; the session ends as soon as the device is done with what it does. */
-  #broken = false;
   /** Whole messages may lie in the reader: serving them was put off until the client reads its replies. */
   #isBehind = false;
   /** A promise has been settled; its continuation runs only when the stack is empty. */
@@ -70,13 +53,12 @@ export class Session implements PollMember {
 
   /** Takes over the connection `fd`. */
   constructor(
-    private readonly fd: number,
+    fd: number,
     private readonly device: VfioUserDevice,
     private readonly options: SessionOptions,
   ) {
     this.#native = options.native;
     this.spin = new SpinPolicy(options.spinLimits);
-    this.#outbox = new Outbox(this.#native, fd);
     this.#access = new RegionAccessor(device, serverCapabilities.maxTransferBytes);
     const remote = {
       read: (iova: bigint, into: Uint8Array) => this.#remoteOrFail().read(iova, into),
@@ -87,8 +69,11 @@ export class Session implements PollMember {
       pieceBytes: options.dmaPieceBytes,
     });
     this.#commands = new Commands(this.#native, device, this.#dma);
-    this.#poller = new this.#native.Poller(fd, (events) => this.#ready(events));
-    this.#poller.start(READABLE);
+    this.#connection = new Connection(options.native, fd, MAX_MESSAGE_BYTES, {
+      ready: () => options.group.woken(this),
+      broken: (reason) => this.#end(reason),
+    });
+    this.#reader = this.#connection.reader;
   }
 
   /** Ends the connection from this side. */
@@ -96,63 +81,23 @@ export class Session implements PollMember {
     this.#end(reason);
   }
 
-  #ready(events: number): void {
-    if (this.#ended) return;
-    if (!this.#outbox.isEmpty) {
-      if (!this.#flush()) return;
-      this.#poller.start(READABLE);
-    }
-    if (events & READABLE || this.#isBehind) this.options.group.woken(this);
-  }
-
-  /** Sends what waited; true when all of it has gone. */
-  #flush(): boolean {
-    try {
-      return this.#outbox.flush();
-    } catch (error) {
-      this.#end(`sending failed: ${(error as Error).message}`);
-      return false;
-    }
-  }
-
-  /** A client that does not read its replies gets no further request served until it does. */
   get #isHeldUp(): boolean {
-    return this.#ended || this.#broken || !this.#outbox.isEmpty;
+    return this.#ended || this.#connection.isHeldUp;
   }
 
   /** One look at the socket: serves what has come, or gives the device's clock its turn. */
   poll(spinUs: number): PollResult {
     if (this.#isHeldUp) return IDLE;
     this.#settled = false;
-    if (!this.#isBehind) {
-      const got = this.#receive(spinUs);
-      if (this.#ended) return IDLE;
-      if (got === WOULD_BLOCK) return this.#runDue() ? WORKED : IDLE;
+    try {
+      if (!this.#isBehind && !this.#connection.receive(spinUs)) return this.#runDue() ? WORKED : IDLE;
+    } catch (error) {
+      if (!(error instanceof ConnectionEnded)) throw error;
+      this.#end(error.message);
+      return IDLE;
     }
     this.#serveReceived();
     return this.#settled ? YIELD : WORKED;
-  }
-
-  /** One receive; ends the session when there is no more to come. */
-  #receive(spinUs: number): number {
-    const reader = this.#reader;
-    const words = this.#descriptorWords;
-    let got: number;
-    try {
-      got = this.#native.receive(this.fd, reader.bytes, reader.end, reader.bytes.length, words, spinUs);
-    } catch (error) {
-      this.#end(`receiving failed: ${(error as Error).message}`);
-      return WOULD_BLOCK;
-    }
-    if (got === WOULD_BLOCK) return got;
-    const count = words[DESCRIPTOR_COUNT]!;
-    const lost = words[DESCRIPTORS_LOST] !== 0;
-    if (count === 0 && !lost) reader.received(got);
-    else reader.received(got, Array.from(words.subarray(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + count)), lost);
-    if (got === 0) this.#end('the client closed the connection');
-    // A message may come in as many receives as it has bytes, and every one of them may bring descriptors.
-    if (reader.heldDescriptors > MOST_DESCRIPTORS) this.#end('more descriptors than one message may have');
-    return got;
   }
 
   #serveReceived(): void {
@@ -265,23 +210,7 @@ export class Session implements PollMember {
   }
 
   #send(buffer: Uint8Array, sizeBytes: number, payload?: Uint8Array, descriptors?: Int32Array): void {
-    if (this.#ended || this.#broken) return;
-    try {
-      this.#outbox.send(buffer, sizeBytes, payload, descriptors);
-      if (this.#outbox.isEmpty) return;
-      this.#poller.start(WRITABLE);
-      // Replies stop at one, but a card's own DMA by message need not.
-      if (this.#outbox.waitingBytes > MOST_WAITING_BYTES)
-        this.#endSoon(`the client does not read: ${this.#outbox.waitingBytes} bytes wait for it`);
-    } catch (error) {
-      this.#endSoon(`sending failed: ${(error as Error).message}`);
-    }
-  }
-
-  /** Not at once: it may be the device that is sending, and it must not be reset in the middle of that. */
-  #endSoon(reason: string): void {
-    this.#broken = true;
-    setImmediate(() => this.#end(reason));
+    if (!this.#ended) this.#connection.send(buffer, sizeBytes, payload, descriptors);
   }
 
   #runDue(): boolean {
@@ -307,9 +236,7 @@ export class Session implements PollMember {
     if (this.#ended) return;
     this.#ended = true;
     this.options.group.leave(this);
-    this.#poller.close();
-    this.#native.close(this.fd);
-    this.#closeAll(this.#reader.takeAllDescriptors());
+    this.#connection.close();
     this.#remote?.close();
     const { device } = this;
     this.#attempt(() => device.reset());
