@@ -42,7 +42,7 @@ export class Process {
     if (body !== this.#current) return;
     try {
       const { done, value: wait } = failure ? body.throw(failure.error) : body.next();
-      if (body !== this.#current) return;
+      if (body !== this.#current) return forget(wait);
       if (done) this.#current = undefined;
       else this.#arrange(body, wait);
     } catch (error) {
@@ -57,4 +57,9 @@ export class Process {
     else if (wait instanceof Promise) wait.then(resume, (error: unknown) => this.#resume(body, { error }));
     else this.clock.after(wait.delayNs, resume);
   }
+}
+
+/** What a process that was cancelled while it ran goes on to wait for: nobody does, so nobody is told if it fails. */
+function forget(wait: Wait | void): void {
+  if (wait instanceof Promise) wait.catch(() => {});
 }

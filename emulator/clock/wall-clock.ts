@@ -40,7 +40,7 @@ export class WallClock implements Clock {
 
   /** Runs everything that is due and says whether anything ran. What a task throws, it throws. */
   runDue(): boolean {
-    if (this.#queue.nextDueNs === undefined) return false;
+    if (this.#closed || this.#queue.nextDueNs === undefined) return false;
     // Bounded by what is due on entry: a task that schedules itself again at once must not hold the caller for ever.
     const untilNs = this.now();
     let ran = false;

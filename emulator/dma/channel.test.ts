@@ -58,7 +58,7 @@ function setUp(direction: 'h2c' | 'c2h') {
   const registers = new RegisterFile(registerMap({ CHANNEL: { offset: 0, registers: CHANNEL_REGISTERS } }));
   const clock = new ManualClock();
   const cardMemory = new Uint8Array(0x1000);
-  const endpoint = new CardMemoryEndpoint(cardMemory);
+  const endpoint = new CardMemoryEndpoint({ bytes: cardMemory });
   const interrupts: string[][] = [];
   const channel = new DmaChannel({
     registers: registers.block('CHANNEL', 0),

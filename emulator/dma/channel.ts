@@ -36,7 +36,7 @@ export interface DmaChannelOptions extends TransferPath {
 class TransferError extends Error {
   constructor(
     readonly code: ErrorCode,
-    readonly address = 0,
+    readonly address: bigint,
   ) {
     super(`DMA engine halted: ${code}`);
   }
@@ -58,6 +58,8 @@ export class DmaChannel {
   };
   /** How far the descriptor in hand is. */
   readonly #transferred: TransferResult = { movedBytes: 0, endedPacket: false };
+  /** Its bytes are moved, but it could not be handed back: once the cause is mended, only that is done again. */
+  #isTransferred = false;
   #totalBytes = 0;
   #isScheduled = false;
 
@@ -104,6 +106,7 @@ export class DmaChannel {
     this.#ring.discardFetched();
     this.#ring.producer = 0;
     this.#ring.consumer = 0;
+    this.#isTransferred = false;
     this.#totalBytes = 0;
     this.#hot.control.set('RESET', 0);
     for (const name of ['STATUS', 'CONSUMER_INDEX', 'ERROR_INDEX', 'COMPLETED'] as const) registers.set(name, 0);
@@ -144,6 +147,7 @@ export class DmaChannel {
     const ring = this.#ring;
     ring.base = Number(registers.get('RING_BASE'));
     ring.size = registers.get('RING_SIZE');
+    ring.discardFetched();
     if (ring.isEmpty) return;
     this.#hot.status.set('BUSY', 1);
     try {
@@ -151,9 +155,13 @@ export class DmaChannel {
       while (!ring.isEmpty && this.#mayRun) {
         if (!ring.isFetched) yield* this.#fetch();
         ring.decode(this.#descriptor);
-        this.#checkDescriptor();
-        yield* transfer(this.#options, this.#descriptor, this.#transferred);
+        if (!this.#isTransferred) {
+          this.#checkDescriptor();
+          yield* transfer(this.#options, this.#descriptor, this.#transferred);
+          this.#isTransferred = true;
+        }
         yield* this.#complete();
+        if (!this.#process.isRunning) return; // reset by whoever was told of the completion
         work += this.#descriptor.lengthBytes + descriptorOverheadBytes;
         if (work >= quantumBytes) {
           work = 0;
@@ -164,29 +172,35 @@ export class DmaChannel {
       this.#completion.idle();
     } catch (error) {
       this.#hot.status.set('BUSY', 0);
-      yield* this.#halt(transferErrorOf(error));
+      yield* this.#halt(this.#transferErrorOf(error));
     }
   }
 
   *#fetch(): Generator<Wait, void, void> {
     const ring = this.#ring;
-    if (ring.fault !== undefined) throw new TransferError('BAD_RING', ring.base);
-    this.#checkHostAddress(ring.addressOf(ring.consumer), DESCRIPTOR_BYTES);
-    const pending = ring.fetch();
-    if (pending) yield pending;
+    if (ring.fault !== undefined) throw new TransferError('BAD_RING', this.#options.registers.get('RING_BASE'));
+    this.#checkHostAddress(ring.addressOf(ring.consumer), DESCRIPTOR_BYTES, () => this.#descriptorAddress);
+    yield* ring.fetch();
   }
 
   #checkDescriptor(): void {
     const { owner, lengthBytes, hostAddress } = this.#descriptor;
-    const address = this.#ring.addressOf(this.#ring.consumer);
-    if (!owner) throw new TransferError('NOT_OWNED', address);
-    if (lengthBytes === 0 || lengthBytes > this.#options.maxLengthBytes) throw new TransferError('BAD_LENGTH', address);
-    this.#checkHostAddress(hostAddress, lengthBytes);
+    if (!owner) throw new TransferError('NOT_OWNED', this.#descriptorAddress);
+    if (lengthBytes === 0 || lengthBytes > this.#options.maxLengthBytes) {
+      throw new TransferError('BAD_LENGTH', this.#descriptorAddress);
+    }
+    this.#checkHostAddress(hostAddress, lengthBytes, () => this.#ring.exactAddress('hostAddress'));
   }
 
-  #checkHostAddress(address: number, lengthBytes: number): void {
+  #checkHostAddress(address: number, lengthBytes: number, exactAddress: () => bigint): void {
     const limit = 2 ** Math.min(this.#options.addressBits, 53);
-    if (address + lengthBytes > limit) throw new TransferError('BAD_HOST_ADDRESS', address);
+    if (address + lengthBytes > limit) throw new TransferError('BAD_HOST_ADDRESS', exactAddress());
+  }
+
+  /** Host address of the descriptor in hand, also where a number would round it. */
+  get #descriptorAddress(): bigint {
+    const base = this.#options.registers.get('RING_BASE');
+    return BigInt.asUintN(64, base + BigInt(this.#ring.consumer * DESCRIPTOR_BYTES));
   }
 
   /** Hands the descriptor back to the driver, and counts it towards an interrupt. */
@@ -206,6 +220,7 @@ export class DmaChannel {
     );
     if (pending) yield pending;
     ring.advance();
+    this.#isTransferred = false;
     this.#totalBytes += movedBytes;
     this.#hot.consumerIndex.value = ring.consumer;
     this.#hot.completed.value = (this.#hot.completed.value + 1) >>> 0;
@@ -229,7 +244,7 @@ export class DmaChannel {
     this.#hot.status.set('ERROR', 1);
     this.#hot.status.set('ERROR_CODE', ERROR_CODES[code]);
     registers.set('ERROR_INDEX', ring.consumer);
-    registers.set('ERROR_ADDRESS', BigInt(address));
+    registers.set('ERROR_ADDRESS', address);
     const descriptorIsOurs = code === 'BAD_LENGTH' || code === 'BAD_HOST_ADDRESS' || code === 'BAD_CARD_ADDRESS';
     if (descriptorIsOurs && ring.isFetched) {
       try {
@@ -241,6 +256,22 @@ export class DmaChannel {
     }
     this.#completion.alert();
   }
+
+  /** What an engine makes of a failed access. Anything but a failed access is a bug in the model and goes up. */
+  #transferErrorOf(error: unknown): TransferError {
+    if (error instanceof TransferError) return error;
+    if (error instanceof CardAddressError) {
+      const start = this.#ring.exactAddress('cardAddress');
+      return new TransferError('BAD_CARD_ADDRESS', BigInt.asUintN(64, start + BigInt(this.#transferred.movedBytes)));
+    }
+    if (error instanceof DmaError) {
+      return new TransferError(
+        error.reason === 'bus-master-off' ? 'BUS_MASTER_OFF' : 'BAD_HOST_ADDRESS',
+        BigInt(error.iova),
+      );
+    }
+    throw error;
+  }
 }
 
 /** The registers that the engine touches for every descriptor, looked up once. */
@@ -250,13 +281,3 @@ const hotRegisters = (registers: RegisterView<typeof CHANNEL_REGISTERS>) => ({
   consumerIndex: registers.register('CONSUMER_INDEX'),
   completed: registers.register('COMPLETED'),
 });
-
-/** What an engine makes of a failed access. Anything but a failed access is a bug in the model and goes up. */
-function transferErrorOf(error: unknown): TransferError {
-  if (error instanceof TransferError) return error;
-  if (error instanceof CardAddressError) return new TransferError('BAD_CARD_ADDRESS', error.cardAddress);
-  if (error instanceof DmaError) {
-    return new TransferError(error.reason === 'bus-master-off' ? 'BUS_MASTER_OFF' : 'BAD_HOST_ADDRESS', error.iova);
-  }
-  throw error;
-}

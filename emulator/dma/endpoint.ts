@@ -37,13 +37,15 @@ export class CardAddressError extends Error {
 
 /** Card memory as both ends: always ready, bounds checked. */
 export class CardMemoryEndpoint implements DataSink, DataSource {
-  constructor(private readonly memory: Uint8Array) {}
+  /** `memory.bytes` may be made by its first use (a MemoryBar's is); `sizeBytes` is known before. */
+  constructor(
+    private readonly memory: { readonly bytes: Uint8Array },
+    private readonly sizeBytes = memory.bytes.length,
+  ) {}
 
   reserve(cardAddress: number, maxBytes: number): Uint8Array {
-    if (cardAddress + maxBytes > this.memory.length) {
-      throw new CardAddressError(cardAddress, maxBytes, this.memory.length);
-    }
-    return this.memory.subarray(cardAddress, cardAddress + maxBytes);
+    if (cardAddress + maxBytes > this.sizeBytes) throw new CardAddressError(cardAddress, maxBytes, this.sizeBytes);
+    return this.memory.bytes.subarray(cardAddress, cardAddress + maxBytes);
   }
 
   commit(): void {}

@@ -7,7 +7,7 @@ import { type Clock } from '../clock';
 export interface LinkModel {
   /** Payload bytes a second, each direction by itself. Infinity: no limit. */
   readonly bytesPerSecond: number;
-  /** From the last byte to the completion of the descriptor, in nanoseconds. */
+  /** From the last byte to the completion of the descriptor, in nanoseconds; a channel waits it out each time. */
   readonly completionLatencyNs: number;
 }
 
@@ -35,6 +35,11 @@ export class Link {
     const startNs = Math.max(nowNs, this.#busyUntilNs[direction]);
     this.#busyUntilNs[direction] = startNs + (bytes * 1e9) / this.model.bytesPerSecond;
     return this.#busyUntilNs[direction] - nowNs;
+  }
+
+  /** What was on its way is dropped. */
+  reset(): void {
+    this.#busyUntilNs.h2c = this.#busyUntilNs.c2h = 0;
   }
 
   get completionLatencyNs(): number {

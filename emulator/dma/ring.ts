@@ -5,8 +5,9 @@
  * A burst covers only descriptors that the doorbell has handed over: they are the card's from then on, so reading
  * them ahead is no race.
  */
+import { type Wait } from '../clock';
 import { type DmaPort } from '../memory';
-import { type Descriptor, decodeDescriptor } from './descriptor';
+import { type Descriptor, decodeDescriptor, descriptorOffsets } from './descriptor';
 import { DESCRIPTOR_BYTES } from './layout';
 
 /** Descriptors fetched in one read at the most: 2 KiB. */
@@ -39,13 +40,14 @@ export class DescriptorRing {
 
   /** What is wrong with the ring as it is set up, or undefined. */
   get fault(): string | undefined {
-    const { base, size, producer } = this;
+    const { base, size, producer, consumer } = this;
     const powerOfTwo = size >= RING_SIZE_LIMITS.min && size <= RING_SIZE_LIMITS.max && (size & (size - 1)) === 0;
     if (!powerOfTwo)
       return `RING_SIZE ${size} is not a power of two from ${RING_SIZE_LIMITS.min} to ${RING_SIZE_LIMITS.max}`;
     if (base % DESCRIPTOR_BYTES !== 0)
       return `RING_BASE 0x${base.toString(16)} is not a multiple of ${DESCRIPTOR_BYTES}`;
     if (producer >= size) return `DOORBELL index ${producer} is outside the ring of ${size}`;
+    if (consumer >= size) return `CONSUMER_INDEX ${consumer} is outside the ring of ${size}, which has shrunk`;
     return undefined;
   }
 
@@ -61,24 +63,27 @@ export class DescriptorRing {
   }
 
   /** Reads ahead from the consumer index, up to the producer, the end of the ring or a full burst. */
-  fetch(): Promise<void> | undefined {
+  *fetch(): Generator<Wait, void, void> {
     const { consumer, producer, size } = this;
     const until = producer > consumer ? producer : size;
     const count = Math.min(until - consumer, burstDescriptors);
     this.#burstCount = 0;
-    const fetched = (): void => {
-      this.#burstStart = consumer;
-      this.#burstCount = count;
-    };
     const pending = this.#port.read(this.addressOf(consumer), this.#burst.subarray(0, count * DESCRIPTOR_BYTES));
-    if (pending) return pending.then(fetched);
-    fetched();
-    return undefined;
+    // Dropped in this wait, a fetch must leave nothing behind: what comes after yield does not run then.
+    if (pending) yield pending;
+    this.#burstStart = consumer;
+    this.#burstCount = count;
   }
 
   /** The fetched descriptor at the consumer index. */
   decode(into: Descriptor): void {
     decodeDescriptor(this.#view, (this.consumer - this.#burstStart) * DESCRIPTOR_BYTES, into);
+  }
+
+  /** An address of the fetched descriptor at the consumer index, also where a number would round it. */
+  exactAddress(field: 'hostAddress' | 'cardAddress'): bigint {
+    const offset = (this.consumer - this.#burstStart) * DESCRIPTOR_BYTES + descriptorOffsets[field];
+    return this.#view.getBigUint64(offset, true);
   }
 
   /** The descriptor at the consumer index is done with. */

@@ -5,7 +5,8 @@
 import { type DataSink, type DataSource } from './endpoint';
 
 export class StreamFifo implements DataSink, DataSource {
-  readonly #memory: Uint8Array;
+  /** Made when the first byte comes: most cards of a test run never stream. */
+  #made: Uint8Array | undefined;
   /** Running totals of bytes written and read; their difference is the fill level. */
   #written = 0;
   #read = 0;
@@ -13,8 +14,10 @@ export class StreamFifo implements DataSink, DataSource {
   #packetEnds: number[] = [];
   #waiting: (() => void)[] = [];
 
-  constructor(depthBytes: number) {
-    this.#memory = new Uint8Array(depthBytes);
+  constructor(private readonly depthBytes: number) {}
+
+  get #memory(): Uint8Array {
+    return (this.#made ??= new Uint8Array(this.depthBytes));
   }
 
   get fillBytes(): number {
@@ -22,10 +25,10 @@ export class StreamFifo implements DataSink, DataSource {
   }
 
   reserve(_cardAddress: number, maxBytes: number): Uint8Array | undefined {
-    const depth = this.#memory.length;
+    const depth = this.depthBytes;
     const start = this.#written % depth;
     const length = Math.min(maxBytes, depth - this.fillBytes, depth - start);
-    return length === 0 ? undefined : this.#memory.subarray(start, start + length);
+    return length <= 0 ? undefined : this.#memory.subarray(start, start + length);
   }
 
   commit(bytes: number, endOfPacket: boolean): void {
@@ -35,7 +38,7 @@ export class StreamFifo implements DataSink, DataSource {
   }
 
   peek(_cardAddress: number, maxBytes: number): Uint8Array | undefined {
-    const depth = this.#memory.length;
+    const depth = this.depthBytes;
     const start = this.#read % depth;
     const untilPacketEnd = (this.#packetEnds[0] ?? Infinity) - this.#read;
     const length = Math.min(maxBytes, this.fillBytes, depth - start, untilPacketEnd);

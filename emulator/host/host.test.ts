@@ -199,3 +199,23 @@ it('costs so little to make that every test can have a card and a host of its ow
     expect(registers.read('NEXT')).toBe(made);
   }
 });
+
+describe('reset', () => {
+  it.each(['device', 'flr'] as const)(
+    'of kind %s puts registers back and leaves the card ready to be driven',
+    (kind) => {
+      const { host, registers } = setUp();
+      host.useInterrupts('msix', 8);
+      registers.write('NEXT', 5);
+      host.reset(kind);
+      expect(registers.read('NEXT')).toBe(0);
+      registers.write('NEXT', 6);
+      expect(registers.read('NEXT')).toBe(6);
+      registers.write('RING', 3);
+      expect(host.interrupts.count(3)).toBe(0);
+      host.useInterrupts('msix', 8);
+      registers.write('RING', 3);
+      expect(host.interrupts.count(3)).toBe(1);
+    },
+  );
+});

@@ -6,8 +6,9 @@
  */
 import { type MapSpec, type RegisterMap } from '../registers';
 import { type VfioUserDevice } from '../vfio-user/device';
+import { BAR_SLOTS, placeBars } from './enumeration';
 import { HostInterrupts, type InterruptKind } from './interrupts';
-import { selectInterrupts } from './messages';
+import { initiateFunctionLevelReset, selectInterrupts } from './capabilities';
 import { HostMemory } from './memory';
 import { NamedRegisters } from './named-registers';
 import { RegionSpace } from './space';
@@ -23,13 +24,9 @@ export interface HostOptions {
 
 /** VFIO region index of configuration space. */
 const configRegion = 7;
-/** Type 0 header (PCI Local Bus Specification 3.0, section 6.1). */
-const header = { COMMAND: 0x04, BAR0: 0x10 } as const;
+/** Command register (PCI Local Bus Specification 3.0, section 6.2.2). */
+const COMMAND_OFFSET = 0x04;
 export const COMMAND = { MEMORY_SPACE: 1 << 1, BUS_MASTER: 1 << 2, INTERRUPT_DISABLE: 1 << 10 } as const;
-const barSlots = 6;
-/** Where the host puts BARs: the usual PCI hole and a window above 4 GiB. */
-const firstBarAddress = { low: 0xe000_0000n, high: 0x40_0000_0000n };
-
 export class InProcessHost {
   readonly config: RegionSpace;
   readonly memory: HostMemory;
@@ -43,7 +40,7 @@ export class InProcessHost {
     const { memoryBytes = 4 << 20, memoryIova = 1 << 20, enumerate = true } = options;
     void device.layout; // final from here on: a BAR that is added later is an error
     this.config = new RegionSpace(device, configRegion);
-    this.#bars = Array.from({ length: barSlots }, (_, index) => new RegionSpace(device, index));
+    this.#bars = Array.from({ length: BAR_SLOTS }, (_, index) => new RegionSpace(device, index));
     this.interrupts = new HostInterrupts(device);
     this.memory = new HostMemory(memoryIova, memoryBytes);
     device.mapDma({
@@ -58,7 +55,7 @@ export class InProcessHost {
 
   bar(index: number): RegionSpace {
     const bar = this.#bars[index];
-    if (bar === undefined) throw new RangeError(`BAR ${index}: a function has BARs 0 to ${barSlots - 1}`);
+    if (bar === undefined) throw new RangeError(`BAR ${index}: a function has BARs 0 to ${BAR_SLOTS - 1}`);
     return bar;
   }
 
@@ -69,31 +66,23 @@ export class InProcessHost {
 
   /** Sizes and places every BAR as firmware does, then sets Memory Space Enable and Bus Master Enable. */
   enumerate(): void {
-    const next = { ...firstBarAddress };
-    for (let slot = 0; slot < barSlots; slot++) {
-      const offset = header.BAR0 + 4 * slot;
-      this.config.write32(offset, 0xffff_ffff);
-      const low = this.config.read32(offset);
-      if (low === 0) continue;
-      const is64Bit = (low & 0x6) === 0x4;
-      let mask = BigInt(low & ~0xf) | 0xffff_ffff_0000_0000n;
-      if (is64Bit) {
-        this.config.write32(offset + 4, 0xffff_ffff);
-        mask = (BigInt(this.config.read32(offset + 4)) << 32n) | BigInt((low & ~0xf) >>> 0);
-      }
-      const sizeBytes = BigInt.asUintN(64, ~BigInt.asUintN(64, mask & ~0xfn) + 1n) & (is64Bit ? -1n : 0xffff_ffffn);
-      const window = is64Bit ? 'high' : 'low';
-      const address = (next[window] + sizeBytes - 1n) & ~(sizeBytes - 1n);
-      next[window] = address + sizeBytes;
-      this.config.write32(offset, Number(address & 0xffff_ffffn));
-      if (is64Bit) this.config.write32(header.BAR0 + 4 * ++slot, Number(address >> 32n));
-    }
+    placeBars(this.config);
     this.command(COMMAND.MEMORY_SPACE | COMMAND.BUS_MASTER);
+  }
+
+  /**
+   * Resets the function as its client ('device') or its driver ('flr', in the PCI Express capability) does, and
+   * enumerates it again. What `useInterrupts` had enabled is disabled.
+   */
+  reset(kind: 'device' | 'flr' = 'device'): void {
+    if (kind === 'device') this.device.reset();
+    else initiateFunctionLevelReset(this.config);
+    this.enumerate();
   }
 
   /** Writes the command register. */
   command(bits: number): void {
-    this.config.write16(header.COMMAND, bits);
+    this.config.write16(COMMAND_OFFSET, bits);
   }
 
   /**

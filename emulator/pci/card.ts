@@ -111,7 +111,7 @@ export abstract class PciCard implements VfioUserDevice {
     }
     const allocate = mappable ? this.#allocate : privateMemory;
     const memory = this.#addBar(index, 'memory', sizeBytes, { width: 64, prefetchable: true, ...kind }, () => {
-      return new MemoryBar(allocate(sizeBytes, `ghostcard-bar${index}`));
+      return new MemoryBar(() => allocate(sizeBytes, `ghostcard-bar${index}`), mappable);
     });
     this.#memories.set(index, memory);
     return memory;

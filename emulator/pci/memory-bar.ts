@@ -20,23 +20,31 @@ export const privateMemory: MemoryAllocator = (sizeBytes) => ({ bytes: new Uint8
 const LOOP_LIMIT_BYTES = 32;
 
 export class MemoryBar implements BarTarget {
-  /** The memory, BAR offset 0 first. */
-  readonly bytes: Uint8Array;
-  readonly #memory: CardMemory;
+  readonly #allocate: () => CardMemory;
+  #memory: CardMemory | undefined;
 
-  constructor(memory: CardMemory) {
-    this.#memory = memory;
-    this.bytes = memory.bytes;
+  /** `isMappable`: a client may map it, so it is there from the start. Else it is made by the first access. */
+  constructor(
+    allocate: () => CardMemory,
+    private readonly isMappable: boolean,
+  ) {
+    this.#allocate = allocate;
+    if (isMappable) this.#memory = allocate();
+  }
+
+  /** The memory, BAR offset 0 first. */
+  get bytes(): Uint8Array {
+    return (this.#memory ??= this.#allocate()).bytes;
   }
 
   /** The file behind the memory, if it can be mapped by a client. */
   get fd(): number | undefined {
-    return this.#memory.fd;
+    return this.isMappable ? this.#memory?.fd : undefined;
   }
 
   /** Releases the memory. */
   close(): void {
-    this.#memory.close();
+    this.#memory?.close();
   }
 
   read(barOffset: number, data: Uint8Array): void {

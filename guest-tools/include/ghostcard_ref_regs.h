@@ -104,7 +104,7 @@
 #define GHOSTCARD_REF_PAIR(n)          (0x200u + (n) * 0x10u)
 #define GHOSTCARD_REF_PAIR_BLOCK_COUNT 2u
 
-/* PAIR[n].KERNEL: 32 bits, rw. What sits between H2C and C2H of this pair. Change it while both channels are idle. */
+/* PAIR[n].KERNEL: 32 bits, rw. What sits between H2C and C2H of this pair. A write empties the kernel; do it while both channels are idle. */
 #define GHOSTCARD_REF_PAIR_KERNEL(n)              (GHOSTCARD_REF_PAIR(n) + 0x00u)
 #define GHOSTCARD_REF_PAIR_KERNEL_SELECT_SHIFT    0u
 #define GHOSTCARD_REF_PAIR_KERNEL_SELECT_MASK     0x0000000fu /* [3:0] rw. The kernel. */

@@ -8,7 +8,7 @@
  * Two pairs of DMA channels (emulator/dma), with a kernel between the H2C and the C2H channel of each (kernels.ts).
  */
 import { DmaChannel, Link, type LinkModel, unlimitedLink } from '../../dma';
-import { CardDefinitionError, type CardEnvironment, PciCard } from '../../pci';
+import { CardDefinitionError, type CardEnvironment, type MemoryBar, PciCard } from '../../pci';
 import { InterruptBlock } from './interrupt-block';
 import { Crc32cKernel, type Kernel, LoopbackKernel, MemoryKernel } from './kernels';
 import {
@@ -35,14 +35,13 @@ export interface ReferenceCardOptions extends CardEnvironment {
 
 export class ReferenceCard extends PciCard {
   readonly registers = this.registerBar(0, REFERENCE_REGISTERS);
-  /** Card memory, 16 MiB: what BAR2 shows and kernel MEMORY moves. */
-  readonly memory: Uint8Array;
-
   readonly #interrupts = new InterruptBlock(this.registers, this.interrupts);
   readonly #channels: DmaChannel[] = [];
   /** By pair, then by KERNEL.SELECT. */
   readonly #kernels: Kernel[][] = [];
   readonly #addressBits: 32 | 64;
+  readonly #link: Link;
+  readonly #memory: MemoryBar;
 
   constructor(options: ReferenceCardOptions = {}) {
     super(
@@ -62,18 +61,19 @@ export class ReferenceCard extends PciCard {
       throw new CardDefinitionError(`addressBits is ${String(addressBits)}: the reference card drives 32 or 64`);
     }
     this.#addressBits = addressBits;
-    this.memory = this.memoryBar(2, MEMORY_BYTES, { width: 64, prefetchable: true, mappable: mapMemory }).bytes;
+    this.#memory = this.memoryBar(2, MEMORY_BYTES, { width: 64, prefetchable: true, mappable: mapMemory });
 
-    const pcieLink = new Link(this.clock, { ...unlimitedLink, ...link });
+    this.#link = new Link(this.clock, { ...unlimitedLink, ...link });
     for (let pair = 0; pair < CHANNEL_PAIRS; pair++) {
       this.#kernels[pair] = [];
-      this.#kernels[pair]![KERNELS.MEMORY] = new MemoryKernel(this.memory);
+      this.#kernels[pair]![KERNELS.MEMORY] = new MemoryKernel(this.#memory, MEMORY_BYTES);
       this.#kernels[pair]![KERNELS.LOOPBACK] = new LoopbackKernel();
       this.#kernels[pair]![KERNELS.CRC32C] = new Crc32cKernel();
+      this.registers.onWrite(`PAIR[${pair}].KERNEL`, () => this.#resetKernels(pair));
       const common = {
         port: this.dma,
         clock: this.clock,
-        link: pcieLink,
+        link: this.#link,
         addressBits,
         maxLengthBytes: MAX_LENGTH_BYTES,
       };
@@ -99,17 +99,27 @@ export class ReferenceCard extends PciCard {
     this.registers.set('CAPABILITIES.ADDRESS_BITS', addressBits);
   }
 
+  /** Card memory, 16 MiB: what BAR2 shows and kernel MEMORY moves. */
+  get memory(): Uint8Array {
+    return this.#memory.bytes;
+  }
+
   /** Registers are at their reset values when this is called; card memory keeps its contents, as DRAM does. */
   protected override onReset(): void {
     this.registers.set('CAPABILITIES.ADDRESS_BITS', this.#addressBits);
+    this.#link.reset();
     for (const channel of this.#channels) channel.reset();
-    for (const kernel of this.#kernels.flat()) kernel.reset();
+    for (let pair = 0; pair < CHANNEL_PAIRS; pair++) this.#resetKernels(pair);
     this.#interrupts.reset();
   }
 
   #softReset(): void {
     this.registers.reset();
     this.onReset();
+  }
+
+  #resetKernels(pair: number): void {
+    for (const kernel of this.#kernels[pair]!) kernel.reset();
   }
 
   /** The kernel that the pair's KERNEL register selects; numbers without a kernel behave as MEMORY. */

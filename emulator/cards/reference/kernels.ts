@@ -16,8 +16,8 @@ export class MemoryKernel implements Kernel {
   readonly sink: CardMemoryEndpoint;
   readonly source: CardMemoryEndpoint;
 
-  constructor(memory: Uint8Array) {
-    this.sink = this.source = new CardMemoryEndpoint(memory);
+  constructor(memory: { readonly bytes: Uint8Array }, sizeBytes: number) {
+    this.sink = this.source = new CardMemoryEndpoint(memory, sizeBytes);
   }
 
   reset(): void {}
@@ -43,7 +43,7 @@ export class Crc32cKernel implements Kernel {
   readonly source: DataSource = this.#digests;
   readonly sink: DataSink = {
     reserve: (_cardAddress, maxBytes) => {
-      const hasRoomForDigest = this.#digests.reserve(0, 4) !== undefined;
+      const hasRoomForDigest = this.#digests.reserve(0, 4)?.length === 4;
       return hasRoomForDigest ? this.#window.subarray(0, Math.min(maxBytes, this.#window.length)) : undefined;
     },
     commit: (bytes, endOfPacket) => {

@@ -28,7 +28,7 @@ const PAIR = registerBlock({
   KERNEL: {
     offset: 0x0,
     access: 'rw',
-    doc: 'What sits between H2C and C2H of this pair. Change it while both channels are idle.',
+    doc: 'What sits between H2C and C2H of this pair. A write empties the kernel; do it while both channels are idle.',
     fields: { SELECT: { bits: [3, 0], doc: 'The kernel.', values: KERNELS } },
   },
 });

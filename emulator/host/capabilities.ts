@@ -1,12 +1,16 @@
 /**
- * Enables message-signalled interrupts as a kernel does: in the capability, and for MSI-X in the table too.
+ * What a kernel does with a function's capabilities: enables message-signalled interrupts (for MSI-X in the table too),
+ * and resets the function.
  *
- * Source: PCI Local Bus Specification 3.0, sections 6.7 (capability list), 6.8.1 (MSI) and 6.8.2 (MSI-X).
+ * Source: PCI Local Bus Specification 3.0, sections 6.7 (capability list), 6.8.1 (MSI) and 6.8.2 (MSI-X); PCI Express Base
+ * Specification 5.0, section 7.5.3.4 (Device Control).
  */
 import { type InterruptKind } from './interrupts';
 import { type RegionSpace } from './space';
 
-const capabilityId = { msi: 0x05, msix: 0x11 } as const;
+const capabilityId = { msi: 0x05, pciExpress: 0x10, msix: 0x11 } as const;
+const messageKinds = ['msi', 'msix'] as const;
+const deviceControl = { OFFSET: 8, INITIATE_FLR: 1 << 15 };
 const CAPABILITIES_POINTER = 0x34;
 const MESSAGE_CONTROL = 2;
 const msi = { ENABLE: 1, MULTIPLE_MESSAGE_ENABLE_SHIFT: 4 };
@@ -22,7 +26,7 @@ function findCapability(config: RegionSpace, id: number): number | undefined {
 
 function requireCapability(config: RegionSpace, kind: keyof typeof capabilityId): number {
   const found = findCapability(config, capabilityId[kind]);
-  if (found === undefined) throw new Error(`enabling ${kind}: the function has no such capability`);
+  if (found === undefined) throw new Error(`looking for the ${kind} capability: the function does not have it`);
   return found;
 }
 
@@ -36,8 +40,8 @@ export function selectInterrupts(
   kind: InterruptKind,
   vectors: number,
 ): void {
-  for (const id of Object.values(capabilityId)) {
-    const capability = findCapability(config, id);
+  for (const message of messageKinds) {
+    const capability = findCapability(config, capabilityId[message]);
     if (capability !== undefined) config.write16(capability + MESSAGE_CONTROL, 0);
   }
   if (kind === 'msi') enableMsi(config, vectors);
@@ -62,4 +66,10 @@ function enableMsix(config: RegionSpace, bar: (index: number) => RegionSpace, ve
     const entry = (table & ~msix.BIR_MASK) + vector * msix.ENTRY_BYTES;
     space.write32(entry + msix.VECTOR_CONTROL, 0);
   }
+}
+
+/** Writes Initiate Function Level Reset in Device Control. */
+export function initiateFunctionLevelReset(config: RegionSpace): void {
+  const control = requireCapability(config, 'pciExpress') + deviceControl.OFFSET;
+  config.write16(control, config.read16(control) | deviceControl.INITIATE_FLR);
 }

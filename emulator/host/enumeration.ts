@@ -1,0 +1,44 @@
+/**
+ * What firmware does about BARs: finds out their sizes and gives each an address.
+ *
+ * Source: PCI Local Bus Specification 3.0, section 6.2.5.1.
+ */
+import { type RegionSpace } from './space';
+
+export const BAR_SLOTS = 6;
+const BAR0 = 0x10;
+const ALL_ONES = 0xffff_ffff;
+/** Low bits of a memory BAR: kind, not address. */
+const KIND_MASK = 0xf;
+const is64Bit = (low: number): boolean => (low & 0x6) === 0x4;
+/** Where BARs go: the usual PCI hole, and a window above 4 GiB. */
+const firstAddress = { low: 0xe000_0000n, high: 0x40_0000_0000n };
+
+export function placeBars(config: RegionSpace): void {
+  const next = { ...firstAddress };
+  for (let slot = 0; slot < BAR_SLOTS; slot++) {
+    const offset = BAR0 + 4 * slot;
+    const low = probe(config, offset);
+    if (low === 0) continue;
+    const wide = is64Bit(low);
+    const high = wide ? probe(config, offset + 4) : ALL_ONES;
+    const sizeBytes = sizeOf(low, high);
+    const window = wide ? 'high' : 'low';
+    const address = (next[window] + sizeBytes - 1n) & -sizeBytes;
+    next[window] = address + sizeBytes;
+    config.write32(offset, Number(address & 0xffff_ffffn));
+    if (wide) config.write32(BAR0 + 4 * ++slot, Number(address >> 32n));
+  }
+}
+
+/** What the register reads once all ones were written to it. */
+function probe(config: RegionSpace, offset: number): number {
+  config.write32(offset, ALL_ONES);
+  return config.read32(offset);
+}
+
+/** Only the address bits above the size can be written, so those that stuck are the size's two's complement. */
+function sizeOf(low: number, high: number): bigint {
+  const stuck = (BigInt(high) << 32n) | BigInt((low & ~KIND_MASK) >>> 0);
+  return BigInt.asUintN(64, -stuck);
+}
