@@ -25,6 +25,14 @@ const addressLimit = 2n ** 53n;
 /** A map or unmap that cannot be done; nothing has changed. */
 export class AddressMapError extends Error {
   override readonly name = 'AddressMapError';
+
+  constructor(
+    message: string,
+    /** 'exists': some of the range is mapped already. 'invalid': the request makes no sense. */
+    readonly kind: 'exists' | 'invalid' = 'invalid',
+  ) {
+    super(message);
+  }
 }
 
 export class AddressMap {
@@ -56,6 +64,7 @@ export class AddressMap {
       const { mapping: other } = next;
       throw new AddressMapError(
         `${asked}: overlaps ${describeRange(other.iova, other.sizeBytes)}, which is mapped already; unmap that first`,
+        'exists',
       );
     }
     this.#ranges.splice(at, 0, { start, end, mapping, ...wordsOf(mapping, end - start) });

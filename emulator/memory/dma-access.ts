@@ -94,9 +94,11 @@ export class DmaAccess implements DmaPort {
   #move(access: Access, range: MappedRange, iova: number, data: Uint8Array): Promise<void> | undefined {
     const { bytes, mapping, start } = range;
     if (bytes === undefined) {
-      return mapping.backing.kind === 'remote'
-        ? this.#byMessage(access, mapping.backing.memory, iova, data)
-        : undefined;
+      if (mapping.backing.kind !== 'remote') return undefined;
+      const pending = this.#byMessage(access, mapping.backing.memory, iova, data);
+      // A card may choose not to wait (a posted write): a refusal then concerns nobody, and must not end the process.
+      pending.catch(() => {});
+      return pending;
     }
     const offset = iova - start;
     if (access === 'read') data.set(bytes.subarray(offset, offset + data.length));

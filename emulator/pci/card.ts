@@ -21,7 +21,7 @@ import { type CardIdentity, checkIdentity } from './identity';
 import { type InterruptController } from './interrupt-controller';
 import { type MemoryAllocator, MemoryBar, privateMemory } from './memory-bar';
 import { PciFunction, type ResetKind } from './pci-function';
-import { BAR_COUNT, CONFIG_SIZE_BYTES, EINVAL, Region, REGION_COUNT } from './vfio-layout';
+import { BAR_COUNT, CONFIG_SIZE_BYTES, EEXIST, EINVAL, Region, REGION_COUNT } from './vfio-layout';
 
 /** What a card is given from outside. */
 export interface CardEnvironment {
@@ -142,11 +142,11 @@ export abstract class PciCard implements VfioUserDevice {
   }
 
   mapDma(mapping: DmaMapping): void {
-    refuseAsEinval(() => this.#hostMemory.add(mapping));
+    refusing(() => this.#hostMemory.add(mapping));
   }
 
   unmapDma(iova: bigint, sizeBytes: bigint): readonly DmaMapping[] {
-    return refuseAsEinval(() => this.#hostMemory.remove(iova, sizeBytes));
+    return refusing(() => this.#hostMemory.remove(iova, sizeBytes));
   }
 
   setIrqs(request: SetIrqs): void {
@@ -226,12 +226,13 @@ function checkRegion(region: number): void {
   throw new DeviceError(EINVAL, `access to region ${region}: there are 0 to ${REGION_COUNT - 1}`);
 }
 
-/** The address map knows nothing of clients; what it refuses, the client is refused as an invalid argument. */
-function refuseAsEinval<T>(act: () => T): T {
+/** The address map knows nothing of clients: what it refuses, as the specification wants the client to be told. */
+function refusing<T>(act: () => T): T {
   try {
     return act();
   } catch (error) {
-    if (error instanceof AddressMapError) throw new DeviceError(EINVAL, error.message);
+    if (error instanceof AddressMapError)
+      throw new DeviceError(error.kind === 'exists' ? EEXIST : EINVAL, error.message);
     throw error;
   }
 }

@@ -15,4 +15,5 @@ export const Irq = { INTX: 0, MSI: 1, MSIX: 2, ERROR: 3, REQUEST: 4 } as const;
 export const CONFIG_SIZE_BYTES = 4096;
 
 /** Errno values the device answers a refused request with (Linux asm-generic/errno-base.h). */
+export const EEXIST = 17;
 export const EINVAL = 22;
