@@ -152,7 +152,7 @@ test('at its time limit the whole process group is killed and the result says so
   expect(result).toMatchObject({ timedOut: true, signal: 'SIGKILL' });
   // The result comes with the leader's end; the others of its group have been sent the signal too, and die when they run.
   const other = Number(result.stdout.toString());
-  await expect.poll(() => isAlive(other)).toBe(false);
+  await expect.poll(() => isAlive(other), { timeout: 5000 }).toBe(false);
 });
 
 test('a daemon that a command leaves behind does not keep it from ending', async () => {
