@@ -138,7 +138,7 @@ export class DmaChannel {
   /** The engine at work: until there is none left, also none that came while it was reporting. */
   *#run(): Generator<Wait, void, void> {
     do yield* this.#drainRing();
-    while (!this.#ring.isEmpty && this.#mayRun);
+    while (this.#process.isRunning && !this.#ring.isEmpty && this.#mayRun);
   }
 
   /** Descriptor after descriptor until the ring is empty, RUN is cleared or something is wrong. */
