@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 struct output {
     const char *name;
     int fd;
+    uint32_t left; /* once the command has exited: what its pipe held then and has not been read yet */
 };
 
 /* Bytes for the command's standard input that its pipe has not taken yet. fd -1 once closed; then input
@@ -174,6 +176,13 @@ bool command_credit(struct link *link, uint32_t id, uint64_t bytes)
     return command != NULL;
 }
 
+/* What the pipe holds when the command has ended is the command's; what comes later is not. */
+static void note_end(struct output *output)
+{
+    int held = 0;
+    output->left = output->fd >= 0 && ioctl(output->fd, FIONREAD, &held) == 0 ? (uint32_t)held : 0;
+}
+
 void command_reap(void)
 {
     int status;
@@ -182,6 +191,8 @@ void command_reap(void)
             if (command->used && command->pid == pid && !command->exited) {
                 command->exited = true;
                 command->wait_status = status;
+                note_end(&command->outputs[0]);
+                note_end(&command->outputs[1]);
             }
         }
     }
@@ -209,22 +220,29 @@ static void pump_input(struct link *link, uint32_t id, struct input *input)
     }
 }
 
-/* Sends what the pipe holds while the host takes it. An exited command's pipe is at its end once it is empty:
- * whoever may still hold it open (a daemon that was left behind) is not the command. */
+/* Sends what the pipe holds while the host takes it. An exited command's pipe is at its end once what it held
+ * is read: whoever may still hold it open (a daemon that was left behind, and may write for ever) is not the
+ * command. */
 static void pump_output(struct link *link, struct command *command, struct output *output)
 {
     static uint8_t chunk[CHUNK_BYTES];
+    if (command->exited && output->left == 0)
+        close_fd(&output->fd);
     while (output->fd >= 0 && command->window > 0 && link_has_room(link)) {
         size_t want = command->window < sizeof(chunk) ? (size_t)command->window : sizeof(chunk);
+        if (command->exited && output->left < want)
+            want = output->left;
         ssize_t got = read(output->fd, chunk, want);
+        if (got < 0 && errno == EAGAIN && !command->exited)
+            return;
         if (got > 0) {
             command->window -= (uint64_t)got;
             reply_output(link, command->id, output->name, chunk, (uint32_t)got);
-        } else if (got < 0 && errno == EAGAIN && !command->exited) {
-            return;
-        } else {
-            close_fd(&output->fd);
         }
+        if (command->exited && got > 0)
+            output->left -= (uint32_t)got;
+        if (got <= 0 || (command->exited && output->left == 0))
+            close_fd(&output->fd);
     }
 }
 

@@ -165,6 +165,14 @@ test('a daemon that a command leaves behind does not keep it from ending', async
   await expect(channel.exec(sh(`while [ -e /proc/${daemon} ]; do :; done`))).resolves.toMatchObject({ exitCode: 0 });
 });
 
+test('a daemon that is left behind and never stops writing does not keep its command from ending', async () => {
+  const { exitCode, stdout } = await channel.exec(sh('echo $$; yes noise & echo $!'), { timeoutMs: 5000 });
+  expect(exitCode).toBe(0);
+  const [command, daemon] = stdout.toString().match(/^\d+$/gm)!.map(Number);
+  expect(isAlive(command!)).toBe(false);
+  await expect.poll(() => isAlive(daemon!), { timeout: 5000 }).toBe(false); // nobody reads its pipe any more
+});
+
 test('many commands run at once, each with its own output', async () => {
   const results = await Promise.all(
     Array.from({ length: 40 }, (_, i) => channel.exec(sh(`cat; echo ${i}`), { stdin: Buffer.from('n') })),
