@@ -118,12 +118,6 @@ static void acknowledge(struct ref_card *card)
     }
 }
 
-static int left_ms(uint64_t deadline_ns)
-{
-    uint64_t now_ns = gc_now_ns();
-    return now_ns < deadline_ns ? (int)((deadline_ns - now_ns + 999999) / 1000000) : 0;
-}
-
 static bool wait_shared(struct ref_card *card, enum ref_source source, int timeout_ms, uint64_t *taken,
         struct gc_error *error)
 {
@@ -131,14 +125,14 @@ static bool wait_shared(struct ref_card *card, enum ref_source source, int timeo
     uint32_t bit = 1u << source;
     while (!(card->pending & bit)) {
         uint64_t interrupts;
-        if (!gc_irq_wait(card->device, 0, left_ms(deadline_ns), &interrupts, error))
+        if (!gc_irq_wait(card->device, 0, gc_left_ms(deadline_ns), &interrupts, error))
             return false;
         if (interrupts > 0) {
             card->interrupts += interrupts;
             acknowledge(card);
             if (!gc_irq_rearm(card->device, error))
                 return false;
-        } else if (left_ms(deadline_ns) == 0) {
+        } else if (gc_left_ms(deadline_ns) == 0) {
             break;
         }
     }

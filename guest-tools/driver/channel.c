@@ -117,7 +117,7 @@ uint32_t ref_put(struct ref_channel *channel, uint32_t control, uint64_t host_ad
     descriptor->card_address = card_address;
     descriptor->transferred = 0;
     descriptor->status = 0;
-    __atomic_thread_fence(__ATOMIC_RELEASE); /* the card may look at it as soon as OWNER is set */
+    gc_write_barrier(); /* the card may look at it as soon as OWNER is set */
     descriptor->control = control;
     channel->producer = (index + 1) % channel->ring_size;
     return index;
@@ -215,9 +215,8 @@ bool ref_wait(struct ref_channel *channel, int timeout_ms, struct ref_completion
     uint64_t deadline_ns = gc_now_ns() + (uint64_t)timeout_ms * 1000000;
     *completion = (struct ref_completion){0};
     for (;;) {
-        uint64_t now_ns = gc_now_ns(), taken;
-        int left_ms = now_ns < deadline_ns ? (int)((deadline_ns - now_ns) / 1000000) : 0;
-        if (!ref_irq_wait(channel->card, channel->source, left_ms, &taken, error))
+        uint64_t taken;
+        if (!ref_irq_wait(channel->card, channel->source, gc_left_ms(deadline_ns), &taken, error))
             return false;
         bool settled = is_settled(channel, completion);
         if (taken == 0)

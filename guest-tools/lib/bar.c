@@ -23,6 +23,11 @@ void gc_read_barrier(void)
     read_barrier();
 }
 
+void gc_write_barrier(void)
+{
+    write_barrier();
+}
+
 /* Without a mapping. An access that the kernel refuses reads as all ones, as on a bus where nobody answers.
  */
 static void unmapped_access(const struct gc_bar *bar, bool write, size_t offset, unsigned size, void *value)

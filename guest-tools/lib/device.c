@@ -33,6 +33,12 @@ uint64_t gc_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+int gc_left_ms(uint64_t deadline_ns)
+{
+    uint64_t now_ns = gc_now_ns();
+    return now_ns < deadline_ns ? (int)((deadline_ns - now_ns + 999999) / 1000000) : 0;
+}
+
 static const struct gc_backend_ops *backend_for(const char *address, struct gc_error *error)
 {
     char text[64], driver[64];
@@ -202,17 +208,22 @@ bool gc_irq_wait(
     if (!device->irq_enabled || vector >= device->vectors)
         return gc_fail(error, "wait for interrupt vector %u of %s: %u are enabled", vector, device->address,
                 device->irq_enabled ? device->vectors : 0);
+    uint64_t deadline_ns = gc_now_ns() + (timeout_ms > 0 ? (uint64_t)timeout_ms * 1000000 : 0);
     struct pollfd entry = {.fd = device->ops->irq_fd(device, vector), .events = POLLIN};
-    int ready = poll(&entry, 1, timeout_ms);
-    if (ready < 0 && errno != EINTR)
-        return gc_fail(
-                error, "wait for interrupt vector %u of %s: %s", vector, device->address, strerror(errno));
-    if (ready <= 0)
-        return true;
-    if (!(entry.revents & POLLIN))
-        return gc_fail(error, "wait for interrupt vector %u of %s: the kernel has withdrawn the device",
-                vector, device->address);
-    return device->ops->irq_take(device, vector, taken, error);
+    /* Again when a stop and continue ended poll() early, and when what made it readable was not ours. */
+    for (int left_ms = timeout_ms > 0 ? timeout_ms : 0;; left_ms = gc_left_ms(deadline_ns)) {
+        int ready = poll(&entry, 1, left_ms);
+        if (ready < 0 && errno != EINTR)
+            return gc_fail(error, "wait for interrupt vector %u of %s: %s", vector, device->address,
+                    strerror(errno));
+        if (ready > 0 && !(entry.revents & POLLIN))
+            return gc_fail(error, "wait for interrupt vector %u of %s: the kernel has withdrawn the device",
+                    vector, device->address);
+        if (ready > 0 && !device->ops->irq_take(device, vector, taken, error))
+            return false;
+        if (*taken > 0 || left_ms == 0)
+            return true;
+    }
 }
 
 bool gc_irq_rearm(struct gc_device *device, struct gc_error *error)

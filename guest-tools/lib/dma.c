@@ -51,9 +51,10 @@ static bool find_segments(struct gc_dma_buffer *buffer, struct gc_error *error)
     bool known = true;
     for (size_t i = 0; known && i < pages; i++) {
         uint64_t address = 0;
-        struct gc_dma_segment *last = buffer->segments + buffer->segment_count - 1;
+        struct gc_dma_segment *last =
+                buffer->segment_count > 0 ? &buffer->segments[buffer->segment_count - 1] : NULL;
         known = physical_address(fd, buffer->bytes + i * HUGEPAGE_BYTES, &address, error);
-        if (known && buffer->segment_count > 0 && last->address + last->size == address)
+        if (known && last && last->address + last->size == address)
             last->size += HUGEPAGE_BYTES;
         else if (known)
             buffer->segments[buffer->segment_count++] = (struct gc_dma_segment){address, HUGEPAGE_BYTES};

@@ -87,6 +87,8 @@ void gc_write64(const struct gc_bar *bar, size_t offset, uint64_t value);
 
 /* Between reads of memory that the device writes: what was read first is older. */
 void gc_read_barrier(void);
+/* Between writes to memory that the device reads: it sees the first no later than the second. */
+void gc_write_barrier(void);
 
 /* -------------------------------------------------------------------------------------------- interrupts */
 
@@ -144,5 +146,8 @@ struct gc_dma_segment gc_dma_segment_at(const struct gc_dma_buffer *buffer, size
 /* ------------------------------------------------------------------------------------------------- clock */
 
 uint64_t gc_now_ns(void);
+
+/* Time until then, rounded up; 0 when it is over. */
+int gc_left_ms(uint64_t deadline_ns);
 
 #endif
