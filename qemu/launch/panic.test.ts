@@ -16,10 +16,19 @@ describe('the death of a guest kernel', () => {
     expect(fatalReason(line)).toBe(line.slice(line.lastIndexOf('] ', 22) + 2));
   });
 
+  it('is told behind what a program has left standing on the line', () => {
+    const line = 'login: [    2.534073] Kernel panic - not syncing: Fatal exception';
+    expect(fatalReason(line)).toBe('Kernel panic - not syncing: Fatal exception');
+  });
+
   it.each([
     ['a program that writes the same words', 'Kernel panic - not syncing: just kidding'],
     ['a program that crashed', '[   12.000001] traps: app[99] general protection fault ip:401000 sp:7ffc error:0'],
     ['a processor that a busy host kept waiting', '[   12.000001] watchdog: BUG: soft lockup - CPU#0 stuck for 26s!'],
+    [
+      'a work queue that a busy host kept waiting',
+      '[   12.000001] BUG: workqueue lockup - pool cpus=0 node=0 stuck for 31s!',
+    ],
     ['a warning', '[   12.000001] WARNING: CPU: 0 PID: 1 at kernel/foo.c:1'],
     ['a boot message', '[    0.000000] Linux version 6.1.0'],
   ])('is not told by %s', (_, line) => {

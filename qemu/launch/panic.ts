@@ -5,13 +5,16 @@
  * arch/arm64/mm/fault.c and traps.c.
  */
 
-/** A line of the kernel's (not of a program's), with its time stamp and perhaps its caller: `[    1.234567][   T12] `. */
-const KERNEL_LINE = /^\[\s*\d+\.\d+\](?:\[\s*[TC]\d+\])?\s(.*)$/;
+/**
+ * What the kernel says, behind its time stamp and perhaps its caller: `[    1.234567][   T12] `. A program that has not
+ * ended its line on the console may have begun it.
+ */
+const KERNEL_LINE = /\[\s*\d+\.\d+\](?:\[\s*[TC]\d+\])?\s(.*)$/;
 
 /** How the kernel begins to say that something is broken in it. Lockups are left out: a busy host makes them. */
 const FATAL: readonly RegExp[] = [
   /^Kernel panic - not syncing: /,
-  /^BUG: /,
+  /^BUG: (?!workqueue lockup)/,
   /^kernel BUG at /,
   /^(?:Oops|general protection fault|invalid opcode|divide error|stack segment)[:,] /,
   /^(?:Internal error: |Unable to handle kernel )/,
