@@ -1,14 +1,49 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Cache, cacheFolder, cacheKey } from './cache';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Cache, cacheFolder, cacheKey, explainCacheFault } from './cache';
 
 describe('the cache folder', () => {
   test('is the one of GHOSTCARD_CACHE, else below XDG_CACHE_HOME, else below the home folder', () => {
     expect(cacheFolder({ GHOSTCARD_CACHE: '/a', XDG_CACHE_HOME: '/b' })).toBe('/a');
     expect(cacheFolder({ XDG_CACHE_HOME: '/b' })).toBe('/b/ghostcard');
     expect(cacheFolder({ XDG_CACHE_HOME: 'not/absolute' })).toMatch(/\/\.cache\/ghostcard$/);
+  });
+});
+
+describe('the cache folder of a user', () => {
+  afterEach(() => void vi.unstubAllEnvs());
+
+  test('is an absolute one also when HOME is empty or not absolute', () => {
+    for (const home of ['', 'somewhere']) {
+      vi.stubEnv('HOME', home);
+      expect(path.isAbsolute(cacheFolder({}))).toBe(true);
+    }
+  });
+});
+
+describe('a cache that cannot be written', () => {
+  const fault = (code: string, file?: string) => Object.assign(new Error(`${code}: it says`), { code, path: file });
+
+  test.each([
+    ['EROFS', '/cache/lock', 'make it a folder that you can write to, or set GHOSTCARD_CACHE to another'],
+    ['EACCES', '/cache/entries', 'make it a folder that you can write to, or set GHOSTCARD_CACHE to another'],
+    ['ENOSPC', undefined, 'make room there'],
+  ])('with %s is told with what was seen and what to do', (code, file, cure) => {
+    const message = (explainCacheFault(fault(code, file), '/cache') as Error).message;
+    expect(message).toContain(`writing to the cache /cache: ${code}: it says`);
+    expect(message).toContain(cure);
+  });
+
+  test('is not blamed for what went wrong elsewhere', () => {
+    for (const other of [
+      fault('EACCES', '/lib/modules'),
+      fault('ENOENT', '/cache/lock'),
+      new Error('something else'),
+    ]) {
+      expect(explainCacheFault(other, '/cache')).toBe(other);
+    }
   });
 });
 
@@ -42,6 +77,19 @@ describe('the cache', () => {
     expect(cache.find('qemu', { recipe: 1 })).toEqual(made);
     expect(cache.find('qemu', { recipe: 2 })).toBeUndefined();
     expect(cache.find('kernel', { recipe: 1 })).toBeUndefined();
+  });
+
+  test.each([
+    ['whose manifest was cut short', (entry: string) => truncateSync(path.join(entry, 'manifest.json'), 20)],
+    ['whose manifest is empty', (entry: string) => truncateSync(path.join(entry, 'manifest.json'))],
+    ['that has lost a file', (entry: string) => rmSync(path.join(entry, 'data'))],
+    ['of which a file was cut short', (entry: string) => truncateSync(path.join(entry, 'data'), 1)],
+  ])('does not find an entry %s, and makes it anew', async (_, damage) => {
+    const { folder: entry } = await cache.publish('qemu', { recipe: 1 }, write('one'));
+    damage(entry);
+    expect(cache.find('qemu', { recipe: 1 })).toBeUndefined();
+    const again = await cache.publish('qemu', { recipe: 1 }, write('one'));
+    expect(cache.find('qemu', { recipe: 1 })).toEqual(again);
   });
 
   test('shows no entry while it is being built', async () => {

@@ -10,7 +10,6 @@
  */
 import { createHash } from 'node:crypto';
 import {
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -21,8 +20,10 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import path from 'node:path';
+import { ProvisionError } from './errors';
+import { filesBelow } from './host-files';
 
 /** What an entry is made from: anything JSON can tell apart. */
 export type Ingredients = Readonly<Record<string, unknown>>;
@@ -36,7 +37,41 @@ export interface Entry<M> {
 export function cacheFolder(env: NodeJS.ProcessEnv): string {
   if (env.GHOSTCARD_CACHE) return path.resolve(env.GHOSTCARD_CACHE);
   if (env.XDG_CACHE_HOME && path.isAbsolute(env.XDG_CACHE_HOME)) return path.join(env.XDG_CACHE_HOME, 'ghostcard');
-  return path.join(homedir(), '.cache/ghostcard');
+  return path.join(homeFolder(), '.cache/ghostcard');
+}
+
+/** HOME may be empty, and a user may be one that the system does not know: a container's, say. */
+function homeFolder(): string {
+  for (const ask of [homedir, () => userInfo().homedir]) {
+    try {
+      const folder = ask();
+      if (path.isAbsolute(folder)) return folder;
+    } catch {
+      // the system does not know this user
+    }
+  }
+  throw new ProvisionError({
+    attempted: 'looking for the folder of the cache',
+    seen: 'this user has no home folder, and neither HOME nor XDG_CACHE_HOME names one',
+    cure: 'set GHOSTCARD_CACHE to a folder that you can write to',
+  });
+}
+
+const CACHE_FAULTS = ['EACCES', 'EROFS', 'EPERM', 'ENOSPC', 'EDQUOT', 'ENOTDIR', 'EIO'];
+
+/** What `error` means to a person when it says that the cache could not be written; else the error itself. */
+export function explainCacheFault(error: unknown, folder: string): unknown {
+  const { code = '', message, path: file = folder } = error as NodeJS.ErrnoException;
+  if (!CACHE_FAULTS.includes(code) || !path.resolve(file).startsWith(folder)) return error;
+  const room = ['ENOSPC', 'EDQUOT'].includes(code);
+  return new ProvisionError(
+    {
+      attempted: `writing to the cache ${folder}`,
+      seen: message,
+      cure: `${room ? 'make room there (a first run takes about 1 GB for a while)' : 'make it a folder that you can write to'}, or set GHOSTCARD_CACHE to another`,
+    },
+    { cause: error },
+  );
 }
 
 /** The same ingredients give the same key, whatever the order in which they are written. */
@@ -66,14 +101,13 @@ export class Cache {
     return path.join(this.folder, 'apt', name);
   }
 
-  /** The entry, if it is there. */
+  /** The entry, if it is there and none of its files has gone or changed size (a cleaner of old files, a lost write). */
   find<M>(step: string, ingredients: Ingredients): Entry<M> | undefined {
     const folder = this.#entryFolder(step, ingredients);
-    const file = path.join(folder, 'manifest.json');
-    if (!existsSync(file)) return undefined;
+    const complete = readManifest<M>(path.join(folder, MANIFEST));
+    if (complete === undefined || !isWhole(folder, complete.files ?? {})) return undefined;
     markUsed(folder);
-    const { manifest } = JSON.parse(readFileSync(file, 'utf8')) as { manifest: M };
-    return { folder, manifest };
+    return { folder, manifest: complete.manifest };
   }
 
   /** Builds the entry: `build` fills a folder and says what goes into the manifest. Call it with the lock held. */
@@ -84,8 +118,8 @@ export class Cache {
     const temporary = mkdtempSync(path.join(work, `${step}-`));
     try {
       const manifest = await build(temporary);
-      const text = `${JSON.stringify({ step, ingredients, manifest }, undefined, 2)}\n`;
-      writeFileSync(path.join(temporary, 'manifest.json'), text);
+      const text = `${JSON.stringify({ step, ingredients, manifest, files: sizesOf(temporary) }, undefined, 2)}\n`;
+      writeFileSync(path.join(temporary, MANIFEST), text);
       const folder = this.#entryFolder(step, ingredients);
       rmSync(folder, { recursive: true, force: true });
       renameSync(temporary, folder);
@@ -123,6 +157,34 @@ export class Cache {
   #entryFolder(step: string, ingredients: Ingredients): string {
     return path.join(this.folder, 'entries', `${step}-${cacheKey(ingredients)}`);
   }
+}
+
+const MANIFEST = 'manifest.json';
+
+interface ManifestFile<M> {
+  readonly manifest: M;
+  /** Sizes of the entry's files; absent from entries of early versions. */
+  readonly files?: Readonly<Record<string, number>>;
+}
+
+function readManifest<M>(file: string): ManifestFile<M> | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as ManifestFile<M>;
+  } catch (error) {
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Size of every regular file below a folder. */
+function sizesOf(folder: string): Record<string, number> {
+  return Object.fromEntries(filesBelow(folder).map((name) => [name, statSync(path.join(folder, name)).size]));
+}
+
+function isWhole(folder: string, files: Readonly<Record<string, number>>): boolean {
+  return Object.entries(files).every(
+    ([name, size]) => statSync(path.join(folder, name), { throwIfNoEntry: false })?.size === size,
+  );
 }
 
 /** For `tidy`. A cache that cannot be written can still be used. */

@@ -3,6 +3,7 @@
  * initramfs out of these. When all is in the cache no lock is taken, nothing is fetched and nothing is built.
  */
 import { fetchBusybox, findBusybox } from './busybox';
+import { explainCacheFault } from './cache';
 import { Context } from './context';
 import { checkedKernel, fingerprint, modulesForGiven } from './given-kernel';
 import { buildGuestTools, findGuestTools, guestToolsIngredients } from './guest-tools';
@@ -25,13 +26,17 @@ export async function provision(options: ProvisionOptions = {}): Promise<Provisi
   const progress = context.progress('cache');
   const onWait = (pid: number | undefined): void =>
     progress.report(`waiting for another ghostcard (pid ${pid ?? 'unknown'}) that is provisioning`);
-  return await withLock(context.cache.lockFile, { tryLock, onWait, signal: context.signal }, async () => {
-    context.cache.removeLeftovers();
-    const made = await assemble(context, 'make');
-    if (made === undefined) throw new Error('a step neither found nor made its result');
-    context.cache.tidy();
-    return made;
-  });
+  try {
+    return await withLock(context.cache.lockFile, { tryLock, onWait, signal: context.signal }, async () => {
+      context.cache.removeLeftovers();
+      const made = await assemble(context, 'make');
+      if (made === undefined) throw new Error('a step neither found nor made its result');
+      context.cache.tidy();
+      return made;
+    });
+  } catch (error) {
+    throw explainCacheFault(error, context.cache.folder);
+  }
 }
 
 async function assemble(context: Context, mode: Mode): Promise<Provisioned | undefined> {
