@@ -1,5 +1,5 @@
 /** Step `busybox`: the guest's shell and utilities, one statically linked program out of the host's suite. */
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { versionsOf } from './apt-root';
 import { type Context } from './context';
@@ -30,7 +30,8 @@ function checkedBusybox(file: string): string {
   const cure =
     'give --busybox (or GHOSTCARD_BUSYBOX) a statically linked busybox, such as that of Debian busybox-static';
   const attempted = 'checking the given busybox';
-  if (!existsSync(file)) throw new ProvisionError({ attempted, seen: `there is no file ${file}`, cure });
+  if (!existsSync(file) || !statSync(file).isFile())
+    throw new ProvisionError({ attempted, seen: `there is no file ${file}`, cure });
   const needsLoader = readFileSync(file).includes('/ld-linux');
   if (needsLoader) throw new ProvisionError({ attempted, seen: `${file} needs shared libraries`, cure });
   return file;

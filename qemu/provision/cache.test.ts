@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, truncateSync, utimesSync,
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { ProvisionError } from './errors';
 import { Cache, cacheFolder, cacheKey, explainCacheFault } from './cache';
 
 describe('the cache folder', () => {
@@ -24,7 +25,8 @@ describe('the cache folder of a user', () => {
 });
 
 describe('a cache that cannot be written', () => {
-  const fault = (code: string, file?: string) => Object.assign(new Error(`${code}: it says`), { code, path: file });
+  const fault = (code: string, file?: string, syscall = 'open') =>
+    Object.assign(new Error(`${code}: it says`), { code, path: file, syscall });
 
   test.each([
     ['EROFS', '/cache/lock', 'make it a folder that you can write to, or set GHOSTCARD_CACHE to another'],
@@ -34,6 +36,10 @@ describe('a cache that cannot be written', () => {
     const message = (explainCacheFault(fault(code, file), '/cache') as Error).message;
     expect(message).toContain(`writing to the cache /cache: ${code}: it says`);
     expect(message).toContain(cure);
+  });
+
+  test('because a file is in its place, is told too', () => {
+    expect(explainCacheFault(fault('EEXIST', '/cache', 'mkdir'), '/cache')).toBeInstanceOf(ProvisionError);
   });
 
   test('is not blamed for what went wrong elsewhere', () => {

@@ -58,11 +58,14 @@ function homeFolder(): string {
 }
 
 const CACHE_FAULTS = ['EACCES', 'EROFS', 'EPERM', 'ENOSPC', 'EDQUOT', 'ENOTDIR', 'EIO'];
+/** What making folders says of a file system that is read-only, and of a file in their place. */
+const MKDIR_FAULTS = ['ENOENT', 'EEXIST'];
 
 /** What `error` means to a person when it says that the cache could not be written; else the error itself. */
 export function explainCacheFault(error: unknown, folder: string): unknown {
-  const { code = '', message, path: file = folder } = error as NodeJS.ErrnoException;
-  if (!CACHE_FAULTS.includes(code) || !path.resolve(file).startsWith(folder)) return error;
+  const { code = '', message, syscall, path: file = folder } = error as NodeJS.ErrnoException;
+  const isFault = CACHE_FAULTS.includes(code) || (syscall === 'mkdir' && MKDIR_FAULTS.includes(code));
+  if (!isFault || !path.resolve(file).startsWith(folder)) return error;
   const room = ['ENOSPC', 'EDQUOT'].includes(code);
   return new ProvisionError(
     {
@@ -160,6 +163,7 @@ export class Cache {
 }
 
 const MANIFEST = 'manifest.json';
+const ABSENT = ['ENOENT', 'ENOTDIR'];
 
 interface ManifestFile<M> {
   readonly manifest: M;
@@ -171,7 +175,7 @@ function readManifest<M>(file: string): ManifestFile<M> | undefined {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as ManifestFile<M>;
   } catch (error) {
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (error instanceof SyntaxError || ABSENT.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }
 }

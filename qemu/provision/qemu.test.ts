@@ -48,8 +48,11 @@ describe('a given QEMU', () => {
     );
   });
 
-  test('that is not there is refused', async () => {
-    await expect(findQemu(context({ qemu: path.join(folder, 'none') }))).rejects.toThrow('there is no such program');
+  test.each(['none', '.', 'text'])('that is no program is refused (%s)', async (name) => {
+    writeFileSync(path.join(folder, 'text'), 'not executable');
+    await expect(findQemu(context({ qemu: path.join(folder, name) }))).rejects.toThrow(
+      /there is no such program, or it cannot be executed\nWhat to do: give --qemu/,
+    );
   });
 });
 

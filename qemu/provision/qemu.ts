@@ -2,7 +2,7 @@
  * Step `qemu`: a QEMU with a vfio-user client. One that is given or on the machine is used as it is; otherwise Debian's
  * is unpacked with all its libraries and started through their own program loader, so that it runs on an older host.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { guestFacts, hostFacts } from './arch';
 import { type Entry } from './cache';
@@ -43,12 +43,12 @@ function ingredients(context: Context): Record<string, unknown> {
 
 /** The QEMU that the user has named. A wrong one is an error, never quietly replaced. */
 async function givenQemu(context: Context, name: string): Promise<ProvisionedQemu> {
-  const program = name.includes('/') ? path.resolve(name) : findTool(name, context.env.PATH);
+  const program = name.includes('/') ? findTool(path.resolve(name)) : findTool(name, context.env.PATH);
   const attempted = `checking the QEMU given as ${name}`;
   const cure =
     'give --qemu (or GHOSTCARD_QEMU) a QEMU 10.1 or later that has vfio-user-pci, or leave it out and ghostcard fetches one';
-  if (program === undefined || !existsSync(program)) {
-    throw new ProvisionError({ attempted, seen: 'there is no such program', cure });
+  if (program === undefined) {
+    throw new ProvisionError({ attempted, seen: 'there is no such program, or it cannot be executed', cure });
   }
   const command = { command: program, argsPrefix: [] };
   const help = await run(context, command, ['-device', 'help'], attempted, cure);

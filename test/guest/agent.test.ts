@@ -1,0 +1,55 @@
+/**
+ * The agent where it really runs: below the guest's /init, on the virtio-serial port. Everything else about it is tested
+ * on this machine, over a socket (qemu/channel).
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Rig } from '../../qemu/rig';
+import { startRig } from '../support/rig';
+
+let rig: Rig;
+beforeAll(async () => {
+  rig = await startRig({ cards: [] });
+});
+afterAll(() => rig?.close());
+
+const MiB = 1 << 20;
+const sh = (script: string): string[] => ['sh', '-c', script];
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+it('is not process 1, and says on which kernel it runs', async () => {
+  const { pid, kernel, machine } = rig.guest.channel.agent;
+  expect(pid).toBeGreaterThan(1);
+  const { stdout } = await rig.guest.run(['uname', '-rm']);
+  expect(stdout.toString()).toBe(`${kernel} ${machine}\n`);
+});
+
+it('brings megabytes of output whole, both streams at once, while a silent command runs beside', async () => {
+  const silent = rig.guest.channel.start(['sleep', '1000'], { timeoutMs: Infinity });
+  const { stdout, stderr } = await rig.guest.run(sh('head -c 8388608 /dev/zero & head -c 3000001 /dev/zero >&2; wait'));
+  expect([stdout.length, stderr.length]).toEqual([8 * MiB, 3_000_001]);
+  silent.signal('SIGTERM');
+  expect(await silent.result).toMatchObject({ signal: 'SIGTERM', timedOut: false });
+});
+
+it('takes megabytes of standard input', async () => {
+  const stdin = randomBytes(3 * MiB + 1);
+  const { stdout } = await rig.guest.run(['sha256sum'], { stdin });
+  expect(stdout.toString()).toContain(sha256(stdin));
+});
+
+it('stores a pushed file with its mode, and a fetched file is the same', async () => {
+  const bytes = randomBytes(5 * MiB + 3);
+  await rig.guest.push('/tmp/pushed', bytes, 0o750);
+  const { stdout } = await rig.guest.run(sh('stat -c %a /tmp/pushed; sha256sum < /tmp/pushed'));
+  expect(stdout.toString()).toMatch(new RegExp(`^750\n${sha256(bytes)} `));
+  expect((await rig.guest.fetch('/tmp/pushed')).equals(bytes)).toBe(true);
+});
+
+it('kills at the time limit what a command has started, and leaves no zombie', async () => {
+  const { timedOut, stdout } = await rig.guest.run(sh('sleep 1000 & echo $!; wait'), { timeoutMs: 300 });
+  expect(timedOut).toBe(true);
+  const orphan = stdout.toString().trim();
+  const gone = await rig.guest.run(sh(`while [ -e /proc/${orphan} ]; do usleep 10000; done`), { timeoutMs: 10_000 });
+  expect(gone).toMatchObject({ exitCode: 0, timedOut: false });
+});
