@@ -31,7 +31,7 @@ describe('a cache that cannot be written', () => {
   test.each([
     ['EROFS', '/cache/lock', 'make it a folder that you can write to, or set GHOSTCARD_CACHE to another'],
     ['EACCES', '/cache/entries', 'make it a folder that you can write to, or set GHOSTCARD_CACHE to another'],
-    ['ENOSPC', undefined, 'make room there'],
+    ['ENOSPC', undefined, 'make room in the folder of the cache'],
   ])('with %s is told with what was seen and what to do', (code, file, cure) => {
     const message = (explainCacheFault(fault(code, file), '/cache') as Error).message;
     expect(message).toContain(`writing to the cache /cache: ${code}: it says`);

@@ -24,6 +24,7 @@ import { homedir, userInfo } from 'node:os';
 import path from 'node:path';
 import { ProvisionError } from './errors';
 import { filesBelow } from './host-files';
+import { ROOM_CURE } from './tools';
 
 /** What an entry is made from: anything JSON can tell apart. */
 export type Ingredients = Readonly<Record<string, unknown>>;
@@ -71,7 +72,7 @@ export function explainCacheFault(error: unknown, folder: string): unknown {
     {
       attempted: `writing to the cache ${folder}`,
       seen: message,
-      cure: `${room ? 'make room there (a first run takes about 1 GB for a while)' : 'make it a folder that you can write to'}, or set GHOSTCARD_CACHE to another`,
+      cure: room ? ROOM_CURE : 'make it a folder that you can write to, or set GHOSTCARD_CACHE to another',
     },
     { cause: error },
   );

@@ -32,7 +32,7 @@ function ingredients(context: Context, sources: ImageSources): Record<string, un
     guestArch: context.guestArch,
     release: sources.release,
     modules: sources.modulesKey,
-    busybox: sources.busybox,
+    busybox: createHash('sha256').update(readFileSync(sources.busybox)).digest('hex'),
     guestTools: path.basename(sources.guestTools.folder),
     scripts: digest.digest('hex'),
   };

@@ -22,6 +22,12 @@ test('a failure says what was attempted, how the tool ended with its last words,
   await expect(run).rejects.toBeInstanceOf(ProvisionError);
 });
 
+test('a full disk is told by its own cure, whatever the tool was doing', async () => {
+  const script = 'echo "tar: x: Cannot write: No space left on device" >&2; exit 2';
+  const full = runTool('sh', ['-c', script], { attempted: 'unpacking', cure: 'check the network' });
+  await expect(full).rejects.toThrow(/No space left on device\nWhat to do: make room in the folder of the cache/);
+});
+
 test('a failure while status lines are read is told the same way', async () => {
   const run = runTool('sh', ['-c', 'echo dlstatus >&3; exit 100'], { attempted, onStatusLine: () => undefined });
   await expect(run).rejects.toThrow('sh ended with exit code 100');

@@ -30,6 +30,9 @@ const PACKAGE_OF: Record<string, string> = {
   'strip': 'binutils',
   'xz': 'xz-utils',
 };
+/** What any tool may run into here, whatever it does. */
+export const ROOM_CURE =
+  'make room in the folder of the cache (a first run takes about 1 GB for a while), or set GHOSTCARD_CACHE to another';
 const LAST_LINES = 12;
 const KILL_AFTER_MS = 3_000;
 
@@ -115,10 +118,14 @@ function start(argv: readonly string[], run: ToolRun, stdin: 'ignore' | 'pipe', 
 function check([command = '', ...args]: readonly string[], result: ToolResult, run: ToolRun): void {
   run.signal?.throwIfAborted();
   if (!result.failed) return;
+  const said = lastLines(`${result.stdout ?? ''}\n${result.stderr}`);
+  const isFull = /No space left on device|enough free space|Disk quota exceeded/.test(said);
   throw new ProvisionError({
     attempted: run.attempted,
-    seen: `${command} ${howItEnded(result)}\n${lastLines(`${result.stdout ?? ''}\n${result.stderr}`)}`,
-    cure: run.cure ?? `look at what ${command} says above; the command was: ${command} ${args.join(' ')}`,
+    seen: `${command} ${howItEnded(result)}\n${said}`,
+    cure: isFull
+      ? ROOM_CURE
+      : (run.cure ?? `look at what ${command} says above; the command was: ${command} ${args.join(' ')}`),
   });
 }
 
