@@ -71,22 +71,23 @@ describe('a launch that fails', () => {
     expect(error.message).toContain('guard: cannot execute /no/such/qemu: No such file or directory');
   });
 
+  // These limits must leave a busy machine the time to start the process that is then waited for in vain.
   it('says that QEMU never connected, and ends it', async () => {
     const pidFile = join(folder, 'pid');
     const provisioned = await shellQemu(folder, `echo $$ >${pidFile}; exec sleep 1000`);
-    const error = await launchFailure({ provisioned, bootTimeoutMs: 300 });
+    const error = await launchFailure({ provisioned, bootTimeoutMs: 1500 });
     expect(error).toBeInstanceOf(GuestBootError);
     expect(error.message).toMatch(
-      /^The guest did not come up within 300 ms\. The last thing waited for was a connection of QEMU to its control socket\.\n/,
+      /^The guest did not come up within 1500 ms\. The last thing waited for was a connection of QEMU to its control socket\.\n/,
     );
     const pid = Number(readFileSync(pidFile, 'utf8'));
     await until('QEMU is gone', () => !isRunning(pid));
   });
 
   it('says that the agent did not answer, and shows how far the guest came', async () => {
-    const error = await launchFailure({ provisioned: fakeQemu('never-says-hello'), bootTimeoutMs: 700 });
+    const error = await launchFailure({ provisioned: fakeQemu('never-says-hello'), bootTimeoutMs: 3000 });
     expect(error.message).toMatch(
-      /^The guest did not come up within 700 ms\. The last thing waited for was the hello of the guest's agent\.\n/,
+      /^The guest did not come up within 3000 ms\. The last thing waited for was the hello of the guest's agent\.\n/,
     );
     expect(error.message).toContain('  [    1.000000] Run /init as init process');
   });
@@ -119,11 +120,24 @@ describe('a launch that fails', () => {
     );
   });
 
-  it('ends at once when it is aborted, with the reason', async () => {
+  it.each(['starting-qemu', 'booting'])('ends at once when it is aborted while %s, with the reason', async (when) => {
     const abort = new AbortController();
-    const onProgress = () => abort.abort(new Error('Ctrl-C'));
-    const error = await launchFailure({ provisioned: fakeQemu('boots'), signal: abort.signal, onProgress });
+    const onProgress = ({ phase }: { phase: string }) => {
+      if (phase === when) abort.abort(new Error('Ctrl-C'));
+    };
+    const error = await launchFailure({ provisioned: fakeQemu('never-says-hello'), signal: abort.signal, onProgress });
     expect(error.message).toBe('Ctrl-C');
+  });
+
+  it('that is aborted in the moment of its success gives a guest that has ended, with the reason', async () => {
+    const abort = new AbortController();
+    const onProgress = ({ phase }: { phase: string }) => {
+      if (phase === 'agent-ready') abort.abort(new Error('Ctrl-C'));
+    };
+    const guest = await boots({ signal: abort.signal, onProgress });
+    await expect(guest.run(['hello'])).rejects.toThrow('Ctrl-C');
+    await guest.close();
+    await expectGone(guest);
   });
 
   it('does not begin when it has been aborted before', async () => {

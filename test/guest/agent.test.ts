@@ -47,7 +47,7 @@ it('stores a pushed file with its mode, and a fetched file is the same', async (
 });
 
 it('kills at the time limit what a command has started, and leaves no zombie', async () => {
-  const { timedOut, stdout } = await rig.guest.run(sh('sleep 1000 & echo $!; wait'), { timeoutMs: 300 });
+  const { timedOut, stdout } = await rig.guest.run(sh('sleep 1000 & echo $!; wait'), { timeoutMs: 2000 });
   expect(timedOut).toBe(true);
   const orphan = stdout.toString().trim();
   const gone = await rig.guest.run(sh(`while [ -e /proc/${orphan} ]; do usleep 10000; done`), { timeoutMs: 10_000 });
