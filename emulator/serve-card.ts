@@ -21,6 +21,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     private readonly clock: WallClock,
     /** What the card's model has thrown so far: faults of the model, not of the driver. */
     readonly faults: readonly unknown[],
+    private readonly onFault: (error: unknown) => void,
   ) {}
 
   /** Rejects when the card cannot be made or the path cannot be listened at; nothing is left then. */
@@ -42,7 +43,9 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     try {
       card = make({ clock, allocate: sharedMemory(native) });
       const server = await serve(card, { socketPath, clock, native, onEvent: observe });
-      return new ServedCard(card, socketPath, server, clock, faults);
+      return new ServedCard(card, socketPath, server, clock, faults, (error) =>
+        observe({ kind: 'device-error', error }),
+      );
     } catch (error) {
       clock.close();
       card?.close();
@@ -59,7 +62,11 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   async close(): Promise<void> {
     await this.server.close();
     this.clock.close();
-    this.card.close();
+    try {
+      this.card.close();
+    } catch (error) {
+      this.onFault(error);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -67,7 +67,11 @@ export class VfioUserServer implements AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#retry);
-    this.#session?.close('the server was closed');
+    try {
+      this.#session?.close('the server was closed');
+    } catch (error) {
+      this.#onEvent({ kind: 'device-error', error }); // the card threw in its reset; the rest is taken down all the same
+    }
     this.#poller.close();
     // Only our own socket: someone may have put another in its place.
     if (inodeAt(this.socketPath) === this.#inode) unlinkSync(this.socketPath);
