@@ -256,6 +256,14 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     expect(native.flock(a, true)).toBe(true);
   });
 
+  test('a file of data is one extent from wherever one looks, and nothing is left behind its end', () => {
+    const file = keep(native.memfdCreate('data', 8192));
+    new Uint8Array(native.map(file, 0, 8192, true)).fill(1);
+    expect(native.nextExtent(file, 0)).toEqual([0, 8192]);
+    expect(native.nextExtent(file, 4096)).toEqual([4096, 8192]);
+    expect(native.nextExtent(file, 8192)).toBeUndefined();
+  });
+
   test('a poller calls back again and again while the descriptor stays ready, and not once it is stopped', async () => {
     const [a, b] = pair();
     send(a, [1]);

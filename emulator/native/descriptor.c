@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Single descriptors: eventfd(2), timerfd_create(2), flock(2), close(2). None of these calls waits. */
+/* Single descriptors: eventfd(2), timerfd_create(2), flock(2), lseek(2), close(2). None of these calls
+ * waits. */
 #include "addon.h"
 #include <errno.h>
 #include <poll.h>
@@ -133,6 +134,32 @@ static napi_value lock_file(napi_env env, napi_callback_info info)
     return result;
 }
 
+/* nextExtent(fd, offset): [start, end) of the first data at or after offset, undefined when only a hole is
+ * left. */
+static napi_value next_extent(napi_env env, napi_callback_info info)
+{
+    napi_value values[2], result;
+    int fd;
+    size_t offset;
+    if (!arguments(env, info, 2, values) || !get_int(env, values[0], "descriptor", &fd) ||
+            !get_size(env, values[1], "offset", &offset)) {
+        return NULL;
+    }
+    off_t start = lseek(fd, (off_t)offset, SEEK_DATA);
+    off_t end = start < 0 ? -1 : lseek(fd, start, SEEK_HOLE);
+    if (start < 0 && errno == ENXIO) {
+        napi_get_undefined(env, &result);
+        return result;
+    }
+    if (end < 0) {
+        return throw_errno(env, errno, "lseek", NULL);
+    }
+    napi_create_array_with_length(env, 2, &result);
+    napi_set_element(env, result, 0, from_int(env, start));
+    napi_set_element(env, result, 1, from_int(env, end));
+    return result;
+}
+
 static napi_value close_fd(napi_env env, napi_callback_info info)
 {
     int fd;
@@ -155,6 +182,7 @@ const struct entry descriptor_entries[] = {
         {"timerfdSet", set_timerfd},
         {"timerfdRead", read_counter},
         {"flock", lock_file},
+        {"nextExtent", next_extent},
         {"close", close_fd},
         {NULL, NULL},
 };

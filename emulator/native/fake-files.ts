@@ -122,6 +122,10 @@ export class FakeMemory extends FakeFile {
     return READABLE | WRITABLE;
   }
 
+  get sizeBytes(): number {
+    return this.#bytes.length;
+  }
+
   /**
    * JavaScript cannot show the same bytes through two ArrayBuffers, so mapping a range again gives the buffer that it
    * has already, and ranges that overlap without being the same are refused.

@@ -173,6 +173,12 @@ export class FakeNative implements Native {
     return true;
   }
 
+  nextExtent(fd: number, offset: number): [number, number] | undefined {
+    const file = this.#file(fd, 'lseek');
+    if (!(file instanceof FakeMemory)) throw failure('EINVAL', 22, 'lseek', 'of a descriptor that is no file');
+    return offset < file.sizeBytes ? [offset, file.sizeBytes] : undefined;
+  }
+
   close(fd: number): void {
     const file = this.#file(fd, 'close');
     this.#files.delete(fd);

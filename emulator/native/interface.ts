@@ -91,6 +91,8 @@ export interface Native {
 
   /** Locks the open file; false when someone else holds it. Closing the descriptor, or dying, unlocks. */
   flock(fd: number, exclusive: boolean): boolean;
+  /** The first extent [start, end) of a file that holds data, at or after `offset`; undefined: only a hole is left. */
+  nextExtent(fd: number, offset: number): [start: number, end: number] | undefined;
   close(fd: number): void;
 
   readonly Poller: new (fd: number, callback: (events: number) => void) => Poller;

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -54,6 +54,19 @@ describe('the addon', () => {
     bytes[4096] = 1;
     expect(bytes[4096]).toBe(1);
     native.unmap(bytes.buffer as ArrayBuffer);
+    closeSync(fd);
+  });
+
+  test('the extents of a file with holes are where its data is', () => {
+    const native = loadNative();
+    const fd = openSync(freshPath(), 'w+');
+    ftruncateSync(fd, 64 << 20);
+    writeSync(fd, 'data', 32 << 20);
+    const [start, end] = native.nextExtent(fd, 0)!;
+    expect(start).toBeLessThanOrEqual(32 << 20);
+    expect(end).toBeGreaterThan(32 << 20);
+    expect(end - start).toBeLessThan(1 << 20);
+    expect(native.nextExtent(fd, end)).toBeUndefined();
     closeSync(fd);
   });
 
