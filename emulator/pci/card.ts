@@ -18,6 +18,7 @@ import {
 import { type BarOptions, Bars, type BarTarget } from './bars';
 import { CardDefinitionError } from './card-definition-error';
 import { type CardIdentity, checkIdentity } from './identity';
+import { CardInspection, ObservedDma } from './inspection';
 import { type InterruptController } from './interrupt-controller';
 import { type MemoryAllocator, MemoryBar, privateMemory } from './memory-bar';
 import { PciFunction, type ResetKind } from './pci-function';
@@ -57,10 +58,12 @@ export abstract class PciCard implements VfioUserDevice {
   /** Host memory, as far as the client has mapped it and Bus Master Enable allows. */
   protected readonly dma: DmaPort;
   protected readonly interrupts: InterruptController;
+  /** For tools that look at a card from outside: traces, test matchers. */
+  readonly inspection: CardInspection;
 
   readonly #function: PciFunction;
   readonly #bars = new Bars();
-  readonly #registerFiles: RegisterFile[] = [];
+  readonly #registerFiles = new Map<number, RegisterFile>();
   readonly #memories = new Map<number, MemoryBar>();
   readonly #hostMemory = new AddressMap();
   readonly #dma = new DmaAccess(this.#hostMemory, () => this.#function.mastersBus);
@@ -77,7 +80,8 @@ export abstract class PciCard implements VfioUserDevice {
     this.#allocate = environment.allocate ?? privateMemory;
     this.#function = new PciFunction(identity, this.#bars, () => this.#reset('flr'));
     this.interrupts = this.#function.interrupts;
-    this.dma = this.#dma;
+    this.inspection = new CardInspection(this.clock, this.#registerFiles, this.#function.config.structures);
+    this.dma = new ObservedDma(this.#dma, this.inspection);
     const { msix } = this.#function;
     if (identity.msix && msix) {
       this.#addBar(identity.msix.bar, 'MSI-X table', msix.bar.sizeBytes, {}, () => msix.bar);
@@ -97,7 +101,7 @@ export abstract class PciCard implements VfioUserDevice {
       );
     }
     const file = this.#addBar(index, 'registers', map.sizeBytes, options, () => new RegisterFile(map));
-    this.#registerFiles.push(file);
+    this.#registerFiles.set(index, file);
     return file;
   }
 
@@ -186,9 +190,10 @@ export abstract class PciCard implements VfioUserDevice {
   }
 
   #reset(kind: ResetKind): void {
+    this.inspection.observer.reset(kind);
     this.#dma.drop();
     this.#function.reset(kind);
-    for (const file of this.#registerFiles) file.reset();
+    for (const file of this.#registerFiles.values()) file.reset();
     this.onReset(kind);
   }
 

@@ -4,22 +4,25 @@
  *
  * Source: PCI Express Base Spec 5.0, 7.2 (layout), 7.5 and 7.6 (capability chains).
  */
+import { type RegisterMap } from '../registers';
 import { CONFIG_SIZE_BYTES } from './vfio-layout';
 
 /** A structure in configuration space. */
 export interface ConfigStructure {
   readonly offset: number;
   readonly sizeBytes: number;
-  readonly registers: { read(offset: number, data: Uint8Array): void; write(offset: number, data: Uint8Array): void };
+  readonly registers: {
+    /** What its registers are called. */
+    readonly map?: RegisterMap;
+    read(offset: number, data: Uint8Array): void;
+    write(offset: number, data: Uint8Array): void;
+  };
 }
 
 export class ConfigSpace {
   readonly sizeBytes = CONFIG_SIZE_BYTES;
-  readonly #structures: readonly ConfigStructure[];
 
-  constructor(structures: readonly ConfigStructure[]) {
-    this.#structures = structures;
-  }
+  constructor(readonly structures: readonly ConfigStructure[]) {}
 
   read(offset: number, data: Uint8Array): void {
     data.fill(0);
@@ -36,7 +39,7 @@ export class ConfigSpace {
 
   /** The structures that an access touches, with the part of it (configuration offsets) that falls to each. */
   *#touched(offset: number, length: number) {
-    for (const { offset: base, sizeBytes, registers } of this.#structures) {
+    for (const { offset: base, sizeBytes, registers } of this.structures) {
       const from = Math.max(offset, base);
       const to = Math.min(offset + length, base + sizeBytes);
       if (from < to) yield { base, from, to, registers };
