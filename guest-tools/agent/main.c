@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "command.h"
 #include "link.h"
+#include "renew.h"
 #include "reply.h"
 #include "request.h"
 #include "transfer.h"
@@ -102,6 +103,8 @@ static void dispatch(struct link *link, const uint8_t *frame, size_t size)
         reply_hello(link, &request.id);
     } else if (slice_is(request.type, "ping"))
         reply_pong(link, request.id);
+    else if (slice_is(request.type, "renew"))
+        renew(link, &request);
     else if (!begin_request(link, &request) && !continue_request(link, &request))
         reply_failed(link, request.id, ENOSYS, "a message of type '%.*s' is unknown to protocol version %d",
                 shown(request.type), (const char *)request.type.bytes, PROTOCOL_VERSION);

@@ -140,7 +140,15 @@ static bool take_int(struct mp_reader *reader, struct mp_value *value, unsigned 
 static bool take_float(struct mp_reader *reader, struct mp_value *value, unsigned width)
 {
     value->type = MP_FLOAT;
-    return take_number(reader, width, &value->number);
+    if (!take_number(reader, width, &value->number))
+        return false;
+    double real;
+    memcpy(&real, &value->number, sizeof(real));
+    if (width == sizeof(real) && real >= 0 && real < 0x1p53 && real == (double)(uint64_t)real) {
+        value->type = MP_UINT;
+        value->number = (uint64_t)real;
+    }
+    return true;
 }
 
 static bool take_fixed(struct mp_value *value, enum mp_type type, bool truth)

@@ -28,8 +28,9 @@ void mp_put_bin(struct mp_writer *writer, const void *bytes, uint32_t size);
 
 enum mp_type { MP_NIL, MP_BOOL, MP_UINT, MP_INT, MP_FLOAT, MP_STR, MP_BIN, MP_EXT, MP_ARRAY, MP_MAP };
 
-/* One value's head. Strings and binaries point into the frame; arrays and maps give the number of items or
- * pairs that follow. */
+/* One value's head. A float of 64 bits that holds a whole number below 2^53 is an MP_UINT: so JavaScript
+ * writes what is over 32 bits. Strings and binaries point into the frame; arrays and maps give the number of
+ * items or pairs that follow. */
 struct mp_value {
     enum mp_type type;
     bool truth;

@@ -54,6 +54,13 @@ void reply_pong(struct link *link, uint32_t id)
     link_end(link, &writer);
 }
 
+void reply_renewed(struct link *link, uint32_t id)
+{
+    struct mp_writer writer = begin(link, "renewed", 1);
+    put_uint(&writer, "id", id);
+    link_end(link, &writer);
+}
+
 void reply_started(struct link *link, uint32_t id, int pid)
 {
     struct mp_writer writer = begin(link, "started", 2);

@@ -5,11 +5,12 @@
 
 #include "link.h"
 
-enum { PROTOCOL_VERSION = 1, WINDOW_BYTES = 256 * 1024, CHUNK_BYTES = 32 * 1024 };
+enum { PROTOCOL_VERSION = 2, WINDOW_BYTES = 256 * 1024, CHUNK_BYTES = 32 * 1024 };
 
 /* `id` NULL: unasked, because the host has just come. */
 void reply_hello(struct link *link, const uint32_t *id);
 void reply_pong(struct link *link, uint32_t id);
+void reply_renewed(struct link *link, uint32_t id);
 void reply_started(struct link *link, uint32_t id, int pid);
 void reply_output(struct link *link, uint32_t id, const char *stream, const void *bytes, uint32_t size);
 void reply_credit(struct link *link, uint32_t id, uint64_t bytes);

@@ -19,8 +19,9 @@ struct request {
     bool has_stdin;
     uint32_t mode;
     uint64_t bytes;
-    uint64_t timeout_ms; /* 0: no limit */
-    struct slice path, cwd, signal, data;
+    uint64_t timeout_ms;  /* 0: no limit */
+    uint64_t realtime_ms; /* since 1970 */
+    struct slice path, cwd, root, signal, hostname, data, entropy;
     struct slice argv, env; /* whole encoded array of strings and map of strings */
 };
 

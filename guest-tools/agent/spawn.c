@@ -20,13 +20,17 @@ enum { EXEC_LIMIT_MS = 10000 };
 struct launch {
     char **argv;
     char **envp;
-    char *cwd; /* NULL: the agent's own */
+    char *root; /* NULL: the agent's own */
+    char *cwd;  /* NULL: the agent's own, or / below a root */
     int in[2], out[2], err[2], report[2];
 };
 
+enum step { ENTER_ROOT, CHANGE_FOLDER, RUN };
+
+/* Why the child did not become the program asked for. */
 struct child_error {
+    enum step step;
     int error;
-    bool in_chdir;
 };
 
 static void close_pipe(int pipe[2])
@@ -53,6 +57,7 @@ static void release(struct launch *launch)
     close_pipe(launch->report);
     free(launch->argv);
     free(launch->envp);
+    free(launch->root);
     free(launch->cwd);
 }
 
@@ -67,13 +72,16 @@ static bool prepare(const struct request *request, struct launch *launch, struct
 {
     launch->argv = request_argv(request->argv);
     launch->envp = request_envp(request->env, environ);
+    launch->root = slice_text(request->root);
     launch->cwd = slice_text(request->cwd);
+    if (launch->root && !launch->cwd && !request->cwd.bytes)
+        launch->cwd = strdup("/");
     if (!launch->argv)
         return fail(spawned, EINVAL, "exec: argv must be an array of one or more strings without NUL", "");
     if (!launch->envp)
         return fail(spawned, EINVAL, "exec: env must be a map of strings without NUL", "");
-    if (request->cwd.bytes && !launch->cwd)
-        return fail(spawned, EINVAL, "exec: cwd must not hold a NUL", "");
+    if ((request->root.bytes && !launch->root) || (request->cwd.bytes && !launch->cwd))
+        return fail(spawned, EINVAL, "exec: root and cwd must not hold a NUL", "");
     if (request->has_stdin) {
         if (pipe2(launch->in, O_CLOEXEC) < 0)
             return fail(spawned, errno, "exec: no pipe for ", launch->argv[0]);
@@ -92,9 +100,20 @@ static bool prepare(const struct request *request, struct launch *launch, struct
     return true;
 }
 
+/* Returns only when a step has failed, with errno. */
+static enum step become(const struct launch *launch)
+{
+    environ = launch->envp; /* so that execvp looks in the PATH of the command, not of the agent */
+    if (launch->root && chroot(launch->root) < 0)
+        return ENTER_ROOT;
+    if (launch->cwd && chdir(launch->cwd) < 0)
+        return CHANGE_FOLDER;
+    execvp(launch->argv[0], launch->argv);
+    return RUN;
+}
+
 static _Noreturn void run_child(const struct launch *launch)
 {
-    struct child_error failure = {0};
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -103,11 +122,7 @@ static _Noreturn void run_child(const struct launch *launch)
     dup2(launch->in[0], STDIN_FILENO);
     dup2(launch->out[1], STDOUT_FILENO);
     dup2(launch->err[1], STDERR_FILENO);
-    environ = launch->envp; /* so that execvp looks in the PATH of the command, not of the agent */
-    if (launch->cwd && chdir(launch->cwd) < 0)
-        failure.in_chdir = true;
-    else
-        execvp(launch->argv[0], launch->argv);
+    struct child_error failure = {.step = become(launch)};
     failure.error = errno;
     ssize_t reported = write(launch->report[1], &failure, sizeof(failure));
     _exit(reported == sizeof(failure) ? 127 : 126);
@@ -125,9 +140,14 @@ static bool await_exec(struct launch *launch, pid_t pid, struct spawned *spawned
     }
     if (read(launch->report[0], &failure, sizeof(failure)) != sizeof(failure))
         return true;
-    if (failure.in_chdir)
+    switch (failure.step) {
+    case ENTER_ROOT:
+        return fail(spawned, failure.error, "exec: cannot enter the root ", launch->root);
+    case CHANGE_FOLDER:
         return fail(spawned, failure.error, "exec: cannot change to folder ", launch->cwd);
-    return fail(spawned, failure.error, "exec: cannot run ", launch->argv[0]);
+    default:
+        return fail(spawned, failure.error, "exec: cannot run ", launch->argv[0]);
+    }
 }
 
 bool spawn(const struct request *request, struct spawned *spawned)

@@ -14,6 +14,9 @@ export type OutputSink = (chunk: Buffer) => void | Promise<void>;
 export interface ExecOptions {
   /** Added to the agent's environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Folder in the guest that the command sees as its `/`. */
+  readonly root?: string;
+  /** Default: `/` of `root`, or the agent's own folder. */
   readonly cwd?: string;
   /** Standard input; without it the command reads /dev/null. */
   readonly stdin?: Uint8Array | Readable;
@@ -84,6 +87,7 @@ function execMessage(id: number, argv: readonly string[], options: ExecOptions, 
     argv: [...argv],
     stdin: options.stdin !== undefined,
     ...(options.env === undefined ? {} : { env: { ...options.env } }),
+    ...(options.root === undefined ? {} : { root: options.root }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(Number.isFinite(timeoutMs) ? { timeoutMs: Math.max(1, Math.ceil(timeoutMs)) } : {}),
   };

@@ -8,7 +8,7 @@ import { type HostMessage, MAX_FRAME_BYTES } from './protocol';
 
 /** The bytes on the wire for one message. Throws if it is longer than a frame may be. */
 export function encodeFrame(message: HostMessage): Buffer {
-  const body = encode('data' in message ? { ...message, data: asBuffer(message.data) } : message);
+  const body = encode(withBuffers(message));
   if (body.length > MAX_FRAME_BYTES) {
     throw new RangeError(
       `a message of ${body.length} bytes is over the frame limit of ${MAX_FRAME_BYTES}: push long data as a file instead`,
@@ -21,6 +21,12 @@ export function encodeFrame(message: HostMessage): Buffer {
 }
 
 /** msgpack-lite writes a Buffer as `bin`, but another Uint8Array as an extension of its own. */
+function withBuffers(message: HostMessage): HostMessage {
+  if ('data' in message) return { ...message, data: asBuffer(message.data) };
+  if ('entropy' in message) return { ...message, entropy: asBuffer(message.entropy) };
+  return message;
+}
+
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,4 +1,5 @@
 /** The channel against the real agent, run as a process on this machine. */
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Duplex, PassThrough, Readable } from 'node:stream';
@@ -28,7 +29,7 @@ async function firstLine(run: (onStdout: (chunk: Buffer) => void) => void): Prom
 
 test('the agent says which protocol it speaks and which kernel it runs on', () => {
   expect(channel.agent).toMatchObject({
-    protocol: 1,
+    protocol: 2,
     machine: expect.any(String),
     kernel: expect.stringMatching(/^\d/),
   });
@@ -196,7 +197,22 @@ test('a command that cannot be run is an error with the command, the cause and i
   await expect(channel.exec(['true'], { cwd: '/no/such' })).rejects.toThrow(
     /cannot change to folder \/no\/such \(ENOENT\)/,
   );
+  await expect(channel.exec(['true'], { root: '/no/such' })).rejects.toThrow(
+    /cannot enter the root \/no\/such \(ENOENT\)/,
+  );
   await expect(channel.exec([])).rejects.toThrow(/argv must be an array of one or more strings/);
+});
+
+test('a time limit may be longer than 32 bits of milliseconds', async () => {
+  await expect(channel.exec(['true'], { timeoutMs: 2 ** 40 })).resolves.toMatchObject({ exitCode: 0 });
+});
+
+test('an agent that is on no guest leaves the clock and the name of its machine alone', async () => {
+  const identity = { realtimeMs: Date.now(), entropy: randomBytes(32), hostname: 'other' };
+  await expect(channel.renew(identity)).rejects.toMatchObject({ code: 'EPERM' });
+  await expect(channel.renew({ ...identity, entropy: new Uint8Array(1 << 20) })).rejects.toThrow(
+    /over the frame limit/,
+  );
 });
 
 test('a pushed file has its bytes and its mode, and replaces the old one', async () => {

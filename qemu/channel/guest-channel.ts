@@ -21,7 +21,16 @@ export interface TransferOptions {
   readonly idleTimeoutMs?: number;
 }
 
-const PING_TIMEOUT_MS = 10_000;
+/** What a guest restored from a snapshot must not have in common with the others restored from it. */
+export interface GuestIdentity {
+  /** The time of day in milliseconds since 1970, as Date.now() gives it. */
+  readonly realtimeMs: number;
+  /** Random bytes, 32 to 512, for the kernel's random number generator; it takes them up at once. */
+  readonly entropy: Uint8Array;
+  readonly hostname: string;
+}
+
+const ANSWER_TIMEOUT_MS = 10_000;
 
 export class GuestChannel implements AsyncDisposable {
   readonly #messages: MessageStream;
@@ -87,12 +96,14 @@ export class GuestChannel implements AsyncDisposable {
   }
 
   /** Round trip to the agent: proves that it is alive. */
-  async ping(timeoutMs = PING_TIMEOUT_MS): Promise<void> {
-    const exchange = this.#begin<void>('ping the guest agent');
-    exchange.limit(timeoutMs, () => new Error(`no answer to a ping from the guest agent within ${timeoutMs} ms`));
-    exchange.onAnswer = () => exchange.finish();
-    void exchange.send({ type: 'ping', id: exchange.id });
-    await exchange.result;
+  ping(timeoutMs = ANSWER_TIMEOUT_MS): Promise<void> {
+    return this.#ask('ping the guest agent', (id) => ({ type: 'ping', id }), timeoutMs);
+  }
+
+  /** Gives a restored guest the time, randomness and a name of its own. */
+  renew({ realtimeMs, entropy, hostname }: GuestIdentity): Promise<void> {
+    const identity = { realtimeMs: Math.floor(realtimeMs), entropy, hostname };
+    return this.#ask('renew the guest', (id) => ({ type: 'renew', id, ...identity }), ANSWER_TIMEOUT_MS);
   }
 
   /** Ends the channel: everything pending, and every later request, is rejected with `reason`. */
@@ -110,6 +121,19 @@ export class GuestChannel implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
     return Promise.resolve();
+  }
+
+  /** A request that has one answer, which says no more than that it has been done. */
+  #ask(what: string, message: (id: number) => HostMessage, timeoutMs: number): Promise<void> {
+    const exchange = this.#begin<void>(what);
+    exchange.limit(timeoutMs, () => new Error(`${what}: no answer from the guest agent within ${timeoutMs} ms`));
+    exchange.onAnswer = () => exchange.finish();
+    try {
+      void exchange.send(message(exchange.id));
+    } catch (error) {
+      exchange.fail(error as Error);
+    }
+    return exchange.result;
   }
 
   #begin<Result>(what: string): Exchange<Result> {

@@ -9,6 +9,7 @@
  * |---|---|
  * | `hello` (first message; what ran for an earlier host is killed) | `hello` with the id |
  * | `ping` | `pong` |
+ * | `renew` (of a restored guest; EPERM from an agent that serves a socket: it is on no guest) | `renewed`; or `failed` |
  * | `exec`, then `input`…, `end` if `stdin` is true | `started`, `output`…, `exited`; or `failed` |
  * | `signal` (to the process group of a running `exec`) | none of its own |
  * | `push`, then `input`…, `end` | `done`; or `failed` |
@@ -26,7 +27,7 @@
  * agent goes on with the next.
  */
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 /** Longest frame body in bytes, in both directions. */
 export const MAX_FRAME_BYTES = 256 * 1024;
 /** Bytes of data of one request that may be under way in one direction, without having been consumed. */
@@ -40,11 +41,23 @@ export type OutputStream = 'stdout' | 'stderr';
 export type HostMessage =
   | { type: 'hello' | 'ping'; id: number }
   | {
+      type: 'renew';
+      id: number;
+      /** The time of day, in milliseconds since 1970. */
+      realtimeMs: number;
+      /** At most 512 random bytes for the kernel's generator, counted as fully random; it takes them up at once. */
+      entropy: Uint8Array;
+      hostname: string;
+    }
+  | {
       type: 'exec';
       id: number;
       argv: string[];
       /** Added to the agent's own environment. */
       env?: Record<string, string>;
+      /** Folder that the command sees as its `/`; `cwd` and the look-up in PATH are below it. Absent: the agent's own. */
+      root?: string;
+      /** Absent: `/` below a `root`, otherwise the agent's own. */
       cwd?: string;
       /** Limit on the run time; absent or 0: none. */
       timeoutMs?: number;
@@ -82,7 +95,7 @@ export interface ExitedMessage {
 /** Agent to host. */
 export type AgentMessage =
   | ({ type: 'hello'; id?: number } & AgentHello)
-  | { type: 'pong'; id: number }
+  | { type: 'pong' | 'renewed'; id: number }
   | { type: 'started'; id: number; pid: number }
   | { type: 'output'; id: number; stream: OutputStream | 'file'; data: Buffer }
   | { type: 'credit'; id: number; bytes: number }

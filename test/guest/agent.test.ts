@@ -46,6 +46,31 @@ it('stores a pushed file with its mode, and a fetched file is the same', async (
   expect((await rig.guest.fetch('/tmp/pushed')).equals(bytes)).toBe(true);
 });
 
+it('runs a command in a root of its own, in the folder asked for and by default in that root', async () => {
+  await rig.guest.run(
+    sh('mkdir -p /tmp/root/bin /tmp/root/work; cp /bin/busybox /tmp/root/bin/only-here; touch /tmp/root/mark'),
+  );
+  const list = ['only-here', 'sh', '-c', 'only-here pwd; only-here ls /'];
+  const { stdout } = await rig.guest.channel.exec(list, { root: '/tmp/root', env: { PATH: '/bin' } });
+  expect(stdout.toString()).toBe('/\nbin\nmark\nwork\n');
+  const inFolder = await rig.guest.channel.exec(['/bin/only-here', 'pwd'], { root: '/tmp/root', cwd: 'work' });
+  expect(inFolder.stdout.toString()).toBe('/work\n');
+  await expect(rig.guest.channel.exec(['true'], { root: '/tmp/root', cwd: '/tmp' })).rejects.toThrow(
+    /cannot change to folder \/tmp \(ENOENT\)/,
+  );
+  await expect(rig.guest.channel.exec(['sh'], { root: '/tmp/root' })).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+it('takes the time, the host name and fresh randomness that a restored guest is given', async () => {
+  const realtimeMs = Date.UTC(2031, 4, 6, 7, 8, 9);
+  await rig.guest.channel.renew({ realtimeMs, entropy: randomBytes(64), hostname: 'guest-7' });
+  const { stdout } = await rig.guest.run(sh('date -u +%s; hostname'));
+  const [seconds, hostname] = stdout.toString().split('\n');
+  expect(Number(seconds) * 1000 - realtimeMs).toBeGreaterThanOrEqual(0);
+  expect(Number(seconds) * 1000 - realtimeMs).toBeLessThan(60_000);
+  expect(hostname).toBe('guest-7');
+});
+
 it('kills at the time limit what a command has started, and leaves no zombie', async () => {
   const { timedOut, stdout } = await rig.guest.run(sh('sleep 1000 & echo $!; wait'), { timeoutMs: 2000 });
   expect(timedOut).toBe(true);
