@@ -48,12 +48,12 @@ it('stores a pushed file with its mode, and a fetched file is the same', async (
 
 it('runs a command in a root of its own, in the folder asked for and by default in that root', async () => {
   await rig.guest.run(
-    sh('mkdir -p /tmp/root/bin /tmp/root/work; cp /bin/busybox /tmp/root/bin/only-here; touch /tmp/root/mark'),
+    sh('mkdir -p /tmp/root/bin /tmp/root/work; cp /bin/busybox /tmp/root/bin/busybox-here; touch /tmp/root/mark'),
   );
-  const list = ['only-here', 'sh', '-c', 'only-here pwd; only-here ls /'];
+  const list = ['busybox-here', 'sh', '-c', 'busybox-here pwd; busybox-here ls /'];
   const { stdout } = await rig.guest.channel.exec(list, { root: '/tmp/root', env: { PATH: '/bin' } });
   expect(stdout.toString()).toBe('/\nbin\nmark\nwork\n');
-  const inFolder = await rig.guest.channel.exec(['/bin/only-here', 'pwd'], { root: '/tmp/root', cwd: 'work' });
+  const inFolder = await rig.guest.channel.exec(['/bin/busybox-here', 'pwd'], { root: '/tmp/root', cwd: 'work' });
   expect(inFolder.stdout.toString()).toBe('/work\n');
   await expect(rig.guest.channel.exec(['true'], { root: '/tmp/root', cwd: '/tmp' })).rejects.toThrow(
     /cannot change to folder \/tmp \(ENOENT\)/,
