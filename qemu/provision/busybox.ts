@@ -2,6 +2,7 @@
 import { copyFileSync, existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { versionsOf } from './apt-root';
+import { type Described } from './cache';
 import { type Context } from './context';
 import { ProvisionError } from './errors';
 
@@ -9,7 +10,7 @@ const RECIPE = 1;
 /** Where the package keeps it; the place has moved with merged /usr. */
 const PLACES = ['usr/bin/busybox', 'bin/busybox'];
 
-interface Manifest {
+interface Manifest extends Described {
   readonly packages: Record<string, string>;
 }
 
@@ -53,7 +54,8 @@ export async function fetchBusybox(context: Context): Promise<string> {
       });
     }
     copyFileSync(path.join(unpacked, place), path.join(folder, 'busybox'));
-    return { packages: versionsOf(files) };
+    const packages = versionsOf(files);
+    return { description: `busybox ${Object.values(packages).join(' ')} of ${context.suite().codename}`, packages };
   });
   progress.finish(`busybox ${Object.values(entry.manifest.packages).join(' ')}`);
   return path.join(entry.folder, 'busybox');

@@ -1,57 +1,9 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { ProvisionError } from './errors';
-import { Cache, cacheFolder, cacheKey, explainCacheFault } from './cache';
-
-describe('the cache folder', () => {
-  test('is the one of GHOSTCARD_CACHE, else below XDG_CACHE_HOME, else below the home folder', () => {
-    expect(cacheFolder({ GHOSTCARD_CACHE: '/a', XDG_CACHE_HOME: '/b' })).toBe('/a');
-    expect(cacheFolder({ XDG_CACHE_HOME: '/b' })).toBe('/b/ghostcard');
-    expect(cacheFolder({ XDG_CACHE_HOME: 'not/absolute' })).toMatch(/\/\.cache\/ghostcard$/);
-  });
-});
-
-describe('the cache folder of a user', () => {
-  afterEach(() => void vi.unstubAllEnvs());
-
-  test('is an absolute one also when HOME is empty or not absolute', () => {
-    for (const home of ['', 'somewhere']) {
-      vi.stubEnv('HOME', home);
-      expect(path.isAbsolute(cacheFolder({}))).toBe(true);
-    }
-  });
-});
-
-describe('a cache that cannot be written', () => {
-  const fault = (code: string, file?: string, syscall = 'open') =>
-    Object.assign(new Error(`${code}: it says`), { code, path: file, syscall });
-
-  test.each([
-    ['EROFS', '/cache/lock', 'make it a folder that you can write to, or set GHOSTCARD_CACHE to another'],
-    ['EACCES', '/cache/entries', 'make it a folder that you can write to, or set GHOSTCARD_CACHE to another'],
-    ['ENOSPC', undefined, 'make room in the folder of the cache'],
-  ])('with %s is told with what was seen and what to do', (code, file, cure) => {
-    const message = (explainCacheFault(fault(code, file), '/cache') as Error).message;
-    expect(message).toContain(`writing to the cache /cache: ${code}: it says`);
-    expect(message).toContain(cure);
-  });
-
-  test('because a file is in its place, is told too', () => {
-    expect(explainCacheFault(fault('EEXIST', '/cache', 'mkdir'), '/cache')).toBeInstanceOf(ProvisionError);
-  });
-
-  test('is not blamed for what went wrong elsewhere', () => {
-    for (const other of [
-      fault('EACCES', '/lib/modules'),
-      fault('ENOENT', '/cache/lock'),
-      new Error('something else'),
-    ]) {
-      expect(explainCacheFault(other, '/cache')).toBe(other);
-    }
-  });
-});
+import { Cache, cacheKey, type UsedEntry } from './cache';
+import { killOutright, lockHolder } from './lock-holder';
 
 describe('a key', () => {
   test('does not depend on the order in which ingredients are written', () => {
@@ -69,8 +21,10 @@ describe('the cache', () => {
   let cache: Cache;
   const write = (text: string) => (into: string) => {
     writeFileSync(path.join(into, 'data'), text);
-    return Promise.resolve({ text });
+    return Promise.resolve({ description: text });
   };
+
+  const told = ({ folder: entry, manifest }: UsedEntry<unknown>) => ({ folder: entry, manifest });
 
   beforeEach(() => {
     folder = mkdtempSync(path.join(tmpdir(), 'ghostcard-cache-'));
@@ -80,7 +34,7 @@ describe('the cache', () => {
 
   test('finds what was published with the same ingredients, and nothing else', async () => {
     const made = await cache.publish('qemu', { recipe: 1 }, write('one'));
-    expect(cache.find('qemu', { recipe: 1 })).toEqual(made);
+    expect(cache.find('qemu', { recipe: 1 })).toMatchObject(told(made));
     expect(cache.find('qemu', { recipe: 2 })).toBeUndefined();
     expect(cache.find('kernel', { recipe: 1 })).toBeUndefined();
   });
@@ -95,7 +49,7 @@ describe('the cache', () => {
     damage(entry);
     expect(cache.find('qemu', { recipe: 1 })).toBeUndefined();
     const again = await cache.publish('qemu', { recipe: 1 }, write('one'));
-    expect(cache.find('qemu', { recipe: 1 })).toEqual(again);
+    expect(cache.find('qemu', { recipe: 1 })).toMatchObject(told(again));
   });
 
   test('shows no entry while it is being built', async () => {
@@ -112,22 +66,68 @@ describe('the cache', () => {
     expect(readdirSync(path.join(folder, 'work'))).toEqual([]);
   });
 
-  test('removes what a killed run has left half built, and keeps what is complete', async () => {
-    const made = await cache.publish('qemu', { recipe: 1 }, write('one'));
-    writeFileSync(path.join(folder, 'work', 'half'), '');
-    cache.removeLeftovers();
-    expect(existsSync(path.join(folder, 'work'))).toBe(false);
-    expect(cache.find('qemu', { recipe: 1 })).toEqual(made);
+  test('builds an entry once when several ask for it at the same time', async () => {
+    const build = vi.fn(write('one'));
+    const made = await Promise.all([1, 2, 3].map(() => cache.publish('qemu', { recipe: 1 }, build)));
+    expect(build).toHaveBeenCalledTimes(1);
+    expect(new Set(made.map((entry) => entry.folder)).size).toBe(1);
   });
 
-  test('tidies away the least recently used of many entries of a step, and the downloads', async () => {
-    const made = [];
-    for (let recipe = 0; recipe < 10; recipe += 1) made.push(await cache.publish('initramfs', { recipe }, write('x')));
-    for (const [index, { folder: entry }] of made.entries()) utimesSync(entry, 1000 + index, 1000 + index);
-    cache.find('initramfs', { recipe: 0 });
-    cache.tidy();
-    const left = [...made.keys()].filter((recipe) => cache.find('initramfs', { recipe }) !== undefined);
-    expect(left).toEqual([0, 3, 4, 5, 6, 7, 8, 9]);
-    expect(existsSync(path.join(folder, 'apt'))).toBe(false);
+  test('makes different entries side by side', async () => {
+    const other = vi.fn(write('two'));
+    await cache.publish('snapshot', { cpus: 1 }, async (into) => {
+      await cache.publish('snapshot', { cpus: 2 }, other);
+      return await write('one')(into);
+    });
+    expect(other).toHaveBeenCalledTimes(1);
+  });
+
+  test('discards an entry that turned out to be bad, so that it is built anew', async () => {
+    const bad = await cache.publish('snapshot', {}, write('bad'));
+    cache.discard(bad);
+    expect(cache.find('snapshot', {})).toBeUndefined();
+    const good = await cache.publish('snapshot', {}, write('good'));
+    cache.discard(bad);
+    expect(cache.find('snapshot', {})?.manifest).toEqual(good.manifest);
+    expect(readdirSync(path.join(folder, 'work'))).toEqual([]);
+  });
+});
+
+describe('an entry that another process makes', () => {
+  let folder: string;
+  let cache: Cache;
+  const build = () => Promise.resolve({ description: 'x' });
+  const workshop = () => path.join(folder, 'work', `snapshot-${cacheKey({})}`);
+
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'ghostcard-cache-'));
+    cache = new Cache(folder);
+    mkdirSync(workshop(), { recursive: true });
+    writeFileSync(path.join(workshop(), 'half'), '');
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  test('is waited for, and made here when that process is killed', async () => {
+    const other = await lockHolder(workshop(), 'exclusive');
+    const onWait = vi.fn(() => void other.kill('SIGKILL'));
+    const made = await cache.publish('snapshot', {}, build, { onWait });
+    expect(onWait).toHaveBeenCalledTimes(1);
+    expect(readdirSync(made.folder)).toEqual(['manifest.json']);
+    expect(readdirSync(path.join(folder, 'work'))).toEqual([]);
+  });
+
+  test('is waited for no longer than the limit, with an error that says what holds it up', async () => {
+    const other = await lockHolder(workshop(), 'exclusive');
+    const late = cache.publish('snapshot', {}, build, { timeoutMs: 0 });
+    await expect(late).rejects.toThrow(`waiting for another ghostcard that is making snapshot-${cacheKey({})}`);
+    await killOutright(other);
+  });
+
+  test('is waited for until the abort', async () => {
+    const other = await lockHolder(workshop(), 'exclusive');
+    const abort = new AbortController();
+    const waiting = cache.publish('snapshot', {}, build, { signal: abort.signal, onWait: () => abort.abort() });
+    await expect(waiting).rejects.toThrow('aborted');
+    await killOutright(other);
   });
 });

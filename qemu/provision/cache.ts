@@ -1,81 +1,46 @@
 /**
  * The cache: entries that are complete or absent. An entry is keyed by what it is made from, is built in a folder of its
- * own beside the others and gets its name by one rename when it is complete, so that a run that ends at any moment
- * leaves nothing half done under a name that counts.
- *
- *   entries/STEP-KEY/    what was built, with manifest.json
- *   work/                what is being built, removed by the next run that builds
- *   apt/                 package lists and downloads that a later run goes on with
- *   lock                 see lock.ts
+ * own and gets its name by one rename when it is complete, so that a run that ends at any moment leaves nothing half done
+ * under a name that counts. Whoever makes an entry holds the lock of the folder it is built in, and whoever uses one
+ * holds the entry's: different entries are made side by side, each is made once, and nothing in use is ever pruned.
+ * What lies where is said in cache-folder.ts.
  */
 import { createHash } from 'node:crypto';
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { homedir, userInfo } from 'node:os';
+import { mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { aptOf, cacheLimitBytes, entriesOf, lockOf, MANIFEST, readManifest, workOf } from './cache-folder';
+import { pruneCache, removeLeftovers } from './cache-prune';
 import { ProvisionError } from './errors';
+import { FolderLock } from './folder-lock';
 import { filesBelow } from './host-files';
-import { ROOM_CURE } from './tools';
 
 /** What an entry is made from: anything JSON can tell apart. */
 export type Ingredients = Readonly<Record<string, unknown>>;
 
+/** What a build has to say about its result: versions, names, and in words for people what it is. */
+export interface Described {
+  /** "QEMU 11.1.3 of trixie-backports", shown by `ghostcard cache`. */
+  readonly description: string;
+}
+
 export interface Entry<M> {
   readonly folder: string;
-  /** What the build had to say about its result: versions, sizes, names. */
   readonly manifest: M;
 }
 
-export function cacheFolder(env: NodeJS.ProcessEnv): string {
-  if (env.GHOSTCARD_CACHE) return path.resolve(env.GHOSTCARD_CACHE);
-  if (env.XDG_CACHE_HOME && path.isAbsolute(env.XDG_CACHE_HOME)) return path.join(env.XDG_CACHE_HOME, 'ghostcard');
-  return path.join(homeFolder(), '.cache/ghostcard');
+/** An entry that stays where it is until it is let go of, or this process ends. */
+export interface UsedEntry<M> extends Entry<M>, Disposable {
+  readonly lock: FolderLock;
+  release(): void;
 }
 
-/** HOME may be empty, and a user may be one that the system does not know: a container's, say. */
-function homeFolder(): string {
-  for (const ask of [homedir, () => userInfo().homedir]) {
-    try {
-      const folder = ask();
-      if (path.isAbsolute(folder)) return folder;
-    } catch {
-      // the system does not know this user
-    }
-  }
-  throw new ProvisionError({
-    attempted: 'looking for the folder of the cache',
-    seen: 'this user has no home folder, and neither HOME nor XDG_CACHE_HOME names one',
-    cure: 'set GHOSTCARD_CACHE to a folder that you can write to',
-  });
-}
-
-const CACHE_FAULTS = ['EACCES', 'EROFS', 'EPERM', 'ENOSPC', 'EDQUOT', 'ENOTDIR', 'EIO'];
-/** What making folders says of a file system that is read-only, and of a file in their place. */
-const MKDIR_FAULTS = ['ENOENT', 'EEXIST'];
-
-/** What `error` means to a person when it says that the cache could not be written; else the error itself. */
-export function explainCacheFault(error: unknown, folder: string): unknown {
-  const { code = '', message, syscall, path: file = folder } = error as NodeJS.ErrnoException;
-  const isFault = CACHE_FAULTS.includes(code) || (syscall === 'mkdir' && MKDIR_FAULTS.includes(code));
-  if (!isFault || !path.resolve(file).startsWith(folder)) return error;
-  const room = ['ENOSPC', 'EDQUOT'].includes(code);
-  return new ProvisionError(
-    {
-      attempted: `writing to the cache ${folder}`,
-      seen: message,
-      cure: room ? ROOM_CURE : 'make it a folder that you can write to, or set GHOSTCARD_CACHE to another',
-    },
-    { cause: error },
-  );
+export interface PublishOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Told once, when another process is making this very entry. */
+  readonly onWait?: () => void;
+  /** Longest time to wait for it. */
+  readonly timeoutMs?: number;
 }
 
 /** The same ingredients give the same key, whatever the order in which they are written. */
@@ -90,95 +55,155 @@ function canonical(value: unknown): string {
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`;
 }
 
-/** Entries of one step that are kept: several checkouts may share a cache. */
-const KEPT_PER_STEP = 8;
+const LOOK_EVERY_MS = 100;
+/** Longer than any build that still makes progress. */
+const DEFAULT_TIMEOUT_MS = 3_600_000;
+
+/** What `find` has given to this process, by folder. */
+const foundEntries = new Map<string, UsedEntry<unknown>>();
 
 export class Cache {
-  constructor(readonly folder: string) {}
+  constructor(
+    readonly folder: string,
+    /** Publishing removes what was used longest ago until the cache is no larger. */
+    readonly limitBytes = cacheLimitBytes(process.env),
+  ) {}
 
   get lockFile(): string {
-    return path.join(this.folder, 'lock');
+    return lockOf(this.folder);
   }
 
   /** Folder for an apt root, kept from run to run until what it was for is complete. */
   aptFolder(name: string): string {
-    return path.join(this.folder, 'apt', name);
+    return path.join(aptOf(this.folder), name);
   }
 
-  /** The entry, if it is there and none of its files has gone or changed size (a cleaner of old files, a lost write). */
+  /** As `use`, for as long as this process lives. */
   find<M>(step: string, ingredients: Ingredients): Entry<M> | undefined {
-    const folder = this.#entryFolder(step, ingredients);
-    const complete = readManifest<M>(path.join(folder, MANIFEST));
-    if (complete === undefined || !isWhole(folder, complete.files ?? {})) return undefined;
-    markUsed(folder);
-    return { folder, manifest: complete.manifest };
-  }
-
-  /** Builds the entry: `build` fills a folder and says what goes into the manifest. Call it with the lock held. */
-  async publish<M>(step: string, ingredients: Ingredients, build: (folder: string) => Promise<M>): Promise<Entry<M>> {
-    const work = path.join(this.folder, 'work');
-    mkdirSync(work, { recursive: true });
-    mkdirSync(path.join(this.folder, 'entries'), { recursive: true });
-    const temporary = mkdtempSync(path.join(work, `${step}-`));
-    try {
-      const manifest = await build(temporary);
-      const text = `${JSON.stringify({ step, ingredients, manifest, files: sizesOf(temporary) }, undefined, 2)}\n`;
-      writeFileSync(path.join(temporary, MANIFEST), text);
-      const folder = this.#entryFolder(step, ingredients);
-      rmSync(folder, { recursive: true, force: true });
-      renameSync(temporary, folder);
-      return { folder, manifest };
-    } finally {
-      rmSync(temporary, { recursive: true, force: true });
+    const known = foundEntries.get(this.#entryFolder(step, ingredients));
+    const used = this.use<M>(step, ingredients);
+    if (used === undefined) return undefined;
+    if (known?.lock.isOn(used.folder)) {
+      used.release();
+    } else {
+      known?.release();
+      foundEntries.set(used.folder, used);
     }
-  }
-
-  /** Removes what runs that were killed have left behind. Call it with the lock held. */
-  removeLeftovers(): void {
-    // Tools of a killed run may take a moment to end, and write until then.
-    rmSync(path.join(this.folder, 'work'), { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+    return { folder: used.folder, manifest: used.manifest };
   }
 
   /**
-   * When everything is complete: removes package lists and downloads, and of each step's entries the least recently
-   * used beyond a few (every change of a guest program makes a new image). Call it with the lock held.
+   * The entry, if it is there and none of its files has gone or changed size (a cleaner of old files, a lost write).
+   * It cannot be pruned until it is released.
    */
-  tidy(): void {
-    rmSync(path.join(this.folder, 'apt'), { recursive: true, force: true });
-    const entries = path.join(this.folder, 'entries');
-    const newestFirst = readdirSync(entries)
-      .map((name) => ({ name, usedMs: statSync(path.join(entries, name)).mtimeMs }))
-      .sort((a, b) => b.usedMs - a.usedMs);
-    const seen = new Map<string, number>();
-    for (const { name } of newestFirst) {
-      const step = name.replace(/-[^-]*$/, '');
-      const rank = (seen.get(step) ?? 0) + 1;
-      seen.set(step, rank);
-      if (rank > KEPT_PER_STEP) rmSync(path.join(entries, name), { recursive: true });
+  use<M>(step: string, ingredients: Ingredients): UsedEntry<M> | undefined {
+    const folder = this.#entryFolder(step, ingredients);
+    const lock = FolderLock.take(folder, 'shared');
+    if (lock === undefined) return undefined;
+    const complete = readManifest<M>(folder);
+    if (complete === undefined || !isWhole(folder, complete.files ?? {})) {
+      lock.release();
+      return undefined;
+    }
+    markUsed(folder);
+    return usedEntry(folder, complete.manifest, lock);
+  }
+
+  /**
+   * Builds the entry: `build` fills a folder and says what goes into the manifest. If another process is making the very
+   * same entry, its result is waited for; if it is there by then, it is not built again.
+   */
+  async publish<M extends Described>(
+    step: string,
+    ingredients: Ingredients,
+    build: (folder: string) => Promise<M>,
+    options: PublishOptions = {},
+  ): Promise<UsedEntry<M>> {
+    const workshop = this.#workshop(step, ingredients);
+    using _lock = await this.#enterWorkshop(workshop, options);
+    try {
+      const entry = this.use<M>(step, ingredients) ?? (await this.#make(step, ingredients, workshop, build));
+      await pruneCache(this.folder, { keepBytes: this.limitBytes });
+      return entry;
+    } finally {
+      rmSync(workshop, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
     }
   }
 
+  /** Removes an entry whose contents have turned out to be damaged, unless another process has replaced it already. */
+  discard(entry: UsedEntry<unknown>): void {
+    const workshop = path.join(workOf(this.folder), path.basename(entry.folder));
+    mkdirSync(workshop, { recursive: true });
+    using lock = FolderLock.take(workshop, 'exclusive');
+    if (lock === undefined) return; // somebody is making it anew
+    if (entry.lock.isOn(entry.folder)) renameSync(entry.folder, path.join(workshop, 'discarded'));
+    rmSync(workshop, { recursive: true, force: true });
+  }
+
+  /** When everything is complete: removes package lists and downloads. Call it with the provisioning lock held. */
+  tidy(): void {
+    rmSync(aptOf(this.folder), { recursive: true, force: true });
+  }
+
+  /** Removes what runs that were killed have left half done. */
+  async removeLeftovers(): Promise<void> {
+    await removeLeftovers(this.folder);
+  }
+
   #entryFolder(step: string, ingredients: Ingredients): string {
-    return path.join(this.folder, 'entries', `${step}-${cacheKey(ingredients)}`);
+    return path.join(entriesOf(this.folder), `${step}-${cacheKey(ingredients)}`);
+  }
+
+  /** Where an entry is built. Its lock says that somebody is at it. */
+  #workshop(step: string, ingredients: Ingredients): string {
+    return path.join(workOf(this.folder), `${step}-${cacheKey(ingredients)}`);
+  }
+
+  async #enterWorkshop(workshop: string, options: PublishOptions): Promise<FolderLock> {
+    const { signal, onWait, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+    const deadline = performance.now() + timeoutMs;
+    for (let tries = 0; ; tries += 1) {
+      mkdirSync(workshop, { recursive: true });
+      const lock = FolderLock.take(workshop, 'exclusive');
+      if (lock !== undefined) return lock;
+      if (tries === 0) onWait?.();
+      if (performance.now() >= deadline) break;
+      await delay(LOOK_EVERY_MS, undefined, signal === undefined ? {} : { signal });
+    }
+    throw new ProvisionError({
+      attempted: `waiting for another ghostcard that is making ${path.basename(workshop)}`,
+      seen: `it still holds the lock of ${workshop} after ${timeoutMs} ms`,
+      cure: 'see what that process is doing, end it if it hangs, and run again',
+    });
+  }
+
+  async #make<M extends Described>(
+    step: string,
+    ingredients: Ingredients,
+    workshop: string,
+    build: (folder: string) => Promise<M>,
+  ): Promise<UsedEntry<M>> {
+    const folder = this.#entryFolder(step, ingredients);
+    const made = path.join(workshop, 'entry');
+    // Tools of a killed run may take a moment to end, and write until then.
+    rmSync(made, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+    mkdirSync(made);
+    mkdirSync(path.dirname(folder), { recursive: true });
+    const manifest = await build(made);
+    const text = `${JSON.stringify({ step, ingredients, manifest, files: sizesOf(made) }, undefined, 2)}\n`;
+    writeFileSync(path.join(made, MANIFEST), text);
+    const lock = FolderLock.take(made, 'shared');
+    if (lock === undefined) throw new Error(`${made} was taken away from under the process that builds it`);
+    rmSync(path.join(workshop, 'damaged'), { recursive: true, force: true });
+    if (statSync(folder, { throwIfNoEntry: false })) renameSync(folder, path.join(workshop, 'damaged'));
+    renameSync(made, folder);
+    return usedEntry(folder, manifest, lock);
   }
 }
 
-const MANIFEST = 'manifest.json';
-const ABSENT = ['ENOENT', 'ENOTDIR'];
-
-interface ManifestFile<M> {
-  readonly manifest: M;
-  /** Sizes of the entry's files; absent from entries of early versions. */
-  readonly files?: Readonly<Record<string, number>>;
-}
-
-function readManifest<M>(file: string): ManifestFile<M> | undefined {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as ManifestFile<M>;
-  } catch (error) {
-    if (error instanceof SyntaxError || ABSENT.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
-    throw error;
-  }
+function usedEntry<M>(folder: string, manifest: M, lock: FolderLock): UsedEntry<M> {
+  const release = (): void => lock.release();
+  return { folder, manifest, lock, release, [Symbol.dispose]: release };
 }
 
 /** Size of every regular file below a folder. */
@@ -192,7 +217,7 @@ function isWhole(folder: string, files: Readonly<Record<string, number>>): boole
   );
 }
 
-/** For `tidy`. A cache that cannot be written can still be used. */
+/** What was used longest ago is pruned first. A cache that cannot be written can still be used. */
 function markUsed(folder: string): void {
   try {
     utimesSync(folder, new Date(), new Date());

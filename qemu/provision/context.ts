@@ -7,7 +7,8 @@ import path from 'node:path';
 import { type GuestArch, type HostArch, hostArch, hostFacts } from './arch';
 import { AptRoot } from './apt-root';
 import { type AptSource, chooseMirror, parseDeb822Sources, parseOneLineSources } from './apt-sources';
-import { Cache, cacheFolder, cacheKey } from './cache';
+import { Cache, cacheKey } from './cache';
+import { cacheFolder, cacheLimitBytes } from './cache-folder';
 import { ProvisionError } from './errors';
 import { readAptSources } from './host-files';
 import { type Step, StepProgress } from './progress';
@@ -39,7 +40,8 @@ export class Context {
     this.guestArch = options.guestArch ?? 'amd64';
     this.hostArch = hostArch();
     this.signal = options.signal;
-    this.cache = new Cache(options.cacheDir === undefined ? cacheFolder(this.env) : path.resolve(options.cacheDir));
+    const folder = options.cacheDir === undefined ? cacheFolder(this.env) : path.resolve(options.cacheDir);
+    this.cache = new Cache(folder, cacheLimitBytes(this.env));
     const given = (option: string | undefined, variable: string): string | undefined =>
       option ?? (this.env[variable] === '' ? undefined : this.env[variable]);
     this.given = definedOnly({

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { type Entry } from './cache';
+import { type Described, type Entry } from './cache';
 import { type Context } from './context';
 import { filesBelow } from './host-files';
 import { findTool, missingTool, runTool } from './tools';
@@ -14,7 +14,7 @@ const RECIPE = 1;
 const SOURCE = path.resolve(__dirname, '../../guest-tools');
 const ATTEMPTED = "building the guest's tools";
 
-export interface GuestToolsManifest {
+export interface GuestToolsManifest extends Described {
   readonly programs: readonly string[];
 }
 
@@ -59,7 +59,8 @@ export async function buildGuestTools(context: Context, ingredients: Ingredients
     );
     rmSync(path.join(folder, 'obj'), { recursive: true, force: true });
     const bin = path.join(folder, 'bin');
-    return { programs: existsSync(bin) ? readdirSync(bin).sort() : [] };
+    const programs = existsSync(bin) ? readdirSync(bin).sort() : [];
+    return { description: `agent, ${programs.join(', ')}`, programs };
   });
   progress.finish(`agent and ${entry.manifest.programs.length} programs`);
   return entry;

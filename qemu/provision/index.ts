@@ -1,6 +1,9 @@
 /** Provisioning: everything a guest needs, found on the machine, in the cache, or made. */
 export { type GuestArch } from './arch';
-export { cacheFolder } from './cache';
+export { Cache, type Entry, type Ingredients, type Described, type PublishOptions, type UsedEntry } from './cache';
+export { cacheFolder, parseSize } from './cache-folder';
+export { type CacheItem, type CacheItemKind, listCache } from './cache-items';
+export { type Pruned, pruneCache, type PruneOptions } from './cache-prune';
 export { type Failure, ProvisionError } from './errors';
 export { inspect, type Inspection, type PartReport, type PartState } from './inspect';
 export { type ProgressEvent, type ProgressListener, type Step } from './progress';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { buildImage, GUEST_MODULES, IMAGE_RECIPE, type ImageModule, imageScripts } from '../guest-image';
-import { type Entry } from './cache';
+import { type Described, type Entry } from './cache';
 import { type Context } from './context';
 import { type GuestToolsEntry, readGuestTools } from './guest-tools';
 import { collectModules } from './module-files';
@@ -17,7 +17,7 @@ export interface ImageSources {
   readonly modulesKey: unknown;
 }
 
-interface Manifest {
+interface Manifest extends Described {
   readonly sizeBytes: number;
   readonly modules: readonly string[];
 }
@@ -52,7 +52,8 @@ export async function buildInitramfs(context: Context, sources: ImageSources): P
     const busybox = readFileSync(sources.busybox);
     const image = buildImage({ busybox, release, modules, ...readGuestTools(sources.guestTools) });
     writeFileSync(path.join(folder, 'initramfs.cpio.gz'), image);
-    return Promise.resolve({ sizeBytes: image.length, modules: modules.map(({ name }) => name) });
+    const description = `guest image for kernel ${release} with ${modules.length} modules`;
+    return Promise.resolve({ description, sizeBytes: image.length, modules: modules.map(({ name }) => name) });
   });
   progress.finish(`${(entry.manifest.sizeBytes / 1e6).toFixed(1)} MB`);
   return initramfs(entry);

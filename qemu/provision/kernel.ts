@@ -7,7 +7,7 @@ import path from 'node:path';
 import { GUEST_MODULES } from '../guest-image';
 import { versionsOf } from './apt-root';
 import { guestFacts } from './arch';
-import { type Entry } from './cache';
+import { type Described, type Entry } from './cache';
 import { type Context } from './context';
 import { ProvisionError } from './errors';
 import { buildModules, findModules, MODULE_RECIPE, requireBuildTools, xzProgram } from './kernel-modules';
@@ -15,7 +15,7 @@ import { collectModules } from './module-files';
 
 const RECIPE = 1;
 
-export interface KernelManifest {
+export interface KernelManifest extends Described {
   readonly release: string;
   readonly packages: Record<string, string>;
 }
@@ -77,7 +77,8 @@ export async function fetchKernel(context: Context): Promise<KernelEntry> {
     building.report('removing the build folder');
     rmSync(scratch, { recursive: true });
     building.finish(`${modules.length} modules, ${built.length} of them built anew`);
-    return { release, packages: versionsOf(files) };
+    const description = `Linux ${release} of ${context.suite().codename} with ${modules.length} modules`;
+    return { description, release, packages: versionsOf(files) };
   });
   apt.forgetDownloads();
   return entry;

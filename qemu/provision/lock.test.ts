@@ -1,11 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { addonPath } from '../../emulator/native';
 import { withLock } from './lock';
+import { lockHolder } from './lock-holder';
 import { tryLock } from './try-lock';
 
 let folder: string;
@@ -64,14 +62,7 @@ test('waiting ends after its limit, with an error that says for whom', async () 
 });
 
 test('a holder that is killed outright leaves nothing locked', async () => {
-  const script = `
-    const addon = { exports: {} };
-    process.dlopen(addon, ${JSON.stringify(addonPath)});
-    const fd = require('fs').openSync(${JSON.stringify(file)}, 'a+');
-    if (addon.exports.flock(fd, true)) console.log('locked');
-    setInterval(() => {}, 1000);`;
-  const holder = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
-  await once(holder.stdout, 'data');
+  const holder = await lockHolder(file, 'exclusive');
   const onWait = (): void => void holder.kill('SIGKILL');
   await withLock(file, { tryLock, onWait, timeoutMs: 30_000 }, () => Promise.resolve());
   expect(holder.killed).toBe(true);

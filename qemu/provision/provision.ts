@@ -3,7 +3,7 @@
  * initramfs out of these. When all is in the cache no lock is taken, nothing is fetched and nothing is built.
  */
 import { fetchBusybox, findBusybox } from './busybox';
-import { explainCacheFault } from './cache';
+import { explainCacheFault } from './cache-folder';
 import { Context } from './context';
 import { checkedKernel, fingerprint, modulesForGiven } from './given-kernel';
 import { buildGuestTools, findGuestTools, guestToolsIngredients } from './guest-tools';
@@ -28,7 +28,7 @@ export async function provision(options: ProvisionOptions = {}): Promise<Provisi
     progress.report(`waiting for another ghostcard (pid ${pid ?? 'unknown'}) that is provisioning`);
   try {
     return await withLock(context.cache.lockFile, { tryLock, onWait, signal: context.signal }, async () => {
-      context.cache.removeLeftovers();
+      await context.cache.removeLeftovers();
       const made = await assemble(context, 'make');
       if (made === undefined) throw new Error('a step neither found nor made its result');
       context.cache.tidy();

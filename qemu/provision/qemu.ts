@@ -5,7 +5,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { guestFacts, hostFacts } from './arch';
-import { type Entry } from './cache';
+import { type Described, type Entry } from './cache';
 import { type Context } from './context';
 import { ProvisionError } from './errors';
 import { QEMU_SUITE } from './suite';
@@ -19,7 +19,7 @@ const CLIENT_DEVICE = 'vfio-user-pci';
 const FOR_READERS = ['doc', 'man', 'locale', 'icons', 'info', 'lintian'];
 const PROBE = 'asking QEMU which devices it has';
 
-interface Manifest {
+interface Manifest extends Described {
   readonly version: string;
   readonly packages: Record<string, string>;
 }
@@ -99,7 +99,8 @@ export async function fetchQemu(context: Context): Promise<ProvisionedQemu> {
       throw new ProvisionError({ attempted: PROBE, seen: `${CLIENT_DEVICE} is not among them`, cure });
     }
     const version = parseQemuVersion(await run(context, command, ['-version'], PROBE, cure));
-    return { version, packages: versionsOf(files) };
+    const description = `QEMU ${version} of ${QEMU_SUITE.backports}`;
+    return { description, version, packages: versionsOf(files) };
   });
   apt.forgetDownloads();
   progress.finish(`QEMU ${entry.manifest.version} from ${QEMU_SUITE.backports}`);

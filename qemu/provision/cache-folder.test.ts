@@ -1,0 +1,81 @@
+import path from 'node:path';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { cacheFolder, cacheLimitBytes, explainCacheFault, parseSize } from './cache-folder';
+import { ProvisionError } from './errors';
+
+describe('the cache folder', () => {
+  test('is the one of GHOSTCARD_CACHE, else below XDG_CACHE_HOME, else below the home folder', () => {
+    expect(cacheFolder({ GHOSTCARD_CACHE: '/a', XDG_CACHE_HOME: '/b' })).toBe('/a');
+    expect(cacheFolder({ XDG_CACHE_HOME: '/b' })).toBe('/b/ghostcard');
+    expect(cacheFolder({ XDG_CACHE_HOME: 'not/absolute' })).toMatch(/\/\.cache\/ghostcard$/);
+  });
+});
+
+describe('the cache folder of a user', () => {
+  afterEach(() => void vi.unstubAllEnvs());
+
+  test('is an absolute one also when HOME is empty or not absolute', () => {
+    for (const home of ['', 'somewhere']) {
+      vi.stubEnv('HOME', home);
+      expect(path.isAbsolute(cacheFolder({}))).toBe(true);
+    }
+  });
+});
+
+describe('a cache that cannot be written', () => {
+  const fault = (code: string, file?: string, syscall = 'open') =>
+    Object.assign(new Error(`${code}: it says`), { code, path: file, syscall });
+
+  test.each([
+    ['EROFS', '/cache/lock', 'make it a folder that you can write to, or set GHOSTCARD_CACHE to another'],
+    ['EACCES', '/cache/entries', 'make it a folder that you can write to, or set GHOSTCARD_CACHE to another'],
+    ['ENOSPC', undefined, 'make room in the folder of the cache'],
+  ])('with %s is told with what was seen and what to do', (code, file, cure) => {
+    const message = (explainCacheFault(fault(code, file), '/cache') as Error).message;
+    expect(message).toContain(`writing to the cache /cache: ${code}: it says`);
+    expect(message).toContain(cure);
+  });
+
+  test('because a file is in its place, is told too', () => {
+    expect(explainCacheFault(fault('EEXIST', '/cache', 'mkdir'), '/cache')).toBeInstanceOf(ProvisionError);
+  });
+
+  test('is not blamed for what went wrong elsewhere', () => {
+    for (const other of [
+      fault('EACCES', '/lib/modules'),
+      fault('ENOENT', '/cache/lock'),
+      new Error('something else'),
+    ]) {
+      expect(explainCacheFault(other, '/cache')).toBe(other);
+    }
+  });
+});
+
+describe('a size', () => {
+  test.each([
+    ['4G', 4 * 2 ** 30],
+    ['500M', 500 * 2 ** 20],
+    ['1.5 GiB', 1.5 * 2 ** 30],
+    ['64kB', 64 * 2 ** 10],
+    ['1000', 1000],
+    ['0', 0],
+  ])('is read from %s', (text, bytes) => expect(parseSize(text)).toBe(bytes));
+
+  test.each(['', 'much', '-1', '4 X', '1e9', 'G'])('is not read from "%s"', (text) => {
+    expect(parseSize(text)).toBeUndefined();
+  });
+});
+
+describe('the limit of the cache', () => {
+  test('is 4 GiB unless GHOSTCARD_CACHE_LIMIT says otherwise', () => {
+    expect(cacheLimitBytes({})).toBe(4 * 2 ** 30);
+    expect(cacheLimitBytes({ GHOSTCARD_CACHE_LIMIT: '' })).toBe(4 * 2 ** 30);
+    expect(cacheLimitBytes({ GHOSTCARD_CACHE_LIMIT: '300M' })).toBe(300 * 2 ** 20);
+  });
+
+  test('that is no size is refused with what to write instead', () => {
+    expect(() => cacheLimitBytes({ GHOSTCARD_CACHE_LIMIT: 'lots' })).toThrow(
+      'GHOSTCARD_CACHE_LIMIT is "lots"\nWhat to do: set it to a size, such as 4G or 500M, or unset it',
+    );
+  });
+});
