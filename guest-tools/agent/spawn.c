@@ -21,7 +21,7 @@ struct launch {
     char **argv;
     char **envp;
     char *root; /* NULL: the agent's own */
-    char *cwd;  /* NULL: the agent's own, or / below a root */
+    char *cwd;  /* NULL: / of the root, or the agent's own */
     int in[2], out[2], err[2], report[2];
 };
 
@@ -74,8 +74,6 @@ static bool prepare(const struct request *request, struct launch *launch, struct
     launch->envp = request_envp(request->env, environ);
     launch->root = slice_text(request->root);
     launch->cwd = slice_text(request->cwd);
-    if (launch->root && !launch->cwd && !request->cwd.bytes)
-        launch->cwd = strdup("/");
     if (!launch->argv)
         return fail(spawned, EINVAL, "exec: argv must be an array of one or more strings without NUL", "");
     if (!launch->envp)
@@ -104,7 +102,7 @@ static bool prepare(const struct request *request, struct launch *launch, struct
 static enum step become(const struct launch *launch)
 {
     environ = launch->envp; /* so that execvp looks in the PATH of the command, not of the agent */
-    if (launch->root && chroot(launch->root) < 0)
+    if (launch->root && (chroot(launch->root) < 0 || chdir("/") < 0))
         return ENTER_ROOT;
     if (launch->cwd && chdir(launch->cwd) < 0)
         return CHANGE_FOLDER;
