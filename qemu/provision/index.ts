@@ -4,6 +4,7 @@ export { Cache, type Entry, type Ingredients, type Described, type PublishOption
 export { cacheFolder, parseSize } from './cache-folder';
 export { type CacheItem, type CacheItemKind, listCache } from './cache-items';
 export { type Pruned, pruneCache, type PruneOptions } from './cache-prune';
+export { FolderLock } from './folder-lock';
 export { type Failure, ProvisionError } from './errors';
 export { inspect, type Inspection, type PartReport, type PartState } from './inspect';
 export { type ProgressEvent, type ProgressListener, type Step } from './progress';
