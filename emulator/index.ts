@@ -15,5 +15,6 @@ export {
   type ResetKind,
 } from './pci';
 export * from './registers';
+export { type CardTrace, describeTrace, type DmaTotals, type TraceEvent, traceOf } from './trace';
 export { ReferenceCard, type ReferenceCardOptions, REFERENCE_REGISTERS } from './cards/reference';
 export { type CardFactory, ServedCard, type ServeCardOptions } from './serve-card';

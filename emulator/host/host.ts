@@ -4,7 +4,9 @@
  * It does what firmware and kernel do before a driver runs: sizes and places the BARs, and enables memory decode and bus
  * mastering. Host memory is mapped for DMA as one range.
  */
+import { PciCard } from '../pci';
 import { type MapSpec, type RegisterMap } from '../registers';
+import { traceOf } from '../trace';
 import { type VfioUserDevice } from '../vfio-user/device';
 import { BAR_SLOTS, placeBars } from './enumeration';
 import { HostInterrupts, type InterruptKind } from './interrupts';
@@ -38,12 +40,14 @@ export class InProcessHost {
     options: HostOptions = {},
   ) {
     const { memoryBytes = 4 << 20, memoryIova = 1 << 20, enumerate = true } = options;
+    // A card is driven through its trace, so that a test can say what led to a failure.
+    const seam = device instanceof PciCard ? traceOf(device).device : device;
     void device.layout; // final from here on: a BAR that is added later is an error
-    this.config = new RegionSpace(device, configRegion);
-    this.#bars = Array.from({ length: BAR_SLOTS }, (_, index) => new RegionSpace(device, index));
-    this.interrupts = new HostInterrupts(device);
+    this.config = new RegionSpace(seam, configRegion);
+    this.#bars = Array.from({ length: BAR_SLOTS }, (_, index) => new RegionSpace(seam, index));
+    this.interrupts = new HostInterrupts(seam);
     this.memory = new HostMemory(memoryIova, memoryBytes);
-    device.mapDma({
+    seam.mapDma({
       iova: BigInt(memoryIova),
       sizeBytes: BigInt(memoryBytes),
       readable: true,

@@ -1,0 +1,55 @@
+/** Addresses of a card as names: which register lies where, by the register maps of its BARs and its configuration space. */
+import { type PciCard, Region } from '../pci';
+import { type RegisterLayout } from '../registers';
+
+export interface NamedRegister {
+  /** `STATUS`, `H2C[0].STATUS`; `BAR2:STATUS` when registers lie in several BARs; `config:COMMAND`. */
+  readonly name: string;
+  readonly region: number;
+  /** Bytes from the start of the region. */
+  readonly offset: number;
+  readonly layout: RegisterLayout;
+}
+
+export class RegisterNames {
+  /** By region, by rising offset. */
+  readonly #registers = new Map<number, NamedRegister[]>();
+
+  constructor(card: PciCard) {
+    const { registerFiles, configStructures } = card.inspection;
+    const isAmbiguous = registerFiles.size > 1;
+    for (const [bar, { map }] of registerFiles) {
+      const prefix = isAmbiguous ? `BAR${bar}:` : '';
+      this.#add(bar, 0, prefix, map.registers);
+    }
+    for (const { offset, registers } of configStructures) {
+      this.#add(Region.CONFIG, offset, 'config:', registers.map?.registers ?? []);
+    }
+  }
+
+  /** The register that an access of `sizeBytes` at `offset` touches first; undefined where there is none. */
+  at(region: number, offset: number, sizeBytes: number): NamedRegister | undefined {
+    return this.#registers
+      .get(region)
+      ?.find(
+        (register) => register.offset < offset + sizeBytes && offset < register.offset + register.layout.width / 8,
+      );
+  }
+
+  #add(region: number, base: number, prefix: string, layouts: readonly RegisterLayout[]): void {
+    const known = this.#registers.get(region) ?? [];
+    known.push(
+      ...layouts.map((layout) => ({ name: prefix + layout.path, region, offset: base + layout.offset, layout })),
+    );
+    this.#registers.set(region, known);
+  }
+}
+
+/** Where an access lies, in words: the register, with what of it was accessed if that is not all of it. */
+export function placeOf(names: RegisterNames, region: number, offset: number, sizeBytes: number): string {
+  const register = names.at(region, offset, sizeBytes);
+  const where = region === Region.CONFIG ? 'config' : `BAR${region}`;
+  if (register === undefined) return `${where} + 0x${offset.toString(16)}`;
+  const skipped = offset - register.offset;
+  return skipped === 0 ? register.name : `${register.name} ${skipped < 0 ? '-' : '+'} ${Math.abs(skipped)}`;
+}
