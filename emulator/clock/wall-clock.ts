@@ -13,6 +13,8 @@ export interface WallClockOptions {
   readonly alarm?: Alarm;
   /** Gets what a task throws when the alarm runs it. Default: thrown out of the event loop. */
   readonly onError?: (error: unknown) => void;
+  /** Called when tasks have run. */
+  readonly onWorked?: () => void;
 }
 
 export class WallClock implements Clock {
@@ -20,12 +22,14 @@ export class WallClock implements Clock {
   readonly #startedAt = process.hrtime.bigint();
   readonly #alarm: Alarm;
   readonly #onError: ((error: unknown) => void) | undefined;
+  readonly #onWorked: (() => void) | undefined;
   #alarmAtNs: number | undefined;
   #closed = false;
 
-  constructor({ alarm = new CoarseAlarm(), onError }: WallClockOptions = {}) {
+  constructor({ alarm = new CoarseAlarm(), onError, onWorked }: WallClockOptions = {}) {
     this.#alarm = alarm;
     this.#onError = onError;
+    this.#onWorked = onWorked;
   }
 
   now(): number {
@@ -50,7 +54,10 @@ export class WallClock implements Clock {
         task();
       }
     } finally {
-      if (ran) this.#arrangeAlarm();
+      if (ran) {
+        this.#arrangeAlarm();
+        this.#onWorked?.();
+      }
     }
     return ran;
   }
