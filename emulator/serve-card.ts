@@ -2,6 +2,7 @@
 import { TimerfdAlarm, WallClock } from './clock';
 import { loadNative } from './native';
 import { type CardEnvironment, type PciCard, sharedMemory } from './pci';
+import { type CardTrace, traceOf } from './trace';
 import { complain, serve, type ServerEvent, type VfioUserServer } from './vfio-user';
 
 /** Makes a card in the environment that it is to live in. */
@@ -30,19 +31,23 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     { socketPath, onEvent = complain }: ServeCardOptions,
   ): Promise<ServedCard<Card>> {
     const faults: unknown[] = [];
+    let trace: CardTrace | undefined;
     const observe = (event: ServerEvent): void => {
       if (event.kind === 'device-error') faults.push(event.error);
+      if (event.kind === 'connected' || event.kind === 'disconnected') trace?.connection(event.kind);
       onEvent(event);
     };
     const native = loadNative();
     const clock = new WallClock({
       alarm: new TimerfdAlarm(native),
       onError: (error) => observe({ kind: 'device-error', error }),
+      onWorked: () => trace?.touch(),
     });
     let card: Card | undefined;
     try {
       card = make({ clock, allocate: sharedMemory(native) });
-      const server = await serve(card, { socketPath, clock, native, onEvent: observe });
+      trace = traceOf(card);
+      const server = await serve(trace.device, { socketPath, clock, native, onEvent: observe });
       return new ServedCard(card, socketPath, server, clock, faults, (error) =>
         observe({ kind: 'device-error', error }),
       );
