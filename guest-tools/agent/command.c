@@ -2,9 +2,12 @@
 /* Commands that run for the host; see command.h. Starting the process itself is in spawn.c. */
 #define _GNU_SOURCE
 #include "command.h"
-#include "reply.h"
-#include "spawn.h"
 #include "clock.h"
+#include "input.h"
+#include "reply.h"
+#include "session.h"
+#include "spawn.h"
+#include "terminal.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -14,21 +17,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* One of a command's two output pipes; fd -1 once it has been read to its end. */
+/* One of a command's two output pipes, or its terminal; fd -1 once it has been read to its end. */
 struct output {
     const char *name;
     int fd;
-    uint32_t left; /* once the command has exited: what its pipe held then and has not been read yet */
-};
-
-/* Bytes for the command's standard input that its pipe has not taken yet. fd -1 once closed; then input
- * vanishes. */
-struct input {
-    int fd;
-    bool ending;
-    uint32_t start, used;
-    uint64_t taken; /* bytes to be given back to the host as credit */
-    uint8_t *queue; /* WINDOW_BYTES, absent without standard input */
+    uint32_t left; /* once the command has exited: what it held then and has not been read yet; an upper bound
+                      for a terminal */
 };
 
 static struct command {
@@ -41,6 +35,7 @@ static struct command {
     uint64_t window;                  /* bytes of output that the host is still ready to take */
     struct input input;
     struct output outputs[2];
+    int slave_fd; /* of its terminal, otherwise -1 */
 } commands[MAX_COMMANDS];
 
 static struct command *find(uint32_t id)
@@ -78,8 +73,14 @@ static void forget(struct command *command)
     close_fd(&command->input.fd);
     close_fd(&command->outputs[0].fd);
     close_fd(&command->outputs[1].fd);
+    close_fd(&command->slave_fd);
     free(command->input.queue);
     *command = (struct command){0};
+}
+
+static bool has_terminal(const struct command *command)
+{
+    return command->slave_fd >= 0;
 }
 
 void command_start(struct link *link, const struct request *request)
@@ -91,8 +92,9 @@ void command_start(struct link *link, const struct request *request)
                 link, request->id, EAGAIN, "exec: %d commands are running, which is the limit", MAX_COMMANDS);
         return;
     }
-    uint8_t *queue = request->has_stdin ? malloc(WINDOW_BYTES) : NULL;
-    if (request->has_stdin && !queue) {
+    bool takes_input = request->has_stdin || request->has_terminal;
+    uint8_t *queue = takes_input ? input_new_queue() : NULL;
+    if (takes_input && !queue) {
         reply_failed(
                 link, request->id, ENOMEM, "exec: no memory for %d bytes of standard input", WINDOW_BYTES);
         return;
@@ -110,9 +112,12 @@ void command_start(struct link *link, const struct request *request)
             .started_ms = now_ms,
             .deadline_ms = request->timeout_ms ? now_ms + request->timeout_ms : 0,
             .window = WINDOW_BYTES,
-            .input = {.fd = spawned.stdin_fd, .queue = queue},
+            .input = {.fd = spawned.stdin_fd, .is_terminal = request->has_terminal, .queue = queue},
             .outputs = {{"stdout", spawned.stdout_fd}, {"stderr", spawned.stderr_fd}},
+            .slave_fd = spawned.slave_fd,
     };
+    if (!request->has_stdin)
+        input_end(&command->input);
     reply_started(link, request->id, spawned.pid);
 }
 
@@ -126,7 +131,10 @@ void command_signal(struct link *link, const struct request *request)
         if (name && request->signal.size == strlen(name) + 3 &&
                 memcmp(request->signal.bytes, "SIG", 3) == 0 &&
                 memcmp(request->signal.bytes + 3, name, strlen(name)) == 0) {
-            kill(-command->pid, number);
+            if (number == SIGKILL)
+                session_kill(command->pid);
+            else
+                kill(-command->pid, number);
             return;
         }
     }
@@ -135,27 +143,25 @@ void command_signal(struct link *link, const struct request *request)
             (const char *)request->signal.bytes);
 }
 
+void command_resize(struct link *link, const struct request *request)
+{
+    struct command *command = find(request->id);
+    if (!command || command->exited)
+        return;
+    if (!has_terminal(command))
+        reply_error(link, "resize for command %u: it has no terminal", request->id);
+    else if (!terminal_resize(command->outputs[0].fd, request->columns, request->rows))
+        reply_error(link, "resize for command %u to %u columns and %u rows: %s", request->id,
+                request->columns, request->rows, strerror(errno));
+}
+
 bool command_input(struct link *link, const struct request *request)
 {
     struct command *command = find(request->id);
-    if (!command)
-        return false;
-    struct input *input = &command->input;
-    if (input->fd < 0) { /* the command has closed its end */
-        input->taken += request->data.size;
-        return true;
-    }
-    if (request->data.size > WINDOW_BYTES - input->used) {
+    if (command && !input_put(&command->input, request->data.bytes, request->data.size))
         reply_error(link, "input for command %u: %u bytes with %u queued are over its window of %d: dropped",
-                request->id, request->data.size, input->used, WINDOW_BYTES);
-        return true;
-    }
-    memmove(input->queue, input->queue + input->start, input->used);
-    input->start = 0;
-    if (request->data.size > 0)
-        memcpy(input->queue + input->used, request->data.bytes, request->data.size);
-    input->used += request->data.size;
-    return true;
+                request->id, request->data.size, command->input.used, WINDOW_BYTES);
+    return command != NULL;
 }
 
 bool command_end_input(struct link *link, uint32_t id)
@@ -163,7 +169,7 @@ bool command_end_input(struct link *link, uint32_t id)
     (void)link;
     struct command *command = find(id);
     if (command)
-        command->input.ending = true;
+        input_end(&command->input);
     return command != NULL;
 }
 
@@ -176,11 +182,14 @@ bool command_credit(struct link *link, uint32_t id, uint64_t bytes)
     return command != NULL;
 }
 
-/* What the pipe holds when the command has ended is the command's; what comes later is not. */
-static void note_end(struct output *output)
+/* What a pipe holds when the command has ended is the command's; what comes later is not. */
+static void note_end(const struct command *command, struct output *output)
 {
     int held = 0;
-    output->left = output->fd >= 0 && ioctl(output->fd, FIONREAD, &held) == 0 ? (uint32_t)held : 0;
+    if (has_terminal(command)) /* it cannot say how much it holds, but when that is all */
+        output->left = TERMINAL_HOLDS_BYTES;
+    else
+        output->left = output->fd >= 0 && ioctl(output->fd, FIONREAD, &held) == 0 ? (uint32_t)held : 0;
 }
 
 void command_reap(void)
@@ -191,8 +200,8 @@ void command_reap(void)
             if (command->used && command->pid == pid && !command->exited) {
                 command->exited = true;
                 command->wait_status = status;
-                note_end(&command->outputs[0]);
-                note_end(&command->outputs[1]);
+                note_end(command, &command->outputs[0]);
+                note_end(command, &command->outputs[1]);
             }
         }
     }
@@ -200,29 +209,16 @@ void command_reap(void)
 
 static void pump_input(struct link *link, uint32_t id, struct input *input)
 {
-    while (input->fd >= 0 && input->used > 0) {
-        ssize_t taken = write(input->fd, input->queue + input->start, input->used);
-        if (taken < 0 && errno == EAGAIN)
-            break;
-        if (taken < 0) { /* nobody reads any more: what is queued vanishes, as with a closed pipe */
-            close_fd(&input->fd);
-            taken = input->used;
-        }
-        input->start += (uint32_t)taken;
-        input->used -= (uint32_t)taken;
-        input->taken += (uint64_t)taken;
-    }
-    if (input->used == 0 && input->ending)
-        close_fd(&input->fd);
+    input_pump(input);
     if (input->taken > 0 && link_has_room(link)) {
         reply_credit(link, id, input->taken);
         input->taken = 0;
     }
 }
 
-/* Sends what the pipe holds while the host takes it. An exited command's pipe is at its end once what it held
- * is read: whoever may still hold it open (a daemon that was left behind, and may write for ever) is not the
- * command. */
+/* Sends what the pipe or terminal holds while the host takes it. An exited command's pipe is at its end once
+ * what it held is read: whoever may still hold it open (a daemon that was left behind, and may write for
+ * ever) is not the command. */
 static void pump_output(struct link *link, struct command *command, struct output *output)
 {
     static uint8_t chunk[CHUNK_BYTES];
@@ -254,7 +250,7 @@ void command_pump(struct link *link, uint64_t now_ms)
         if (command->deadline_ms && now_ms >= command->deadline_ms && !command->exited) {
             command->timed_out = true;
             command->deadline_ms = 0;
-            kill(-command->pid, SIGKILL);
+            session_kill(command->pid);
         }
         pump_input(link, command->id, &command->input);
         pump_output(link, command, &command->outputs[0]);
@@ -302,7 +298,7 @@ void command_abandon_all(void)
         if (!command->used)
             continue;
         if (!command->exited)
-            kill(-command->pid, SIGKILL);
+            session_kill(command->pid);
         forget(command);
     }
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands that run for the host: started in a process group of their own, fed on standard input, read on
- * standard output and error, held to a time limit, reaped. Nothing here blocks; what could grow is bounded by
- * the two windows.
+ * Commands that run for the host: started in a session of their own, fed on standard input, read on standard
+ * output and error or on a terminal, held to a time limit, reaped. Nothing here blocks; what could grow is
+ * bounded by the two windows.
  *
  * Flow control (qemu/channel/protocol.ts, "credit"): at most WINDOW_BYTES of input are queued for a command,
  * at most WINDOW_BYTES of its output are on their way to the host; when a window is used up the command's own
- * pipe fills, and it waits.
+ * pipe or terminal fills, and it waits.
  */
 #ifndef GHOSTCARD_AGENT_COMMAND_H
 #define GHOSTCARD_AGENT_COMMAND_H
@@ -19,6 +19,7 @@ enum { MAX_COMMANDS = 64 };
 /* Each answers the host itself, with an error if it must. */
 void command_start(struct link *link, const struct request *request);
 void command_signal(struct link *link, const struct request *request);
+void command_resize(struct link *link, const struct request *request);
 
 /* False: no command has that id. */
 bool command_input(struct link *link, const struct request *request);
@@ -39,7 +40,7 @@ size_t command_poll(const struct link *link, struct pollfd *entries);
 /* Time until the next limit is reached, at most `at_most_ms`. */
 int command_wait_ms(uint64_t now_ms, int at_most_ms);
 
-/* The host is gone: kills every command's process group and forgets it. */
+/* The host is gone: kills every command's session and forgets it. */
 void command_abandon_all(void);
 
 #endif

@@ -78,6 +78,8 @@ static bool continue_request(struct link *link, const struct request *request)
                transfer_credit(link, request->id, request->bytes) || true;
     if (slice_is(request->type, "signal"))
         return command_signal(link, request), true;
+    if (slice_is(request->type, "resize"))
+        return command_resize(link, request), true;
     return false;
 }
 

@@ -16,7 +16,8 @@ struct request {
     struct slice type;
     bool has_id;
     uint32_t id;
-    bool has_stdin;
+    bool has_stdin, has_terminal;
+    uint32_t columns, rows;
     uint32_t mode;
     uint64_t bytes;
     uint64_t timeout_ms;  /* 0: no limit */

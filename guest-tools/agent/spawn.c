@@ -3,6 +3,7 @@
  * closes. */
 #define _GNU_SOURCE
 #include "spawn.h"
+#include "terminal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,12 +21,13 @@ enum { EXEC_LIMIT_MS = 10000 };
 struct launch {
     char **argv;
     char **envp;
-    char *root; /* NULL: the agent's own */
-    char *cwd;  /* NULL: / of the root, or the agent's own */
+    char *root;               /* NULL: the agent's own */
+    char *cwd;                /* NULL: / of the root, or the agent's own */
+    struct terminal terminal; /* instead of the pipes in, out and err */
     int in[2], out[2], err[2], report[2];
 };
 
-enum step { ENTER_ROOT, CHANGE_FOLDER, RUN };
+enum step { ADOPT_TERMINAL, ENTER_ROOT, CHANGE_FOLDER, RUN };
 
 /* Why the child did not become the program asked for. */
 struct child_error {
@@ -33,13 +35,17 @@ struct child_error {
     int error;
 };
 
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
 static void close_pipe(int pipe[2])
 {
-    for (int i = 0; i < 2; i++) {
-        if (pipe[i] >= 0)
-            close(pipe[i]);
-        pipe[i] = -1;
-    }
+    close_fd(&pipe[0]);
+    close_fd(&pipe[1]);
 }
 
 static int take(int *fd)
@@ -51,6 +57,8 @@ static int take(int *fd)
 
 static void release(struct launch *launch)
 {
+    close_fd(&launch->terminal.master);
+    close_fd(&launch->terminal.slave);
     close_pipe(launch->in);
     close_pipe(launch->out);
     close_pipe(launch->err);
@@ -68,6 +76,35 @@ static bool fail(struct spawned *spawned, int error, const char *attempt, const 
     return false;
 }
 
+static bool prepare_pipes(const struct request *request, struct launch *launch, struct spawned *spawned)
+{
+    if (request->has_stdin) {
+        if (pipe2(launch->in, O_CLOEXEC) < 0)
+            return fail(spawned, errno, "exec: no pipe for ", launch->argv[0]);
+        fcntl(launch->in[1], F_SETFL, O_NONBLOCK);
+    } else {
+        launch->in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (launch->in[0] < 0)
+            return fail(spawned, errno, "exec: cannot open ", "/dev/null");
+    }
+    if (pipe2(launch->out, O_CLOEXEC) < 0 || pipe2(launch->err, O_CLOEXEC) < 0)
+        return fail(spawned, errno, "exec: no pipe for ", launch->argv[0]);
+    fcntl(launch->out[0], F_SETFL, O_NONBLOCK);
+    fcntl(launch->err[0], F_SETFL, O_NONBLOCK);
+    return true;
+}
+
+static bool prepare_terminal(const struct request *request, struct launch *launch, struct spawned *spawned)
+{
+    if (!terminal_open(launch->root, request->columns, request->rows, &launch->terminal))
+        return fail(spawned, errno, "exec: cannot open a terminal for ", launch->argv[0]);
+    launch->in[1] = fcntl(launch->terminal.master, F_DUPFD_CLOEXEC, 0);
+    if (launch->in[1] < 0)
+        return fail(spawned, errno, "exec: no descriptor for ", launch->argv[0]);
+    launch->out[0] = take(&launch->terminal.master);
+    return true;
+}
+
 static bool prepare(const struct request *request, struct launch *launch, struct spawned *spawned)
 {
     launch->argv = request_argv(request->argv);
@@ -80,27 +117,21 @@ static bool prepare(const struct request *request, struct launch *launch, struct
         return fail(spawned, EINVAL, "exec: env must be a map of strings without NUL", "");
     if ((request->root.bytes && !launch->root) || (request->cwd.bytes && !launch->cwd))
         return fail(spawned, EINVAL, "exec: root and cwd must not hold a NUL", "");
-    if (request->has_stdin) {
-        if (pipe2(launch->in, O_CLOEXEC) < 0)
-            return fail(spawned, errno, "exec: no pipe for ", launch->argv[0]);
-    } else {
-        launch->in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        if (launch->in[0] < 0)
-            return fail(spawned, errno, "exec: cannot open ", "/dev/null");
-    }
-    if (pipe2(launch->out, O_CLOEXEC) < 0 || pipe2(launch->err, O_CLOEXEC) < 0 ||
-            pipe2(launch->report, O_CLOEXEC) < 0)
+    if (pipe2(launch->report, O_CLOEXEC) < 0)
         return fail(spawned, errno, "exec: no pipe for ", launch->argv[0]);
-    fcntl(launch->out[0], F_SETFL, O_NONBLOCK);
-    fcntl(launch->err[0], F_SETFL, O_NONBLOCK);
-    if (launch->in[1] >= 0)
-        fcntl(launch->in[1], F_SETFL, O_NONBLOCK);
-    return true;
+    return request->has_terminal ? prepare_terminal(request, launch, spawned)
+                                 : prepare_pipes(request, launch, spawned);
 }
 
 /* Returns only when a step has failed, with errno. */
 static enum step become(const struct launch *launch)
 {
+    if (launch->terminal.slave < 0) {
+        dup2(launch->in[0], STDIN_FILENO);
+        dup2(launch->out[1], STDOUT_FILENO);
+        dup2(launch->err[1], STDERR_FILENO);
+    } else if (!terminal_adopt(&launch->terminal))
+        return ADOPT_TERMINAL;
     environ = launch->envp; /* so that execvp looks in the PATH of the command, not of the agent */
     if (launch->root && (chroot(launch->root) < 0 || chdir("/") < 0))
         return ENTER_ROOT;
@@ -117,9 +148,6 @@ static _Noreturn void run_child(const struct launch *launch)
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     setsid();
-    dup2(launch->in[0], STDIN_FILENO);
-    dup2(launch->out[1], STDOUT_FILENO);
-    dup2(launch->err[1], STDERR_FILENO);
     struct child_error failure = {.step = become(launch)};
     failure.error = errno;
     ssize_t reported = write(launch->report[1], &failure, sizeof(failure));
@@ -139,6 +167,8 @@ static bool await_exec(struct launch *launch, pid_t pid, struct spawned *spawned
     if (read(launch->report[0], &failure, sizeof(failure)) != sizeof(failure))
         return true;
     switch (failure.step) {
+    case ADOPT_TERMINAL:
+        return fail(spawned, failure.error, "exec: no controlling terminal for ", launch->argv[0]);
     case ENTER_ROOT:
         return fail(spawned, failure.error, "exec: cannot enter the root ", launch->root);
     case CHANGE_FOLDER:
@@ -150,7 +180,8 @@ static bool await_exec(struct launch *launch, pid_t pid, struct spawned *spawned
 
 bool spawn(const struct request *request, struct spawned *spawned)
 {
-    struct launch launch = {.in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}, .report = {-1, -1}};
+    struct launch launch = {
+            .terminal = {-1, -1}, .in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}, .report = {-1, -1}};
     bool started = prepare(request, &launch, spawned);
     if (started) {
         spawned->pid = fork();
@@ -163,8 +194,7 @@ bool spawn(const struct request *request, struct spawned *spawned)
         spawned->stdin_fd = take(&launch.in[1]);
         spawned->stdout_fd = take(&launch.out[0]);
         spawned->stderr_fd = take(&launch.err[0]);
-        if (!request->has_stdin)
-            spawned->stdin_fd = -1;
+        spawned->slave_fd = take(&launch.terminal.slave);
     }
     release(&launch);
     return started;

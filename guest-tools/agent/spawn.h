@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starts a process in a session and process group of its own, with pipes to the agent. */
+/* Starts a process in a session and process group of its own, with pipes or a terminal to the agent. */
 #ifndef GHOSTCARD_AGENT_SPAWN_H
 #define GHOSTCARD_AGENT_SPAWN_H
 
@@ -8,11 +8,12 @@
 #include <sys/types.h>
 
 struct spawned {
-    pid_t pid; /* also its process group */
+    pid_t pid; /* also its process group and its session */
     /* The agent's ends, non-blocking. stdin_fd is -1 when the request asked for none: the process reads
-     * /dev/null. */
+     * /dev/null. With a terminal, the first two are its master (two descriptors), and stderr_fd is -1. */
     int stdin_fd, stdout_fd, stderr_fd;
-    int error; /* when it failed: errno, and what was attempted */
+    int slave_fd; /* the terminal's other side, to be held while the process runs; -1 without one */
+    int error;    /* when it failed: errno, and what was attempted */
     char message[256];
 };
 

@@ -6,7 +6,7 @@
 import { constants } from 'node:os';
 import { type Readable } from 'node:stream';
 import { type AgentAnswer, type Exchange } from './exchange';
-import { type ExitedMessage, type HostMessage } from './protocol';
+import { type ExitedMessage, type HostMessage, type TerminalSize } from './protocol';
 
 /** Takes a piece of output; the command is held back while a returned promise is pending. */
 export type OutputSink = (chunk: Buffer) => void | Promise<void>;
@@ -18,9 +18,14 @@ export interface ExecOptions {
   readonly root?: string;
   /** Default: `/` of `root`, or the agent's own folder. */
   readonly cwd?: string;
+  /**
+   * Runs it on a terminal of this size, as a shell with job control wants it: all output goes to stdout, input is as if
+   * typed, and its end types ^D. TERM in `env` is the caller's to set. Default: pipes.
+   */
+  readonly terminal?: TerminalSize;
   /** Standard input; without it the command reads /dev/null. */
   readonly stdin?: Uint8Array | Readable;
-  /** The agent kills the command's process group after this long, and the result says `timedOut`. Default 60 s; Infinity: no limit. */
+  /** The agent kills the command's session after this long, and the result says `timedOut`. Default 60 s; Infinity: no limit. */
   readonly timeoutMs?: number;
   readonly onStdout?: OutputSink;
   readonly onStderr?: OutputSink;
@@ -42,11 +47,14 @@ export interface ExecResult {
 
 export interface GuestCommand {
   readonly result: Promise<ExecResult>;
-  /** Sends a signal to the command's process group; of no effect once it has ended. */
+  /** Sends a signal to the command's process group, SIGKILL to its whole session; of no effect once it has ended. */
   signal(name: NodeJS.Signals): void;
+  /** The terminal's size has changed; of no effect once the command has ended. Throws for a command without terminal. */
+  resize(size: TerminalSize): void;
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+const MAX_TERMINAL_SIDE = 65_535;
 /** How long after the agent's own limit the host still waits for the agent to report. */
 const REPORT_GRACE_MS = 15_000;
 
@@ -60,6 +68,11 @@ export function startCommand(
   const signal = (name: NodeJS.Signals): void => {
     if (constants.signals[name] === undefined) throw new RangeError(`'${name}' is not the name of a signal`);
     if (!exchange.settled) void exchange.send({ type: 'signal', id: exchange.id, signal: name });
+  };
+  const resize = (size: TerminalSize): void => {
+    if (options.terminal === undefined)
+      throw new Error(`${exchange.what}: it was started without a terminal to resize`);
+    if (!exchange.settled) void exchange.send({ type: 'resize', id: exchange.id, ...checkedSize(size) });
   };
   const giveUp = (reason: Error): void => {
     if (exchange.settled) return;
@@ -77,7 +90,16 @@ export function startCommand(
   } catch (error) {
     exchange.fail(error as Error);
   }
-  return { result: exchange.result, signal };
+  return { result: exchange.result, signal, resize };
+}
+
+function checkedSize({ columns, rows }: TerminalSize): TerminalSize {
+  for (const count of [columns, rows]) {
+    if (!Number.isInteger(count) || count < 0 || count > MAX_TERMINAL_SIDE) {
+      throw new RangeError(`a terminal of ${columns} columns and ${rows} rows: each must be 0 to ${MAX_TERMINAL_SIDE}`);
+    }
+  }
+  return { columns, rows };
 }
 
 function execMessage(id: number, argv: readonly string[], options: ExecOptions, timeoutMs: number): HostMessage {
@@ -86,6 +108,7 @@ function execMessage(id: number, argv: readonly string[], options: ExecOptions, 
     id,
     argv: [...argv],
     stdin: options.stdin !== undefined,
+    ...(options.terminal === undefined ? {} : { terminal: true, ...checkedSize(options.terminal) }),
     ...(options.env === undefined ? {} : { env: { ...options.env } }),
     ...(options.root === undefined ? {} : { root: options.root }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),

@@ -11,7 +11,8 @@
  * | `ping` | `pong` |
  * | `renew` (of a restored guest; EPERM from an agent that serves a socket: it is on no guest) | `renewed`; or `failed` |
  * | `exec`, then `input`…, `end` if `stdin` is true | `started`, `output`…, `exited`; or `failed` |
- * | `signal` (to the process group of a running `exec`) | none of its own |
+ * | `signal` (to the process group of a running `exec`; SIGKILL to its whole session) | none of its own |
+ * | `resize` (of the terminal of a running `exec`) | none of its own |
  * | `push`, then `input`…, `end` | `done`; or `failed` |
  * | `fetch` | `output` with stream `file`…, `done`; or `failed` |
  *
@@ -19,8 +20,12 @@
  * and goes on by as much as the receiver's `credit` messages say has been consumed. So a command that writes faster than the
  * host reads is held back by its own pipe, one that does not read its input holds up nobody else, and nothing is lost.
  *
+ * **Terminal.** An `exec` with `terminal` leads a session whose controlling terminal is a new one, of the devpts below its
+ * `root` if one is mounted there. What is written to it comes as `stdout`. It gets `input` as if typed: a job in the
+ * foreground is interrupted by typing ^C, not by `signal`. `end` types the end character (^D); without `stdin` that is all.
+ *
  * **Ends.** A command has ended when its process has: output of daemons that it leaves behind is not waited for. On its time
- * limit, the agent kills the whole process group (SIGKILL) and `exited` says `timedOut`.
+ * limit, the agent kills its session, with all process groups in it (SIGKILL), and `exited` says `timedOut`.
  *
  * **Lost and found.** When the host side closes, the agent kills what runs and forgets all state; when it is opened again the
  * agent sends a `hello` without id. A frame that makes no sense gets `failed` (if an id can be read) or `error`, and the
@@ -36,6 +41,12 @@ export const WINDOW_BYTES = 256 * 1024;
 export const CHUNK_BYTES = 32 * 1024;
 
 export type OutputStream = 'stdout' | 'stderr';
+
+/** In characters, at most 65535 each. */
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
+}
 
 /** Host to agent. */
 export type HostMessage =
@@ -63,11 +74,16 @@ export type HostMessage =
       timeoutMs?: number;
       /** True: `input` and `end` follow. Otherwise the command reads /dev/null. */
       stdin?: boolean;
+      /** True: on a terminal of the size that `columns` and `rows` give. */
+      terminal?: boolean;
+      columns?: number;
+      rows?: number;
     }
   | { type: 'input'; id: number; data: Uint8Array }
   | { type: 'end'; id: number }
   | { type: 'credit'; id: number; bytes: number }
   | { type: 'signal'; id: number; signal: string }
+  | ({ type: 'resize'; id: number } & TerminalSize)
   | { type: 'push'; id: number; path: string; mode: number }
   | { type: 'fetch'; id: number; path: string };
 

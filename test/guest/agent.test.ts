@@ -3,6 +3,7 @@
  * on this machine, over a socket (qemu/channel).
  */
 import { createHash, randomBytes } from 'node:crypto';
+import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Rig } from '../../qemu/rig';
 import { startRig } from '../support/rig';
@@ -59,6 +60,43 @@ it('runs a command in a root of its own, in the folder asked for and by default 
     /cannot change to folder \/tmp \(ENOENT\)/,
   );
   await expect(rig.guest.channel.exec(['sh'], { root: '/tmp/root' })).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+it('gives a shell a terminal: its own devpts names it, jobs are interrupted by ^C', async () => {
+  const stdin = new PassThrough();
+  let seen = '';
+  let look = (): void => undefined;
+  const onStdout = (chunk: Buffer): void => {
+    seen += chunk.toString();
+    look();
+  };
+  const see = async (text: string): Promise<void> => {
+    while (!seen.includes(text)) await new Promise<void>((resolve) => (look = resolve));
+    seen = seen.slice(seen.indexOf(text) + text.length);
+  };
+  const options = { terminal: { columns: 100, rows: 30 }, env: { TERM: 'dumb', PS1: '> ' }, timeoutMs: 30_000 };
+  const shell = rig.guest.channel.start(['sh', '-i'], { ...options, stdin, onStdout });
+  await see('> ');
+  stdin.write('tty; stty size; sleep 1000\n');
+  await see('30 100\r\n');
+  stdin.write('\x03');
+  await see('> ');
+  shell.resize({ columns: 80, rows: 25 });
+  stdin.write('stty size; exit 4\n');
+  await see('25 80\r\n');
+  expect(await shell.result).toMatchObject({ exitCode: 4 });
+});
+
+it.each([
+  ['shared with the agent', 'mount --bind /dev/pts /tmp/pts-root/dev/pts'],
+  ['of its own', 'mount -t devpts -o newinstance,ptmxmode=0666 devpts /tmp/pts-root/dev/pts'],
+])('names the terminal in a root with a devpts %s', async (_, mount) => {
+  await rig.guest.run(sh('mkdir -p /tmp/pts-root/bin /tmp/pts-root/dev/pts; cp /bin/busybox /tmp/pts-root/bin/'));
+  expect(await rig.guest.run(sh(mount))).toMatchObject({ exitCode: 0 });
+  const options = { root: '/tmp/pts-root', terminal: { columns: 80, rows: 25 } };
+  const { stdout } = await rig.guest.channel.exec(['/bin/busybox', 'tty'], options);
+  expect(stdout.toString()).toMatch(/^\/dev\/pts\/\d+\r\n$/);
+  await rig.guest.run(['umount', '/tmp/pts-root/dev/pts']);
 });
 
 it('takes the time, the host name and fresh randomness that a restored guest is given', async () => {

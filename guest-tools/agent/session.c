@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ends a session; see session.h. The kernel has no call for that: its members are looked up in /proc. */
+#define _GNU_SOURCE
+#include "session.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A process that has been sent SIGKILL cannot fork any more, so a second sweep finds what the first has
+ * missed. More are for children born meanwhile of children born meanwhile. */
+enum { MAX_SWEEPS = 4 };
+
+/* Whether /proc/PID/stat is that of a living process of the session: "pid (name) state ppid pgrp session". */
+static bool is_member(const char *pid, pid_t leader)
+{
+    char path[64], text[512];
+    snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    const char *name_end = strrchr(text, ')'); /* a name may hold anything, also brackets */
+    char state;
+    int session;
+    return name_end && sscanf(name_end, ") %c %*d %*d %d", &state, &session) == 2 && session == leader &&
+           state != 'Z';
+}
+
+/* Returns whether anybody was there to be killed. */
+static bool sweep(pid_t leader)
+{
+    DIR *processes = opendir("/proc");
+    bool found = false;
+    for (struct dirent *entry; processes && (entry = readdir(processes));) {
+        if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !is_member(entry->d_name, leader))
+            continue;
+        kill(atoi(entry->d_name), SIGKILL);
+        found = true;
+    }
+    if (processes)
+        closedir(processes);
+    return found;
+}
+
+void session_kill(pid_t leader)
+{
+    kill(-leader, SIGKILL); /* most commands are one group, and this needs no /proc */
+    for (int i = 0; i < MAX_SWEEPS && sweep(leader); i++)
+        ;
+}
