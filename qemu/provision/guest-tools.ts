@@ -60,7 +60,7 @@ export async function buildGuestTools(context: Context, ingredients: Ingredients
     rmSync(path.join(folder, 'obj'), { recursive: true, force: true });
     const bin = path.join(folder, 'bin');
     const programs = existsSync(bin) ? readdirSync(bin).sort() : [];
-    return { description: `agent, ${programs.join(', ')}`, programs };
+    return { description: `agent and ${programs.length} programs for the guest`, programs };
   });
   progress.finish(`agent and ${entry.manifest.programs.length} programs`);
   return entry;

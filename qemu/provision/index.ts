@@ -5,6 +5,7 @@ export { cacheFolder, parseSize } from './cache-folder';
 export { type CacheItem, type CacheItemKind, listCache } from './cache-items';
 export { type Pruned, pruneCache, type PruneOptions } from './cache-prune';
 export { FolderLock } from './folder-lock';
+export { buildModules, kernelBuild, type KernelBuild } from './kernel-build';
 export { type Failure, ProvisionError } from './errors';
 export { inspect, type Inspection, type PartReport, type PartState } from './inspect';
 export { type ProgressEvent, type ProgressListener, type Step } from './progress';

@@ -19,7 +19,7 @@ import { type ProvisionOptions } from './types';
 export type PartState = 'ready' | 'to be fetched' | 'to be built' | 'wrong';
 
 export interface PartReport {
-  readonly step: Exclude<Step, 'cache' | 'modules' | 'initramfs'>;
+  readonly step: Exclude<Step, 'cache' | 'modules' | 'kernel-build' | 'initramfs'>;
   readonly state: PartState;
   /** What was found and where, or what would be done. */
   readonly detail: string;

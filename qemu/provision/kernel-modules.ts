@@ -67,11 +67,22 @@ export function requireBuildTools(context: Context): string {
   });
 }
 
-const compilerPrefix = ({ hostArch, guestArch }: Context): string =>
+export const compilerPrefix = ({ hostArch, guestArch }: Context): string =>
   hostArch === guestArch ? '' : guestFacts(guestArch).compilerPrefix;
 
-/** Builds the modules and gives back the paths of the .ko files. */
-export async function buildModules(context: Context, build: ModuleBuild, progress: StepProgress): Promise<string[]> {
+export interface BuiltModules {
+  /** The .ko files. */
+  readonly files: string[];
+  /** Text of Module.symvers: the symbols that they export, with versions that differ from Debian's where options do. */
+  readonly symbolVersions: string;
+}
+
+/** Builds the modules. */
+export async function rebuildModules(
+  context: Context,
+  build: ModuleBuild,
+  progress: StepProgress,
+): Promise<BuiltModules> {
   const compiler = requireBuildTools(context);
   const source = await unpackSource(context, build, progress);
   const tree = path.join(build.folder, 'tree');
@@ -110,7 +121,8 @@ export async function buildModules(context: Context, build: ModuleBuild, progres
       },
     ),
   );
-  return findModules(tree);
+  const symbolVersions = readFileSync(path.join(tree, 'Module.symvers'), 'utf8').replaceAll(`${tree}/`, '');
+  return { files: findModules(tree), symbolVersions };
 }
 
 /** Unpacks the few folders that are built, straight out of the source's package; gives back the source's folder. */

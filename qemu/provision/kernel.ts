@@ -10,10 +10,12 @@ import { guestFacts } from './arch';
 import { type Described, type Entry } from './cache';
 import { type Context } from './context';
 import { ProvisionError } from './errors';
-import { buildModules, findModules, MODULE_RECIPE, requireBuildTools, xzProgram } from './kernel-modules';
+import { rebuildModules, findModules, MODULE_RECIPE, requireBuildTools, xzProgram } from './kernel-modules';
 import { collectModules } from './module-files';
 
-const RECIPE = 1;
+const RECIPE = 3;
+/** Packages that nothing but this entry's own making needs: the largest ones. */
+const NOT_KEPT = /^linux-(image|source|compiler)/;
 
 export interface KernelManifest extends Described {
   readonly release: string;
@@ -24,6 +26,10 @@ export type KernelEntry = Entry<KernelManifest>;
 
 export const kernelImage = (entry: KernelEntry): string => path.join(entry.folder, 'vmlinuz');
 export const kernelModules = (entry: KernelEntry): string => path.join(entry.folder, 'modules');
+const SYMBOL_VERSIONS = 'Module.symvers';
+export const rebuiltSymbols = (entry: KernelEntry): string => path.join(entry.folder, SYMBOL_VERSIONS);
+/** Packages to build modules with, as they were downloaded (kernel-build.ts): a mirror forgets superseded kernels. */
+export const kernelPackages = (entry: KernelEntry): string => path.join(entry.folder, 'packages');
 
 function packages({ guestArch }: Context): string[] {
   const flavour = guestFacts(guestArch).kernelFlavour;
@@ -64,19 +70,25 @@ export async function fetchKernel(context: Context): Promise<KernelEntry> {
     progress.finish(`Linux ${release} from ${context.suite().codename}`);
 
     const building = context.progress('modules');
-    const built = await buildModules(
+    const built = await rebuildModules(
       context,
       { packages: unpacked, sourcePackage: apt.pathOf(source), release, folder: scratch },
       building,
     );
     const stock = findModules(unpacked);
-    const modules = collectModules(GUEST_MODULES, [...stock, ...built], { xz: xzProgram(unpacked) });
+    const modules = collectModules(GUEST_MODULES, [...stock, ...built.files], { xz: xzProgram(unpacked) });
     const target = path.join(folder, 'modules');
     mkdirSync(target);
     for (const { fileName, data } of modules) writeFileSync(path.join(target, fileName), data);
+    writeFileSync(path.join(folder, SYMBOL_VERSIONS), built.symbolVersions);
+    const kept = path.join(folder, 'packages');
+    mkdirSync(kept);
+    for (const file of files.filter(({ fileName }) => !NOT_KEPT.test(fileName))) {
+      copyFileSync(apt.pathOf(file), path.join(kept, file.fileName));
+    }
     building.report('removing the build folder');
     rmSync(scratch, { recursive: true });
-    building.finish(`${modules.length} modules, ${built.length} of them built anew`);
+    building.finish(`${modules.length} modules, ${built.files.length} of them built anew`);
     const description = `Linux ${release} of ${context.suite().codename} with ${modules.length} modules`;
     return { description, release, packages: versionsOf(files) };
   });

@@ -2,9 +2,18 @@
  * Progress as data: which step runs, what it is doing, how much of it is done and for how long it has been at it.
  * How it is shown is somebody else's business (progress-terminal.ts).
  */
-export const STEPS = ['cache', 'qemu', 'kernel', 'modules', 'busybox', 'guest-tools', 'initramfs'] as const;
+export const STEPS = [
+  'cache',
+  'qemu',
+  'kernel',
+  'modules',
+  'kernel-build',
+  'busybox',
+  'guest-tools',
+  'initramfs',
+] as const;
 
-/** The parts of a guest, in the order in which they are made; `cache` waits for another run that makes them. */
+/** The parts of a guest, in the order in which they are made; `kernel-build` only when asked for; `cache` waits for another run that makes them. */
 export type Step = (typeof STEPS)[number];
 
 export interface ProgressEvent {
