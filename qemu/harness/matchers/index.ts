@@ -1,0 +1,29 @@
+/** Matchers for cards and guest commands, added to Vitest's `expect` by importing this. */
+import { expect } from 'vitest';
+import { toExitWith, toPrint, toSucceed } from './commands';
+import { toHaveDmaError, toHaveReadHost, toHaveWrittenHost, toReadHost, toWriteHost } from './dma';
+import { toHaveInterrupted, toInterrupt } from './interrupts';
+import { toHaveRegister, toReachRegister } from './registers';
+
+export { type PrintOptions } from './commands';
+export { type DmaExpectation } from './dma';
+export { type InterruptOptions } from './interrupts';
+export { type CardPath, type CardPathValue, type GhostcardMatchers } from './types';
+export { type WaitOptions } from './wait';
+
+expect.extend({
+  toHaveRegister,
+  toReachRegister,
+  toHaveInterrupted,
+  toInterrupt,
+  toHaveReadHost,
+  toHaveWrittenHost,
+  toReadHost,
+  toWriteHost,
+  toHaveDmaError,
+  toSucceed,
+  toExitWith,
+  toPrint,
+});
+
+export { expect };
