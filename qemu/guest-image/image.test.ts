@@ -16,11 +16,20 @@ describe('the image', () => {
   const paths = entries.map((entry) => entry.path);
 
   test('has init, the shell, the agent, the programs, and the modules under their kernel release', () => {
-    for (const wanted of ['/init', '/bin/sh', GUEST_PATHS.agent, GUEST_PATHS.bind, '/usr/bin/identify']) {
+    for (const wanted of [
+      '/init',
+      '/bin/sh',
+      GUEST_PATHS.agent,
+      GUEST_PATHS.bind,
+      GUEST_PATHS.hostRoot,
+      '/usr/bin/identify',
+    ]) {
       expect(paths).toContain(wanted);
     }
     expect(paths).toContain('/lib/modules/6.1.0-test/uio.ko');
-    expect(paths).toContain('/lib/modules/6.1.0-test/modules.dep');
+    for (const list of ['dep', 'dep.bin', 'symbols.bin', 'alias.bin', 'builtin.bin']) {
+      expect(paths).toContain(`/lib/modules/6.1.0-test/modules.${list}`);
+    }
   });
 
   test('has every folder before what lies in it, as the kernel unpacks it in order', () => {

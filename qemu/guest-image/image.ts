@@ -1,21 +1,33 @@
 /**
- * What is in the guest's initial root file system, and where. It is all there is in the guest: busybox, the modules,
- * the agent and the guest programs; /init (files/init) does the rest.
+ * What is in the guest's initial root file system, and where: busybox, the modules, the agent and the guest programs;
+ * /init (files/init) does the rest. The host's files come later, below HOST_ROOT (files/ghostcard-host-root).
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type CpioEntry, writeCpio } from './cpio';
-import { type KernelModule, modulesDep } from './modules';
+import { moduleIndex } from './module-index';
+import { type KernelModule, modulesDep, modulesDepLines } from './modules';
 
 /** Bump when the image's make-up changes in a way that its parts do not show. */
-export const IMAGE_RECIPE = 1;
+export const IMAGE_RECIPE = 2;
 
 export const GUEST_PATHS = {
   agent: '/usr/lib/ghostcard/agent',
   programs: '/usr/bin',
   bind: '/usr/bin/ghostcard-bind',
+  hostRoot: '/usr/bin/ghostcard-host-root',
 } as const;
+
+/** Where the guest has the host's root file system once `GUEST_PATHS.hostRoot` has mounted it: commands run there by chroot. */
+export const HOST_ROOT = '/host';
+
+/**
+ * What goes at the end of PATH for commands in HOST_ROOT: the guest programs and, where the host lacks a program, busybox.
+ */
+export const HOST_ROOT_TOOLS: readonly string[] = ['usr/bin', 'bin', 'usr/sbin', 'sbin'].map(
+  (folder) => `/run/ghostcard/${folder}`,
+);
 
 /** Modules that the guest can load, by the names modprobe takes; a kernel that has one built in needs no file for it. */
 export const GUEST_MODULES = [
@@ -35,10 +47,12 @@ export const GUEST_MODULES = [
 const SCRIPTS = [
   { file: 'init', guestPath: '/init' },
   { file: 'ghostcard-bind', guestPath: GUEST_PATHS.bind },
+  { file: 'ghostcard-host-root', guestPath: GUEST_PATHS.hostRoot },
+  { file: 'ghostcard-unplug', guestPath: '/usr/bin/ghostcard-unplug' },
 ] as const;
 
 const FOLDERS = (
-  '/bin /dev /etc /lib /lib/modules /proc /root /run /sbin /sys /tmp /usr /usr/bin /usr/lib /usr/lib/ghostcard ' +
+  '/bin /dev /etc /host /lib /lib/modules /proc /root /run /sbin /sys /tmp /usr /usr/bin /usr/lib /usr/lib/ghostcard ' +
   '/usr/local /usr/local/bin /usr/sbin /var'
 ).split(' ');
 
@@ -85,9 +99,22 @@ export function imageEntries(parts: ImageParts): CpioEntry[] {
     { kind: 'file', path: '/etc/group', data: Buffer.from('root:x:0:\ntty:x:5:\n') },
     ...imageScripts().map(({ guestPath, data }) => program(guestPath, data)),
     ...parts.modules.map(({ fileName, data }): CpioEntry => ({ kind: 'file', path: `${modules}/${fileName}`, data })),
-    { kind: 'file', path: `${modules}/modules.dep`, data: Buffer.from(modulesDep(parts.modules)) },
+    ...moduleLists(parts.modules).map(([name, data]): CpioEntry => ({
+      kind: 'file',
+      path: `${modules}/${name}`,
+      data,
+    })),
     ...(parts.agent === undefined ? [] : [program(GUEST_PATHS.agent, parts.agent)]),
     ...[...parts.programs].map(([name, data]) => program(`${GUEST_PATHS.programs}/${name}`, data)),
+  ];
+}
+
+/** What depmod would have written: for busybox, and for the host's kmod, which complains of each index that is missing. */
+function moduleLists(modules: readonly KernelModule[]): [name: string, data: Buffer][] {
+  return [
+    ['modules.dep', Buffer.from(modulesDep(modules))],
+    ['modules.dep.bin', moduleIndex(modulesDepLines(modules))],
+    ...['symbols', 'alias', 'builtin'].map((name): [string, Buffer] => [`modules.${name}.bin`, moduleIndex(new Map())]),
   ];
 }
 

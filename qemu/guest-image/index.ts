@@ -4,6 +4,8 @@ export {
   buildImage,
   GUEST_MODULES,
   GUEST_PATHS,
+  HOST_ROOT,
+  HOST_ROOT_TOOLS,
   IMAGE_RECIPE,
   imageEntries,
   type ImageModule,

@@ -74,13 +74,17 @@ export function loadOrder(wanted: readonly string[], find: (name: string) => Ker
   return [...order.values()];
 }
 
-/** The text of modules.dep for modules that lie side by side: each with all it needs, nearest first. */
-export function modulesDep(modules: readonly KernelModule[]): string {
+/** The lines of modules.dep for modules that lie side by side, by module: each with all it needs, nearest first. */
+export function modulesDepLines(modules: readonly KernelModule[]): Map<string, string> {
   const byName = new Map(modules.map((module) => [module.name, module]));
-  return modules
-    .map((module) => {
-      const needed = loadOrder(module.depends, (name) => byName.get(name)).reverse();
-      return `${[`${module.fileName}:`, ...needed.map(({ fileName }) => fileName)].join(' ')}\n`;
-    })
-    .join('');
+  const line = ({ fileName, depends }: KernelModule): string => {
+    const needed = loadOrder(depends, (name) => byName.get(name)).reverse();
+    return [`${fileName}:`, ...needed.map((module) => module.fileName)].join(' ');
+  };
+  return new Map(modules.map((module) => [module.name, line(module)]));
+}
+
+/** The text of modules.dep. */
+export function modulesDep(modules: readonly KernelModule[]): string {
+  return [...modulesDepLines(modules).values()].map((line) => `${line}\n`).join('');
 }
