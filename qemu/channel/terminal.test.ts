@@ -12,6 +12,7 @@ afterAll(async () => agent[Symbol.asyncDispose]());
 beforeEach(async () => (channel = await GuestChannel.connect(await agent.connect(), { timeoutMs: 5_000 })));
 afterEach(() => channel.close());
 
+const SEE_LIMIT_MS = 4000;
 const terminal = { columns: 80, rows: 24 };
 const sh = (script: string): string[] => ['sh', '-c', script];
 const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
@@ -50,6 +51,8 @@ class Sitting {
 
   /** Waits until the screen shows the pattern, passes over all up to it, and gives the first group or the match. */
   async see(pattern: RegExp): Promise<string> {
+    const limit = AbortSignal.timeout(SEE_LIMIT_MS);
+    limit.addEventListener('abort', () => this.#wake());
     let ended = false;
     void this.result.catch(() => undefined).then(() => (ended = true));
     for (;;) {
@@ -58,7 +61,9 @@ class Sitting {
         this.#unread = this.#unread.slice(match.index + match[0].length);
         return match[1] ?? match[0];
       }
-      if (ended) throw new Error(`it ended without showing ${pattern.source}; unread: ${this.#unread}`);
+      const unseen = `${pattern.source} has not been shown, but ${JSON.stringify(this.#unread)}`;
+      if (ended) throw new Error(`the command has ended; ${unseen}`);
+      if (limit.aborted) throw new Error(`within ${SEE_LIMIT_MS} ms, ${unseen}`);
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
@@ -116,7 +121,7 @@ test('a job is stopped by ^Z, listed, and continued in the foreground', async ()
   shell.type(CTRL_Z);
   await shell.see(/> /);
   shell.type('jobs\n');
-  await shell.see(/Stopped.*cat/);
+  await shell.see(/Stopped.*cat\r\n> /);
   shell.type('fg\n');
   await shell.see(/\ncat/);
   shell.type('again\n');
