@@ -4,6 +4,7 @@ import { loadNative } from './native';
 import { type CardEnvironment, type PciCard, sharedMemory } from './pci';
 import { type CardTrace, traceOf } from './trace';
 import { complain, serve, type ServerEvent, type VfioUserServer } from './vfio-user';
+import { watchdog } from './watchdog';
 
 /** Makes a card in the environment that it is to live in. */
 export type CardFactory<Card extends PciCard = PciCard> = (environment: Required<CardEnvironment>) => Card;
@@ -23,6 +24,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     /** What the card's model has thrown so far: faults of the model, not of the driver. */
     readonly faults: readonly unknown[],
     private readonly onFault: (error: unknown) => void,
+    private readonly watch: Disposable,
   ) {}
 
   /** Rejects when the card cannot be made or the path cannot be listened at; nothing is left then. */
@@ -38,6 +40,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       onEvent(event);
     };
     const native = loadNative();
+    const watch = watchdog.watch();
     const clock = new WallClock({
       alarm: new TimerfdAlarm(native),
       onError: (error) => observe({ kind: 'device-error', error }),
@@ -48,12 +51,12 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       card = make({ clock, allocate: sharedMemory(native) });
       trace = traceOf(card);
       const server = await serve(trace.device, { socketPath, clock, native, onEvent: observe });
-      return new ServedCard(card, socketPath, server, clock, faults, (error) =>
-        observe({ kind: 'device-error', error }),
-      );
+      const onFault = (error: unknown) => observe({ kind: 'device-error', error });
+      return new ServedCard(card, socketPath, server, clock, faults, onFault, watch);
     } catch (error) {
       clock.close();
       card?.close();
+      watch[Symbol.dispose]();
       throw error;
     }
   }
@@ -72,6 +75,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     } catch (error) {
       this.onFault(error);
     }
+    this.watch[Symbol.dispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

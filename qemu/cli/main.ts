@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
+import { watchdog } from '../../emulator/watchdog';
 import { demoCommand } from './commands/demo';
 import { doctorCommand } from './commands/doctor';
 import { provisionCommand } from './commands/provision';
@@ -33,6 +34,7 @@ export function program(): Command {
 export async function main(argv: readonly string[]): Promise<void> {
   const root = program();
   cardsSpeakOnStandardError();
+  watchdog.configure({ scope: 'process' });
   // What is thrown where nobody waits for it. Guards take down what this process leaves.
   process.on('uncaughtException', (error) => process.exit(report(error)));
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,17 +1,14 @@
 /** `ghostcard serve` as a process of its own: what its clients do to it, and what they cannot do. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { existsSync, readdirSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
 import { REFERENCE_REGISTERS } from '../../emulator/cards/reference';
 import { Command, HeaderFlag } from '../../emulator/vfio-user/wire';
 import { accessOf, viewOf, VfioUserClient, words } from '../support/vfio-user-client';
+import { cardFile, type ServeProcess, serving } from './serve-process';
 import { sharedMemory, until } from './serving';
 
-const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
 const ID = 0x4748_4331;
 const BAR0 = 0;
 const CONFIG = 7;
@@ -26,34 +23,10 @@ const offsetOf = (block: string, name: string): number => {
   return register.offset;
 };
 
-interface Served {
-  readonly process: ChildProcess;
-  readonly socketPath: string;
-  /** Kinds of events that it has printed, in order. */
-  readonly events: string[];
-  /** What it has written to standard error. */
-  readonly complaints: () => string;
-}
-
-async function serveReference(): Promise<Served> {
-  const folder = mkdtempSync(join(tmpdir(), 'ghostcard-serve-'));
-  const socketPath = join(folder, 'card');
-  const child = spawn(process.execPath, [cli, 'serve', '--card', 'reference', '--socket', socketPath, '--json'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  onTestFinished(async () => {
-    if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await once(child, 'exit');
-    rmSync(folder, { recursive: true });
-  });
-  const events: string[] = [];
-  let complaints = '';
-  createInterface({ input: child.stdout }).on('line', (line) =>
-    events.push((JSON.parse(line) as { event: string }).event),
-  );
-  child.stderr.on('data', (text: Buffer) => (complaints += text.toString()));
-  await until('ghostcard serve to listen', () => events.includes('listening') || child.exitCode !== null, 15_000);
-  expect(complaints).toBe('');
-  return { process: child, socketPath, events, complaints: () => complaints };
+async function serveReference(): Promise<ServeProcess> {
+  const served = await serving('reference');
+  expect(served.complaints()).toBe('');
+  return served;
 }
 
 /** A client that sees the card's identity through its first BAR: the card lives. */
@@ -64,7 +37,7 @@ async function readIdentity(socketPath: string): Promise<number> {
 }
 
 const openIn = (child: ChildProcess): number => readdirSync(`/proc/${child.pid}/fd`).length;
-const disconnected = ({ events }: Served): number => events.filter((event) => event === 'disconnected').length;
+const disconnected = ({ events }: ServeProcess): number => events.filter((event) => event === 'disconnected').length;
 
 describe('ghostcard serve', () => {
   test('outlives twenty clients that send half a message and go away, serves a real one, and ends in good order', async () => {
@@ -108,5 +81,20 @@ describe('ghostcard serve', () => {
     }
     await until('the server to have seen them go', () => disconnected(served) === 5 || child.exitCode !== null);
     expect([served.complaints(), await readIdentity(socketPath)]).toEqual(['', ID]);
+  });
+
+  test('outlives a card that throws whenever it is reset, tells each time, and ends in good order', async () => {
+    const served = await serving(cardFile(`onReset() { throw new Error('planted in the reset'); }`));
+    const { socketPath, process: child } = served;
+    for (let clients = 1; clients <= 2; clients++) {
+      const client = await VfioUserClient.connect(socketPath);
+      await expect(client.reset()).rejects.toThrow('EIO');
+      client.close();
+      await until('the server to have seen the client go', () => disconnected(served) === clients);
+    }
+    expect(served.events.filter((event) => event === 'device-error').length).toBeGreaterThanOrEqual(2);
+    child.kill('SIGTERM');
+    expect(await served.ended).toEqual({ exitCode: 0, signal: null });
+    expect(existsSync(socketPath)).toBe(false);
   });
 });

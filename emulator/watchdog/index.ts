@@ -1,0 +1,1 @@
+export { watchdog, type WatchdogScope } from './watchdog';

@@ -1,0 +1,138 @@
+/**
+ * The watching thread of watchdog.ts. JavaScript, because it must start at once, whoever runs the TypeScript around it:
+ * ts-node or Vitest.
+ *
+ * Its inspector session reaches the main thread even in a busy loop: the debugger interrupts it, which gives the stack,
+ * and there the exit. What waits in a system call cannot be interrupted.
+ *
+ * Sources: node:inspector, connectToMainThread; Chrome DevTools Protocol, domain Debugger.
+ */
+'use strict';
+const { closeSync, openSync, writeSync } = require('node:fs');
+const { Session } = require('node:inspector');
+const { SourceMap } = require('node:module');
+const { fileURLToPath } = require('node:url');
+const { parentPort, workerData } = require('node:worker_threads');
+
+const { beats, beatMs, emulator } = workerData;
+const EXIT_FAULT = 125;
+/** How long the main thread may take to be interrupted; what runs JavaScript takes some milliseconds. */
+const STACK_TIMEOUT_MS = 2000;
+const SHOWN_FRAMES = 6;
+
+let limitMs = Infinity;
+let scope = 'cards';
+let lastBeat = 0;
+/** Own ticks without a heartbeat, not time: a machine that was asleep has missed both. */
+let missed = 0;
+let isTold = false;
+
+parentPort.on('message', (order) => {
+  ({ limitMs, scope } = order);
+  missed = 0;
+});
+
+setInterval(() => {
+  const beat = Atomics.load(beats, 0);
+  if (beat !== lastBeat || limitMs === Infinity) {
+    lastBeat = beat;
+    missed = 0;
+    isTold = false;
+    return;
+  }
+  missed++;
+  if (missed * beatMs < limitMs || isTold) return;
+  isTold = true;
+  interrupt();
+}, beatMs);
+
+/** Stops the main thread where it is, and decides what becomes of the process. */
+function interrupt() {
+  const session = new Session();
+  session.connectToMainThread();
+  const scripts = new Map();
+  const letGo = () => {
+    clearTimeout(timer);
+    session.disconnect();
+  };
+  const timer = setTimeout(() => {
+    const ends = scope === 'process';
+    say(ends, `This program has not returned to its event loop for ${seconds()}: it waits in a system call.`);
+    if (ends) process.kill(process.pid, 'SIGKILL'); // nothing milder reaches it
+    letGo();
+  }, STACK_TIMEOUT_MS);
+
+  session.on('Debugger.scriptParsed', ({ params }) => {
+    scripts.set(params.scriptId, { file: fileOf(params.url), sourceMapUrl: params.sourceMapURL });
+  });
+  session.on('Debugger.paused', ({ params: { callFrames } }) => {
+    if (Atomics.load(beats, 0) !== lastBeat) return letGo(); // it has returned a moment ago
+    const frames = callFrames
+      .map(({ functionName, location }) => ({ functionName, location, ...scripts.get(location.scriptId) }))
+      .filter(({ file }) => file !== undefined);
+    const outside = frames.filter(({ file }) => !file.startsWith(`${emulator}/`));
+    const isModel = outside.length < frames.length;
+    const ends = isModel || scope === 'process';
+    const who = isModel ? 'The card model has not returned' : 'This program has not returned to its event loop';
+    say(ends, `${who} for ${seconds()}:\n${stackOf(outside.length > 0 ? outside : frames)}`);
+    if (!ends) return letGo();
+    clearTimeout(timer);
+    muteStandardError();
+    // Not process.exit: it can be replaced, as Vitest does, and what listens for it might wait for ever.
+    const expression = `process.reallyExit(${EXIT_FAULT})`;
+    session.post('Debugger.evaluateOnCallFrame', { callFrameId: callFrames[0].callFrameId, expression });
+  });
+  session.post('Debugger.enable');
+  session.post('Debugger.pause');
+}
+
+const seconds = () => `${limitMs / 1000} s`;
+
+function say(ends, text) {
+  const what = ends
+    ? 'The process is ended. GHOSTCARD_WATCHDOG=SECONDS sets another limit, 0 none; a debugger switches it off.'
+    : 'Cards and guest stand still meanwhile: QEMU gives a card 5 s to answer.';
+  try {
+    writeSync(2, `ghostcard: ${text}\n${what}\n`);
+  } catch {
+    // nobody reads it
+  }
+}
+
+/** Node tells on standard error that a debugger is still connected. It is us. */
+function muteStandardError() {
+  closeSync(2);
+  openSync('/dev/null', 'w'); // the lowest free descriptor: 2
+}
+
+/** The innermost frames, as a stack trace shows them. */
+function stackOf(frames) {
+  return frames
+    .slice(0, SHOWN_FRAMES)
+    .map(({ functionName, file, location, sourceMapUrl }) => {
+      const { line, column } = original(location, sourceMapUrl);
+      return `    at ${functionName || '(anonymous)'} (${file}:${line}:${column})`;
+    })
+    .join('\n');
+}
+
+/** Undefined for what is Node's own. */
+function fileOf(url) {
+  if (url.startsWith('/')) return url;
+  return url.startsWith('file://') ? fileURLToPath(url) : undefined;
+}
+
+/** Where a place of the compiled text stands in the source, if its map is at hand; counted from 1. */
+function original({ lineNumber, columnNumber = 0 }, sourceMapUrl) {
+  const [, base64] = /^data:application\/json[^,]*;base64,(.*)$/s.exec(sourceMapUrl ?? '') ?? [];
+  if (base64 !== undefined) {
+    try {
+      const map = new SourceMap(JSON.parse(Buffer.from(base64, 'base64').toString()));
+      const { originalLine, originalColumn } = map.findEntry(lineNumber, columnNumber);
+      if (originalLine !== undefined) return { line: originalLine + 1, column: originalColumn + 1 };
+    } catch {
+      // a map that cannot be read: the compiled place is better than none
+    }
+  }
+  return { line: lineNumber + 1, column: columnNumber + 1 };
+}

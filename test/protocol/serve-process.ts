@@ -1,0 +1,78 @@
+/** `ghostcard serve` as a process of its own, for a test. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { onTestFinished } from 'vitest';
+import { until } from './serving';
+
+const repository = join(__dirname, '..', '..');
+const cli = join(repository, 'qemu', 'cli', 'ghostcard.js');
+
+export interface ServeProcess {
+  readonly process: ChildProcess;
+  readonly socketPath: string;
+  /** Kinds of events that it has printed, in order. */
+  readonly events: string[];
+  /** What it has written to standard error. */
+  readonly complaints: () => string;
+  /** How it ended, once both its streams are at their ends. */
+  readonly ended: Promise<{ exitCode: number | null; signal: string | null }>;
+}
+
+export interface ServeProcessOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly nodeOptions?: readonly string[];
+}
+
+/** Started, not yet listening. Ended with the test. */
+export function startServing(card: string, { env = {}, nodeOptions = [] }: ServeProcessOptions = {}): ServeProcess {
+  const folder = mkdtempSync(join(tmpdir(), 'ghostcard-serve-'));
+  const socketPath = join(folder, 'card');
+  const args = [...nodeOptions, cli, 'serve', '--card', card, '--socket', socketPath, '--json'];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  const ended = once(child, 'close').then(([exitCode, signal]) => ({ exitCode, signal }));
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await ended;
+    rmSync(folder, { recursive: true });
+  });
+  const events: string[] = [];
+  let complaints = '';
+  createInterface({ input: child.stdout }).on('line', (line) =>
+    events.push((JSON.parse(line) as { event: string }).event),
+  );
+  child.stderr.on('data', (text: Buffer) => (complaints += text.toString()));
+  return { process: child, socketPath, events, complaints: () => complaints, ended };
+}
+
+/** Started, and listening unless it has ended before. */
+export async function serving(card: string, options?: ServeProcessOptions): Promise<ServeProcess> {
+  const served = startServing(card, options);
+  const { process: child, events } = served;
+  await until('ghostcard serve to listen', () => events.includes('listening') || child.exitCode !== null, 15_000);
+  return served;
+}
+
+/** A file with a card whose class body is `body`; register GO is at offset 0 of BAR0, and writing it calls `go`. */
+export function cardFile(body: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ghostcard-card-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'planted.js');
+  writeFileSync(
+    file,
+    `const { PciCard, registerMap } = require(${JSON.stringify(join(repository, 'emulator', 'index.ts'))});
+module.exports = class PlantedCard extends PciCard {
+  constructor(environment) {
+    super({ vendorId: 0x1234, deviceId: 1, classCode: 0x120000, intx: 'A' }, environment);
+    this.registerBar(0, registerMap({ GO: { offset: 0, access: 'rw' } })).onWrite('GO', () => this.go());
+    this.made?.();
+  }
+  ${body}
+};
+`,
+  );
+  return file;
+}

@@ -1,0 +1,103 @@
+/** Cards that do not return: what the watchdog says of them, and how their process ends. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { VfioUserClient, words } from '../support/vfio-user-client';
+import { cardFile, serving, startServing } from './serve-process';
+import { until } from './serving';
+
+const BAR0 = 0;
+const CONFIG = 7;
+const COMMAND_REGISTER = 4;
+const MEMORY = Uint8Array.of(2, 0);
+const BOUND = 20_000;
+
+const quick = { GHOSTCARD_WATCHDOG: '1' };
+
+/** Writes register GO of the planted card; what becomes of the request is not waited for. */
+async function go(socketPath: string): Promise<void> {
+  const client = await VfioUserClient.connect(socketPath);
+  await client.regionWrite(CONFIG, COMMAND_REGISTER, MEMORY);
+  client.regionWrite(BAR0, 0, words(1)).catch(() => {});
+}
+
+describe('the watchdog', () => {
+  test('says where the model is that does not return from a hook, and ends the process', async () => {
+    const card = cardFile('go() { this.countForEver(); }\n\n  countForEver() { for (let i = 0; ; i++); }');
+    const served = await serving(card, { env: quick });
+    await go(served.socketPath);
+    expect(await served.ended).toEqual({ exitCode: 125, signal: null });
+    expect(served.complaints()).toMatch(/^ghostcard: The card model has not returned for 1 s:\n/);
+    expect(served.complaints()).toContain(`    at countForEver (${card}:10:`);
+    expect(served.complaints()).toContain(`    at go (${card}:8:`);
+    expect(served.complaints()).toMatch(/GHOSTCARD_WATCHDOG=SECONDS sets another limit, 0 none; .*\n$/);
+  });
+
+  test.each([
+    ['constructor', 'made() { for (;;); }'],
+    ['reset', 'onReset() { for (;;); }'],
+  ])('watches the %s of a card too', async (_, body) => {
+    const served = startServing(cardFile(body), { env: quick });
+    await until('it to listen, or to end', () => served.events.length > 0 || served.process.exitCode !== null, BOUND);
+    if (served.process.exitCode === null) (await VfioUserClient.connect(served.socketPath)).close();
+    expect(await served.ended).toEqual({ exitCode: 125, signal: null });
+    expect(served.complaints()).toContain('The card model has not returned for 1 s');
+  });
+
+  test('ends the command line also when a timer of the card does not return, and when no stack can be had', async () => {
+    const timer = await serving(cardFile('go() { setTimeout(() => { for (;;); }, 1); }'), { env: quick });
+    const asleep = await serving(cardFile("go() { require('node:child_process').execFileSync('sleep', ['60']); }"), {
+      env: quick,
+    });
+    await go(timer.socketPath);
+    await go(asleep.socketPath);
+    expect(await timer.ended).toEqual({ exitCode: 125, signal: null });
+    expect(timer.complaints()).toContain('This program has not returned to its event loop for 1 s');
+    expect(await asleep.ended).toEqual({ exitCode: null, signal: 'SIGKILL' });
+    expect(asleep.complaints()).toContain('has not returned to its event loop for 1 s: it waits in a system call');
+  });
+
+  test('only warns when it is other code of a program with a card that takes its time', async () => {
+    const card = cardFile('');
+    const emulator = join(__dirname, '..', '..', 'emulator');
+    const program = join(dirname(card), 'program.js');
+    writeFileSync(
+      program,
+      `const { ServedCard } = require(${JSON.stringify(join(emulator, 'serve-card.ts'))});
+const Card = require(${JSON.stringify(card)});
+async function main() {
+  const served = await ServedCard.start((environment) => new Card(environment), { socketPath: ${JSON.stringify(join(dirname(card), 'card'))} });
+  const untilMs = Date.now() + 3000;
+  while (Date.now() < untilMs);
+  await served.close();
+  console.log('done');
+}
+main();
+`,
+    );
+    const loader = join(__dirname, '..', '..', 'node_modules', 'ts-node', 'register', 'transpile-only');
+    const project = join(__dirname, '..', '..', 'tsconfig.json');
+    const child = spawn(process.execPath, ['-r', loader, program], {
+      env: { ...process.env, ...quick, TS_NODE_PROJECT: project },
+      timeout: BOUND,
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += text.toString()));
+    const [exitCode] = (await once(child, 'close')) as [number | null];
+    expect(output).toContain('This program has not returned to its event loop for 1 s:\n    at main (');
+    expect(output).toMatch(/Cards and guest stand still meanwhile.*\ndone\n$/);
+    expect(exitCode).toBe(0);
+  });
+
+  test('is off under a debugger, which may hold a card for as long as it likes', async () => {
+    const card = cardFile('go() { const untilMs = Date.now() + 3000; while (Date.now() < untilMs); }');
+    const served = await serving(card, { env: quick, nodeOptions: ['--inspect=127.0.0.1:0'] });
+    const client = await VfioUserClient.connect(served.socketPath);
+    await client.regionWrite(CONFIG, COMMAND_REGISTER, MEMORY);
+    await client.regionWrite(BAR0, 0, words(1));
+    expect(served.complaints()).not.toContain('has not returned');
+    client.close();
+  });
+});
