@@ -10,6 +10,7 @@ const mayImport = {
   'emulator/memory': [],
   'emulator/registers': [],
   'emulator/vfio-user': ['emulator/native', 'emulator/clock', 'emulator/memory'],
+  'emulator/faults': ['emulator/vfio-user', 'emulator/native'],
   'emulator/pci': ['emulator/vfio-user', 'emulator/registers', 'emulator/memory', 'emulator/clock', 'emulator/native'],
   'emulator/dma': ['emulator/registers', 'emulator/memory', 'emulator/clock'],
   'emulator/cards': ['emulator/pci', 'emulator/registers', 'emulator/dma', 'emulator/memory', 'emulator/clock'],

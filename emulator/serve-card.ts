@@ -1,5 +1,6 @@
 /** Puts the parts together that serve a card to a vfio-user client: wall clock, memory that can be mapped, socket. */
 import { TimerfdAlarm, WallClock } from './clock';
+import { Link } from './faults';
 import { loadNative } from './native';
 import { type CardEnvironment, type PciCard, sharedMemory } from './pci';
 import { type CardTrace, traceOf } from './trace';
@@ -18,6 +19,7 @@ export interface ServeCardOptions {
 export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposable {
   private constructor(
     readonly card: Card,
+    private readonly link: Link,
     readonly socketPath: string,
     private readonly server: VfioUserServer,
     private readonly clock: WallClock,
@@ -50,9 +52,10 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     try {
       card = make({ clock, allocate: sharedMemory(native) });
       trace = traceOf(card);
-      const server = await serve(trace.device, { socketPath, clock, native, onEvent: observe });
+      const link = new Link(trace.device);
+      const server = await serve(link, { socketPath, clock, native, onEvent: observe });
       const onFault = (error: unknown) => observe({ kind: 'device-error', error });
-      return new ServedCard(card, socketPath, server, clock, faults, onFault, watch);
+      return new ServedCard(card, link, socketPath, server, clock, faults, onFault, watch);
     } catch (error) {
       clock.close();
       card?.close();
@@ -64,6 +67,15 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   /** Whether a client is connected. */
   get connected(): boolean {
     return this.server.connected;
+  }
+
+  /** The card is gone for its client, which does not know it yet: see `Link`. */
+  severLink(): void {
+    try {
+      this.link.sever();
+    } catch (error) {
+      this.onFault(error); // the card threw in its reset
+    }
   }
 
   /** Disconnects the client, removes the socket, stops device time and releases the card's memory. */

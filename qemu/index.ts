@@ -1,13 +1,25 @@
 /** Launching guests with cards: `import { provision, Rig } from 'ghostcard/guest'`. */
-export { provision, type Provisioned, ProvisionError, type ProvisionOptions, terminalProgress } from './provision';
+export {
+  buildModules,
+  kernelBuild,
+  type KernelBuild,
+  provision,
+  type Provisioned,
+  ProvisionError,
+  type ProvisionOptions,
+  terminalProgress,
+} from './provision';
 export {
   type BoundCard,
-  Guest,
+  type Guest,
   GuestBootError,
   GuestPanicError,
   launchGuest,
   type LaunchOptions,
+  loadModule,
+  type LoadedModule,
   QemuExitedError,
+  unloadModule,
 } from './launch';
 export { type ExecOptions, type ExecResult } from './channel';
 export { Rig, type RigCard, type RigOptions } from './rig';

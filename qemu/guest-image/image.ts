@@ -48,6 +48,7 @@ const SCRIPTS = [
   { file: 'init', guestPath: '/init' },
   { file: 'ghostcard-bind', guestPath: GUEST_PATHS.bind },
   { file: 'ghostcard-host-root', guestPath: GUEST_PATHS.hostRoot },
+  { file: 'ghostcard-card-behind', guestPath: '/usr/bin/ghostcard-card-behind' },
   { file: 'ghostcard-unplug', guestPath: '/usr/bin/ghostcard-unplug' },
 ] as const;
 

@@ -12,8 +12,11 @@ const options: QemuArgumentOptions = {
   hugepages: 32,
   sockets: { qmp: '/run/qmp.sock', agent: '/run/agent.sock' },
   consoleLogPath: '/run/console.log',
-  cardSockets: [],
-  spareSlots: 0,
+  cards: [],
+  slots: 0,
+  rootFolder: '/',
+  shareFolders: [],
+  incoming: false,
   extraArgs: [],
 };
 
@@ -81,9 +84,10 @@ describe('QEMU arguments', () => {
   });
 
   it('give each card a root port of its own, and leave the spare ones empty', () => {
-    const devices = valuesOf('-device', { cardSockets: ['/run/a.sock', '/run/b.sock'], spareSlots: 1 }) as {
-      driver: string;
-    }[];
+    const devices = valuesOf('-device', {
+      cards: [{ socketPath: '/run/a.sock' }, { socketPath: '/run/b.sock', answerTimeoutMs: 60_000 }],
+      slots: 3,
+    }) as { driver: string }[];
     expect(devices.filter(({ driver }) => driver === 'pcie-root-port')).toMatchObject([
       { id: 'slot0', bus: 'pcie.0', addr: '0x8', chassis: 1, slot: 1 },
       { id: 'slot1', bus: 'pcie.0', addr: '0x9', chassis: 2, slot: 2 },
@@ -91,7 +95,13 @@ describe('QEMU arguments', () => {
     ]);
     expect(devices.filter(({ driver }) => driver === 'vfio-user-pci')).toEqual([
       { driver: 'vfio-user-pci', id: 'card0', bus: 'slot0', socket: { type: 'unix', path: '/run/a.sock' } },
-      { driver: 'vfio-user-pci', id: 'card1', bus: 'slot1', socket: { type: 'unix', path: '/run/b.sock' } },
+      {
+        'driver': 'vfio-user-pci',
+        'id': 'card1',
+        'bus': 'slot1',
+        'socket': { type: 'unix', path: '/run/b.sock' },
+        'x-msg-timeout': 60_000,
+      },
     ]);
   });
 
@@ -104,9 +114,35 @@ describe('QEMU arguments', () => {
   });
 
   it('refuse more cards than the machine has slots', () => {
-    expect(() => qemuArguments({ ...options, spareSlots: MAX_SLOTS + 1 })).toThrow(
-      '24 slots for cards were asked for; this machine has 23. Use fewer cards.',
+    expect(() => qemuArguments({ ...options, slots: MAX_SLOTS + 1 })).toThrow(
+      '0 card(s) and 24 slots were asked for; a machine has at most 23 slots',
     );
+    expect(() => qemuArguments({ ...options, cards: [{ socketPath: '/a' }] })).toThrow('1 card(s) and 0 slots');
+  });
+
+  it("share the host's root read-only, and folders to write to", () => {
+    expect(valuesOf('-fsdev', { rootFolder: '/a,b', shareFolders: ['/out'] })).toEqual([
+      'local,id=hostroot,path=/a,,b,security_model=none,readonly=on,multidevs=remap',
+      'local,id=hostroot-kept,path=/a,,b,security_model=none,readonly=on,multidevs=remap',
+      'local,id=share0,path=/out,security_model=none,readonly=off,multidevs=remap',
+    ]);
+    const devices = valuesOf('-device', { shareFolders: ['/out'] });
+    expect(devices).toContainEqual({
+      driver: 'virtio-9p-pci',
+      fsdev: 'share0',
+      mount_tag: 'share0',
+      bus: 'pcie.0',
+      addr: '0x5',
+    });
+    expect(() => qemuArguments({ ...options, shareFolders: ['/1', '/2', '/3', '/4', '/5'] })).toThrow(
+      '5 folders were to be shared for writing; 4 is the limit. Share one above them.',
+    );
+  });
+
+  it('wait for a snapshot, and listen for a debugger, only when told to', () => {
+    expect(valuesOf('-incoming')).toEqual([]);
+    expect(valuesOf('-incoming', { incoming: true })).toEqual(['defer']);
+    expect(valuesOf('-gdb', { gdb: 'tcp:127.0.0.1:1234' })).toEqual(['tcp:127.0.0.1:1234']);
   });
 
   it('begin with where the firmware is and end with what the user adds', () => {

@@ -22,11 +22,26 @@ export interface QemuArgumentOptions {
   readonly sockets: { readonly qmp: string; readonly agent: string };
   /** File that gets everything the guest writes to its console. */
   readonly consoleLogPath: string;
-  /** Socket of the vfio-user server of each card. Card n sits behind root port n. */
-  readonly cardSockets: readonly string[];
-  /** Root ports beyond those of the cards, into which cards can be plugged while the guest runs. */
-  readonly spareSlots: number;
+  /** Cards that are there when the machine is switched on. Card n sits behind root port n. */
+  readonly cards: readonly CardConnection[];
+  /** Root ports, each with room for one card; those without a card take one while the guest runs. */
+  readonly slots: number;
+  /** Folders of the host that the guest can mount: the root first, then what it may write to. */
+  readonly rootFolder: string;
+  readonly shareFolders: readonly string[];
+  /** The machine waits to be loaded from a snapshot instead of booting. */
+  readonly incoming: boolean;
+  /** Where QEMU's gdb stub listens, such as 'tcp:127.0.0.1:1234'. */
+  readonly gdb?: string;
   readonly extraArgs: readonly string[];
+}
+
+/** How QEMU reaches a card. */
+export interface CardConnection {
+  /** Where its vfio-user server listens. */
+  readonly socketPath: string;
+  /** How long QEMU waits for the answer to a message, in milliseconds. Left out: QEMU's own limit. */
+  readonly answerTimeoutMs?: number;
 }
 
 /** What differs between guest architectures. */
@@ -37,6 +52,16 @@ const MACHINES: Record<GuestArch, { machine: string; cpu: string; console: strin
 
 /** The virtio-serial port on which the agent in the guest answers. */
 export const AGENT_PORT = 'org.ghostcard.agent';
+
+/**
+ * The tags under which the guest finds the host's folders: the root twice, for two ways of keeping what has been read
+ * (files/ghostcard-host-root), then what may be written to.
+ */
+const ROOT_TAGS = ['hostroot', 'hostroot-kept'];
+export const shareTag = (index: number) => `share${index}`;
+
+const FOLDER_DEVICES = [0x03, 0x04, 0x05, 0x06, 0x07, 0x01];
+export const MAX_SHARES = FOLDER_DEVICES.length - ROOT_TAGS.length;
 
 /** Root ports sit side by side on the root bus, from this device number up to the last before the chipset's own. */
 const FIRST_SLOT_DEVICE = 0x08;
@@ -54,10 +79,7 @@ export function slotPciAddress(slot: number): string {
 
 export function qemuArguments(options: QemuArgumentOptions): string[] {
   const machine = MACHINES[options.arch];
-  const slots = options.cardSockets.length + options.spareSlots;
-  if (slots > MAX_SLOTS) {
-    throw new RangeError(`${slots} slots for cards were asked for; this machine has ${MAX_SLOTS}. Use fewer cards.`);
-  }
+  checkCounts(options);
   return [
     ...options.firmwareArgs,
     ...['-nodefaults', '-no-user-config', '-no-reboot'],
@@ -82,20 +104,55 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...socketChardev('agent', options.sockets.agent),
     ...device({ driver: 'virtio-serial-pci', id: 'serial', bus: 'pcie.0', addr: '0x2', max_ports: 4 }),
     ...device({ driver: 'virtserialport', bus: 'serial.0', nr: 1, chardev: 'agent', name: AGENT_PORT }),
-    ...Array.from({ length: slots }, (_, slot) => device(rootPort(slot))).flat(),
-    ...options.cardSockets.flatMap((path, slot) => device(cardDevice(slot, path))),
+    ...hostFolders(options),
+    ...Array.from({ length: options.slots }, (_, slot) => device(rootPort(slot))).flat(),
+    ...options.cards.flatMap((card, slot) => device(cardDevice(slot, card))),
+    ...(options.incoming ? ['-incoming', 'defer'] : []),
+    ...(options.gdb === undefined ? [] : ['-gdb', options.gdb]),
     ...options.extraArgs,
   ];
 }
 
+function checkCounts({ cards, slots, shareFolders }: QemuArgumentOptions): void {
+  if (slots > MAX_SLOTS || cards.length > slots) {
+    throw new RangeError(
+      `${cards.length} card(s) and ${slots} slots were asked for; a machine has at most ${MAX_SLOTS} slots, and each ` +
+        `card takes one. Use fewer cards, or more slots.`,
+    );
+  }
+  if (shareFolders.length > MAX_SHARES) {
+    throw new RangeError(
+      `${shareFolders.length} folders were to be shared for writing; ${MAX_SHARES} is the limit. Share one above them.`,
+    );
+  }
+}
+
 /** The device that connects to a card's vfio-user server; also what `device_add` takes over QMP. */
-export function cardDevice(slot: number, socketPath: string) {
+export function cardDevice(slot: number, { socketPath, answerTimeoutMs }: CardConnection) {
   return {
     driver: 'vfio-user-pci',
     id: cardId(slot),
     bus: slotId(slot),
     socket: { type: 'unix', path: socketPath },
+    ...(answerTimeoutMs !== undefined && { 'x-msg-timeout': answerTimeoutMs }),
   };
+}
+
+/** Folders of the host, each on a 9p device. Files belong in the guest to whom they belong on the host. */
+function hostFolders({ rootFolder, shareFolders }: QemuArgumentOptions): string[] {
+  const roots = ROOT_TAGS.map((tag) => ({ tag, path: rootFolder, readonly: 'on' }));
+  const shares = shareFolders.map((path, index) => ({ tag: shareTag(index), path, readonly: 'off' }));
+  return [...roots, ...shares].flatMap(({ tag, path, readonly }, index) => [
+    '-fsdev',
+    `local,id=${tag},path=${value(path)},security_model=none,readonly=${readonly},multidevs=remap`,
+    ...device({
+      driver: 'virtio-9p-pci',
+      fsdev: tag,
+      mount_tag: tag,
+      bus: 'pcie.0',
+      addr: `0x${FOLDER_DEVICES[index]!.toString(16)}`,
+    }),
+  ]);
 }
 
 function rootPort(slot: number) {

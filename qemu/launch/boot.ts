@@ -1,35 +1,52 @@
-/** From options to a guest whose agent answers: QEMU's process, its control connection, the agent's hello. */
+/**
+ * From options to a guest whose agent answers: QEMU's process, its control connection, then a boot or the load of a
+ * snapshot, the agent's hello.
+ */
 import { GuestChannel } from '../channel';
 import { QmpClient, type QmpEvent } from '../qmp';
+import { loadMachine, type Snapshot } from '../snapshot';
 import { qemuArguments } from './arguments';
 import { GuestBootError } from './errors';
-import { Machine, type MachinePaths } from './machine';
+import { Machine } from './machine';
+import { machineOptions, type StartMode } from './machine-options';
 import { type LaunchOptions, type LaunchPhase } from './options';
 import { WaitTimeoutError, within } from './within';
 
 const DEFAULT_BOOT_TIMEOUT_MS = 90_000;
+/** A guest that has not come up from its snapshot by then is booted instead. */
+const RESTORE_TIMEOUT_MS = 30_000;
 
 export interface BootedMachine {
   readonly qmp: QmpClient;
   readonly channel: GuestChannel;
 }
 
-export async function startMachine(options: LaunchOptions, runDir: string): Promise<Machine> {
+export async function startMachine(options: LaunchOptions, runDir: string, mode: StartMode): Promise<Machine> {
   const { qemu } = options.provisioned;
   return Machine.start({
     runDir,
-    command: (paths) => [qemu.command, ...qemu.argsPrefix, ...argumentsFor(options, paths)],
+    command: (paths) => [...[qemu.command, ...qemu.argsPrefix], ...qemuArguments(machineOptions(options, mode, paths))],
     ...(options.onConsole && { onConsole: options.onConsole }),
     ...(options.artefactsDir !== undefined && { artefactsDir: options.artefactsDir }),
   });
 }
 
-/** Waits until the agent has said hello. Rejects with the reason of the machine's death, or a GuestBootError. */
-export async function boot(machine: Machine, options: LaunchOptions): Promise<BootedMachine> {
-  const { bootTimeoutMs = DEFAULT_BOOT_TIMEOUT_MS, onProgress } = options;
+/** Tells what a launch is doing. */
+export type LaunchSteps = (phase: LaunchPhase, message: string) => void;
+
+/**
+ * Waits until the agent has said hello, of a guest that boots or of one that is loaded from `snapshot`. Rejects with the
+ * reason of the machine's death, or a GuestBootError.
+ */
+export async function boot(
+  machine: Machine,
+  options: LaunchOptions,
+  progress: LaunchSteps,
+  snapshot?: Snapshot,
+): Promise<BootedMachine> {
+  const bootTimeoutMs = snapshot ? RESTORE_TIMEOUT_MS : (options.bootTimeoutMs ?? DEFAULT_BOOT_TIMEOUT_MS);
   const startedMs = performance.now();
   const elapsedMs = () => Math.round(performance.now() - startedMs);
-  const progress = (phase: LaunchPhase, message: string) => onProgress?.({ phase, message, elapsedMs: elapsedMs() });
 
   /** One time limit for all; what is waited for has a longer one of its own, so that ours is the one that speaks. */
   const step = async <T>(what: string, work: Promise<T>): Promise<T> => {
@@ -55,8 +72,17 @@ export async function boot(machine: Machine, options: LaunchOptions): Promise<Bo
   const greeted = QmpClient.connect(qmpStream, { timeoutMs: 2 * bootTimeoutMs, onEvent });
   const qmp = (machine.qmp = await step("the greeting of QEMU's control protocol", greeted));
 
-  machine.activity = 'the guest was booting';
-  progress('booting', 'Booting the guest');
+  if (snapshot) {
+    machine.activity = 'a saved guest was being loaded';
+    progress('restoring', 'Starting the guest from its snapshot');
+    // Side by side: the check reads the same pages that QEMU reads.
+    const loaded = Promise.all([snapshot.verify(), loadMachine(qmp, snapshot.file)]);
+    await step('the saved guest to be checked and loaded', loaded);
+    await step('the saved guest to go on', qmp.execute('cont'));
+  } else {
+    machine.activity = 'the guest was booting';
+    progress('booting', 'Booting the guest');
+  }
   const agentStream = await step('a connection of QEMU to the agent socket', machine.agentConnection);
   const channel = await step(
     "the hello of the guest's agent",
@@ -66,23 +92,4 @@ export async function boot(machine: Machine, options: LaunchOptions): Promise<Bo
   machine.activity = 'the guest was running';
   progress('agent-ready', 'The guest is up');
   return { qmp, channel };
-}
-
-function argumentsFor(options: LaunchOptions, paths: MachinePaths): string[] {
-  const { arch, qemu, kernel, initramfsPath } = options.provisioned;
-  return qemuArguments({
-    arch,
-    firmwareArgs: qemu.firmwareArgs,
-    kernelPath: kernel.imagePath,
-    initramfsPath,
-    accel: options.accel ?? 'tcg',
-    cpus: options.cpus ?? 1,
-    memoryMiB: options.memoryMiB ?? 512,
-    hugepages: options.hugepages ?? 32,
-    ...(options.kernelAppend !== undefined && { kernelAppend: options.kernelAppend }),
-    ...paths,
-    cardSockets: (options.cards ?? []).map(({ socketPath }) => socketPath),
-    spareSlots: options.spareSlots ?? 2,
-    extraArgs: options.extraQemuArgs ?? [],
-  });
 }

@@ -9,6 +9,7 @@ export class Ending {
   private finished: Promise<void> | undefined;
   private readonly over = new AbortController();
   private abortHook = () => {};
+  private readonly begun: Promise<void>[] = [];
 
   constructor(
     private readonly machine: Machine,
@@ -30,17 +31,23 @@ export class Ending {
     if (this.options.signal?.aborted) hook();
   }
 
-  finish(): Promise<void> {
-    this.finished ??= this.stopKeepAndRemove();
+  /** What must be over before this is: the bounded rest of something that was begun. It must not reject. */
+  await(work: Promise<void>): void {
+    this.begun.push(work);
+  }
+
+  finish({ keepArtefacts = true } = {}): Promise<void> {
+    this.finished ??= this.stopKeepAndRemove(keepArtefacts);
     return this.finished;
   }
 
-  private async stopKeepAndRemove(): Promise<void> {
+  private async stopKeepAndRemove(keepsArtefacts: boolean): Promise<void> {
     const { artefactsDir, artefacts = 'always' } = this.options;
     const hasFailed = this.machine.died.aborted;
     try {
       await this.machine.stop();
-      if (artefactsDir !== undefined && (hasFailed || artefacts === 'always')) {
+      await Promise.all(this.begun);
+      if (keepsArtefacts && artefactsDir !== undefined && (hasFailed || artefacts === 'always')) {
         await keepArtefacts(this.runDir, artefactsDir);
       }
     } finally {

@@ -1,20 +1,30 @@
 /**
- * A booted guest: runs commands in it, binds drivers to its cards, and ends in good order. When the guest dies, all that
- * is pending rejects with the reason.
+ * A running guest: runs commands in it, plugs cards in and out, binds drivers to them, and ends in good order. When the
+ * guest dies, all that is pending rejects with the reason.
  */
+import { randomBytes } from 'node:crypto';
 import { type ExecOptions, type ExecResult, type GuestChannel, type TransferOptions } from '../channel';
 import { type QmpClient } from '../qmp';
-import { slotPciAddress } from './arguments';
-import { boot, startMachine, type BootedMachine } from './boot';
+import { saveMachine, type SnapshotStore } from '../snapshot';
+import { type Ingredients } from '../provision';
+import { cardDevice, slotPciAddress } from './arguments';
+import { type BootedMachine } from './boot';
 import { GuestClosedError } from './errors';
-import { Ending } from './ending';
+import { type Ending } from './ending';
+import { HostFolders } from './host-folders';
 import { type Machine } from './machine';
-import { type LaunchOptions } from './options';
-import { RunFolder } from './run-folder';
+import { defaultSlots } from './machine-options';
+import { type LaunchCard, type LaunchOptions } from './options';
+import { Slots } from './slots';
 
 const BIND_COMMAND = '/usr/bin/ghostcard-bind';
 const BIND_TIMEOUT_MS = 60_000;
-const PCI_ADDRESS = /^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/;
+const CARD_COMMAND = '/usr/bin/ghostcard-card-behind';
+const CARD_TIMEOUT_MS = 30_000;
+const UNPLUG_COMMAND = '/usr/bin/ghostcard-unplug';
+const UNPLUG_TIMEOUT_MS = 30_000;
+/** More than the kernel's generator takes. */
+const ENTROPY_BYTES = 64;
 
 export interface BoundCard {
   /** The card's function as the guest names it, such as '0000:01:00.0'. */
@@ -23,25 +33,13 @@ export interface BoundCard {
   readonly node: string;
 }
 
-/** Boots a guest; it is returned when its agent has said hello. Whatever goes wrong, nothing is left behind. */
-export async function launchGuest(options: LaunchOptions): Promise<Guest> {
-  options.signal?.throwIfAborted();
-  const folder = options.runDir === undefined ? await RunFolder.create() : undefined;
-  const runDir = options.runDir ?? folder!.path;
-  const machine = await startMachine(options, runDir).catch(async (error: unknown) => {
-    await folder?.close();
-    throw error;
-  });
-  const ending = new Ending(machine, runDir, folder, options);
-  try {
-    return new Guest(machine, await boot(machine, options), ending, options);
-  } catch (error) {
-    // What went wrong first is what the caller must see; a clean-up that fails as well is told beside it.
-    await ending
-      .finish()
-      .catch((second: Error) => process.emitWarning(`Clean-up after a failed launch: ${second.message}`));
-    throw error;
-  }
+export interface RunOptions extends Omit<ExecOptions, 'root'> {
+  /** Whether the command sees the host's files, or only the guest's own. Default: the host's, in a guest that has them. */
+  readonly host?: boolean;
+}
+
+interface GuestOptions extends LaunchOptions {
+  readonly cardsAtBoot: boolean;
 }
 
 export class Guest implements AsyncDisposable {
@@ -49,16 +47,20 @@ export class Guest implements AsyncDisposable {
   readonly qmp: QmpClient;
   /** The connection to the agent in the guest, for what `run`, `push` and `fetch` do not cover. */
   readonly channel: GuestChannel;
+  private readonly slots: Slots;
+  private hostFolders: HostFolders | undefined;
 
   /** Use `launchGuest`. */
   constructor(
     private readonly machine: Machine,
     { qmp, channel }: BootedMachine,
     private readonly ending: Ending,
-    private readonly options: Pick<LaunchOptions, 'cards'>,
+    private readonly options: GuestOptions,
   ) {
     this.qmp = qmp;
     this.channel = channel;
+    const { cards = [], slots, cardsAtBoot } = options;
+    this.slots = new Slots(slots ?? defaultSlots(cards), cardsAtBoot ? cards : []);
     machine.onDeath((reason) => {
       channel.abort(reason);
       qmp.close(reason);
@@ -77,22 +79,61 @@ export class Guest implements AsyncDisposable {
     return this.machine.died;
   }
 
+  /** For `launchGuest`: keeps the machine as it is, for later starts. The guest stands still while it is written. */
+  async saveTo(
+    snapshots: SnapshotStore,
+    identity: Ingredients,
+    description: string,
+    onFailure: (error: unknown) => void,
+  ): Promise<void> {
+    const save = async (file: string) => {
+      await this.qmp.execute('stop');
+      await saveMachine(this.qmp, file).finally(() => this.qmp.execute('cont'));
+    };
+    await new Promise<void>((resolve) => {
+      const kept = this.whileAlive(() => snapshots.keep(identity, { description, save, saved: resolve }));
+      this.ending.await(kept.catch(onFailure).finally(resolve));
+    });
+  }
+
+  /** For `launchGuest`: makes a guest that has just been started, one way or the other, ready for use. */
+  async furnish(): Promise<void> {
+    await this.whileAlive(async () => {
+      const { cards = [], cardsAtBoot, hostRoot = '/', shares = [], hostname = 'ghostcard' } = this.options;
+      // A guest from a snapshot has the time and the random numbers of the day when it was saved.
+      await this.channel.renew({ realtimeMs: Date.now(), entropy: randomBytes(ENTROPY_BYTES), hostname });
+      if (!cardsAtBoot) for (const card of cards) await this.plug(card);
+      if (hostRoot !== false) this.hostFolders = await HostFolders.mount(this.channel, hostRoot, shares);
+    });
+  }
+
   /**
    * Runs a command in the guest to its end; a non-zero exit code is a result, not an error. Rejects when the command
-   * cannot be started or the guest dies.
+   * cannot be started or the guest dies. With the host's files, it starts in the caller's folder unless told otherwise.
    */
-  run(argv: readonly string[], options?: ExecOptions): Promise<ExecResult> {
-    return this.whileAlive(() => this.channel.exec(argv, options));
+  run(
+    argv: readonly string[],
+    { host = this.hostFolders !== undefined, ...options }: RunOptions = {},
+  ): Promise<ExecResult> {
+    return this.whileAlive(async () => this.channel.exec(argv, host ? await this.onHostFolders(options) : options));
+  }
+
+  /** What `run` adds for a command on the host's files, for those who use the channel itself. */
+  async onHostFolders(options: ExecOptions): Promise<ExecOptions> {
+    if (this.hostFolders === undefined) {
+      throw new Error("This guest was launched without the host's files (hostRoot: false).");
+    }
+    return this.hostFolders.forCommand(options);
   }
 
   /** Writes a file in the guest. */
   push(guestPath: string, bytes: Uint8Array, mode?: number, options?: TransferOptions): Promise<void> {
-    return this.whileAlive(() => this.channel.push(guestPath, bytes, mode, options));
+    return this.whileAlive(() => this.channel.push(this.pathFor(guestPath), bytes, mode, options));
   }
 
   /** Reads a file of the guest. */
   fetch(guestPath: string, options?: TransferOptions): Promise<Buffer> {
-    return this.whileAlive(() => this.channel.fetch(guestPath, options));
+    return this.whileAlive(() => this.channel.fetch(this.pathFor(guestPath), options));
   }
 
   /** The last lines that the guest wrote to its console. */
@@ -100,30 +141,57 @@ export class Guest implements AsyncDisposable {
     return this.machine.console.tail(count);
   }
 
-  /** Where the guest sees the card of this name: the one function behind the card's root port. */
-  async pciAddressOf(card: string): Promise<string> {
-    const port = slotPciAddress(this.slotOf(card));
-    const folder = `/sys/bus/pci/devices/${port}`;
-    const { exitCode, stdout, stderr } = await this.run(['ls', folder]);
-    if (exitCode !== 0) throw new Error(`The guest has no root port ${port} for the card '${card}': ${stderr}`);
-    const functions = stdout
-      .toString()
-      .split('\n')
-      .filter((name) => PCI_ADDRESS.test(name));
-    if (functions.length !== 1) {
-      const seen = functions.length === 0 ? 'no function' : functions.join(', ');
+  /** Puts a card into an empty slot of the running guest. It is there for the guest once `pciAddressOf` has answered. */
+  async plug(card: LaunchCard): Promise<void> {
+    const slot = this.slots.take(card.name);
+    try {
+      await this.whileAlive(() => this.qmp.execute('device_add', cardDevice(slot, card)));
+    } catch (error) {
+      this.slots.release(card.name);
+      throw error;
+    }
+  }
+
+  /**
+   * Makes the guest let go of a card: the driver's `remove` has run when this resolves. The slot stays taken, since QEMU
+   * (up to 11.1 at least) dies when it deletes a vfio-user device that has MSI-X; the card's server must go on and answer
+   * with all ones, as an empty slot does.
+   */
+  async unplug(card: string): Promise<void> {
+    const pciAddress = await this.pciAddressOf(card);
+    const result = await this.run([UNPLUG_COMMAND, pciAddress], { host: false, timeoutMs: UNPLUG_TIMEOUT_MS });
+    if (result.exitCode !== 0) {
       throw new Error(
-        `The guest sees ${seen} behind root port ${port}, where the card '${card}' should be the only one. ` +
-          'The console log shows what the kernel found (guest.consoleTail()).',
+        `The guest has not let go of the card '${card}' (${pciAddress}): ${String(result.stderr).trim()}`,
       );
     }
-    return functions[0]!;
+    this.slots.retire(card);
+  }
+
+  /** Slots that a card can still be plugged into. */
+  get freeSlots(): number {
+    return this.slots.free;
+  }
+
+  /** Where the guest sees the card of this name: the one function behind the card's root port. Waits until it does. */
+  async pciAddressOf(card: string): Promise<string> {
+    const port = slotPciAddress(this.slots.of(card));
+    const { exitCode, stdout, stderr } = await this.run([CARD_COMMAND, port], {
+      host: false,
+      timeoutMs: CARD_TIMEOUT_MS,
+    });
+    if (exitCode === 0) return stdout.toString().trim();
+    const why = stderr.toString().trim() || `no answer of ${CARD_COMMAND} within ${CARD_TIMEOUT_MS} ms`;
+    throw new Error(
+      `The guest does not see the card '${card}' behind its root port: ${why}\n` +
+        `The guest's console:\n  ${this.consoleTail(10).join('\n  ')}`,
+    );
   }
 
   /** Gives the card to a driver of the guest's, such as 'uio_pci_generic' or 'vfio-pci'; 'none' takes it away from any. */
   async bind(card: string, driver: string): Promise<BoundCard> {
     const pciAddress = await this.pciAddressOf(card);
-    const result = await this.run([BIND_COMMAND, pciAddress, driver], { timeoutMs: BIND_TIMEOUT_MS });
+    const result = await this.run([BIND_COMMAND, pciAddress, driver], { host: false, timeoutMs: BIND_TIMEOUT_MS });
     if (result.exitCode !== 0) {
       const outcome = result.timedOut
         ? `no end within ${BIND_TIMEOUT_MS} ms`
@@ -145,11 +213,9 @@ export class Guest implements AsyncDisposable {
     return this.close();
   }
 
-  private slotOf(card: string): number {
-    const names = (this.options.cards ?? []).map(({ name }) => name);
-    const slot = names.indexOf(card);
-    if (slot < 0) throw new Error(`This guest has no card '${card}'. Its cards: ${names.join(', ') || 'none'}.`);
-    return slot;
+  /** Files are where commands see them. */
+  private pathFor(guestPath: string): string {
+    return this.hostFolders?.pathFor(guestPath) ?? guestPath;
   }
 
   private async whileAlive<T>(work: () => Promise<T>): Promise<T> {

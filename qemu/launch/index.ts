@@ -1,14 +1,23 @@
 /** Launching guests. */
-export { cardDevice, cardId, MAX_SLOTS, slotId, slotPciAddress } from './arguments';
+export { keepArtefacts } from './artefacts';
 export { GuestBootError, GuestClosedError, GuestError, GuestPanicError, QemuExitedError } from './errors';
 export { guardedCommand } from './guard';
-export { Guest, launchGuest, type BoundCard } from './guest';
+export { type BoundCard, type Guest, type RunOptions } from './guest';
+export {
+  type LoadedModule,
+  loadModule,
+  type LoadModuleOptions,
+  parseModuleArgument,
+  unloadModule,
+} from './kernel-module';
+export { launchGuest } from './launch';
 export {
   type GuestSoftware,
   type LaunchCard,
   type LaunchOptions,
   type LaunchPhase,
   type LaunchProgress,
+  type Share,
 } from './options';
 export { RunFolder, type RunFolderOptions } from './run-folder';
 export { within, WaitTimeoutError } from './within';

@@ -3,7 +3,7 @@
  * the question why it is no longer running.
  */
 import { closeSync, openSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa, type Result } from 'execa';
 import { type QmpClient } from '../qmp';
@@ -35,6 +35,8 @@ export interface MachineOptions {
 export interface MachinePaths {
   readonly sockets: { readonly qmp: string; readonly agent: string };
   readonly consoleLogPath: string;
+  /** A folder with nothing in it. */
+  readonly emptyFolder: string;
 }
 
 interface MachineSockets {
@@ -74,7 +76,9 @@ export class Machine {
     const paths: MachinePaths = {
       sockets: { qmp: path('qmp.sock'), agent: path('agent.sock') },
       consoleLogPath: path(CONSOLE_LOG),
+      emptyFolder: path('empty'),
     };
+    await mkdir(paths.emptyFolder, { recursive: true });
     const command = options.command(paths);
     const guarded = guardedCommand(command);
     await writeCommandLine(options.runDir, command);

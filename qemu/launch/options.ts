@@ -1,5 +1,7 @@
 /** What a launch is told. */
 import { type GuestArch } from '../provision';
+import { type SnapshotStore } from '../snapshot';
+import { type CardConnection } from './arguments';
 
 /** What to boot, as `provision` hands it over. */
 export interface GuestSoftware {
@@ -12,16 +14,24 @@ export interface GuestSoftware {
   };
   readonly kernel: { readonly imagePath: string };
   readonly initramfsPath: string;
+  /** Where some of the above is; a cache that has been moved makes no other machine. */
+  readonly cacheDir?: string;
 }
 
-/** A card to put in: `name` is what `Guest.bind` and error messages call it. */
-export interface LaunchCard {
+/** A card to put in, on whose socket its vfio-user server listens before the launch. */
+export interface LaunchCard extends CardConnection {
+  /** What `Guest.bind` and error messages call it. */
   readonly name: string;
-  /** Where its vfio-user server listens, before the launch. */
-  readonly socketPath: string;
 }
 
-export type LaunchPhase = 'starting-qemu' | 'booting' | 'agent-ready';
+/** A folder of the host that the guest may write to. */
+export interface Share {
+  readonly hostPath: string;
+  /** Where programs in the guest find it. Default: at the same path. */
+  readonly guestPath?: string;
+}
+
+export type LaunchPhase = 'starting-qemu' | 'restoring' | 'booting' | 'agent-ready' | 'saving' | 'no-snapshot';
 
 export interface LaunchProgress {
   readonly phase: LaunchPhase;
@@ -34,6 +44,16 @@ export interface LaunchProgress {
 export interface LaunchOptions {
   readonly provisioned: GuestSoftware;
   readonly cards?: readonly LaunchCard[];
+  /**
+   * Where guests that have booted are kept, to start from instead of a boot; cards are then plugged into the running
+   * guest. Left out: the guest boots, with the cards there from the beginning.
+   */
+  readonly snapshots?: SnapshotStore;
+  /** The folder that the guest's programs see as their root, and may change without changing it. Default '/'; false: none. */
+  readonly hostRoot?: string | false;
+  readonly shares?: readonly Share[];
+  /** Default 'ghostcard'. */
+  readonly hostname?: string;
   /** Default 512. */
   readonly memoryMiB?: number;
   /** Virtual processors. Default 1: QEMU, the guest and the card share the host's processors. */
@@ -44,10 +64,12 @@ export interface LaunchOptions {
   readonly accel?: 'tcg' | 'kvm';
   /** 2 MiB pages reserved at boot. Default 32. */
   readonly hugepages?: number;
-  /** Empty root ports for cards that are plugged in later. Default 2. */
-  readonly spareSlots?: number;
+  /** Places for cards, empty ones included. Default 8, or as many as there are cards. */
+  readonly slots?: number;
+  /** Where QEMU's gdb stub listens, such as 'tcp:127.0.0.1:1234'. */
+  readonly gdb?: string;
   readonly extraQemuArgs?: readonly string[];
-  /** From the start to the agent's hello. Default 90 s. */
+  /** From the start to the agent's hello, for a boot. Default 90 s. */
   readonly bootTimeoutMs?: number;
   /**
    * Existing folder for this guest's sockets and logs, not shared with another guest; its owner removes it (see

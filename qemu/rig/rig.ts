@@ -1,17 +1,23 @@
 /**
  * A rig: one guest with cards plugged in. What a hardware-in-the-loop rig is to a board, without the board.
  *
- * Serves every card on a socket in the run folder, boots a guest with them, and takes all of it down again.
+ * Serves every card on a socket in the run folder, starts a guest with them, and takes all of it down again.
  */
 import { type CardFactory, ServedCard } from '../../emulator/serve-card';
 import { type PciCard } from '../../emulator/pci';
-import { describeEvent } from '../../emulator/vfio-user';
-import { type BoundCard, type Guest, launchGuest, type LaunchOptions, RunFolder } from '../launch';
+import { describeEvent, type ServerEvent } from '../../emulator/vfio-user';
+import { type BoundCard, type Guest, keepArtefacts, launchGuest, type LaunchOptions, RunFolder } from '../launch';
+import { Cache } from '../provision';
+import { SnapshotStore } from '../snapshot';
 
-export interface RigCard {
+export interface RigCard<Card extends PciCard = PciCard> {
   /** What the card is called in `bind` and in messages; unique in the rig. */
   readonly name: string;
-  readonly make: CardFactory;
+  readonly make: CardFactory<Card>;
+  /** Bound when the card has been plugged in. Left out: the guest's kernel does with the card what it likes. */
+  readonly driver?: string;
+  /** How long QEMU waits for the card's answer to an access, in milliseconds. Default: QEMU's own limit, 5 s. */
+  readonly answerTimeoutMs?: number;
 }
 
 export interface CardFault {
@@ -19,52 +25,75 @@ export interface CardFault {
   readonly error: unknown;
 }
 
-export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir'> {
-  readonly cards: readonly RigCard[];
+export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir' | 'snapshots'> {
+  readonly cards?: readonly RigCard[];
+  /**
+   * 'warm', the default: from the snapshot of a guest that has booted before, in the cache; cards are plugged into the
+   * running guest. 'cold': a boot, with the cards there when the machine is switched on.
+   */
+  readonly start?: 'warm' | 'cold';
   /** Gets what happens at the cards' sockets: refusals and faults. Default: faults go to standard error. */
   readonly onCardEvent?: (card: string, message: string) => void;
 }
 
+/** A card in the rig: how it was asked for, and what serves it. */
+interface Seated {
+  readonly wanted: RigCard;
+  readonly served: ServedCard;
+}
+
 export class Rig implements AsyncDisposable {
+  private readonly seated = new Map<string, Seated>();
+  /** Cards that have been taken out: QEMU still asks what is in their slots. */
+  private readonly retired: [name: string, served: ServedCard][] = [];
+  private serial = 0;
+  private launched: Guest | undefined;
+
   private constructor(
-    readonly guest: Guest,
-    private readonly served: ReadonlyMap<string, ServedCard>,
     private readonly folder: RunFolder,
+    private readonly onCardEvent: RigOptions['onCardEvent'],
   ) {}
 
-  /** Serves the cards and boots the guest. Rejects, with nothing left behind, when any of it fails. */
-  static async start({ cards, onCardEvent, ...launch }: RigOptions): Promise<Rig> {
-    const folder = await RunFolder.create();
-    const served = new Map<string, ServedCard>();
+  /** Serves the cards and starts the guest. Rejects, with nothing left behind, when any of it fails. */
+  static async start({ cards = [], start = 'warm', onCardEvent, ...launch }: RigOptions): Promise<Rig> {
+    const rig = new Rig(await RunFolder.create(), onCardEvent);
     try {
-      for (const { name, make } of cards) {
-        if (served.has(name)) throw new Error(`two cards are called '${name}': give each a name of its own`);
-        const socketPath = folder.socketPath(`${name}.sock`);
-        const report = onCardEvent && {
-          onEvent: (event: Parameters<typeof describeEvent>[0]) => onCardEvent(name, describeEvent(event)),
-        };
-        served.set(name, await ServedCard.start(make, { socketPath, ...report }));
-      }
-      const sockets = [...served].map(([name, { socketPath }]) => ({ name, socketPath }));
-      const guest = await launchGuest({ ...launch, cards: sockets, runDir: folder.path });
-      return new Rig(guest, served, folder);
+      const connections = [];
+      for (const card of cards) connections.push(await rig.serve(card));
+      const { cacheDir } = launch.provisioned;
+      const snapshots = start === 'warm' && cacheDir !== undefined ? new SnapshotStore(new Cache(cacheDir)) : undefined;
+      rig.launched = await launchGuest({
+        ...launch,
+        cards: connections,
+        runDir: rig.folder.path,
+        ...(snapshots && { snapshots }),
+      });
+      for (const { name, driver } of cards) if (driver !== undefined) await rig.bind(name, driver);
+      return rig;
     } catch (error) {
-      await closeAll(served, folder);
+      await rig.close();
       throw error;
     }
   }
 
+  get guest(): Guest {
+    return this.launched!;
+  }
+
+  /** The names of the cards that are plugged in. */
+  get cards(): string[] {
+    return [...this.seated.keys()];
+  }
+
   /** The card of this name, to look at its registers and memory from this side. */
   card<Card extends PciCard = PciCard>(name: string): Card {
-    const card = this.served.get(name);
-    if (card === undefined)
-      throw new Error(`this rig has no card '${name}'; its cards: ${[...this.served.keys()].join(', ')}`);
-    return card.card as Card;
+    return this.seat(name).served.card as Card;
   }
 
   /** What the models of the cards have thrown so far, card by card: a run with faults has not tested the driver. */
   get faults(): readonly CardFault[] {
-    return [...this.served].flatMap(([card, { faults }]) => faults.map((error) => ({ card, error })));
+    const present = [...this.seated].map(([name, { served }]) => [name, served] as const);
+    return [...this.retired, ...present].flatMap(([card, { faults }]) => faults.map((error) => ({ card, error })));
   }
 
   /** Gives a card to a driver of the guest: 'uio_pci_generic', 'vfio-pci' or any other; 'none' takes it away. */
@@ -72,21 +101,85 @@ export class Rig implements AsyncDisposable {
     return this.guest.bind(card, driver);
   }
 
+  /** Puts a card into the running guest, and under its driver. Resolves when the guest has it. */
+  async plug(card: RigCard): Promise<BoundCard> {
+    const connection = await this.serve(card);
+    try {
+      await this.guest.plug(connection);
+    } catch (error) {
+      await this.seat(card.name).served.close();
+      this.seated.delete(card.name);
+      throw error;
+    }
+    if (card.driver !== undefined) return this.bind(card.name, card.driver);
+    return { pciAddress: await this.guest.pciAddressOf(card.name), node: '' };
+  }
+
+  /** Takes a card out in good order: the guest is asked, its driver's `remove` has run when this resolves. */
+  async unplug(name: string): Promise<void> {
+    const { served } = this.seat(name);
+    await this.guest.unplug(name);
+    served.severLink();
+    this.seated.delete(name);
+    this.retired.push([name, served]);
+  }
+
+  /** The card's link goes down: all reads give all ones from this moment on, and the guest has not been told. */
+  severLink(name: string): void {
+    this.seat(name).served.severLink();
+  }
+
+  /** Pulls a card out without asking: its link goes down first, and the guest notices then. */
+  async surpriseRemove(name: string): Promise<void> {
+    this.severLink(name);
+    await this.unplug(name);
+  }
+
+  /** What a new board in the old slot is: the card goes away without a word, and a fresh one comes, under the same driver. */
+  async restartCard(name: string): Promise<BoundCard> {
+    const { wanted } = this.seat(name);
+    this.onCardEvent?.(name, `the card '${name}' is being restarted; the guest loses it and gets a new one`);
+    await this.surpriseRemove(name);
+    return this.plug(wanted);
+  }
+
+  /** Copies the guest's logs, as they are now, into a folder. */
+  keepArtefacts(folder: string): Promise<void> {
+    return keepArtefacts(this.folder.path, folder);
+  }
+
   /** Ends the guest, then the cards, and removes the run folder. Can be called again. */
   async close(): Promise<void> {
     try {
-      await this.guest.close();
+      await this.launched?.close();
     } finally {
-      await closeAll(this.served, this.folder);
+      for (const { served } of this.seated.values()) await served.close();
+      for (const [, served] of this.retired) await served.close();
+      await this.folder.close();
     }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
 
-async function closeAll(served: ReadonlyMap<string, ServedCard>, folder: RunFolder): Promise<void> {
-  for (const card of served.values()) await card.close();
-  await folder.close();
+  private async serve(wanted: RigCard) {
+    const { name, make, answerTimeoutMs } = wanted;
+    if (this.seated.has(name)) throw new Error(`two cards are called '${name}': give each a name of its own`);
+    const socketPath = this.folder.socketPath(`card${this.serial++}.sock`);
+    const report = this.onCardEvent;
+    const onEvent = report && ((event: ServerEvent) => report(name, describeEvent(event)));
+    this.seated.set(name, {
+      wanted,
+      served: await ServedCard.start(make, { socketPath, ...(onEvent && { onEvent }) }),
+    });
+    return { name, socketPath, ...(answerTimeoutMs !== undefined && { answerTimeoutMs }) };
+  }
+
+  private seat(name: string): Seated {
+    const seat = this.seated.get(name);
+    if (seat === undefined)
+      throw new Error(`this rig has no card '${name}'; its cards: ${this.cards.join(', ') || 'none'}`);
+    return seat;
+  }
 }

@@ -9,9 +9,10 @@ export const reference =
   (environment) =>
     new ReferenceCard({ ...options, ...environment });
 
-/** A guest with one reference card called 'card', unless told otherwise. */
+/** A guest with one reference card called 'card' and nothing of the host's, unless told otherwise. */
 export function startRig(options: Partial<RigOptions> = {}): Promise<Rig> {
-  return Rig.start({ provisioned: inject('provisioned'), cards: [{ name: 'card', make: reference() }], ...options });
+  const cards = [{ name: 'card', make: reference() }];
+  return Rig.start({ provisioned: inject('provisioned'), cards, hostRoot: false, ...options });
 }
 
 /** Runs an app on a card and expects it to pass; what it printed is in the failure otherwise. */

@@ -64,7 +64,10 @@ function main() {
     panic,
     'crash': () => process.kill(process.pid, 'SIGSEGV'),
     'poweroff': powerOff,
-    'ls': (id, [folder]) => exited(id, 0, folder.endsWith(':08.0') ? 'driver\n0000:01:00.0\nvendor\n' : 'vendor\n', ''),
+    '/usr/bin/ghostcard-card-behind': (id, [port]) =>
+      port.endsWith(':08.0')
+        ? exited(id, 0, '0000:01:00.0\n', '')
+        : exited(id, 1, '', `no function behind ${port} after 10 s\n`),
     '/usr/bin/ghostcard-bind': (id, [, driver]) =>
       driver === 'uio_pci_generic'
         ? exited(id, 0, '/dev/uio0\n', '')
@@ -83,9 +86,10 @@ function main() {
       const message = decode(held.subarray(4, 4 + held.readUInt32LE()));
       held = held.subarray(4 + held.readUInt32LE());
       if (message.type === 'exec') commands[message.argv[0]](message.id, message.argv.slice(1));
+      if (message.type === 'renew') answer({ type: 'renewed', id: message.id });
       if (message.type === 'hello' && script === 'boots') {
         const limits = { maxFrameBytes: 262144, windowBytes: 262144 };
-        answer({ type: 'hello', id: message.id, protocol: 1, ...limits, pid: 1, kernel: '6.1', machine: 'x86_64' });
+        answer({ type: 'hello', id: message.id, protocol: 2, ...limits, pid: 1, kernel: '6.1', machine: 'x86_64' });
       }
     }
   });

@@ -1,0 +1,67 @@
+/** The host's files in the guest: mounted by a script of the guest's, seen by commands that run below its root. */
+import path from 'node:path';
+import { type ExecOptions, type GuestChannel } from '../channel';
+import { GUEST_PATHS, HOST_ROOT, HOST_ROOT_TOOLS } from '../guest-image';
+import { shareTag } from './arguments';
+import { type Share } from './options';
+
+const MOUNT_TIMEOUT_MS = 30_000;
+const ANY_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** Of the caller's environment: what describes the person and the place, not the session. */
+const PASSED_ON = /^(HOME|LANG|LANGUAGE|LC_\w+|TZ)$/;
+
+export class HostFolders {
+  /** Whether the guest knows the host's files as they are; it keeps what it has looked up. */
+  private fresh = true;
+
+  private constructor(
+    private readonly channel: GuestChannel,
+    private readonly hostRoot: string,
+  ) {}
+
+  static async mount(channel: GuestChannel, hostRoot: string, shares: readonly Share[]): Promise<HostFolders> {
+    const mounts = shares
+      .map(({ hostPath, guestPath }, index) => [shareTag(index), guestPath ?? path.resolve(hostPath)] as const)
+      .sort(([, a], [, b]) => a.length - b.length); // a folder before those that lie in it
+    await ask(channel, 'mounted', ['mount', ...mounts.flat()]);
+    return new HostFolders(channel, path.resolve(hostRoot));
+  }
+
+  /** What a command needs to run on the host's files, as they are now. */
+  async forCommand({ env, ...options }: ExecOptions): Promise<ExecOptions> {
+    if (!this.fresh) await ask(this.channel, 'looked up anew', ['refresh']);
+    this.fresh = false;
+    return {
+      root: HOST_ROOT,
+      cwd: this.isOurs ? process.cwd() : '/',
+      ...options,
+      env: { ...this.environment, ...env },
+    };
+  }
+
+  /** Where a file that commands see as `guestPath` is for the agent. */
+  pathFor(guestPath: string): string {
+    return path.posix.join(HOST_ROOT, guestPath);
+  }
+
+  private get isOurs(): boolean {
+    return this.hostRoot === '/';
+  }
+
+  private get environment(): Record<string, string> {
+    const ours = this.isOurs ? Object.entries(process.env).filter(([name]) => PASSED_ON.test(name)) : [];
+    const PATH = [(this.isOurs && process.env.PATH) || ANY_PATH, ...HOST_ROOT_TOOLS].join(':');
+    return { HOME: '/root', ...(Object.fromEntries(ours) as Record<string, string>), PATH };
+  }
+}
+
+async function ask(channel: GuestChannel, what: string, argv: readonly string[]): Promise<void> {
+  const command = [GUEST_PATHS.hostRoot, ...argv];
+  const { exitCode, signal, stderr } = await channel.exec(command, { timeoutMs: MOUNT_TIMEOUT_MS });
+  if (exitCode === 0) return;
+  const how = signal ?? (exitCode === undefined ? 'its time limit' : `exit code ${exitCode}`);
+  throw new Error(
+    `The host's folders could not be ${what} in the guest: ${command.join(' ')} ended with ${how}: ` +
+      stderr.toString().trim(),
+  );
+}

@@ -1,0 +1,62 @@
+/**
+ * Saves a stopped machine to a file and loads it from there, with QEMU's own migration.
+ *
+ * The file is in the mapped-ram layout: each page of the guest's memory has a fixed place in it, pages of zeros are holes,
+ * and so both its size and the time to load it follow what the guest has really used.
+ *
+ * Source: QEMU docs/devel/migration/mapped-ram.rst, qapi/migration.json.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { QmpConnectionError, type QmpClient } from '../qmp';
+
+/** Reading or writing all of a guest's memory, at the speed of a slow and busy disk. */
+const MIGRATION_TIMEOUT_MS = 60_000;
+const RELEASE_TIMEOUT_MS = 10_000;
+const RELEASE_LOOK_MS = 2;
+
+/** Writes the machine to `file`; the machine must be stopped (QMP `stop`) and stays so. */
+export async function saveMachine(qmp: QmpClient, file: string): Promise<void> {
+  await prepare(qmp);
+  await qmp.execute('migrate-set-parameters', { 'max-bandwidth': Number.MAX_SAFE_INTEGER });
+  await settled(qmp, 'save the machine', () => qmp.execute('migrate', { uri: `file:${file}` }));
+  await untilReleased(qmp);
+}
+
+/** The machine can go on only some moments after the migration has completed, and no event says when. */
+async function untilReleased(qmp: QmpClient): Promise<void> {
+  const deadlineMs = performance.now() + RELEASE_TIMEOUT_MS;
+  for (;;) {
+    const { status } = await qmp.execute<{ status: string }>('query-status');
+    if (status === 'postmigrate') return;
+    if (performance.now() > deadlineMs) {
+      throw new QmpConnectionError(
+        `QEMU has saved the machine but still has it in the state '${status}' after ${RELEASE_TIMEOUT_MS} ms`,
+      );
+    }
+    await delay(RELEASE_LOOK_MS);
+  }
+}
+
+/** Fills a machine that was started with `-incoming defer` from `file`; it is stopped then. */
+export async function loadMachine(qmp: QmpClient, file: string): Promise<void> {
+  await prepare(qmp);
+  await settled(qmp, 'load the saved machine', () => qmp.execute('migrate-incoming', { uri: `file:${file}` }));
+}
+
+function prepare(qmp: QmpClient): Promise<unknown> {
+  const capabilities = ['mapped-ram', 'events'].map((capability) => ({ capability, state: true }));
+  return qmp.execute('migrate-set-capabilities', { capabilities });
+}
+
+const OUTCOMES: unknown[] = ['completed', 'failed', 'cancelled'];
+
+async function settled(qmp: QmpClient, what: string, begin: () => Promise<unknown>): Promise<void> {
+  const outcome = qmp.waitForEvent('MIGRATION', {
+    timeoutMs: MIGRATION_TIMEOUT_MS,
+    where: ({ data }) => OUTCOMES.includes(data['status']),
+  });
+  const [, { data }] = await Promise.all([begin(), outcome]);
+  if (data['status'] === 'completed') return;
+  const { 'error-desc': why } = await qmp.execute<{ 'error-desc'?: string }>('query-migrate');
+  throw new QmpConnectionError(`QEMU could not ${what}: ${why ?? String(data['status'])}`);
+}
