@@ -1,0 +1,46 @@
+/** What a test that failed shows of its guest and cards, and what it leaves for people to read. */
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { describeTrace } from '../../emulator/trace';
+import { type TestGuest } from './test-guest';
+
+const CONSOLE_LINES = 20;
+const CARD_EVENTS = 12;
+
+/** The last accesses of each card, the last lines of the console, and where the rest is. */
+export function failureReport(guest: TestGuest, artefactsDir: string | undefined): string {
+  const cards = guest.cards.map((plugged) => {
+    const lines = describeTrace(plugged.trace, { last: CARD_EVENTS, withoutConfig: true });
+    return block(`The last accesses of the card ${plugged.describe()}`, lines);
+  });
+  const console = block("The guest's console", guest.consoleTail(CONSOLE_LINES));
+  const where =
+    artefactsDir === undefined ? [] : [`Console, accesses and QEMU's messages: ${relative('.', artefactsDir)}`];
+  return [...cards, console, ...where].join('\n');
+}
+
+/** Writes the logs of a guest and the accesses of its cards into a folder, in place of what an earlier run has left there. */
+export async function keepTestArtefacts(guest: TestGuest, folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  await guest.rig.keepArtefacts(folder);
+  for (const plugged of guest.cards) {
+    const lines = describeTrace(plugged.trace);
+    await writeFile(join(folder, `${plugged.name}-accesses.log`), `${plugged.describe()}\n${lines.join('\n')}\n`);
+  }
+}
+
+/** A folder name that says which test it was. */
+export function folderNameOf(words: string): string {
+  return (
+    words
+      .replace(/[^\p{L}\p{N}._-]+/gu, '-')
+      .replace(/^[-.]+|[-.]+$/g, '')
+      .slice(0, 100) || 'test'
+  );
+}
+
+function block(title: string, lines: readonly string[]): string {
+  if (lines.length === 0) return `${title}: (nothing)`;
+  return [`${title}:`, ...lines.map((line) => `  ${line}`)].join('\n');
+}

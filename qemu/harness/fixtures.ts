@@ -1,0 +1,120 @@
+/**
+ * Vitest's `test` with a guest: `test('…', async ({ guest }) => …)`. The guest starts with the first use and is gone after
+ * the test, however that ends; what a failed test leaves is its report.
+ */
+import { basename, resolve } from 'node:path';
+import { beforeAll, type RunnerTestCase, test as base, vi } from 'vitest';
+import { GuestPanicError } from '../launch';
+import { type CardFault } from '../rig';
+import { failureReport, folderNameOf, keepTestArtefacts } from './failure-report';
+import { type GuestOptions, GuestSource } from './guest-source';
+import { provisionOnce } from './provisioning';
+import { TestGuest } from './test-guest';
+
+export interface GuestTestOptions extends GuestOptions {
+  /** 'test', the default: a fresh guest for each test. 'file': one that the tests of a file use one after the other. */
+  readonly scope?: 'test' | 'file';
+  /** Where artefacts go, in a folder for each test. Default 'artifacts'. */
+  readonly artefactsDir?: string;
+  /** When they are kept. Default 'on-failure'. */
+  readonly artefacts?: 'on-failure' | 'always' | 'never';
+}
+
+/** Of a test and of a hook: a guest that boots takes longer than Vitest's own limit. */
+const TIMEOUT_MS = 60_000;
+/** Vitest's own limit, if a config says nothing. */
+const VITEST_TIMEOUT_MS = 5_000;
+/** Of what is downloaded and built before the first guest. */
+const PROVISION_TIMEOUT_MS = 900_000;
+
+/** A `test` whose guests are made like this. To be called at the top of a test file, or of a module that it imports. */
+export function guestTest(options: GuestTestOptions = {}) {
+  const { scope = 'test', artefactsDir = 'artifacts', artefacts = 'on-failure', ...guestOptions } = options;
+  const extended = base
+    .extend('guests', { scope: 'file' }, async ({}, { onCleanup }) => {
+      const source = new GuestSource(scope, guestOptions);
+      onCleanup(() => source.close());
+      return source;
+    })
+    .extend('guest', async ({ guests, task, signal }, { onCleanup }) => {
+      const guest = new TestGuest(await guests.take(signal));
+      onCleanup(() => conclude(guest, task, guests, { artefactsDir, artefacts }));
+      return guest;
+    });
+  let isAllowedFor = false;
+  return onFirstUse(extended, () => {
+    if (!isAllowedFor) allowForGuests();
+    isAllowedFor = true;
+  });
+}
+
+/** A fresh guest for each test. */
+export const test = guestTest();
+
+/** Calls `before` ahead of every use: a file that imports only matchers is not to wait for what guests need. */
+function onFirstUse<T extends (...args: never[]) => unknown>(used: T, before: () => void): T {
+  return new Proxy(used, {
+    apply: (target, self, args) => (before(), Reflect.apply(target, self, args)),
+    get: (target, key) => (before(), Reflect.get(target, key)),
+  });
+}
+
+/** The end of a test: what went wrong is reported, and the guest given back. */
+async function conclude(
+  guest: TestGuest,
+  task: Readonly<RunnerTestCase>,
+  source: GuestSource,
+  { artefactsDir, artefacts }: Required<Pick<GuestTestOptions, 'artefactsDir' | 'artefacts'>>,
+): Promise<void> {
+  const errors: Error[] = guest.faults.map((fault) => new CardFaultError(fault));
+  const { died } = guest.rig.guest;
+  const hadFailed = task.result?.state === 'fail';
+  if (!hadFailed && died.reason instanceof GuestPanicError) errors.push(died.reason);
+  const isClean = !hadFailed && errors.length === 0;
+  if (isClean) await guest.unplugAll().catch((error: Error) => errors.push(error));
+
+  const hasFailed = hadFailed || errors.length > 0;
+  const folder = resolve(artefactsDir, folderNameOf(basename(task.file.name)), folderNameOf(testNameOf(task)));
+  const keeps = artefacts === 'always' || (artefacts === 'on-failure' && hasFailed);
+  if (keeps) await keepTestArtefacts(guest, folder).catch((error: Error) => errors.push(error));
+  if (hasFailed) addReport(task.result?.errors ?? [], errors, failureReport(guest, keeps ? folder : undefined));
+  await source.giveBack(guest.rig, !hasFailed).catch((error: Error) => errors.push(error));
+  if (errors.length === 1) throw errors[0]!;
+  if (errors.length > 1) throw new AggregateError(errors);
+}
+
+/** The model of a card has thrown: its driver has been tested with a card that does not work. */
+export class CardFaultError extends Error {
+  constructor({ card, error }: CardFault) {
+    super(`The model of the card '${card}' threw: ${error instanceof Error ? error.message : String(error)}`);
+    this.name = 'CardFaultError';
+    if (error instanceof Error && error.stack !== undefined) this.stack = error.stack;
+  }
+}
+
+/** Below the first error, where every reporter shows it. */
+function addReport(seen: { message: string }[], own: Error[], report: string): void {
+  const first = seen[0] ?? own[0];
+  if (first) first.message = `${first.message}\n\n${report}`;
+}
+
+function testNameOf(task: Readonly<RunnerTestCase>): string {
+  const names = [task.name];
+  for (let suite = task.suite; suite; suite = suite.suite) names.unshift(suite.name);
+  return names.join(' ');
+}
+
+/**
+ * Limits that leave room for a guest, unless the config has limits of its own; and what guests need, made in a hook with
+ * a limit of its own, so that a download counts against no test.
+ */
+function allowForGuests(): void {
+  const worker = (globalThis as { __vitest_worker__?: { config?: { testTimeout?: number; hookTimeout?: number } } })
+    .__vitest_worker__;
+  const { testTimeout, hookTimeout } = worker?.config ?? {};
+  if (testTimeout === undefined || testTimeout === VITEST_TIMEOUT_MS) vi.setConfig({ testTimeout: TIMEOUT_MS });
+  if (hookTimeout === undefined || hookTimeout < TIMEOUT_MS) vi.setConfig({ hookTimeout: TIMEOUT_MS });
+  beforeAll(async () => {
+    await provisionOnce();
+  }, PROVISION_TIMEOUT_MS);
+}

@@ -1,0 +1,6 @@
+/** Testing drivers with Vitest: `import { expect, test } from 'ghostcard/vitest'`. See docs/testing.md. */
+export { CardFaultError, guestTest, type GuestTestOptions, test } from './fixtures';
+export { type GuestOptions } from './guest-source';
+export * from './matchers';
+export { type CardSource, type DriverName, type PluggedCard, type PlugOptions } from './plugged-card';
+export { type CommandResult, type TestGuest } from './test-guest';

@@ -1,0 +1,137 @@
+/** A card in a guest, as a test holds it: the model on this side, the device on the other, and the hand on the slot. */
+import { type CardEnvironment, PciCard } from '../../emulator/pci';
+import { type CardFactory } from '../../emulator/serve-card';
+import { type CardTrace, traceOf } from '../../emulator/trace';
+import { type BoundCard } from '../launch';
+import { type Rig } from '../rig';
+
+/** A card's class, or a function that makes one. */
+export type CardSource<Card extends PciCard> =
+  (new (environment: Required<CardEnvironment>) => Card) | CardFactory<Card>;
+
+/** Drivers that the guest has; or any other, of a module that the test has loaded. */
+export type DriverName = 'uio_pci_generic' | 'vfio-pci' | 'none' | (string & Record<never, never>);
+
+export interface PlugOptions {
+  /** The driver that is to have the card. Left out: what the guest's kernel finds, if anything. */
+  readonly driver?: DriverName;
+  /** What the card is called in reports. Default: the name of its class. */
+  readonly name?: string;
+  /** How long QEMU waits for the card's answer to an access. Default 5000. */
+  readonly answerTimeoutMs?: number;
+}
+
+export class PluggedCard<Card extends PciCard = PciCard> {
+  #card!: Card;
+  #bound: BoundCard | undefined;
+  #isPlugged = false;
+
+  /** Use `TestGuest.plug`. */
+  constructor(
+    private readonly rig: Rig,
+    readonly name: string,
+    private readonly make: CardFactory<Card>,
+    private readonly options: PlugOptions,
+  ) {}
+
+  /** The model; another one after `replug` and `restart`. */
+  get card(): Card {
+    return this.#card;
+  }
+
+  get trace(): CardTrace {
+    return traceOf(this.#card);
+  }
+
+  get isPlugged(): boolean {
+    return this.#isPlugged;
+  }
+
+  /** Where the guest sees the card, such as '0000:01:00.0'. */
+  get pciAddress(): string {
+    return this.#whenPlugged().pciAddress;
+  }
+
+  /** The driver's device node, such as '/dev/uio0'; empty when it has none. */
+  get node(): string {
+    return this.#whenPlugged().node;
+  }
+
+  /** Gives the card to another driver. */
+  async bind(driver: DriverName): Promise<void> {
+    this.#whenPlugged();
+    this.#bound = await this.rig.bind(this.name, driver);
+  }
+
+  /** Takes the card out in good order: the driver's `remove` has run when this resolves. */
+  async unplug(): Promise<void> {
+    this.#whenPlugged();
+    await this.rig.unplug(this.name);
+    this.#isPlugged = false;
+  }
+
+  /** Pulls the card out: from this moment on the driver reads all ones; then the guest is told. */
+  async surpriseRemove(): Promise<void> {
+    this.#whenPlugged();
+    await this.rig.surpriseRemove(this.name);
+    this.#isPlugged = false;
+  }
+
+  /** The card's link goes down, and the guest is not told: the driver reads all ones. */
+  severLink(): void {
+    this.#whenPlugged();
+    this.rig.severLink(this.name);
+  }
+
+  /** Puts a new card of the same kind in, under the same driver, after `unplug` or `surpriseRemove`. */
+  async replug(): Promise<void> {
+    if (this.#isPlugged)
+      throw new Error(`The card '${this.name}' is plugged in: unplug it before it is plugged in again.`);
+    const { name, make } = this;
+    const { driver, answerTimeoutMs } = this.options;
+    const present = {
+      ...(driver !== undefined && { driver }),
+      ...(answerTimeoutMs !== undefined && { answerTimeoutMs }),
+    };
+    this.#plugged(await this.rig.plug({ name, make, ...present }));
+  }
+
+  /** The process that the card lives in is lost, and a new one takes its place, while the guest lives. */
+  async restart(): Promise<void> {
+    this.#whenPlugged();
+    this.#plugged(await this.rig.restartCard(this.name));
+  }
+
+  /** One line: what it is, where, and under which driver. */
+  describe(): string {
+    const where = this.#isPlugged ? `at ${this.#bound?.pciAddress}` : 'not plugged in';
+    const { driver } = this.options;
+    return `${this.name} (${this.#card.constructor.name}, ${where}${driver === undefined ? '' : `, ${driver}`})`;
+  }
+
+  #plugged(bound: BoundCard): void {
+    this.#bound = bound;
+    this.#card = this.rig.card<Card>(this.name);
+    this.#isPlugged = true;
+  }
+
+  #whenPlugged(): BoundCard {
+    if (this.#isPlugged && this.#bound) return this.#bound;
+    throw new Error(`The card '${this.name}' is not plugged in: it has been taken out.`);
+  }
+}
+
+export function factoryOf<Card extends PciCard>(source: CardSource<Card>): CardFactory<Card> {
+  if (!isClass(source)) return source;
+  return (environment) => new source(environment);
+}
+
+/** `BlinkCard` -> `blink-card`; for a function that has no name of its own, `card`. */
+export function nameOf(source: CardSource<PciCard>): string {
+  const name = isClass(source) ? source.name : '';
+  return name.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase() || 'card';
+}
+
+function isClass<Card extends PciCard>(source: CardSource<Card>): source is new (e: Required<CardEnvironment>) => Card {
+  return source.prototype instanceof PciCard;
+}

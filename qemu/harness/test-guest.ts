@@ -1,0 +1,97 @@
+/** The guest of one test: cards are plugged in, commands run, and all that the test has plugged in is taken out after it. */
+import { type PciCard } from '../../emulator/pci';
+import { type ExecResult, type TransferOptions } from '../channel';
+import { type RunOptions } from '../launch';
+import { type CardFault, type Rig } from '../rig';
+import { type CardSource, factoryOf, nameOf, PluggedCard, type PlugOptions } from './plugged-card';
+
+/** Shorter than the limit of a test, so that it is the command's end that is reported. */
+const DEFAULT_COMMAND_TIMEOUT_MS = 30_000;
+
+export interface CommandResult extends ExecResult {
+  /** As it was run. */
+  readonly command: string;
+}
+
+export class TestGuest {
+  readonly #cards: PluggedCard[] = [];
+  readonly #faultsBefore: number;
+
+  /** Use the fixture `guest`. */
+  constructor(
+    /** What is below, for what this class does not cover. */
+    readonly rig: Rig,
+  ) {
+    this.#faultsBefore = rig.faults.length;
+  }
+
+  /** Plugs a new card into the running guest, and gives it to the driver. */
+  async plug<Card extends PciCard>(source: CardSource<Card>, options: PlugOptions = {}): Promise<PluggedCard<Card>> {
+    const name = this.#nameFor(options.name ?? nameOf(source));
+    const plugged = new PluggedCard(this.rig, name, factoryOf(source), options);
+    await plugged.replug();
+    this.#cards.push(plugged);
+    return plugged;
+  }
+
+  /** Cards that the test has plugged in, those among them that have been taken out too. */
+  get cards(): readonly PluggedCard[] {
+    return this.#cards;
+  }
+
+  /**
+   * Runs a command in the guest to its end, on the host's files in the test's folder (`host: false`: on the guest's own).
+   * It finds the cards in GHOSTCARD_PCI_ADDRESS and GHOSTCARD_DEVICE, with _2, _3 ... for those after the first.
+   */
+  async run(argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
+    const env = { ...this.#variables(), ...options.env };
+    const result = await this.rig.guest.run(argv, { timeoutMs: DEFAULT_COMMAND_TIMEOUT_MS, ...options, env });
+    return { ...result, command: argv.join(' ') };
+  }
+
+  /** Writes a file in the guest. */
+  push(guestPath: string, bytes: Uint8Array, mode?: number, options?: TransferOptions): Promise<void> {
+    return this.rig.guest.push(guestPath, bytes, mode, options);
+  }
+
+  /** Reads a file of the guest. */
+  fetch(guestPath: string, options?: TransferOptions): Promise<Buffer> {
+    return this.rig.guest.fetch(guestPath, options);
+  }
+
+  /** The last lines of the guest's console. */
+  consoleTail(count?: number): string[] {
+    return this.rig.guest.consoleTail(count);
+  }
+
+  /** What the models of the cards have thrown in this test. */
+  get faults(): readonly CardFault[] {
+    return this.rig.faults.slice(this.#faultsBefore);
+  }
+
+  /** Takes out, last in first out, what is still plugged in. */
+  async unplugAll(): Promise<void> {
+    for (const card of [...this.#cards].reverse()) if (card.isPlugged) await card.unplug();
+  }
+
+  #variables(): Record<string, string> {
+    const present = this.#cards.filter(({ isPlugged }) => isPlugged);
+    const entries = present.flatMap(({ pciAddress, node }, index) => {
+      const suffix = index === 0 ? '' : `_${index + 1}`;
+      return [
+        [`GHOSTCARD_PCI_ADDRESS${suffix}`, pciAddress],
+        [`GHOSTCARD_DEVICE${suffix}`, node],
+      ];
+    });
+    return Object.fromEntries(entries) as Record<string, string>;
+  }
+
+  /** A name that no card of this test has, or has had. */
+  #nameFor(wanted: string): string {
+    const taken = new Set(this.#cards.map(({ name }) => name));
+    for (let number = 1; ; number++) {
+      const name = number === 1 ? wanted : `${wanted}-${number}`;
+      if (!taken.has(name)) return name;
+    }
+  }
+}
