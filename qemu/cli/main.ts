@@ -2,41 +2,51 @@
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { watchdog } from '../../emulator/watchdog';
-import { demoCommand } from './commands/demo';
-import { doctorCommand } from './commands/doctor';
-import { provisionCommand } from './commands/provision';
-import { runCommand } from './commands/run';
-import { serveCommand } from './commands/serve';
 import { EXIT } from './exit-codes';
 import { cardsSpeakOnStandardError } from './output';
-import { UsageError } from './usage-error';
+import { report, reportUncaught } from './report';
 
 const { version, description } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as {
   version: string;
   description: string;
 };
 
-export function program(): Command {
-  return new Command('ghostcard')
+/** Loaded when they are used: nobody waits for a guest's parts to hear the version. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  'run': async () => (await import('./commands/run.ts')).runCommand(),
+  'serve': async () => (await import('./commands/serve.ts')).serveCommand(),
+  'provision': async () => (await import('./commands/provision.ts')).provisionCommand(),
+  'kernel-build': async () => (await import('./commands/kernel-build.ts')).kernelBuildCommand(),
+  'cache': async () => (await import('./commands/cache.ts')).cacheCommand(),
+  'doctor': async () => (await import('./commands/doctor.ts')).doctorCommand(),
+  'demo': async () => (await import('./commands/demo.ts')).demoCommand(),
+};
+
+/** The command line with these commands: all, unless it is known that one will do. */
+export async function program(names: readonly string[] = Object.keys(commands)): Promise<Command> {
+  const root = new Command('ghostcard')
     .description(description)
     .version(version)
     .enablePositionalOptions()
-    .showHelpAfterError('(--help shows what is possible)')
-    .addCommand(runCommand())
-    .addCommand(serveCommand())
-    .addCommand(provisionCommand())
-    .addCommand(doctorCommand())
-    .addCommand(demoCommand());
+    .showHelpAfterError('(--help shows what is possible)');
+  for (const name of names) root.addCommand(await commands[name]!());
+  return root;
+}
+
+/** The commands that the first argument needs: its own; all for help and for what is misspelt. */
+function namesFor(argument: string | undefined): string[] | undefined {
+  if (argument === '--version' || argument === '-V') return [];
+  return argument !== undefined && Object.hasOwn(commands, argument) ? [argument] : undefined;
 }
 
 export async function main(argv: readonly string[]): Promise<void> {
-  const root = program();
+  const root = await program(namesFor(argv[2]));
   cardsSpeakOnStandardError();
   watchdog.configure({ scope: 'process' });
   // What is thrown where nobody waits for it. Guards take down what this process leaves.
-  process.on('uncaughtException', (error) => process.exit(report(error)));
+  process.on('uncaughtException', (error) => process.exit(reportUncaught(error)));
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(EXIT.SIGNAL + constants.signals.SIGPIPE); // as `| head` does to any program
     throw error;
@@ -48,23 +58,3 @@ export async function main(argv: readonly string[]): Promise<void> {
     process.exitCode = report(error);
   }
 }
-
-/** Says what is wrong, without a stack unless it is a fault of ours, and returns the exit code for it. */
-function report(error: unknown): number {
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[2K'); // what a progress line has left
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE; // it has spoken already
-  if (error instanceof UsageError) {
-    console.error(`ghostcard: ${error.message}`);
-    return EXIT.USAGE;
-  }
-  if (isInterruption(error)) {
-    console.error(`ghostcard: stopped by ${error.signal}; everything has been taken down`);
-    return EXIT.SIGNAL + error.signalNumber;
-  }
-  const isExpected = error instanceof Error && error.name !== 'TypeError' && error.name !== 'RangeError';
-  console.error(`ghostcard: ${error instanceof Error ? (isExpected ? error.message : error.stack) : String(error)}`);
-  return EXIT.GHOSTCARD;
-}
-
-const isInterruption = (error: unknown): error is { signal: string; signalNumber: number } =>
-  error instanceof Error && error.name === 'Interruption';

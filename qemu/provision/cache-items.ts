@@ -47,7 +47,10 @@ function describeEntry(folder: string): Pick<CacheItem, 'kind' | 'description'> 
   if (!/-[0-9a-f]{16}$/.test(folder)) return { kind: 'unknown', description: 'not made by ghostcard' };
   const complete = readManifest<{ description?: string }>(folder);
   if (complete === undefined) return { kind: 'entry', description: 'damaged: its manifest is missing or cut short' };
-  return { kind: 'entry', description: complete.manifest.description ?? `${complete.step} of an earlier version` };
+  return {
+    kind: 'entry',
+    description: complete.manifest.description ?? `${complete.step}, made by an earlier version`,
+  };
 }
 
 const describeWork = (inUse: boolean): Pick<CacheItem, 'kind' | 'description'> =>

@@ -85,7 +85,7 @@ describe('the list of the cache', () => {
   test('shows entries of earlier versions and damaged ones for what they are', async () => {
     const entry = await publish('qemu', 1000);
     writeFileSync(path.join(entry, 'manifest.json'), '{"step":"qemu","manifest":{}}');
-    expect(listCache(folder)[0]?.description).toBe('qemu of an earlier version');
+    expect(listCache(folder)[0]?.description).toBe('qemu, made by an earlier version');
     truncateSync(path.join(entry, 'manifest.json'));
     expect(listCache(folder)[0]?.description).toContain('damaged');
   });
