@@ -22,7 +22,9 @@ const BIND_TIMEOUT_MS = 60_000;
 const CARD_COMMAND = '/usr/bin/ghostcard-card-behind';
 const CARD_TIMEOUT_MS = 30_000;
 const UNPLUG_COMMAND = '/usr/bin/ghostcard-unplug';
-const UNPLUG_TIMEOUT_MS = 30_000;
+const UNPLUG_TIMEOUT_MS = 20_000;
+/** After its own limit, the command in the guest still has to say so. */
+const REPORT_GRACE_MS = 10_000;
 /** More than the kernel's generator takes. */
 const ENTROPY_BYTES = 64;
 
@@ -155,11 +157,16 @@ export class Guest implements AsyncDisposable {
   /**
    * Makes the guest let go of a card: the driver's `remove` has run when this resolves. The slot stays taken, since QEMU
    * (up to 11.1 at least) dies when it deletes a vfio-user device that has MSI-X; the card's server must go on and answer
-   * with all ones, as an empty slot does.
+   * with all ones, as an empty slot does. Rejects when the driver has not let go within the limit, 20 s unless told otherwise: the
+   * guest goes on trying, and a later call finds out.
    */
-  async unplug(card: string): Promise<void> {
+  async unplug(card: string, { timeoutMs = UNPLUG_TIMEOUT_MS } = {}): Promise<void> {
     const pciAddress = await this.pciAddressOf(card);
-    const result = await this.run([UNPLUG_COMMAND, pciAddress], { host: false, timeoutMs: UNPLUG_TIMEOUT_MS });
+    const seconds = Math.ceil(timeoutMs / 1000);
+    const result = await this.run([UNPLUG_COMMAND, pciAddress, String(seconds)], {
+      host: false,
+      timeoutMs: timeoutMs + REPORT_GRACE_MS,
+    });
     if (result.exitCode !== 0) {
       throw new Error(
         `The guest has not let go of the card '${card}' (${pciAddress}): ${String(result.stderr).trim()}`,

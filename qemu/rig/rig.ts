@@ -116,9 +116,9 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Takes a card out in good order: the guest is asked, its driver's `remove` has run when this resolves. */
-  async unplug(name: string): Promise<void> {
+  async unplug(name: string, limit?: { timeoutMs: number }): Promise<void> {
     const { served } = this.seat(name);
-    await this.guest.unplug(name);
+    await this.guest.unplug(name, limit);
     served.severLink();
     this.seated.delete(name);
     this.retired.push([name, served]);

@@ -1,0 +1,97 @@
+/** Cards that come and go while the guest runs: in good order, without a word, and while a program has them open. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type ReferenceCard } from '../../emulator/cards/reference';
+import { type Rig } from '../../qemu/rig';
+import { reference, runApp, startRig } from '../support/rig';
+
+let rig: Rig;
+const events: string[] = [];
+beforeAll(async () => {
+  rig = await startRig({ cards: [], onCardEvent: (card, message) => events.push(`${card}: ${message}`) });
+});
+afterAll(() => rig?.close());
+
+const guestShell = async (script: string) => {
+  const { stdout, stderr } = await rig.guest.run(['sh', '-c', script]);
+  return `${stdout.toString()}${stderr.toString()}`.trim();
+};
+
+it('a card that is plugged into the running guest works under its driver like any other', async () => {
+  const { pciAddress, node } = await rig.plug({ name: 'first', make: reference(), driver: 'uio_pci_generic' });
+  expect(node).toBe('/dev/uio0');
+  expect(await guestShell(`cat /sys/bus/pci/devices/${pciAddress}/vendor`)).toBe('0x1234');
+  await runApp(rig, 'first', ['gc-loopback', '--irq', 'intx']);
+});
+
+it('an orderly removal runs the driver’s remove, and takes function and device node away', async () => {
+  const pciAddress = await rig.guest.pciAddressOf('first');
+  await rig.unplug('first');
+  expect(await guestShell(`ls -d /sys/bus/pci/devices/${pciAddress} /dev/uio0 2>&1`)).toMatch(
+    /devices\/\S+: No such file[^]*uio0: No such file/,
+  );
+  expect(rig.cards).toEqual([]);
+  await expect(rig.guest.pciAddressOf('first')).rejects.toThrow("This guest has no card 'first'. Its cards: none.");
+});
+
+it('a card may come again under the name of one that has gone, and under another driver', async () => {
+  const { node } = await rig.plug({ name: 'first', make: reference(), driver: 'vfio-pci' });
+  expect(node).toMatch(/^\/dev\/vfio\/noiommu-/);
+  await runApp(rig, 'first', ['gc-loopback', '--irq', 'msix']);
+  await rig.unplug('first');
+});
+
+it('a card whose link has gone down reads as all ones, also where its memory is mapped', async () => {
+  await rig.plug({ name: 'pulled', make: reference({ mapMemory: true }), driver: 'uio_pci_generic' });
+  const device = await rig.guest.pciAddressOf('pulled');
+  const readMemory = `hexdump -n 8 -e '8/1 "%02x"' /sys/bus/pci/devices/${device}/resource2`;
+  await runApp(rig, 'pulled', ['gc-memtest']);
+  expect(await guestShell(readMemory)).not.toBe('ffffffffffffffff');
+  rig.severLink('pulled');
+  const { exitCode, stderr } = await rig.guest.run(['gc-identify', '--device', device]);
+  expect(exitCode).not.toBe(0);
+  expect(stderr.toString()).toContain('its ID register holds 0xffffffff');
+  expect(await guestShell(`cat /sys/bus/pci/devices/${device}/config | hexdump -n 4 -e '4/1 "%02x"'`)).toBe('ffffffff');
+});
+
+it('a surprise removal ends with the guest having forgotten the card', async () => {
+  const device = await rig.guest.pciAddressOf('pulled');
+  await rig.surpriseRemove('pulled');
+  expect(await guestShell(`[ -e /sys/bus/pci/devices/${device} ] || echo gone`)).toBe('gone');
+  expect(await guestShell('echo 1 >/sys/bus/pci/rescan; ls /sys/bus/pci/drivers/uio_pci_generic')).not.toContain(
+    '0000:',
+  );
+});
+
+it('a card that is restarted is reported as such, and is a fresh one under the same driver', async () => {
+  await rig.plug({ name: 'board', make: reference(), driver: 'uio_pci_generic' });
+  const before = rig.card('board');
+  const { node } = await rig.restartCard('board');
+  expect(node).toBe('/dev/uio0');
+  expect(rig.card('board')).not.toBe(before);
+  expect(events).toContain("board: the card 'board' is being restarted; the guest loses it and gets a new one");
+  await runApp(rig, 'board', ['gc-identify']);
+});
+
+it('a driver that does not let go is named, and the guest lives on', async () => {
+  await rig.plug({ name: 'held', make: reference(), driver: 'vfio-pci' });
+  const device = await rig.guest.pciAddressOf('held');
+  const holding = rig.guest.channel.start(['gc-irq', '--device', device, '--count', '1000000000'], {
+    timeoutMs: 100_000,
+  });
+  const card = rig.card<ReferenceCard>('held');
+  await expect.poll(() => card.registers.get('IRQ_COUNT'), { timeout: 20_000 }).toBeGreaterThan(0);
+  await expect(rig.unplug('held', { timeoutMs: 1000 })).rejects.toThrow(
+    /The guest has not let go of the card 'held' \(\S+\): ghostcard-unplug: waited 1 s in vain for vfio-pci to let go/,
+  );
+  holding.signal('SIGKILL');
+  await holding.result;
+  expect(await guestShell('echo alive')).toBe('alive');
+});
+
+it('slots run out with an error that counts them', async () => {
+  const full = async () => {
+    for (let n = 0; n <= 8; n++) await rig.plug({ name: `more${n}`, make: reference() });
+  };
+  await expect(full()).rejects.toThrow(/There is no empty slot for the card 'more\d': of 8, \d were used by cards/);
+  await runApp(rig, 'board', ['gc-identify']);
+});

@@ -1,0 +1,140 @@
+/** Guests that start from a snapshot: they are as good as booted ones, and what is wrong with a snapshot never shows. */
+import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, inject, it } from 'vitest';
+import { type Rig, type RigOptions } from '../../qemu/rig';
+import { runApp, startRig } from '../support/rig';
+
+// A cache of its own: only snapshots are kept there, what is booted comes from the one that is provisioned.
+const cacheDir = mkdtempSync(join(tmpdir(), 'warm-start-'));
+afterAll(() => rmSync(cacheDir, { recursive: true }));
+
+const provisioned = { ...inject('provisioned'), cacheDir };
+
+/** Starts a rig, and tells in which phases. */
+async function start(options: Partial<RigOptions> = {}): Promise<{ rig: Rig; phases: string[]; messages: string[] }> {
+  const phases: string[] = [];
+  const messages: string[] = [];
+  const onProgress: RigOptions['onProgress'] = ({ phase, message }) => {
+    phases.push(phase);
+    messages.push(message);
+  };
+  return { rig: await startRig({ provisioned, onProgress, ...options }), phases, messages };
+}
+
+const BOOT = ['starting-qemu', 'booting', 'agent-ready', 'saving'];
+const RESTORE = ['starting-qemu', 'restoring', 'agent-ready'];
+
+async function output(rig: Rig, script: string): Promise<string> {
+  return (await rig.guest.run(['sh', '-c', script])).stdout.toString().trim();
+}
+
+const snapshots = () =>
+  readdirSync(join(cacheDir, 'entries')).map((name) => join(cacheDir, 'entries', name, 'machine'));
+
+it('the first start boots and saves, the second starts from what was saved, with a card that works', async () => {
+  const first = await start();
+  await first.rig.close();
+  expect(first.phases).toEqual(BOOT);
+  const second = await start();
+  await using rig = second.rig;
+  expect(second.phases).toEqual(RESTORE);
+  await rig.bind('card', 'vfio-pci');
+  await runApp(rig, 'card', ['gc-loopback', '--irq', 'msix']);
+});
+
+it('restored guests have the time of day, random numbers and a name of their own', async () => {
+  const identityOf = async (hostname: string) => {
+    const { rig, phases } = await start({ hostname });
+    await using _ = rig;
+    expect(phases).toEqual(RESTORE);
+    const before = Math.floor(Date.now() / 1000);
+    const seconds = Number(await output(rig, 'date +%s'));
+    expect(seconds).toBeGreaterThanOrEqual(before);
+    expect(seconds).toBeLessThanOrEqual(Math.ceil(Date.now() / 1000));
+    expect(await output(rig, 'hostname')).toBe(hostname);
+    return Promise.all([
+      output(rig, 'head -c 16 /dev/urandom | md5sum'),
+      output(rig, 'cat /proc/sys/kernel/random/boot_id'),
+      output(rig, 'cat /proc/self/maps | grep stack'), // where the kernel has put it
+    ]);
+  };
+  const [one, other] = [await identityOf('one'), await identityOf('other')];
+  for (const [index, what] of ['random bytes', 'boot id', 'address layout'].entries()) {
+    expect(one[index], what).not.toBe(other[index]);
+  }
+});
+
+it('two guests of one snapshot run side by side and do not see each other’s memory', async () => {
+  const [a, b] = await Promise.all([start(), start()]);
+  await using first = a.rig;
+  await using second = b.rig;
+  expect([a.phases, b.phases]).toEqual([RESTORE, RESTORE]);
+  await Promise.all([first.bind('card', 'uio_pci_generic'), second.bind('card', 'vfio-pci')]);
+  await output(first, 'echo first >/tmp/whose');
+  expect(await output(second, 'cat /tmp/whose 2>&1')).toContain('No such file');
+  await Promise.all([
+    runApp(first, 'card', ['gc-loopback', '--irq', 'intx']),
+    runApp(second, 'card', ['gc-loopback', '--irq', 'msix']),
+  ]);
+});
+
+it('a machine with more memory or processors is another machine, with a snapshot of its own', async () => {
+  const before = snapshots().length;
+  const { rig, phases } = await start({ memoryMiB: 384, cpus: 2 });
+  await using _ = rig;
+  expect(phases).toEqual(BOOT);
+  expect(await output(rig, 'nproc')).toBe('2');
+  await rig.close();
+  expect(snapshots()).toHaveLength(before + 1);
+});
+
+async function flipBytes(path: string, offset: number): Promise<void> {
+  await using file = await open(path, 'r+');
+  const bytes = Buffer.alloc(4096);
+  await file.read(bytes, 0, bytes.length, offset);
+  await file.write(
+    bytes.map((byte) => ~byte),
+    0,
+    bytes.length,
+    offset,
+  );
+}
+
+const DAMAGES: [string, (path: string) => Promise<void> | void][] = [
+  ['damaged at its beginning', (path) => flipBytes(path, 0)],
+  ['damaged in the middle of the guest’s memory', (path) => flipBytes(path, 32 << 20)],
+  ['cut short', (path) => truncateSync(path, statSync(path).size / 2)],
+  ['gone', (path) => rmSync(path)],
+];
+
+it.each(DAMAGES)(
+  'a snapshot that is %s is replaced: the guest boots, and the next one is restored',
+  async (_, damage) => {
+    for (const path of snapshots()) await damage(path);
+    const broken = await start();
+    await runApp(broken.rig, 'card', ['gc-identify']);
+    await broken.rig.close();
+    expect(broken.phases.slice(-4)).toEqual(BOOT);
+    const next = await start();
+    await next.rig.close();
+    expect(next.phases).toEqual(RESTORE);
+  },
+);
+
+it('says in one line why a snapshot is not used', async () => {
+  for (const path of snapshots()) await flipBytes(path, 0);
+  const { rig, phases, messages } = await start();
+  await rig.close();
+  const told = messages[phases.indexOf('no-snapshot')];
+  expect(told).toMatch(/^The snapshot of this guest does not do, it is booted: [^\n]+$/);
+});
+
+it('a cold start boots with the cards there from the beginning', async () => {
+  const { rig, phases } = await start({ start: 'cold' });
+  await using _ = rig;
+  expect(phases).toEqual(['starting-qemu', 'booting', 'agent-ready']);
+  expect(await output(rig, 'dmesg | grep -c "0000:01:00.0: .1234:4743"')).toBe('1');
+});
