@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The agent's link to the host; see link.h. */
+/* The agent's link to the host: opening it, the host's coming and going, bytes. See link.h; frames are in
+ * frame.c. */
 #define _GNU_SOURCE
 #include "link.h"
 
@@ -8,12 +9,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-static void forget_buffers(struct link *link)
+static void start_afresh(struct link *link)
 {
+    link->in_step = false;
     link->discard = 0;
     link->in_start = link->in_used = 0;
     link->out_start = link->out_used = 0;
@@ -44,10 +47,24 @@ static bool find_port(const char *name, char *device, size_t device_size)
     return found;
 }
 
+/* An absent host is POLLHUP all the time, so waiting for it to come takes a poll for changes. */
+static bool watch_changes(struct link *link)
+{
+    struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLET};
+    link->changes = epoll_create1(EPOLL_CLOEXEC);
+    return link->changes >= 0 && epoll_ctl(link->changes, EPOLL_CTL_ADD, link->fd, &interest) == 0;
+}
+
+static void drain_changes(struct link *link)
+{
+    struct epoll_event change;
+    epoll_wait(link->changes, &change, 1, 0);
+}
+
 bool link_open_port(struct link *link, const char *name)
 {
     char device[300];
-    *link = (struct link){.kind = LINK_PORT, .fd = -1, .listener = -1};
+    *link = (struct link){.kind = LINK_PORT, .fd = -1, .listener = -1, .changes = -1};
     if (!find_port(name, device, sizeof(device))) {
         fprintf(stderr,
                 "agent: no virtio-serial port named '%s' in /sys/class/virtio-ports: is virtio_console "
@@ -57,9 +74,11 @@ bool link_open_port(struct link *link, const char *name)
         return false;
     }
     link->fd = open(device, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    if (link->fd < 0)
-        fprintf(stderr, "agent: cannot open %s: %s\n", device, strerror(errno));
-    return link->fd >= 0;
+    if (link->fd < 0 || !watch_changes(link)) {
+        fprintf(stderr, "agent: cannot open %s and watch it: %s\n", device, strerror(errno));
+        return false;
+    }
+    return true;
 }
 
 bool link_open_fd(struct link *link, int fd)
@@ -105,8 +124,9 @@ void link_poll(const struct link *link, struct pollfd *entry)
         if (link->out_used > 0)
             entry->events |= POLLOUT;
     } else if (link->kind == LINK_LISTEN) {
-        entry->fd = link->listener;
-        entry->events = POLLIN;
+        *entry = (struct pollfd){.fd = link->listener, .events = POLLIN};
+    } else if (link->kind == LINK_PORT) {
+        *entry = (struct pollfd){.fd = link->changes, .events = POLLIN};
     }
 }
 
@@ -123,13 +143,15 @@ static bool try_connect(struct link *link)
         link->fd = accept4(link->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         return link->fd >= 0;
     }
+    if (link->kind == LINK_PORT)
+        drain_changes(link); /* before looking: what changes from here on is seen by the next poll */
     return !link->over && !port_is_down(link);
 }
 
 static enum link_event lose(struct link *link)
 {
     link->connected = false;
-    forget_buffers(link);
+    start_afresh(link);
     if (link->kind == LINK_LISTEN) {
         close(link->fd);
         link->fd = -1;
@@ -185,7 +207,7 @@ enum link_event link_pump(struct link *link)
     if (!link->connected) {
         if (!try_connect(link))
             return LINK_NOTHING;
-        forget_buffers(link);
+        start_afresh(link);
         link->connected = true;
         return LINK_CONNECTED;
     }
@@ -196,54 +218,4 @@ enum link_event link_pump(struct link *link)
 bool link_has_room(const struct link *link)
 {
     return link->connected && link->out_used < LINK_OUT_BYTES - LINK_OUT_RESERVE_BYTES;
-}
-
-static uint32_t load_le32(const uint8_t *at)
-{
-    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
-enum link_frame link_next_frame(struct link *link, const uint8_t **body, size_t *size)
-{
-    if (link->in_used < 4)
-        return FRAME_NONE;
-    *size = load_le32(link->in + link->in_start);
-    if (*size > LINK_MAX_FRAME_BYTES) {
-        size_t here = link->in_used - 4 < *size ? link->in_used - 4 : *size;
-        link->discard = *size - here;
-        link->in_start += 4 + here;
-        link->in_used -= 4 + here;
-        return FRAME_TOO_LONG;
-    }
-    if (link->in_used < 4 + *size)
-        return FRAME_NONE;
-    *body = link->in + link->in_start + 4;
-    link->in_start += 4 + *size;
-    link->in_used -= 4 + *size;
-    return FRAME_WHOLE;
-}
-
-struct mp_writer link_begin(struct link *link)
-{
-    if (link->out_start > 0) {
-        memmove(link->out, link->out + link->out_start, link->out_used);
-        link->out_start = 0;
-    }
-    size_t used = link->out_used + 4 < LINK_OUT_BYTES ? link->out_used + 4 : LINK_OUT_BYTES;
-    return (struct mp_writer){.data = link->out + used, .size = LINK_OUT_BYTES - used};
-}
-
-void link_end(struct link *link, struct mp_writer *writer)
-{
-    if (!link->connected)
-        return;
-    if (writer->full || writer->used > LINK_MAX_FRAME_BYTES) {
-        fprintf(stderr, "agent: a reply did not fit in the %d bytes towards the host and was dropped\n",
-                LINK_OUT_BYTES);
-        return;
-    }
-    uint8_t *head = writer->data - 4;
-    for (int i = 0; i < 4; i++)
-        head[i] = (uint8_t)(writer->used >> (8 * i));
-    link->out_used += 4 + writer->used;
 }

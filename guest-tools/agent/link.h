@@ -5,7 +5,9 @@
  *
  * Three ways to be linked: a virtio-serial port (the guest), an inherited descriptor and a listening UNIX
  * socket (tests on the host). On a virtio-serial port an absent host shows as POLLHUP and read() giving 0,
- * and it may come back at any time (Linux drivers/char/virtio_console.c).
+ * and it may come back at any time (Linux drivers/char/virtio_console.c). In a machine that is restored from
+ * a snapshot, another host may be there from one moment to the next, without the port ever having been
+ * closed.
  */
 #ifndef GHOSTCARD_AGENT_LINK_H
 #define GHOSTCARD_AGENT_LINK_H
@@ -27,7 +29,10 @@ struct link {
     enum link_kind kind;
     int fd;       /* the connection, -1 while there is none (a port stays open while the host is away) */
     int listener; /* LINK_LISTEN only */
+    int changes;  /* LINK_PORT only: an epoll that is readable when the port has changed since it was drained
+                   */
     bool connected;
+    bool in_step;     /* a hello has been found since the connection was opened: frames follow each other */
     bool over;        /* an inherited descriptor has reached its end: nobody will ever come back */
     uint64_t discard; /* bytes of an oversized frame that are still to be thrown away */
     size_t in_start, in_used;
@@ -41,9 +46,7 @@ bool link_open_port(struct link *link, const char *name);
 bool link_open_fd(struct link *link, int fd);
 bool link_open_listener(struct link *link, const char *path);
 
-/* What to poll for. Sets `fd` -1 when only time can bring the host back; then poll no longer than
- * LINK_NAP_MS. */
-enum { LINK_NAP_MS = 50 };
+/* What to poll for, also while the host is away. */
 void link_poll(const struct link *link, struct pollfd *entry);
 
 enum link_event { LINK_NOTHING, LINK_CONNECTED, LINK_LOST };
@@ -56,8 +59,8 @@ bool link_has_room(const struct link *link);
 
 enum link_frame { FRAME_NONE, FRAME_WHOLE, FRAME_TOO_LONG };
 
-/* Takes the next frame; its body stays valid until the next link_pump. FRAME_TOO_LONG: `size` was announced,
- * and is skipped. */
+/* Takes the next frame; the first one of a connection is a hello, and what comes before it is passed over.
+ * Its body stays valid until the next link_pump. FRAME_TOO_LONG: `size` was announced, and is skipped. */
 enum link_frame link_next_frame(struct link *link, const uint8_t **body, size_t *size);
 
 /* A frame is written by link_begin, mp_put_…, link_end. Dropped, with a line on stderr, if it does not fit.

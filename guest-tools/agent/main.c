@@ -141,14 +141,13 @@ static void drain_signals(int signals)
 
 static void serve(struct link *link, int signals)
 {
-    bool busy = false;
+    bool busy = true; /* the host may be there already */
     while (!link->over) {
         struct pollfd entries[2 + 3 * MAX_COMMANDS];
         entries[0] = (struct pollfd){.fd = signals, .events = POLLIN};
         link_poll(link, &entries[1]);
         size_t count = 2 + command_poll(link, entries + 2);
-        int limit_ms = busy ? 0 : entries[1].fd < 0 ? LINK_NAP_MS : IDLE_WAIT_MS;
-        poll(entries, count, command_wait_ms(monotonic_ms(), limit_ms));
+        poll(entries, count, command_wait_ms(monotonic_ms(), busy ? 0 : IDLE_WAIT_MS));
 
         drain_signals(signals);
         switch (link_pump(link)) {

@@ -14,7 +14,7 @@ afterAll(async () => agent[Symbol.asyncDispose]());
 beforeEach(async () => {
   socket = await agent.connect();
   replies = messages(socket);
-  expect(await reply()).toMatchObject({ type: 'hello' });
+  await greet();
 });
 afterEach(() => socket.destroy());
 
@@ -36,6 +36,13 @@ function frame(body: Uint8Array, announcedBytes = body.length): Buffer {
 }
 
 const send = (message: unknown): boolean => socket.write(frame(encode(message)));
+
+/** What a host begins with. The agent says a hello of its own first, as it sees the host come. */
+async function greet(): Promise<void> {
+  expect(await reply()).not.toHaveProperty('id');
+  send({ type: 'hello', id: 70_000 });
+  expect(await reply()).toMatchObject({ type: 'hello', id: 70_000 });
+}
 
 async function expectAlive(): Promise<void> {
   send({ type: 'ping', id: 99 });
@@ -184,9 +191,40 @@ test('replies to a flood of nonsense are not lost when the host reads late', asy
 test('a host that leaves in the middle of a frame leaves no trace for the next', async () => {
   socket.write(Buffer.of(100, 0, 0, 0, 1, 2, 3));
   socket.destroy();
-  const next = await agent.connect();
-  socket = next;
-  replies = messages(next);
-  expect(await reply()).toMatchObject({ type: 'hello' });
+  socket = await agent.connect();
+  replies = messages(socket);
+  await greet();
+  await expectAlive();
+});
+
+const HELLO = frame(encode({ type: 'hello', id: 80_000 }));
+test.each([
+  ['the rest of a frame', Buffer.alloc(100_000, 7)],
+  ['the head of a frame that would swallow it', Buffer.of(0, 0, 2, 0, 0x81)],
+  ['the head of a frame over the limit', Buffer.of(0xff, 0xff, 0xff, 0xff)],
+  ['whole frames', Buffer.concat([frame(encode({ type: 'ping', id: 1 })), frame(Buffer.alloc(0))])],
+  ...Array.from({ length: HELLO.length - 1 }, (_, i): [string, Buffer] => [
+    `another hello, cut off after ${i + 1} bytes`,
+    HELLO.subarray(0, i + 1),
+  ]),
+])('a hello is found behind what an earlier host has left on the way: %s', async (_, left) => {
+  socket.destroy();
+  socket = await agent.connect();
+  replies = messages(socket);
+  socket.write(left);
+  await greet();
+  await expectAlive();
+});
+
+test('a hello is found in whatever pieces it arrives', async () => {
+  socket.destroy();
+  socket = await agent.connect();
+  socket.setNoDelay(true);
+  replies = messages(socket);
+  expect(await reply()).not.toHaveProperty('id');
+  for (const byte of Buffer.concat([Buffer.alloc(40, 9), HELLO])) {
+    await new Promise((written) => socket.write(Buffer.of(byte), written));
+  }
+  expect(await reply()).toMatchObject({ type: 'hello', id: 80_000 });
   await expectAlive();
 });

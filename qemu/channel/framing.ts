@@ -1,5 +1,5 @@
 /**
- * Frames of the agent protocol to bytes and back: pure, no stream and no message semantics.
+ * Frames of the agent protocol to bytes and back: pure, no stream, and of the messages only how a connection begins.
  *
  * Source: qemu/channel/protocol.ts, "Framing".
  */
@@ -31,18 +31,49 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** What the body of the agent's answer to the hello `id` begins with, behind the head of its map. `id` must be over 127. */
+export function helloAnswerStart(id: number): Buffer {
+  return Buffer.concat([encode('type'), encode('hello'), encode('id'), uint32(id)]);
+}
+
+/** As the agent writes it. */
+function uint32(value: number): Buffer {
+  const encoded = Buffer.of(0xce, 0, 0, 0, 0);
+  encoded.writeUInt32BE(value, 1);
+  return encoded;
+}
+
+/** A frame's length and the head of its map. */
+const HEAD_BYTES = 5;
+
 /** Cuts a byte stream, given in pieces of any size, into messages. */
 export class FrameDecoder {
   #pieces: Buffer[] = [];
   #buffered = 0;
+  #start: Buffer | undefined;
+
+  /** With `start`: passes over all before the first frame that begins with it (see `helloAnswerStart`). */
+  constructor(start?: Buffer) {
+    this.#start = start;
+  }
 
   /** Messages that `piece` completes, in order. Throws when the peer does not speak the protocol; then it is of no more use. */
   *push(piece: Buffer): Generator<unknown, void> {
     this.#pieces.push(piece);
     this.#buffered += piece.length;
+    if (this.#start !== undefined && !this.#passOverTo(this.#start)) return;
+    this.#start = undefined;
     for (let sizeBytes = this.#frameBytes(); sizeBytes !== undefined; sizeBytes = this.#frameBytes()) {
       yield decodeBody(this.#take(4 + sizeBytes).subarray(4));
     }
+  }
+
+  /** False: it is not there yet, and what cannot belong to it is dropped. */
+  #passOverTo(start: Buffer): boolean {
+    const found = this.#front(this.#buffered).indexOf(start, HEAD_BYTES);
+    const passed = found < 0 ? this.#buffered - (HEAD_BYTES + start.length - 1) : found - HEAD_BYTES;
+    if (passed > 0) this.#take(passed);
+    return found >= 0;
   }
 
   /** Body size of the frame at the front, if it is there in full. */

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Duplex, PassThrough, Readable } from 'node:stream';
+import { decode, encode } from 'msgpack-lite';
 import { afterAll, beforeAll, beforeEach, afterEach, expect, test } from 'vitest';
 import { GuestChannel } from '.';
 import { LocalAgent } from './local-agent';
@@ -267,6 +268,34 @@ test('a stream on which no agent answers gives up in time and says what it waite
     'no hello from the guest agent within 20 ms',
   );
   expect(silent.destroyed).toBe(true);
+});
+
+test('what an earlier host has left unread is passed over, up to the answer to the own hello', async () => {
+  const agentFrame = (message: unknown): Buffer => {
+    const body = encode(message);
+    const head = Buffer.alloc(4);
+    head.writeUInt32LE(body.length);
+    return Buffer.concat([head, body]);
+  };
+  const agentSays = { protocol: 2, maxFrameBytes: 1, windowBytes: 1, pid: 1, kernel: '6', machine: 'x' };
+  const left = [
+    Buffer.alloc(999, 3),
+    agentFrame({ type: 'error', message: 'stale' }),
+    agentFrame({ type: 'hello', ...agentSays }),
+  ];
+  const restored = new Duplex({
+    read: () => undefined,
+    write(sent: Buffer, _encoding, done) {
+      const { id } = decode(sent.subarray(4)) as { id: number };
+      const answer = agentFrame({ type: 'hello', id, ...agentSays });
+      for (const byte of Buffer.concat([...left, answer])) this.push(Buffer.of(byte));
+      done();
+    },
+  });
+  const own = await GuestChannel.connect(restored, { timeoutMs: 5_000 });
+  expect(own.agent).toMatchObject({ kernel: '6' });
+  restored.push(agentFrame({ type: 'hello', ...agentSays }));
+  await expect(own.ping()).rejects.toThrow('the guest agent began anew');
 });
 
 test('a stream that ends ends the channel', async () => {

@@ -4,10 +4,12 @@
  * Many requests run at once over one stream; `abort` ends them all with the reason (QEMU died, the kernel panicked).
  * Source: qemu/channel/protocol.ts.
  */
+import { randomInt } from 'node:crypto';
 import { type Duplex } from 'node:stream';
 import { type ExecOptions, type ExecResult, type GuestCommand, startCommand } from './command';
 import { Exchange, type PendingExchange } from './exchange';
 import { fetchFile, pushFile } from './file-transfer';
+import { helloAnswerStart } from './framing';
 import { MessageStream } from './message-stream';
 import { type AgentHello, type AgentMessage, type HostMessage, PROTOCOL_VERSION } from './protocol';
 
@@ -35,12 +37,13 @@ const ANSWER_TIMEOUT_MS = 10_000;
 export class GuestChannel implements AsyncDisposable {
   readonly #messages: MessageStream;
   readonly #exchanges = new Map<number, PendingExchange>();
-  #nextId = 1;
+  /** Begins where no other host has begun, so that nothing which was meant for another is taken for ours. */
+  #nextId = randomInt(2 ** 16, 2 ** 31);
   #ended: Error | undefined;
   #hello: { exchange: Exchange<AgentHello>; agent?: AgentHello };
 
   private constructor(stream: Duplex, { timeoutMs }: ConnectOptions) {
-    this.#messages = new MessageStream(stream, {
+    this.#messages = new MessageStream(stream, helloAnswerStart(this.#nextId), {
       onMessage: (message) => this.#receive(message),
       onEnd: (reason) => this.abort(reason),
     });
@@ -157,14 +160,14 @@ export class GuestChannel implements AsyncDisposable {
     }
   }
 
-  /** The answer to ours opens the channel. One without id says that the agent lost us: after the opening, all is lost. */
+  /** The answer to ours opens the channel, and is the first that we see. One without id says that the agent lost us. */
   #receiveHello(message: Extract<AgentMessage, { type: 'hello' }>): void {
     const { exchange } = this.#hello;
     if (message.id === exchange.id) {
       if (message.protocol === PROTOCOL_VERSION) return exchange.finish(message);
       const versions = `the guest agent speaks protocol ${message.protocol}, this host ${PROTOCOL_VERSION}`;
       exchange.fail(new Error(`${versions}: rebuild the guest image`));
-    } else if (exchange.settled) {
+    } else {
       this.abort(new Error('the guest agent began anew: it was restarted, or the guest was reset or restored'));
     }
   }

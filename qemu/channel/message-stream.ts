@@ -16,11 +16,13 @@ export interface MessageStreamHandlers {
 export class MessageStream {
   readonly #stream: Duplex;
   readonly #handlers: MessageStreamHandlers;
-  readonly #decoder = new FrameDecoder();
+  readonly #decoder: FrameDecoder;
   #writable: Promise<void> = Promise.resolve();
   #ended = false;
 
-  constructor(stream: Duplex, handlers: MessageStreamHandlers) {
+  /** All that arrives before a frame which begins with `start` is passed over. */
+  constructor(stream: Duplex, start: Buffer, handlers: MessageStreamHandlers) {
+    this.#decoder = new FrameDecoder(start);
     this.#stream = stream;
     this.#handlers = handlers;
     stream.on('data', (piece: Buffer) => this.#receive(piece));

@@ -3,6 +3,12 @@
  *
  * **Framing.** A frame is a u32 little-endian length, then that many bytes: one MessagePack map. At most `MAX_FRAME_BYTES`.
  *
+ * **Beginning.** A host begins with `hello`, whose first field is `type` and whose `id` no other host has used. The connection
+ * may be one that another host has left in the middle of a frame: a port that was closed and opened, or a guest that was
+ * saved and restored. So from where it sees a connection opened, the agent passes over all bytes before a hello, and the host
+ * all before the answer to its own. An agent that does not see the change (a guest restored from a snapshot sees none) must
+ * have been saved with nothing on its way: after a `pong`, with nothing else asked for.
+ *
  * **Requests.** The host chooses a u32 `id` for each request; several run at once, and every message about one carries its id.
  *
  * | request | answers |
@@ -28,7 +34,7 @@
  * limit, the agent kills its session, with all process groups in it (SIGKILL), and `exited` says `timedOut`.
  *
  * **Lost and found.** When the host side closes, the agent kills what runs and forgets all state; when it is opened again the
- * agent sends a `hello` without id. A frame that makes no sense gets `failed` (if an id can be read) or `error`, and the
+ * agent sends a `hello` without id, which tells a host that has not noticed that all is lost. A frame that makes no sense gets `failed` (if an id can be read) or `error`, and the
  * agent goes on with the next.
  */
 
