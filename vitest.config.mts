@@ -14,7 +14,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'guest',
-          include: ['test/guest/**/*.test.ts'],
+          include: ['{test/guest,examples}/**/*.test.ts'],
           globalSetup: ['test/support/provisioned.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
