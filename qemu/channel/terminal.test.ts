@@ -1,9 +1,11 @@
 /** Commands on a terminal, run by the real agent as a process on this machine. */
 import { existsSync } from 'node:fs';
-import { PassThrough } from 'node:stream';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type ExecOptions, type ExecResult, GuestChannel, type GuestCommand } from '.';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { Sitting } from '../../test/support/sitting';
+import { GuestChannel } from '.';
 import { LocalAgent } from './local-agent';
+
+vi.setConfig({ testTimeout: 30_000 }); // longer than what is shown is waited for, so that its error is seen
 
 let agent: LocalAgent;
 let channel: GuestChannel;
@@ -12,62 +14,11 @@ afterAll(async () => agent[Symbol.asyncDispose]());
 beforeEach(async () => (channel = await GuestChannel.connect(await agent.connect(), { timeoutMs: 5_000 })));
 afterEach(() => channel.close());
 
-const SEE_LIMIT_MS = 4000;
 const terminal = { columns: 80, rows: 24 };
 const sh = (script: string): string[] => ['sh', '-c', script];
 const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
 const CTRL_C = '\x03';
 const CTRL_Z = '\x1a';
-
-/** A command on a terminal, as someone sits before it. */
-class Sitting {
-  readonly #keys = new PassThrough();
-  readonly #command: GuestCommand;
-  #unread = '';
-  #wake: () => void = () => undefined;
-
-  constructor(argv: readonly string[], options: ExecOptions = {}) {
-    const onStdout = (chunk: Buffer): void => {
-      this.#unread += chunk.toString();
-      this.#wake();
-    };
-    const env = { PS1: '> ', TERM: 'dumb', ENV: '', ...options.env };
-    this.#command = channel.start(argv, { timeoutMs: 20_000, terminal, ...options, env, stdin: this.#keys, onStdout });
-    this.result.catch(() => undefined).finally(() => this.#wake());
-  }
-
-  get result(): Promise<ExecResult> {
-    return this.#command.result;
-  }
-
-  get command(): GuestCommand {
-    return this.#command;
-  }
-
-  type(text: string): this {
-    this.#keys.write(text);
-    return this;
-  }
-
-  /** Waits until the screen shows the pattern, passes over all up to it, and gives the first group or the match. */
-  async see(pattern: RegExp): Promise<string> {
-    const limit = AbortSignal.timeout(SEE_LIMIT_MS);
-    limit.addEventListener('abort', () => this.#wake());
-    let ended = false;
-    void this.result.catch(() => undefined).then(() => (ended = true));
-    for (;;) {
-      const match = pattern.exec(this.#unread);
-      if (match !== null) {
-        this.#unread = this.#unread.slice(match.index + match[0].length);
-        return match[1] ?? match[0];
-      }
-      const unseen = `${pattern.source} has not been shown, but ${JSON.stringify(this.#unread)}`;
-      if (ended) throw new Error(`the command has ended; ${unseen}`);
-      if (limit.aborted) throw new Error(`within ${SEE_LIMIT_MS} ms, ${unseen}`);
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-  }
-}
 
 test('a command has a controlling terminal of the size it was given, for all three streams', async () => {
   const script = 'tty; stty size; echo to-tty > /dev/tty; echo to-stderr >&2; test -t 0 && test -t 1 && test -t 2';
@@ -84,7 +35,10 @@ test('a command on a terminal leads a session and its foreground process group',
 });
 
 test('a resize reaches the foreground as SIGWINCH, with the new size in place', async () => {
-  const sitting = new Sitting(sh('trap "stty size; exit 7" WINCH; echo ready; while :; do sleep 60 & wait; done'));
+  const sitting = new Sitting(
+    channel,
+    sh('trap "stty size; exit 7" WINCH; echo ready; while :; do sleep 60 & wait; done'),
+  );
   await sitting.see(/ready/);
   sitting.command.resize({ columns: 101, rows: 52 });
   await sitting.see(/52 101/);
@@ -102,7 +56,7 @@ test('a size that no terminal has, and a resize without terminal, are refused', 
 });
 
 test('typing ^C interrupts the job in the foreground and leaves the shell', async () => {
-  const shell = new Sitting(['sh', '-i']);
+  const shell = new Sitting(channel, ['sh', '-i']);
   await shell.see(/> /);
   shell.type('sh -c "echo started; exec sleep 60"\n');
   await shell.see(/\nstarted\r\n/);
@@ -114,7 +68,7 @@ test('typing ^C interrupts the job in the foreground and leaves the shell', asyn
 });
 
 test('a job is stopped by ^Z, listed, and continued in the foreground', async () => {
-  const shell = new Sitting(['sh', '-i']);
+  const shell = new Sitting(channel, ['sh', '-i']);
   await shell.see(/> /);
   shell.type('cat\nthrough\n');
   await shell.see(/through\r\nthrough/);
@@ -208,14 +162,14 @@ async function expectGone(pids: readonly number[]): Promise<void> {
 }
 
 test('at the time limit all jobs of the session are killed, the stopped ones too', async () => {
-  const sitting = new Sitting(['sh', '-c', JOBS], { timeoutMs: 2000 });
+  const sitting = new Sitting(channel, ['sh', '-c', JOBS], { timeoutMs: 2000 });
   const pids = await jobs(sitting);
   expect(await sitting.result).toMatchObject({ timedOut: true, signal: 'SIGKILL' });
   await expectGone(pids);
 });
 
 test('SIGKILL goes to all jobs of the session', async () => {
-  const sitting = new Sitting(['sh', '-c', JOBS]);
+  const sitting = new Sitting(channel, ['sh', '-c', JOBS]);
   const pids = await jobs(sitting);
   sitting.command.signal('SIGKILL');
   expect(await sitting.result).toMatchObject({ timedOut: false, signal: 'SIGKILL' });
@@ -223,7 +177,7 @@ test('SIGKILL goes to all jobs of the session', async () => {
 });
 
 test('when the host goes away all jobs of its sessions are killed', async () => {
-  const sitting = new Sitting(['sh', '-c', JOBS]);
+  const sitting = new Sitting(channel, ['sh', '-c', JOBS]);
   const pids = await jobs(sitting);
   channel.close();
   await expectGone(pids);

@@ -3,10 +3,10 @@
  * on this machine, over a socket (qemu/channel).
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Rig } from '../../qemu/rig';
 import { startRig } from '../support/rig';
+import { Sitting } from '../support/sitting';
 
 let rig: Rig;
 beforeAll(async () => {
@@ -63,27 +63,15 @@ it('runs a command in a root of its own, in the folder asked for and by default 
 });
 
 it('gives a shell a terminal: its own devpts names it, jobs are interrupted by ^C', async () => {
-  const stdin = new PassThrough();
-  let seen = '';
-  let look = (): void => undefined;
-  const onStdout = (chunk: Buffer): void => {
-    seen += chunk.toString();
-    look();
-  };
-  const see = async (text: string): Promise<void> => {
-    while (!seen.includes(text)) await new Promise<void>((resolve) => (look = resolve));
-    seen = seen.slice(seen.indexOf(text) + text.length);
-  };
-  const options = { terminal: { columns: 100, rows: 30 }, env: { TERM: 'dumb', PS1: '> ' }, timeoutMs: 30_000 };
-  const shell = rig.guest.channel.start(['sh', '-i'], { ...options, stdin, onStdout });
-  await see('> ');
-  stdin.write('tty; stty size; sleep 1000\n');
-  await see('30 100\r\n');
-  stdin.write('\x03');
-  await see('> ');
-  shell.resize({ columns: 80, rows: 25 });
-  stdin.write('stty size; exit 4\n');
-  await see('25 80\r\n');
+  const shell = new Sitting(rig.guest.channel, ['sh', '-i'], { terminal: { columns: 100, rows: 30 } });
+  await shell.see(/> /);
+  shell.type('tty; stty size; sh -c "echo started; exec sleep 1000"\n');
+  await shell.see(/\/dev\/pts\/\d+\r\n30 100\r\nstarted\r\n/);
+  shell.type('\x03');
+  await shell.see(/> /);
+  shell.command.resize({ columns: 80, rows: 25 });
+  shell.type('stty size; exit 4\n');
+  await shell.see(/25 80\r\n/);
   expect(await shell.result).toMatchObject({ exitCode: 4 });
 });
 
