@@ -120,10 +120,10 @@ it.each(DAMAGES)(
     await runApp(broken.rig, 'card', ['gc-identify']);
     await broken.rig.close();
     expect(broken.phases.slice(-4)).toEqual(BOOT);
-  const told = broken.messages[broken.phases.indexOf('no-snapshot')];
-  if (broken.phases.includes('restoring')) {
-    expect(told).toMatch(/^The snapshot of this guest does not do, it is booted: [^\n]+$/);
-  }
+    const told = broken.messages[broken.phases.indexOf('no-snapshot')];
+    if (broken.phases.includes('restoring')) {
+      expect(told).toMatch(/^The snapshot of this guest does not do, it is booted: [^\n]+$/);
+    }
     const next = await start();
     await next.rig.close();
     expect(next.phases).toEqual(RESTORE);
