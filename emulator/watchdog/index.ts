@@ -1,1 +1,1 @@
-export { watchdog, type WatchdogScope } from './watchdog';
+export { limitFromEnvironment, watchdog, type WatchdogScope } from './watchdog';

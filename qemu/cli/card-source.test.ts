@@ -4,8 +4,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../emulator/clock';
 import { type ReferenceCard } from '../../emulator/cards/reference';
-import { privateMemory } from '../../emulator/pci';
+import { PciCard, privateMemory } from '../../emulator/pci';
+import { CardCodeError } from './card-code-error';
 import { distinctNames, loadCard } from './card-source';
+
+// A file that Node loads would get a PciCard of its own, not the one that Vitest has loaded.
+Object.assign(globalThis, { PciCardOfTheTest: PciCard });
 
 const environment = { clock: new ManualClock(), allocate: privateMemory };
 let folder: string;
@@ -20,6 +24,25 @@ function file(name: string, text: string): string {
   return path;
 }
 
+/** A card file that runs `code` in its constructor. */
+const cardOf = (code: string): string => `const PciCard = globalThis.PciCardOfTheTest;
+module.exports = class Card extends PciCard {
+  constructor(options) {
+    ${code}
+    super({ vendorId: 0x1234, deviceId: 1, classCode: 0x120000, intx: 'A' }, options);
+  }
+};
+`;
+
+function caught(code: () => unknown): Error {
+  try {
+    code();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('nothing was thrown');
+}
+
 describe('--card', () => {
   it('makes a built-in card with options, one inside another included', () => {
     const { name, make } = loadCard('reference,addressBits=32,link.bytesPerSecond=1e9');
@@ -29,14 +52,33 @@ describe('--card', () => {
     card.close();
   });
 
-  it('refuses an option that the card never looks at', () => {
-    expect(() => loadCard('reference,adressBits=32').make(environment)).toThrow(
-      "--card reference: the card has no option 'adressBits'",
-    );
+  it.each([
+    ['reference,adressBits=32', "has no option 'adressBits'; it has addressBits, mapMemory, link"],
+    ['reference,addressBits=48', 'addressBits is 48'],
+    ['reference,mapMemory=3', "'mapMemory' is 3; it takes on or off"],
+    ['reference,link=3', "'link' takes link.bytesPerSecond=…, link.completionLatencyNs=…"],
+    ['reference,link.speed=3', "has no option 'link.speed'; it has link.bytesPerSecond"],
+    ['reference,link.bytesPerSecond=fast', 'bytesPerSecond is fast; it must be above 0'],
+    ['reference,__proto__.mapMemory=on', "has no option '__proto__'"],
+    ['reference,link=3,link.bytesPerSecond=3', "'link' has a value, and options inside as well"],
+  ])('refuses %s before a card is made', (argument, message) => {
+    expect(() => loadCard(argument)).toThrow(message);
   });
 
-  it('refuses a value that the card cannot have', () => {
-    expect(() => loadCard('reference,addressBits=48').make(environment)).toThrow('addressBits is 48');
+  it('refuses an option that the card of a file never looks at', () => {
+    const source = loadCard(
+      `${file('card.js', cardOf("if (options.leds !== 8) throw new Error('no leds');"))},leds=8,led=9`,
+    );
+    expect(() => source.make(environment)).toThrow("the card has no option 'led'");
+  });
+
+  it('keeps the stack of what the code of a card file throws', () => {
+    const path = file('throws.js', cardOf("throw new Error('planted');"));
+    const thrown = caught(() => loadCard(path).make(environment));
+    expect(thrown).toBeInstanceOf(CardCodeError);
+    expect((thrown.cause as Error).stack).toMatch(/^Error: planted\n {4}at new Card \(.*throws\.js:4:/);
+    const broken = caught(() => loadCard(file('broken.js', "module.exports = require('./not-there');")));
+    expect(broken.message).toMatch(/^--card .*broken\.js: the file could not be loaded:$/);
   });
 
   it('refuses an option without a value, and says how to write one', () => {

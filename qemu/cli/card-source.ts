@@ -8,9 +8,11 @@
  */
 import { existsSync } from 'node:fs';
 import { basename, extname, resolve } from 'node:path';
-import { ReferenceCard } from '../../emulator/cards/reference';
-import { type CardEnvironment, PciCard } from '../../emulator/pci';
+import { ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
+import { ManualClock } from '../../emulator/clock';
+import { type CardEnvironment, PciCard, privateMemory } from '../../emulator/pci';
 import { type CardFactory } from '../../emulator/serve-card';
+import { CardCodeError } from './card-code-error';
 import { UsageError } from './usage-error';
 
 type OptionValue = string | number | boolean;
@@ -18,7 +20,24 @@ type CardOptions = { [name: string]: OptionValue | CardOptions };
 /** A card file's default export: it is given the environment and the options of the command line in one object. */
 type CardMaker = (options: CardEnvironment & Record<string, unknown>) => PciCard;
 
-const builtIn: Record<string, CardMaker> = { reference: (options) => new ReferenceCard(options) };
+/** The names of a card's options, and of options inside an option. */
+type OptionNames = { readonly [name: string]: string | OptionNames };
+
+interface BuiltInCard {
+  readonly make: CardMaker;
+  /** What each option takes, for people. */
+  readonly options: OptionNames;
+}
+
+const referenceOptions = {
+  addressBits: '32 or 64',
+  mapMemory: 'on or off',
+  link: { bytesPerSecond: 'a number', completionLatencyNs: 'a number' },
+} satisfies Record<Exclude<keyof ReferenceCardOptions, keyof CardEnvironment>, string | OptionNames>;
+
+const builtIn: Readonly<Record<string, BuiltInCard>> = {
+  reference: { make: (options) => new ReferenceCard(options), options: referenceOptions },
+};
 
 export interface CardSource {
   /** Short name for messages and sockets. */
@@ -29,26 +48,54 @@ export interface CardSource {
 export function loadCard(argument: string): CardSource {
   const [what = '', ...settings] = argument.split(',');
   const options = parseOptions(settings, argument);
-  const known = builtIn[what];
+  const known = Object.hasOwn(builtIn, what) ? builtIn[what] : undefined;
   const name = known ? what : basename(what, extname(what));
-  const make = known ?? makerOf(what);
+  const make = known?.make ?? makerOf(what);
+  if (known) tryOptions(argument, known, options);
   return {
     name: name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 20),
     make: (environment) => makeChecked(what, make, options, environment),
   };
 }
 
+/** Of a card that we know, a wrong option is told before anything is fetched or started. */
+function tryOptions(argument: string, { make, options: names }: BuiltInCard, options: CardOptions): void {
+  checkNames(argument, names, options);
+  try {
+    make({ ...options, clock: new ManualClock(), allocate: privateMemory }).close();
+  } catch (error) {
+    throw new UsageError(`--card ${argument}: ${(error as Error).message}`);
+  }
+}
+
+function checkNames(argument: string, names: OptionNames, options: CardOptions, path = ''): void {
+  for (const [name, value] of Object.entries(options)) {
+    const takes = Object.hasOwn(names, name) ? names[name] : undefined;
+    if (takes === undefined) {
+      const known = Object.keys(names).map((each) => path + each);
+      throw new UsageError(`--card ${argument}: the card has no option '${path}${name}'; it has ${known.join(', ')}`);
+    }
+    const isGroup = typeof value === 'object';
+    if (typeof takes === 'object' && isGroup) checkNames(argument, takes, value, `${path}${name}.`);
+    else if (typeof takes === 'object' || isGroup) {
+      const expected = typeof takes === 'object' ? `${name}.${Object.keys(takes).join(`=…, ${name}.`)}=…` : takes;
+      throw new UsageError(`--card ${argument}: '${path}${name}' takes ${expected}`);
+    } else if (takes === 'on or off' && typeof value !== 'boolean') {
+      throw new UsageError(`--card ${argument}: '${path}${name}' is ${value}; it takes ${takes}`);
+    }
+  }
+}
+
 /** Makes the card, and refuses options that it never looked at: a misspelt one must not pass for its default. */
 function makeChecked(what: string, make: CardMaker, options: CardOptions, environment: CardEnvironment): PciCard {
   const unread = new Set(Object.keys(options));
-  const given = { ...options, ...environment };
-  const watched = new Proxy(given, {
+  const watched = new Proxy({ ...options, ...environment } as Parameters<CardMaker>[0], {
     get: (target, key: string) => {
       unread.delete(key);
-      return target[key as keyof typeof target];
+      return target[key];
     },
   });
-  const card: unknown = make(watched);
+  const card: unknown = ownCode(`--card ${what}: the card could not be made`, () => make(watched));
   if (!(card instanceof PciCard)) {
     throw new UsageError(
       `--card ${what}: what it exports makes no PciCard (got ${card === null ? 'null' : typeof card})`,
@@ -57,6 +104,15 @@ function makeChecked(what: string, make: CardMaker, options: CardOptions, enviro
   if (unread.size === 0) return card;
   card.close();
   throw new UsageError(`--card ${what}: the card has no option ${[...unread].map((key) => `'${key}'`).join(', ')}`);
+}
+
+/** Runs code of a card file; what it throws keeps its stack. */
+function ownCode<T>(what: string, code: () => T): T {
+  try {
+    return code();
+  } catch (error) {
+    throw new CardCodeError(`${what}:`, error);
+  }
 }
 
 /** Names for cards of the same source that are used together: reference, reference-2, and so on. */
@@ -71,7 +127,7 @@ export function distinctNames(cards: readonly CardSource[]): CardSource[] {
 
 /** `a=1,b.c=on` -> { a: 1, b: { c: true } } */
 function parseOptions(settings: readonly string[], argument: string): CardOptions {
-  const options: CardOptions = {};
+  const options = emptyOptions();
   for (const setting of settings) {
     const [path = '', value] = setting.split(/=(.*)/s);
     if (path === '' || value === undefined) {
@@ -82,10 +138,19 @@ function parseOptions(settings: readonly string[], argument: string): CardOption
     const keys = path.split('.');
     const last = keys.pop()!;
     let group = options;
-    for (const key of keys) group = (group[key] ??= {}) as CardOptions;
+    for (const key of keys) group = groupAt(group, key, argument);
     group[last] = parseValue(value);
   }
   return options;
+}
+
+/** Without a prototype: `__proto__` is a name like any other. */
+const emptyOptions = (): CardOptions => Object.create(null) as CardOptions;
+
+function groupAt(group: CardOptions, key: string, argument: string): CardOptions {
+  const inner = (group[key] ??= emptyOptions());
+  if (typeof inner === 'object') return inner;
+  throw new UsageError(`--card ${argument}: '${key}' has a value, and options inside as well`);
 }
 
 function parseValue(value: string): OptionValue {
@@ -102,7 +167,9 @@ function makerOf(file: string): CardMaker {
       `--card ${file}: no built-in card has this name (there is: ${Object.keys(builtIn).join(', ')}), and there is no file ${path}`,
     );
   }
-  const module = requireCard(file, path);
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the path is known only now
+  const load = () => require(path) as { default?: unknown };
+  const module = ownCode(`--card ${file}: the file could not be loaded`, load);
   const exported = module.default ?? module;
   if (typeof exported !== 'function') {
     throw new UsageError(
@@ -113,17 +180,4 @@ function makerOf(file: string): CardMaker {
   const isClass = exported.prototype instanceof PciCard;
   return (options) =>
     isClass ? new (exported as new (o: typeof options) => PciCard)(options) : (exported as CardMaker)(options);
-}
-
-function requireCard(file: string, path: string): { default?: unknown } {
-  try {
-    // eslint-disable-next-line @typescript-eslint/no-require-imports -- the path is known only now
-    return require(path) as { default?: unknown };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_REQUIRE_ESM') throw error;
-    throw new UsageError(
-      `--card ${file}: a package.json with "type": "module" makes it an ES module, and cards are loaded as CommonJS; ` +
-        'rename it to .cts, or put it into a folder of its own with a package.json {"type": "commonjs"}',
-    );
-  }
 }

@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { watchdog } from '../../emulator/watchdog';
+import { checkEnvironment } from './environment';
 import { EXIT } from './exit-codes';
 import { cardsSpeakOnStandardError } from './output';
 import { report, reportUncaught } from './report';
@@ -53,6 +54,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   });
   for (const command of [root, ...root.commands]) command.exitOverride();
   try {
+    checkEnvironment(process.env, (text) => console.error(`ghostcard: ${text}`));
     await root.parseAsync(argv);
   } catch (error) {
     process.exitCode = report(error);

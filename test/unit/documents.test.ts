@@ -183,9 +183,9 @@ describe('the commands that a newcomer types', () => {
   });
 });
 
-describe('docs/command-line.md', () => {
+describe('docs/command-line.md', async () => {
   const text = read('docs/command-line.md');
-  const { commands } = program();
+  const { commands } = await program();
   const sectionOf = (name: string): string =>
     new RegExp(`^## ghostcard ${name}\\n(.*?)(?=^## |$(?![\\s\\S]))`, 'ms').exec(text)?.[1] ?? '';
 

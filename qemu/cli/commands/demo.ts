@@ -2,11 +2,12 @@
  * `ghostcard demo` (`npm start`): the main job, shown. Boots one guest with the reference card, runs the apps of
  * guest-tools under uio_pci_generic and then under vfio-pci without IOMMU, and prints what happened.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { provision, terminalProgress } from '../../provision';
 import { type AppReport, appReport, Rig } from '../../rig';
+import { makeArtefactsFolder } from '../artefacts-folder';
 import { loadCard } from '../card-source';
 import { demoPlan, type DemoStep } from '../demo-plan';
 import { EXIT } from '../exit-codes';
@@ -48,8 +49,7 @@ async function demo(options: DemoOptions): Promise<number> {
   const stop = interruption();
   const say = options.json ? () => {} : (text: string) => print(text);
   const card = loadCard(options.card);
-  const artefactsDir = resolve(options.artefacts);
-  mkdirSync(artefactsDir, { recursive: true });
+  const artefactsDir = makeArtefactsFolder(options.artefacts);
 
   const provisioned = await provision({ ...softwareOf(options), signal: stop, onProgress: terminalProgress() });
   say(`QEMU ${provisioned.qemu.version} (${provisioned.qemu.origin}), guest kernel ${provisioned.kernel.release}`);
@@ -115,7 +115,6 @@ async function runStep(
 const columns: readonly Column[] = [
   { title: 'driver' },
   { title: 'command' },
-  { title: 'shows' },
   { title: 'checks', align: 'right' },
   { title: 'bytes', align: 'right' },
   { title: 'interrupts', align: 'right' },
@@ -123,19 +122,11 @@ const columns: readonly Column[] = [
   { title: 'result' },
 ];
 
-function rowOf({ driver, command, shows, passed, report }: Outcome): string[] {
+function rowOf({ driver, command, passed, report }: Outcome): string[] {
   const rate = report && report.bytes > 0 && report.dma_seconds > 0 ? report.bytes / report.dma_seconds : 0;
   const throughput = rate > 0 ? `${formatBytes(rate)}/s` : '';
   const bytes = report && report.bytes > 0 ? formatBytes(report.bytes) : '';
   const interrupts = report && report.interrupts > 0 ? String(report.interrupts) : '';
-  return [
-    driver,
-    command,
-    shows,
-    String(report?.checks ?? ''),
-    bytes,
-    interrupts,
-    throughput,
-    passed ? 'pass' : 'FAIL',
-  ];
+  const checks = String(report?.checks ?? '');
+  return [driver, command, checks, bytes, interrupts, throughput, passed ? 'pass' : 'FAIL'];
 }

@@ -1,11 +1,12 @@
 /** `ghostcard serve`: a card on a socket, for any vfio-user client, until it is stopped. */
 import { once } from 'node:events';
 import { resolve } from 'node:path';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { ServedCard } from '../../../emulator/serve-card';
 import { describeEvent } from '../../../emulator/vfio-user';
 import { loadCard } from '../card-source';
 import { interruption } from '../interruption';
+import { once as onlyOnce } from '../options';
 import { print } from '../output';
 
 export function serveCommand(): Command {
@@ -14,8 +15,9 @@ export function serveCommand(): Command {
     .requiredOption(
       '--card <name-or-file>',
       'built-in card, or a file whose default export is one; options as name,key=value',
+      onlyOnce,
     )
-    .requiredOption('--socket <path>', 'UNIX socket to listen at; made, and removed at the end')
+    .requiredOption('--socket <path>', 'UNIX socket to listen at; made, and removed at the end', socketPathOf)
     .option('--json', 'print events as JSON, one a line')
     .addHelpText(
       'after',
@@ -23,10 +25,9 @@ export function serveCommand(): Command {
 With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share=on):
   -device '{"driver":"vfio-user-pci","socket":{"type":"unix","path":"PATH"}}'`,
     )
-    .action(async ({ card, socket, json }: { card: string; socket: string; json?: true }) => {
+    .action(async ({ card, socket: socketPath, json }: { card: string; socket: string; json?: true }) => {
       const stop = interruption();
       const source = loadCard(card);
-      const socketPath = resolve(socket);
       const say = (event: string, detail: object, text: string): void =>
         print(json ? JSON.stringify({ event, ...detail }) : text);
       await using _served = await ServedCard.start(source.make, {
@@ -37,4 +38,14 @@ With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share
       if (!stop.aborted) await once(stop, 'abort');
       say('stopped', {}, 'stopped');
     });
+}
+
+/** Of a UNIX socket, in bytes; see unix(7). */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+function socketPathOf(value: string, previous: string | undefined): string {
+  const path = resolve(onlyOnce(value, previous));
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= MAX_SOCKET_PATH_BYTES) return path;
+  throw new InvalidArgumentError(`${path} has ${bytes} bytes; ${MAX_SOCKET_PATH_BYTES} is the limit for a socket.`);
 }
