@@ -52,8 +52,8 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     try {
       card = make({ clock, allocate: sharedMemory(native) });
       trace = traceOf(card);
-      const link = new Link(trace.device);
-      const server = await serve(link, { socketPath, clock, native, onEvent: observe });
+      const link = new Link(card);
+      const server = await serve(trace.around(link), { socketPath, clock, native, onEvent: observe });
       const onFault = (error: unknown) => observe({ kind: 'device-error', error });
       return new ServedCard(card, link, socketPath, server, clock, faults, onFault, watch);
     } catch (error) {

@@ -44,11 +44,16 @@ export class CardTrace {
 
   /** Use `traceOf`. */
   constructor(readonly card: PciCard) {
-    this.device = new TracedDevice(card, this.#seamListener());
+    this.device = this.around(card);
     card.inspection.observer = {
       dma: (access, iova, sizeBytes, error) => this.#sawDma(access, iova, sizeBytes, error),
       reset: (kind) => this.#add(Kind.reset, 0, 0, 0, 0, 0, kind),
     };
+  }
+
+  /** The same for a device that stands between the client and the card. */
+  around(device: VfioUserDevice): VfioUserDevice {
+    return new TracedDevice(device, this.#seamListener());
   }
 
   /** How many events the ring has lost to newer ones. */

@@ -6,17 +6,27 @@ import { type TestGuest } from './test-guest';
 
 const CONSOLE_LINES = 20;
 const CARD_EVENTS = 12;
+const COMMANDS = 5;
+const NOTES = 5;
+/** As the errors of a guest that died say it. */
+const CONSOLE_TITLE = "The guest's console";
 
-/** The last accesses of each card, the last lines of the console, and where the rest is. */
-export function failureReport(guest: TestGuest, artefactsDir: string | undefined): string {
+/**
+ * The last accesses of each card, the last commands and lines of the console, and where the rest is.
+ * @param message what went wrong: what it quotes is not shown again
+ */
+export function failureReport(guest: TestGuest, message: string, artefactsDir: string | undefined): string {
   const cards = guest.cards.map((plugged) => {
     const lines = describeTrace(plugged.trace, { last: CARD_EVENTS, withoutConfig: true });
     return block(`The last accesses of the card ${plugged.describe()}`, lines);
   });
-  const console = block("The guest's console", guest.consoleTail(CONSOLE_LINES));
+  const commands = block('The last commands in the guest', guest.commandsTail(COMMANDS));
+  const notes = guest.notes.length === 0 ? [] : [block('Noted at the cards', guest.notes.slice(-NOTES))];
+  const quoted = message.includes(CONSOLE_TITLE);
+  const console = quoted ? [] : [block(CONSOLE_TITLE, guest.consoleTail(CONSOLE_LINES))];
   const where =
     artefactsDir === undefined ? [] : [`Console, accesses and QEMU's messages: ${relative('.', artefactsDir)}`];
-  return [...cards, console, ...where].join('\n');
+  return [...cards, ...notes, commands, ...console, ...where].join('\n');
 }
 
 /** Writes the logs of a guest and the accesses of its cards into a folder, in place of what an earlier run has left there. */
@@ -25,8 +35,8 @@ export async function keepTestArtefacts(guest: TestGuest, folder: string): Promi
   await mkdir(folder, { recursive: true });
   await guest.rig.keepArtefacts(folder);
   for (const plugged of guest.cards) {
-    const lines = describeTrace(plugged.trace);
-    await writeFile(join(folder, `${plugged.name}-accesses.log`), `${plugged.describe()}\n${lines.join('\n')}\n`);
+    const lines = plugged.traces.flatMap((trace) => [plugged.describe(), ...describeTrace(trace), '']);
+    await writeFile(join(folder, `${plugged.name}-accesses.log`), lines.join('\n'));
   }
 }
 

@@ -77,11 +77,26 @@ async function conclude(
   const folder = resolve(artefactsDir, folderNameOf(basename(task.file.name)), folderNameOf(testNameOf(task)));
   const keeps = artefacts === 'always' || (artefacts === 'on-failure' && hasFailed);
   if (keeps) await keepTestArtefacts(guest, folder).catch((error: Error) => errors.push(error));
-  if (hasFailed) addReport(task.result?.errors ?? [], errors, failureReport(guest, keeps ? folder : undefined));
-  await source.giveBack(guest.rig, !hasFailed).catch((error: Error) => errors.push(error));
-  if (errors.length === 1) throw errors[0]!;
-  if (errors.length > 1) throw new AggregateError(errors);
+  for (const error of errors) fail(task, error);
+  const first = task.result?.errors?.[0];
+  if (first) first.message += `\n\n${failureReport(guest, first.message, keeps ? folder : undefined)}`;
+  for (const error of task.result?.errors ?? []) if (error.stack) error.stack = withoutOwnFrames(error.stack);
+  await source.giveBack(guest.rig, !hasFailed);
 }
+
+/** Not by throwing: what a fixture throws after a test is reported twice. */
+function fail(task: Readonly<RunnerTestCase>, { name, message, stack }: Error): void {
+  if (!task.result) return;
+  task.result.state = 'fail';
+  (task.result.errors ??= []).push({ name, message, ...(stack !== undefined && { stack }) });
+}
+
+/** A test that takes too long is reported where it was declared: by the test file, not by this one. */
+const withoutOwnFrames = (stack: string): string =>
+  stack
+    .split('\n')
+    .filter((line) => !line.includes(__filename))
+    .join('\n');
 
 /** The model of a card has thrown: its driver has been tested with a card that does not work. */
 export class CardFaultError extends Error {
@@ -90,12 +105,6 @@ export class CardFaultError extends Error {
     this.name = 'CardFaultError';
     if (error instanceof Error && error.stack !== undefined) this.stack = error.stack;
   }
-}
-
-/** Below the first error, where every reporter shows it. */
-function addReport(seen: { message: string }[], own: Error[], report: string): void {
-  const first = seen[0] ?? own[0];
-  if (first) first.message = `${first.message}\n\n${report}`;
 }
 
 function testNameOf(task: Readonly<RunnerTestCase>): string {

@@ -21,11 +21,18 @@ export type GuestOptions = Pick<
   | 'bootTimeoutMs'
 >;
 
+/** A guest with its cards, and what their servers have had to say. */
+export interface Hosted {
+  readonly rig: Rig;
+  /** Lines: requests that were refused, cards that were restarted. */
+  readonly notes: readonly string[];
+}
+
 /** Slots that a shared guest must have left for another test; a slot is used once. */
 const ENOUGH_SLOTS = 4;
 
 export class GuestSource {
-  #shared: Rig | undefined;
+  #shared: Hosted | undefined;
   #isLent = false;
   /** Starts that have not come to their end; a test whose time is over does not wait for its own. */
   readonly #starting = new Set<Promise<unknown>>();
@@ -36,40 +43,40 @@ export class GuestSource {
   ) {}
 
   /** Aborting `signal` ends the start, and leaves nothing behind; it is of no effect once the guest is there. */
-  async take(signal: AbortSignal): Promise<Rig> {
+  async take(signal: AbortSignal): Promise<Hosted> {
     if (this.scope === 'test') return this.#start(signal);
     if (this.#isLent) {
       throw new Error("Tests that share a guest (scope: 'file') take turns: two of them are running at the same time.");
     }
-    const rig = (await this.#usable()) ?? (await this.#start(signal));
-    this.#shared = rig;
+    this.#shared = (await this.#usable()) ?? (await this.#start(signal));
     this.#isLent = true;
-    return rig;
+    return this.#shared;
   }
 
   /** Takes a guest back; only a shared one that is `clean` is used again. */
   async giveBack(rig: Rig, clean: boolean): Promise<void> {
     this.#isLent = false;
     if (this.scope === 'file' && clean && !rig.guest.died.aborted) return;
-    if (this.#shared === rig) this.#shared = undefined;
+    if (this.#shared?.rig === rig) this.#shared = undefined;
     await rig.close();
   }
 
   async close(): Promise<void> {
     await Promise.allSettled(this.#starting);
-    await this.#shared?.close();
+    await this.#shared?.rig.close();
   }
 
-  async #usable(): Promise<Rig | undefined> {
-    const rig = this.#shared;
-    if (rig === undefined) return undefined;
-    if (!rig.guest.died.aborted && rig.guest.freeSlots >= ENOUGH_SLOTS) return rig;
+  async #usable(): Promise<Hosted | undefined> {
+    const shared = this.#shared;
+    if (shared === undefined) return undefined;
+    const { guest } = shared.rig;
+    if (!guest.died.aborted && guest.freeSlots >= ENOUGH_SLOTS) return shared;
     this.#shared = undefined;
-    await rig.close();
+    await shared.rig.close();
     return undefined;
   }
 
-  async #start(signal: AbortSignal): Promise<Rig> {
+  async #start(signal: AbortSignal): Promise<Hosted> {
     const started = start(this.options, signal);
     this.#starting.add(started);
     try {
@@ -80,15 +87,20 @@ export class GuestSource {
   }
 }
 
-async function start(options: GuestOptions, signal: AbortSignal): Promise<Rig> {
+async function start(options: GuestOptions, signal: AbortSignal): Promise<Hosted> {
   const starting = new AbortController();
   const abort = (): void => starting.abort(signal.reason);
   if (signal.aborted) abort();
   signal.addEventListener('abort', abort);
   try {
     const provisioned = await provisionOnce();
-    const rig = await Rig.start({ ...options, provisioned, signal: starting.signal, onCardEvent: () => {} });
-    if (!signal.aborted) return rig;
+    const notes: string[] = [];
+    const onCardEvent = (card: string, message: string): void => {
+      // Connections are in the card's trace, and what its model throws is an error of the test.
+      if (!/^(client (dis)?connected|the device failed)/.test(message)) notes.push(`${card}: ${message}`);
+    };
+    const rig = await Rig.start({ ...options, provisioned, signal: starting.signal, onCardEvent });
+    if (!signal.aborted) return { rig, notes };
     await rig.close();
     throw signal.reason as Error;
   } finally {

@@ -4,6 +4,7 @@ import { type CardFactory } from '../../emulator/serve-card';
 import { type CardTrace, traceOf } from '../../emulator/trace';
 import { type BoundCard } from '../launch';
 import { type Rig } from '../rig';
+import { isInReport } from './matchers/history';
 
 /** A card's class, or a function that makes one. */
 export type CardSource<Card extends PciCard> =
@@ -22,7 +23,8 @@ export interface PlugOptions {
 }
 
 export class PluggedCard<Card extends PciCard = PciCard> {
-  #card!: Card;
+  /** One after the other; the last is the one of now. */
+  readonly #cards: Card[] = [];
   #bound: BoundCard | undefined;
   #isPlugged = false;
 
@@ -36,11 +38,16 @@ export class PluggedCard<Card extends PciCard = PciCard> {
 
   /** The model; another one after `replug` and `restart`. */
   get card(): Card {
-    return this.#card;
+    return this.#cards.at(-1)!;
   }
 
   get trace(): CardTrace {
-    return traceOf(this.#card);
+    return traceOf(this.card);
+  }
+
+  /** Of every card that has been here, the one of now last. */
+  get traces(): readonly CardTrace[] {
+    return this.#cards.map(traceOf);
   }
 
   get isPlugged(): boolean {
@@ -106,12 +113,14 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   describe(): string {
     const where = this.#isPlugged ? `at ${this.#bound?.pciAddress}` : 'not plugged in';
     const { driver } = this.options;
-    return `${this.name} (${this.#card.constructor.name}, ${where}${driver === undefined ? '' : `, ${driver}`})`;
+    return `${this.name} (${this.card.constructor.name}, ${where}${driver === undefined ? '' : `, ${driver}`})`;
   }
 
   #plugged(bound: BoundCard): void {
     this.#bound = bound;
-    this.#card = this.rig.card<Card>(this.name);
+    const card = this.rig.card<Card>(this.name);
+    this.#cards.push(card);
+    isInReport(card);
     this.#isPlugged = true;
   }
 

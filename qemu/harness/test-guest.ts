@@ -3,6 +3,8 @@ import { type PciCard } from '../../emulator/pci';
 import { type ExecResult, type TransferOptions } from '../channel';
 import { type RunOptions } from '../launch';
 import { type CardFault, type Rig } from '../rig';
+import { type Hosted } from './guest-source';
+import { endOf } from './matchers/commands';
 import { type CardSource, factoryOf, nameOf, PluggedCard, type PlugOptions } from './plugged-card';
 
 /** Shorter than the limit of a test, so that it is the command's end that is reported. */
@@ -13,16 +15,27 @@ export interface CommandResult extends ExecResult {
   readonly command: string;
 }
 
+/** A command as a report shows it. */
+interface CommandRecord {
+  readonly command: string;
+  readonly startedMs: number;
+  /** How it ended; absent while it runs. */
+  outcome?: string;
+}
+
 export class TestGuest {
   readonly #cards: PluggedCard[] = [];
-  readonly #faultsBefore: number;
+  readonly #commands: CommandRecord[] = [];
+  readonly #before: { readonly faults: number; readonly notes: number };
+  readonly #notes: readonly string[];
+  /** What is below, for what this class does not cover. */
+  readonly rig: Rig;
 
   /** Use the fixture `guest`. */
-  constructor(
-    /** What is below, for what this class does not cover. */
-    readonly rig: Rig,
-  ) {
-    this.#faultsBefore = rig.faults.length;
+  constructor({ rig, notes }: Hosted) {
+    this.rig = rig;
+    this.#notes = notes;
+    this.#before = { faults: rig.faults.length, notes: notes.length };
   }
 
   /** Plugs a new card into the running guest, and gives it to the driver. */
@@ -45,8 +58,23 @@ export class TestGuest {
    */
   async run(argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
     const env = { ...this.#variables(), ...options.env };
-    const result = await this.rig.guest.run(argv, { timeoutMs: DEFAULT_COMMAND_TIMEOUT_MS, ...options, env });
-    return { ...result, command: argv.join(' ') };
+    const record: CommandRecord = { command: argv.join(' '), startedMs: performance.now() };
+    this.#commands.push(record);
+    try {
+      const result = await this.rig.guest.run(argv, { timeoutMs: DEFAULT_COMMAND_TIMEOUT_MS, ...options, env });
+      record.outcome = endOf(result);
+      return { ...result, command: record.command };
+    } catch (error) {
+      record.outcome = `failed: ${(error as Error).message.split('\n')[0]}`;
+      throw error;
+    }
+  }
+
+  /** The last commands, oldest first, each with how it ended. */
+  commandsTail(count: number): string[] {
+    return this.#commands.slice(-count).map(({ command, startedMs, outcome }) => {
+      return `${command}: ${outcome ?? `still running after ${Math.round(performance.now() - startedMs)} ms`}`;
+    });
   }
 
   /** Writes a file in the guest. */
@@ -66,7 +94,12 @@ export class TestGuest {
 
   /** What the models of the cards have thrown in this test. */
   get faults(): readonly CardFault[] {
-    return this.rig.faults.slice(this.#faultsBefore);
+    return this.rig.faults.slice(this.#before.faults);
+  }
+
+  /** What the servers of the cards have had to say in this test: refused requests, restarts. */
+  get notes(): readonly string[] {
+    return this.#notes.slice(this.#before.notes);
   }
 
   /** Takes out, last in first out, what is still plugged in. */

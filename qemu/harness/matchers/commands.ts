@@ -52,7 +52,8 @@ function nameOf(result: ExecResult & { readonly command?: string }): string {
   return result.command === undefined ? 'the command' : `'${result.command}'`;
 }
 
-function endOf({ exitCode, signal, timedOut, durationMs }: ExecResult): string {
+/** `ended with exit code 1 after 12 ms` */
+export function endOf({ exitCode, signal, timedOut, durationMs }: ExecResult): string {
   const after = `after ${Math.round(durationMs)} ms`;
   if (timedOut) return `was killed at its time limit, ${after}`;
   return signal === undefined ? `ended with exit code ${exitCode} ${after}` : `was ended by ${signal} ${after}`;

@@ -1,4 +1,5 @@
 /** What a trace has to say about a register: who wrote last, and how long ago. */
+import { type PciCard } from '../../../emulator/pci';
 import { type CardTrace, describeTrace, fieldsOf, formatValue, isAccess, RegisterNames } from '../../../emulator/trace';
 import { type CardValue } from './card-value';
 
@@ -37,8 +38,16 @@ export function lastWrite(trace: CardTrace, { bar, register }: CardValue): strin
 const ago = (accesses: number): string =>
   accesses === 0 ? 'the last access' : `${accesses} ${accesses === 1 ? 'access' : 'accesses'} ago`;
 
+const reportedElsewhere = new WeakSet<PciCard>();
+
+/** The report of a test that fails shows what has happened to this card: messages need not. */
+export function isInReport(card: PciCard): void {
+  reportedElsewhere.add(card);
+}
+
 /** The last events of the card, to be put below a message; empty when there are none. */
 export function recentEvents(trace: CardTrace, last = SHOWN): string {
+  if (reportedElsewhere.has(trace.card)) return '';
   const lines = describeTrace(trace, { last, withoutConfig: true });
   return lines.length === 0 ? '' : `\nThe card's last accesses:\n${lines.join('\n')}`;
 }

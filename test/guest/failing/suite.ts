@@ -1,0 +1,56 @@
+/** Tests that fail on purpose, each in its own way; run by harness-failures.test.ts, which looks at the report. */
+import { PciCard, registerMap, type CardEnvironment } from 'ghostcard';
+import { expect, guestTest } from 'ghostcard/vitest';
+
+const REGISTERS = registerMap({
+  CTRL: { offset: 0x00, access: 'rw', fields: { START: [0], BREAK: [1] } },
+  STATUS: { offset: 0x04, access: 'ro', fields: { DONE: [0] } },
+});
+
+/** Never gets done; throws when BREAK is written. */
+class LazyCard extends PciCard {
+  readonly registers = this.registerBar(0, REGISTERS);
+
+  constructor(environment: CardEnvironment = {}) {
+    super({ vendorId: 0x1234, deviceId: 0x4743, classCode: 0x12_00_00 }, environment);
+    this.registers.onWrite('CTRL', () => {
+      if (this.registers.get('CTRL.BREAK')) throw new Error('BREAK was never thought through');
+    });
+  }
+}
+
+const test = guestTest({ scope: 'file', hostRoot: false });
+const isolated = guestTest({ hostRoot: false });
+const reg = (...accesses: string[]) => ['gc-reg', ...accesses];
+
+test('fails in an assertion', async ({ guest }) => {
+  const { card } = await guest.plug(LazyCard, { driver: 'uio_pci_generic' });
+  expect(await guest.run(reg('0x00=1', '0x04', '0x04', '0x04'))).toSucceed();
+  await guest.run(['sh', '-c', 'echo a word on the console > /dev/console']);
+  expect(card).toHaveRegister('STATUS.DONE', 1);
+});
+
+test('passes after that, in another guest', async ({ guest }) => {
+  const { card } = await guest.plug(LazyCard, { driver: 'uio_pci_generic' });
+  expect(await guest.run(reg('0x00=1'))).toSucceed();
+  expect(card).toHaveRegister('CTRL.START', 1);
+});
+
+test('fails for a fault of the card, although the driver has succeeded', async ({ guest }) => {
+  await guest.plug(LazyCard, { name: 'faulty', driver: 'uio_pci_generic' });
+  expect(await guest.run(reg('0x00=2'))).toSucceed();
+});
+
+test('takes too long, with a command that runs', { timeout: 10_000 }, async ({ guest }) => {
+  await guest.plug(LazyCard, { driver: 'uio_pci_generic' });
+  await guest.run(['sleep', '1000'], { timeoutMs: Infinity });
+});
+
+isolated('loses the guest', async ({ guest }) => {
+  await guest.plug(LazyCard);
+  await guest.run(['sh', '-c', 'echo c > /proc/sysrq-trigger; sleep 100']);
+});
+
+isolated('fails before it has a card', async ({ guest }) => {
+  expect(await guest.run(['sh', '-c', 'echo out; echo err >&2; exit 3'])).toSucceed();
+});
