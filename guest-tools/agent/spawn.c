@@ -3,6 +3,7 @@
  * closes. */
 #define _GNU_SOURCE
 #include "spawn.h"
+#include "explain.h"
 #include "terminal.h"
 
 #include <errno.h>
@@ -33,6 +34,8 @@ enum step { ADOPT_TERMINAL, ENTER_ROOT, CHANGE_FOLDER, RUN };
 struct child_error {
     enum step step;
     int error;
+    char why[400]; /* in words, if there is more to say than errno does; the whole fits in one write to a pipe
+                    */
 };
 
 static void close_fd(int *fd)
@@ -124,7 +127,7 @@ static bool prepare(const struct request *request, struct launch *launch, struct
 }
 
 /* Returns only when a step has failed, with errno. */
-static enum step become(const struct launch *launch)
+static enum step become(const struct launch *launch, struct child_error *failure)
 {
     if (launch->terminal.slave < 0) {
         dup2(launch->in[0], STDIN_FILENO);
@@ -132,12 +135,12 @@ static enum step become(const struct launch *launch)
         dup2(launch->err[1], STDERR_FILENO);
     } else if (!terminal_adopt(&launch->terminal))
         return ADOPT_TERMINAL;
-    environ = launch->envp; /* so that execvp looks in the PATH of the command, not of the agent */
+    environ = launch->envp; /* so that the look-up is in the PATH of the command, not of the agent */
     if (launch->root && (chroot(launch->root) < 0 || chdir("/") < 0))
         return ENTER_ROOT;
     if (launch->cwd && chdir(launch->cwd) < 0)
         return CHANGE_FOLDER;
-    execvp(launch->argv[0], launch->argv);
+    exec_or_explain(launch->argv, failure->why, sizeof(failure->why));
     return RUN;
 }
 
@@ -148,7 +151,8 @@ static _Noreturn void run_child(const struct launch *launch)
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     setsid();
-    struct child_error failure = {.step = become(launch)};
+    struct child_error failure = {0};
+    failure.step = become(launch, &failure);
     failure.error = errno;
     ssize_t reported = write(launch->report[1], &failure, sizeof(failure));
     _exit(reported == sizeof(failure) ? 127 : 126);
@@ -168,14 +172,21 @@ static bool await_exec(struct launch *launch, pid_t pid, struct spawned *spawned
         return true;
     switch (failure.step) {
     case ADOPT_TERMINAL:
-        return fail(spawned, failure.error, "exec: no controlling terminal for ", launch->argv[0]);
+        fail(spawned, failure.error, "exec: no controlling terminal for ", launch->argv[0]);
+        break;
     case ENTER_ROOT:
-        return fail(spawned, failure.error, "exec: cannot enter the root ", launch->root);
+        fail(spawned, failure.error, "exec: cannot enter the root ", launch->root);
+        break;
     case CHANGE_FOLDER:
-        return fail(spawned, failure.error, "exec: cannot change to folder ", launch->cwd);
+        fail(spawned, failure.error, "exec: cannot change to folder ", launch->cwd);
+        break;
     default:
-        return fail(spawned, failure.error, "exec: cannot run ", launch->argv[0]);
+        fail(spawned, failure.error, "exec: cannot run ", launch->argv[0]);
     }
+    size_t used = strlen(spawned->message);
+    if (failure.why[0])
+        snprintf(spawned->message + used, sizeof(spawned->message) - used, ": %s", failure.why);
+    return false;
 }
 
 bool spawn(const struct request *request, struct spawned *spawned)

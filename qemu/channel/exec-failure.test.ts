@@ -1,0 +1,113 @@
+/** What the real agent says about a program that cannot be run. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { GuestChannel } from '.';
+import { LocalAgent } from './local-agent';
+
+let agent: LocalAgent;
+let channel: GuestChannel;
+beforeAll(async () => {
+  agent = await LocalAgent.start();
+  channel = await GuestChannel.connect(await agent.connect(), { timeoutMs: 5_000 });
+}, 60_000);
+afterAll(async () => {
+  channel.close();
+  await agent[Symbol.asyncDispose]();
+});
+
+/** A file of its own for the test. */
+function file(name: string, content: string | Uint8Array, mode = 0o755): string {
+  const path = join(agent.folder, name);
+  writeFileSync(path, content, { mode });
+  return path;
+}
+
+/** A dynamically linked program of this machine, with the same number of other bytes in place of some. */
+function program(change: (bytes: Buffer) => void): Buffer {
+  const bytes = readFileSync('/bin/true');
+  change(bytes);
+  return bytes;
+}
+
+async function failure(argv: string[], env: Record<string, string> = {}): Promise<string> {
+  return channel.exec(argv, { env }).then(
+    () => 'it ran',
+    (error: Error) => error.message.replace(/^.*?exec: cannot run /, '').replaceAll(agent.folder, 'DIR'),
+  );
+}
+
+test('a program whose loader is missing is told apart from a missing program, and the loader is named', async () => {
+  const path = file(
+    'dynamic',
+    program((bytes) => bytes.write('/no', bytes.indexOf('/lib'))),
+  );
+  expect(await failure([path])).toMatch(
+    /^DIR\/dynamic: it is dynamically linked and its loader \/no\S+ is not there: link it statically, .* \(ENOENT\)$/,
+  );
+});
+
+test('a program for another processor is named as such', async () => {
+  const path = file(
+    'foreign',
+    program((bytes) => bytes.writeUInt16LE(0x1234, 18)),
+  );
+  expect(await failure([path])).toMatch(
+    /^DIR\/foreign: it is built for another processor \(ELF machine 4660\), and this is \w+ \(ENOEXEC\)$/,
+  );
+});
+
+test('an ELF file that is cut off is named as such', async () => {
+  const path = file('cut', readFileSync('/bin/true').subarray(0, 100));
+  expect(await failure([path])).toMatch(/^DIR\/cut: it is a damaged or incomplete ELF file/);
+});
+
+test.each([
+  [
+    'is missing',
+    '#! /no/such/python3 -u\n',
+    'it is a script, and its interpreter /no/such/python3 is not there (ENOENT)',
+  ],
+  [
+    'is not executable',
+    '#!/etc/passwd\n',
+    'it is a script, and its interpreter /etc/passwd is not executable (EACCES)',
+  ],
+])('a script whose interpreter %s is told so', async (_, text, why) => {
+  expect(await failure([file('script', text)])).toBe(`DIR/script: ${why}`);
+});
+
+test('a script with DOS line ends is told so', async () => {
+  expect(await failure([file('dos', '#!/bin/sh\r\ntrue\r\n')])).toMatch(/^DIR\/dos: .*carriage return.* \(ENOENT\)$/);
+});
+
+test('a file without permission to execute, and a folder, are told so', async () => {
+  expect(await failure([file('plain', '#!/bin/sh\n', 0o644)])).toBe(
+    'DIR/plain: it is not executable (mode 0644): chmod +x is missing (EACCES)',
+  );
+  expect(await failure([agent.folder])).toBe('DIR: it is a folder (EACCES)');
+});
+
+test('a program that is in no folder of PATH is told with that PATH', async () => {
+  expect(await failure(['no-such-program'], { PATH: '/bin:/sbin' })).toBe(
+    'no-such-program: PATH is /bin:/sbin (ENOENT)',
+  );
+});
+
+test('the look-up goes on behind a file that must not be executed, and stops at one that lacks its interpreter', async () => {
+  for (const folder of ['one', 'two']) mkdirSync(join(agent.folder, folder));
+  file('one/tool', '#!/bin/sh\n', 0o644);
+  file('two/tool', '#!/bin/sh\n');
+  const PATH = ['one', 'two'].map((folder) => join(agent.folder, folder)).join(':');
+  expect(await failure(['tool'], { PATH })).toBe('it ran');
+  file('one/other', '#!/no/such\n');
+  file('two/other', '#!/bin/sh\n');
+  expect(await failure(['other'], { PATH })).toBe(
+    'other: it is a script, and its interpreter /no/such is not there (ENOENT)',
+  );
+});
+
+test('a text without an interpreter line is run by the shell', async () => {
+  const { stdout } = await channel.exec([file('text', 'echo $1\n'), 'by the shell']);
+  expect(stdout.toString()).toBe('by the shell\n');
+});
