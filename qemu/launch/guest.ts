@@ -3,7 +3,13 @@
  * guest dies, all that is pending rejects with the reason.
  */
 import { randomBytes } from 'node:crypto';
-import { type ExecOptions, type ExecResult, type GuestChannel, type TransferOptions } from '../channel';
+import {
+  type ExecOptions,
+  type ExecResult,
+  type GuestChannel,
+  type GuestCommand,
+  type TransferOptions,
+} from '../channel';
 import { type QmpClient } from '../qmp';
 import { saveMachine, type SnapshotStore } from '../snapshot';
 import { type Ingredients } from '../provision';
@@ -33,6 +39,11 @@ export interface BoundCard {
   readonly pciAddress: string;
   /** The driver's device node, such as '/dev/uio0'; empty for the driver 'none'. */
   readonly node: string;
+}
+
+export interface BindOptions {
+  /** Longest time for the driver to let go of the card, or to take it. Default 60 s. */
+  readonly timeoutMs?: number;
 }
 
 export interface RunOptions extends Omit<ExecOptions, 'root'> {
@@ -113,11 +124,20 @@ export class Guest implements AsyncDisposable {
    * Runs a command in the guest to its end; a non-zero exit code is a result, not an error. Rejects when the command
    * cannot be started or the guest dies. With the host's files, it starts in the caller's folder unless told otherwise.
    */
-  run(
+  run(argv: readonly string[], options?: RunOptions): Promise<ExecResult> {
+    return this.whileAlive(async () => (await this.start(argv, options)).result);
+  }
+
+  /** As `run`, for a command to be signalled, and told of its terminal's new size, while it runs. */
+  async start(
     argv: readonly string[],
     { host = this.hostFolders !== undefined, ...options }: RunOptions = {},
-  ): Promise<ExecResult> {
-    return this.whileAlive(async () => this.channel.exec(argv, host ? await this.onHostFolders(options) : options));
+  ): Promise<GuestCommand> {
+    this.died.throwIfAborted();
+    const command = this.channel.start(argv, host ? await this.onHostFolders(options) : options);
+    const result = this.whileAlive(() => command.result);
+    result.catch(() => {}); // whoever gets it may not wait for it at once
+    return { ...command, result };
   }
 
   /** What `run` adds for a command on the host's files, for those who use the channel itself. */
@@ -140,6 +160,7 @@ export class Guest implements AsyncDisposable {
 
   /** The last lines that the guest wrote to its console. */
   consoleTail(count?: number): string[] {
+    this.machine.console.read();
     return this.machine.console.tail(count);
   }
 
@@ -196,12 +217,12 @@ export class Guest implements AsyncDisposable {
   }
 
   /** Gives the card to a driver of the guest's, such as 'uio_pci_generic' or 'vfio-pci'; 'none' takes it away from any. */
-  async bind(card: string, driver: string): Promise<BoundCard> {
+  async bind(card: string, driver: string, { timeoutMs = BIND_TIMEOUT_MS }: BindOptions = {}): Promise<BoundCard> {
     const pciAddress = await this.pciAddressOf(card);
-    const result = await this.run([BIND_COMMAND, pciAddress, driver], { host: false, timeoutMs: BIND_TIMEOUT_MS });
+    const result = await this.run([BIND_COMMAND, pciAddress, driver], { host: false, timeoutMs });
     if (result.exitCode !== 0) {
       const outcome = result.timedOut
-        ? `no end within ${BIND_TIMEOUT_MS} ms`
+        ? `no end within ${timeoutMs} ms`
         : `${BIND_COMMAND} ended with ${result.signal ?? `exit code ${result.exitCode}`}`;
       throw new Error(
         `The card '${card}' (${pciAddress}) could not be bound to ${driver}: ${outcome}: ${String(result.stderr).trim()}`,

@@ -6,7 +6,15 @@
 import { type CardFactory, ServedCard } from '../../emulator/serve-card';
 import { type PciCard } from '../../emulator/pci';
 import { describeEvent, type ServerEvent } from '../../emulator/vfio-user';
-import { type BoundCard, type Guest, keepArtefacts, launchGuest, type LaunchOptions, RunFolder } from '../launch';
+import {
+  type BindOptions,
+  type BoundCard,
+  type Guest,
+  keepArtefacts,
+  launchGuest,
+  type LaunchOptions,
+  RunFolder,
+} from '../launch';
 import { Cache } from '../provision';
 import { SnapshotStore } from '../snapshot';
 
@@ -97,8 +105,8 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Gives a card to a driver of the guest: 'uio_pci_generic', 'vfio-pci' or any other; 'none' takes it away. */
-  bind(card: string, driver: string): Promise<BoundCard> {
-    return this.guest.bind(card, driver);
+  bind(card: string, driver: string, options?: BindOptions): Promise<BoundCard> {
+    return this.guest.bind(card, driver, options);
   }
 
   /** Puts a card into the running guest, and under its driver. Resolves when the guest has it. */
