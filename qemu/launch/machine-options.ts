@@ -21,6 +21,12 @@ export function machineOptions(
 ): QemuArgumentOptions {
   const { arch, qemu, kernel, initramfsPath } = options.provisioned;
   const { cards = [], hostRoot = '/', shares = [], slots = defaultSlots(cards) } = options;
+  if (hostRoot === false && shares.length > 0) {
+    throw new Error(
+      `${shares.length} folder(s) were to be shared with a guest that gets none of the host's files (hostRoot: false). ` +
+        'Give it a root, or copy what it needs with push.',
+    );
+  }
   return {
     arch,
     firmwareArgs: qemu.firmwareArgs,

@@ -13,7 +13,6 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Benchmark } from './benchmark';
-import { coldStart } from './cold-start';
 import { dma } from './dma';
 import { type Figure } from './figure';
 import { guest } from './guest';
@@ -21,8 +20,9 @@ import { Busyness, describeMachine } from './machine';
 import { registerAccess } from './register-access';
 import { formatReport, type Report } from './report';
 import { socketAccess } from './socket-access';
+import { promptStarts, warmStarts } from './starts';
 
-const benchmarks: readonly Benchmark[] = [socketAccess, dma, guest, coldStart, registerAccess];
+const benchmarks: readonly Benchmark[] = [socketAccess, dma, guest, promptStarts, warmStarts, registerAccess];
 const artefacts = join(__dirname, '..', '..', 'artifacts');
 /** How long is looked at what else the machine is doing. */
 const LOOK_MS = 1000;
