@@ -7,7 +7,7 @@
  * may be one that another host has left in the middle of a frame: a port that was closed and opened, or a guest that was
  * saved and restored. So from where it sees a connection opened, the agent passes over all bytes before a hello, and the host
  * all before the answer to its own. An agent that does not see the change (a guest restored from a snapshot sees none) must
- * have been saved with nothing on its way: after a `pong`, with nothing else asked for.
+ * have been saved with nothing on its way: after the answer to the one request that was made.
  *
  * **Requests.** The host chooses a u32 `id` for each request; several run at once, and every message about one carries its id.
  *
