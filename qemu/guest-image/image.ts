@@ -50,6 +50,7 @@ const SCRIPTS = [
   { file: 'ghostcard-host-root', guestPath: GUEST_PATHS.hostRoot },
   { file: 'ghostcard-card-behind', guestPath: '/usr/bin/ghostcard-card-behind' },
   { file: 'ghostcard-unplug', guestPath: '/usr/bin/ghostcard-unplug' },
+  { file: 'ghostcard-module', guestPath: '/usr/bin/ghostcard-module' },
 ] as const;
 
 const FOLDERS = (

@@ -40,7 +40,7 @@ describe('a module for the guest', () => {
     const file = written({ ...FITS, ...PARAMETERS, depends: 'uio,vfio' });
     const loaded = await loadModule(guest, file, { parameters: { speed: 'a b' } });
     expect(loaded).toEqual({ name: 'my_driver', kernelLog: ['[    1.5] my_driver: hello'] });
-    expect(guest.run.mock.calls[1]![0].slice(4)).toEqual(['my_driver', 'uio vfio', 'speed="a b"']);
+    expect(guest.run.mock.calls[1]![0].slice(1)).toEqual(['load', 'my_driver', 'uio vfio', 'speed="a b"']);
   });
 
   test('that was built for another kernel is refused, with the command that builds it for this one', async () => {

@@ -29,31 +29,9 @@ type ModuleGuest = Pick<Guest, 'run'>;
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 
-/** Of the script below, when a module that the user's one needs cannot be loaded. No errno has this number. */
+const MODULE_COMMAND = '/usr/bin/ghostcard-module';
+/** Its exit code when a module that the user's one needs cannot be loaded. No errno has this number. */
 const NO_DEPENDENCY = 200;
-
-/** $1: the module; $2: those it needs, separated by blanks; further on: parameters. The file comes as standard input. */
-const LOAD_SCRIPT = `
-name=$1 needed=$2
-shift 2
-for other in $needed; do
-  [ -d "/sys/module/$other" ] || modprobe "$other" || exit ${NO_DEPENDENCY}
-done
-cat > "/run/$name.ko" || exit
-echo "ghostcard: loading $name ($$)" > /dev/kmsg
-insmod "/run/$name.ko" "$@"
-code=$?
-rm "/run/$name.ko"
-dmesg | sed "1,/ghostcard: loading $name ($$)/d"
-exit $code`;
-
-/** $1: the module. */
-const UNLOAD_SCRIPT = `
-echo "ghostcard: unloading $1 ($$)" > /dev/kmsg
-rmmod "$1"
-code=$?
-dmesg | sed "1,/ghostcard: unloading $1 ($$)/d"
-exit $code`;
 
 /** Loads the module in `file`, a file of the host, with what it needs of the guest's own modules. */
 export async function loadModule(
@@ -71,7 +49,7 @@ export async function loadModule(
     );
   }
   const assignments = Object.entries(parameters).map(([parameter, value]) => `${parameter}=${quoted(value)}`);
-  const result = await guest.run(['sh', '-c', LOAD_SCRIPT, 'sh', name, needed.join(' '), ...assignments], {
+  const result = await guest.run([MODULE_COMMAND, 'load', name, needed.join(' '), ...assignments], {
     host: false,
     stdin: data,
     timeoutMs,
@@ -92,7 +70,7 @@ export async function unloadModule(
   name: string,
   { timeoutMs = DEFAULT_TIMEOUT_MS }: Pick<LoadModuleOptions, 'timeoutMs'> = {},
 ): Promise<readonly string[]> {
-  const result = await guest.run(['sh', '-c', UNLOAD_SCRIPT, 'sh', name], { host: false, timeoutMs });
+  const result = await guest.run([MODULE_COMMAND, 'unload', name], { host: false, timeoutMs });
   if (result.exitCode !== 0) throw refusal(`unload the module ${name}`, undefined, result, timeoutMs);
   return linesOf(result.stdout);
 }
