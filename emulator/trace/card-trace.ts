@@ -4,7 +4,7 @@
  * does it through `trace.device`, which is the card with a listener at the seam.
  */
 import { AddressMap, DmaAccess, type DmaError } from '../memory';
-import { type PciCard } from '../pci';
+import { type PciCard, type ResetKind } from '../pci';
 import { type DmaMapping, type IrqSink, type VfioUserDevice } from '../vfio-user/device';
 import { type EventDetail, EventRing, Kind, type TraceEvent } from './event-ring';
 import { type SeamListener, TracedDevice } from './traced-device';
@@ -39,6 +39,7 @@ export class CardTrace {
   readonly #interrupts: number[][] = [];
   readonly #connected: (boolean | undefined)[][] = [];
   readonly #dma = { read: { accesses: 0, bytes: 0, errors: 0 }, write: { accesses: 0, bytes: 0, errors: 0 } };
+  readonly #resets = { flr: 0, device: 0 };
   readonly #hostMemory = new AddressMap();
   readonly #hostAccess = new DmaAccess(this.#hostMemory, () => true);
 
@@ -47,7 +48,10 @@ export class CardTrace {
     this.device = this.around(card);
     card.inspection.observer = {
       dma: (access, iova, sizeBytes, error) => this.#sawDma(access, iova, sizeBytes, error),
-      reset: (kind) => this.#add(Kind.reset, 0, 0, 0, 0, 0, kind),
+      reset: (kind) => {
+        this.#resets[kind]++;
+        this.#add(Kind.reset, 0, 0, 0, 0, 0, kind);
+      },
     };
   }
 
@@ -79,6 +83,11 @@ export class CardTrace {
   /** What the card has read from host memory, or written to it. */
   dma(access: 'read' | 'write'): DmaTotals {
     return this.#dma[access];
+  }
+
+  /** How often the card has been reset: by the driver, in configuration space ('flr'), or by its client ('device'). */
+  resets(kind: ResetKind): number {
+    return this.#resets[kind];
   }
 
   /** What host memory holds now; undefined where the client has not mapped it, or not in a way that can be read here. */

@@ -17,7 +17,8 @@ const CONSOLE_TITLE = "The guest's console";
  */
 export function failureReport(guest: TestGuest, message: string, artefactsDir: string | undefined): string {
   const cards = guest.cards.map((plugged) => {
-    const lines = describeTrace(plugged.trace, { last: CARD_EVENTS, withoutConfig: true });
+    const latest = plugged.traces.at(-1);
+    const lines = latest === undefined ? [] : describeTrace(latest, { last: CARD_EVENTS, withoutConfig: true });
     return block(`The last accesses of the card ${plugged.describe()}`, lines);
   });
   const commands = block('The last commands in the guest', guest.commandsTail(COMMANDS));

@@ -25,6 +25,7 @@ export interface PlugOptions {
 export class PluggedCard<Card extends PciCard = PciCard> {
   /** One after the other; the last is the one of now. */
   readonly #cards: Card[] = [];
+  readonly #make: CardFactory<Card>;
   #bound: BoundCard | undefined;
   #isPlugged = false;
 
@@ -32,9 +33,17 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   constructor(
     private readonly rig: Rig,
     readonly name: string,
-    private readonly make: CardFactory<Card>,
+    make: CardFactory<Card>,
     private readonly options: PlugOptions,
-  ) {}
+  ) {
+    // Known from the moment that it is made: if the guest does not take it, its trace says more than anything else.
+    this.#make = (environment) => {
+      const card = make(environment);
+      this.#cards.push(card);
+      isInReport(card);
+      return card;
+    };
+  }
 
   /** The model; another one after `replug` and `restart`. */
   get card(): Card {
@@ -94,13 +103,13 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   async replug(): Promise<void> {
     if (this.#isPlugged)
       throw new Error(`The card '${this.name}' is plugged in: unplug it before it is plugged in again.`);
-    const { name, make } = this;
+    const { name } = this;
     const { driver, answerTimeoutMs } = this.options;
     const present = {
       ...(driver !== undefined && { driver }),
       ...(answerTimeoutMs !== undefined && { answerTimeoutMs }),
     };
-    this.#plugged(await this.rig.plug({ name, make, ...present }));
+    this.#plugged(await this.rig.plug({ name, make: this.#make, ...present }));
   }
 
   /** The process that the card lives in is lost, and a new one takes its place, while the guest lives. */
@@ -109,18 +118,16 @@ export class PluggedCard<Card extends PciCard = PciCard> {
     this.#plugged(await this.rig.restartCard(this.name));
   }
 
-  /** One line: what it is, where, and under which driver. */
+  /** What it is, where, and under which driver. */
   describe(): string {
+    const kind = this.#cards.length === 0 ? [] : [this.card.constructor.name];
     const where = this.#isPlugged ? `at ${this.#bound?.pciAddress}` : 'not plugged in';
     const { driver } = this.options;
-    return `${this.name} (${this.card.constructor.name}, ${where}${driver === undefined ? '' : `, ${driver}`})`;
+    return `${this.name} (${[...kind, where, ...(driver === undefined ? [] : [driver])].join(', ')})`;
   }
 
   #plugged(bound: BoundCard): void {
     this.#bound = bound;
-    const card = this.rig.card<Card>(this.name);
-    this.#cards.push(card);
-    isInReport(card);
     this.#isPlugged = true;
   }
 

@@ -42,8 +42,8 @@ export class TestGuest {
   async plug<Card extends PciCard>(source: CardSource<Card>, options: PlugOptions = {}): Promise<PluggedCard<Card>> {
     const name = this.#nameFor(options.name ?? nameOf(source));
     const plugged = new PluggedCard(this.rig, name, factoryOf(source), options);
-    await plugged.replug();
     this.#cards.push(plugged);
+    await plugged.replug();
     return plugged;
   }
 

@@ -1,12 +1,13 @@
 /** The fixtures of ghostcard/vitest as a test of a driver uses them. What they do when a test fails: harness-failures.test.ts. */
 import { describe } from 'vitest';
 import { ReferenceCard } from '../../emulator/cards/reference';
-import { expect, guestTest, test } from '../../qemu/harness';
+import { expect, guestTest } from '../../qemu/harness';
 
-const minimal = { hostRoot: false, slots: 6 } as const;
+const shared = guestTest({ scope: 'file', hostRoot: false });
+const isolated = guestTest({ hostRoot: false });
+const hosted = guestTest();
+
 const reg = (...args: string[]) => ['gc-reg', ...args];
-
-const shared = guestTest({ ...minimal, scope: 'file' });
 
 describe('a guest that the tests of a file share', () => {
   const bootIds: string[] = [];
@@ -27,9 +28,91 @@ describe('a guest that the tests of a file share', () => {
     expect(guest.cards).toEqual([]);
     expect(await guest.run(['ls', '/sys/bus/pci/drivers/uio_pci_generic'])).not.toPrint('0000:');
   });
+
+  shared('takes several cards, each with its driver, and tells commands where they are', async ({ guest }) => {
+    const first = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
+    const second = await guest.plug((environment) => new ReferenceCard({ ...environment, addressBits: 32 }), {
+      driver: 'vfio-pci',
+      name: 'narrow',
+    });
+    expect([first.name, second.name]).toEqual(['reference-card', 'narrow']);
+    const script = 'echo $GHOSTCARD_PCI_ADDRESS $GHOSTCARD_DEVICE $GHOSTCARD_PCI_ADDRESS_2 $GHOSTCARD_DEVICE_2';
+    expect(await guest.run(['sh', '-c', script])).toPrint(
+      `${first.pciAddress} ${first.node} ${second.pciAddress} ${second.node}\n`,
+    );
+    expect(second.card).toHaveRegister('CAPABILITIES.ADDRESS_BITS', 32);
+  });
+
+  shared('shows what a driver in the guest has made the card do', async ({ guest }) => {
+    const { card } = await guest.plug(ReferenceCard, { driver: 'vfio-pci' });
+    expect(await guest.run(['gc-loopback', '--irq', 'msix'])).toSucceed();
+    expect(card).toHaveReadHost({ atLeastBytes: 4096 });
+    expect(card).toHaveWrittenHost({ atLeastBytes: 4096 });
+    expect(card).toHaveInterrupted(0, { by: 'msix' });
+    expect(card).not.toHaveDmaError();
+  });
+
+  shared('lets a test wait for the card while a command runs', async ({ guest }) => {
+    const { card } = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
+    const reached = expect(card).toReachRegister('SCRATCH', 7);
+    expect(await guest.run(reg('0x0c=7'))).toSucceed();
+    await reached;
+  });
 });
 
-test('a guest of its own sees its cards come and go', async ({ guest }) => {
-  const plugged = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
-  expect(plugged.pciAddress).toMatch(/^0000:/);
+describe('a card under test control', () => {
+  shared('can be unplugged and plugged in again', async ({ guest }) => {
+    const plugged = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
+    const { card, pciAddress } = plugged;
+    await plugged.unplug();
+    expect(() => plugged.node).toThrow("The card 'reference-card' is not plugged in: it has been taken out.");
+    expect(await guest.run(['ls', `/sys/bus/pci/devices/${pciAddress}`])).not.toSucceed();
+    await plugged.replug();
+    expect(plugged.card).not.toBe(card);
+    expect(await guest.run(reg('0x00'))).toPrint('0x47484331');
+  });
+
+  shared('reads as all ones once it has been pulled out', async ({ guest }) => {
+    const plugged = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
+    plugged.severLink();
+    expect(await guest.run(reg('0x00'))).toPrint('0xffffffff');
+    await plugged.surpriseRemove();
+    expect(await guest.run(['ls', '/dev/uio0'])).not.toSucceed();
+    await plugged.replug();
+    expect(await guest.run(reg('0x00'))).toPrint('0x47484331');
+  });
+
+  shared('is told of a function-level reset that the guest asks for', async ({ guest }) => {
+    const { card, pciAddress } = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
+    expect(await guest.run(reg('0x0c=0x55'))).toSucceed();
+    expect(await guest.run(['sh', '-c', `echo 1 > /sys/bus/pci/devices/${pciAddress}/reset`])).toSucceed();
+    expect(card).toHaveBeenReset('flr');
+    expect(card).toHaveRegister('SCRATCH', 0);
+  });
+
+  shared('can be restarted while the guest lives, which is noted', async ({ guest }) => {
+    const plugged = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
+    const { card } = plugged;
+    await plugged.restart();
+    expect(plugged.card).not.toBe(card);
+    expect(plugged.traces).toHaveLength(2);
+    expect(guest.notes.join('\n')).toContain('is being restarted; the guest loses it and gets a new one');
+    expect(await guest.run(reg('0x00'))).toPrint('0x47484331');
+  });
+});
+
+describe('a guest for each test', () => {
+  isolated('is a fresh one', async ({ guest }) => {
+    expect(await guest.run(['sh', '-c', 'echo mine > /tmp/left-behind'])).toSucceed();
+  });
+
+  isolated('knows nothing of the test before', async ({ guest }) => {
+    expect(await guest.run(['cat', '/tmp/left-behind'])).toPrint('No such file', { stream: 'stderr' });
+  });
+
+  hosted('runs the programs of the host, in the folder of the test', async ({ guest }) => {
+    const result = await guest.run(['/bin/sh', '-c', 'pwd; test -e package.json']);
+    expect(result).toSucceed();
+    expect(result).toPrint(process.cwd());
+  });
 });

@@ -4,6 +4,7 @@ import { toExitWith, toPrint, toSucceed } from './commands';
 import { toHaveDmaError, toHaveReadHost, toHaveWrittenHost, toReadHost, toWriteHost } from './dma';
 import { toHaveInterrupted, toInterrupt } from './interrupts';
 import { toHaveRegister, toReachRegister } from './registers';
+import { toHaveBeenReset } from './resets';
 
 export { type PrintOptions } from './commands';
 export { type DmaExpectation } from './dma';
@@ -16,6 +17,7 @@ expect.extend({
   toReachRegister,
   toHaveInterrupted,
   toInterrupt,
+  toHaveBeenReset,
   toHaveReadHost,
   toHaveWrittenHost,
   toReadHost,

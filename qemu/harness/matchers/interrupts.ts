@@ -82,4 +82,4 @@ function ranges(vectors: readonly number[]): string {
   return parts.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(', ');
 }
 
-const timesInWords = (count: number): string => (count === 1 ? 'once' : `${count} times`);
+export const timesInWords = (count: number): string => (count === 1 ? 'once' : `${count} times`);

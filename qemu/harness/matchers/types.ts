@@ -3,7 +3,7 @@
  * its public properties that are register files. A card that keeps its registers private can be asked for any name.
  */
 import { type DmaErrorReason } from '../../../emulator/memory';
-import { type PciCard } from '../../../emulator/pci';
+import { type PciCard, type ResetKind } from '../../../emulator/pci';
 import { type RegisterFile, type ValueAt, type ValuePath } from '../../../emulator/registers';
 import { type ExecResult } from '../../channel';
 import { type PrintOptions } from './commands';
@@ -67,6 +67,9 @@ export interface GhostcardMatchers<T> {
   toHaveInterrupted(...args: OnCard<T, [vector?: number, options?: InterruptOptions]>): void;
   /** The card has interrupted so often, or does within a time. */
   toInterrupt(...args: OnCard<T, [vector?: number, options?: InterruptOptions & WaitOptions]>): Promise<void>;
+
+  /** The card has been reset: 'flr' by its driver, 'device' by its client. */
+  toHaveBeenReset(...args: OnCard<T, [by?: ResetKind]>): void;
 
   /** The card has read host memory: anything, so many bytes, or a range. */
   toHaveReadHost(...args: OnCard<T, [expected?: DmaExpectation]>): void;

@@ -19,8 +19,9 @@ class LazyCard extends PciCard {
   }
 }
 
-const test = guestTest({ scope: 'file', hostRoot: false });
-const isolated = guestTest({ hostRoot: false });
+const options = { hostRoot: false, artefactsDir: process.env.GHOSTCARD_TEST_ARTEFACTS ?? 'artifacts' } as const;
+const test = guestTest({ ...options, scope: 'file' });
+const isolated = guestTest(options);
 const reg = (...accesses: string[]) => ['gc-reg', ...accesses];
 
 test('fails in an assertion', async ({ guest }) => {

@@ -1,0 +1,21 @@
+/** `toHaveBeenReset`: by the driver (a function-level reset) or by the client (QEMU, when the machine or its owner resets it). */
+import { type PciCard, type ResetKind } from '../../../emulator/pci';
+import { traceOf } from '../../../emulator/trace';
+import { recentEvents } from './history';
+import { timesInWords } from './interrupts';
+import { checkCard } from './subject';
+
+const KINDS: readonly ResetKind[] = ['flr', 'device'];
+
+export function toHaveBeenReset(card: PciCard, by?: ResetKind) {
+  const trace = traceOf(checkCard(card, 'toHaveBeenReset'));
+  const pass = KINDS.some((kind) => (by === undefined || by === kind) && trace.resets(kind) > 0);
+  const what = by === undefined ? 'reset' : by === 'flr' ? 'reset by a function-level reset' : 'reset by its client';
+  const seen =
+    `there were: function-level resets ${timesInWords(trace.resets('flr'))}, ` +
+    `resets by the client ${timesInWords(trace.resets('device'))}`;
+  return {
+    pass,
+    message: () => `expected the card ${pass ? 'not ' : ''}to have been ${what}; ${seen}${recentEvents(trace)}`,
+  };
+}

@@ -1,0 +1,119 @@
+/** What a test that fails in a guest shows and leaves behind: Vitest is run on tests that fail on purpose. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const repository = join(__dirname, '..', '..');
+const CONFIG = 'test/guest/failing/vitest.config.mts';
+
+let folder: string;
+let output: string;
+let junit: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'gc-harness-'));
+  const reporters = ['--reporter=default', '--reporter=junit', `--outputFile.junit=${join(folder, 'junit.xml')}`];
+  const run = await execa('node_modules/.bin/vitest', ['run', '--config', CONFIG, ...reporters], {
+    cwd: repository,
+    reject: false,
+    all: true,
+    timeout: 110_000,
+    env: { TMPDIR: folder, NO_COLOR: '1', GHOSTCARD_TEST_ARTEFACTS: join(folder, 'artifacts') },
+  });
+  output = run.all;
+  junit = readFileSync(join(folder, 'junit.xml'), 'utf8').replaceAll('&apos;', "'").replaceAll('&gt;', '>');
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What the default reporter says about a test that has failed. */
+function failureOf(test: string): string {
+  const start = output.indexOf(`> ${test}`, output.indexOf('Failed Tests'));
+  return output.slice(start, output.indexOf('⎯⎯⎯⎯[', start));
+}
+const artefact = (test: string, file: string) => join(folder, 'artifacts', 'suite.ts', test, file);
+
+describe('the report of a failed test', () => {
+  it('shows what was expected, what the driver did, the commands, the console and where the logs are', () => {
+    const failure = failureOf('fails in an assertion');
+    expect(failure).toContain(
+      'expected STATUS.DONE to be 1, it is 0; last write to CTRL was 0x1 (START=1), 3 accesses ago',
+    );
+    expect(failure).toMatch(/The last accesses of the card lazy-card \(LazyCard, at [\d:.]+, uio_pci_generic\):\n/);
+    expect(failure).toMatch(
+      / us {2}write CTRL 0x00000001 \(START=1\)\n.* us {2}read {2}STATUS 0x00000000 {2}\(3 times\)\n/,
+    );
+    expect(failure).toMatch(
+      /The last commands in the guest:\n {2}gc-reg 0x00=1 0x04 0x04 0x04: ended with exit code 0/,
+    );
+    expect(failure).toMatch(/The guest's console:\n(.*\n)* {2}a word on the console\n/);
+    expect(failure).toContain("Console, accesses and QEMU's messages: ");
+    expect(failure).toContain("expect(card).toHaveRegister('STATUS.DONE', 1);");
+  });
+
+  it('is in the JUnit file too', () => {
+    expect(junit).toContain('tests="6" failures="5"');
+    expect(junit).toContain('expected STATUS.DONE to be 1, it is 0; last write to CTRL was 0x1');
+    expect(junit).toContain('a word on the console');
+    expect(junit).toContain('fails-in-an-assertion');
+  });
+
+  it('blames the card when its model has thrown, although the driver has succeeded', () => {
+    const failure = failureOf('fails for a fault of the card');
+    expect(failure).toContain("CardFaultError: The model of the card 'faulty' threw: BREAK was never thought through");
+    expect(failure).toContain('write CTRL 0x00000002 (BREAK=1)');
+    expect(failure.match(/CardFaultError/g)).toHaveLength(1);
+  });
+
+  it('says which command was running when the time was over, at the line of the test', () => {
+    const failure = failureOf('takes too long');
+    expect(failure).toContain('Test timed out in 10000ms.');
+    expect(failure).toMatch(/sleep 1000: still running after \d+ ms/);
+    expect(failure).toMatch(/❯ test\/guest\/failing\/suite\.ts:\d+/);
+    expect(failure).not.toContain('fixtures.ts');
+  });
+
+  it('quotes the panic of a guest, once', () => {
+    const failure = failureOf('loses the guest');
+    expect(failure).toContain('Kernel panic - not syncing: sysrq triggered crash');
+    expect(failure.match(/The guest's console:/g)).toHaveLength(1);
+  });
+
+  it('shows what a command that failed has written', () => {
+    const failure = failureOf('fails before it has a card');
+    expect(failure).toMatch(/to succeed, it ended with exit code 3 after \d+ ms\nstderr:\n {2}err\nstdout:\n {2}out\n/);
+  });
+});
+
+describe('after failed tests', () => {
+  it('their logs are kept, and those of a test that passed are not', () => {
+    expect(readFileSync(artefact('fails-in-an-assertion', 'console.log'), 'utf8')).toContain('a word on the console');
+    const accesses = readFileSync(artefact('fails-in-an-assertion', 'lazy-card-accesses.log'), 'utf8');
+    expect(accesses).toContain('write config:COMMAND');
+    expect(accesses).toContain('write CTRL 0x00000001 (START=1)');
+    expect(existsSync(artefact('loses-the-guest', 'qemu-stderr.log'))).toBe(true);
+    expect(readdirSync(join(folder, 'artifacts', 'suite.ts'))).toHaveLength(5);
+  });
+
+  it('tests that share a guest get a new one', () => {
+    expect(output).toContain('✓ passes after that, in another guest');
+  });
+
+  it('no process and no folder of a guest is left', () => {
+    const runs = readdirSync(folder).filter((name) => name.startsWith('ghostcard-'));
+    expect(runs.flatMap((name) => readdirSync(join(folder, name)))).toEqual([]);
+    const commands = readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((pid) => commandOf(pid));
+    expect(commands.filter((command) => command.includes(folder))).toEqual([]);
+  });
+});
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return ''; // It has ended since.
+  }
+}
