@@ -17,11 +17,15 @@ import {
 } from '../launch';
 import { Cache } from '../provision';
 import { SnapshotStore } from '../snapshot';
+import { RemoteCard } from './remote-card';
 
-export interface RigCard<Card extends PciCard = PciCard> {
+/** A card to be served by the rig (`make`), or one that another process serves (`socketPath`). */
+export type RigCard<Card extends PciCard = PciCard> = CardSeat &
+  ({ readonly make: CardFactory<Card> } | { readonly socketPath: string });
+
+interface CardSeat {
   /** What the card is called in `bind` and in messages; unique in the rig. */
   readonly name: string;
-  readonly make: CardFactory<Card>;
   /** Bound when the card has been plugged in. Left out: the guest's kernel does with the card what it likes. */
   readonly driver?: string;
   /** How long QEMU waits for the card's answer to an access, in milliseconds. Default: QEMU's own limit, 5 s. */
@@ -47,13 +51,13 @@ export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir' | 'sn
 /** A card in the rig: how it was asked for, and what serves it. */
 interface Seated {
   readonly wanted: RigCard;
-  readonly served: ServedCard;
+  readonly served: ServedCard | RemoteCard;
 }
 
 export class Rig implements AsyncDisposable {
   private readonly seated = new Map<string, Seated>();
   /** Cards that have been taken out: QEMU still asks what is in their slots. */
-  private readonly retired: [name: string, served: ServedCard][] = [];
+  private readonly retired: [name: string, served: ServedCard | RemoteCard][] = [];
   private serial = 0;
   private launched: Guest | undefined;
 
@@ -76,6 +80,7 @@ export class Rig implements AsyncDisposable {
         runDir: rig.folder.path,
         ...(snapshots && { snapshots }),
       });
+      for (const { name } of cards) rig.connected(name);
       for (const { name, driver } of cards) if (driver !== undefined) await rig.bind(name, driver);
       return rig;
     } catch (error) {
@@ -95,7 +100,13 @@ export class Rig implements AsyncDisposable {
 
   /** The card of this name, to look at its registers and memory from this side. */
   card<Card extends PciCard = PciCard>(name: string): Card {
-    return this.seat(name).served.card as Card;
+    const { served } = this.seat(name);
+    if (served instanceof RemoteCard) {
+      throw new Error(
+        `the card '${name}' is served by another process, at ${served.socketPath}: it cannot be looked at here`,
+      );
+    }
+    return served.card as Card;
   }
 
   /** What the models of the cards have thrown so far, card by card: a run with faults has not tested the driver. */
@@ -119,6 +130,7 @@ export class Rig implements AsyncDisposable {
       this.seated.delete(card.name);
       throw error;
     }
+    this.connected(card.name);
     if (card.driver !== undefined) return this.bind(card.name, card.driver);
     return { pciAddress: await this.guest.pciAddressOf(card.name), node: '' };
   }
@@ -172,16 +184,27 @@ export class Rig implements AsyncDisposable {
   }
 
   private async serve(wanted: RigCard) {
-    const { name, make, answerTimeoutMs } = wanted;
+    const { name, answerTimeoutMs } = wanted;
     if (this.seated.has(name)) throw new Error(`two cards are called '${name}': give each a name of its own`);
+    const served = await this.serverOf(wanted);
+    this.seated.set(name, { wanted, served });
+    return { name, socketPath: served.socketPath, ...(answerTimeoutMs !== undefined && { answerTimeoutMs }) };
+  }
+
+  private async serverOf(wanted: RigCard): Promise<ServedCard | RemoteCard> {
+    const { name } = wanted;
+    const report = (message: string) =>
+      this.onCardEvent ? this.onCardEvent(name, message) : console.error(`ghostcard: ${message}`);
+    if ('socketPath' in wanted) return new RemoteCard(wanted.socketPath, name, report);
     const socketPath = this.folder.socketPath(`card${this.serial++}.sock`);
-    const report = this.onCardEvent;
-    const onEvent = report && ((event: ServerEvent) => report(name, describeEvent(event)));
-    this.seated.set(name, {
-      wanted,
-      served: await ServedCard.start(make, { socketPath, ...(onEvent && { onEvent }) }),
-    });
-    return { name, socketPath, ...(answerTimeoutMs !== undefined && { answerTimeoutMs }) };
+    const onEvent = this.onCardEvent && ((event: ServerEvent) => report(describeEvent(event)));
+    return ServedCard.start(wanted.make, { socketPath, ...(onEvent && { onEvent }) });
+  }
+
+  /** QEMU is connected to the card. */
+  private connected(name: string): void {
+    const { served } = this.seat(name);
+    if (served instanceof RemoteCard) served.watch();
   }
 
   private seat(name: string): Seated {

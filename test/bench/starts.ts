@@ -7,8 +7,9 @@ import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { execa, type Options } from 'execa';
 import { ReferenceCard } from '../../emulator/cards/reference';
+import { type CardFactory } from '../../emulator/serve-card';
 import { type Provisioned, provision } from '../../qemu/provision';
-import { Rig, type RigCard, type RigOptions } from '../../qemu/rig';
+import { Rig, type RigOptions } from '../../qemu/rig';
 import { type Benchmark, type BenchmarkContext } from './benchmark';
 import { type Figure, figure, type Round } from './figure';
 
@@ -72,7 +73,7 @@ async function fromPrompt({ quick, say }: BenchmarkContext): Promise<Figure[]> {
 /** Seconds from the launch of a rig until its card is bound and a command has run in the guest. */
 async function secondsToFirstCommand(options: Partial<RigOptions> & Pick<RigOptions, 'provisioned'>): Promise<number> {
   const startedMs = performance.now();
-  const make: RigCard['make'] = (environment) => new ReferenceCard(environment);
+  const make: CardFactory = (environment) => new ReferenceCard(environment);
   await using rig = await Rig.start({ cards: [{ name: 'card', make, driver: 'uio_pci_generic' }], ...options });
   const { exitCode } = await rig.guest.run(['true']);
   if (exitCode !== 0) throw new Error(`the first command in the guest ended with exit code ${exitCode}`);

@@ -1,0 +1,48 @@
+/**
+ * A card that another process serves: `ghostcard serve` in another terminal, or a vfio-user server that is none of ours.
+ * All that is known of it from here is whether its process is still there.
+ */
+import { connect, type Socket } from 'node:net';
+
+export class RemoteCard {
+  /** That it was lost, once it was. */
+  readonly faults: Error[] = [];
+  private lookout: Socket | undefined;
+
+  constructor(
+    readonly socketPath: string,
+    private readonly name: string,
+    private readonly onLost: (message: string) => void,
+  ) {}
+
+  /**
+   * Notices when the server goes away. Call it when QEMU is connected: a second connection waits in the server's backlog
+   * then, unanswered, until the kernel ends it along with the server.
+   */
+  watch(): void {
+    this.lookout = connect(this.socketPath).unref();
+    this.lookout.on('error', () => {}); // 'close' follows
+    this.lookout.on('close', () => this.reportLoss());
+  }
+
+  /** Throws unless the server has gone: QEMU holds the one connection that it takes, and would wait for a second. */
+  severLink(): void {
+    if (this.faults.length > 0) return;
+    throw new Error(
+      `the card '${this.name}' is served by another process at ${this.socketPath}, which is still there: end that ` +
+        'process to take the link down, start it again, and then restart the card here',
+    );
+  }
+
+  async close(): Promise<void> {
+    this.lookout?.removeAllListeners('close').destroy();
+  }
+
+  private reportLoss(): void {
+    const message =
+      `the process that serves the card '${this.name}' at ${this.socketPath} has gone, or has been restarted. The guest ` +
+      'lives, and reads all ones from the card; unplug it and plug it in again (restartCard) to give the guest the new one';
+    this.faults.push(new Error(message));
+    this.onLost(message);
+  }
+}

@@ -1,0 +1,60 @@
+/** A card that another process serves: its process may go, and come again, while the guest lives. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Rig } from '../../qemu/rig';
+import { runApp, startRig } from '../support/rig';
+
+const folder = mkdtempSync(join(tmpdir(), 'remote-card-'));
+const socketPath = join(folder, 'card.sock');
+const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
+const events: string[] = [];
+let rig: Rig;
+let server: Awaited<ReturnType<typeof serve>>;
+
+/** A process that serves a reference card at the path; resolves when it does. */
+async function serve() {
+  const command = [cli, 'serve', '--card', 'reference', '--socket', socketPath, '--json'];
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'close');
+  await once(createInterface({ input: child.stdout }), 'line'); // it listens
+  return { kill: () => (child.kill('SIGKILL'), ended) };
+}
+
+beforeAll(async () => {
+  server = await serve();
+  const onCardEvent = (card: string, message: string) => events.push(`${card}: ${message}`);
+  rig = await startRig({ cards: [{ name: 'card', socketPath, driver: 'uio_pci_generic' }], onCardEvent });
+});
+afterAll(async () => {
+  await rig?.close();
+  await server?.kill();
+  rmSync(folder, { recursive: true });
+});
+
+it('works like one that is served here, and cannot be looked at from here', async () => {
+  await runApp(rig, 'card', ['gc-loopback', '--irq', 'intx']);
+  expect(() => rig.card('card')).toThrow(/the card 'card' is served by another process, at \S+card\.sock/);
+  await expect(rig.restartCard('card')).rejects.toThrow('which is still there: end that process');
+  expect(rig.faults).toEqual([]);
+});
+
+it('is reported when its process goes, and the guest, which lives, reads all ones', async () => {
+  await server.kill();
+  await expect.poll(() => rig.faults.length, { timeout: 10_000 }).toBe(1);
+  expect(events.at(-1)).toMatch(
+    /^card: the process that serves the card 'card' at \S+ has gone, or has been restarted/,
+  );
+  const { stderr } = await rig.guest.run(['gc-identify']);
+  expect(stderr.toString()).toContain('its ID register holds 0xffffffff');
+});
+
+it('comes again when its process has been restarted', async () => {
+  server = await serve();
+  expect((await rig.restartCard('card')).node).toBe('/dev/uio0');
+  await runApp(rig, 'card', ['gc-loopback', '--irq', 'intx']);
+});
