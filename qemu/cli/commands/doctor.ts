@@ -45,7 +45,7 @@ function probe(what: string, look: () => string): Finding {
 
 function show(
   own: readonly Finding[],
-  { host, cacheDir, parts, problems, downloadBytes, diskBytes }: Inspection,
+  { host, cacheDir, parts, problems, downloadBytes, diskBytes, peakBytes }: Inspection,
 ): void {
   const findings = [...own, ...parts.map(({ step, state, detail }) => ({ what: step, state, detail }))];
   const rows = findings.map(({ what, state, detail }) => [what, state, detail]);
@@ -56,7 +56,8 @@ function show(
   print(`cache  ${cacheDir}`);
   if (downloadBytes > 0) {
     print(
-      `fetch  about ${formatBytes(downloadBytes)}, which take about ${formatBytes(diskBytes)} in the cache (ghostcard provision)`,
+      `fetch  about ${formatBytes(downloadBytes)}, which take about ${formatBytes(diskBytes)} in the cache, and up to ` +
+        `${formatBytes(peakBytes)} while it is made (ghostcard provision)`,
     );
   }
   for (const { attempted, seen, cure } of problems) {
