@@ -154,7 +154,7 @@ export class AptRoot {
     this.#removeDamaged(files);
     const totalBytes = sum(files.map(({ sizeBytes }) => sizeBytes));
     const missing = sum(files.filter((file) => !existsSync(this.pathOf(file))).map(({ sizeBytes }) => sizeBytes));
-    const what = `downloading ${files.length} packages`;
+    const what = `downloading ${countOf(files)}`;
     const report = (percent: number): void =>
       progress.report(what, { doneBytes: totalBytes - missing * (1 - percent / 100), totalBytes });
     report(0);
@@ -178,7 +178,7 @@ export class AptRoot {
     const totalBytes = sum(files.map(({ sizeBytes }) => sizeBytes));
     let doneBytes = 0;
     for (const file of files) {
-      progress.report(`unpacking ${files.length} packages`, { doneBytes, totalBytes });
+      progress.report(`unpacking ${countOf(files)}`, { doneBytes, totalBytes });
       await runTool('dpkg-deb', ['-x', this.pathOf(file), folder], {
         attempted: `unpacking ${file.fileName}`,
         cure: `check that there is room in ${folder}; if the file is damaged, remove ${this.pathOf(file)} and run again`,
@@ -235,5 +235,7 @@ export class AptRoot {
     });
   }
 }
+
+const countOf = ({ length }: readonly PackageFile[]): string => `${length} ${length === 1 ? 'package' : 'packages'}`;
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { chooseMirror, parseDeb822Sources, parseOneLineSources } from './apt-sources';
+import { checkedMirror, chooseMirror, parseDeb822Sources, parseOneLineSources } from './apt-sources';
 
 describe('one-line sources', () => {
   test('give address, suite and components, without comments and source packages', () => {
@@ -81,4 +81,21 @@ describe('the mirror', () => {
     );
     expect(() => chooseMirror([], 'bookworm')).toThrow('there are no apt sources at all');
   });
+});
+
+describe('the mirror that the user sets', () => {
+  test.each([
+    ['https://host.example/debian/', 'https://host.example/debian'],
+    ['file:///srv/debian', 'file:///srv/debian'],
+    ['mirror+https://host.example/list', 'mirror+https://host.example/list'],
+  ])('may be %s', (address, used) => expect(checkedMirror(address)).toBe(used));
+
+  test.each(['foo', 'host.example/debian', 'https://', 'https://host.example/a b', '/srv/debian'])(
+    'is refused when it is %s, with what to write instead',
+    (address) => {
+      expect(() => checkedMirror(address)).toThrow(
+        `GHOSTCARD_MIRROR is ${JSON.stringify(address)}\nWhat to do: set it to the address of a Debian mirror`,
+      );
+    },
+  );
 });

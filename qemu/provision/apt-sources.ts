@@ -77,3 +77,13 @@ export function chooseMirror(sources: readonly AptSource[], codename: string): s
     cure: 'set GHOSTCARD_MIRROR to the address of a Debian mirror (the part before "dists/"), or restore /etc/apt/sources.list',
   });
 }
+
+/** The address of a mirror as the user has set it, if it is one that apt can take. */
+export function checkedMirror(address: string): string {
+  if (/^[a-z][a-z0-9+]*:\/+[^\s/[\]"][^\s[\]"]*$/i.test(address)) return address.replace(/\/+$/, '');
+  throw new ProvisionError({
+    attempted: 'reading the address of the Debian mirror',
+    seen: `GHOSTCARD_MIRROR is ${JSON.stringify(address)}`,
+    cure: 'set it to the address of a Debian mirror, the part before "dists/": https://HOST/debian or file:///FOLDER; or unset it',
+  });
+}

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type GuestArch, type HostArch, hostArch, hostFacts } from './arch';
 import { AptRoot } from './apt-root';
-import { type AptSource, chooseMirror, parseDeb822Sources, parseOneLineSources } from './apt-sources';
+import { type AptSource, checkedMirror, chooseMirror, parseDeb822Sources, parseOneLineSources } from './apt-sources';
 import { Cache, cacheKey } from './cache';
 import { cacheFolder, cacheLimitBytes } from './cache-folder';
 import { ProvisionError } from './errors';
@@ -62,7 +62,7 @@ export class Context {
   }
 
   mirror(): string {
-    if (this.env.GHOSTCARD_MIRROR) return this.env.GHOSTCARD_MIRROR.replace(/\/+$/, '');
+    if (this.env.GHOSTCARD_MIRROR) return checkedMirror(this.env.GHOSTCARD_MIRROR);
     return chooseMirror(this.aptSources(), this.suite().codename).replace(/\/+$/, '');
   }
 

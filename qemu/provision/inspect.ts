@@ -26,6 +26,8 @@ export interface PartReport {
   /** Rough sizes of what would be downloaded and of what it takes in the cache. */
   readonly downloadBytes?: number;
   readonly diskBytes?: number;
+  /** What it takes in the cache while it is being made. */
+  readonly peakBytes?: number;
 }
 
 export interface Inspection {
@@ -42,13 +44,15 @@ export interface Inspection {
   /** Sums over the parts. */
   readonly downloadBytes: number;
   readonly diskBytes: number;
+  /** The room that the cache needs for a while: parts are made one after the other. */
+  readonly peakBytes: number;
 }
 
 /** Measured in 2026-11, package lists included: for orientation, never for decisions. */
 const ROUGH_BYTES = {
-  qemu: { downloadBytes: 45e6, diskBytes: 105e6 },
-  kernel: { downloadBytes: 191e6, diskBytes: 16e6 },
-  busybox: { downloadBytes: 1e6, diskBytes: 2e6 },
+  qemu: { downloadBytes: 45e6, diskBytes: 109e6, peakBytes: 230e6 },
+  kernel: { downloadBytes: 191e6, diskBytes: 30e6, peakBytes: 447e6 },
+  busybox: { downloadBytes: 1e6, diskBytes: 4e6, peakBytes: 5e6 },
 } as const;
 
 export async function inspect(options: ProvisionOptions = {}): Promise<Inspection> {
@@ -111,7 +115,19 @@ export async function inspect(options: ProvisionOptions = {}): Promise<Inspectio
     problems,
     downloadBytes: sum('downloadBytes'),
     diskBytes: sum('diskBytes'),
+    peakBytes: peakOf(parts),
   };
+}
+
+/** The most that the cache holds at any time while the parts are made. */
+function peakOf(parts: readonly PartReport[]): number {
+  let made = 0;
+  let peak = 0;
+  for (const { diskBytes = 0, peakBytes = 0 } of parts) {
+    peak = Math.max(peak, made + peakBytes);
+    made += diskBytes;
+  }
+  return peak;
 }
 
 /** Whoever needs the suite and has none says so; here it is only shown. */

@@ -32,7 +32,7 @@ const PACKAGE_OF: Record<string, string> = {
 };
 /** What any tool may run into here, whatever it does. */
 export const ROOM_CURE =
-  'make room in the folder of the cache (a first run takes about 1 GB for a while), or set GHOSTCARD_CACHE to another';
+  'make room in the folder of the cache (a first run takes about 0.6 GB for a while), or set GHOSTCARD_CACHE to another';
 const LAST_LINES = 12;
 const KILL_AFTER_MS = 3_000;
 
