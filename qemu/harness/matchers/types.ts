@@ -25,7 +25,8 @@ type ValueIn<Spec, P extends string> = Spec extends unknown
     : never
   : never;
 
-type KnownPath<Spec> = PathIn<Spec> | `BAR${number}:${PathIn<Spec>}`;
+/** `infer` makes the compiler list the names in its messages, rather than the declaration that they are from. */
+type KnownPath<Spec> = `${'' | `BAR${number}:`}${PathIn<Spec>}` extends infer Path ? Path & string : never;
 type KnownValue<Spec, P> = P extends `BAR${number}:${infer Rest}`
   ? ValueIn<Spec, Rest>
   : P extends string
