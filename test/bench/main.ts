@@ -16,13 +16,22 @@ import { type Benchmark } from './benchmark';
 import { dma } from './dma';
 import { type Figure } from './figure';
 import { guest } from './guest';
+import { guestTests } from './guest-tests';
 import { Busyness, describeMachine } from './machine';
 import { registerAccess } from './register-access';
 import { formatReport, type Report } from './report';
 import { socketAccess } from './socket-access';
 import { promptStarts, warmStarts } from './starts';
 
-const benchmarks: readonly Benchmark[] = [socketAccess, dma, guest, promptStarts, warmStarts, registerAccess];
+const benchmarks: readonly Benchmark[] = [
+  socketAccess,
+  dma,
+  guest,
+  promptStarts,
+  warmStarts,
+  guestTests,
+  registerAccess,
+];
 const artefacts = join(__dirname, '..', '..', 'artifacts');
 /** How long is looked at what else the machine is doing. */
 const LOOK_MS = 1000;

@@ -1,0 +1,1 @@
+export const TESTS_PER_FILE = 8;
