@@ -9,7 +9,16 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { aptOf, cacheLimitBytes, entriesOf, lockOf, MANIFEST, readManifest, workOf } from './cache-folder';
+import {
+  aptOf,
+  cacheLimitBytes,
+  entriesOf,
+  explainCacheFault,
+  lockOf,
+  MANIFEST,
+  readManifest,
+  workOf,
+} from './cache-folder';
 import { pruneCache, removeLeftovers } from './cache-prune';
 import { ProvisionError } from './errors';
 import { FolderLock } from './folder-lock';
@@ -119,15 +128,13 @@ export class Cache {
     build: (folder: string) => Promise<M>,
     options: PublishOptions = {},
   ): Promise<UsedEntry<M>> {
-    const workshop = this.#workshop(step, ingredients);
-    using _lock = await this.#enterWorkshop(workshop, options);
-    try {
-      const entry = this.use<M>(step, ingredients) ?? (await this.#make(step, ingredients, workshop, build));
-      await pruneCache(this.folder, { keepBytes: this.limitBytes });
-      return entry;
-    } finally {
-      rmSync(workshop, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
-    }
+    const entry = await this.#inWorkshop(step, ingredients, build, options).catch((error: unknown) => {
+      throw explainCacheFault(error, this.folder);
+    });
+    await pruneCache(this.folder, { keepBytes: this.limitBytes }).catch((error: Error) => {
+      process.emitWarning(`The cache ${this.folder} could not be kept below its limit: ${error.message}`);
+    });
+    return entry;
   }
 
   /** Removes an entry whose contents have turned out to be damaged, unless another process has replaced it already. */
@@ -157,6 +164,21 @@ export class Cache {
   /** Where an entry is built. Its lock says that somebody is at it. */
   #workshop(step: string, ingredients: Ingredients): string {
     return path.join(workOf(this.folder), `${step}-${cacheKey(ingredients)}`);
+  }
+
+  async #inWorkshop<M extends Described>(
+    step: string,
+    ingredients: Ingredients,
+    build: (folder: string) => Promise<M>,
+    options: PublishOptions,
+  ): Promise<UsedEntry<M>> {
+    const workshop = this.#workshop(step, ingredients);
+    using _lock = await this.#enterWorkshop(workshop, options);
+    try {
+      return this.use<M>(step, ingredients) ?? (await this.#make(step, ingredients, workshop, build));
+    } finally {
+      rmSync(workshop, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+    }
   }
 
   async #enterWorkshop(workshop: string, options: PublishOptions): Promise<FolderLock> {

@@ -1,7 +1,7 @@
 /** Provisioning: everything a guest needs, found on the machine, in the cache, or made. */
 export { type GuestArch } from './arch';
 export { Cache, type Entry, type Ingredients, type Described, type PublishOptions, type UsedEntry } from './cache';
-export { cacheFolder, cacheLimitBytes, parseSize } from './cache-folder';
+export { cacheFolder, cacheLimitBytes, explainCacheFault, parseSize } from './cache-folder';
 export { type CacheItem, type CacheItemKind, listCache } from './cache-items';
 export { type Pruned, pruneCache, type PruneOptions } from './cache-prune';
 export { FolderLock } from './folder-lock';

@@ -9,7 +9,6 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { guestFacts, hostFacts } from './arch';
 import { type Described, type Entry } from './cache';
-import { explainCacheFault } from './cache-folder';
 import { Context } from './context';
 import { ProvisionError } from './errors';
 import { checkedKernel } from './given-kernel';
@@ -84,35 +83,23 @@ async function unpack(
   ingredients: { recipe: number; kernel: string; compiler: string },
 ): Promise<Entry<Manifest>> {
   const { release } = kernel.manifest;
+  const headers = `usr/src/linux-headers-${release}`;
   const progress = context.progress('kernel-build');
-  try {
-    const entry = await context.cache.publish<Manifest>(
-      'kernel-build',
-      ingredients,
-      async (folder) => {
-        const packages = readdirSync(kernelPackages(kernel));
-        for (const name of packages) {
-          progress.report(`unpacking the headers of ${release}`);
-          const deb = path.join(kernelPackages(kernel), name);
-          const attempted = `unpacking ${name}`;
-          await runTool('dpkg-deb', ['-x', deb, folder], { attempted, signal: context.signal });
-        }
-        const headers = `usr/src/linux-headers-${release}`;
-        trim(folder, context);
-        updateSymbolVersions(path.join(folder, headers, 'Module.symvers'), rebuiltSymbols(kernel));
-        makeRelocatable(path.join(folder, headers), context, ingredients.compiler);
-        return { description: `headers of Linux ${release}, to build modules with`, headers };
-      },
-      {
-        signal: context.signal,
-        onWait: () => progress.report('waiting for another ghostcard that unpacks the headers'),
-      },
-    );
-    progress.finish(`Linux ${release}`);
-    return entry;
-  } catch (error) {
-    throw explainCacheFault(error, context.cache.folder);
-  }
+  const build = async (folder: string): Promise<Manifest> => {
+    progress.report(`unpacking the headers of ${release}`);
+    for (const name of readdirSync(kernelPackages(kernel))) {
+      const deb = path.join(kernelPackages(kernel), name);
+      await runTool('dpkg-deb', ['-x', deb, folder], { attempted: `unpacking ${name}`, signal: context.signal });
+    }
+    trim(folder, context);
+    updateSymbolVersions(path.join(folder, headers, 'Module.symvers'), rebuiltSymbols(kernel));
+    makeRelocatable(path.join(folder, headers), context, ingredients.compiler);
+    return { description: `headers of Linux ${release}, to build modules with`, headers };
+  };
+  const onWait = (): void => progress.report('waiting for another ghostcard that unpacks the headers');
+  const entry = await context.cache.publish('kernel-build', ingredients, build, { signal: context.signal, onWait });
+  progress.finish(`Linux ${release}`);
+  return entry;
 }
 
 /** A third of the packages is documents, and headers of other architectures. */

@@ -4,6 +4,7 @@ import {
   cacheFolder,
   type CacheItem,
   cacheLimitBytes,
+  explainCacheFault,
   listCache,
   parseSize,
   pruneCache,
@@ -89,7 +90,9 @@ async function prune(
     : unusedFor !== undefined
       ? { unusedSince: new Date(Date.now() - unusedFor * MS_PER_DAY) }
       : { keepBytes: keep ?? limitBytes };
-  const { removed, inUse, freedBytes } = await pruneCache(cacheDir, what);
+  const { removed, inUse, freedBytes } = await pruneCache(cacheDir, what).catch((error: unknown) => {
+    throw explainCacheFault(error, cacheDir);
+  });
   const left = sumOf(listCache(cacheDir));
   if (json) return print(JSON.stringify({ cacheDir, removed, inUse, freedBytes, bytes: left }, undefined, 2));
   for (const { name, description } of removed) print(`removed  ${name}: ${description}`);
