@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { listCache } from '../../qemu/provision';
 import { startRig } from '../support/rig';
 
 const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
@@ -45,7 +46,11 @@ function leftovers(): string[] {
 const nothingLeft = (): Promise<void> =>
   expect.poll(() => [...survivors(), ...leftovers()], { timeout: 20_000, interval: 50 }).toEqual([]);
 
-const longRun = ['run', '--driver', 'vfio-pci', '--', 'sleep', '1000'];
+const run = (options: readonly string[], ...command: string[]) => [
+  ...['run', '--minimal', '--driver', 'vfio-pci'],
+  ...[...options, '--', ...command],
+];
+const longRun = run([], 'sleep', '1000');
 
 /** Starts the command line with a command that stays, and resolves when its standard error says `line`. */
 async function runUntil(line: RegExp, [program, ...args] = [process.execPath, cli, ...longRun]) {
@@ -60,17 +65,51 @@ async function runUntil(line: RegExp, [program, ...args] = [process.execPath, cl
 
 describe('after kill -9 of the runner', () => {
   it.each([
-    ['while QEMU starts', /Starting QEMU/],
-    ['while the guest boots', /Booting the guest/],
-    ['when the guest is up', /The guest is up/],
-    ['while the command runs', /noiommu-0/],
-  ])('%s, nothing is left', async (_, line) => {
-    const runner = await runUntil(line);
+    ['while QEMU starts', /Starting QEMU/, []],
+    ['while the guest boots', /Booting the guest/, ['--cold']],
+    ['while the booted guest is saved', /Saving the booted guest/, ['--append', `lifetime=${process.pid}`]],
+    ['while the guest is restored', /from its snapshot/, []],
+    ['when the guest is up', /The guest is up/, []],
+    ['while the command runs', /noiommu-0/, []],
+  ])('%s, nothing is left', async (_, line, options) => {
+    const runner = await runUntil(line, [process.execPath, cli, ...run(options, 'sleep', '1000')]);
     runner.kill('SIGKILL');
     await once(runner, 'exit');
     await nothingLeft();
   });
 });
+
+/** How many; the closing note of the issue that asked for it has been made with a hundred. */
+const MANY_RUNS = Number(process.env.GHOSTCARD_MANY_RUNS ?? 20);
+
+it('after many warm runs, two at a time, every tenth of them killed, nothing is left but what the cache accounts for', async () => {
+  const succeeded: number[] = [];
+  const oneRun = async (index: number): Promise<void> => {
+    const killed = index % 10 === 5;
+    const command = run([], ...(killed ? ['sleep', '1000'] : ['gc-identify']));
+    if (killed) {
+      // Each in another phase.
+      const lines = [/Starting QEMU/, /from its snapshot/, /The guest is up/, /noiommu-0/];
+      const runner = await runUntil(lines[Math.floor(index / 10) % lines.length]!, [process.execPath, cli, ...command]);
+      runner.kill('SIGKILL');
+      await once(runner, 'exit');
+    } else {
+      const runner = spawn(process.execPath, [cli, ...command], { env: environment(), stdio: 'ignore' });
+      runners.push(runner);
+      const [code] = (await once(runner, 'exit')) as [number];
+      if (code === 0) succeeded.push(index);
+    }
+  };
+  const queue = Array.from({ length: MANY_RUNS }, (_, index) => index);
+  const worker = async (): Promise<void> => {
+    for (let index = queue.shift(); index !== undefined; index = queue.shift()) await oneRun(index);
+  };
+  await Promise.all([worker(), worker()]);
+  expect(succeeded).toHaveLength(MANY_RUNS - Math.ceil((MANY_RUNS - 5) / 10));
+  await nothingLeft();
+  const unaccounted = listCache(inject('provisioned').cacheDir).filter(({ kind }) => kind === 'unknown');
+  expect(unaccounted).toEqual([]);
+}, 600_000);
 
 it('after kill -9 of npm, which is not our process but the one that people see, nothing is left', async () => {
   const npm = await runUntil(/noiommu-0/, ['npm', 'exec', '--offline', '--', 'ghostcard', ...longRun]);
