@@ -1,6 +1,7 @@
 /**
- * Every command in the READMEs of the examples works as it is written there: each `sh` block is run in the repository's
- * folder, and prints what the `text` block that follows says, if one does.
+ * What the examples' READMEs have the reader type works as it is written: each `sh` block is run in the example's folder,
+ * and prints exactly what the `text` block after it says, if one comes before the next `sh` block. In the README of the
+ * repository, the lines with a path of an example are run.
  */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -11,25 +12,43 @@ import { describe, expect, it } from 'vitest';
 const run = promisify(execFile);
 const repository = join(__dirname, '..');
 const examples = readdirSync(__dirname, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+const read = (...path: string[]): string => readFileSync(join(repository, ...path), 'utf8');
 
-/** A command's own tests are a Vitest of their own, and this one's variables none of its business. */
+/** A command may be a Vitest of its own, with which the variables of this one have nothing to do. */
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(VITEST|NODE_ENV$)/.test(name)));
 
-function commandsOf(example: string): { script: string; output: string }[] {
-  const text = readFileSync(join(__dirname, example, 'README.md'), 'utf8');
-  const blocks = text.matchAll(/^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?/gms);
-  return [...blocks].map(([, script = '', output = '']) => ({ script, output }));
+async function outputOf(commands: string, folder: string): Promise<string> {
+  const { stdout } = await run('bash', ['-euc', commands], { cwd: folder, env });
+  return stdout;
 }
 
-describe.each(examples.map(({ name }) => name))('the README of %s', (example) => {
-  const commands = commandsOf(example);
-
-  it('shows how to run it', () => {
-    expect(commands).not.toHaveLength(0);
+describe.each(examples.map(({ name }) => name))('the README of the example %s', (example) => {
+  const blocks = [...read('examples', example, 'README.md').matchAll(/^```(sh|text)\n(.*?)^```$/gms)];
+  const sessions = blocks.flatMap(([, language, commands = ''], index) => {
+    const [, next, output] = blocks[index + 1] ?? [];
+    return language === 'sh' ? [{ commands, output: next === 'text' ? output : undefined }] : [];
   });
 
-  it.each(commands)('$script', async ({ script, output }) => {
-    const { stdout } = await run('bash', ['-euc', script], { cwd: repository, env });
-    expect(stdout).toContain(output);
+  it('says what to type', () => {
+    expect(sessions).not.toHaveLength(0);
+  });
+
+  it.each(sessions)('$commands', async ({ commands, output }) => {
+    const printed = await outputOf(commands, join(__dirname, example));
+    if (output !== undefined) expect(printed).toBe(output);
+  });
+});
+
+describe('the README of the repository', () => {
+  const lines = read('README.md')
+    .split('\n')
+    .filter((line) => /^npx .* (\.\/)?examples\//.test(line));
+
+  it('has commands for examples', () => {
+    expect(lines).not.toHaveLength(0);
+  });
+
+  it.each(lines)('%s', async (line) => {
+    await outputOf(line, repository);
   });
 });
