@@ -85,7 +85,7 @@ export class CardTrace {
     return this.#dma[access];
   }
 
-  /** How often the card has been reset: by the driver, in configuration space ('flr'), or by its client ('device'). */
+  /** How often the card has been reset: by its driver, in configuration space ('flr'), or otherwise ('device'). */
   resets(kind: ResetKind): number {
     return this.#resets[kind];
   }

@@ -52,7 +52,7 @@ function whatOf(event: TraceEvent, names: RegisterNames): string {
     case 'interrupt':
       return `interrupt ${INTERRUPT_NAMES[index] ?? index}${index === 0 ? '' : ` vector ${address}`}`;
     case 'reset':
-      return detail === 'flr' ? 'function-level reset (by the driver)' : 'reset (by the client)';
+      return detail === 'flr' ? 'function-level reset' : 'reset';
     case 'connected':
     case 'disconnected':
       return `client ${kind}`;

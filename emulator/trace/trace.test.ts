@@ -87,7 +87,7 @@ describe('the trace of a card', () => {
     expect(traceOf(card).connectedVectors(2)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     expect(traceOf(card).dma('read').bytes).toBe(before);
     host.reset('flr');
-    expect(describeTrace(traceOf(card)).join('\n')).toContain('function-level reset (by the driver)');
+    expect(describeTrace(traceOf(card)).join('\n')).toContain('function-level reset');
   });
 
   it('tells configuration space by its registers', () => {

@@ -3,4 +3,5 @@ export { CardFaultError, guestTest, type GuestTestOptions, test } from './fixtur
 export { type GuestOptions } from './guest-source';
 export * from './matchers';
 export { type CardSource, type DriverName, type PluggedCard, type PlugOptions } from './plugged-card';
-export { type CommandResult, type TestGuest } from './test-guest';
+export { type CommandResult, type TestCommand } from './test-commands';
+export { type TestGuest } from './test-guest';

@@ -1,31 +1,15 @@
 /** The guest of one test: cards are plugged in, commands run, and all that the test has plugged in is taken out after it. */
 import { type PciCard } from '../../emulator/pci';
-import { type ExecResult, type TransferOptions } from '../channel';
+import { type TransferOptions } from '../channel';
 import { type RunOptions } from '../launch';
 import { type CardFault, type Rig } from '../rig';
 import { type Hosted } from './guest-source';
-import { endOf } from './matchers/commands';
 import { type CardSource, factoryOf, nameOf, PluggedCard, type PlugOptions } from './plugged-card';
-
-/** Shorter than the limit of a test, so that it is the command's end that is reported. */
-const DEFAULT_COMMAND_TIMEOUT_MS = 30_000;
-
-export interface CommandResult extends ExecResult {
-  /** As it was run. */
-  readonly command: string;
-}
-
-/** A command as a report shows it. */
-interface CommandRecord {
-  readonly command: string;
-  readonly startedMs: number;
-  /** How it ended; absent while it runs. */
-  outcome?: string;
-}
+import { type CommandResult, type TestCommand, TestCommands } from './test-commands';
 
 export class TestGuest {
   readonly #cards: PluggedCard[] = [];
-  readonly #commands: CommandRecord[] = [];
+  readonly #commands: TestCommands;
   readonly #before: { readonly faults: number; readonly notes: number };
   readonly #notes: readonly string[];
   /** What is below, for what this class does not cover. */
@@ -34,6 +18,7 @@ export class TestGuest {
   /** Use the fixture `guest`. */
   constructor({ rig, notes }: Hosted) {
     this.rig = rig;
+    this.#commands = new TestCommands(rig.guest);
     this.#notes = notes;
     this.#before = { faults: rig.faults.length, notes: notes.length };
   }
@@ -57,24 +42,17 @@ export class TestGuest {
    * It finds the cards in GHOSTCARD_PCI_ADDRESS and GHOSTCARD_DEVICE, with _2, _3 ... for those after the first.
    */
   async run(argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
-    const env = { ...this.#variables(), ...options.env };
-    const record: CommandRecord = { command: argv.join(' '), startedMs: performance.now() };
-    this.#commands.push(record);
-    try {
-      const result = await this.rig.guest.run(argv, { timeoutMs: DEFAULT_COMMAND_TIMEOUT_MS, ...options, env });
-      record.outcome = endOf(result);
-      return { ...result, command: record.command };
-    } catch (error) {
-      record.outcome = `failed: ${(error as Error).message.split('\n')[0]}`;
-      throw error;
-    }
+    return (await this.start(argv, options)).result;
+  }
+
+  /** As `run`, for a command that goes on while the test does something else; it is killed when the test has ended. */
+  start(argv: readonly string[], options: RunOptions = {}): Promise<TestCommand> {
+    return this.#commands.start(argv, { ...options, env: { ...this.#variables(), ...options.env } });
   }
 
   /** The last commands, oldest first, each with how it ended. */
   commandsTail(count: number): string[] {
-    return this.#commands.slice(-count).map(({ command, startedMs, outcome }) => {
-      return `${command}: ${outcome ?? `still running after ${Math.round(performance.now() - startedMs)} ms`}`;
-    });
+    return this.#commands.tail(count);
   }
 
   /** Writes a file in the guest. */
@@ -102,8 +80,9 @@ export class TestGuest {
     return this.#notes.slice(this.#before.notes);
   }
 
-  /** Takes out, last in first out, what is still plugged in. */
-  async unplugAll(): Promise<void> {
+  /** Ends the commands that still run, and takes out, last in first out, what is still plugged in. */
+  async cleanUp(): Promise<void> {
+    await this.#commands.end();
     for (const card of [...this.#cards].reverse()) if (card.isPlugged) await card.unplug();
   }
 

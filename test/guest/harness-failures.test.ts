@@ -53,7 +53,7 @@ describe('the report of a failed test', () => {
   });
 
   it('is in the JUnit file too', () => {
-    expect(junit).toContain('tests="6" failures="5"');
+    expect(junit).toContain('tests="7" failures="6"');
     expect(junit).toContain('expected STATUS.DONE to be 1, it is 0; last write to CTRL was 0x1');
     expect(junit).toContain('a word on the console');
     expect(junit).toContain('fails-in-an-assertion');
@@ -67,11 +67,15 @@ describe('the report of a failed test', () => {
   });
 
   it('says which command was running when the time was over, at the line of the test', () => {
-    const failure = failureOf('takes too long');
+    const failure = failureOf('takes too long, with');
     expect(failure).toContain('Test timed out in 10000ms.');
     expect(failure).toMatch(/sleep 1000: still running after \d+ ms/);
     expect(failure).toMatch(/❯ test\/guest\/failing\/suite\.ts:\d+/);
     expect(failure).not.toContain('fixtures.ts');
+  });
+
+  it('says so when the time is over before the guest is there', () => {
+    expect(failureOf('takes too long before the guest is there')).toContain('Test timed out in 100ms.');
   });
 
   it('quotes the panic of a guest, once', () => {

@@ -82,6 +82,31 @@ describe('a card under test control', () => {
     expect(await guest.run(reg('0x00'))).toPrint('0x47484331');
   });
 
+  shared('can lose its link while a program uses it, which then reads all ones', async ({ guest }) => {
+    const plugged = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
+    const polling = await guest.start([
+      'sh',
+      '-c',
+      'while gc-reg 0x0c=1 0x00 | grep 0x47484331; do :; done; gc-reg 0x00',
+    ]);
+    await expect(plugged.card).toReachRegister('SCRATCH', 1);
+    plugged.severLink();
+    expect(await polling.result).toPrint('0xffffffff');
+    await plugged.surpriseRemove();
+    expect(await guest.run(['ls', '/dev/uio0'])).not.toSucceed();
+  });
+
+  shared('is taken out after a test that has left a program running', async ({ guest }) => {
+    const { card } = await guest.plug(ReferenceCard, { driver: 'vfio-pci' });
+    await guest.start(['gc-irq', '--count', '1000000000'], { timeoutMs: 60_000 });
+    await expect(card).toInterrupt(4);
+  });
+
+  shared('and finds nothing of it in the next test', async ({ guest }) => {
+    expect(await guest.run(['ls', '/sys/bus/pci/drivers/vfio-pci'])).not.toPrint('0000:');
+    expect(await guest.run(['pidof', 'gc-irq'])).not.toSucceed();
+  });
+
   shared('is told of a function-level reset that the guest asks for', async ({ guest }) => {
     const { card, pciAddress } = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
     expect(await guest.run(reg('0x0c=0x55'))).toSucceed();

@@ -6,7 +6,9 @@
  * - it is run, and must print exactly what its comments `// prints …` say;
  * - `NAME.test.ts` is run by Vitest; `NAME.guest.ts`, which boots a guest, is type-checked only;
  * - a `c` block is compiled, with guest-tools on the include path;
- * - options of `ghostcard` commands in `sh` blocks must exist.
+ * - options of `ghostcard` commands in `sh` and `yaml` blocks must exist.
+ *
+ * The commands of the examples' READMEs are run by examples/readme.test.ts, those of docs/ci.md by test/guest/ci.test.ts.
  */
 import { execFile } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -25,7 +27,11 @@ const read = (path: string): string => readFileSync(join(repository, path), 'utf
 /** Starting a compiler on a busy machine. */
 const SLOW_MS = 120_000;
 
-const documents = ['.', 'docs'].flatMap((folder) =>
+const examplesFolders = readdirSync(join(repository, 'examples'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => join('examples', name));
+
+const documents = ['.', 'docs', ...examplesFolders].flatMap((folder) =>
   readdirSync(join(repository, folder))
     .filter((name) => name.endsWith('.md'))
     .map((name) => join(folder, name)),
@@ -77,6 +83,7 @@ describe('the examples in the documents', () => {
     expect(names.filter((name) => name.endsWith(': '))).toEqual([]);
     expect(documents.filter((document) => examples.some((example) => example.document === document))).toEqual([
       'README.md',
+      'docs/testing.md',
       'docs/writing-a-card.md',
     ]);
   });
@@ -218,7 +225,7 @@ describe('docs/command-line.md', async () => {
   });
 
   it('and the others use only options that exist', () => {
-    const shell = documents.flatMap((document) => blocksOf(document).filter(({ language }) => language === 'sh'));
+    const shell = documents.flatMap(blocksOf).filter(({ language }) => ['sh', 'yaml'].includes(language));
     const lines = shell.flatMap(({ code }) => code.replaceAll('\\\n', ' ').split('\n'));
     const unknown = lines.filter((line) => {
       const [, name = '', rest = ''] = /\bghostcard (\w+)(.*)/.exec(line) ?? [];

@@ -155,14 +155,14 @@ describe('toHaveInterrupted', () => {
 });
 
 describe('toHaveBeenReset', () => {
-  it('tells the resets of a driver from those of the client', () => {
+  it('tells the resets of a driver from others', () => {
     const { card, host } = setUp();
     expect(card).not.toHaveBeenReset();
     host.reset('device');
     expect(card).toHaveBeenReset();
     expect(() => expect(card).toHaveBeenReset('flr')).toThrow(
       'expected the card to have been reset by a function-level reset; ' +
-        'there were: function-level resets 0 times, resets by the client once',
+        'there were: function-level resets 0 times, others once',
     );
     host.reset('flr');
     expect(card).toHaveBeenReset('flr');

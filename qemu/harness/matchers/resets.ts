@@ -1,4 +1,4 @@
-/** `toHaveBeenReset`: by the driver (a function-level reset) or by the client (QEMU, when the machine or its owner resets it). */
+/** `toHaveBeenReset`: by a function-level reset, which its driver asks for, or otherwise: by QEMU, or the loss of its link. */
 import { type PciCard, type ResetKind } from '../../../emulator/pci';
 import { traceOf } from '../../../emulator/trace';
 import { recentEvents } from './history';
@@ -10,10 +10,15 @@ const KINDS: readonly ResetKind[] = ['flr', 'device'];
 export function toHaveBeenReset(card: PciCard, by?: ResetKind) {
   const trace = traceOf(checkCard(card, 'toHaveBeenReset'));
   const pass = KINDS.some((kind) => (by === undefined || by === kind) && trace.resets(kind) > 0);
-  const what = by === undefined ? 'reset' : by === 'flr' ? 'reset by a function-level reset' : 'reset by its client';
+  const what =
+    by === undefined
+      ? 'reset'
+      : by === 'flr'
+        ? 'reset by a function-level reset'
+        : 'reset otherwise than by its driver';
   const seen =
     `there were: function-level resets ${timesInWords(trace.resets('flr'))}, ` +
-    `resets by the client ${timesInWords(trace.resets('device'))}`;
+    `others ${timesInWords(trace.resets('device'))}`;
   return {
     pass,
     message: () => `expected the card ${pass ? 'not ' : ''}to have been ${what}; ${seen}${recentEvents(trace)}`,

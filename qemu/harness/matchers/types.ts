@@ -69,7 +69,7 @@ export interface GhostcardMatchers<T> {
   /** The card has interrupted so often, or does within a time. */
   toInterrupt(...args: OnCard<T, [vector?: number, options?: InterruptOptions & WaitOptions]>): Promise<void>;
 
-  /** The card has been reset: 'flr' by its driver, 'device' by its client. */
+  /** The card has been reset: 'flr' by its driver, 'device' otherwise. */
   toHaveBeenReset(...args: OnCard<T, [by?: ResetKind]>): void;
 
   /** The card has read host memory: anything, so many bytes, or a range. */

@@ -55,3 +55,7 @@ isolated('loses the guest', async ({ guest }) => {
 isolated('fails before it has a card', async ({ guest }) => {
   expect(await guest.run(['sh', '-c', 'echo out; echo err >&2; exit 3'])).toSucceed();
 });
+
+isolated('takes too long before the guest is there', { timeout: 100 }, async ({ guest }) => {
+  await guest.run(['true']);
+});
