@@ -37,8 +37,10 @@ export function guestTest(options: GuestTestOptions = {}) {
       return source;
     })
     .extend('guest', async ({ guests, task, signal }, { onCleanup }) => {
-      const guest = new TestGuest(await guests.take(signal));
-      onCleanup(() => conclude(guest, task, guests, { artefactsDir, artefacts }));
+      // A retry after a time-out is given the signal of the first try.
+      const guest = new TestGuest(await guests.take(signal.aborted ? new AbortController().signal : signal));
+      const earlierErrors = task.result?.errors?.length ?? 0;
+      onCleanup(() => conclude(guest, task, guests, { artefactsDir, artefacts, earlierErrors }));
       return guest;
     });
   let isAllowedFor = false;
@@ -59,12 +61,17 @@ function onFirstUse<T extends (...args: never[]) => unknown>(used: T, before: ()
   });
 }
 
+interface ConclusionOptions extends Required<Pick<GuestTestOptions, 'artefactsDir' | 'artefacts'>> {
+  /** Errors of earlier tries, when the test is being retried. */
+  readonly earlierErrors: number;
+}
+
 /** The end of a test: what went wrong is reported, and the guest given back. */
 async function conclude(
   guest: TestGuest,
   task: Readonly<RunnerTestCase>,
   source: GuestSource,
-  { artefactsDir, artefacts }: Required<Pick<GuestTestOptions, 'artefactsDir' | 'artefacts'>>,
+  { artefactsDir, artefacts, earlierErrors }: ConclusionOptions,
 ): Promise<void> {
   const errors: Error[] = guest.faults.map((fault) => new CardFaultError(fault));
   const { died } = guest.rig.guest;
@@ -78,7 +85,7 @@ async function conclude(
   const keeps = artefacts === 'always' || (artefacts === 'on-failure' && hasFailed);
   if (keeps) await keepTestArtefacts(guest, folder).catch((error: Error) => errors.push(error));
   for (const error of errors) fail(task, error);
-  const first = task.result?.errors?.[0];
+  const first = task.result?.errors?.[earlierErrors];
   if (first) first.message += `\n\n${failureReport(guest, first.message, keeps ? folder : undefined)}`;
   for (const error of task.result?.errors ?? []) if (error.stack) error.stack = withoutOwnFrames(error.stack);
   await source.giveBack(guest.rig, !hasFailed);
