@@ -14,23 +14,18 @@ const ESCAPES = 3;
 export class HostTerminal implements Disposable {
   /** What is typed. */
   readonly input: Transform;
-  private readonly keeper: ChildProcess | undefined;
-  private readonly resized: () => void;
-  private readonly resumed: () => void;
+  /** As stty tells it; undefined where there is no stty, and Node has to do. */
+  private readonly mode = stty('-g');
+  private readonly keeper = this.mode === undefined ? undefined : keepMode(this.mode);
+  private readonly unwrapped = process.stderr.write.bind(process.stderr);
   private onResize: (size: TerminalSize) => void = () => {};
 
-  /** Takes the terminal over; `option` is what asked for it. */
   constructor(onEscape: () => void) {
-    this.keeper = keepMode();
     this.input = process.stdin.pipe(new EscapeWatch(onEscape));
-    this.resized = () => this.onResize(this.size);
-    this.resumed = () => {
-      process.stdin.setRawMode(true); // whoever stopped us has changed it
-      this.resized();
-    };
     process.stdout.on('resize', this.resized);
     process.on('SIGCONT', this.resumed);
-    process.stdin.setRawMode(true);
+    process.stderr.write = this.writeLines as typeof process.stderr.write;
+    this.takeOver();
   }
 
   /** Throws when there is no terminal to hand over. */
@@ -62,23 +57,46 @@ export class HostTerminal implements Disposable {
     process.off('SIGCONT', this.resumed);
     process.stdout.off('resize', this.resized);
     process.stdin.unpipe(this.input);
+    process.stderr.write = this.unwrapped;
     this.keeper?.kill('SIGKILL'); // first: what it would do later is in the way of the shell that comes after us
-    process.stdin.setRawMode(false);
+    if (this.mode === undefined) process.stdin.setRawMode(false);
+    else stty(this.mode);
+  }
+
+  /** Nothing is done to what comes and goes: the guest's own terminal has done it. */
+  private takeOver(): void {
+    if (this.mode === undefined) process.stdin.setRawMode(true);
+    else stty('raw', '-echo');
+  }
+
+  private readonly resized = (): void => this.onResize(this.size);
+
+  private readonly resumed = (): void => {
+    this.takeOver(); // whoever stopped us has changed it
+    this.resized();
+  };
+
+  /** Our own messages, and what cards print: a new line begins on the left only when told so. */
+  private readonly writeLines = (chunk: string | Uint8Array): boolean =>
+    this.unwrapped(Buffer.from(chunk).toString().replaceAll(/\r?\n/g, '\r\n'));
+}
+
+/** Undefined when it cannot be done. */
+function stty(...args: readonly string[]): string | undefined {
+  try {
+    return execFileSync('stty', args, { stdio: ['inherit', 'pipe', 'ignore'], encoding: 'utf8' }).trim();
+  } catch {
+    return undefined;
   }
 }
 
-/** A process that puts the terminal back into its present mode when we are gone: our end of its pipe breaks. */
-function keepMode(): ChildProcess | undefined {
-  try {
-    const mode = execFileSync('stty', ['-g'], { stdio: ['inherit', 'pipe', 'ignore'], encoding: 'utf8' }).trim();
-    const script = 'cat >/dev/null; exec stty "$1" <&3';
-    const keeper = spawn('sh', ['-c', script, 'sh', mode], { stdio: ['pipe', 'ignore', 'ignore', 0], detached: true });
-    keeper.on('error', () => {});
-    keeper.unref();
-    return keeper;
-  } catch {
-    return undefined; // no stty here: Node restores the mode at every end but SIGKILL
-  }
+/** A process that puts the terminal back into this mode when we are gone: our end of its pipe breaks. */
+function keepMode(mode: string): ChildProcess {
+  const script = 'cat >/dev/null; exec stty "$1" <&3';
+  const keeper = spawn('sh', ['-c', script, 'sh', mode], { stdio: ['pipe', 'ignore', 'ignore', 0], detached: true });
+  keeper.on('error', () => {});
+  keeper.unref();
+  return keeper;
 }
 
 class EscapeWatch extends Transform {

@@ -1,16 +1,35 @@
 /** The command line as a script meets it: exit codes, streams, JSON. */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { createInterface } from 'node:readline';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { onTerminal, type TerminalStep } from '../support/on-terminal';
 
 const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
 
-function ghostcard(args: readonly string[], input = '') {
-  const env = { ...process.env, GHOSTCARD_CACHE: inject('provisioned').cacheDir };
-  return spawnSync(process.execPath, [cli, ...args], { input, env, encoding: 'utf8', timeout: 90_000 });
+/** With a folder of its own for temporary files, so that it can be seen what stays there. */
+const environment = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
+  ...process.env,
+  GHOSTCARD_CACHE: inject('provisioned').cacheDir,
+  TMPDIR: folder,
+  ...more,
+});
+
+function ghostcard(
+  args: readonly string[],
+  { input = '', env = {} }: { input?: string; env?: NodeJS.ProcessEnv } = {},
+) {
+  const options = { input, env: environment(env), cwd: folder, encoding: 'utf8', timeout: 90_000 } as const;
+  return spawnSync(process.execPath, [cli, ...args], options);
 }
+
+/** Sockets, logs and folders of runs. */
+const leftovers = (): string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.includes('run-'));
 
 let folder: string;
 beforeAll(() => {
@@ -18,21 +37,32 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A card that throws in a task of the clock, a while after the driver's write. */
-const faultyCard = `
-  const { PciCard, registerMap } = require(${JSON.stringify(join(__dirname, '..', '..', 'emulator', 'index.ts'))});
-  module.exports = class FaultyCard extends PciCard {
-    constructor(environment) {
-      super({ vendorId: 0x1234, deviceId: 1, classCode: 0x120000, intx: 'A' }, environment);
-      const registers = this.registerBar(0, registerMap({ GO: { offset: 0, access: 'wo' } }));
-      registers.onWrite('GO', () => this.clock.after(1000, () => { throw new Error('planted in the model'); }));
-    }
-  };
-`;
+/** A card's file: register GO is at offset 0 of BAR0, and writing it calls `go`, a method in `body`. */
+function cardFile(name: string, body: string): string {
+  const file = join(folder, name);
+  writeFileSync(
+    file,
+    `const { PciCard, registerMap } = require(${JSON.stringify(join(__dirname, '..', '..', 'emulator', 'index.ts'))});
+module.exports = class PlantedCard extends PciCard {
+  constructor(environment) {
+    super({ vendorId: 0x1234, deviceId: 1, classCode: 0x120000, intx: 'A' }, environment);
+    this.registerBar(0, registerMap({ GO: { offset: 0, access: 'rw' } })).onWrite('GO', () => this.go());
+    this.made?.();
+  }
+  ${body}
+};
+`,
+  );
+  return file;
+}
+
+const withCard = (file: string): string[] => ['--card', file, '--driver', 'uio_pci_generic'];
 
 describe('ghostcard run', () => {
   it("ends with the command's exit code, keeps its streams apart and hands it standard input", () => {
-    const { status, stdout, stderr } = ghostcard(['run', '--', 'sh', '-c', 'cat; echo trouble >&2; exit 7'], 'hello\n');
+    const { status, stdout, stderr } = ghostcard(['run', '--', 'sh', '-c', 'cat; echo trouble >&2; exit 7'], {
+      input: 'hello\n',
+    });
     expect(status).toBe(7);
     expect(stdout).toBe('hello\n');
     expect(stderr).toContain('trouble\n');
@@ -65,22 +95,10 @@ describe('ghostcard run', () => {
     expect({ status, stdout }).toEqual({ status: 0, stdout: 'hello from the guest\n' });
   });
 
-  it('fails when the model of the card has a fault, whatever the command makes of it', () => {
-    const card = join(folder, 'faulty.js');
-    writeFileSync(card, faultyCard);
-    const { status, stderr } = ghostcard([
-      'run',
-      '--card',
-      card,
-      '--driver',
-      'uio_pci_generic',
-      '--',
-      'gc-reg',
-      '0x0=1',
-    ]);
-    expect(status).toBe(125);
-    expect(stderr).toContain('planted in the model');
-    expect(stderr).toContain('1 fault(s) of the card model, see above; the command ended with 0');
+  it('says which signal ended the command, and what the kernel says about it', () => {
+    const { status, stderr } = ghostcard(['run', '--', 'python3', '-c', 'import ctypes; ctypes.string_at(0)']);
+    expect(status).toBe(128 + 11);
+    expect(stderr).toMatch(/the command was ended by SIGSEGV\n.*python3\[\d+\]: segfault at 0 /);
   });
 
   it('prints one JSON object with the output and the cards', () => {
@@ -100,5 +118,180 @@ describe('ghostcard run', () => {
       stdout: '/dev/uio0\n',
       cards: [{ card: 'reference', driver: 'uio_pci_generic', node: '/dev/uio0' }],
     });
+  });
+
+  it('gives each of several cards its driver and its variables', () => {
+    const cards = ['--card', 'reference', '--card', 'reference', '--card', 'reference'];
+    const drivers = ['--driver', 'vfio-pci', '--driver', 'none', '--driver', 'uio_pci_generic'];
+    const script = 'echo $GHOSTCARD_PCI_ADDRESS $GHOSTCARD_DEVICE, $GHOSTCARD_DEVICE_2, $GHOSTCARD_DEVICE_3';
+    const { stdout, stderr } = ghostcard(['run', ...cards, ...drivers, '--', 'sh', '-c', script]);
+    expect(stdout).toBe('0000:01:00.0 /dev/vfio/noiommu-0, , /dev/uio0\n');
+    expect(stderr).toContain('reference-3 is 0000:03:00.0, driver uio_pci_generic, /dev/uio0');
+  });
+});
+
+describe('the files of the guest of ghostcard run', () => {
+  it("are the host's; commands run in the caller's folder, and what they change is gone with the guest", () => {
+    writeFileSync(join(folder, 'mine'), 'from the host\n');
+    const script = 'cat mine; echo changed > mine; cat mine; python3 -c "print(6 * 7)"';
+    const { status, stdout } = ghostcard(['run', '--quiet', '--', 'bash', '-c', script]);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'from the host\nchanged\n42\n' });
+    expect(readFileSync(join(folder, 'mine'), 'utf8')).toBe('from the host\n');
+  });
+
+  it('stay changed in folders that are shared for writing', () => {
+    mkdirSync(join(folder, 'out'));
+    ghostcard(['run', '--rw', 'out', '--', 'sh', '-c', 'echo made in the guest > out/file']);
+    expect(readFileSync(join(folder, 'out', 'file'), 'utf8')).toBe('made in the guest\n');
+  });
+
+  it('may be those of another root', () => {
+    const root = join(folder, 'root');
+    mkdirSync(join(root, 'bin'), { recursive: true });
+    const source = '#include <stdio.h>\nint main(void) { puts("from the other root"); return 3; }\n';
+    const compiled = spawnSync('cc', ['-static', '-x', 'c', '-o', join(root, 'bin', 'hello'), '-'], { input: source });
+    expect(compiled.status).toBe(0);
+    const { status, stdout } = ghostcard(['run', '--root', root, '--', '/bin/hello']);
+    expect({ status, stdout }).toEqual({ status: 3, stdout: 'from the other root\n' });
+  });
+
+  it("may be only the guest's own", () => {
+    const { status, stdout } = ghostcard(['run', '--minimal', '--', 'sh', '-c', `ls ${folder} 2>/dev/null; ls /init`]);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '/init\n' });
+  });
+
+  it('come with variables of the caller that are asked for, and no others', () => {
+    const env = { GC_GIVEN: 'a b', GC_KEPT: 'secret', LC_TIME: 'C' };
+    const script = 'echo $GC_GIVEN, $GC_SET, ${GC_KEPT-unset}, $LC_TIME';
+    const { stdout } = ghostcard(['run', '--env', 'GC_GIVEN', '--env', 'GC_SET=1', '--', 'sh', '-c', script], { env });
+    expect(stdout).toBe('a b, 1, unset, C\n');
+  });
+});
+
+describe('a card that is at fault', () => {
+  it('fails the run, whatever the command makes of it', () => {
+    const card = cardFile('late.js', "go() { this.clock.after(1000, () => { throw new Error('planted'); }); }");
+    const { status, stderr } = ghostcard(['run', ...withCard(card), '--', 'gc-reg', '0x0=1']);
+    expect(status).toBe(125);
+    expect(stderr).toContain('Error: planted\n');
+    expect(stderr).toContain('1 fault(s) of the card model, see above; the command ended with 0');
+  });
+
+  it('in its reset fails the run, which ends all the same', () => {
+    const card = cardFile('reset.js', "onReset() { throw new Error('planted in the reset'); }");
+    const { status, stderr } = ghostcard(['run', '--card', card, '--', 'true']);
+    expect(status).toBe(125);
+    expect(stderr).toContain('Error: planted in the reset\n');
+    expect(leftovers()).toEqual([]);
+  });
+
+  it('in its constructor ends the run, with the place', () => {
+    const card = cardFile('made.js', "made() { throw new Error('planted in the making'); }");
+    const { status, stderr } = ghostcard(['run', '--card', card, '--', 'true']);
+    expect(status).toBe(125);
+    expect(stderr).toMatch(/made\.js: the card could not be made:\nError: planted in the making\n {4}at .*made\.js:8:/);
+    expect(leftovers()).toEqual([]);
+  });
+
+  it('by not returning is ended by the watchdog, with the place, and nothing is left', async () => {
+    const card = cardFile('endless.js', 'go() { for (;;); }');
+    const run = ['run', ...withCard(card), '--timeout', '1', '--', 'gc-reg', '0x0=1'];
+    const { status, stderr } = ghostcard(run, { env: { GHOSTCARD_WATCHDOG: '2' } });
+    expect(status).toBe(125);
+    expect(stderr).toContain(`The card model has not returned for 2 s:\n    at go (${card}:8:`);
+    await expect.poll(leftovers, { timeout: 20_000 }).toEqual([]);
+  });
+
+  it('only in that it takes its time is waited for when somebody debugs it', () => {
+    // Twice: QEMU's own limit is 5 s, and the guest's time goes on meanwhile.
+    const nap = 'go() { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 7000); }';
+    const card = cardFile('slow.js', nap);
+    const run = ['run', '--debug', ...withCard(card), '--', 'gc-reg', '0x0=1', '0x0'];
+    const { status, stdout } = ghostcard(run, { env: { GHOSTCARD_WATCHDOG: '2' } });
+    expect(status).toBe(0);
+    expect(stdout).toContain('0x0000 = 0x00000001\n');
+  });
+});
+
+describe('ghostcard run --shell', () => {
+  const shell = (...more: string[]): string[] => [process.execPath, cli, 'run', '--quiet', ...more, '--shell'];
+  /** Types a line, and waits for what must come. A text to wait for must not stand in the line, which is echoed. */
+  const enter = (line: string, ...texts: string[]): TerminalStep[] => [
+    { type: `${line}\n` },
+    ...texts.map((wait) => ({ wait })),
+  ];
+  const ready: TerminalStep[] = [{ wait: '# ' }, ...enter(`PS1='gue''st> '`, 'guest> ')];
+  const bash = { SHELL: '/bin/bash', TERM: 'xterm' };
+
+  it('is a shell on the terminal, with its size, job control and Ctrl-C, and ends with its exit code', () => {
+    const steps: TerminalStep[] = [
+      { size: [111, 33] },
+      ...ready,
+      ...enter('stty size; echo $TERM', '33 111\r\nxterm\r\n', 'guest> '),
+      { size: [90, 50] },
+      ...enter(`until [ "$(stty size)" = '50 90' ]; do :; done; echo re''sized`, 'resized\r\n', 'guest> '),
+      ...enter(`sh -c 'echo be""gun; exec sleep 1000'`, 'begun\r\n'),
+      ...[{ type: '\x1a' }, { wait: 'Stopped' }, { wait: 'guest> ' }],
+      ...enter('kill %1; fg', 'Terminated', 'guest> '),
+      ...enter(`sh -c 'echo ag""ain; exec sleep 1000'`, 'again\r\n'),
+      ...[{ type: '\x03' }, { wait: 'guest> ' }],
+      ...enter('echo ended with $?', 'ended with 130\r\n', 'guest> '),
+      ...enter('exit 7'),
+    ];
+    const outcome = onTerminal(steps, shell('--driver', 'vfio-pci'), environment(bash));
+    expect(outcome).toMatchObject({ exitCode: 7, modeRestored: true });
+  });
+
+  it('ends at once when Ctrl-] is pressed three times', () => {
+    const steps = [...ready, ...enter('sleep 1000'), { type: '\x1d\x1d\x1d' }];
+    const { exitCode, modeRestored } = onTerminal(steps, shell(), environment(bash));
+    expect({ exitCode, modeRestored }).toEqual({ exitCode: 130, modeRestored: true });
+  });
+
+  it('leaves the terminal as it was after kill -9, and nothing else', async () => {
+    const { exitCode, modeRestored } = onTerminal([...ready, { kill: 9 }], shell(), environment(bash));
+    expect({ exitCode, modeRestored }).toEqual({ exitCode: -9, modeRestored: true });
+    await expect.poll(leftovers, { timeout: 20_000 }).toEqual([]);
+  });
+
+  it('is busybox in a guest with nothing but its own files', () => {
+    const steps = [{ wait: '# ' }, ...enter('busybox | head -n 1; exit 4', 'BusyBox v')];
+    expect(onTerminal(steps, shell('--minimal'), environment(bash))).toMatchObject({ exitCode: 4, modeRestored: true });
+  });
+
+  it('is refused where there is no terminal', () => {
+    const { status, stderr } = ghostcard(['run', '--shell']);
+    expect(status).toBe(2);
+    expect(stderr).toContain('--shell needs a terminal, and standard input and output is none');
+  });
+});
+
+describe('ghostcard run --gdb', () => {
+  it("says where to attach, and there QEMU's stub answers", async () => {
+    const runner = spawn(process.execPath, [cli, 'run', '--gdb', '45999', '--', 'cat'], {
+      env: environment(),
+      stdio: ['pipe', 'ignore', 'pipe'],
+    });
+    const ended = once(runner, 'exit');
+    for await (const line of createInterface(runner.stderr)) {
+      if (line.includes('target remote 127.0.0.1:45999')) break;
+    }
+    const stub = connect(45999, '127.0.0.1');
+    stub.write('$qSupported#37');
+    const [answer] = (await once(stub, 'data')) as [Buffer];
+    expect(answer.toString()).toContain('PacketSize=');
+    stub.write('+$D#44'); // detach: the machine, which stands still for the debugger, goes on
+    await once(stub, 'data');
+    stub.destroy();
+    runner.stdin.end();
+    expect(await ended).toEqual([0, null]);
+  });
+});
+
+describe('ghostcard demo', () => {
+  it('is refused before anything is done where its logs cannot be kept', () => {
+    const { status, stderr } = ghostcard(['demo', '--artefacts', '/proc/demo']);
+    expect(status).toBe(2);
+    expect(stderr).toContain('--artefacts /proc/demo: nothing can be written there: ENOENT');
   });
 });

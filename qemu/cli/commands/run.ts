@@ -91,7 +91,7 @@ async function run(argv: string[], options: RunOptions): Promise<number> {
     onProgress: ({ message, elapsedMs }) => say(`${message} (${(elapsedMs / 1000).toFixed(1)} s)`),
     signal: stop,
   });
-  if (plan.gdbPort !== undefined) say(`the guest's kernel waits for gdb: target remote 127.0.0.1:${plan.gdbPort}`);
+  if (plan.gdbPort !== undefined) say(`gdb can look at the guest's kernel: target remote 127.0.0.1:${plan.gdbPort}`);
   for (const { file, parameters } of plan.modules) {
     const { name } = await loadModule(rig.guest, file, { parameters });
     say(`${file} is loaded as ${name}`);

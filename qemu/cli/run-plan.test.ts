@@ -1,0 +1,86 @@
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { planRun, type RunOptions } from './run-plan';
+import { UsageError } from './usage-error';
+
+let folder: string;
+let script: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gc-plan-'));
+  script = join(folder, 'script');
+  writeFileSync(script, 'text');
+  chmodSync(script, 0o755);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const plan = (options: Partial<RunOptions> = {}, argv = ['true']) =>
+  planRun(argv, { memory: 512, cpus: 1, hugepages: 32, ...options });
+
+describe('what run is to do', () => {
+  it('is, without options: the reference card without a driver, the files of this machine, a warm start', async () => {
+    const { cards, drivers, terminal, rig } = await plan();
+    expect(cards.map(({ name }) => name)).toEqual(['reference']);
+    expect({ drivers, terminal }).toEqual({ drivers: [], terminal: false });
+    expect(rig).toMatchObject({ start: 'warm', hostRoot: '/', shares: [] });
+  });
+
+  it('has variables of the command line, and of the caller where only a name is given', async () => {
+    process.env.GC_PLAN_TEST = 'from here';
+    const { environment } = await plan({ env: ['A=1=2', 'GC_PLAN_TEST', 'GC_PLAN_UNSET', 'EMPTY='] });
+    expect(environment).toEqual({ A: '1=2', GC_PLAN_TEST: 'from here', EMPTY: '' });
+  });
+
+  it('puts files where it is told: into a folder, under a name, or into /tmp', async () => {
+    const { pushes } = await plan({ push: [script, `${script}:/opt/`, `${script}:/opt/other`] });
+    expect(pushes.map(({ guestPath }) => guestPath)).toEqual(['/tmp/script', '/opt/script', '/opt/other']);
+    expect(pushes[0]).toMatchObject({ bytes: Buffer.from('text'), mode: 0o755 });
+  });
+
+  it('shares folders at their own path, or at another', async () => {
+    const { rig } = await plan({ rw: [folder, `${folder}:/out`] });
+    expect(rig.shares).toEqual([{ hostPath: folder }, { hostPath: folder, guestPath: '/out' }]);
+  });
+
+  it('gives a debugger all the time that it wants', async () => {
+    const { rig, bindTimeoutMs } = await plan({ debug: true, append: 'quiet' });
+    expect(rig.kernelAppend).toMatch(/^quiet nosoftlockup .*hung_task_timeout_secs=0/);
+    expect(rig.bootTimeoutMs).toBe(bindTimeoutMs);
+    expect(bindTimeoutMs).toBeGreaterThan(3_600_000);
+  });
+
+  it.each<[string, Partial<RunOptions>, string]>([
+    ['a file that goes nowhere', { push: ['f:relative'] }, "--push f:relative: 'relative' must be an absolute path"],
+    ['a file that is not there', { push: ['/none/f'] }, '--push /none/f: ENOENT'],
+    ['more huge pages than memory', { hugepages: 220 }, '--hugepages 220 takes 440 MiB, and 96 MiB are needed beside'],
+    ['a share that is not there', { rw: ['/none'] }, '--rw /none: there is no folder /none'],
+    ['a share without a place', { rw: ['/tmp:x'] }, "--rw /tmp:x: 'x' must be an absolute path in the guest"],
+    ['a root that is a file', { root: '/etc/passwd' }, '--root /etc/passwd: there is no folder /etc/passwd'],
+    ['a module that is not there', { module: ['/none/m.ko'] }, '--module /none/m.ko: ENOENT'],
+    ['more drivers than cards', { driver: ['none', 'none'] }, '--driver was given 2 times for 1 card(s)'],
+    ['a driver that is a file', { driver: ['./my.ko'] }, '--driver ./my.ko: that is no name of a kernel driver'],
+    ['fewer slots than cards', { slots: 1, card: ['reference', 'reference'] }, '--slots 1 is not enough for 2 cards'],
+    ['a variable without a name', { env: ['=x'] }, '--env =x: write NAME=VALUE'],
+    ['a folder for logs that cannot be', { artefacts: '/proc/x' }, '--artefacts /proc/x: nothing can be written there'],
+    ['a shell without a terminal', { shell: true }, '--shell needs a terminal'],
+  ])('refuses %s', async (_, options, message) => {
+    const refused = plan(options);
+    await expect(refused).rejects.toThrow(UsageError);
+    await expect(refused).rejects.toThrow(message);
+  });
+
+  it('refuses to run nothing', async () => {
+    await expect(plan({}, [])).rejects.toThrow('there is no command to run');
+  });
+
+  it('refuses a port for gdb that is taken', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await expect(plan({ gdb: port })).rejects.toThrow(`--gdb ${port}: listen EADDRINUSE`);
+    server.close();
+  });
+});
