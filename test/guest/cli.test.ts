@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { BODY_LINE, writeCardFile } from '../support/card-file';
 import { onTerminal, type TerminalStep } from '../support/on-terminal';
 
 const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
@@ -37,25 +38,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A card's file: register GO is at offset 0 of BAR0, and writing it calls `go`, a method in `body`. */
-function cardFile(name: string, body: string): string {
-  const file = join(folder, name);
-  writeFileSync(
-    file,
-    `const { PciCard, registerMap } = require(${JSON.stringify(join(__dirname, '..', '..', 'emulator', 'index.ts'))});
-module.exports = class PlantedCard extends PciCard {
-  constructor(environment) {
-    super({ vendorId: 0x1234, deviceId: 1, classCode: 0x120000, intx: 'A' }, environment);
-    this.registerBar(0, registerMap({ GO: { offset: 0, access: 'rw' } })).onWrite('GO', () => this.go());
-    this.made?.();
-  }
-  ${body}
-};
-`,
-  );
-  return file;
-}
-
+const cardFile = (name: string, body: string): string => writeCardFile(join(folder, name), body);
 const withCard = (file: string): string[] => ['--card', file, '--driver', 'uio_pci_generic'];
 
 describe('ghostcard run', () => {
@@ -198,7 +181,7 @@ describe('a card that is at fault', () => {
     const run = ['run', ...withCard(card), '--timeout', '1', '--', 'gc-reg', '0x0=1'];
     const { status, stderr } = ghostcard(run, { env: { GHOSTCARD_WATCHDOG: '2' } });
     expect(status).toBe(125);
-    expect(stderr).toContain(`The card model has not returned for 2 s:\n    at go (${card}:8:`);
+    expect(stderr).toContain(`The card model has not returned for 2 s:\n    at go (${card}:${BODY_LINE}:`);
     await expect.poll(leftovers, { timeout: 20_000 }).toEqual([]);
   });
 

@@ -1,15 +1,15 @@
 /** `ghostcard serve` as a process of its own, for a test. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
+import { writeCardFile } from '../support/card-file';
 import { until } from './serving';
 
-const repository = join(__dirname, '..', '..');
-const cli = join(repository, 'qemu', 'cli', 'ghostcard.js');
+const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
 
 export interface ServeProcess {
   readonly process: ChildProcess;
@@ -56,23 +56,9 @@ export async function serving(card: string, options?: ServeProcessOptions): Prom
   return served;
 }
 
-/** A file with a card whose class body is `body`; register GO is at offset 0 of BAR0, and writing it calls `go`. */
+/** A card in a file that goes with the test; see `writeCardFile`. */
 export function cardFile(body: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'ghostcard-card-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  const file = join(folder, 'planted.js');
-  writeFileSync(
-    file,
-    `const { PciCard, registerMap } = require(${JSON.stringify(join(repository, 'emulator', 'index.ts'))});
-module.exports = class PlantedCard extends PciCard {
-  constructor(environment) {
-    super({ vendorId: 0x1234, deviceId: 1, classCode: 0x120000, intx: 'A' }, environment);
-    this.registerBar(0, registerMap({ GO: { offset: 0, access: 'rw' } })).onWrite('GO', () => this.go());
-    this.made?.();
-  }
-  ${body}
-};
-`,
-  );
-  return file;
+  return writeCardFile(join(folder, 'planted.js'), body);
 }

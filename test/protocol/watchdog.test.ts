@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { BODY_LINE } from '../support/card-file';
 import { VfioUserClient, words } from '../support/vfio-user-client';
 import { cardFile, serving, startServing } from './serve-process';
 import { until } from './serving';
@@ -30,8 +31,8 @@ describe('the watchdog', () => {
     await go(served.socketPath);
     expect(await served.ended).toEqual({ exitCode: 125, signal: null });
     expect(served.complaints()).toMatch(/^ghostcard: The card model has not returned for 1 s:\n/);
-    expect(served.complaints()).toContain(`    at countForEver (${card}:10:`);
-    expect(served.complaints()).toContain(`    at go (${card}:8:`);
+    expect(served.complaints()).toContain(`    at countForEver (${card}:${BODY_LINE + 2}:`);
+    expect(served.complaints()).toContain(`    at go (${card}:${BODY_LINE}:`);
     expect(served.complaints()).toMatch(/GHOSTCARD_WATCHDOG=SECONDS sets another limit, 0 none; .*\n$/);
   });
 
