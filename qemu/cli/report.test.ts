@@ -1,0 +1,49 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CardCodeError } from './card-code-error';
+import { report, reportUncaught } from './report';
+import { UsageError } from './usage-error';
+
+let said: string[];
+beforeEach(() => {
+  said = [];
+  vi.spyOn(console, 'error').mockImplementation((text: string) => void said.push(text));
+});
+afterEach(() => vi.restoreAllMocks());
+
+const told = (): string => said.join('\n');
+
+describe('what an error becomes', () => {
+  it('is the message of an error of ours, without a stack', () => {
+    expect(report(new Error('the guest has gone'))).toBe(125);
+    expect(told()).toBe('ghostcard: the guest has gone');
+  });
+
+  it('is another exit code when the command line is wrong', () => {
+    expect(report(new UsageError('--card x: no such card'))).toBe(2);
+  });
+
+  it('has the stack when a program is at fault, ours or a card', () => {
+    report(new TypeError('x is not a function'));
+    report(new CardCodeError('--card a.ts: the card could not be made:', new Error('planted')));
+    expect(told()).toMatch(/^ghostcard: TypeError: x is not a function\n {4}at /);
+    expect(told()).toMatch(/ghostcard: --card a\.ts: the card could not be made:\nError: planted\n {4}at /);
+  });
+
+  it('has the stack when nobody waited for it: a timer has thrown', () => {
+    expect(reportUncaught(new Error('planted'))).toBe(125);
+    expect(told()).toMatch(/^ghostcard: an error that nobody caught: Error: planted\n {4}at /);
+  });
+
+  it('has both, and the code of the first, when taking things down has failed as well', () => {
+    const cleanUp = new Error('the folder stays');
+    const both = Object.assign(new Error('An error was suppressed during disposal.'), {
+      name: 'SuppressedError',
+      error: cleanUp,
+      suppressed: new UsageError('wrong from the start'),
+    });
+    expect(report(both)).toBe(2);
+    expect(told()).toBe(
+      'ghostcard: wrong from the start\nghostcard: and taking things down failed as well: the folder stays',
+    );
+  });
+});
