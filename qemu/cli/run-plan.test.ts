@@ -18,7 +18,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const plan = (options: Partial<RunOptions> = {}, argv = ['true']) =>
-  planRun(argv, { memory: 512, cpus: 1, hugepages: 32, ...options });
+  planRun(argv, { memory: 512, cpus: 1, ...options });
 
 describe('what run is to do', () => {
   it('is, without options: the reference card without a driver, the files of this machine, a warm start', async () => {
@@ -43,6 +43,12 @@ describe('what run is to do', () => {
   it('shares folders at their own path, or at another', async () => {
     const { rig } = await plan({ rw: [folder, `${folder}:/out`] });
     expect(rig.shares).toEqual([{ hostPath: folder }, { hostPath: folder, guestPath: '/out' }]);
+  });
+
+  it('reserves 32 huge pages, or what there is room for', async () => {
+    expect((await plan()).rig.hugepages).toBe(32);
+    expect((await plan({ memory: 128 })).rig.hugepages).toBe(16);
+    expect((await plan({ hugepages: 100 })).rig.hugepages).toBe(100);
   });
 
   it('gives a debugger all the time that it wants', async () => {

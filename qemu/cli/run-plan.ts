@@ -25,7 +25,7 @@ export interface RunOptions extends SoftwareOptions {
   readonly timeout?: number;
   readonly memory: number;
   readonly cpus: number;
-  readonly hugepages: number;
+  readonly hugepages?: number;
   readonly slots?: number;
   readonly append?: string;
   readonly kvm?: true;
@@ -69,18 +69,13 @@ const PATIENT_KERNEL = 'nosoftlockup sysctl.kernel.hung_task_timeout_secs=0 rcup
 /** What the guest's kernel and the initramfs need beside huge pages. */
 const KERNEL_MIB = 96;
 const PAGE_MIB = 2;
+const DEFAULT_HUGEPAGES = 32;
 
 export async function planRun(command: readonly string[], options: RunOptions): Promise<RunPlan> {
   if (options.shell) HostTerminal.require('--shell');
   else if (options.tty) HostTerminal.require('--tty');
   const root = options.root === undefined ? '/' : existingFolder('--root', options.root);
-  const { hugepages, memory, debug } = options;
-  if (hugepages * PAGE_MIB > memory - KERNEL_MIB) {
-    throw new UsageError(
-      `--hugepages ${hugepages} takes ${hugepages * PAGE_MIB} MiB, and ${KERNEL_MIB} MiB are needed beside them: ` +
-        `--memory ${memory} is not enough`,
-    );
-  }
+  const { memory, debug } = options;
   const argv = command.length === 0 && options.shell ? [defaultShell(options.minimal ? undefined : root)] : command;
   if (argv.length === 0) throw new UsageError('there is no command to run: put it behind --, or use --shell');
   const gdbPort = options.gdb === true ? DEFAULT_GDB_PORT : options.gdb;
@@ -103,7 +98,7 @@ export async function planRun(command: readonly string[], options: RunOptions): 
       shares: (options.rw ?? []).map(parseShare),
       memoryMiB: memory,
       cpus: options.cpus,
-      hugepages,
+      hugepages: hugepagesFor(options),
       accel: options.kvm ? 'kvm' : 'tcg',
       ...(options.slots !== undefined && { slots: options.slots }),
       ...(append !== '' && { kernelAppend: append }),
@@ -117,6 +112,17 @@ export async function planRun(command: readonly string[], options: RunOptions): 
 /** For `--debug`: how long QEMU waits for an answer of a card, in milliseconds. */
 export const answerTimeoutOf = ({ debug }: RunOptions): { answerTimeoutMs?: number } =>
   debug ? { answerTimeoutMs: DEBUG_TIMEOUT_MS } : {};
+
+/** As many as were asked for; else a few, or as many as there is room for. */
+function hugepagesFor({ hugepages, memory }: RunOptions): number {
+  const most = Math.floor((memory - KERNEL_MIB) / PAGE_MIB);
+  if (hugepages === undefined) return Math.min(DEFAULT_HUGEPAGES, most);
+  if (hugepages <= most) return hugepages;
+  throw new UsageError(
+    `--hugepages ${hugepages} takes ${hugepages * PAGE_MIB} MiB, and ${KERNEL_MIB} MiB are needed beside them: ` +
+      `--memory ${memory} is not enough`,
+  );
+}
 
 function driversFor(cards: readonly CardSource[], { driver = [], slots }: RunOptions): readonly string[] {
   if (driver.length > cards.length) {

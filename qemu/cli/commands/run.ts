@@ -37,7 +37,7 @@ export function runCommand(): Command {
     .option('--timeout <seconds>', 'end the command after this long (exit code 124)', wholeNumber(1, 86_400))
     .option('--memory <MiB>', "the guest's memory", wholeNumber(128, 65_536), 512)
     .option('--cpus <n>', "the guest's processors", wholeNumber(1, 64), 1)
-    .option('--hugepages <n>', '2 MiB pages to reserve for DMA buffers', wholeNumber(0, 16_384), 32)
+    .option('--hugepages <n>', '2 MiB pages to reserve for DMA buffers (default: 32)', wholeNumber(0, 16_384))
     .option('--slots <n>', 'places for cards, empty ones included', wholeNumber(1, MAX_SLOTS))
     .option('--append <arguments>', "added to the kernel's command line")
     .option('--kvm', 'use KVM (it must really work here; default is TCG, which always does)')
