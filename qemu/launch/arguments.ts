@@ -165,8 +165,8 @@ function rootPort(slot: number) {
     'slot': slot + 1,
     // Room for a card that is plugged in later: firmware lays out addresses at boot. No card here has I/O ports.
     'io-reserve': 0,
-    'mem-reserve': 4 * 2 ** 20,
-    'pref64-reserve': 64 * 2 ** 20,
+    'mem-reserve': 32 * 2 ** 20,
+    'pref64-reserve': 8 * 2 ** 30,
   };
 }
 

@@ -17,6 +17,7 @@ import {
 } from '../launch';
 import { Cache } from '../provision';
 import { SnapshotStore } from '../snapshot';
+import { requireAddresses } from './addresses';
 import { RemoteCard } from './remote-card';
 
 /** A card to be served by the rig (`make`), or one that another process serves (`socketPath`). */
@@ -116,7 +117,8 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Gives a card to a driver of the guest: 'uio_pci_generic', 'vfio-pci' or any other; 'none' takes it away. */
-  bind(card: string, driver: string, options?: BindOptions): Promise<BoundCard> {
+  async bind(card: string, driver: string, options?: BindOptions): Promise<BoundCard> {
+    await this.addressOf(card);
     return this.guest.bind(card, driver, options);
   }
 
@@ -132,7 +134,7 @@ export class Rig implements AsyncDisposable {
     }
     this.connected(card.name);
     if (card.driver !== undefined) return this.bind(card.name, card.driver);
-    return { pciAddress: await this.guest.pciAddressOf(card.name), node: '' };
+    return { pciAddress: await this.addressOf(card.name), node: '' };
   }
 
   /** Takes a card out in good order: the guest is asked, its driver's `remove` has run when this resolves. */
@@ -181,6 +183,14 @@ export class Rig implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Where the guest sees the card; rejects when the guest's kernel has found no addresses for one of its BARs. */
+  private async addressOf(name: string): Promise<string> {
+    const pciAddress = await this.guest.pciAddressOf(name);
+    const { served } = this.seat(name);
+    if (served instanceof ServedCard) await requireAddresses(this.guest, pciAddress, served.card);
+    return pciAddress;
   }
 
   private async serve(wanted: RigCard) {

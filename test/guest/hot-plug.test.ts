@@ -1,6 +1,7 @@
 /** Cards that come and go while the guest runs: in good order, without a word, and while a program has them open. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type ReferenceCard } from '../../emulator/cards/reference';
+import { type CardEnvironment, PciCard } from '../../emulator/pci';
 import { type Rig } from '../../qemu/rig';
 import { reference, runApp, startRig } from '../support/rig';
 
@@ -86,6 +87,23 @@ it('a driver that does not let go is named, and the guest lives on', async () =>
   holding.signal('SIGKILL');
   await holding.result;
   expect(await guestShell('echo alive')).toBe('alive');
+});
+
+/** More than a slot of a running guest has room for. */
+class WideCard extends PciCard {
+  constructor(environment: CardEnvironment = {}) {
+    super({ vendorId: 0x1234, deviceId: 0x4744, classCode: 0x12_00_00 }, environment);
+    this.memoryBar(0, 128 << 20, { width: 32, prefetchable: false });
+  }
+}
+
+it('a card that needs more address space than its slot has is refused with the numbers, and a boot makes room', async () => {
+  const wide = { name: 'wide', make: (environment: CardEnvironment) => new WideCard(environment) };
+  await expect(rig.plug(wide)).rejects.toThrow(
+    /no addresses for BAR 0 of the card at \S+, which has 134217728 bytes\. A slot of a running guest has room for/,
+  );
+  await using cold = await startRig({ cards: [wide], start: 'cold' });
+  await expect(cold.guest.pciAddressOf('wide')).resolves.toBe('0000:01:00.0');
 });
 
 it('slots run out with an error that counts them', async () => {
