@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,7 +8,7 @@ import { ManualClock } from '../../emulator/clock';
 import { type ReferenceCard } from '../../emulator/cards/reference';
 import { PciCard, privateMemory } from '../../emulator/pci';
 import { CardCodeError } from './card-code-error';
-import { distinctNames, loadCard } from './card-source';
+import { cardToPlug, distinctNames, loadCard } from './card-source';
 
 // A file that Node loads would get a PciCard of its own, not the one that Vitest has loaded.
 Object.assign(globalThis, { PciCardOfTheTest: PciCard });
@@ -44,6 +46,22 @@ function caught(code: () => unknown): Error {
 }
 
 describe('--card', () => {
+  it('takes the socket of a card that another process serves', async () => {
+    const server = createServer().listen(join(folder, 'my card.sock'));
+    await once(server, 'listening');
+    expect(cardToPlug(`unix:${folder}/my card.sock`)).toEqual({
+      name: 'my_card',
+      socketPath: join(folder, 'my card.sock'),
+    });
+    server.close();
+  });
+
+  it('says how to serve a card at a path where there is no socket', () => {
+    expect(() => cardToPlug(`unix:${folder}/nobody`)).toThrow(
+      /nobody is no socket\. Start its server first, for example: ghostcard serve --card reference --socket \//,
+    );
+  });
+
   it('makes a built-in card with options, one inside another included', () => {
     const { name, make } = loadCard('reference,addressBits=32,link.bytesPerSecond=1e9');
     const card = make(environment) as ReferenceCard;

@@ -6,7 +6,7 @@
  *   reference,link.bytesPerSecond=1e9      an option inside an option
  *   ./my-card.ts,leds=8                    a class that extends PciCard, or a function that returns one
  */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, extname, resolve } from 'node:path';
 import { ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
@@ -45,15 +45,41 @@ export interface CardSource {
   readonly make: CardFactory;
 }
 
+/** A card that another process serves. */
+export interface RemoteCardSource {
+  readonly name: string;
+  readonly socketPath: string;
+}
+
+const REMOTE = 'unix:';
+
+/** What can be plugged into a guest: a card of ours (`loadCard`), or `unix:PATH`, where another process serves one. */
+export function cardToPlug(argument: string): CardSource | RemoteCardSource {
+  if (!argument.startsWith(REMOTE)) return loadCard(argument);
+  const socketPath = resolve(argument.slice(REMOTE.length));
+  if (!statSync(socketPath, { throwIfNoEntry: false })?.isSocket()) {
+    throw new UsageError(
+      `--card ${argument}: nobody serves a card there: ${socketPath} is no socket. Start its server first, ` +
+        `for example: ghostcard serve --card reference --socket ${socketPath}`,
+    );
+  }
+  return { name: nameFor(socketPath), socketPath };
+}
+
+/** A card file or socket as a short word. */
+const nameFor = (path: string): string =>
+  basename(path, extname(path))
+    .replace(/[^A-Za-z0-9_-]/g, '_')
+    .slice(0, 20);
+
 export function loadCard(argument: string): CardSource {
   const [what = '', ...settings] = argument.split(',');
   const options = parseOptions(settings, argument);
   const known = Object.hasOwn(builtIn, what) ? builtIn[what] : undefined;
-  const name = known ? what : basename(what, extname(what));
   const make = known?.make ?? makerOf(what);
   if (known) tryOptions(argument, known, options);
   return {
-    name: name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 20),
+    name: known ? what : nameFor(what),
     make: (environment) => makeChecked(what, make, options, environment),
   };
 }
@@ -116,7 +142,7 @@ function ownCode<T>(what: string, code: () => T): T {
 }
 
 /** Names for cards of the same source that are used together: reference, reference-2, and so on. */
-export function distinctNames(cards: readonly CardSource[]): CardSource[] {
+export function distinctNames<Source extends { readonly name: string }>(cards: readonly Source[]): Source[] {
   const seen = new Map<string, number>();
   return cards.map((card) => {
     const count = (seen.get(card.name) ?? 0) + 1;

@@ -6,7 +6,7 @@ import { basename, join, resolve } from 'node:path';
 import { parseModuleArgument, type Share } from '../launch';
 import { type RigOptions } from '../rig';
 import { makeArtefactsFolder } from './artefacts-folder';
-import { type CardSource, distinctNames, loadCard } from './card-source';
+import { type CardSource, cardToPlug, distinctNames, type RemoteCardSource } from './card-source';
 import { HostTerminal } from './host-terminal';
 import { type SoftwareOptions } from './options';
 import { UsageError } from './usage-error';
@@ -43,7 +43,7 @@ export interface RunPlan {
   /** Run it on our terminal. */
   readonly terminal: boolean;
   readonly environment: Readonly<Record<string, string>>;
-  readonly cards: readonly CardSource[];
+  readonly cards: readonly (CardSource | RemoteCardSource)[];
   /** Of the card of the same position; shorter when some have none. */
   readonly drivers: readonly string[];
   readonly modules: readonly { readonly file: string; readonly parameters: Readonly<Record<string, string>> }[];
@@ -81,7 +81,7 @@ export async function planRun(command: readonly string[], options: RunOptions): 
   const gdbPort = options.gdb === true ? DEFAULT_GDB_PORT : options.gdb;
   if (gdbPort !== undefined) await checkPortIsFree(gdbPort);
   const append = [options.append, gdbPort && 'nokaslr', debug && PATIENT_KERNEL].filter(Boolean).join(' ');
-  const cards = distinctNames((options.card ?? ['reference']).map(loadCard));
+  const cards = distinctNames((options.card ?? ['reference']).map(cardToPlug));
   return {
     argv,
     terminal: (options.shell ?? options.tty) === true,
@@ -124,7 +124,7 @@ function hugepagesFor({ hugepages, memory }: RunOptions): number {
   );
 }
 
-function driversFor(cards: readonly CardSource[], { driver = [], slots }: RunOptions): readonly string[] {
+function driversFor(cards: RunPlan['cards'], { driver = [], slots }: RunOptions): readonly string[] {
   if (driver.length > cards.length) {
     throw new UsageError(`--driver was given ${driver.length} times for ${cards.length} card(s): one for each --card`);
   }
