@@ -2,7 +2,7 @@
 import { type PciCard } from '../../emulator/pci';
 import { type TransferOptions } from '../channel';
 import { type RunOptions } from '../launch';
-import { type CardFault, type Rig } from '../rig';
+import { cardVariables, type CardFault, type Rig } from '../rig';
 import { type Hosted } from './guest-source';
 import { type CardSource, factoryOf, nameOf, PluggedCard, type PlugOptions } from './plugged-card';
 import { type CommandResult, type TestCommand, TestCommands } from './test-commands';
@@ -87,15 +87,7 @@ export class TestGuest {
   }
 
   #variables(): Record<string, string> {
-    const present = this.#cards.filter(({ isPlugged }) => isPlugged);
-    const entries = present.flatMap(({ pciAddress, node }, index) => {
-      const suffix = index === 0 ? '' : `_${index + 1}`;
-      return [
-        [`GHOSTCARD_PCI_ADDRESS${suffix}`, pciAddress],
-        [`GHOSTCARD_DEVICE${suffix}`, node],
-      ];
-    });
-    return Object.fromEntries(entries) as Record<string, string>;
+    return cardVariables(this.#cards.filter(({ isPlugged }) => isPlugged));
   }
 
   /** A name that no card of this test has, or has had. */

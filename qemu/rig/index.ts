@@ -1,2 +1,3 @@
 export { type AppReport, appReport } from './app-report';
+export { cardVariables } from './card-variables';
 export { type CardFault, Rig, type RigCard, type RigOptions } from './rig';

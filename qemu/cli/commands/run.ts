@@ -4,7 +4,7 @@ import { watchdog } from '../../../emulator/watchdog';
 import { type BoundCard, loadModule } from '../../launch';
 import { MAX_SLOTS } from '../../launch/arguments';
 import { provision, terminalProgress } from '../../provision';
-import { Rig } from '../../rig';
+import { cardVariables, Rig } from '../../rig';
 import { EXIT } from '../exit-codes';
 import { runInGuest } from '../guest-command';
 import { interruption } from '../interruption';
@@ -100,7 +100,7 @@ async function run(argv: string[], options: RunOptions): Promise<number> {
   for (const { bytes, guestPath, mode } of plan.pushes) await rig.guest.push(guestPath, bytes, mode);
   if (options.shell) say('a shell in the guest; its end is the end of the guest, and so is Ctrl-] pressed three times');
   const code = await runInGuest(rig.guest, plan.argv, {
-    env: { ...variablesOf(cards), ...plan.environment },
+    env: { ...cardVariables(cards), ...plan.environment },
     timeoutS: options.timeout,
     terminal: plan.terminal,
     json: options.json && { cards },
@@ -126,16 +126,4 @@ async function bindCards(rig: Rig, { cards, drivers, bindTimeoutMs }: RunPlan, s
     say([`${name} is ${where.pciAddress}`, driver && `driver ${driver}`, where.node].filter(Boolean).join(', '));
   }
   return bound;
-}
-
-/** What the command finds in its environment about the cards. */
-function variablesOf(cards: readonly BoundCard[]): Record<string, string> {
-  const entries = cards.flatMap(({ pciAddress, node }, index) => {
-    const suffix = index === 0 ? '' : `_${index + 1}`;
-    return [
-      [`GHOSTCARD_PCI_ADDRESS${suffix}`, pciAddress],
-      [`GHOSTCARD_DEVICE${suffix}`, node],
-    ];
-  });
-  return Object.fromEntries(entries) as Record<string, string>;
 }
