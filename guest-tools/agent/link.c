@@ -55,12 +55,6 @@ static bool watch_changes(struct link *link)
     return link->changes >= 0 && epoll_ctl(link->changes, EPOLL_CTL_ADD, link->fd, &interest) == 0;
 }
 
-static void drain_changes(struct link *link)
-{
-    struct epoll_event change;
-    epoll_wait(link->changes, &change, 1, 0);
-}
-
 bool link_open_port(struct link *link, const char *name)
 {
     char device[300];
@@ -117,7 +111,7 @@ bool link_open_listener(struct link *link, const char *path)
 void link_poll(const struct link *link, struct pollfd *entry)
 {
     *entry = (struct pollfd){.fd = -1};
-    if (link->connected) {
+    if (link->connected && !link->down) {
         entry->fd = link->fd;
         if (link->in_used < sizeof(link->in))
             entry->events |= POLLIN;
@@ -130,11 +124,30 @@ void link_poll(const struct link *link, struct pollfd *entry)
     }
 }
 
+int link_wait_ms(const struct link *link, uint64_t now_ms, int at_most_ms)
+{
+    uint64_t lost_ms = link->hello_ms + NEWS_DELAY_MS;
+    if (!link->down)
+        return at_most_ms;
+    if (now_ms >= lost_ms)
+        return 0;
+    return lost_ms - now_ms < (uint64_t)at_most_ms ? (int)(lost_ms - now_ms) : at_most_ms;
+}
+
 /* A port shows POLLHUP for as long as its host side is closed; writes to it then just say EAGAIN. */
+static bool hangs_up(int fd)
+{
+    struct pollfd entry = {.fd = fd};
+    return poll(&entry, 1, 0) > 0;
+}
+
 static bool port_is_down(const struct link *link)
 {
-    struct pollfd entry = {.fd = link->fd};
-    return link->kind == LINK_PORT && poll(&entry, 1, 0) > 0;
+    struct epoll_event change;
+    if (link->kind != LINK_PORT || !hangs_up(link->fd))
+        return false;
+    epoll_wait(link->changes, &change, 1, 0);
+    return hangs_up(link->fd); /* what changes from here on is seen by the next poll */
 }
 
 static bool try_connect(struct link *link)
@@ -143,14 +156,13 @@ static bool try_connect(struct link *link)
         link->fd = accept4(link->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         return link->fd >= 0;
     }
-    if (link->kind == LINK_PORT)
-        drain_changes(link); /* before looking: what changes from here on is seen by the next poll */
     return !link->over && !port_is_down(link);
 }
 
 static enum link_event lose(struct link *link)
 {
     link->connected = false;
+    link->down = false;
     start_afresh(link);
     if (link->kind == LINK_LISTEN) {
         close(link->fd);
@@ -188,8 +200,8 @@ static bool read_in(struct link *link)
     }
     while (link->in_used < sizeof(link->in)) {
         ssize_t got = read(link->fd, link->in + link->in_used, sizeof(link->in) - link->in_used);
-        if (got <= 0)
-            return got < 0 && would_block();
+        if (got <= 0) /* a port says 0 when it is down, which the next look at it will tell */
+            return got < 0 ? would_block() : link->kind == LINK_PORT;
         link->in_used += (size_t)got;
         size_t thrown = link->discard < link->in_used ? (size_t)link->discard : link->in_used;
         if (thrown >
@@ -202,7 +214,7 @@ static bool read_in(struct link *link)
     return true;
 }
 
-enum link_event link_pump(struct link *link)
+enum link_event link_pump(struct link *link, uint64_t now_ms)
 {
     if (!link->connected) {
         if (!try_connect(link))
@@ -211,8 +223,10 @@ enum link_event link_pump(struct link *link)
         link->connected = true;
         return LINK_CONNECTED;
     }
-    bool there = !port_is_down(link) && write_out(link) && read_in(link);
-    return there ? LINK_NOTHING : lose(link);
+    link->down = port_is_down(link);
+    if (link->down)
+        return now_ms < link->hello_ms + NEWS_DELAY_MS ? LINK_NOTHING : lose(link);
+    return write_out(link) && read_in(link) ? LINK_NOTHING : lose(link);
 }
 
 bool link_has_room(const struct link *link)

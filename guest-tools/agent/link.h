@@ -32,9 +32,11 @@ struct link {
     int changes;  /* LINK_PORT only: an epoll that is readable when the port has changed since it was drained
                    */
     bool connected;
-    bool in_step;     /* a hello has been found since the connection was opened: frames follow each other */
-    bool over;        /* an inherited descriptor has reached its end: nobody will ever come back */
-    uint64_t discard; /* bytes of an oversized frame that are still to be thrown away */
+    bool down;         /* LINK_PORT only: connected, but the host side has last been seen closed */
+    bool in_step;      /* a hello has been found since the connection was opened: frames follow each other */
+    uint64_t hello_ms; /* when the last hello came; noted by who understands it */
+    bool over;         /* an inherited descriptor has reached its end: nobody will ever come back */
+    uint64_t discard;  /* bytes of an oversized frame that are still to be thrown away */
     size_t in_start, in_used;
     size_t out_start, out_used;
     uint8_t in[LINK_MAX_FRAME_BYTES + 4];
@@ -46,13 +48,21 @@ bool link_open_port(struct link *link, const char *name);
 bool link_open_fd(struct link *link, int fd);
 bool link_open_listener(struct link *link, const char *path);
 
-/* What to poll for, also while the host is away. */
+/*
+ * News of a port's closing may be older than what has been read from it: a host that comes at once behind
+ * another may have been heard and answered before the kernel tells that the other has gone. So soon after a
+ * hello, a port that is closed does not count as lost.
+ */
+enum { NEWS_DELAY_MS = 100 };
+
+/* What to poll for, also while the host is away, and how long at most. */
+int link_wait_ms(const struct link *link, uint64_t now_ms, int at_most_ms);
 void link_poll(const struct link *link, struct pollfd *entry);
 
 enum link_event { LINK_NOTHING, LINK_CONNECTED, LINK_LOST };
 
 /* Moves bytes as far as they go without blocking. LINK_LOST: both buffers have been emptied. */
-enum link_event link_pump(struct link *link);
+enum link_event link_pump(struct link *link, uint64_t now_ms);
 
 /* True while there is room for bulk data (see LINK_OUT_RESERVE_BYTES). */
 bool link_has_room(const struct link *link);

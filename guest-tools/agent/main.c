@@ -101,6 +101,7 @@ static void dispatch(struct link *link, const uint8_t *frame, size_t size)
         reply_error(link, "a message of type '%.*s' needs an id", shown(request.type),
                 (const char *)request.type.bytes);
     else if (slice_is(request.type, "hello")) { /* a host that begins anew: what ran for the last one goes */
+        link->hello_ms = monotonic_ms();
         abandon_all();
         reply_hello(link, &request.id);
     } else if (slice_is(request.type, "ping"))
@@ -147,10 +148,12 @@ static void serve(struct link *link, int signals)
         entries[0] = (struct pollfd){.fd = signals, .events = POLLIN};
         link_poll(link, &entries[1]);
         size_t count = 2 + command_poll(link, entries + 2);
-        poll(entries, count, command_wait_ms(monotonic_ms(), busy ? 0 : IDLE_WAIT_MS));
+        uint64_t now_ms = monotonic_ms();
+        int limit_ms = link_wait_ms(link, now_ms, busy ? 0 : IDLE_WAIT_MS);
+        poll(entries, count, command_wait_ms(now_ms, limit_ms));
 
         drain_signals(signals);
-        switch (link_pump(link)) {
+        switch (link_pump(link, monotonic_ms())) {
         case LINK_CONNECTED:
             reply_hello(link, NULL);
             break;
