@@ -34,9 +34,10 @@ function stamp(path: string): number[] {
 export function machineDescription({ gdb: _, ...options }: LaunchOptions): string {
   const machine = machineOptions(options, { cardsAtBoot: false, incoming: false }, NO_PATHS);
   const { memoryMiB, cpus, slots, hugepages, kernelAppend, shareFolders } = machine;
-  return [
-    ...[`${memoryMiB} MiB`, `${cpus} CPU(s)`, `${slots} slots`, `${hugepages} huge pages`],
+  const parts = [
+    ...[`${memoryMiB} MiB`, cpus === 1 ? '1 CPU' : `${cpus} CPUs`, `${slots} slots`, `${hugepages} huge pages`],
     ...(shareFolders.length > 0 ? [`${shareFolders.length} share(s)`] : []),
     ...(kernelAppend === undefined ? [] : [kernelAppend]),
-  ].join(', ');
+  ];
+  return `booted guest: ${parts.join(', ')}`;
 }
