@@ -1,7 +1,7 @@
 /**
  * What the examples' READMEs have the reader type works as it is written: each `sh` block is run in the example's folder,
  * and prints exactly what the `text` block after it says, if one comes before the next `sh` block. In the README of the
- * repository, the lines with a path of an example are run.
+ * repository, the lines with a path of an example are run. And the smallest example is as small as is said of it.
  */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -36,6 +36,13 @@ describe.each(examples.map(({ name }) => name))('the README of the example %s', 
   it.each(sessions)('$commands', async ({ commands, output }) => {
     const printed = await outputOf(commands, join(__dirname, example));
     if (output !== undefined) expect(printed).toBe(output);
+  });
+});
+
+describe('the example blink', () => {
+  it('is a card, a driver and a test in under 60 lines altogether', () => {
+    const sources = ['blink-card.ts', 'blink.c', 'blink.test.ts'].map((file) => read('examples', 'blink', file));
+    expect(sources.join('').split('\n').length - 1).toBeLessThan(60);
   });
 });
 

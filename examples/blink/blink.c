@@ -9,16 +9,11 @@
 
 enum { ID = 0x00 / 4, LEDS = 0x04 / 4, RED = 1 << 0, GREEN = 1 << 1 };
 
-static uint32_t led_named(const char *name)
-{
-    return strcmp(name, "red") == 0 ? RED : strcmp(name, "green") == 0 ? GREEN : 0;
-}
-
 int main(int argc, char **argv)
 {
-    uint32_t led = argc == 3 ? led_named(argv[1]) : 0;
-    if (led == 0)
+    if (argc != 3)
         errx(2, "usage: blink red|green on|off");
+    uint32_t led = strcmp(argv[1], "red") == 0 ? RED : GREEN;
     int bar0 = open("/sys/class/uio/uio0/device/resource0", O_RDWR);
     if (bar0 < 0)
         err(1, "cannot open BAR 0 of the card behind /dev/uio0");
