@@ -79,7 +79,8 @@ export async function runPipeline(commands: readonly (readonly string[])[], run:
   for (const [index, child] of children.slice(1).entries()) {
     const { stdout } = children[index] as (typeof children)[number];
     // When a reader ends early its writer must too: closing the pipe ends it with SIGPIPE. What was wrong is told below.
-    child.stdin?.on('error', () => stdout?.destroy());
+    // The reader's end shows as an error of the next write, or, when Node learns of it first, as a close and nothing else.
+    child.stdin?.on('error', () => stdout?.destroy()).on('close', () => stdout?.destroy());
     stdout?.pipe(child.stdin as NodeJS.WritableStream);
   }
   const results = await Promise.all(children);
