@@ -8,7 +8,7 @@ const parts: ImageParts = {
   release: '6.1.0-test',
   modules: [{ name: 'uio', fileName: 'uio.ko', depends: [], data: Buffer.from('uio') }],
   agent: Buffer.from('agent'),
-  programs: new Map([['identify', Buffer.from('identify')]]),
+  programs: new Map(['identify', 'ghostcard-host-root'].map((name) => [name, Buffer.from(name)])),
 };
 
 describe('the image', () => {

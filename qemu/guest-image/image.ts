@@ -1,6 +1,6 @@
 /**
  * What is in the guest's initial root file system, and where: busybox, the modules, the agent and the guest programs;
- * /init (files/init) does the rest. The host's files come later, below HOST_ROOT (files/ghostcard-host-root).
+ * /init (files/init) does the rest. The host's files come later, below HOST_ROOT (guest-tools/host-root).
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -47,7 +47,6 @@ export const GUEST_MODULES = [
 const SCRIPTS = [
   { file: 'init', guestPath: '/init' },
   { file: 'ghostcard-bind', guestPath: GUEST_PATHS.bind },
-  { file: 'ghostcard-host-root', guestPath: GUEST_PATHS.hostRoot },
   { file: 'ghostcard-card-behind', guestPath: '/usr/bin/ghostcard-card-behind' },
   { file: 'ghostcard-unplug', guestPath: '/usr/bin/ghostcard-unplug' },
   { file: 'ghostcard-module', guestPath: '/usr/bin/ghostcard-module' },

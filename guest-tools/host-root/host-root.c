@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ghostcard-host-root mount [TAG FOLDER]...
+ * Makes the host's root file system the one below /host, for commands that are run there with chroot: a
+ * read-only virtio-9p share (mount tag hostroot) below an overlay that keeps all changes in this guest's
+ * memory. Each TAG is a further share, mounted for writing on FOLDER as commands see it; a folder after those
+ * that it lies in. ghostcard-host-root refresh Forgets what the guest has looked up, so that the next command
+ * sees the host's files as they are now.
+ *
+ * One process rather than a script: it is run at each start of a guest and before most commands, and every
+ * process that a script starts takes an emulated processor 10 ms.
+ *
+ * Source: Linux Documentation/filesystems/9p.rst, overlayfs.rst; mount(2).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <glob.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/klog.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define ROOT "/host"
+#define STATE "/run/host-root"
+/* The guest's own files, for commands in ROOT. */
+#define TOOLS "/run/ghostcard"
+/* The largest message that virtio's ring takes. Extended attributes would be asked for at each file and
+ * folder. */
+#define SHARE "trans=virtio,version=9p2000.L,msize=512000,access=any,noxattr"
+
+__attribute__((format(printf, 1, 2), noreturn)) static void fail(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("ghostcard-host-root: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    exit(1);
+}
+
+/* A path or an option in pieces. */
+__attribute__((format(printf, 1, 2))) static const char *text(const char *format, ...)
+{
+    char *made;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&made, format, arguments) < 0)
+        fail("out of memory");
+    va_end(arguments);
+    return made;
+}
+
+/* The last line of the kernel's log: it often says more than errno. */
+static const char *kernel_says(void)
+{
+    enum { READ_ALL = 3 };
+    static char log[1024];
+    int length = klogctl(READ_ALL, log, sizeof(log) - 1);
+    while (length > 0 && log[length - 1] == '\n')
+        length--;
+    log[length > 0 ? length : 0] = '\0';
+    const char *last = strrchr(log, '\n');
+    return last ? last + 1 : log;
+}
+
+static const char *tags_present(void)
+{
+    glob_t found;
+    const char *tags = "";
+    if (glob("/sys/bus/virtio/drivers/9pnet_virtio/virtio*/mount_tag", 0, NULL, &found) != 0)
+        return "none";
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        char tag[PATH_MAX] = "";
+        FILE *file = fopen(found.gl_pathv[i], "r");
+        if (file && fgets(tag, sizeof(tag), file))
+            tags = text("%s%s%s", tags, i ? " " : "", tag);
+        if (file)
+            fclose(file);
+    }
+    return tags;
+}
+
+/* With the folders that it lies in; one that is there already will do. */
+static void make_folder(const char *path, mode_t mode)
+{
+    char *copy = strdup(path);
+    for (char *slash = copy ? strchr(copy + 1, '/') : NULL; slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(copy, 0755);
+        *slash = '/';
+    }
+    free(copy);
+    struct stat found;
+    if (mkdir(path, 0755) != 0 && (stat(path, &found) != 0 || !S_ISDIR(found.st_mode)))
+        fail("the folder %s can neither be found nor made: %s", path, strerror(errno));
+    if (mode != 0755)
+        chmod(path, mode);
+}
+
+static void mount_tmpfs(const char *folder, unsigned long flags, const char *options)
+{
+    if (mount("tmpfs", folder, "tmpfs", flags, options) != 0)
+        fail("no tmpfs can be mounted on %s: %s", folder, strerror(errno));
+}
+
+static void mount_share(const char *tag, const char *folder, unsigned long flags, const char *cache)
+{
+    if (mount(tag, folder, "9p", flags, text(SHARE ",cache=%s", cache)) != 0)
+        fail("the share %s cannot be mounted on %s: %s; the machine has these: %s; %s", tag, folder,
+                strerror(errno), tags_present(), kernel_says());
+}
+
+/* Changes are kept under `name`. */
+static void mount_overlay(const char *name, const char *lower, const char *folder)
+{
+    const char *upper = text(STATE "/changes/%s/upper", name), *work = text(STATE "/changes/%s/work", name);
+    make_folder(upper, 0755);
+    make_folder(work, 0755);
+    const char *options = text("lowerdir=%s,upperdir=%s,workdir=%s,redirect_dir=on", lower, upper, work);
+    if (mount("overlay", folder, "overlay", 0, options) != 0)
+        fail("no overlay can be mounted on %s: %s; %s", folder, strerror(errno), kernel_says());
+}
+
+static void show(const char *what, const char *folder, unsigned long flags)
+{
+    if (mount(what, folder, NULL, MS_BIND | flags, NULL) != 0)
+        fail("%s cannot be shown as %s: %s", what, folder, strerror(errno));
+}
+
+static bool is_there(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+static bool is_link(const char *path)
+{
+    struct stat found;
+    return lstat(path, &found) == 0 && S_ISLNK(found.st_mode);
+}
+
+/*
+ * Nothing of a file outlives its last use with cache=mmap, so that looking it up again shows it as it is.
+ * Programs of the distribution are worth being kept (their code need not be translated anew), so /usr comes
+ * through a second device with cache=loose, which keeps a file's contents for as long as its size and the
+ * second of its last change are the same.
+ */
+static void mount_root(void)
+{
+    if (is_there(STATE))
+        fail("the host root is mounted already");
+    make_folder(STATE "/live", 0755);
+    make_folder(STATE "/kept", 0755);
+    make_folder(STATE "/changes", 0755);
+    mount_tmpfs(STATE "/changes", 0, "mode=0755,size=50%");
+    mount_share("hostroot", STATE "/live", MS_RDONLY, "mmap");
+    mount_overlay("root", STATE "/live", ROOT);
+    if (is_there(ROOT "/usr") && !is_link(ROOT "/usr")) {
+        mount_share("hostroot-kept", STATE "/kept", MS_RDONLY, "loose");
+        mount_overlay("usr", STATE "/kept/usr", ROOT "/usr");
+    }
+    if (is_link(ROOT "/run"))
+        unlink(ROOT "/run");
+    static const char *const FOLDERS[] = {"/dev", "/proc", "/sys"};
+    for (size_t i = 0; i < sizeof(FOLDERS) / sizeof(FOLDERS[0]); i++) {
+        const char *folder = text(ROOT "%s", FOLDERS[i]);
+        make_folder(folder, 0755);
+        show(FOLDERS[i], folder, MS_REC);
+    }
+    make_folder(ROOT "/run", 0755);
+    mount_tmpfs(ROOT "/run", MS_NOSUID | MS_NODEV, "mode=0755");
+    make_folder(ROOT "/run/lock", 01777);
+    make_folder(ROOT TOOLS, 0755);
+    show("/", ROOT TOOLS, 0);
+}
+
+static void enter(const char *root)
+{
+    if (chroot(root) != 0 || chdir("/") != 0)
+        fail("%s cannot be entered: %s", root, strerror(errno));
+}
+
+/* From here on folders mean what they mean to commands, symbolic links included. */
+static void furnish_inside(char *const shares[])
+{
+    struct utsname guest;
+    uname(&guest);
+    enter(ROOT);
+    const char *modules = text("/lib/modules/%s", guest.release);
+    make_folder(modules, 0755);
+    show(text(TOOLS "%s", modules), modules, 0);
+    make_folder("/tmp", 01777);
+    make_folder("/etc", 0755);
+    FILE *hosts = fopen("/etc/hosts", "a");
+    if (!hosts || fprintf(hosts, "127.0.1.1 %s\n", guest.nodename) < 0 || fclose(hosts) != 0)
+        fail("the guest's name cannot be written to /etc/hosts: %s", strerror(errno));
+    for (; shares[0]; shares += 2) {
+        make_folder(shares[1], 0755);
+        mount_share(shares[0], shares[1], 0, "mmap");
+    }
+}
+
+/* Mounting again drops every entry that is not in use. */
+static void forget(const char *folder, unsigned long flags)
+{
+    if (mount(NULL, folder, NULL, MS_REMOUNT | flags, NULL) != 0)
+        fail("%s cannot be mounted again: %s", folder, strerror(errno));
+}
+
+/* Of the overlays, and then of what lies below. */
+static void refresh(void)
+{
+    if (!is_there(STATE))
+        enter("/proc/1/root"); /* a command that asks for it sees neither ROOT nor STATE; process 1 does */
+    forget(ROOT, 0);
+    if (!is_there(STATE "/changes/usr"))
+        return;
+    forget(ROOT "/usr", 0);
+    forget(STATE "/kept", MS_RDONLY);
+}
+
+int main(int argc, char **argv)
+{
+    umask(022);
+    if (argc >= 2 && argc % 2 == 0 && strcmp(argv[1], "mount") == 0) {
+        mount_root();
+        furnish_inside(argv + 2);
+    } else if (argc == 2 && strcmp(argv[1], "refresh") == 0) {
+        refresh();
+    } else {
+        fail("usage: ghostcard-host-root mount [TAG FOLDER]... | ghostcard-host-root refresh");
+    }
+    return 0;
+}
