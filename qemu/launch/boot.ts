@@ -6,7 +6,7 @@ import { GuestChannel } from '../channel';
 import { QmpClient, type QmpEvent } from '../qmp';
 import { loadMachine, type Snapshot } from '../snapshot';
 import { qemuArguments } from './arguments';
-import { GuestBootError } from './errors';
+import { GuestBootError, RestoreError } from './errors';
 import { Machine } from './machine';
 import { machineOptions, type StartMode } from './machine-options';
 import { type LaunchOptions, type LaunchPhase } from './options';
@@ -36,9 +36,9 @@ export type LaunchSteps = (phase: LaunchPhase, message: string) => void;
 
 /**
  * Waits until the agent has said hello, of a guest that boots or of one that is loaded from `snapshot`. Rejects with the
- * reason of the machine's death, or a GuestBootError.
+ * reason of the machine's death, or a GuestBootError; with a RestoreError when it may be for the snapshot.
  */
-export async function boot(
+export async function bringUp(
   machine: Machine,
   options: LaunchOptions,
   progress: LaunchSteps,
@@ -72,22 +72,32 @@ export async function boot(
   const greeted = QmpClient.connect(qmpStream, { timeoutMs: 2 * bootTimeoutMs, onEvent });
   const qmp = (machine.qmp = await step("the greeting of QEMU's control protocol", greeted));
 
+  const agentAnswers = async (): Promise<GuestChannel> => {
+    const agentStream = await step('a connection of QEMU to the agent socket', machine.agentConnection);
+    const greetedByAgent = GuestChannel.connect(agentStream, { timeoutMs: 2 * bootTimeoutMs });
+    return step("the hello of the guest's agent", greetedByAgent);
+  };
+
+  const load = async (saved: Snapshot): Promise<GuestChannel> => {
+    // Side by side: the check reads the same pages that QEMU reads.
+    const loaded = Promise.all([saved.verify(), loadMachine(qmp, saved.file)]);
+    await step('the saved guest to be checked and loaded', loaded);
+    await step('the saved guest to go on', qmp.execute('cont'));
+    return agentAnswers();
+  };
+
+  let channel: GuestChannel;
   if (snapshot) {
     machine.activity = 'a saved guest was being loaded';
     progress('restoring', 'Starting the guest from its snapshot');
-    // Side by side: the check reads the same pages that QEMU reads.
-    const loaded = Promise.all([snapshot.verify(), loadMachine(qmp, snapshot.file)]);
-    await step('the saved guest to be checked and loaded', loaded);
-    await step('the saved guest to go on', qmp.execute('cont'));
+    channel = await load(snapshot).catch((error: Error) => {
+      throw new RestoreError(error);
+    });
   } else {
     machine.activity = 'the guest was booting';
     progress('booting', 'Booting the guest');
+    channel = await agentAnswers();
   }
-  const agentStream = await step('a connection of QEMU to the agent socket', machine.agentConnection);
-  const channel = await step(
-    "the hello of the guest's agent",
-    GuestChannel.connect(agentStream, { timeoutMs: 2 * bootTimeoutMs }),
-  );
 
   machine.activity = 'the guest was running';
   progress('agent-ready', 'The guest is up');

@@ -33,12 +33,12 @@ export class GuestConsole {
   private isFinished = false;
   private fatal: { reason: string; quote: string[] } | undefined;
 
-  /** Makes the file, which QEMU then writes to. */
+  /** Makes the file, empty, which QEMU then writes to: an earlier attempt may have left one. */
   constructor(
     path: string,
     private readonly hooks: ConsoleHooks,
   ) {
-    this.fd = openSync(path, 'a+', 0o600);
+    this.fd = openSync(path, 'w+', 0o600);
     this.watcher = watch(path, () => this.read());
   }
 

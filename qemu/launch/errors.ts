@@ -20,6 +20,14 @@ export class GuestError extends Error {
 /** The guest did not get as far as its agent's hello. */
 export class GuestBootError extends GuestError {}
 
+/** The guest did not come up from its snapshot, for the reason in `cause`; by a boot it may. */
+export class RestoreError extends Error {
+  constructor(cause: Error) {
+    super(cause.message, { cause });
+    this.name = 'RestoreError';
+  }
+}
+
 /** QEMU is gone. */
 export class QemuExitedError extends GuestError {
   constructor(

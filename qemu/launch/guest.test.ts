@@ -139,6 +139,13 @@ describe('a launch that fails', () => {
     expect((await launchFailure({ provisioned: fakeQemu('boots'), signal })).message).toBe('Ctrl-C');
   });
 
+  it('keeps the logs of a guest that did not come up in time, which has failed too', async () => {
+    const artefactsDir = join(folder, 'artefacts');
+    const options = { bootTimeoutMs: 1500, artefactsDir, artefacts: 'on-failure' } as const;
+    await launchFailure({ provisioned: fakeQemu('never-says-hello'), ...options });
+    expect(existsSync(join(artefactsDir, 'console.log'))).toBe(true);
+  });
+
   it('keeps the logs where it was told to, and says where', async () => {
     const artefactsDir = join(folder, 'artefacts');
     const error = await launchFailure({ provisioned: fakeQemu('panics'), artefactsDir, artefacts: 'on-failure' });

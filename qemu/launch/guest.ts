@@ -100,12 +100,21 @@ export class Guest implements AsyncDisposable {
     onFailure: (error: unknown) => void,
   ): Promise<void> {
     const save = async (file: string) => {
-      await this.qmp.execute('stop');
-      await saveMachine(this.qmp, file).finally(() => this.qmp.execute('cont'));
+      try {
+        await this.qmp.execute('stop');
+        await saveMachine(this.qmp, file);
+      } finally {
+        await this.qmp.execute('cont');
+      }
     };
-    await new Promise<void>((resolve) => {
-      const kept = this.whileAlive(() => snapshots.keep(identity, { description, save, saved: resolve }));
-      this.ending.await(kept.catch(onFailure).finally(resolve));
+    await new Promise<void>((resolve, reject) => {
+      const kept = this.whileAlive(() => snapshots.keep(identity, { description, save, saved: resolve })).catch(
+        (error) => {
+          if (!this.died.aborted) onFailure(error); // else that is what is told
+        },
+      );
+      kept.then(resolve, reject);
+      this.ending.await(kept.catch(() => {}));
     });
   }
 
@@ -229,6 +238,12 @@ export class Guest implements AsyncDisposable {
       );
     }
     return { pciAddress, node: result.stdout.toString().trim().split('\n').at(-1) ?? '' };
+  }
+
+  /** For `launchGuest`: ends a guest that is of no use, for this reason. */
+  fail(reason: unknown): Promise<void> {
+    this.machine.kill(reason);
+    return this.ending.finish();
   }
 
   /** Ends the guest in good order, or by force, and removes what it used. Can be called again. */

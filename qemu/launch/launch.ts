@@ -2,9 +2,11 @@
  * Launches a guest: from its snapshot where there is one, by a boot where there is none or where it does not do, and then
  * what is the same for both: the clock is set, the host's folders are mounted, the cards are there.
  */
-import { type Snapshot } from '../snapshot';
-import { boot, type LaunchSteps, startMachine } from './boot';
+import { type Ingredients } from '../provision';
+import { type Snapshot, type SnapshotStore } from '../snapshot';
+import { bringUp, type LaunchSteps, startMachine } from './boot';
 import { Ending } from './ending';
+import { RestoreError } from './errors';
 import { Guest } from './guest';
 import { machineDescription, machineIdentity } from './machine-identity';
 import { type LaunchOptions } from './options';
@@ -17,14 +19,7 @@ export async function launchGuest(options: LaunchOptions): Promise<Guest> {
   const launch = new Launch(options, (phase, message) =>
     options.onProgress?.({ phase, message, elapsedMs: Math.round(performance.now() - startedMs) }),
   );
-  const guest = await launch.start();
-  try {
-    await guest.furnish();
-    return guest;
-  } catch (error) {
-    await guest.close().catch((second: Error) => complain('a failed launch', second));
-    throw error;
-  }
+  return launch.start();
 }
 
 class Launch {
@@ -36,33 +31,59 @@ class Launch {
   async start(): Promise<Guest> {
     const { snapshots, accel, extraQemuArgs = [] } = this.options;
     // A snapshot on KVM would have to fit the processor, and nobody knows what additional arguments do.
-    if (snapshots === undefined || accel === 'kvm' || extraQemuArgs.length > 0)
-      return this.attempt({ cardsAtBoot: true });
-    return (await this.restore()) ?? (await this.bootAndSave());
+    if (snapshots === undefined || accel === 'kvm' || extraQemuArgs.length > 0) {
+      return this.furnished(await this.attempt({ cardsAtBoot: true }));
+    }
+    // Before QEMU reads the files that it is made of: one that is replaced meanwhile makes another machine.
+    const machine = machineIdentity(this.options);
+    const restored = await this.restore(snapshots, machine);
+    if (restored) return this.furnished(restored);
+    const booted = await this.attempt({ cardsAtBoot: false });
+    return this.furnished(booted, () => this.save(booted, snapshots, machine));
   }
 
   /** Undefined when there is no snapshot, or none that does. */
-  private async restore(): Promise<Guest | undefined> {
-    using snapshot = this.options.snapshots!.find(machineIdentity(this.options));
+  private async restore(snapshots: SnapshotStore, machine: Ingredients): Promise<Guest | undefined> {
+    using snapshot = this.find(snapshots, machine);
     if (snapshot === undefined) return undefined;
     try {
       return await this.attempt({ cardsAtBoot: false, snapshot });
     } catch (error) {
       this.options.signal?.throwIfAborted();
+      if (!(error instanceof RestoreError)) throw error; // a boot would meet the same
       this.progress('no-snapshot', `The snapshot of this guest does not do, it is booted: ${headline(error)}`);
-      snapshot.discard();
+      discard(snapshot);
       return undefined;
     }
   }
 
-  private async bootAndSave(): Promise<Guest> {
-    const guest = await this.attempt({ cardsAtBoot: false });
+  /** A cache that cannot be read is one without snapshots. */
+  private find(snapshots: SnapshotStore, machine: Ingredients): Snapshot | undefined {
+    try {
+      return snapshots.find(machine);
+    } catch (error) {
+      this.progress('no-snapshot', `The snapshot of this guest cannot be read, it is booted: ${headline(error)}`);
+      return undefined;
+    }
+  }
+
+  private save(guest: Guest, snapshots: SnapshotStore, machine: Ingredients): Promise<void> {
     this.progress('saving', 'Saving the booted guest, for starts in a fraction of the time');
-    const description = machineDescription(this.options);
-    await guest.saveTo(this.options.snapshots!, machineIdentity(this.options), description, (error) =>
+    return guest.saveTo(snapshots, machine, machineDescription(this.options), (error) =>
       this.progress('no-snapshot', `This guest was not saved, the next start is a boot again: ${headline(error)}`),
     );
-    return guest;
+  }
+
+  /** The guest, ready for use; it is ended when it cannot be made so. */
+  private async furnished(guest: Guest, first?: () => Promise<void>): Promise<Guest> {
+    try {
+      await first?.();
+      await guest.furnish();
+      return guest;
+    } catch (error) {
+      await guest.fail(error).catch(complain);
+      throw error;
+    }
   }
 
   private async attempt({ cardsAtBoot, snapshot }: { cardsAtBoot: boolean; snapshot?: Snapshot }): Promise<Guest> {
@@ -76,12 +97,14 @@ class Launch {
     });
     const ending = new Ending(machine, runDir, folder, options);
     try {
-      return new Guest(machine, await boot(machine, options, progress, snapshot), ending, { ...options, cardsAtBoot });
+      return new Guest(machine, await bringUp(machine, options, progress, snapshot), ending, {
+        ...options,
+        cardsAtBoot,
+      });
     } catch (error) {
-      // What went wrong first is what the caller must see; a clean-up that fails as well is told beside it.
-      await ending
-        .finish({ keepArtefacts: snapshot === undefined })
-        .catch((second: Error) => complain('a failed launch', second));
+      machine.kill(error);
+      // A boot follows upon a snapshot that does not do, and its artefacts are those of the guest.
+      await ending.finish({ keepArtefacts: !(error instanceof RestoreError) }).catch(complain);
       throw error;
     }
   }
@@ -89,6 +112,16 @@ class Launch {
 
 const headline = (error: unknown): string => (error as Error).message.split('\n')[0]!;
 
-function complain(after: string, error: Error): void {
-  process.emitWarning(`Clean-up after ${after}: ${error.message}`);
+/** Where it cannot be removed nothing can be saved either, and that is told. */
+function discard(snapshot: Snapshot): void {
+  try {
+    snapshot.discard();
+  } catch {
+    // a cache that can only be read
+  }
+}
+
+/** What went wrong first is what the caller must see; a clean-up that fails as well is told beside it. */
+function complain(error: Error): void {
+  process.emitWarning(`Clean-up after a failed launch: ${error.message}`);
 }

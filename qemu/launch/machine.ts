@@ -82,10 +82,11 @@ export class Machine {
     const command = options.command(paths);
     const guarded = guardedCommand(command);
     await writeCommandLine(options.runDir, command);
-    const [qmp, agent] = await Promise.all([
-      OneClient.listen(paths.sockets.qmp),
-      OneClient.listen(paths.sockets.agent),
-    ]);
+    const qmp = await OneClient.listen(paths.sockets.qmp);
+    const agent = await OneClient.listen(paths.sockets.agent).catch((error: unknown) => {
+      qmp.close();
+      throw error;
+    });
     return new Machine(options, { qmp, agent }, guarded);
   }
 
@@ -198,7 +199,7 @@ function asError(reason: unknown): Error {
 /** In a session of its own: Ctrl-C in the terminal is for the runner, which then ends QEMU in good order. */
 function spawnQemu([file, args]: readonly [string, string[]], stderrPath: string) {
   // execa's types take no number that is not literal.
-  const stderr = openSync(stderrPath, 'a', 0o600) as 2;
+  const stderr = openSync(stderrPath, 'w', 0o600) as 2;
   try {
     return execa(file, args, {
       stdio: ['ignore', stderr, stderr],

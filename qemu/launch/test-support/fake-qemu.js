@@ -3,8 +3,9 @@
 //   fake-qemu.js SCRIPT <QEMU's arguments>
 //
 // Scripts: 'never-connects', 'never-says-hello', 'panics', 'panics-and-hangs', 'powers-off', 'boots'. With 'boots', the
-// agent runs the commands in `commands` below.
-const { appendFileSync } = require('node:fs');
+// machine can be saved and loaded, and the agent runs the commands in `commands` below; likewise 'cannot-save' and
+// 'cannot-load', but for what they are called after.
+const { appendFileSync, writeFileSync } = require('node:fs');
 const { connect } = require('node:net');
 const { encode, decode } = require('msgpack-lite');
 
@@ -17,6 +18,13 @@ const OOPS = [
   '[    1.500002]  crash_here+0x12/0x20',
   '[    1.500003] Kernel panic - not syncing: Fatal exception',
 ];
+
+const isIncoming = args.includes('-incoming');
+const AGENT_ANSWERS = ['boots', 'cannot-save', 'cannot-load'];
+const RESULTS = {
+  'query-status': { status: 'postmigrate' },
+  'query-migrate': { 'error-desc': 'No space left on device' },
+};
 
 if (script === 'never-connects') setInterval(() => {}, 1000);
 else main();
@@ -36,15 +44,34 @@ function main() {
     send({ event: 'SHUTDOWN', data: { guest: true, reason: 'guest-shutdown' } }, () => setImmediate(end));
 
   send({ QMP: { version: { qemu: { major: 11, minor: 1, micro: 3 } }, capabilities: [] } });
-  let isBooting = false;
+  let isBooting = isIncoming;
+  let isRunning = !isIncoming;
   qmp.on('data', (chunk) => {
     for (const line of chunk.toString().trim().split('\n')) {
-      const { execute, id } = JSON.parse(line);
-      send({ return: {}, id }, execute === 'quit' ? end : undefined);
+      const { execute, id, arguments: given } = JSON.parse(line);
+      send({ return: RESULTS[execute] ?? {}, id }, execute === 'quit' ? end : undefined);
       if (!isBooting) bootNow();
       isBooting = true;
+      if (execute === 'stop') isRunning = false;
+      if (execute === 'cont') isRunning = true;
+      if (execute === 'migrate') save(given.uri.slice('file:'.length));
+      if (execute === 'migrate-incoming') load();
     }
   });
+
+  const migration = (status) => send({ event: 'MIGRATION', data: { status } });
+  const save = (file) => {
+    writeFileSync(file, 'a machine');
+    migration(script === 'cannot-save' ? 'failed' : 'completed');
+  };
+  const load = () => {
+    if (script !== 'cannot-load') return migration('completed');
+    say(
+      Array.from({ length: 100 }, (_, line) => `[    2.000000] what a guest says that has been loaded, line ${line}`),
+    );
+    process.stderr.write('qemu: this is no machine\n');
+    migration('failed');
+  };
 
   const bootNow = () => {
     say(['[    0.000000] Linux version 6.1', '[    1.000000] Run /init as init process']);
@@ -86,8 +113,8 @@ function main() {
       const message = decode(held.subarray(4, 4 + held.readUInt32LE()));
       held = held.subarray(4 + held.readUInt32LE());
       if (message.type === 'exec') commands[message.argv[0]](message.id, message.argv.slice(1));
-      if (message.type === 'renew') answer({ type: 'renewed', id: message.id });
-      if (message.type === 'hello' && script === 'boots') {
+      if (message.type === 'renew' && isRunning) answer({ type: 'renewed', id: message.id });
+      if (message.type === 'hello' && AGENT_ANSWERS.includes(script)) {
         const limits = { maxFrameBytes: 262144, windowBytes: 262144 };
         answer({ type: 'hello', id: message.id, protocol: 2, ...limits, pid: 1, kernel: '6.1', machine: 'x86_64' });
       }

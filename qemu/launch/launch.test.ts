@@ -1,0 +1,177 @@
+/** Launches with a store of snapshots: what does not fit costs a boot and a line, and nothing else. */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { Cache } from '../provision';
+import { SnapshotStore } from '../snapshot';
+import { QemuExitedError } from './errors';
+import { launchGuest } from './launch';
+import { type LaunchOptions, type LaunchProgress } from './options';
+import { shellQemu } from './test-support/fixtures';
+
+const FAKE_QEMU = join(__dirname, 'test-support', 'fake-qemu.js');
+
+let folder: string;
+let options: LaunchOptions;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'launch-'));
+  vi.stubEnv('TMPDIR', folder);
+  for (const name of ['kernel', 'initramfs']) writeFileSync(join(folder, name), name);
+  // What it does is no part of which machine it is.
+  const qemu = await shellQemu(
+    folder,
+    `echo started >>${folder}/starts; eval "$QEMU_FIRST"; exec ${process.execPath} ${FAKE_QEMU} "\${QEMU_SCRIPT:-boots}" "$@"`,
+  );
+  const provisioned = {
+    ...qemu,
+    kernel: { imagePath: join(folder, 'kernel') },
+    initramfsPath: join(folder, 'initramfs'),
+  };
+  options = { provisioned, hostRoot: false, snapshots: new SnapshotStore(new Cache(join(folder, 'cache'))) };
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const BOOT = ['starting-qemu', 'booting', 'agent-ready', 'saving'];
+const RESTORE = ['starting-qemu', 'restoring', 'agent-ready'];
+
+/** Launches a guest and ends it; gives back what was told meanwhile. */
+async function launch(more: Partial<LaunchOptions> = {}) {
+  const told: LaunchProgress[] = [];
+  const lines: string[] = [];
+  const guest = await launchGuest({
+    ...options,
+    onProgress: (progress) => told.push(progress),
+    onConsole: (line) => lines.push(line),
+    ...more,
+  });
+  await guest.close();
+  const messages = told.filter(({ phase }) => phase === 'no-snapshot').map(({ message }) => message);
+  return { phases: told.map(({ phase }) => phase), messages, lines };
+}
+
+const starts = () => readFileSync(join(folder, 'starts'), 'utf8').split('\n').length - 1;
+
+const failureOf = (work: Promise<unknown>): Promise<Error> =>
+  work.then(
+    () => expect.fail('this should have failed'),
+    (error: Error) => error,
+  );
+
+function expectNothingLeft(): void {
+  expect(readdirSync(join(folder, `ghostcard-${process.getuid!()}`))).toEqual([]);
+  const work = join(folder, 'cache', 'work');
+  expect(existsSync(work) ? readdirSync(work) : []).toEqual([]);
+}
+
+it('the first launch saves what it has booted, the next starts from that', async () => {
+  expect((await launch()).phases).toEqual(BOOT);
+  expect((await launch()).phases).toEqual(RESTORE);
+  expectNothingLeft();
+});
+
+it('a snapshot that cannot be loaded leaves nothing but a line: logs and console are those of the boot', async () => {
+  await launch();
+  vi.stubEnv('QEMU_SCRIPT', 'cannot-load');
+  const artefactsDir = join(folder, 'artefacts');
+  const runDir = await mkdtemp(join(folder, 'run-'));
+  const { phases, messages, lines } = await launch({ runDir, artefactsDir });
+  expect(phases).toEqual([...RESTORE.slice(0, 2), 'no-snapshot', ...BOOT]);
+  expect(messages).toEqual([
+    'The snapshot of this guest does not do, it is booted: The guest did not come up: QEMU could not load the saved ' +
+      'machine: No space left on device',
+  ]);
+  const booted = ['[    0.000000] Linux version 6.1', '[    1.000000] Run /init as init process'];
+  expect(lines.slice(-2)).toEqual(booted);
+  expect(readFileSync(join(artefactsDir, 'console.log'), 'utf8').trim().split('\r\n')).toEqual(booted);
+  expect(readFileSync(join(artefactsDir, 'qemu-stderr.log'), 'utf8')).toBe('');
+  vi.stubEnv('QEMU_SCRIPT', 'boots');
+  expect((await launch()).phases).toEqual(RESTORE);
+});
+
+it('what has nothing to do with the snapshot is the launch’s error at once, and the snapshot stays', async () => {
+  await launch();
+  vi.stubEnv('QEMU_FIRST', 'echo "qemu: port 1234 is in use" >&2; exit 1');
+  const error = await failureOf(launch());
+  expect(error).toBeInstanceOf(QemuExitedError);
+  expect(error.message).toContain('qemu: port 1234 is in use');
+  expect(starts()).toBe(2);
+  vi.stubEnv('QEMU_FIRST', '');
+  expect((await launch()).phases).toEqual(RESTORE);
+  expectNothingLeft();
+});
+
+it('a bad snapshot in a cache that cannot be written does not keep the guest from booting', async () => {
+  await launch();
+  await rm(join(folder, 'cache', 'work'), { recursive: true });
+  writeFileSync(join(folder, 'cache', 'work'), 'no folder can be made here, whoever asks');
+  vi.stubEnv('QEMU_SCRIPT', 'cannot-load');
+  const { phases, messages } = await launch();
+  expect(phases).toEqual([...RESTORE.slice(0, 2), 'no-snapshot', ...BOOT, 'no-snapshot']);
+  expect(messages[1]).toMatch(/^This guest was not saved, the next start is a boot again: /);
+});
+
+it('a cache that cannot be read is one without snapshots', async () => {
+  await launch();
+  const [entry] = readdirSync(join(folder, 'cache', 'entries'));
+  const manifest = join(folder, 'cache', 'entries', entry!, 'manifest.json');
+  await rm(manifest);
+  await mkdir(manifest);
+  const { phases, messages } = await launch();
+  expect(phases.slice(0, 4)).toEqual(['no-snapshot', ...BOOT.slice(0, 3)]);
+  expect(messages[0]).toMatch(/^The snapshot of this guest cannot be read, it is booted: EISDIR/);
+});
+
+it('a guest that could not be saved goes on', async () => {
+  vi.stubEnv('QEMU_SCRIPT', 'cannot-save');
+  const { phases, messages } = await launch();
+  expect(phases).toEqual([...BOOT, 'no-snapshot']);
+  expect(messages).toEqual([
+    'This guest was not saved, the next start is a boot again: QEMU could not save the machine: No space left on device',
+  ]);
+  expectNothingLeft();
+});
+
+it('an abort while the guest is being saved is told as that, and nothing is left', async () => {
+  const abort = new AbortController();
+  const phases: string[] = [];
+  const onProgress = ({ phase }: LaunchProgress) => {
+    phases.push(phase);
+    if (phase === 'saving') abort.abort(new Error('Ctrl-C'));
+  };
+  expect((await failureOf(launch({ signal: abort.signal, onProgress }))).message).toBe('Ctrl-C');
+  expect(phases).toEqual(BOOT);
+  expectNothingLeft();
+});
+
+it.each(['starting-qemu', 'booting', 'agent-ready', 'saving'])(
+  'an error of the one who is told of the progress (%s) ends the launch, and nothing is left',
+  async (when) => {
+    const onProgress = ({ phase }: LaunchProgress) => {
+      if (phase === when) throw new Error('the screen is full');
+    };
+    expect((await failureOf(launch({ onProgress }))).message).toContain('the screen is full');
+    expectNothingLeft();
+  },
+);
+
+it('a kernel that is replaced while it boots is not taken for the new one', async () => {
+  const onProgress = ({ phase }: LaunchProgress) => {
+    if (phase === 'booting') writeFileSync(join(folder, 'kernel'), 'another kernel');
+  };
+  await launch({ onProgress });
+  expect((await launch()).phases).toEqual(BOOT);
+});
+
+it('a launch that fails when the guest is up has failed: its logs are kept', async () => {
+  const artefactsDir = join(folder, 'artefacts');
+  const cards = [1, 2].map((n) => ({ name: 'twin', socketPath: `/${n}.sock` }));
+  const error = await failureOf(launch({ cards, artefactsDir, artefacts: 'on-failure' }));
+  expect(error.message).toBe("This guest has a card 'twin' already: give each its own name.");
+  expect(readdirSync(artefactsDir)).toContain('console.log');
+  expectNothingLeft();
+});
