@@ -78,7 +78,7 @@ async function conclude(
   const hadFailed = task.result?.state === 'fail';
   if (!hadFailed && died.reason instanceof GuestPanicError) errors.push(died.reason);
   const isClean = !hadFailed && errors.length === 0;
-  if (isClean) await guest.cleanUp().catch((error: Error) => errors.push(error));
+  if (isClean && source.isShared) await guest.cleanUp().catch((error: Error) => errors.push(error));
 
   const hasFailed = hadFailed || errors.length > 0;
   const folder = resolve(artefactsDir, folderNameOf(basename(task.file.name)), folderNameOf(testNameOf(task)));

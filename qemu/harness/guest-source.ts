@@ -42,9 +42,14 @@ export class GuestSource {
     private readonly options: GuestOptions,
   ) {}
 
+  /** Whether a guest goes on to the next test, and must be left as it was found. */
+  get isShared(): boolean {
+    return this.scope === 'file';
+  }
+
   /** Aborting `signal` ends the start, and leaves nothing behind; it is of no effect once the guest is there. */
   async take(signal: AbortSignal): Promise<Hosted> {
-    if (this.scope === 'test') return this.#start(signal);
+    if (!this.isShared) return this.#start(signal);
     if (this.#isLent) {
       throw new Error("Tests that share a guest (scope: 'file') take turns: two of them are running at the same time.");
     }
@@ -56,7 +61,7 @@ export class GuestSource {
   /** Takes a guest back; only a shared one that is `clean` is used again. */
   async giveBack(rig: Rig, clean: boolean): Promise<void> {
     this.#isLent = false;
-    if (this.scope === 'file' && clean && !rig.guest.died.aborted) return;
+    if (this.isShared && clean && !rig.guest.died.aborted) return;
     if (this.#shared?.rig === rig) this.#shared = undefined;
     await rig.close();
   }

@@ -61,7 +61,10 @@ export class Guest implements AsyncDisposable {
   /** The connection to the agent in the guest, for what `run`, `push` and `fetch` do not cover. */
   readonly channel: GuestChannel;
   private readonly slots: Slots;
-  private hostFolders: HostFolders | undefined;
+  /** Where the guest sees the cards that it has been asked about. */
+  private readonly pciAddresses = new Map<string, string>();
+  /** Undefined when the guest is to have its own files only. */
+  private hostFolders: Promise<HostFolders> | undefined;
 
   /** Use `launchGuest`. */
   constructor(
@@ -125,7 +128,10 @@ export class Guest implements AsyncDisposable {
       // A guest from a snapshot has the time and the random numbers of the day when it was saved.
       await this.channel.renew({ realtimeMs: Date.now(), entropy: randomBytes(ENTROPY_BYTES), hostname });
       if (!cardsAtBoot) for (const card of cards) await this.plug(card);
-      if (hostRoot !== false) this.hostFolders = await HostFolders.mount(this.channel, hostRoot, shares);
+      if (hostRoot === false) return;
+      // Goes on while the guest waits for cards that are being plugged in; whoever uses the folders waits, and is told.
+      this.hostFolders = this.whileAlive(() => HostFolders.mount(this.channel, hostRoot, shares));
+      this.hostFolders.catch(() => {});
     });
   }
 
@@ -154,17 +160,17 @@ export class Guest implements AsyncDisposable {
     if (this.hostFolders === undefined) {
       throw new Error("This guest was launched without the host's files (hostRoot: false).");
     }
-    return this.hostFolders.forCommand(options);
+    return (await this.hostFolders).forCommand(options);
   }
 
   /** Writes a file in the guest. */
   push(guestPath: string, bytes: Uint8Array, mode?: number, options?: TransferOptions): Promise<void> {
-    return this.whileAlive(() => this.channel.push(this.pathFor(guestPath), bytes, mode, options));
+    return this.whileAlive(async () => this.channel.push(await this.pathFor(guestPath), bytes, mode, options));
   }
 
   /** Reads a file of the guest. */
   fetch(guestPath: string, options?: TransferOptions): Promise<Buffer> {
-    return this.whileAlive(() => this.channel.fetch(this.pathFor(guestPath), options));
+    return this.whileAlive(async () => this.channel.fetch(await this.pathFor(guestPath), options));
   }
 
   /** The last lines that the guest wrote to its console. */
@@ -203,6 +209,7 @@ export class Guest implements AsyncDisposable {
       );
     }
     this.slots.retire(card);
+    this.pciAddresses.delete(card);
   }
 
   /** Slots that a card can still be plugged into. */
@@ -210,14 +217,23 @@ export class Guest implements AsyncDisposable {
     return this.slots.free;
   }
 
-  /** Where the guest sees the card of this name: the one function behind the card's root port. Waits until it does. */
+  /**
+   * Where the guest sees the card of this name: the one function behind the card's root port. Waits until it does; it
+   * stays there until it is unplugged.
+   */
   async pciAddressOf(card: string): Promise<string> {
+    const known = this.pciAddresses.get(card);
+    if (known !== undefined) return known;
     const port = slotPciAddress(this.slots.of(card));
     const { exitCode, stdout, stderr } = await this.run([CARD_COMMAND, port], {
       host: false,
       timeoutMs: CARD_TIMEOUT_MS,
     });
-    if (exitCode === 0) return stdout.toString().trim();
+    if (exitCode === 0) {
+      const pciAddress = stdout.toString().trim();
+      this.pciAddresses.set(card, pciAddress);
+      return pciAddress;
+    }
     const why = stderr.toString().trim() || `no answer of ${CARD_COMMAND} within ${CARD_TIMEOUT_MS} ms`;
     throw new Error(
       `The guest does not see the card '${card}' behind its root port: ${why}\n` +
@@ -257,8 +273,8 @@ export class Guest implements AsyncDisposable {
   }
 
   /** Files are where commands see them. */
-  private pathFor(guestPath: string): string {
-    return this.hostFolders?.pathFor(guestPath) ?? guestPath;
+  private async pathFor(guestPath: string): Promise<string> {
+    return (await this.hostFolders)?.pathFor(guestPath) ?? guestPath;
   }
 
   private async whileAlive<T>(work: () => Promise<T>): Promise<T> {

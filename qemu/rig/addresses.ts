@@ -10,8 +10,7 @@ import { type Guest } from '../launch';
 const BARS = 6;
 
 export async function requireAddresses(guest: Guest, pciAddress: string, card: PciCard): Promise<void> {
-  const shown = await guest.run(['cat', `/sys/bus/pci/devices/${pciAddress}/resource`], { host: false });
-  const lines = shown.stdout.toString().split('\n');
+  const lines = (await guest.channel.fetch(`/sys/bus/pci/devices/${pciAddress}/resource`)).toString().split('\n');
   for (const [bar, { sizeBytes }] of card.layout.regions.slice(0, BARS).entries()) {
     const isThere = lines[bar]?.split(' ').some((field) => Number(field) !== 0);
     if (sizeBytes === 0 || isThere) continue;

@@ -73,7 +73,7 @@ it('a card that is restarted is reported as such, and is a fresh one under the s
   await runApp(rig, 'board', ['gc-identify']);
 });
 
-it('a driver that does not let go is named, and the guest lives on', async () => {
+it('a driver that does not let go is named, and the guest lives on; once it lets go the card can be taken out', async () => {
   await rig.plug({ name: 'held', make: reference(), driver: 'vfio-pci' });
   const device = await rig.guest.pciAddressOf('held');
   const holding = rig.guest.channel.start(['gc-irq', '--device', device, '--count', '1000000000'], {
@@ -87,6 +87,8 @@ it('a driver that does not let go is named, and the guest lives on', async () =>
   holding.signal('SIGKILL');
   await holding.result;
   expect(await guestShell('echo alive')).toBe('alive');
+  await rig.unplug('held');
+  expect(await guestShell(`[ -e /sys/bus/pci/devices/${device} ] || echo gone`)).toBe('gone');
 });
 
 /** More than a slot of a running guest has room for. */
