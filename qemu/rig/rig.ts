@@ -57,10 +57,13 @@ interface Seated {
 
 export class Rig implements AsyncDisposable {
   private readonly seated = new Map<string, Seated>();
+  /** Names of cards whose servers are being started. */
+  private readonly coming = new Set<string>();
   /** Cards that have been taken out: QEMU still asks what is in their slots. */
   private readonly retired: [name: string, served: ServedCard | RemoteCard][] = [];
   private serial = 0;
   private launched: Guest | undefined;
+  private closing: Promise<void> | undefined;
 
   private constructor(
     private readonly folder: RunFolder,
@@ -85,7 +88,9 @@ export class Rig implements AsyncDisposable {
       for (const { name, driver } of cards) if (driver !== undefined) await rig.bind(name, driver);
       return rig;
     } catch (error) {
-      await rig.close();
+      await rig
+        .close()
+        .catch((second: Error) => process.emitWarning(`Clean-up after a failed start: ${second.message}`));
       throw error;
     }
   }
@@ -112,8 +117,7 @@ export class Rig implements AsyncDisposable {
 
   /** What the models of the cards have thrown so far, card by card: a run with faults has not tested the driver. */
   get faults(): readonly CardFault[] {
-    const present = [...this.seated].map(([name, { served }]) => [name, served] as const);
-    return [...this.retired, ...present].flatMap(([card, { faults }]) => faults.map((error) => ({ card, error })));
+    return this.everyCard.flatMap(([card, { faults }]) => faults.map((error) => ({ card, error })));
   }
 
   /** Gives a card to a driver of the guest: 'uio_pci_generic', 'vfio-pci' or any other; 'none' takes it away. */
@@ -122,7 +126,10 @@ export class Rig implements AsyncDisposable {
     return this.guest.bind(card, driver, options);
   }
 
-  /** Puts a card into the running guest, and under its driver. Resolves when the guest has it. */
+  /**
+   * Puts a card into the running guest, and under its driver. Resolves when the guest has it. One that the guest has no
+   * addresses for, or that the driver refuses, stays plugged in: to be looked at, bound again or unplugged.
+   */
   async plug(card: RigCard): Promise<BoundCard> {
     const connection = await this.serve(card);
     try {
@@ -137,11 +144,14 @@ export class Rig implements AsyncDisposable {
     return { pciAddress: await this.addressOf(card.name), node: '' };
   }
 
-  /** Takes a card out in good order: the guest is asked, its driver's `remove` has run when this resolves. */
+  /**
+   * Takes a card out in good order: the guest is asked, its driver's `remove` has run when this resolves. What another
+   * process serves stays connected to QEMU, and comes to light again if the guest is told to look for new cards.
+   */
   async unplug(name: string, limit?: { timeoutMs: number }): Promise<void> {
     const { served } = this.seat(name);
     await this.guest.unplug(name, limit);
-    served.severLink();
+    if (served instanceof ServedCard) served.severLink();
     this.seated.delete(name);
     this.retired.push([name, served]);
   }
@@ -160,8 +170,9 @@ export class Rig implements AsyncDisposable {
   /** What a new board in the old slot is: the card goes away without a word, and a fresh one comes, under the same driver. */
   async restartCard(name: string): Promise<BoundCard> {
     const { wanted } = this.seat(name);
+    this.severLink(name);
     this.onCardEvent?.(name, `the card '${name}' is being restarted; the guest loses it and gets a new one`);
-    await this.surpriseRemove(name);
+    await this.unplug(name);
     return this.plug(wanted);
   }
 
@@ -171,18 +182,29 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Ends the guest, then the cards, and removes the run folder. Can be called again. */
-  async close(): Promise<void> {
-    try {
-      await this.launched?.close();
-    } finally {
-      for (const { served } of this.seated.values()) await served.close();
-      for (const [, served] of this.retired) await served.close();
-      await this.folder.close();
-    }
+  close(): Promise<void> {
+    this.closing ??= this.takeDown();
+    return this.closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** One that fails does not keep the others from being done. */
+  private async takeDown(): Promise<void> {
+    try {
+      await this.launched?.close();
+    } finally {
+      const ended = await Promise.allSettled(this.everyCard.map(([, served]) => served.close()));
+      await this.folder.close();
+      for (const outcome of ended) if (outcome.status === 'rejected') throw outcome.reason as Error;
+    }
+  }
+
+  /** Those that have been taken out first. */
+  private get everyCard(): (readonly [name: string, served: ServedCard | RemoteCard])[] {
+    return [...this.retired, ...[...this.seated].map(([name, { served }]) => [name, served] as const)];
   }
 
   /** Where the guest sees the card; rejects when the guest's kernel has found no addresses for one of its BARs. */
@@ -195,8 +217,11 @@ export class Rig implements AsyncDisposable {
 
   private async serve(wanted: RigCard) {
     const { name, answerTimeoutMs } = wanted;
-    if (this.seated.has(name)) throw new Error(`two cards are called '${name}': give each a name of its own`);
-    const served = await this.serverOf(wanted);
+    if (this.seated.has(name) || this.coming.has(name)) {
+      throw new Error(`two cards are called '${name}': give each a name of its own`);
+    }
+    this.coming.add(name);
+    const served = await this.serverOf(wanted).finally(() => this.coming.delete(name));
     this.seated.set(name, { wanted, served });
     return { name, socketPath: served.socketPath, ...(answerTimeoutMs !== undefined && { answerTimeoutMs }) };
   }
@@ -205,10 +230,25 @@ export class Rig implements AsyncDisposable {
     const { name } = wanted;
     const report = (message: string) =>
       this.onCardEvent ? this.onCardEvent(name, message) : console.error(`ghostcard: ${message}`);
-    if ('socketPath' in wanted) return new RemoteCard(wanted.socketPath, name, report);
+    if ('socketPath' in wanted) {
+      this.requireUnused(wanted.socketPath);
+      return new RemoteCard(wanted.socketPath, name, report);
+    }
     const socketPath = this.folder.socketPath(`card${this.serial++}.sock`);
     const onEvent = this.onCardEvent && ((event: ServerEvent) => report(describeEvent(event)));
     return ServedCard.start(wanted.make, { socketPath, ...(onEvent && { onEvent }) });
+  }
+
+  /** QEMU does not let go of a server, which takes no second connection meanwhile. */
+  private requireUnused(socketPath: string): void {
+    const user = this.everyCard.find(
+      ([, served]) => served instanceof RemoteCard && served.socketPath === socketPath && served.faults.length === 0,
+    );
+    if (user === undefined) return;
+    throw new Error(
+      `the server at ${socketPath} has been plugged in before, as the card '${user[0]}', and QEMU holds the one ` +
+        'connection that it takes: restart that process first',
+    );
   }
 
   /** QEMU is connected to the card. */

@@ -58,3 +58,15 @@ it('comes again when its process has been restarted', async () => {
   expect((await rig.restartCard('card')).node).toBe('/dev/uio0');
   await runApp(rig, 'card', ['gc-loopback', '--irq', 'intx']);
 });
+
+it('is let go of in good order while its process goes on, which then has to be restarted to be plugged in again', async () => {
+  await rig.unplug('card');
+  expect(rig.cards).toEqual([]);
+  expect((await rig.guest.run(['ls', '/sys/bus/pci/drivers/uio_pci_generic'])).stdout.toString()).not.toContain('0000:');
+  const card = { name: 'card', socketPath, driver: 'uio_pci_generic' };
+  await expect(rig.plug(card)).rejects.toThrow(/has been plugged in before, as the card 'card'.*restart that process/);
+  await server.kill();
+  await expect.poll(() => rig.faults.length, { timeout: 10_000 }).toBe(2);
+  server = await serve();
+  expect((await rig.plug(card)).node).toBe('/dev/uio0');
+});

@@ -1,0 +1,84 @@
+/** What a rig does with its cards when things go wrong or happen at once; the guest behind it is a stand-in. */
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { ReferenceCard } from '../../emulator/cards/reference';
+import { type CardFactory } from '../../emulator/serve-card';
+import { fakeQemu } from '../launch/test-support/fixtures';
+import { Rig, type RigOptions } from './rig';
+
+let folder: string;
+/** Cards that have been made, and how often each was closed. */
+let cards: { readonly closed: number }[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rig-'));
+  vi.stubEnv('TMPDIR', folder);
+  cards = [];
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true });
+});
+
+const make: CardFactory<ReferenceCard> = (environment) => {
+  const card = new ReferenceCard(environment);
+  const close = vi.spyOn(card, 'close');
+  cards.push({
+    get closed() {
+      return close.mock.calls.length;
+    },
+  });
+  return card;
+};
+
+const start = (options: Partial<RigOptions> = {}) =>
+  Rig.start({ provisioned: fakeQemu('boots'), hostRoot: false, ...options });
+
+function expectNothingLeft(): void {
+  const base = join(folder, `ghostcard-${process.getuid!()}`);
+  expect(existsSync(base) ? readdirSync(base) : []).toEqual([]);
+  expect(cards.map(({ closed }) => closed)).toEqual(cards.map(() => 1));
+}
+
+it('of two cards that are plugged in at once under one name, one is refused before it is served', async () => {
+  const rig = await start();
+  const first = rig.plug({ name: 'twin', make }).catch(() => {}); // the stand-in has no addresses for it
+  await expect(rig.plug({ name: 'twin', make })).rejects.toThrow("two cards are called 'twin'");
+  await expect.poll(() => rig.cards).toEqual(['twin']);
+  expect(cards).toHaveLength(1);
+  await rig.close();
+  await first;
+  expectNothingLeft();
+});
+
+it('closed twice, a rig takes its cards down once', async () => {
+  const rig = await start({ cards: [{ name: 'one', make }] });
+  await Promise.all([rig.close(), rig.close()]);
+  await rig.close();
+  expectNothingLeft();
+});
+
+it('a card that cannot be made leaves nothing of a rig, neither those before it', async () => {
+  const broken = () => {
+    throw new Error('no such board');
+  };
+  const wanted = [
+    { name: 'good', make },
+    { name: 'bad', make: broken },
+  ];
+  await expect(start({ cards: wanted })).rejects.toThrow('no such board');
+  expectNothingLeft();
+});
+
+it('a server of another process is plugged in once', async () => {
+  const socketPath = join(folder, 'card.sock');
+  const server = createServer().listen(socketPath);
+  const seats = ['one', 'two'].map((name) => ({ name, socketPath }));
+  await expect(start({ cards: seats })).rejects.toThrow(
+    `the server at ${socketPath} has been plugged in before, as the card 'one'`,
+  );
+  server.close();
+  expectNothingLeft();
+});
