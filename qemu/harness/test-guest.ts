@@ -1,4 +1,4 @@
-/** The guest of one test: cards are plugged in, commands run, and all that the test has plugged in is taken out after it. */
+/** The guest of one test: cards are plugged in, commands run. */
 import { type PciCard } from '../../emulator/pci';
 import { type TransferOptions } from '../channel';
 import { type RunOptions } from '../launch';
@@ -80,7 +80,7 @@ export class TestGuest {
     return this.#notes.slice(this.#before.notes);
   }
 
-  /** Ends the commands that still run, and takes out, last in first out, what is still plugged in. */
+  /** For the next test in this guest: ends commands that still run; takes out, last in first out, what is plugged in. */
   async cleanUp(): Promise<void> {
     await this.#commands.end();
     for (const card of [...this.#cards].reverse()) if (card.isPlugged) await card.unplug();

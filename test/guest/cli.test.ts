@@ -51,6 +51,33 @@ describe('ghostcard run', () => {
     expect(stderr).toContain('trouble\n');
   });
 
+  it('shows output as it comes, and hands on what is typed upon it', async () => {
+    const command = ['sh', '-c', 'echo ready; read line; echo got $line'];
+    const running = spawn(process.execPath, [cli, 'run', '--quiet', '--', ...command], {
+      env: environment(),
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const ended = once(running, 'exit');
+    const lines: string[] = [];
+    for await (const line of createInterface(running.stdout)) {
+      lines.push(line);
+      if (line === 'ready') running.stdin.write('an answer\n');
+    }
+    expect(lines).toEqual(['ready', 'got an answer']);
+    expect(await ended).toEqual([0, null]);
+  });
+
+  it('makes the guest as large as it is told, with huge pages and kernel arguments', () => {
+    const size = ['--memory', '300', '--cpus', '2', '--hugepages', '7', '--append', 'one=1 two'];
+    const script = 'nproc; grep -E "MemTotal|HugePages_Total" /proc/meminfo; cat /proc/cmdline';
+    const { stdout } = ghostcard(['run', '--quiet', '--cold', ...size, '--', 'sh', '-c', script]);
+    const [processors, memory, pages, argumentsLine] = stdout.split('\n');
+    expect([processors, pages?.split(/\s+/)]).toEqual(['2', ['HugePages_Total:', '7']]);
+    expect(argumentsLine).toMatch(/ one=1 two\b/);
+    const kib = Number(/\d+/.exec(memory ?? ''));
+    expect([kib > 200 * 1024, kib < 300 * 1024]).toEqual([true, true]);
+  });
+
   it('ends with 128 + n when a signal ended the command', () => {
     expect(ghostcard(['run', '--quiet', '--', 'sh', '-c', 'kill -TERM $$']).status).toBe(128 + 15);
   });

@@ -53,7 +53,7 @@ describe('the report of a failed test', () => {
   });
 
   it('is in the JUnit file too', () => {
-    expect(junit).toContain('tests="7" failures="6"');
+    expect(junit).toContain('tests="8" failures="7"');
     expect(junit).toContain('expected STATUS.DONE to be 1, it is 0; last write to CTRL was 0x1');
     expect(junit).toContain('a word on the console');
     expect(junit).toContain('fails-in-an-assertion');
@@ -64,6 +64,14 @@ describe('the report of a failed test', () => {
     expect(failure).toContain("CardFaultError: The model of the card 'faulty' threw: BREAK was never thought through");
     expect(failure).toContain('write CTRL 0x00000002 (BREAK=1)');
     expect(failure.match(/CardFaultError/g)).toHaveLength(1);
+  });
+
+  it('says that the card was restarted meanwhile', () => {
+    const failure = failureOf('fails after its card has been restarted');
+    expect(failure).toContain('expected CTRL.START to be 1, it is 0; the card has not been accessed');
+    expect(failure).toMatch(
+      /Noted at the cards:\n {2}lazy-card: the card 'lazy-card' is being restarted; the guest loses it/,
+    );
   });
 
   it('says which command was running when the time was over, at the line of the test', () => {
@@ -97,7 +105,7 @@ describe('after failed tests', () => {
     expect(accesses).toContain('write config:COMMAND');
     expect(accesses).toContain('write CTRL 0x00000001 (START=1)');
     expect(existsSync(artefact('loses-the-guest', 'qemu-stderr.log'))).toBe(true);
-    expect(readdirSync(join(folder, 'artifacts', 'suite.ts'))).toHaveLength(5);
+    expect(readdirSync(join(folder, 'artifacts', 'suite.ts'))).toHaveLength(6);
   });
 
   it('tests that share a guest get a new one', () => {

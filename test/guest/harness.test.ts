@@ -135,6 +135,12 @@ describe('a guest for each test', () => {
     expect(await guest.run(['cat', '/tmp/left-behind'])).toPrint('No such file', { stream: 'stderr' });
   });
 
+  isolated('ends with the programs that still run in it, and with its cards', async ({ guest }) => {
+    const { card } = await guest.plug(ReferenceCard, { driver: 'vfio-pci' });
+    await guest.start(['gc-irq', '--count', '1000000000'], { timeoutMs: 60_000 });
+    await expect(card).toInterrupt(4);
+  });
+
   hosted('runs the programs of the host, in the folder of the test', async ({ guest }) => {
     const result = await guest.run(['/bin/sh', '-c', 'pwd; test -e package.json']);
     expect(result).toSucceed();

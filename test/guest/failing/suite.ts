@@ -42,6 +42,13 @@ test('fails for a fault of the card, although the driver has succeeded', async (
   expect(await guest.run(reg('0x00=2'))).toSucceed();
 });
 
+test('fails after its card has been restarted', async ({ guest }) => {
+  const lazy = await guest.plug(LazyCard, { driver: 'uio_pci_generic' });
+  expect(await guest.run(reg('0x00=1'))).toSucceed();
+  await lazy.restart();
+  expect(lazy.card).toHaveRegister('CTRL.START', 1);
+});
+
 test('takes too long, with a command that runs', { timeout: 10_000 }, async ({ guest }) => {
   await guest.plug(LazyCard, { driver: 'uio_pci_generic' });
   await guest.run(['sleep', '1000'], { timeoutMs: Infinity });
