@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type QmpWait } from '../qmp';
 import { GuestBootError, GuestClosedError, GuestPanicError, QemuExitedError } from './errors';
 import { type Guest } from './guest';
 import { launchGuest } from './launch';
@@ -203,6 +204,18 @@ describe('a guest', () => {
     await expect(guest.bind('third', 'vfio-pci')).rejects.toThrow(
       "This guest has no card 'third'. Its cards: first, second.",
     );
+  });
+
+  it('gives a card that somebody debugs its time, also while it is plugged in', async () => {
+    await using guest = await boots({ cards: [] });
+    const execute = vi.spyOn(guest.qmp, 'execute');
+    const start = vi.spyOn(guest.channel, 'start');
+    const aDayMs = 86_400_000;
+    await guest.plug({ name: 'slow', socketPath: '/slow.sock', answerTimeoutMs: aDayMs });
+    await guest.bind('slow', 'uio_pci_generic');
+    const limits = [...execute.mock.calls, ...start.mock.calls].map((call) => (call.at(-1) as QmpWait).timeoutMs);
+    expect(limits).toHaveLength(3);
+    expect(Math.min(...limits.map((limit) => limit ?? 0))).toBeGreaterThan(aDayMs);
   });
 
   it('binds a card to a driver and says where its device node is', async () => {

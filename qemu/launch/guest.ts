@@ -10,7 +10,7 @@ import {
   type GuestCommand,
   type TransferOptions,
 } from '../channel';
-import { type QmpClient } from '../qmp';
+import { type QmpClient, QmpTimeoutError } from '../qmp';
 import { saveMachine, type SnapshotStore } from '../snapshot';
 import { type Ingredients } from '../provision';
 import { cardDevice, slotPciAddress } from './arguments';
@@ -27,6 +27,7 @@ const BIND_COMMAND = '/usr/bin/ghostcard-bind';
 const BIND_TIMEOUT_MS = 60_000;
 const CARD_COMMAND = '/usr/bin/ghostcard-card-behind';
 const CARD_TIMEOUT_MS = 30_000;
+const PLUG_TIMEOUT_MS = 30_000;
 const UNPLUG_COMMAND = '/usr/bin/ghostcard-unplug';
 const UNPLUG_TIMEOUT_MS = 20_000;
 /** After its own limit, the command in the guest still has to say so. */
@@ -61,6 +62,8 @@ export class Guest implements AsyncDisposable {
   /** The connection to the agent in the guest, for what `run`, `push` and `fetch` do not cover. */
   readonly channel: GuestChannel;
   private readonly slots: Slots;
+  /** What a card may take for one answer. QEMU waits for it, and the guest with it. */
+  private slowestAnswerMs = 0;
   /** Where the guest sees the cards that it has been asked about. */
   private readonly pciAddresses = new Map<string, string>();
   /** Undefined when the guest is to have its own files only. */
@@ -77,6 +80,7 @@ export class Guest implements AsyncDisposable {
     this.channel = channel;
     const { cards = [], slots, cardsAtBoot } = options;
     this.slots = new Slots(slots ?? defaultSlots(cards), cardsAtBoot ? cards : []);
+    for (const card of cards) this.allowFor(card);
     machine.onDeath((reason) => {
       channel.abort(reason);
       qmp.close(reason);
@@ -182,10 +186,13 @@ export class Guest implements AsyncDisposable {
   /** Puts a card into an empty slot of the running guest. It is there for the guest once `pciAddressOf` has answered. */
   async plug(card: LaunchCard): Promise<void> {
     const slot = this.slots.take(card.name);
+    this.allowFor(card);
+    const limit = { timeoutMs: this.allowed(PLUG_TIMEOUT_MS) };
     try {
-      await this.whileAlive(() => this.qmp.execute('device_add', cardDevice(slot, card)));
+      await this.whileAlive(() => this.qmp.execute('device_add', cardDevice(slot, card), limit));
     } catch (error) {
-      this.slots.release(card.name);
+      if (error instanceof QmpTimeoutError) this.slots.retire(card.name); // it may come yet
+      else this.slots.release(card.name);
       throw error;
     }
   }
@@ -193,15 +200,15 @@ export class Guest implements AsyncDisposable {
   /**
    * Makes the guest let go of a card: the driver's `remove` has run when this resolves. The slot stays taken, since QEMU
    * (up to 11.1 at least) dies when it deletes a vfio-user device that has MSI-X; the card's server must go on and answer
-   * with all ones, as an empty slot does. Rejects when the driver has not let go within the limit, 20 s unless told otherwise: the
-   * guest goes on trying, and a later call finds out.
+   * with all ones, as an empty slot does. Rejects when the driver has not let go within the limit, 20 s unless told
+   * otherwise: the guest goes on trying, and a later call finds out.
    */
   async unplug(card: string, { timeoutMs = UNPLUG_TIMEOUT_MS } = {}): Promise<void> {
     const pciAddress = await this.pciAddressOf(card);
     const seconds = Math.ceil(timeoutMs / 1000);
     const result = await this.run([UNPLUG_COMMAND, pciAddress, String(seconds)], {
       host: false,
-      timeoutMs: timeoutMs + REPORT_GRACE_MS,
+      timeoutMs: this.allowed(timeoutMs + REPORT_GRACE_MS),
     });
     if (result.exitCode !== 0) {
       throw new Error(
@@ -225,16 +232,14 @@ export class Guest implements AsyncDisposable {
     const known = this.pciAddresses.get(card);
     if (known !== undefined) return known;
     const port = slotPciAddress(this.slots.of(card));
-    const { exitCode, stdout, stderr } = await this.run([CARD_COMMAND, port], {
-      host: false,
-      timeoutMs: CARD_TIMEOUT_MS,
-    });
+    const timeoutMs = this.allowed(CARD_TIMEOUT_MS);
+    const { exitCode, stdout, stderr } = await this.run([CARD_COMMAND, port], { host: false, timeoutMs });
     if (exitCode === 0) {
       const pciAddress = stdout.toString().trim();
       this.pciAddresses.set(card, pciAddress);
       return pciAddress;
     }
-    const why = stderr.toString().trim() || `no answer of ${CARD_COMMAND} within ${CARD_TIMEOUT_MS} ms`;
+    const why = stderr.toString().trim() || `no answer of ${CARD_COMMAND} within ${timeoutMs} ms`;
     throw new Error(
       `The guest does not see the card '${card}' behind its root port: ${why}\n` +
         `The guest's console:\n  ${this.consoleTail(10).join('\n  ')}`,
@@ -242,7 +247,8 @@ export class Guest implements AsyncDisposable {
   }
 
   /** Gives the card to a driver of the guest's, such as 'uio_pci_generic' or 'vfio-pci'; 'none' takes it away from any. */
-  async bind(card: string, driver: string, { timeoutMs = BIND_TIMEOUT_MS }: BindOptions = {}): Promise<BoundCard> {
+  async bind(card: string, driver: string, options: BindOptions = {}): Promise<BoundCard> {
+    const { timeoutMs = this.allowed(BIND_TIMEOUT_MS) } = options;
     const pciAddress = await this.pciAddressOf(card);
     const result = await this.run([BIND_COMMAND, pciAddress, driver], { host: false, timeoutMs });
     if (result.exitCode !== 0) {
@@ -270,6 +276,15 @@ export class Guest implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  private allowFor({ answerTimeoutMs = 0 }: LaunchCard): void {
+    this.slowestAnswerMs = Math.max(this.slowestAnswerMs, answerTimeoutMs);
+  }
+
+  /** A limit on something in which a card may take all the time that it has been given: somebody debugs it. */
+  private allowed(limitMs: number): number {
+    return limitMs + this.slowestAnswerMs;
   }
 
   /** Files are where commands see them. */
