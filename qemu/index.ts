@@ -10,16 +10,33 @@ export {
   terminalProgress,
 } from './provision';
 export {
+  type BindOptions,
   type BoundCard,
   type Guest,
   GuestBootError,
+  GuestClosedError,
+  GuestError,
   GuestPanicError,
+  type GuestSoftware,
+  type LaunchCard,
   launchGuest,
   type LaunchOptions,
+  type LaunchPhase,
+  type LaunchProgress,
   loadModule,
   type LoadedModule,
+  type LoadModuleOptions,
   QemuExitedError,
+  type RunOptions,
+  type Share,
   unloadModule,
 } from './launch';
-export { type ExecOptions, type ExecResult } from './channel';
-export { Rig, type RigCard, type RigOptions } from './rig';
+export {
+  type ExecOptions,
+  type ExecResult,
+  type GuestCommand,
+  GuestRequestError,
+  type TerminalSize,
+  type TransferOptions,
+} from './channel';
+export { type CardFault, Rig, type RigCard, type RigOptions } from './rig';
