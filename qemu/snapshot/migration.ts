@@ -7,19 +7,29 @@
  * Source: QEMU docs/devel/migration/mapped-ram.rst, qapi/migration.json.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { QmpConnectionError, type QmpClient } from '../qmp';
+import { type QmpClient, QmpConnectionError, type QmpEvent, QmpTimeoutError, type QmpWait } from '../qmp';
 
 /** Reading or writing all of a guest's memory, at the speed of a slow and busy disk. */
 const MIGRATION_TIMEOUT_MS = 60_000;
 const RELEASE_TIMEOUT_MS = 10_000;
 const RELEASE_LOOK_MS = 2;
 
-/** Writes the machine to `file`; the machine must be stopped (QMP `stop`) and stays so. */
-export async function saveMachine(qmp: QmpClient, file: string): Promise<void> {
+/** Writes the machine to `file`; the machine must be stopped (QMP `stop`) and stays so. Rejected, it can go on. */
+export async function saveMachine(qmp: QmpClient, file: string, limit?: QmpWait): Promise<void> {
   await prepare(qmp);
   await qmp.execute('migrate-set-parameters', { 'max-bandwidth': Number.MAX_SAFE_INTEGER });
-  await settled(qmp, 'save the machine', () => qmp.execute('migrate', { uri: `file:${file}` }));
+  try {
+    await settled(qmp, 'save the machine', () => qmp.execute('migrate', { uri: `file:${file}` }), limit);
+  } catch (error) {
+    if (error instanceof QmpTimeoutError) await cancel(qmp);
+    throw error;
+  }
   await untilReleased(qmp);
+}
+
+/** A migration that comes to its end later would stop the machine again. */
+async function cancel(qmp: QmpClient): Promise<void> {
+  await Promise.all([qmp.execute('migrate_cancel'), outcome(qmp, { timeoutMs: RELEASE_TIMEOUT_MS })]);
 }
 
 /** The machine can go on only some moments after the migration has completed, and no event says when. */
@@ -50,12 +60,12 @@ function prepare(qmp: QmpClient): Promise<unknown> {
 
 const OUTCOMES: unknown[] = ['completed', 'failed', 'cancelled'];
 
-async function settled(qmp: QmpClient, what: string, begin: () => Promise<unknown>): Promise<void> {
-  const outcome = qmp.waitForEvent('MIGRATION', {
-    timeoutMs: MIGRATION_TIMEOUT_MS,
-    where: ({ data }) => OUTCOMES.includes(data['status']),
-  });
-  const [, { data }] = await Promise.all([begin(), outcome]);
+function outcome(qmp: QmpClient, { timeoutMs = MIGRATION_TIMEOUT_MS }: QmpWait = {}): Promise<QmpEvent> {
+  return qmp.waitForEvent('MIGRATION', { timeoutMs, where: ({ data }) => OUTCOMES.includes(data['status']) });
+}
+
+async function settled(qmp: QmpClient, what: string, begin: () => Promise<unknown>, limit?: QmpWait): Promise<void> {
+  const [{ data }] = await Promise.all([outcome(qmp, limit), begin()]);
   if (data['status'] === 'completed') return;
   const { 'error-desc': why } = await qmp.execute<{ 'error-desc'?: string }>('query-migrate');
   throw new QmpConnectionError(`QEMU could not ${what}: ${why ?? String(data['status'])}`);

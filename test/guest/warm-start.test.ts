@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, expect, inject, it } from 'vitest';
 import { loadNative } from '../../emulator/native';
 import { type Rig, type RigOptions } from '../../qemu/rig';
+import { saveMachine } from '../../qemu/snapshot';
 import { runApp, startRig } from '../support/rig';
 
 // A cache of its own: only snapshots are kept there, what is booted comes from the one that is provisioned.
@@ -129,6 +130,17 @@ it.each(DAMAGES)(
     expect(next.phases).toEqual(RESTORE);
   },
 );
+
+it('a guest whose saving takes too long goes on', async () => {
+  const { rig } = await start({ start: 'cold', cards: [] });
+  await using _ = rig;
+  await rig.guest.qmp.execute('stop');
+  const saving = saveMachine(rig.guest.qmp, join(cacheDir, 'never'), { timeoutMs: 1 });
+  await expect(saving).rejects.toThrow('QEMU did not send the event MIGRATION over QMP within 1 ms');
+  await rig.guest.qmp.execute('cont');
+  expect(await output(rig, 'sleep 1; echo alive')).toBe('alive');
+  expect(await rig.guest.qmp.execute('query-status')).toMatchObject({ status: 'running' });
+});
 
 it('a cold start boots with the cards there from the beginning', async () => {
   const { rig, phases } = await start({ start: 'cold' });
