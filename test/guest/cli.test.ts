@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -231,7 +231,8 @@ describe('ghostcard run --shell', () => {
     ...texts.map((wait) => ({ wait })),
   ];
   const ready: TerminalStep[] = [{ wait: '# ' }, ...enter(`PS1='gue''st> '`, 'guest> ')];
-  const bash = { SHELL: '/bin/bash', TERM: 'xterm' };
+  /** With nobody's .bashrc. */
+  const bash = () => environment({ SHELL: '/bin/bash', TERM: 'xterm', HOME: folder });
 
   it('is a shell on the terminal, with its size, job control and Ctrl-C, and ends with its exit code', () => {
     const steps: TerminalStep[] = [
@@ -248,25 +249,25 @@ describe('ghostcard run --shell', () => {
       ...enter('echo ended with $?', 'ended with 130\r\n', 'guest> '),
       ...enter('exit 7'),
     ];
-    const outcome = onTerminal(steps, shell('--driver', 'vfio-pci'), environment(bash));
+    const outcome = onTerminal(steps, shell('--driver', 'vfio-pci'), bash());
     expect(outcome).toMatchObject({ exitCode: 7, modeRestored: true });
   });
 
   it('ends at once when Ctrl-] is pressed three times', () => {
     const steps = [...ready, ...enter('sleep 1000'), { type: '\x1d\x1d\x1d' }];
-    const { exitCode, modeRestored } = onTerminal(steps, shell(), environment(bash));
+    const { exitCode, modeRestored } = onTerminal(steps, shell(), bash());
     expect({ exitCode, modeRestored }).toEqual({ exitCode: 130, modeRestored: true });
   });
 
   it('leaves the terminal as it was after kill -9, and nothing else', async () => {
-    const { exitCode, modeRestored } = onTerminal([...ready, { kill: 9 }], shell(), environment(bash));
+    const { exitCode, modeRestored } = onTerminal([...ready, { kill: 9 }], shell(), bash());
     expect({ exitCode, modeRestored }).toEqual({ exitCode: -9, modeRestored: true });
     await expect.poll(leftovers, { timeout: 20_000 }).toEqual([]);
   });
 
   it('is busybox in a guest with nothing but its own files', () => {
     const steps = [{ wait: '# ' }, ...enter('busybox | head -n 1; exit 4', 'BusyBox v')];
-    expect(onTerminal(steps, shell('--minimal'), environment(bash))).toMatchObject({ exitCode: 4, modeRestored: true });
+    expect(onTerminal(steps, shell('--minimal'), bash())).toMatchObject({ exitCode: 4, modeRestored: true });
   });
 
   it('is refused where there is no terminal', () => {
@@ -276,17 +277,27 @@ describe('ghostcard run --shell', () => {
   });
 });
 
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
 describe('ghostcard run --gdb', () => {
   it("says where to attach, and there QEMU's stub answers", async () => {
-    const runner = spawn(process.execPath, [cli, 'run', '--gdb', '45999', '--', 'cat'], {
+    const port = await freePort();
+    const runner = spawn(process.execPath, [cli, 'run', '--gdb', String(port), '--', 'cat'], {
       env: environment(),
       stdio: ['pipe', 'ignore', 'pipe'],
     });
     const ended = once(runner, 'exit');
     for await (const line of createInterface(runner.stderr)) {
-      if (line.includes('target remote 127.0.0.1:45999')) break;
+      if (line.includes(`target remote 127.0.0.1:${port}`)) break;
     }
-    const stub = connect(45999, '127.0.0.1');
+    const stub = connect(port, '127.0.0.1');
     stub.write('$qSupported#37');
     const [answer] = (await once(stub, 'data')) as [Buffer];
     expect(answer.toString()).toContain('PacketSize=');
