@@ -1,4 +1,5 @@
 /** A trace in words: one line for an event, with the names of registers and fields. */
+import { Region } from '../pci';
 import { type FieldLayout, type RegisterLayout } from '../registers';
 import { type CardTrace } from './card-trace';
 import { type TraceEvent } from './event-ring';
@@ -12,7 +13,6 @@ export interface DescribeOptions {
   readonly withoutConfig?: boolean;
 }
 
-const CONFIG_REGION = 7;
 const INTERRUPT_NAMES = ['INTx', 'MSI', 'MSI-X', 'error interrupt', 'request interrupt'];
 
 /** The last events, oldest first; a line above them says how many there were before. */
@@ -22,7 +22,7 @@ export function describeTrace(trace: CardTrace, options: DescribeOptions = {}): 
   const lines: string[] = [];
   let earlier = trace.forgotten;
   for (const event of trace.newestFirst()) {
-    if (withoutConfig && isAccess(event) && event.index === CONFIG_REGION) continue;
+    if (withoutConfig && isAccess(event) && event.index === Region.CONFIG) continue;
     if (lines.length < last) lines.push(describeEvent(event, names));
     else earlier++;
   }

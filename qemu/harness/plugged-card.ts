@@ -26,8 +26,10 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   /** One after the other; the last is the one of now. */
   readonly #cards: Card[] = [];
   readonly #make: CardFactory<Card>;
+  /** Where it is; undefined also while no driver has taken it. */
   #bound: BoundCard | undefined;
-  #isPlugged = false;
+  /** The driver of now. */
+  #driver: DriverName | undefined;
 
   /** Use `TestGuest.plug`. */
   constructor(
@@ -60,22 +62,29 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   }
 
   get isPlugged(): boolean {
-    return this.#isPlugged;
+    return this.rig.cards.includes(this.name);
+  }
+
+  /** Whether it is plugged in, and its driver has taken it. */
+  get isReady(): boolean {
+    return this.isPlugged && this.#bound !== undefined;
   }
 
   /** Where the guest sees the card, such as '0000:01:00.0'. */
   get pciAddress(): string {
-    return this.#whenPlugged().pciAddress;
+    return this.#whenReady().pciAddress;
   }
 
   /** The driver's device node, such as '/dev/uio0'; empty when it has none. */
   get node(): string {
-    return this.#whenPlugged().node;
+    return this.#whenReady().node;
   }
 
   /** Gives the card to another driver. */
   async bind(driver: DriverName): Promise<void> {
     this.#whenPlugged();
+    this.#bound = undefined;
+    this.#driver = driver;
     this.#bound = await this.rig.bind(this.name, driver);
   }
 
@@ -83,14 +92,12 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   async unplug(): Promise<void> {
     this.#whenPlugged();
     await this.rig.unplug(this.name);
-    this.#isPlugged = false;
   }
 
   /** Pulls the card out: from this moment on the driver reads all ones; then the guest is told. */
   async surpriseRemove(): Promise<void> {
     this.#whenPlugged();
     await this.rig.surpriseRemove(this.name);
-    this.#isPlugged = false;
   }
 
   /** The card's link goes down, and the guest is not told: the driver reads all ones. */
@@ -99,41 +106,51 @@ export class PluggedCard<Card extends PciCard = PciCard> {
     this.rig.severLink(this.name);
   }
 
-  /** Puts a new card of the same kind in, under the same driver, after `unplug` or `surpriseRemove`. */
+  /** Puts a new card of the same kind in, under the driver that it was plugged in with, after `unplug` or `surpriseRemove`. */
   async replug(): Promise<void> {
-    if (this.#isPlugged)
+    if (this.isPlugged)
       throw new Error(`The card '${this.name}' is plugged in: unplug it before it is plugged in again.`);
-    const { name } = this;
     const { driver, answerTimeoutMs } = this.options;
-    const present = {
-      ...(driver !== undefined && { driver }),
-      ...(answerTimeoutMs !== undefined && { answerTimeoutMs }),
-    };
-    this.#plugged(await this.rig.plug({ name, make: this.#make, ...present }));
+    await this.#comes(
+      this.rig.plug({
+        name: this.name,
+        make: this.#make,
+        ...(driver !== undefined && { driver }),
+        ...(answerTimeoutMs !== undefined && { answerTimeoutMs }),
+      }),
+    );
   }
 
   /** The process that the card lives in is lost, and a new one takes its place, while the guest lives. */
   async restart(): Promise<void> {
     this.#whenPlugged();
-    this.#plugged(await this.rig.restartCard(this.name));
+    await this.#comes(this.rig.restartCard(this.name));
   }
 
   /** What it is, where, and under which driver. */
   describe(): string {
     const kind = this.#cards.length === 0 ? [] : [this.card.constructor.name];
-    const where = this.#isPlugged ? `at ${this.#bound?.pciAddress}` : 'not plugged in';
-    const { driver } = this.options;
-    return `${this.name} (${[...kind, where, ...(driver === undefined ? [] : [driver])].join(', ')})`;
+    const address = this.#bound === undefined ? [] : [`at ${this.#bound.pciAddress}`];
+    const driver = this.#driver === undefined ? [] : [this.#driver];
+    const state = this.isPlugged ? [...address, ...driver] : ['not plugged in'];
+    return `${this.name} (${[...kind, ...state].join(', ')})`;
   }
 
-  #plugged(bound: BoundCard): void {
-    this.#bound = bound;
-    this.#isPlugged = true;
+  /** A card that its driver refuses is plugged in all the same. */
+  async #comes(coming: Promise<BoundCard>): Promise<void> {
+    this.#bound = undefined;
+    this.#driver = this.options.driver;
+    this.#bound = await coming;
   }
 
-  #whenPlugged(): BoundCard {
-    if (this.#isPlugged && this.#bound) return this.#bound;
-    throw new Error(`The card '${this.name}' is not plugged in: it has been taken out.`);
+  #whenPlugged(): void {
+    if (!this.isPlugged) throw new Error(`The card '${this.name}' is not plugged in: it has been taken out.`);
+  }
+
+  #whenReady(): BoundCard {
+    this.#whenPlugged();
+    if (this.#bound) return this.#bound;
+    throw new Error(`The card '${this.name}' is plugged in, but not ready for use: plugging or binding it has failed.`);
   }
 }
 

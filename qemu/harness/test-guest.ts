@@ -87,7 +87,7 @@ export class TestGuest {
   }
 
   #variables(): Record<string, string> {
-    return cardVariables(this.#cards.filter(({ isPlugged }) => isPlugged));
+    return cardVariables(this.#cards.filter(({ isReady }) => isReady));
   }
 
   /** A name that no card of this test has, or has had. */

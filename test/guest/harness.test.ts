@@ -107,6 +107,19 @@ describe('a card under test control', () => {
     expect(await guest.run(['pidof', 'gc-irq'])).not.toSucceed();
   });
 
+  shared('is plugged in also when its driver refuses it, and may get another', async ({ guest }) => {
+    await expect(guest.plug(ReferenceCard, { driver: 'no-such' })).rejects.toThrow('no driver module no-such');
+    const [card] = guest.cards;
+    expect(() => card?.node).toThrow("The card 'reference-card' is plugged in, but not ready for use");
+    await card?.bind('uio_pci_generic');
+    expect(card?.describe()).toMatch(/^reference-card \(ReferenceCard, at \S+, uio_pci_generic\)$/);
+    await expect(guest.plug(ReferenceCard, { driver: 'no-such' })).rejects.toThrow('no driver module no-such');
+  });
+
+  shared('and is taken out after such a test too', ({ guest }) => {
+    expect(guest.rig.cards).toEqual([]);
+  });
+
   shared('is told of a function-level reset that the guest asks for', async ({ guest }) => {
     const { card, pciAddress } = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
     expect(await guest.run(reg('0x0c=0x55'))).toSucceed();

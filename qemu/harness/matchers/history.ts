@@ -1,9 +1,8 @@
 /** What a trace has to say about a register: who wrote last, and how long ago. */
-import { type PciCard } from '../../../emulator/pci';
+import { type PciCard, Region } from '../../../emulator/pci';
 import { type CardTrace, describeTrace, fieldsOf, formatValue, isAccess, RegisterNames } from '../../../emulator/trace';
 import { type CardValue } from './card-value';
 
-const CONFIG_REGION = 7;
 /** Events shown below a failure. */
 const SHOWN = 5;
 
@@ -21,7 +20,7 @@ export function lastWrite(trace: CardTrace, { bar, register }: CardValue): strin
   let best: { text: string; nearness: number } | undefined;
   let accesses = 0;
   for (const event of trace.newestFirst()) {
-    if (!isAccess(event) || event.index === CONFIG_REGION) continue;
+    if (!isAccess(event) || event.index === Region.CONFIG) continue;
     const written =
       event.kind === 'write' && event.index === bar ? names.at(bar, event.address, event.sizeBytes) : undefined;
     if (written && nearness(written) > (best?.nearness ?? -1)) {
