@@ -92,6 +92,21 @@ describe('a command on the host root', () => {
     expect(await sh('/', 'getent hosts "$(cat /proc/sys/kernel/hostname)"')).toMatch(/^127\.0\.1\.1 /);
   });
 
+  it('may trace another, as gdb and strace do', async () => {
+    const script = `import ctypes, os, signal
+ptrace, TRACEME, CONT = ctypes.CDLL(None).ptrace, 0, 7
+child = os.fork()
+if child == 0:
+    ptrace(TRACEME, 0, 0, 0)
+    os.execv('/bin/true', ['true'])
+status = os.waitpid(child, 0)[1]
+print(os.WIFSTOPPED(status) and os.WSTOPSIG(status) == signal.SIGTRAP)
+ptrace(CONT, child, 0, 0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))`;
+    const { stdout } = await rig.guest.run(['python3', '-c', script]);
+    expect(stdout.toString()).toBe('True\n0\n');
+  });
+
   it("loads the guest's modules, and finds the guest's programs behind those of the host", async () => {
     expect(await sh('/', 'modprobe uio_pci_generic && lsmod | grep -c ^uio_pci_generic')).toBe('1\n');
     expect(await sh('/', 'command -v gc-reg; command -v ls')).toMatch(
