@@ -4,7 +4,8 @@
  * Code blocks become the files of a user's project that has ghostcard in its node_modules. The rules for them:
  * - a `ts` block begins with the comment `// NAME.ts`; blocks of one document import each other by these names;
  * - it is run, and must print exactly what its comments `// prints …` say;
- * - `NAME.test.ts` is run by Vitest; `NAME.guest.ts`, which boots a guest, is type-checked only;
+ * - `NAME.test.ts` is run by Vitest; what imports from 'ghostcard/guest', or `test` or `guestTest` from
+ *   'ghostcard/vitest', boots a guest, and is type-checked only;
  * - a `c` block is compiled, with guest-tools on the include path;
  * - options of `ghostcard` commands in `sh` and `yaml` blocks must exist.
  *
@@ -56,8 +57,11 @@ const examples: Example[] = documents.flatMap((document) =>
     .filter(({ language }) => language === 'ts')
     .map(({ code }) => ({ document, name: /^\/\/ (\S+\.ts)\n/.exec(code)?.[1] ?? '', code })),
 );
-const isTest = ({ name }: Example): boolean => name.endsWith('.test.ts');
-const isForGuest = ({ name }: Example): boolean => name.endsWith('.guest.ts');
+const isForGuest = ({ code }: Example): boolean =>
+  /^import \{[^}]*\} from 'ghostcard\/guest'|^import \{[^}]*\b(test|guestTest)\b[^}]*\} from 'ghostcard\/vitest'/m.test(
+    code,
+  );
+const isTest = (example: Example): boolean => example.name.endsWith('.test.ts') && !isForGuest(example);
 
 let project: string;
 const folderOf = (document: string): string => join(project, document.replaceAll(/\W/g, '_'));
@@ -122,11 +126,12 @@ describe('the examples in the documents', () => {
 
   it('that are tests pass', { timeout: SLOW_MS }, async () => {
     const vitest = join(repository, 'node_modules', 'vitest', 'vitest.mjs');
-    const { stdout } = await run(process.execPath, [vitest, 'run', '--root', project, '--reporter', 'json']);
-    const count = examples.filter(isTest).length;
+    const tests = examples.filter(isTest);
+    const args = ['run', '--root', project, '--reporter', 'json', ...tests.map(pathOf)];
+    const { stdout } = await run(process.execPath, [vitest, ...args]);
     const { success, testResults } = JSON.parse(stdout) as { success: boolean; testResults: object[] };
     expect(success).toBe(true);
-    expect(testResults).toHaveLength(count);
+    expect(testResults).toHaveLength(tests.length);
   });
 
   it('in C compile without warnings', { timeout: SLOW_MS }, async () => {
