@@ -64,6 +64,10 @@ export async function bringUp(
     }
   };
 
+  // While QEMU starts: otherwise there is nothing to do then.
+  const verified = snapshot?.verify();
+  verified?.catch(() => {});
+
   progress('starting-qemu', 'Starting QEMU');
   const qmpStream = await step('a connection of QEMU to its control socket', machine.qmpConnection);
   const onEvent = ({ event, data }: QmpEvent) => {
@@ -79,8 +83,7 @@ export async function bringUp(
   };
 
   const load = async (saved: Snapshot): Promise<GuestChannel> => {
-    // Side by side: the check reads the same pages that QEMU reads.
-    const loaded = Promise.all([saved.verify(), loadMachine(qmp, saved.file)]);
+    const loaded = Promise.all([verified, loadMachine(qmp, saved.file)]);
     await step('the saved guest to be checked and loaded', loaded);
     await step('the saved guest to go on', qmp.execute('cont'));
     return agentAnswers();
