@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -19,6 +19,7 @@ const options = (more: Partial<LaunchOptions> = {}): LaunchOptions => ({
     ...software(join(folder, 'qemu')),
     kernel: { imagePath: join(folder, 'kernel') },
     initramfsPath: join(folder, 'initramfs'),
+    cacheDir: folder,
   },
   ...more,
 });
@@ -32,6 +33,14 @@ it.each<[string, Partial<LaunchOptions>]>([
   ['the folder of a run', { runDir: '/run' }],
 ])('%s make no other machine', (_, more) => {
   expect(keyOf(more)).toBe(keyOf());
+});
+
+it('nor does a cache that has been moved', () => {
+  const before = machineIdentity(options());
+  const moved = `${folder}-moved`;
+  renameSync(folder, moved);
+  folder = moved;
+  expect(machineIdentity(options())).toEqual(before);
 });
 
 it.each<[string, Partial<LaunchOptions>]>([
