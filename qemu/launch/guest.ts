@@ -17,7 +17,7 @@ import { cardDevice, slotPciAddress } from './arguments';
 import { type BootedMachine } from './boot';
 import { GuestClosedError } from './errors';
 import { type Ending } from './ending';
-import { HostFolders } from './host-folders';
+import { explainFolder, HostFolders } from './host-folders';
 import { type Machine } from './machine';
 import { defaultSlots } from './machine-options';
 import { type LaunchCard, type LaunchOptions } from './options';
@@ -54,6 +54,12 @@ export interface RunOptions extends Omit<ExecOptions, 'root'> {
 
 interface GuestOptions extends LaunchOptions {
   readonly cardsAtBoot: boolean;
+}
+
+export interface UnplugOptions {
+  /** How long the driver may take. Default 20 s. */
+  readonly timeoutMs?: number;
+  readonly surprise?: boolean;
 }
 
 export class Guest implements AsyncDisposable {
@@ -153,8 +159,11 @@ export class Guest implements AsyncDisposable {
     { host = this.hostFolders !== undefined, ...options }: RunOptions = {},
   ): Promise<GuestCommand> {
     this.died.throwIfAborted();
-    const command = this.channel.start(argv, host ? await this.onHostFolders(options) : options);
-    const result = this.whileAlive(() => command.result);
+    const execOptions = host ? await this.onHostFolders(options) : options;
+    const command = this.channel.start(argv, execOptions);
+    const result = this.whileAlive(() => command.result).catch((error: unknown) => {
+      throw explainFolder(error, execOptions.cwd);
+    });
     result.catch(() => {}); // whoever gets it may not wait for it at once
     return { ...command, result };
   }
@@ -191,7 +200,8 @@ export class Guest implements AsyncDisposable {
     try {
       await this.whileAlive(() => this.qmp.execute('device_add', cardDevice(slot, card), limit));
     } catch (error) {
-      if (error instanceof QmpTimeoutError) this.slots.retire(card.name); // it may come yet
+      if (error instanceof QmpTimeoutError)
+        this.slots.retire(card.name); // it may come yet
       else this.slots.release(card.name);
       throw error;
     }
@@ -201,19 +211,19 @@ export class Guest implements AsyncDisposable {
    * Makes the guest let go of a card: the driver's `remove` has run when this resolves. The slot stays taken, since QEMU
    * (up to 11.1 at least) dies when it deletes a vfio-user device that has MSI-X; the card's server must go on and answer
    * with all ones, as an empty slot does. Rejects when the driver has not let go within the limit, 20 s unless told
-   * otherwise: the guest goes on trying, and a later call finds out.
+   * otherwise: the guest goes on trying, and a later call finds out. `surprise`: the card does not answer any more.
    */
-  async unplug(card: string, { timeoutMs = UNPLUG_TIMEOUT_MS } = {}): Promise<void> {
+  async unplug(card: string, { timeoutMs = UNPLUG_TIMEOUT_MS, surprise = false }: UnplugOptions = {}): Promise<void> {
     const pciAddress = await this.pciAddressOf(card);
-    const seconds = Math.ceil(timeoutMs / 1000);
-    const result = await this.run([UNPLUG_COMMAND, pciAddress, String(seconds)], {
+    const limit = String(Math.ceil(timeoutMs / 1000));
+    const result = await this.run([UNPLUG_COMMAND, pciAddress, limit, ...(surprise ? ['surprise'] : [])], {
       host: false,
       timeoutMs: this.allowed(timeoutMs + REPORT_GRACE_MS),
     });
     if (result.exitCode !== 0) {
-      throw new Error(
-        `The guest has not let go of the card '${card}' (${pciAddress}): ${String(result.stderr).trim()}`,
-      );
+      const why =
+        String(result.stderr).trim() || `no answer of ${UNPLUG_COMMAND} within ${timeoutMs + REPORT_GRACE_MS} ms`;
+      throw new Error(`The guest has not let go of the card '${card}' (${pciAddress}): ${why}`);
     }
     this.slots.retire(card);
     this.pciAddresses.delete(card);

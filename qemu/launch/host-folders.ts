@@ -1,6 +1,6 @@
 /** The host's files in the guest: mounted by a script of the guest's, seen by commands that run below its root. */
 import path from 'node:path';
-import { type ExecOptions, type GuestChannel } from '../channel';
+import { type ExecOptions, type GuestChannel, GuestRequestError } from '../channel';
 import { GUEST_PATHS, HOST_ROOT, HOST_ROOT_TOOLS } from '../guest-image';
 import { shareTag } from './arguments';
 import { type Share } from './options';
@@ -31,12 +31,9 @@ export class HostFolders {
   async forCommand({ env, ...options }: ExecOptions): Promise<ExecOptions> {
     if (!this.fresh) await ask(this.channel, 'looked up anew', ['refresh']);
     this.fresh = false;
-    return {
-      root: HOST_ROOT,
-      cwd: this.isOurs ? process.cwd() : '/',
-      ...options,
-      env: { ...this.environment, ...env },
-    };
+    const { cwd = this.isOurs ? process.cwd() : '/' } = options;
+    // Programs believe PWD without looking, make(1) among them: it must be the folder that they are in.
+    return { root: HOST_ROOT, ...options, cwd, env: { ...this.environment, PWD: cwd, ...env } };
   }
 
   /** Where a file that commands see as `guestPath` is for the agent. */
@@ -53,6 +50,19 @@ export class HostFolders {
     const PATH = [(this.isOurs && process.env.PATH) || ANY_PATH, ...HOST_ROOT_TOOLS].join(':');
     return { HOME: '/root', ...(Object.fromEntries(ours) as Record<string, string>), PATH };
   }
+}
+
+/** Folders that the guest has of its own; below them it lacks what the host has. */
+const GUESTS_OWN = /^\/(run|proc|sys|dev)(\/|$)/;
+
+/** Why a command could not be started; with what to do, when it is for a folder that only the host has. */
+export function explainFolder(error: unknown, cwd = ''): unknown {
+  const isMissing = error instanceof GuestRequestError && error.message.includes(`cannot change to folder ${cwd}`);
+  if (!isMissing || !GUESTS_OWN.test(cwd)) return error;
+  const hint =
+    'the guest has a /run, /proc, /sys and /dev of its own. ' +
+    'Work in another folder, or share this one with the guest (ghostcard run --rw .)';
+  return new GuestRequestError(`${error.message}: ${hint}`, error.code);
 }
 
 async function ask(channel: GuestChannel, what: string, argv: readonly string[]): Promise<void> {

@@ -14,6 +14,7 @@ import {
   launchGuest,
   type LaunchOptions,
   RunFolder,
+  type UnplugOptions,
 } from '../launch';
 import { Cache } from '../provision';
 import { SnapshotStore } from '../snapshot';
@@ -148,9 +149,9 @@ export class Rig implements AsyncDisposable {
    * Takes a card out in good order: the guest is asked, its driver's `remove` has run when this resolves. What another
    * process serves stays connected to QEMU, and comes to light again if the guest is told to look for new cards.
    */
-  async unplug(name: string, limit?: { timeoutMs: number }): Promise<void> {
+  async unplug(name: string, options?: UnplugOptions): Promise<void> {
     const { served } = this.seat(name);
-    await this.guest.unplug(name, limit);
+    await this.guest.unplug(name, options);
     if (served instanceof ServedCard) served.severLink();
     this.seated.delete(name);
     this.retired.push([name, served]);
@@ -162,9 +163,9 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Pulls a card out without asking: its link goes down first, and the guest notices then. */
-  async surpriseRemove(name: string): Promise<void> {
+  async surpriseRemove(name: string, limit?: Omit<UnplugOptions, 'surprise'>): Promise<void> {
     this.severLink(name);
-    await this.unplug(name);
+    await this.unplug(name, { ...limit, surprise: true });
   }
 
   /** What a new board in the old slot is: the card goes away without a word, and a fresh one comes, under the same driver. */
@@ -172,7 +173,7 @@ export class Rig implements AsyncDisposable {
     const { wanted } = this.seat(name);
     this.severLink(name);
     this.onCardEvent?.(name, `the card '${name}' is being restarted; the guest loses it and gets a new one`);
-    await this.unplug(name);
+    await this.unplug(name, { surprise: true });
     return this.plug(wanted);
   }
 

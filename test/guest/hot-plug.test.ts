@@ -63,6 +63,20 @@ it('a surprise removal ends with the guest having forgotten the card', async () 
   );
 });
 
+it('a card that is pulled out of a driver on VFIO is gone when the driver ends, with no wait for a reset', async () => {
+  await rig.plug({ name: 'vfio', make: reference(), driver: 'vfio-pci' });
+  const device = await rig.guest.pciAddressOf('vfio');
+  const { registers } = rig.card<ReferenceCard>('vfio');
+  const driver = await rig.guest.start(['gc-irq', '--device', device, '--count', '1000000000'], { timeoutMs: 100_000 });
+  await expect.poll(() => registers.get('IRQ_COUNT'), { timeout: 20_000 }).toBeGreaterThan(0);
+  const removal = rig.surpriseRemove('vfio', { timeoutMs: 30_000 }); // the kernel would wait 60 s for a reset
+  await expect.poll(() => guestShell('dmesg'), { timeout: 20_000 }).toContain('blocked until released by user');
+  driver.signal('SIGTERM');
+  await removal;
+  expect((await driver.result).signal).toBe('SIGTERM');
+  expect(rig.cards).toEqual([]);
+});
+
 it('a card that is restarted is reported as such, and is a fresh one under the same driver', async () => {
   await rig.plug({ name: 'board', make: reference(), driver: 'uio_pci_generic' });
   const before = rig.card('board');
