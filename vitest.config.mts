@@ -14,7 +14,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'guest',
-          include: ['{test/guest,examples}/**/*.test.ts'],
+          // Wherever a user of this clone puts a test, it is found here.
+          include: ['**/*.test.ts'],
+          exclude: ['**/node_modules/**', '{emulator,qemu}/**', 'test/{unit,protocol,bench}/**'],
           globalSetup: ['test/support/provisioned.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
