@@ -222,6 +222,20 @@ static int search(const char *name, const char *folders, char *const *argv, stru
     return refused ? refused : ENOENT;
 }
 
+/* A PATH that is too long to be shown ends between two folders. */
+static void explain_not_found(const char *folders, struct reason *why)
+{
+    enum { SHOWN = 800 };
+    size_t length = strlen(folders);
+    const char *more = "";
+    if (length > SHOWN) {
+        const char *cut = memrchr(folders, ':', SHOWN);
+        length = cut ? (size_t)(cut - folders) : SHOWN;
+        more = ":...";
+    }
+    say(why, "not found in the guest's PATH, which is %.*s%s", (int)length, folders, more);
+}
+
 void exec_or_explain(char *const *argv, char *text, size_t size)
 {
     const char *folders = getenv("PATH");
@@ -232,7 +246,9 @@ void exec_or_explain(char *const *argv, char *text, size_t size)
         return;
     }
     int error = search(argv[0], folders ? folders : "/bin:/usr/bin", argv, &why);
-    if (!text[0] && error == ENOENT)
-        say(&why, "PATH is %.300s", folders ? folders : "not set");
+    if (!text[0] && error == ENOENT && folders)
+        explain_not_found(folders, &why);
+    else if (!text[0] && error == ENOENT)
+        say(&why, "not found, and the guest has no PATH");
     errno = error;
 }

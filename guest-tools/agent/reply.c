@@ -116,7 +116,7 @@ void reply_done(struct link *link, uint32_t id, uint64_t bytes, uint32_t mode)
 
 void reply_failed(struct link *link, uint32_t id, int error, const char *format, ...)
 {
-    char text[768];
+    char text[1536];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);

@@ -34,8 +34,7 @@ enum step { ADOPT_TERMINAL, ENTER_ROOT, CHANGE_FOLDER, RUN };
 struct child_error {
     enum step step;
     int error;
-    char why[400]; /* in words, if there is more to say than errno does; the whole fits in one write to a pipe
-                    */
+    char why[1024]; /* in words, if there is more to say than errno does; all fits in one write to a pipe */
 };
 
 static void close_fd(int *fd)
@@ -181,11 +180,10 @@ static bool await_exec(struct launch *launch, pid_t pid, struct spawned *spawned
         fail(spawned, failure.error, "exec: cannot change to folder ", launch->cwd);
         break;
     default:
-        fail(spawned, failure.error, "exec: cannot run ", launch->argv[0]);
+        spawned->error = failure.error;
+        snprintf(spawned->message, sizeof(spawned->message), "%.180s: %s", launch->argv[0],
+                failure.why[0] ? failure.why : "cannot be run");
     }
-    size_t used = strlen(spawned->message);
-    if (failure.why[0])
-        snprintf(spawned->message + used, sizeof(spawned->message) - used, ": %s", failure.why);
     return false;
 }
 

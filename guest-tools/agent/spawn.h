@@ -14,7 +14,7 @@ struct spawned {
     int stdin_fd, stdout_fd, stderr_fd;
     int slave_fd; /* the terminal's other side, to be held while the process runs; -1 without one */
     int error;    /* when it failed: errno, and what was attempted */
-    char message[640];
+    char message[1280];
 };
 
 /* True once execve has succeeded; false with `error` and `message`, and nothing left behind. */

@@ -65,7 +65,7 @@ export class Exchange<Result> implements PendingExchange {
     if (message.type === 'credit') {
       this.#window.credit(message.bytes);
       this.onCredit();
-    } else if (message.type === 'failed') this.fail(failure(this.what, message));
+    } else if (message.type === 'failed') this.fail(failure(message));
     else this.onAnswer(message);
   }
 
@@ -146,6 +146,7 @@ export class Exchange<Result> implements PendingExchange {
 
 export type AnsweredMessage = AgentAnswer | Extract<AgentMessage, { type: 'credit' | 'failed' }>;
 
-function failure(what: string, { code, message }: Extract<AgentMessage, { type: 'failed' }>): GuestRequestError {
-  return new GuestRequestError(`${what}: the guest agent says: ${message}${code === '' ? '' : ` (${code})`}`, code);
+/** In the agent's own words, which say what was attempted. */
+function failure({ code, message }: Extract<AgentMessage, { type: 'failed' }>): GuestRequestError {
+  return new GuestRequestError(`${message}${code === '' ? '' : ` (${code})`}`, code);
 }

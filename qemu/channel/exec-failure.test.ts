@@ -33,7 +33,7 @@ function program(change: (bytes: Buffer) => void): Buffer {
 async function failure(argv: string[], env: Record<string, string> = {}): Promise<string> {
   return channel.exec(argv, { env }).then(
     () => 'it ran',
-    (error: Error) => error.message.replace(/^.*?exec: cannot run /, '').replaceAll(agent.folder, 'DIR'),
+    (error: Error) => error.message.replaceAll(agent.folder, 'DIR'),
   );
 }
 
@@ -90,8 +90,17 @@ test('a file without permission to execute, and a folder, are told so', async ()
 
 test('a program that is in no folder of PATH is told with that PATH', async () => {
   expect(await failure(['no-such-program'], { PATH: '/bin:/sbin' })).toBe(
-    'no-such-program: PATH is /bin:/sbin (ENOENT)',
+    "no-such-program: not found in the guest's PATH, which is /bin:/sbin (ENOENT)",
   );
+});
+
+test('a long PATH is told as far as it goes, and no folder of it in part', async () => {
+  const folders = Array.from({ length: 100 }, (_, index) => `/folder-${index}`);
+  const [, shown = ''] = /PATH, which is (\S+):\.\.\. \(ENOENT\)$/.exec(
+    await failure(['no-such-program'], { PATH: folders.join(':') }),
+  )!;
+  expect(shown.length).toBeGreaterThan(780);
+  expect(shown.split(':')).toEqual(folders.slice(0, shown.split(':').length));
 });
 
 test('the look-up goes on behind a file that must not be executed, and stops at one that lacks its interpreter', async () => {

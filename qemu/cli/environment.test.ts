@@ -20,6 +20,7 @@ describe('the environment variables', () => {
 
   it.each([
     [{ GHOSTCARD_WATCHDOG: 'never' }, "GHOSTCARD_WATCHDOG is 'never'; it must be a number of seconds"],
+    [{ GHOSTCARD_CACHE_LIMIT: '5' }, 'GHOSTCARD_CACHE_LIMIT is "5"\nWhat to do: set it to a number with a unit'],
     [{ GHOSTCARD_MIRROR: 'debian' }, "GHOSTCARD_MIRROR is 'debian'; it must be the address of a Debian mirror"],
   ])('are refused when they make no sense: %j', (env, message) => {
     expect(() => check(env)).toThrow(message);

@@ -1,11 +1,12 @@
 /** The environment variables of the command line: a wrong one is told before anything is done, a misspelt one too. */
 import { limitFromEnvironment } from '../../emulator/watchdog';
+import { cacheLimitBytes } from '../provision/cache-folder';
 import { UsageError } from './usage-error';
 
 /** What a variable must be, or nothing to say about it here. */
 const VARIABLES: Readonly<Record<string, ((value: string) => void) | undefined>> = {
   GHOSTCARD_CACHE: undefined,
-  GHOSTCARD_CACHE_LIMIT: undefined,
+  GHOSTCARD_CACHE_LIMIT: (value) => void cacheLimitBytes({ GHOSTCARD_CACHE_LIMIT: value }),
   GHOSTCARD_QEMU: undefined,
   GHOSTCARD_KERNEL: undefined,
   GHOSTCARD_MODULES: undefined,

@@ -57,11 +57,11 @@ describe('a size', () => {
     ['500M', 500 * 2 ** 20],
     ['1.5 GiB', 1.5 * 2 ** 30],
     ['64kB', 64 * 2 ** 10],
-    ['1000', 1000],
+    ['2t', 2 * 2 ** 40],
     ['0', 0],
   ])('is read from %s', (text, bytes) => expect(parseSize(text)).toBe(bytes));
 
-  test.each(['', 'much', '-1', '4 X', '1e9', 'G'])('is not read from "%s"', (text) => {
+  test.each(['', 'much', '-1', '4 X', '1e9', 'G', '5', '1000', '5 B'])('is not read from "%s"', (text) => {
     expect(parseSize(text)).toBeUndefined();
   });
 });
@@ -75,7 +75,7 @@ describe('the limit of the cache', () => {
 
   test('that is no size is refused with what to write instead', () => {
     expect(() => cacheLimitBytes({ GHOSTCARD_CACHE_LIMIT: 'lots' })).toThrow(
-      'GHOSTCARD_CACHE_LIMIT is "lots"\nWhat to do: set it to a size, such as 4G or 500M, or unset it',
+      'GHOSTCARD_CACHE_LIMIT is "lots"\nWhat to do: set it to a number with a unit (K, M, G, T), such as 4G or 500M, or unset it',
     );
   });
 });

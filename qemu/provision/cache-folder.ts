@@ -36,13 +36,17 @@ function homeFolder(): string {
   });
 }
 
-const UNITS: Record<string, number> = { '': 1, 'K': 2 ** 10, 'M': 2 ** 20, 'G': 2 ** 30, 'T': 2 ** 40 };
+const UNITS: Record<string, number> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 const DEFAULT_LIMIT_BYTES = 4 * 2 ** 30;
 
-/** "512M", "4G", "1.5 GiB" or a number of bytes; undefined for anything else. */
+/**
+ * "512M", "4G", "1.5 GiB" in bytes; undefined for anything else. A number without a unit is nothing but 0: who writes 5
+ * means gigabytes as likely as bytes.
+ */
 export function parseSize(text: string): number | undefined {
-  const [, number, unit = ''] = /^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*$/i.exec(text) ?? [];
-  return number === undefined ? undefined : Math.floor(Number(number) * (UNITS[unit.toUpperCase()] ?? 1));
+  if (/^\s*0\s*$/.test(text)) return 0;
+  const [, number, unit] = /^\s*(\d+(?:\.\d+)?)\s*([KMGT])(?:i?B)?\s*$/i.exec(text) ?? [];
+  return unit === undefined ? undefined : Math.floor(Number(number) * UNITS[unit.toUpperCase()]!);
 }
 
 /** How large the cache may grow before what was used longest ago is removed. */
@@ -53,7 +57,7 @@ export function cacheLimitBytes(env: NodeJS.ProcessEnv): number {
   throw new ProvisionError({
     attempted: 'reading how large the cache may grow',
     seen: `GHOSTCARD_CACHE_LIMIT is ${JSON.stringify(text)}`,
-    cure: 'set it to a size, such as 4G or 500M, or unset it',
+    cure: 'set it to a number with a unit (K, M, G, T), such as 4G or 500M, or unset it',
   });
 }
 

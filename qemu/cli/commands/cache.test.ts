@@ -58,7 +58,7 @@ test('prunes to the limit, to a size, by age, or all', async () => {
 });
 
 test.each([
-  [['prune', '--keep', 'much'], 'It must be a size, such as 500M or 2G.'],
+  [['prune', '--keep', '5'], 'It must be a number with a unit (K, M, G, T), such as 500M or 2G.'],
   [['prune', '--unused-for', 'long'], 'It must be a number of days.'],
   [['prune', '--all', '--keep', '1G'], "cannot be used with option '--keep <size>'"],
   [['shrink'], 'Allowed choices are list, prune.'],
