@@ -11,43 +11,52 @@ export interface GuestCommandOptions {
   readonly timeoutS: number | undefined;
   /** Hands our terminal over to it. */
   readonly terminal: boolean;
-  /** Keeps its output for one JSON object at the end, which has these members too. */
-  readonly json: object | undefined;
-  readonly say: (text: string) => void;
+  /** Keeps its output for the outcome, in place of passing it on. */
+  readonly collect: boolean;
 }
 
-/** Resolves with the exit code that says how it went. */
-export async function runInGuest(guest: Guest, argv: readonly string[], options: GuestCommandOptions): Promise<number> {
-  const { env, timeoutS, json, say } = options;
+export interface Outcome {
+  /** What ghostcard ends with. */
+  readonly exitCode: number;
+  /** Why there is no exit code of the command's own. */
+  readonly error?: string;
+  /** Of a command that has run. */
+  readonly result?: ExecResult;
+}
+
+/** Runs it; that it cannot be started, or that the guest dies, is an outcome too. */
+export async function runInGuest(
+  guest: Guest,
+  argv: readonly string[],
+  options: GuestCommandOptions,
+): Promise<Outcome> {
+  const { env, timeoutS, collect } = options;
   const common: RunOptions = { env, timeoutMs: timeoutS === undefined ? Infinity : timeoutS * 1000 };
   try {
-    const result = options.terminal ? await onTerminal(guest, argv, common) : await piped(guest, argv, common, json);
-    const exitCode = exitCodeOf(result);
-    if (json !== undefined) {
-      const { stdout, stderr, ...rest } = result;
-      const outcome = { ...rest, exitCode, stdout: stdout.toString(), stderr: stderr.toString(), ...json };
-      await write(process.stdout, `${JSON.stringify(outcome)}\n`);
-    } else if (result.timedOut) {
-      say(`the command was ended after ${timeoutS} s (--timeout)`);
-    } else if (result.signal !== undefined) {
-      say([`the command was ended by ${result.signal}`, ...(await kernelOnFaults(guest))].join('\n  '));
-    }
-    return exitCode;
+    const result = options.terminal ? await onTerminal(guest, argv, common) : await piped(guest, argv, common, collect);
+    const error = await whyEnded(guest, result, timeoutS);
+    return { exitCode: exitCodeOf(result), ...(error !== undefined && { error }), result };
   } catch (error) {
-    const code = exitCodeOfFailure(error);
-    if (code === undefined) throw error;
-    console.error(`ghostcard: ${(error as Error).message}`);
-    return code;
+    const exitCode = exitCodeOfFailure(error);
+    if (exitCode === undefined) throw error;
+    return { exitCode, error: (error as Error).message };
   } finally {
     process.stdin.destroy();
   }
 }
 
-function piped(guest: Guest, argv: readonly string[], options: RunOptions, json: unknown): Promise<ExecResult> {
+/** Undefined when it ended on its own. */
+async function whyEnded(guest: Guest, result: ExecResult, timeoutS: number | undefined): Promise<string | undefined> {
+  if (result.timedOut) return `the command was ended after ${timeoutS} s (--timeout)`;
+  if (result.signal === undefined) return undefined;
+  return [`the command was ended by ${result.signal}`, ...(await kernelOnFaults(guest))].join('\n  ');
+}
+
+function piped(guest: Guest, argv: readonly string[], options: RunOptions, collect: boolean): Promise<ExecResult> {
   return guest.run(argv, {
     ...options,
     ...(!process.stdin.isTTY && { stdin: process.stdin }),
-    ...(json === undefined && {
+    ...(!collect && {
       collect: false,
       onStdout: (chunk: Buffer) => write(process.stdout, chunk),
       onStderr: (chunk: Buffer) => write(process.stderr, chunk),

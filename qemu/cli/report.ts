@@ -31,7 +31,9 @@ export function reportUncaught(error: unknown): number {
 /** What the language itself throws at programs that are wrong; everything else is thrown on purpose, to be read. */
 const FAULTS = [TypeError, RangeError, ReferenceError, SyntaxError, EvalError, URIError];
 
-function textOf(error: unknown): string {
+/** For people. */
+export function textOf(error: unknown): string {
+  if (isSuppressed(error)) return textOf(error.suppressed);
   if (error instanceof CardCodeError) return `${error.message}\n${stackOf(error.cause)}`;
   const isFault = FAULTS.some((fault) => error instanceof fault);
   return error instanceof Error && !isFault ? error.message : stackOf(error);

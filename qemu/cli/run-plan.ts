@@ -85,7 +85,7 @@ export async function planRun(command: readonly string[], options: RunOptions): 
   return {
     argv,
     terminal: (options.shell ?? options.tty) === true,
-    environment: Object.fromEntries((options.env ?? []).flatMap(parseVariable)),
+    environment: Object.fromEntries((options.env ?? []).map(parseVariable)),
     cards,
     drivers: driversFor(cards, options),
     modules: (options.module ?? []).map(parseModule),
@@ -143,14 +143,15 @@ function defaultShell(root: string | undefined): string {
   return candidates.find((path) => existsSync(join(root, path))) ?? '/bin/sh';
 }
 
-/** NAME=VALUE, or NAME for the caller's value, if there is one. */
-function parseVariable(setting: string): [string, string][] {
+/** NAME=VALUE, or NAME for the caller's value. */
+function parseVariable(setting: string): [string, string] {
   const [name = '', value] = setting.split(/=(.*)/s);
   if (!/^[A-Za-z_]\w*$/.test(name)) {
     throw new UsageError(`--env ${setting}: write NAME=VALUE, or NAME for the value that it has here`);
   }
   const given = value ?? process.env[name];
-  return given === undefined ? [] : [[name, given]];
+  if (given !== undefined) return [name, given];
+  throw new UsageError(`--env ${setting}: there is no such variable here; write ${name}=VALUE to set one`);
 }
 
 /** FOLDER[:GUEST]: at the same path in the guest unless told. */
@@ -173,19 +174,24 @@ function parsePush(argument: string): Push {
   try {
     return { bytes: readFileSync(hostPath), guestPath, mode: statSync(hostPath).mode & 0o777 };
   } catch (error) {
-    throw new UsageError(`--push ${argument}: ${(error as Error).message}`);
+    throw new UsageError(`--push ${argument}: ${unreadable(hostPath, error)}`);
   }
 }
 
 function parseModule(argument: string): ReturnType<typeof parseModuleArgument> {
+  let file = argument;
   try {
     const module = parseModuleArgument(argument);
-    accessSync(module.file, constants.R_OK);
+    file = module.file;
+    accessSync(file, constants.R_OK);
     return module;
   } catch (error) {
-    throw new UsageError(`--module ${argument}: ${(error as Error).message}`);
+    throw new UsageError(`--module ${argument}: ${unreadable(file, error)}`);
   }
 }
+
+const unreadable = (file: string, error: unknown): string =>
+  (error as NodeJS.ErrnoException).code === 'ENOENT' ? `there is no file ${resolve(file)}` : (error as Error).message;
 
 function absolute(option: string, argument: string, guestPath: string): string {
   if (guestPath.startsWith('/')) return guestPath;

@@ -229,8 +229,7 @@ describe('a guest', () => {
   it('passes on why a card could not be bound', async () => {
     await using guest = await boots();
     await expect(guest.bind('first', 'nothing')).rejects.toThrow(
-      "The card 'first' (0000:01:00.0) could not be bound to nothing: /usr/bin/ghostcard-bind ended with exit code 1: " +
-        'no driver module nothing',
+      "The card 'first' (0000:01:00.0) could not be bound to nothing: no driver module nothing",
     );
   });
 });

@@ -262,12 +262,10 @@ export class Guest implements AsyncDisposable {
     const pciAddress = await this.pciAddressOf(card);
     const result = await this.run([BIND_COMMAND, pciAddress, driver], { host: false, timeoutMs });
     if (result.exitCode !== 0) {
-      const outcome = result.timedOut
-        ? `no end within ${timeoutMs} ms`
-        : `${BIND_COMMAND} ended with ${result.signal ?? `exit code ${result.exitCode}`}`;
-      throw new Error(
-        `The card '${card}' (${pciAddress}) could not be bound to ${driver}: ${outcome}: ${String(result.stderr).trim()}`,
-      );
+      const said = String(result.stderr).trim().replace(/^ghostcard-bind: /, '');
+      const cutOff = result.timedOut ? `no end within ${timeoutMs} ms` : result.signal;
+      const why = [cutOff, said].filter(Boolean).join(': ') || `${BIND_COMMAND} ended with ${result.exitCode}`;
+      throw new Error(`The card '${card}' (${pciAddress}) could not be bound to ${driver}: ${why}`);
     }
     return { pciAddress, node: result.stdout.toString().trim().split('\n').at(-1) ?? '' };
   }

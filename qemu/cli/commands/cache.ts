@@ -47,7 +47,8 @@ export function cacheCommand(): Command {
 
 function size(text: string): number {
   const bytes = parseSize(text);
-  if (bytes === undefined) throw new InvalidArgumentError('It must be a number with a unit (K, M, G, T), such as 500M or 2G.');
+  if (bytes === undefined)
+    throw new InvalidArgumentError('It must be a number with a unit (K, M, G, T), such as 500M or 2G.');
   return bytes;
 }
 

@@ -6,10 +6,13 @@ import { MAX_SLOTS } from '../../launch/arguments';
 import { provision, terminalProgress } from '../../provision';
 import { cardVariables, Rig } from '../../rig';
 import { EXIT } from '../exit-codes';
-import { runInGuest } from '../guest-command';
+import { type Outcome, runInGuest } from '../guest-command';
 import { interruption } from '../interruption';
 import { addSoftwareOptions, collect, softwareOf, wholeNumber } from '../options';
+import { print } from '../output';
+import { report, textOf } from '../report';
 import { answerTimeoutOf, planRun, type RunOptions, type RunPlan } from '../run-plan';
+import { UsageError } from '../usage-error';
 
 export function runCommand(): Command {
   const command = new Command('run')
@@ -55,7 +58,9 @@ export function runCommand(): Command {
   return addSoftwareOptions(command)
     .addHelpText('after', help)
     .action(async (argv: string[], options: RunOptions) => {
-      process.exitCode = await run(argv, options);
+      const outcome = await run(argv, options).catch((error: unknown) => failed(error, options));
+      if (options.json) print(JSON.stringify(outcome));
+      process.exitCode = outcome.exitCode;
     });
 }
 
@@ -73,7 +78,14 @@ Examples:
 
 type Say = (text: string) => void;
 
-async function run(argv: string[], options: RunOptions): Promise<number> {
+/** For `--json`, what kept the command from running; a wrong option is told as ever. */
+function failed(error: unknown, { json }: RunOptions): { exitCode: number; error: string } {
+  if (!json || error instanceof UsageError) throw error;
+  return { exitCode: report(error), error: textOf(error) };
+}
+
+/** Resolves with the exit code, and with `--json` what is printed beside it. */
+async function run(argv: string[], options: RunOptions): Promise<{ exitCode: number; [member: string]: unknown }> {
   const stop = interruption();
   const plan = await planRun(argv, options);
   if (options.debug) watchdog.configure({ off: true });
@@ -99,18 +111,25 @@ async function run(argv: string[], options: RunOptions): Promise<number> {
   const cards = await bindCards(rig, plan, say);
   for (const { bytes, guestPath, mode } of plan.pushes) await rig.guest.push(guestPath, bytes, mode);
   if (options.shell) say('a shell in the guest; its end is the end of the guest, and so is Ctrl-] pressed three times');
-  const code = await runInGuest(rig.guest, plan.argv, {
+  const { result, ...outcome } = await runInGuest(rig.guest, plan.argv, {
     env: { ...cardVariables(cards), ...plan.environment },
     timeoutS: options.timeout,
     terminal: plan.terminal,
-    json: options.json && { cards },
-    say,
+    collect: options.json === true,
   });
-  if (rig.faults.length === 0) return code;
-  console.error(
-    `ghostcard: ${rig.faults.length} fault(s) of the card model, see above; the command ended with ${code}`,
-  );
-  return EXIT.GHOSTCARD;
+  const { exitCode, error } = withFaults(outcome, rig.faults.length);
+  if (error !== undefined) console.error(`ghostcard: ${error}`);
+  const output = result && { ...result, stdout: String(result.stdout), stderr: String(result.stderr) };
+  return { ...output, exitCode, ...(error !== undefined && { error }), cards };
+}
+
+/** A run with faults of the card model has failed, whatever the command made of it. */
+function withFaults(outcome: Outcome, faults: number): Outcome {
+  if (faults === 0) return outcome;
+  const { exitCode, error } = outcome;
+  const ownError = error === undefined ? '' : `${error}\n`;
+  const fault = `${faults} fault(s) of the card model, see above; the command ended with ${exitCode}`;
+  return { exitCode: EXIT.GHOSTCARD, error: ownError + fault };
 }
 
 type Bound = BoundCard & { card: string; driver: string };
