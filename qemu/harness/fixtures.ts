@@ -8,6 +8,7 @@ import { GuestPanicError } from '../launch';
 import { type CardFault } from '../rig';
 import { failureReport, folderNameOf, keepTestArtefacts } from './failure-report';
 import { type GuestOptions, GuestSource } from './guest-source';
+import { refuseUnknownOptions } from './known-options';
 import { provisionOnce } from './provisioning';
 import { TestGuest } from './test-guest';
 
@@ -20,6 +21,23 @@ export interface GuestTestOptions extends GuestOptions {
   readonly artefacts?: 'on-failure' | 'always' | 'never';
 }
 
+const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
+  scope: true,
+  start: true,
+  hostRoot: true,
+  shares: true,
+  memoryMiB: true,
+  cpus: true,
+  hugepages: true,
+  slots: true,
+  kernelAppend: true,
+  accel: true,
+  extraQemuArgs: true,
+  bootTimeoutMs: true,
+  artefactsDir: true,
+  artefacts: true,
+};
+
 /** Of a test and of a hook: a guest that boots takes longer than Vitest's own limit. */
 const TIMEOUT_MS = 60_000;
 /** Vitest's own limit, if a config says nothing. */
@@ -29,6 +47,7 @@ const PROVISION_TIMEOUT_MS = 900_000;
 
 /** A `test` whose guests are made like this. To be called at the top of a test file, or of a module that it imports. */
 export function guestTest(options: GuestTestOptions = {}) {
+  refuseUnknownOptions('guestTest', options, OPTIONS);
   const { scope = 'test', artefactsDir = 'artifacts', artefacts = 'on-failure', ...guestOptions } = options;
   const extended = base
     .extend('guests', { scope: 'file' }, async ({}, { onCleanup }) => {

@@ -4,6 +4,8 @@ import { type CardFactory } from '../../emulator/serve-card';
 import { type CardTrace, traceOf } from '../../emulator/trace';
 import { type BoundCard } from '../launch';
 import { type Rig } from '../rig';
+import { tellingCaller } from './caller';
+import { refuseUnknownOptions } from './known-options';
 import { isInReport } from './matchers/history';
 
 /** A card's class, or a function that makes one. */
@@ -22,11 +24,17 @@ export interface PlugOptions {
   readonly answerTimeoutMs?: number;
 }
 
+const OPTIONS: Readonly<Record<keyof Required<PlugOptions>, true>> = {
+  driver: true,
+  name: true,
+  answerTimeoutMs: true,
+};
+
 export class PluggedCard<Card extends PciCard = PciCard> {
   /** One after the other; the last is the one of now. */
   readonly #cards: Card[] = [];
   readonly #make: CardFactory<Card>;
-  /** Where it is; undefined also while no driver has taken it. */
+  /** Where it is, or was when it was taken out; undefined while no driver has taken it. */
   #bound: BoundCard | undefined;
   /** The driver of now. */
   #driver: DriverName | undefined;
@@ -38,6 +46,7 @@ export class PluggedCard<Card extends PciCard = PciCard> {
     make: CardFactory<Card>,
     private readonly options: PlugOptions,
   ) {
+    refuseUnknownOptions('guest.plug', options, OPTIONS);
     // Known from the moment that it is made: if the guest does not take it, its trace says more than anything else.
     this.#make = (environment) => {
       const card = make(environment);
@@ -70,34 +79,40 @@ export class PluggedCard<Card extends PciCard = PciCard> {
     return this.isPlugged && this.#bound !== undefined;
   }
 
-  /** Where the guest sees the card, such as '0000:01:00.0'. */
+  /** Where the guest sees the card, such as '0000:01:00.0', or has seen it last. */
   get pciAddress(): string {
-    return this.#whenReady().pciAddress;
+    return this.#place().pciAddress;
   }
 
   /** The driver's device node, such as '/dev/uio0'; empty when it has none. */
   get node(): string {
-    return this.#whenReady().node;
+    return this.#place().node;
   }
 
   /** Gives the card to another driver. */
-  async bind(driver: DriverName): Promise<void> {
-    this.#whenPlugged();
-    this.#bound = undefined;
-    this.#driver = driver;
-    this.#bound = await this.rig.bind(this.name, driver);
+  bind(driver: DriverName): Promise<void> {
+    return tellingCaller(this.bind, async () => {
+      this.#whenPlugged();
+      this.#bound = undefined;
+      this.#driver = driver;
+      this.#bound = await this.rig.bind(this.name, driver);
+    });
   }
 
   /** Takes the card out in good order: the driver's `remove` has run when this resolves. */
-  async unplug(): Promise<void> {
-    this.#whenPlugged();
-    await this.rig.unplug(this.name);
+  unplug(): Promise<void> {
+    return tellingCaller(this.unplug, async () => {
+      this.#whenPlugged();
+      await this.rig.unplug(this.name);
+    });
   }
 
   /** Pulls the card out: from this moment on the driver reads all ones; then the guest is told. */
-  async surpriseRemove(): Promise<void> {
-    this.#whenPlugged();
-    await this.rig.surpriseRemove(this.name);
+  surpriseRemove(): Promise<void> {
+    return tellingCaller(this.surpriseRemove, async () => {
+      this.#whenPlugged();
+      await this.rig.surpriseRemove(this.name);
+    });
   }
 
   /** The card's link goes down, and the guest is not told: the driver reads all ones. */
@@ -107,24 +122,28 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   }
 
   /** Puts a new card of the same kind in, under the driver that it was plugged in with, after `unplug` or `surpriseRemove`. */
-  async replug(): Promise<void> {
-    if (this.isPlugged)
-      throw new Error(`The card '${this.name}' is plugged in: unplug it before it is plugged in again.`);
-    const { driver, answerTimeoutMs } = this.options;
-    await this.#comes(
-      this.rig.plug({
-        name: this.name,
-        make: this.#make,
-        ...(driver !== undefined && { driver }),
-        ...(answerTimeoutMs !== undefined && { answerTimeoutMs }),
-      }),
-    );
+  replug(): Promise<void> {
+    return tellingCaller(this.replug, async () => {
+      if (this.isPlugged)
+        throw new Error(`The card '${this.name}' is plugged in: unplug it before it is plugged in again.`);
+      const { driver, answerTimeoutMs } = this.options;
+      await this.#comes(
+        this.rig.plug({
+          name: this.name,
+          make: this.#make,
+          ...(driver !== undefined && { driver }),
+          ...(answerTimeoutMs !== undefined && { answerTimeoutMs }),
+        }),
+      );
+    });
   }
 
   /** The process that the card lives in is lost, and a new one takes its place, while the guest lives. */
-  async restart(): Promise<void> {
-    this.#whenPlugged();
-    await this.#comes(this.rig.restartCard(this.name));
+  restart(): Promise<void> {
+    return tellingCaller(this.restart, async () => {
+      this.#whenPlugged();
+      await this.#comes(this.rig.restartCard(this.name));
+    });
   }
 
   /** What it is, where, and under which driver. */
@@ -147,14 +166,22 @@ export class PluggedCard<Card extends PciCard = PciCard> {
     if (!this.isPlugged) throw new Error(`The card '${this.name}' is not plugged in: it has been taken out.`);
   }
 
-  #whenReady(): BoundCard {
-    this.#whenPlugged();
+  #place(): BoundCard {
     if (this.#bound) return this.#bound;
+    this.#whenPlugged();
     throw new Error(`The card '${this.name}' is plugged in, but not ready for use: plugging or binding it has failed.`);
   }
 }
 
 export function factoryOf<Card extends PciCard>(source: CardSource<Card>): CardFactory<Card> {
+  if (typeof source !== 'function') {
+    const made: unknown = source;
+    const hint = made instanceof PciCard ? ', not one that has been made' : `, not ${String(made)}`;
+    throw new TypeError(
+      `guest.plug takes a card's class, or a function that makes a card${hint}: a card gets the clock and the memory of ` +
+        'its place when it is plugged in: guest.plug(MyCard), guest.plug((environment) => new MyCard(environment))',
+    );
+  }
   if (!isClass(source)) return source;
   return (environment) => new source(environment);
 }

@@ -1,10 +1,24 @@
 /** The commands of one test: started in its guest, remembered for its report, and ended with it. */
-import { type ExecResult, type GuestCommand } from '../channel';
+import { type ExecResult, type GuestCommand, GuestRequestError } from '../channel';
 import { type Guest, type RunOptions } from '../launch';
+import { toldBy } from './caller';
+import { refuseUnknownOptions } from './known-options';
 import { endOf } from './matchers/commands';
 
 /** Shorter than the limit of a test, so that it is the command's end that is reported. */
 const DEFAULT_TIMEOUT_MS = 30_000;
+
+const OPTIONS: Readonly<Record<keyof Required<RunOptions>, true>> = {
+  env: true,
+  cwd: true,
+  stdin: true,
+  timeoutMs: true,
+  onStdout: true,
+  onStderr: true,
+  collect: true,
+  terminal: true,
+  host: true,
+};
 
 export interface CommandResult extends ExecResult {
   /** As it was run. */
@@ -30,12 +44,17 @@ export class TestCommands {
 
   constructor(private readonly guest: Guest) {}
 
-  async start(argv: readonly string[], options: RunOptions): Promise<TestCommand> {
+  /** `caller`: where the test has asked for it, for its errors. */
+  async start(argv: readonly string[], options: RunOptions, caller: readonly string[]): Promise<TestCommand> {
+    refuseUnknownOptions('A command in the guest', options, OPTIONS);
     const record: CommandRecord = { command: argv.join(' '), startedMs: performance.now() };
     this.#records.push(record);
-    const failed = (error: Error): never => {
+    const failed = async (error: Error): Promise<never> => {
       record.outcome = `failed: ${error.message.split('\n')[0]}`;
-      throw error;
+      if (isNotFound(error) && isRelative(argv[0])) {
+        error.message += `: it was looked for in ${await this.#folderOf(options)}, where the command was to start`;
+      }
+      throw toldBy(caller, error);
     };
     const started = await this.guest.start(argv, { timeoutMs: DEFAULT_TIMEOUT_MS, ...options }).catch(failed);
     const result = started.result
@@ -46,6 +65,13 @@ export class TestCommands {
       .finally(() => delete record.running);
     result.catch(() => {}); // whoever started it may not wait for it at once
     return (record.running = { ...started, result });
+  }
+
+  /** Where a command with these options starts. */
+  async #folderOf(options: RunOptions): Promise<string> {
+    const { host = true, ...others } = options;
+    const { cwd = '/' } = host ? await this.guest.onHostFolders(others).catch(() => options) : options;
+    return cwd;
   }
 
   /** The last ones, oldest first, each with how it ended. */
@@ -62,3 +88,7 @@ export class TestCommands {
     await Promise.allSettled(running.map(({ result }) => result));
   }
 }
+
+const isNotFound = (error: Error): boolean => error instanceof GuestRequestError && error.code === 'ENOENT';
+/** As the system takes it: a name without a slash is looked for in PATH. */
+const isRelative = (program = ''): boolean => program.includes('/') && !program.startsWith('/');

@@ -3,6 +3,7 @@ import { type PciCard } from '../../emulator/pci';
 import { type TransferOptions } from '../channel';
 import { type RunOptions } from '../launch';
 import { cardVariables, type CardFault, type Rig } from '../rig';
+import { callerOf, tellingCaller } from './caller';
 import { type Hosted } from './guest-source';
 import { type CardSource, factoryOf, nameOf, PluggedCard, type PlugOptions } from './plugged-card';
 import { type CommandResult, type TestCommand, TestCommands } from './test-commands';
@@ -24,12 +25,14 @@ export class TestGuest {
   }
 
   /** Plugs a new card into the running guest, and gives it to the driver. */
-  async plug<Card extends PciCard>(source: CardSource<Card>, options: PlugOptions = {}): Promise<PluggedCard<Card>> {
-    const name = this.#nameFor(options.name ?? nameOf(source));
-    const plugged = new PluggedCard(this.rig, name, factoryOf(source), options);
-    this.#cards.push(plugged);
-    await plugged.replug();
-    return plugged;
+  plug<Card extends PciCard>(source: CardSource<Card>, options: PlugOptions = {}): Promise<PluggedCard<Card>> {
+    return tellingCaller(this.plug, async () => {
+      const make = factoryOf(source);
+      const plugged = new PluggedCard(this.rig, this.#nameFor(options.name ?? nameOf(source)), make, options);
+      this.#cards.push(plugged);
+      await plugged.replug();
+      return plugged;
+    });
   }
 
   /** Cards that the test has plugged in, those among them that have been taken out too. */
@@ -38,16 +41,17 @@ export class TestGuest {
   }
 
   /**
-   * Runs a command in the guest to its end, on the host's files in the test's folder (`host: false`: on the guest's own).
+   * Runs a command in the guest to its end, on the host's files, in the folder of this process (`host: false`: on
+   * the guest's own files).
    * It finds the cards in GHOSTCARD_PCI_ADDRESS and GHOSTCARD_DEVICE, with _2, _3 ... for those after the first.
    */
   async run(argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
-    return (await this.start(argv, options)).result;
+    return (await this.#start(argv, options, callerOf(this.run))).result;
   }
 
   /** As `run`, for a command that goes on while the test does something else; it is killed when the test has ended. */
   start(argv: readonly string[], options: RunOptions = {}): Promise<TestCommand> {
-    return this.#commands.start(argv, { ...options, env: { ...this.#variables(), ...options.env } });
+    return this.#start(argv, options, callerOf(this.start));
   }
 
   /** The last commands, oldest first, each with how it ended. */
@@ -57,12 +61,12 @@ export class TestGuest {
 
   /** Writes a file in the guest. */
   push(guestPath: string, bytes: Uint8Array, mode?: number, options?: TransferOptions): Promise<void> {
-    return this.rig.guest.push(guestPath, bytes, mode, options);
+    return tellingCaller(this.push, () => this.rig.guest.push(guestPath, bytes, mode, options));
   }
 
   /** Reads a file of the guest. */
   fetch(guestPath: string, options?: TransferOptions): Promise<Buffer> {
-    return this.rig.guest.fetch(guestPath, options);
+    return tellingCaller(this.fetch, () => this.rig.guest.fetch(guestPath, options));
   }
 
   /** The last lines of the guest's console. */
@@ -84,6 +88,10 @@ export class TestGuest {
   async cleanUp(): Promise<void> {
     await this.#commands.end();
     for (const card of [...this.#cards].reverse()) if (card.isPlugged) await card.unplug();
+  }
+
+  #start(argv: readonly string[], options: RunOptions, caller: readonly string[]): Promise<TestCommand> {
+    return this.#commands.start(argv, { ...options, env: { ...this.#variables(), ...options.env } }, caller);
   }
 
   #variables(): Record<string, string> {

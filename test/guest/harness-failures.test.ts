@@ -53,7 +53,7 @@ describe('the report of a failed test', () => {
   });
 
   it('is in the JUnit file too', () => {
-    expect(junit).toContain('tests="8" failures="7"');
+    expect(junit).toContain('tests="10" failures="9"');
     expect(junit).toContain('expected STATUS.DONE to be 1, it is 0; last write to CTRL was 0x1');
     expect(junit).toContain('a word on the console');
     expect(junit).toContain('fails-in-an-assertion');
@@ -90,6 +90,19 @@ describe('the report of a failed test', () => {
     const failure = failureOf('loses the guest');
     expect(failure).toContain('Kernel panic - not syncing: sysrq triggered crash');
     expect(failure.match(/The guest's console:/g)).toHaveLength(1);
+    expect(failure).toContain("await guest.run(['sh', '-c', 'echo c > /proc/sysrq-trigger");
+  });
+
+  it('shows the line that has asked for a program that is not there', () => {
+    const failure = failureOf('runs a program that is not there');
+    expect(failure).toContain("await guest.run(['./no-such-program']);");
+    expect(failure).toContain('it was looked for in /, where the command was to start');
+  });
+
+  it('shows the matcher that nobody has waited for', () => {
+    const failure = failureOf('forgets to wait for a card');
+    expect(failure).toContain("Nobody has waited for toReachRegister: write 'await expect(…).toReachRegister(…)'.");
+    expect(failure).toContain("void expect(card).toReachRegister('STATUS.DONE', 1);");
   });
 
   it('shows what a command that failed has written', () => {
@@ -105,7 +118,7 @@ describe('after failed tests', () => {
     expect(accesses).toContain('write config:COMMAND');
     expect(accesses).toContain('write CTRL 0x00000001 (START=1)');
     expect(existsSync(artefact('loses-the-guest', 'qemu-stderr.log'))).toBe(true);
-    expect(readdirSync(join(folder, 'artifacts', 'suite.ts'))).toHaveLength(6);
+    expect(readdirSync(join(folder, 'artifacts', 'suite.ts'))).toHaveLength(7);
   });
 
   it('tests that share a guest get a new one', () => {

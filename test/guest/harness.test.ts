@@ -63,9 +63,12 @@ describe('a guest that the tests of a file share', () => {
 describe('a card under test control', () => {
   shared('can be unplugged and plugged in again', async ({ guest }) => {
     const plugged = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
-    const { card, pciAddress } = plugged;
+    const { card, pciAddress, node } = plugged;
     await plugged.unplug();
-    expect(() => plugged.node).toThrow("The card 'reference-card' is not plugged in: it has been taken out.");
+    expect([plugged.pciAddress, plugged.node]).toEqual([pciAddress, node]);
+    await expect(plugged.unplug()).rejects.toThrow(
+      "The card 'reference-card' is not plugged in: it has been taken out.",
+    );
     expect(await guest.run(['ls', `/sys/bus/pci/devices/${pciAddress}`])).not.toSucceed();
     await plugged.replug();
     expect(plugged.card).not.toBe(card);
@@ -108,12 +111,12 @@ describe('a card under test control', () => {
   });
 
   shared('is plugged in also when its driver refuses it, and may get another', async ({ guest }) => {
-    await expect(guest.plug(ReferenceCard, { driver: 'no-such' })).rejects.toThrow('no driver module no-such');
+    await expect(guest.plug(ReferenceCard, { driver: 'no-such' })).rejects.toThrow('could not be bound to no-such');
     const [card] = guest.cards;
     expect(() => card?.node).toThrow("The card 'reference-card' is plugged in, but not ready for use");
     await card?.bind('uio_pci_generic');
     expect(card?.describe()).toMatch(/^reference-card \(ReferenceCard, at \S+, uio_pci_generic\)$/);
-    await expect(guest.plug(ReferenceCard, { driver: 'no-such' })).rejects.toThrow('no driver module no-such');
+    await expect(guest.plug(ReferenceCard, { driver: 'no-such' })).rejects.toThrow('could not be bound to no-such');
   });
 
   shared('and is taken out after such a test too', ({ guest }) => {
@@ -154,9 +157,19 @@ describe('a guest for each test', () => {
     await expect(card).toInterrupt(4);
   });
 
-  hosted('runs the programs of the host, in the folder of the test', async ({ guest }) => {
+  hosted('runs the programs of the host, in the folder of this process', async ({ guest }) => {
     const result = await guest.run(['/bin/sh', '-c', 'pwd; test -e package.json']);
     expect(result).toSucceed();
     expect(result).toPrint(process.cwd());
+  });
+
+  hosted('says in which folder a program is not, and at which line it was asked for', async ({ guest }) => {
+    const here = `in ${process.cwd()}, where the command was to start`;
+    await expect(guest.run(['./no-such-program'])).rejects.toThrow(here);
+    await expect(guest.run(['./no-such-program'], { cwd: '/usr' })).rejects.toThrow('in /usr, where');
+    await expect(guest.run(['./no-such-program'], { host: false })).rejects.toThrow('in /, where');
+    const error = await guest.run(['no-such-program']).catch((caught: Error) => caught);
+    expect(error).toMatchObject({ stack: expect.stringMatching(/\n {4}at .*\/harness\.test\.ts:\d+:\d+/) });
+    expect(error).not.toMatchObject({ message: expect.stringContaining('where the command was to start') });
   });
 });

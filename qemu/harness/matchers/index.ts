@@ -1,5 +1,6 @@
 /** Matchers for cards and guest commands, added to Vitest's `expect` by importing this. */
 import { expect } from 'vitest';
+import { mustBeAwaited } from './awaited';
 import { toExitWith, toPrint, toSucceed } from './commands';
 import { toHaveDmaError, toHaveReadHost, toHaveWrittenHost, toReadHost, toWriteHost } from './dma';
 import { toHaveInterrupted, toInterrupt } from './interrupts';
@@ -14,14 +15,14 @@ export { type WaitOptions } from './wait';
 
 expect.extend({
   toHaveRegister,
-  toReachRegister,
+  toReachRegister: mustBeAwaited('toReachRegister', toReachRegister),
   toHaveInterrupted,
-  toInterrupt,
+  toInterrupt: mustBeAwaited('toInterrupt', toInterrupt),
   toHaveBeenReset,
   toHaveReadHost,
   toHaveWrittenHost,
-  toReadHost,
-  toWriteHost,
+  toReadHost: mustBeAwaited('toReadHost', toReadHost),
+  toWriteHost: mustBeAwaited('toWriteHost', toWriteHost),
   toHaveDmaError,
   toSucceed,
   toExitWith,

@@ -59,6 +59,15 @@ isolated('loses the guest', async ({ guest }) => {
   await guest.run(['sh', '-c', 'echo c > /proc/sysrq-trigger; sleep 100']);
 });
 
+isolated('forgets to wait for a card', async ({ guest }) => {
+  const { card } = await guest.plug(LazyCard, { driver: 'uio_pci_generic' });
+  void expect(card).toReachRegister('STATUS.DONE', 1);
+});
+
+isolated('runs a program that is not there', async ({ guest }) => {
+  await guest.run(['./no-such-program']);
+});
+
 isolated('fails before it has a card', async ({ guest }) => {
   expect(await guest.run(['sh', '-c', 'echo out; echo err >&2; exit 3'])).toSucceed();
 });
