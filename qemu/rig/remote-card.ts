@@ -41,8 +41,28 @@ export class RemoteCard {
   private reportLoss(): void {
     const message =
       `the process that serves the card '${this.name}' at ${this.socketPath} has gone, or has been restarted. The guest ` +
-      'lives, and reads all ones from the card; unplug it and plug it in again (restartCard) to give the guest the new one';
+      'lives, and reads all ones from the card. Start the process again if need be, and then the run; ' +
+      'a program that uses Rig can give the new card to the guest that runs (restartCard)';
     this.faults.push(new Error(message));
     this.onLost(message);
   }
+}
+
+/**
+ * What a failure means when QEMU has found nobody at the socket of one of these cards. It cannot be found out before: to
+ * ask the socket is to be its server's client, and there are servers that end with their first one.
+ */
+export function explainRefusal(
+  error: unknown,
+  cards: readonly { readonly name: string; readonly socketPath?: string }[],
+): unknown {
+  const text = error instanceof Error ? error.message : '';
+  const refused = ({ socketPath = '' }) => text.includes(`Failed to connect to '${socketPath}': Connection refused`);
+  const lost = cards.find(refused);
+  if (lost === undefined) return error;
+  return new Error(
+    `nobody serves the card '${lost.name}' at ${lost.socketPath}: the socket is there, but its process has ended ` +
+      '(connection refused). Start the process again first',
+    { cause: error },
+  );
 }

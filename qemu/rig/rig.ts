@@ -19,7 +19,7 @@ import {
 import { Cache } from '../provision';
 import { SnapshotStore } from '../snapshot';
 import { requireAddresses } from './addresses';
-import { RemoteCard } from './remote-card';
+import { explainRefusal, RemoteCard } from './remote-card';
 
 /** A card to be served by the rig (`make`), or one that another process serves (`socketPath`). */
 export type RigCard<Card extends PciCard = PciCard> = CardSeat &
@@ -92,7 +92,7 @@ export class Rig implements AsyncDisposable {
       await rig
         .close()
         .catch((second: Error) => process.emitWarning(`Clean-up after a failed start: ${second.message}`));
-      throw error;
+      throw explainRefusal(error, cards);
     }
   }
 
@@ -138,7 +138,7 @@ export class Rig implements AsyncDisposable {
     } catch (error) {
       await this.seat(card.name).served.close();
       this.seated.delete(card.name);
-      throw error;
+      throw explainRefusal(error, [card]);
     }
     this.connected(card.name);
     if (card.driver !== undefined) return this.bind(card.name, card.driver);

@@ -53,6 +53,12 @@ it('is reported when its process goes, and the guest, which lives, reads all one
   expect(stderr.toString()).toContain('its ID register holds 0xffffffff');
 });
 
+it('is refused while its process is gone, with the reason', async () => {
+  await expect(rig.plug({ name: 'dead', socketPath })).rejects.toThrow(
+    /nobody serves the card 'dead' at \S+card\.sock: .* its process has ended \(connection refused\)/,
+  );
+});
+
 it('comes again when its process has been restarted', async () => {
   server = await serve();
   expect((await rig.restartCard('card')).node).toBe('/dev/uio0');
