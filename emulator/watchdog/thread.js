@@ -19,16 +19,20 @@ const EXIT_FAULT = 125;
 /** How long the main thread may take to be interrupted; what runs JavaScript takes some milliseconds. */
 const STACK_TIMEOUT_MS = 2000;
 const SHOWN_FRAMES = 6;
+/** Innermost frames that are asked whose they are. */
+const ASKED_FRAMES = 50;
 
 let limitMs = Infinity;
 let scope = 'cards';
+/** What the program has said that it is doing: tests that run. */
+let activities = [];
 let lastBeat = 0;
 /** Own ticks without a heartbeat, not time: a machine that was asleep has missed both. */
 let missed = 0;
 let isTold = false;
 
 parentPort.on('message', (order) => {
-  ({ limitMs, scope } = order);
+  ({ limitMs, scope, activities } = order);
   missed = 0;
 });
 
@@ -65,18 +69,21 @@ function interrupt() {
   session.on('Debugger.scriptParsed', ({ params }) => {
     scripts.set(params.scriptId, { file: fileOf(params.url), sourceMapUrl: params.sourceMapURL });
   });
-  session.on('Debugger.paused', ({ params: { callFrames } }) => {
+  session.on('Debugger.paused', async ({ params: { callFrames } }) => {
     if (Atomics.load(beats, 0) !== lastBeat) return letGo(); // it has returned a moment ago
+    clearTimeout(timer);
     const frames = callFrames
       .map(({ functionName, location }) => ({ functionName, location, ...scripts.get(location.scriptId) }))
       .filter(({ file }) => file !== undefined);
     const outside = frames.filter(({ file }) => !file.startsWith(`${emulator}/`));
     const isModel = outside.length < frames.length;
     const ends = isModel || scope === 'process';
-    const who = isModel ? 'The card model has not returned' : 'This program has not returned to its event loop';
-    say(ends, `${who} for ${seconds()}:\n${stackOf(outside.length > 0 ? outside : frames)}`);
+    const card = await cardAmong(callFrames, session);
+    const model = card === undefined ? 'The card model' : `The model of the card ${card}`;
+    const who = isModel ? `${model} has not returned` : 'This program has not returned to its event loop';
+    const during = activities.length === 0 ? '' : `, in ${activities.join(', or ')}`;
+    say(ends, `${who} for ${seconds()}${during}:\n${stackOf(outside.length > 0 ? outside : frames)}`);
     if (!ends) return letGo();
-    clearTimeout(timer);
     muteStandardError();
     // Not process.exit: it can be replaced, as Vitest does, and what listens for it might wait for ever.
     const expression = `process.reallyExit(${EXIT_FAULT})`;
@@ -84,6 +91,22 @@ function interrupt() {
   });
   session.post('Debugger.enable');
   session.post('Debugger.pause');
+}
+
+/** The class of the card whose method is on the stack; undefined when there is none, as in its constructor. */
+async function cardAmong(callFrames, session) {
+  const expression = `(() => {
+    for (let type = this?.constructor; type; type = Object.getPrototypeOf(type))
+      if (type.name === 'PciCard') return this.constructor.name;
+  })()`;
+  for (const { callFrameId } of callFrames.slice(0, ASKED_FRAMES)) {
+    const question = { callFrameId, expression, silent: true, returnByValue: true };
+    const answer = await new Promise((resolve) => {
+      session.post('Debugger.evaluateOnCallFrame', question, (_, value) => resolve(value));
+    });
+    if (typeof answer?.result?.value === 'string') return answer.result.value;
+  }
+  return undefined;
 }
 
 const seconds = () => `${limitMs / 1000} s`;

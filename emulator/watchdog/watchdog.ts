@@ -19,10 +19,13 @@ const DEFAULT_LIMIT_S = 10;
 const BEAT_MS = 500;
 
 class Watchdog {
+  /** Of now: Infinity while no card is served. */
+  #limitMs = Infinity;
   readonly #beats = new Int32Array(new SharedArrayBuffer(4));
   #served = 0;
   #scope: WatchdogScope = 'cards';
   #isOff = false;
+  readonly #activities = new Set<string>();
   #worker: Worker | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -30,6 +33,18 @@ class Watchdog {
   configure({ scope, off }: { scope?: WatchdogScope; off?: boolean }): void {
     if (scope !== undefined) this.#scope = scope;
     if (off !== undefined) this.#isOff = off;
+  }
+
+  /** Says what the program is doing, until what is returned has been disposed of: "the test 'rings the bell'". */
+  during(activity: string): Disposable {
+    this.#activities.add(activity);
+    this.#tell();
+    return {
+      [Symbol.dispose]: () => {
+        this.#activities.delete(activity);
+        this.#tell();
+      },
+    };
   }
 
   /** Watches until what is returned has been disposed of. Costs the caller about two milliseconds, the first time. */
@@ -55,7 +70,8 @@ class Watchdog {
       workerData: { beats: this.#beats, beatMs: BEAT_MS, emulator: join(__dirname, '..') },
     });
     this.#worker.unref();
-    this.#worker.postMessage({ limitMs, scope: this.#scope });
+    this.#limitMs = limitMs;
+    this.#tell();
     this.#timer = setInterval(() => this.#beat(), BEAT_MS).unref();
   }
 
@@ -66,7 +82,12 @@ class Watchdog {
 
   #stop(): void {
     clearInterval(this.#timer);
-    this.#worker?.postMessage({ limitMs: Infinity, scope: this.#scope });
+    this.#limitMs = Infinity;
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#worker?.postMessage({ limitMs: this.#limitMs, scope: this.#scope, activities: [...this.#activities] });
   }
 }
 

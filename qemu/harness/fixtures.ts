@@ -4,6 +4,7 @@
  */
 import { basename, resolve } from 'node:path';
 import { beforeAll, type RunnerTestCase, test as base, vi } from 'vitest';
+import { watchdog } from '../../emulator/watchdog';
 import { GuestPanicError } from '../launch';
 import { type CardFault } from '../rig';
 import { failureReport, folderNameOf, keepTestArtefacts } from './failure-report';
@@ -56,11 +57,18 @@ export function guestTest(options: GuestTestOptions = {}) {
       return source;
     })
     .extend('guest', async ({ guests, task, signal }, { onCleanup }) => {
-      // A retry after a time-out is given the signal of the first try.
-      const guest = new TestGuest(await guests.take(signal.aborted ? new AbortController().signal : signal));
-      const earlierErrors = task.result?.errors?.length ?? 0;
-      onCleanup(() => conclude(guest, task, guests, { artefactsDir, artefacts, earlierErrors }));
-      return guest;
+      const activity = watchdog.during(`the test '${testNameOf(task)}' of ${basename(task.file.name)}`);
+      const over = () => activity[Symbol.dispose]();
+      try {
+        // A retry after a time-out is given the signal of the first try.
+        const guest = new TestGuest(await guests.take(signal.aborted ? new AbortController().signal : signal));
+        const earlierErrors = task.result?.errors?.length ?? 0;
+        onCleanup(() => conclude(guest, task, guests, { artefactsDir, artefacts, earlierErrors }).finally(over));
+        return guest;
+      } catch (error) {
+        over();
+        throw error;
+      }
     });
   let isAllowedFor = false;
   return onFirstUse(extended, () => {

@@ -208,7 +208,9 @@ describe('a card that is at fault', () => {
     const run = ['run', ...withCard(card), '--timeout', '1', '--', 'gc-reg', '0x0=1'];
     const { status, stderr } = ghostcard(run, { env: { GHOSTCARD_WATCHDOG: '2' } });
     expect(status).toBe(125);
-    expect(stderr).toContain(`The card model has not returned for 2 s:\n    at go (${card}:${BODY_LINE}:`);
+    expect(stderr).toContain(
+      `The model of the card PlantedCard has not returned for 2 s:\n    at go (${card}:${BODY_LINE}:`,
+    );
     await expect.poll(leftovers, { timeout: 20_000 }).toEqual([]);
   });
 

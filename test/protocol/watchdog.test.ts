@@ -30,7 +30,7 @@ describe('the watchdog', () => {
     const served = await serving(card, { env: quick });
     await go(served.socketPath);
     expect(await served.ended).toEqual({ exitCode: 125, signal: null });
-    expect(served.complaints()).toMatch(/^ghostcard: The card model has not returned for 1 s:\n/);
+    expect(served.complaints()).toMatch(/^ghostcard: The model of the card PlantedCard has not returned for 1 s:\n/);
     expect(served.complaints()).toContain(`    at countForEver (${card}:${BODY_LINE + 2}:`);
     expect(served.complaints()).toContain(`    at go (${card}:${BODY_LINE}:`);
     expect(served.complaints()).toMatch(/GHOSTCARD_WATCHDOG=SECONDS sets another limit, 0 none; .*\n$/);
@@ -44,7 +44,7 @@ describe('the watchdog', () => {
     await until('it to listen, or to end', () => served.events.length > 0 || served.process.exitCode !== null, BOUND);
     if (served.process.exitCode === null) (await VfioUserClient.connect(served.socketPath)).close();
     expect(await served.ended).toEqual({ exitCode: 125, signal: null });
-    expect(served.complaints()).toContain('The card model has not returned for 1 s');
+    expect(served.complaints()).toContain('The model of the card PlantedCard has not returned for 1 s');
   });
 
   test('ends the command line also when a timer of the card does not return, and when no stack can be had', async () => {
@@ -67,11 +67,15 @@ describe('the watchdog', () => {
     writeFileSync(
       program,
       `const { ServedCard } = require(${JSON.stringify(join(emulator, 'serve-card.ts'))});
+const { watchdog } = require(${JSON.stringify(join(emulator, 'watchdog'))});
 const Card = require(${JSON.stringify(card)});
 async function main() {
   const served = await ServedCard.start((environment) => new Card(environment), { socketPath: ${JSON.stringify(join(dirname(card), 'card'))} });
+  watchdog.during('something else')[Symbol.dispose]();
+  const activity = watchdog.during('the long test');
   const untilMs = Date.now() + 3000;
   while (Date.now() < untilMs);
+  activity[Symbol.dispose]();
   await served.close();
   console.log('done');
 }
@@ -87,7 +91,7 @@ main();
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += text.toString()));
     const [exitCode] = (await once(child, 'close')) as [number | null];
-    expect(output).toContain('This program has not returned to its event loop for 1 s:\n    at main (');
+    expect(output).toContain('This program has not returned to its event loop for 1 s, in the long test:\n    at main (');
     expect(output).toMatch(/Cards and guest stand still meanwhile.*\ndone\n$/);
     expect(exitCode).toBe(0);
   });
