@@ -1,19 +1,34 @@
 /** What a run leaves for people to read, if they want it: the console, QEMU's standard error, and how QEMU was started. */
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export const CONSOLE_LOG = 'console.log';
+/** Of a guest that was loaded from its snapshot: what it had written to its console before it was saved. */
+export const BOOT_CONSOLE_LOG = 'boot-console.log';
 export const QEMU_STDERR_LOG = 'qemu-stderr.log';
 export const COMMAND_LINE_FILE = 'qemu-command-line.txt';
 
 /** Copies the logs of the run in `runDir` to `artefactsDir`, which is made if need be. */
 export async function keepArtefacts(runDir: string, artefactsDir: string): Promise<void> {
   await mkdir(artefactsDir, { recursive: true });
-  for (const name of [CONSOLE_LOG, QEMU_STDERR_LOG, COMMAND_LINE_FILE]) {
-    await copyFile(join(runDir, name), join(artefactsDir, name)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
+  for (const name of [QEMU_STDERR_LOG, COMMAND_LINE_FILE]) {
+    await copyFile(join(runDir, name), join(artefactsDir, name)).catch(unlessMissing);
   }
+  const consoleLogs = [BOOT_CONSOLE_LOG, CONSOLE_LOG].map((name) => readFile(join(runDir, name)).catch(unlessMissing));
+  const written = (await Promise.all(consoleLogs)).filter((log) => log !== undefined);
+  if (written.length > 0) await writeFile(join(artefactsDir, CONSOLE_LOG), Buffer.concat(written));
+}
+
+const RESTORED_HERE = '--- ghostcard: the guest was saved here, and loaded for this run ---\n';
+
+/** Has the console's log begin with that of the boot whose snapshot is loaded. */
+export async function beginWithBootConsole(runDir: string, consoleLog: string): Promise<void> {
+  await copyFile(consoleLog, join(runDir, BOOT_CONSOLE_LOG));
+  await appendFile(join(runDir, BOOT_CONSOLE_LOG), RESTORED_HERE);
+}
+
+function unlessMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
 }
 
 /** Writes the command line in a form that a shell takes. */

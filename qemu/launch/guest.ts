@@ -121,11 +121,11 @@ export class Guest implements AsyncDisposable {
       }
     };
     await new Promise<void>((resolve, reject) => {
-      const kept = this.whileAlive(() => snapshots.keep(identity, { description, save, saved: resolve })).catch(
-        (error) => {
-          if (!this.died.aborted) onFailure(error); // else that is what is told
-        },
-      );
+      const { consoleLog } = this.machine;
+      const toKeep = { description, consoleLog, save, saved: resolve };
+      const kept = this.whileAlive(() => snapshots.keep(identity, toKeep)).catch((error) => {
+        if (!this.died.aborted) onFailure(error); // else that is what is told
+      });
       kept.then(resolve, reject);
       this.ending.await(kept.catch(() => {}));
     });
@@ -262,7 +262,9 @@ export class Guest implements AsyncDisposable {
     const pciAddress = await this.pciAddressOf(card);
     const result = await this.run([BIND_COMMAND, pciAddress, driver], { host: false, timeoutMs });
     if (result.exitCode !== 0) {
-      const said = String(result.stderr).trim().replace(/^ghostcard-bind: /, '');
+      const said = String(result.stderr)
+        .trim()
+        .replace(/^ghostcard-bind: /, '');
       const cutOff = result.timedOut ? `no end within ${timeoutMs} ms` : result.signal;
       const why = [cutOff, said].filter(Boolean).join(': ') || `${BIND_COMMAND} ended with ${result.exitCode}`;
       throw new Error(`The card '${card}' (${pciAddress}) could not be bound to ${driver}: ${why}`);

@@ -2,8 +2,7 @@ import { expect, it } from 'vitest';
 import { GuestRequestError } from '../channel';
 import { explainFolder } from './host-folders';
 
-const missing = (folder: string) =>
-  new GuestRequestError(`exec: cannot change to folder ${folder} (ENOENT)`, 'ENOENT');
+const missing = (folder: string) => new GuestRequestError(`exec: cannot change to folder ${folder} (ENOENT)`, 'ENOENT');
 
 it('tells of a folder of the host that the guest has its own in place of', () => {
   const { message, code } = explainFolder(missing('/run/x'), '/run/x') as GuestRequestError;

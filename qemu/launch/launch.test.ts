@@ -126,6 +126,15 @@ it('a cache that cannot be read is one without snapshots', async () => {
   expect(messages[0]).toMatch(/^The snapshot of this guest cannot be read, it is booted: EISDIR/);
 });
 
+it('the console log of a guest from a snapshot begins with that of its boot', async () => {
+  await launch();
+  const artefactsDir = join(folder, 'artefacts');
+  expect((await launch({ artefactsDir })).phases).toEqual(RESTORE);
+  expect(readFileSync(join(artefactsDir, 'console.log'), 'utf8')).toMatch(
+    /^\[ +0\.0+\] Linux version [^]*\n--- ghostcard: the guest was saved here, and loaded for this run ---\n/,
+  );
+});
+
 it('a guest that could not be saved goes on', async () => {
   vi.stubEnv('QEMU_SCRIPT', 'cannot-save');
   const { phases, messages } = await launch();

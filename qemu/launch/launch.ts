@@ -4,6 +4,7 @@
  */
 import { type Ingredients } from '../provision';
 import { type Snapshot, type SnapshotStore } from '../snapshot';
+import { beginWithBootConsole } from './artefacts';
 import { bringUp, type LaunchSteps, startMachine } from './boot';
 import { Ending } from './ending';
 import { RestoreError } from './errors';
@@ -97,10 +98,10 @@ class Launch {
     });
     const ending = new Ending(machine, runDir, folder, options);
     try {
-      return new Guest(machine, await bringUp(machine, options, progress, snapshot), ending, {
-        ...options,
-        cardsAtBoot,
-      });
+      const booted = await bringUp(machine, options, progress, snapshot);
+      // Later on, for people to read: nothing fails for want of it.
+      if (snapshot) await beginWithBootConsole(runDir, snapshot.consoleLog).catch(() => {});
+      return new Guest(machine, booted, ending, { ...options, cardsAtBoot });
     } catch (error) {
       machine.kill(error);
       // A boot follows upon a snapshot that does not do, and its artefacts are those of the guest.

@@ -100,6 +100,11 @@ export class Machine {
     return this.process.pid;
   }
 
+  /** The file that the guest's console is written to. */
+  get consoleLog(): string {
+    return this.path(CONSOLE_LOG);
+  }
+
   get qmpConnection() {
     return this.sockets.qmp.connection;
   }

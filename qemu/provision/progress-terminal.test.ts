@@ -43,3 +43,10 @@ test('elsewhere there is a line for each news, and one now and then while someth
     '10.3 s',
   ]);
 });
+
+test('elsewhere what has arrived whole is told, however soon', () => {
+  const log = sink(false);
+  const show = terminalProgress(log);
+  for (const doneBytes of [0, 10, 20, 20]) show({ ...event, doneBytes, totalBytes: 20 });
+  expect(log.written.map((line) => /\((.*)\)/.exec(line)?.[1])).toEqual(['0%', '100%']);
+});

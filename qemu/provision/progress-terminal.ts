@@ -42,9 +42,11 @@ function updatingLine(sink: TextSink): ProgressListener {
 }
 
 function plainLines(sink: TextSink): ProgressListener {
-  let last: { step: string; what: string; elapsedMs: number } | undefined;
+  let last: ProgressEvent | undefined;
   return (event) => {
-    const news = event.finished === true || last?.step !== event.step || last.what !== event.what;
+    const { doneBytes, totalBytes } = event;
+    const isWhole = totalBytes !== undefined && doneBytes === totalBytes && last?.doneBytes !== doneBytes;
+    const news = event.finished === true || last?.step !== event.step || last.what !== event.what || isWhole;
     if (!news && last !== undefined && event.elapsedMs - last.elapsedMs < PLAIN_LINE_EVERY_MS) return;
     last = event;
     sink.write(`${formatEvent(event)}\n`);
