@@ -117,7 +117,7 @@ function trim(folder: string, { guestArch }: Context): void {
 /** The kernel refuses a module that was built for other versions of the symbols it uses: those of modules built anew count. */
 function updateSymbolVersions(file: string, rebuilt: string): void {
   const lines = [file, rebuilt].flatMap((each) => readFileSync(each, 'utf8').split('\n'));
-  const bySymbol = new Map(lines.map((line) => [line.split('\t')[1], line]));
+  const bySymbol = new Map<string | undefined, string>(lines.map((line) => [line.split('\t')[1], line]));
   bySymbol.delete(undefined);
   writeFileSync(file, `${[...bySymbol.values()].join('\n')}\n`);
 }
