@@ -1,7 +1,7 @@
 /** The command line as a script meets it: exit codes, streams, JSON. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { tmpdir } from 'node:os';
@@ -83,7 +83,9 @@ describe('ghostcard run', () => {
   });
 
   it('ends with 124 when the time limit was reached', () => {
-    expect(ghostcard(['run', '--timeout', '1', '--', 'sleep', '1000']).status).toBe(124);
+    const { status, stderr } = ghostcard(['run', '--quiet', '--timeout', '1', '--', 'sleep', '1000']);
+    expect(status).toBe(124);
+    expect(stderr).toBe('ghostcard: the command was ended after 1 s (--timeout)\n');
   });
 
   it('ends with 123 when the guest dies, and shows its last words', () => {
@@ -93,9 +95,25 @@ describe('ghostcard run', () => {
   });
 
   it('ends with 127 when there is no such command in the guest', () => {
-    const { status, stderr } = ghostcard(['run', '--', 'no-such-command']);
+    const { status, stdout, stderr } = ghostcard(['run', '--json', '--', 'no-such-command']);
     expect(status).toBe(127);
-    expect(stderr).toContain('no-such-command');
+    expect(stderr).toMatch(/^ghostcard: no-such-command: not found in the guest's PATH, which is /m);
+    expect(JSON.parse(stdout)).toMatchObject({
+      exitCode: 127,
+      error: expect.stringMatching(/^no-such-command: not found in the guest's PATH/),
+      cards: [{ card: 'reference' }],
+    });
+  });
+
+  it('ends with 125 when the guest has no such driver, and names the one that was meant', () => {
+    const { status, stdout } = ghostcard(['run', '--json', '--driver', 'uio-pci-genric', '--', 'true']);
+    expect(status).toBe(125);
+    expect(JSON.parse(stdout)).toEqual({
+      exitCode: 125,
+      error: expect.stringMatching(
+        /bound to uio-pci-genric: the guest's kernel has no driver .* Did you mean uio_pci_generic\? It has none, .*, vfio-pci, /,
+      ),
+    });
   });
 
   it('puts files into the guest before the command runs, modes kept', () => {
@@ -168,6 +186,19 @@ describe('the files of the guest of ghostcard run', () => {
   it("may be only the guest's own", () => {
     const { status, stdout } = ghostcard(['run', '--minimal', '--', 'sh', '-c', `ls ${folder} 2>/dev/null; ls /init`]);
     expect({ status, stdout }).toEqual({ status: 0, stdout: '/init\n' });
+  });
+
+  it('are worked on in an environment that knows the folder, and nothing of how the guest was started', () => {
+    const { stdout } = ghostcard(['run', '--minimal', '--', 'env']);
+    expect(stdout.replaceAll(/=.*/g, '').trim().split('\n').sort()).toEqual([
+      'GHOSTCARD_DEVICE',
+      'GHOSTCARD_PCI_ADDRESS',
+      'HOME',
+      'PATH',
+    ]);
+    writeFileSync(join(folder, 'Makefile'), 'all:\n\t@echo $(PWD) in $(HOME)\n');
+    const made = ghostcard(['run', '--quiet', '--', 'make'], { env: { HOME: '/here' } });
+    expect(made.stdout).toBe(`${realpathSync(folder)} in /here\n`);
   });
 
   it('come with variables of the caller that are asked for, and no others', () => {
