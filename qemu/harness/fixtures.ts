@@ -104,8 +104,10 @@ async function conclude(
   const { died } = guest.rig.guest;
   const hadFailed = task.result?.state === 'fail';
   if (!hadFailed && died.reason instanceof GuestPanicError) errors.push(died.reason);
+  // A test may have wanted it: it has passed, and the guest is not asked again.
+  const isHeld = guest.cards.some((card) => card.isHeld);
   const isClean = !hadFailed && errors.length === 0;
-  if (isClean && source.isShared) await guest.cleanUp().catch((error: Error) => errors.push(error));
+  if (isClean && !isHeld && source.isShared) await guest.cleanUp().catch((error: Error) => errors.push(error));
 
   const hasFailed = hadFailed || errors.length > 0;
   const folder = resolve(artefactsDir, folderNameOf(basename(task.file.name)), folderNameOf(testNameOf(task)));
@@ -115,7 +117,7 @@ async function conclude(
   const first = task.result?.errors?.[earlierErrors];
   if (first) first.message += `\n\n${failureReport(guest, first.message, keeps ? folder : undefined)}`;
   for (const error of task.result?.errors ?? []) if (error.stack) error.stack = withoutOwnFrames(error.stack);
-  await source.giveBack(guest.rig, !hasFailed);
+  await source.giveBack(guest.rig, !hasFailed && !isHeld);
 }
 
 /** Not by throwing: what a fixture throws after a test is reported twice. */
@@ -157,7 +159,18 @@ function allowForGuests(): void {
   const { testTimeout, hookTimeout } = worker?.config ?? {};
   if (testTimeout === undefined || testTimeout === VITEST_TIMEOUT_MS) vi.setConfig({ testTimeout: TIMEOUT_MS });
   if (hookTimeout === undefined || hookTimeout < TIMEOUT_MS) vi.setConfig({ hookTimeout: TIMEOUT_MS });
+  if (!process.listeners('disconnect').some(({ name }) => name === endWithRunner.name)) {
+    process.on('disconnect', endWithRunner);
+  }
   beforeAll(async () => {
     await provisionOnce();
   }, PROVISION_TIMEOUT_MS);
+}
+
+/**
+ * Vitest's main process has been killed. Its workers would notice when they next report, after a test or two; guests and
+ * folders are taken down by their guards.
+ */
+function endWithRunner(): void {
+  process.kill(process.pid, 'SIGKILL');
 }

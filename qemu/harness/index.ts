@@ -2,6 +2,12 @@
 export { CardFaultError, guestTest, type GuestTestOptions, test } from './fixtures';
 export { type GuestOptions } from './guest-source';
 export * from './matchers';
-export { type CardSource, type DriverName, type PluggedCard, type PlugOptions } from './plugged-card';
+export {
+  type CardSource,
+  type DriverName,
+  type PluggedCard,
+  type PlugOptions,
+  type RemovalOptions,
+} from './plugged-card';
 export { type CommandResult, type TestCommand } from './test-commands';
 export { type TestGuest } from './test-guest';

@@ -30,6 +30,11 @@ const OPTIONS: Readonly<Record<keyof Required<PlugOptions>, true>> = {
   answerTimeoutMs: true,
 };
 
+export interface RemovalOptions {
+  /** How long the driver may take to let go. Default 20 s, less than a test has. */
+  readonly timeoutMs?: number;
+}
+
 export class PluggedCard<Card extends PciCard = PciCard> {
   /** One after the other; the last is the one of now. */
   readonly #cards: Card[] = [];
@@ -38,6 +43,10 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   #bound: BoundCard | undefined;
   /** The driver of now. */
   #driver: DriverName | undefined;
+  /** It does not answer any more. */
+  #isSevered = false;
+  /** Its driver has not let go of it when it was to be taken out. */
+  #isHeld = false;
 
   /** Use `TestGuest.plug`. */
   constructor(
@@ -79,6 +88,11 @@ export class PluggedCard<Card extends PciCard = PciCard> {
     return this.isPlugged && this.#bound !== undefined;
   }
 
+  /** Whether it was to be taken out, and its driver has not let go of it in time. */
+  get isHeld(): boolean {
+    return this.isPlugged && this.#isHeld;
+  }
+
   /** Where the guest sees the card, such as '0000:01:00.0', or has seen it last. */
   get pciAddress(): string {
     return this.#place().pciAddress;
@@ -100,18 +114,15 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   }
 
   /** Takes the card out in good order: the driver's `remove` has run when this resolves. */
-  unplug(): Promise<void> {
-    return tellingCaller(this.unplug, async () => {
-      this.#whenPlugged();
-      await this.rig.unplug(this.name);
-    });
+  unplug(limit: RemovalOptions = {}): Promise<void> {
+    return tellingCaller(this.unplug, () => this.#leave(limit));
   }
 
   /** Pulls the card out: from this moment on the driver reads all ones; then the guest is told. */
-  surpriseRemove(): Promise<void> {
-    return tellingCaller(this.surpriseRemove, async () => {
-      this.#whenPlugged();
-      await this.rig.surpriseRemove(this.name);
+  surpriseRemove(limit: RemovalOptions = {}): Promise<void> {
+    return tellingCaller(this.surpriseRemove, () => {
+      this.severLink();
+      return this.#leave(limit);
     });
   }
 
@@ -119,6 +130,7 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   severLink(): void {
     this.#whenPlugged();
     this.rig.severLink(this.name);
+    this.#isSevered = true;
   }
 
   /** Puts a new card of the same kind in, under the driver that it was plugged in with, after `unplug` or `surpriseRemove`. */
@@ -155,9 +167,19 @@ export class PluggedCard<Card extends PciCard = PciCard> {
     return `${this.name} (${[...kind, ...state].join(', ')})`;
   }
 
+  /** With one that does not answer any more, the guest is not to try what it does with one that does. */
+  async #leave(limit: RemovalOptions): Promise<void> {
+    this.#whenPlugged();
+    this.#isHeld = true;
+    if (this.#isSevered) await this.rig.surpriseRemove(this.name, limit);
+    else await this.rig.unplug(this.name, limit);
+    this.#isHeld = false;
+  }
+
   /** A card that its driver refuses is plugged in all the same. */
   async #comes(coming: Promise<BoundCard>): Promise<void> {
     this.#bound = undefined;
+    this.#isSevered = false;
     this.#driver = this.options.driver;
     this.#bound = await coming;
   }

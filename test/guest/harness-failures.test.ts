@@ -131,6 +131,24 @@ describe('after failed tests', () => {
   });
 });
 
+describe('when Vitest is killed', () => {
+  it('its guests and their folders are gone at once', async () => {
+    const ofQemu = () => commandLines().filter((command) => command.includes('-machine') && command.includes(folder));
+    const args = ['run', '--config', CONFIG, '-t', 'takes too long, with'];
+    const run = execa('node_modules/.bin/vitest', args, {
+      cwd: repository,
+      reject: false,
+      stdio: 'ignore', // else its worker's end would be waited for
+      timeout: 60_000,
+      env: { TMPDIR: folder, GHOSTCARD_TEST_ARTEFACTS: join(folder, 'artifacts') },
+    });
+    await expect.poll(ofQemu, { timeout: 30_000 }).toHaveLength(1);
+    run.kill('SIGKILL');
+    await run;
+    await expect.poll(() => [...ofQemu(), ...runFolders()], { timeout: 5_000 }).toEqual([]);
+  });
+});
+
 const runFolders = (): string[] =>
   readdirSync(folder)
     .filter((name) => name.startsWith('ghostcard-'))

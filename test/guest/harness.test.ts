@@ -123,6 +123,18 @@ describe('a card under test control', () => {
     expect(guest.rig.cards).toEqual([]);
   });
 
+  shared('may be held by a program, which fails its removal and not what comes after it', async ({ guest }) => {
+    const plugged = await guest.plug(ReferenceCard, { driver: 'vfio-pci' });
+    await guest.start(['gc-irq', '--count', '1000000000'], { timeoutMs: 60_000 });
+    await expect(plugged.card).toInterrupt(4);
+    await expect(plugged.unplug({ timeoutMs: 1000 })).rejects.toThrow('waited 1 s in vain for vfio-pci to let go of');
+  });
+
+  shared('and the next test has another guest', async ({ guest }) => {
+    expect(guest.rig.cards).toEqual([]);
+    expect(await guest.run(['pidof', 'gc-irq'])).not.toSucceed();
+  });
+
   shared('is told of a function-level reset that the guest asks for', async ({ guest }) => {
     const { card, pciAddress } = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
     expect(await guest.run(reg('0x0c=0x55'))).toSucceed();

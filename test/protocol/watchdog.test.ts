@@ -91,7 +91,9 @@ main();
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += text.toString()));
     const [exitCode] = (await once(child, 'close')) as [number | null];
-    expect(output).toContain('This program has not returned to its event loop for 1 s, in the long test:\n    at main (');
+    expect(output).toContain(
+      'This program has not returned to its event loop for 1 s, in the long test:\n    at main (',
+    );
     expect(output).toMatch(/Cards and guest stand still meanwhile.*\ndone\n$/);
     expect(exitCode).toBe(0);
   });
