@@ -68,7 +68,9 @@ it('comes again when its process has been restarted', async () => {
 it('is let go of in good order while its process goes on, which then has to be restarted to be plugged in again', async () => {
   await rig.unplug('card');
   expect(rig.cards).toEqual([]);
-  expect((await rig.guest.run(['ls', '/sys/bus/pci/drivers/uio_pci_generic'])).stdout.toString()).not.toContain('0000:');
+  expect((await rig.guest.run(['ls', '/sys/bus/pci/drivers/uio_pci_generic'])).stdout.toString()).not.toContain(
+    '0000:',
+  );
   const card = { name: 'card', socketPath, driver: 'uio_pci_generic' };
   await expect(rig.plug(card)).rejects.toThrow(/has been plugged in before, as the card 'card'.*restart that process/);
   await server.kill();
