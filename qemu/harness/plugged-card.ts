@@ -121,7 +121,7 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   /** Pulls the card out: from this moment on the driver reads all ones; then the guest is told. */
   surpriseRemove(limit: RemovalOptions = {}): Promise<void> {
     return tellingCaller(this.surpriseRemove, () => {
-      this.severLink();
+      this.#isSevered = true;
       return this.#leave(limit);
     });
   }

@@ -59,7 +59,6 @@ interface GuestOptions extends LaunchOptions {
 export interface UnplugOptions {
   /** How long the driver may take. Default 20 s. */
   readonly timeoutMs?: number;
-  readonly surprise?: boolean;
 }
 
 export class Guest implements AsyncDisposable {
@@ -211,12 +210,12 @@ export class Guest implements AsyncDisposable {
    * Makes the guest let go of a card: the driver's `remove` has run when this resolves. The slot stays taken, since QEMU
    * (up to 11.1 at least) dies when it deletes a vfio-user device that has MSI-X; the card's server must go on and answer
    * with all ones, as an empty slot does. Rejects when the driver has not let go within the limit, 20 s unless told
-   * otherwise: the guest goes on trying, and a later call finds out. `surprise`: the card does not answer any more.
+   * otherwise: the guest goes on trying, and a later call finds out.
    */
-  async unplug(card: string, { timeoutMs = UNPLUG_TIMEOUT_MS, surprise = false }: UnplugOptions = {}): Promise<void> {
+  async unplug(card: string, { timeoutMs = UNPLUG_TIMEOUT_MS }: UnplugOptions = {}): Promise<void> {
     const pciAddress = await this.pciAddressOf(card);
     const limit = String(Math.ceil(timeoutMs / 1000));
-    const result = await this.run([UNPLUG_COMMAND, pciAddress, limit, ...(surprise ? ['surprise'] : [])], {
+    const result = await this.run([UNPLUG_COMMAND, pciAddress, limit], {
       host: false,
       timeoutMs: this.allowed(timeoutMs + REPORT_GRACE_MS),
     });
@@ -227,6 +226,22 @@ export class Guest implements AsyncDisposable {
     }
     this.slots.retire(card);
     this.pciAddresses.delete(card);
+  }
+
+  /**
+   * To be called before a card stops answering: the guest resets it no more. vfio-pci orders a reset when the device is
+   * closed, and kernels before 6.9 would wait a minute for the card to come out of it.
+   */
+  async forgoResets(card: string): Promise<void> {
+    const methods = `/sys/bus/pci/devices/${await this.pciAddressOf(card)}/reset_method`;
+    const result = await this.run(['sh', '-c', '[ ! -e "$0" ] || echo >"$0"', methods], {
+      host: false,
+      timeoutMs: this.allowed(UNPLUG_TIMEOUT_MS),
+    });
+    if (result.exitCode !== 0) {
+      const why = String(result.stderr).trim() || `no end of it within ${this.allowed(UNPLUG_TIMEOUT_MS)} ms`;
+      throw new Error(`The guest could not be kept from resetting the card '${card}', which is to go: ${why}`);
+    }
   }
 
   /** Slots that a card can still be plugged into. */

@@ -163,17 +163,18 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Pulls a card out without asking: its link goes down first, and the guest notices then. */
-  async surpriseRemove(name: string, limit?: Omit<UnplugOptions, 'surprise'>): Promise<void> {
+  async surpriseRemove(name: string, limit?: UnplugOptions): Promise<void> {
+    this.seat(name);
+    await this.guest.forgoResets(name);
     this.severLink(name);
-    await this.unplug(name, { ...limit, surprise: true });
+    await this.unplug(name, limit);
   }
 
   /** What a new board in the old slot is: the card goes away without a word, and a fresh one comes, under the same driver. */
   async restartCard(name: string): Promise<BoundCard> {
     const { wanted } = this.seat(name);
-    this.severLink(name);
     this.onCardEvent?.(name, `the card '${name}' is being restarted; the guest loses it and gets a new one`);
-    await this.unplug(name, { surprise: true });
+    await this.surpriseRemove(name);
     return this.plug(wanted);
   }
 

@@ -1,4 +1,5 @@
 /** The fixtures of ghostcard/vitest as a test of a driver uses them. What they do when a test fails: harness-failures.test.ts. */
+import { constants } from 'node:os';
 import { describe } from 'vitest';
 import { ReferenceCard } from '../../emulator/cards/reference';
 import { expect, guestTest } from '../../qemu/harness';
@@ -83,6 +84,16 @@ describe('a card under test control', () => {
     expect(await guest.run(['ls', '/dev/uio0'])).not.toSucceed();
     await plugged.replug();
     expect(await guest.run(reg('0x00'))).toPrint('0x47484331');
+  });
+
+  shared('is gone at once also when the driver on VFIO closes it as soon as it reads all ones', async ({ guest }) => {
+    const plugged = await guest.plug(ReferenceCard, { driver: 'vfio-pci' });
+    const lost = `[ "$(od -An -tx2 -N2 /sys/bus/pci/devices/${plugged.pciAddress}/config)" = ' ffff' ]`;
+    const script = `gc-irq --count 1000000000 & until ${lost}; do :; done; kill $!; wait $!`;
+    const driver = await guest.start(['sh', '-c', script]);
+    await expect(plugged.card).toInterrupt(4);
+    await plugged.surpriseRemove({ timeoutMs: 15_000 }); // the kernel would wait 60 s for a reset
+    expect(await driver.result).toExitWith(128 + constants.signals.SIGTERM);
   });
 
   shared('can lose its link while a program uses it, which then reads all ones', async ({ guest }) => {
