@@ -6,6 +6,7 @@
  * - it is run, and must print exactly what its comments `// prints …` say;
  * - `NAME.test.ts` is run by Vitest; what imports from 'ghostcard/guest', or `test` or `guestTest` from
  *   'ghostcard/vitest', boots a guest, and is type-checked only;
+ * - the `json` block of docs/testing.md is a tsconfig.json under which all of them compile too;
  * - a `c` block is compiled, with guest-tools on the include path;
  * - options of `ghostcard` commands in `sh` and `yaml` blocks must exist.
  *
@@ -45,6 +46,9 @@ interface Block {
 
 const blocksOf = (document: string): Block[] =>
   [...read(document).matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', code = '']) => ({ language, code }));
+
+const codeOf = (document: string, language: string): string =>
+  blocksOf(document).find((block) => block.language === language)?.code ?? '';
 
 interface Example {
   readonly document: string;
@@ -92,8 +96,11 @@ describe('the examples in the documents', () => {
     ]);
   });
 
-  it('compile under the strict rules of this repository', { timeout: SLOW_MS }, () => {
-    const { config } = ts.readConfigFile(join(repository, 'tsconfig.json'), ts.sys.readFile) as { config: object };
+  it.each([
+    ['the strict rules of this repository', read('tsconfig.json')],
+    ['the rules that docs/testing.md gives to a project', codeOf('docs/testing.md', 'json')],
+  ])('compile under %s', { timeout: SLOW_MS }, (_, tsconfig) => {
+    const { config } = ts.parseConfigFileTextToJson('tsconfig.json', tsconfig) as { config: object };
     const { options } = ts.parseJsonConfigFileContent({ ...config, include: [] }, ts.sys, repository);
     const checked = ts.createProgram(examples.map(pathOf), {
       ...options,
