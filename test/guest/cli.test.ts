@@ -332,7 +332,7 @@ describe('ghostcard run --gdb', () => {
     }
     const stub = connect(port, '127.0.0.1');
     stub.write('$qSupported#37');
-    for (let answer = ''; !answer.includes('PacketSize='); ) answer += String((await once(stub, 'data'))[0]);
+    for (let answer = ''; !answer.includes('PacketSize=');) answer += String((await once(stub, 'data'))[0]);
     stub.write('+$D#44'); // detach: the machine, which stands still for the debugger, goes on
     await once(stub, 'data');
     stub.destroy();
