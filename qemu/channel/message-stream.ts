@@ -18,6 +18,8 @@ export class MessageStream {
   readonly #handlers: MessageStreamHandlers;
   readonly #decoder: FrameDecoder;
   #writable: Promise<void> = Promise.resolve();
+  /** Fulfils `#writable`, while senders wait for it. */
+  #settle: (() => void) | undefined;
   #ended = false;
 
   /** All that arrives before a frame which begins with `start` is passed over. */
@@ -30,19 +32,14 @@ export class MessageStream {
       this.destroy(new Error(`the channel to the guest agent broke: ${cause.message}`, { cause })),
     );
     stream.on('end', () => this.destroy(new Error('the other side closed the channel to the guest agent')));
+    stream.on('drain', () => this.#goOn());
     stream.on('close', () => this.destroy(new Error('the channel to the guest agent was closed')));
   }
 
   /** Queues one message. Await the result before sending bulk data: it is fulfilled once the stream takes more. */
   send(message: HostMessage): Promise<void> {
-    if (!this.#ended && !this.#stream.write(encodeFrame(message))) {
-      this.#writable = new Promise((resolve) => {
-        const settle = (): void => {
-          this.#stream.off('drain', settle).off('close', settle);
-          resolve();
-        };
-        this.#stream.on('drain', settle).on('close', settle);
-      });
+    if (!this.#ended && !this.#stream.write(encodeFrame(message)) && this.#settle === undefined) {
+      this.#writable = new Promise((resolve) => (this.#settle = resolve));
     }
     return this.#writable;
   }
@@ -51,7 +48,14 @@ export class MessageStream {
     if (this.#ended) return;
     this.#ended = true;
     this.#stream.destroy();
+    this.#goOn();
     this.#handlers.onEnd(reason);
+  }
+
+  /** All that wait to send more do so, or learn that they cannot. */
+  #goOn(): void {
+    this.#settle?.();
+    this.#settle = undefined;
   }
 
   #receive(piece: Buffer): void {
