@@ -15,5 +15,6 @@ export { Link, type LinkModel, unlimitedLink } from './link';
 export { InterruptModeration } from './moderation';
 export { DescriptorRing } from './ring';
 export { StreamFifo } from './stream-fifo';
+export { SYNC_ERRORS, SYNC_REGISTERS, SyncUnit } from './sync';
 export { type Endpoint, transfer, type TransferPath, type TransferResult } from './transfer';
 export { type WriteBackState, writeBack } from './write-back';

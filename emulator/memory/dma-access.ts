@@ -49,6 +49,17 @@ export class DmaAccess implements DmaPort {
     return this.write(iova, bytes);
   }
 
+  /** Throws what an access of this range would throw before anything has been moved. */
+  check(access: Access, iova: number, sizeBytes: number): void {
+    let { end } = this.#enter(access, iova, sizeBytes);
+    while (end < iova + sizeBytes) {
+      const range = this.#map.find(end);
+      if (range === undefined) throw new DmaError('unmapped', access, iova, sizeBytes);
+      checkPermission(range, access, iova, sizeBytes);
+      ({ end } = range);
+    }
+  }
+
   /**
    * Drops what is under way by message, as a reset of the function does: it fails with reason `reset` when the client
    * has answered, what the client answers goes nowhere, and pieces that have not been sent are not.

@@ -1,6 +1,13 @@
 /** Why a DMA access did not happen. One class for all paths, so that an engine can turn it into its own error code. */
 export type DmaErrorReason =
-  'unmapped' | 'not-readable' | 'not-writable' | 'bus-master-off' | 'beyond-address-bits' | 'client-error' | 'reset';
+  | 'unmapped'
+  | 'not-readable'
+  | 'not-writable'
+  | 'bus-master-off'
+  | 'beyond-address-bits'
+  | 'client-error'
+  | 'reset'
+  | 'view-full';
 
 const explanations: Record<DmaErrorReason, string> = {
   'unmapped': 'not (wholly) inside memory that the client has mapped for DMA',
@@ -9,6 +16,7 @@ const explanations: Record<DmaErrorReason, string> = {
   'bus-master-off': 'refused: Bus Master Enable (PCI command register, bit 2) is 0; the driver must set it before DMA',
   'beyond-address-bits': 'beyond the addresses that this card can drive',
   'client-error': 'refused by the client',
+  'view-full': 'more than the view of a card that is not coherent holds',
   'reset': 'dropped: the function was reset while the access was under way',
 };
 

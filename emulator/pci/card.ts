@@ -5,12 +5,19 @@
  * Source: Linux include/uapi/linux/vfio.h for the numbering of regions; PCI Local Bus Spec 3.0, chapter 6.
  */
 import { type Clock, WallClock } from '../clock';
-import { AddressMap, AddressMapError, DmaAccess, type DmaPort } from '../memory';
+import {
+  AddressMap,
+  AddressMapError,
+  type Coherence,
+  DmaAccess,
+  type DmaMapping,
+  type DmaPort,
+  NonCoherentDma,
+} from '../memory';
 import { type MapSpec, RegisterFile, type RegisterMap } from '../registers';
 import {
   DeviceError,
   type DeviceLayout,
-  type DmaMapping,
   type RegionLayout,
   type SetIrqs,
   type VfioUserDevice,
@@ -55,7 +62,7 @@ const PAGE_BYTES = 4096;
  */
 export abstract class PciCard implements VfioUserDevice {
   protected readonly clock: Clock;
-  /** Host memory, as far as the client has mapped it and Bus Master Enable allows. */
+  /** Host memory, as far as the client has mapped it and Bus Master Enable allows; as it was last synchronised. */
   protected readonly dma: DmaPort;
   protected readonly interrupts: InterruptController;
   /** For tools that look at a card from outside: traces, test matchers. */
@@ -67,6 +74,7 @@ export abstract class PciCard implements VfioUserDevice {
   readonly #memories = new Map<number, MemoryBar>();
   readonly #hostMemory = new AddressMap();
   readonly #dma = new DmaAccess(this.#hostMemory, () => this.#function.mastersBus);
+  readonly #nonCoherent: NonCoherentDma | undefined;
   readonly #allocate: MemoryAllocator;
   /** Present when the card was given no clock. */
   readonly #ownClock: WallClock | undefined;
@@ -81,11 +89,21 @@ export abstract class PciCard implements VfioUserDevice {
     this.#function = new PciFunction(identity, this.#bars, () => this.#reset('flr'));
     this.interrupts = this.#function.interrupts;
     this.inspection = new CardInspection(this.clock, this.#registerFiles, this.#function.config.structures);
-    this.dma = new ObservedDma(this.#dma, this.inspection);
+    const { coherent = true, viewLimitBytes } = identity;
+    if (!coherent) {
+      const memory = new DmaAccess(this.#hostMemory, () => true);
+      this.#nonCoherent = new NonCoherentDma(this.#dma, memory, viewLimitBytes);
+    }
+    this.dma = new ObservedDma(this.#nonCoherent ?? this.#dma, this.inspection);
     const { msix } = this.#function;
     if (identity.msix && msix) {
       this.#addBar(identity.msix.bar, 'MSI-X table', msix.bar.sizeBytes, {}, () => msix.bar);
     }
+  }
+
+  /** Of a card that is not coherent (`coherent: false`): what its driver synchronises, and what it has forgotten to. */
+  get coherence(): Coherence | undefined {
+    return this.#nonCoherent;
   }
 
   /** BAR `index` shows the registers of `map`; the register file is the card's side of them. */
@@ -150,7 +168,9 @@ export abstract class PciCard implements VfioUserDevice {
   }
 
   unmapDma(iova: bigint, sizeBytes: bigint): readonly DmaMapping[] {
-    return refusing(() => this.#hostMemory.remove(iova, sizeBytes));
+    const removed = refusing(() => this.#hostMemory.remove(iova, sizeBytes));
+    for (const mapping of removed) this.#nonCoherent?.unmapped(Number(mapping.iova), Number(mapping.sizeBytes));
+    return removed;
   }
 
   setIrqs(request: SetIrqs): void {
@@ -192,6 +212,7 @@ export abstract class PciCard implements VfioUserDevice {
   #reset(kind: ResetKind): void {
     this.inspection.observer.reset(kind);
     this.#dma.drop();
+    this.#nonCoherent?.clear();
     this.#function.reset(kind);
     for (const file of this.#registerFiles.values()) file.reset();
     this.onReset(kind);

@@ -28,6 +28,13 @@ export interface CardIdentity {
   readonly serialNumber?: bigint;
   /** What the link to the card was trained to, as the driver reads it; default 8 GT/s (generation 3), 4 lanes. */
   readonly link?: LinkIdentity;
+  /**
+   * False: the card's DMA sees memory as it was when the driver last synchronised it (`PciCard.coherence`), and what the
+   * card writes waits for the driver to synchronise it; default true. Not visible on the bus: a driver knows its card.
+   */
+  readonly coherent?: boolean;
+  /** How much memory the view of a card that is not coherent holds, in bytes, a multiple of 4096; default 256 MiB. */
+  readonly viewLimitBytes?: number;
 }
 
 export type InterruptPin = 'A' | 'B' | 'C' | 'D';
@@ -62,6 +69,10 @@ export function checkIdentity(identity: CardIdentity): void {
   if (identity.msix) {
     checkNumber('msix.vectors', identity.msix.vectors, 1, MAX_MSIX_VECTORS);
     checkNumber('msix.bar', identity.msix.bar, 0, BAR_COUNT - 1);
+  }
+  const { viewLimitBytes = 4096 } = identity;
+  if (!Number.isSafeInteger(viewLimitBytes) || viewLimitBytes < 4096 || viewLimitBytes % 4096 !== 0) {
+    throw new CardDefinitionError(`viewLimitBytes is ${hex(viewLimitBytes)}: it must be a positive multiple of 4096`);
   }
   const serial = identity.serialNumber ?? 0n;
   if (serial < 0n || serial >= 1n << 64n) {

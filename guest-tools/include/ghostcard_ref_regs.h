@@ -20,7 +20,7 @@
 
 /* VERSION: 32 bits, ro. Version of this register map. */
 #define GHOSTCARD_REF_VERSION             0x04u
-#define GHOSTCARD_REF_VERSION_RESET       0x00010000u
+#define GHOSTCARD_REF_VERSION_RESET       0x00010001u
 #define GHOSTCARD_REF_VERSION_MINOR_SHIFT 0u
 #define GHOSTCARD_REF_VERSION_MINOR_MASK  0x0000ffffu /* [15:0] ro. Changes only add. */
 #define GHOSTCARD_REF_VERSION_MAJOR_SHIFT 16u
@@ -35,6 +35,8 @@
 #define GHOSTCARD_REF_CAPABILITIES_VECTORS_MASK        0x0000ff00u /* [15:8] ro. MSI-X vectors. */
 #define GHOSTCARD_REF_CAPABILITIES_ADDRESS_BITS_SHIFT  16u
 #define GHOSTCARD_REF_CAPABILITIES_ADDRESS_BITS_MASK   0x00ff0000u /* [23:16] ro. Width of a host address: 64, or 32 on a card built so. */
+#define GHOSTCARD_REF_CAPABILITIES_NON_COHERENT_SHIFT  24u
+#define GHOSTCARD_REF_CAPABILITIES_NON_COHERENT_MASK   0x01000000u /* [24] ro. 1: the driver must synchronise memory by SYNC. 0: there is no need to, and SYNC does nothing. */
 
 /* SCRATCH: 32 bits, rw. Holds what is written; no other effect. */
 #define GHOSTCARD_REF_SCRATCH 0x0cu
@@ -111,6 +113,58 @@
 #define GHOSTCARD_REF_PAIR_KERNEL_SELECT_MEMORY   0u
 #define GHOSTCARD_REF_PAIR_KERNEL_SELECT_LOOPBACK 1u
 #define GHOSTCARD_REF_PAIR_KERNEL_SELECT_CRC32C   2u
+
+/* SYNC[n]: 1 block of registers, n from 0. Synchronising memory. */
+#define GHOSTCARD_REF_SYNC(n)          (0x300u + (n) * 0x38u)
+#define GHOSTCARD_REF_SYNC_BLOCK_COUNT 1u
+
+/* SYNC[n].ADDRESS: 64 bits, rw. Host address of the range to synchronise. */
+#define GHOSTCARD_REF_SYNC_ADDRESS(n) (GHOSTCARD_REF_SYNC(n) + 0x00u)
+
+/* SYNC[n].SIZE: 32 bits, rw. Bytes in the range. It is rounded outwards to cache lines, that is to multiples of 64. */
+#define GHOSTCARD_REF_SYNC_SIZE(n) (GHOSTCARD_REF_SYNC(n) + 0x08u)
+
+/* SYNC[n].FOR_DEVICE: 32 bits, wo. The card sees the range as it is in memory now. What it had written there and was not synchronised is lost. */
+#define GHOSTCARD_REF_SYNC_FOR_DEVICE(n)       (GHOSTCARD_REF_SYNC(n) + 0x0cu)
+#define GHOSTCARD_REF_SYNC_FOR_DEVICE_GO_SHIFT 0u
+#define GHOSTCARD_REF_SYNC_FOR_DEVICE_GO_MASK  0x00000001u /* [0] wo. Write 1: do it. */
+
+/* SYNC[n].FOR_CPU: 32 bits, wo. What the card has written to the range since is in memory when this is done. */
+#define GHOSTCARD_REF_SYNC_FOR_CPU(n)       (GHOSTCARD_REF_SYNC(n) + 0x10u)
+#define GHOSTCARD_REF_SYNC_FOR_CPU_GO_SHIFT 0u
+#define GHOSTCARD_REF_SYNC_FOR_CPU_GO_MASK  0x00000001u /* [0] wo. Write 1: do it. */
+
+/* SYNC[n].STATUS: 32 bits, mixed. Read it after FOR_DEVICE or FOR_CPU: the range is synchronised when it reads 0. */
+#define GHOSTCARD_REF_SYNC_STATUS(n)                     (GHOSTCARD_REF_SYNC(n) + 0x14u)
+#define GHOSTCARD_REF_SYNC_STATUS_BUSY_SHIFT             0u
+#define GHOSTCARD_REF_SYNC_STATUS_BUSY_MASK              0x00000001u /* [0] ro. It is under way: memory of this client can be reached by message only. */
+#define GHOSTCARD_REF_SYNC_STATUS_ERROR_SHIFT            1u
+#define GHOSTCARD_REF_SYNC_STATUS_ERROR_MASK             0x00000002u /* [1] w1c. One was not done. Write 1 to clear it and ERROR_CODE. */
+#define GHOSTCARD_REF_SYNC_STATUS_ERROR_CODE_SHIFT       8u
+#define GHOSTCARD_REF_SYNC_STATUS_ERROR_CODE_MASK        0x00000f00u /* [11:8] ro. Why, of the first that was not. */
+#define GHOSTCARD_REF_SYNC_STATUS_ERROR_CODE_NONE        0u
+#define GHOSTCARD_REF_SYNC_STATUS_ERROR_CODE_BAD_SIZE    1u
+#define GHOSTCARD_REF_SYNC_STATUS_ERROR_CODE_BAD_ADDRESS 2u
+#define GHOSTCARD_REF_SYNC_STATUS_ERROR_CODE_VIEW_FULL   3u
+#define GHOSTCARD_REF_SYNC_STATUS_ERROR_CODE_BUSY        4u
+
+/* SYNC[n].ERROR_ADDRESS: 64 bits, ro. ADDRESS of that one. */
+#define GHOSTCARD_REF_SYNC_ERROR_ADDRESS(n) (GHOSTCARD_REF_SYNC(n) + 0x18u)
+
+/* SYNC[n].NEVER_SYNCED: 32 bits, ro. Bytes that the card has read and that had never been synchronised for it: it was given "NOT SYNCHRONISED". */
+#define GHOSTCARD_REF_SYNC_NEVER_SYNCED(n) (GHOSTCARD_REF_SYNC(n) + 0x20u)
+
+/* SYNC[n].STALE: 32 bits, ro. Bytes that the card has read while others were in memory. */
+#define GHOSTCARD_REF_SYNC_STALE(n) (GHOSTCARD_REF_SYNC(n) + 0x24u)
+
+/* SYNC[n].AWAITING_CPU: 32 bits, ro. Bytes that the card has written, not yet synchronised for the CPU. */
+#define GHOSTCARD_REF_SYNC_AWAITING_CPU(n) (GHOSTCARD_REF_SYNC(n) + 0x28u)
+
+/* SYNC[n].OVERWRITTEN: 32 bits, ro. Bytes of these that FOR_DEVICE has replaced, in whole lines. */
+#define GHOSTCARD_REF_SYNC_OVERWRITTEN(n) (GHOSTCARD_REF_SYNC(n) + 0x2cu)
+
+/* SYNC[n].BAD_READ_ADDRESS: 64 bits, ro. Host address of the last read that counts in NEVER_SYNCED or STALE. No reset touches these five. */
+#define GHOSTCARD_REF_SYNC_BAD_READ_ADDRESS(n) (GHOSTCARD_REF_SYNC(n) + 0x30u)
 
 /* H2C[n]: 2 blocks of registers, n from 0. Host-to-card channels. */
 #define GHOSTCARD_REF_H2C(n)          (0x1000u + (n) * 0x100u)

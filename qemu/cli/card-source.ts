@@ -31,6 +31,7 @@ interface BuiltInCard {
 
 const referenceOptions = {
   addressBits: '32 or 64',
+  coherent: 'on or off',
   mapMemory: 'on or off',
   link: { bytesPerSecond: 'a number', completionLatencyNs: 'a number' },
 } satisfies Record<Exclude<keyof ReferenceCardOptions, keyof CardEnvironment>, string | OptionNames>;

@@ -35,7 +35,7 @@ describe('reference card registers', () => {
   it('identify the card, its version and what it has', () => {
     const { registers } = setUp();
     expect(registers.read('ID')).toBe(0x4748_4331);
-    expect(registers.read('VERSION')).toBe(0x0001_0000);
+    expect(registers.read('VERSION')).toBe(0x0001_0001);
     expect(registers.read('CAPABILITIES')).toBe((64 << 16) | (8 << 8) | 2);
     expect(registers.read('MEMORY_SIZE')).toBe(16n << 20n);
   });

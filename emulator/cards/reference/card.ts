@@ -7,7 +7,7 @@
  *
  * Two pairs of DMA channels (emulator/dma), with a kernel between the H2C and the C2H channel of each (kernels.ts).
  */
-import { DmaChannel, Link, type LinkModel, unlimitedLink } from '../../dma';
+import { DmaChannel, Link, type LinkModel, SyncUnit, unlimitedLink } from '../../dma';
 import { CardDefinitionError, type CardEnvironment, type MemoryBar, PciCard } from '../../pci';
 import { InterruptBlock } from './interrupt-block';
 import { Crc32cKernel, type Kernel, LoopbackKernel, MemoryKernel } from './kernels';
@@ -24,6 +24,10 @@ import {
 export interface ReferenceCardOptions extends CardEnvironment {
   /** Width of the host addresses that the DMA engines drive. Default 64; small boards have 32. */
   readonly addressBits?: 32 | 64;
+  /**
+   * False: the card sees memory as its driver has last synchronised it (docs/coherence.md). Default true.
+   */
+  readonly coherent?: boolean;
   /**
    * Offer card memory (BAR2) to the guest as shared memory. Reads and writes of it then cost no exit, but QEMU waits for
    * every register write of the card (see docs/reference-card.md for the measurement behind the default, false).
@@ -42,6 +46,7 @@ export class ReferenceCard extends PciCard {
   readonly #addressBits: 32 | 64;
   readonly #link: Link;
   readonly #memory: MemoryBar;
+  readonly #sync = new SyncUnit(this.registers.block('SYNC', 0), this.coherence);
 
   constructor(options: ReferenceCardOptions = {}) {
     super(
@@ -53,6 +58,7 @@ export class ReferenceCard extends PciCard {
         intx: 'A',
         msi: { vectors: VECTORS },
         msix: { bar: 4, vectors: VECTORS },
+        coherent: options.coherent ?? true,
       },
       options,
     );
@@ -96,7 +102,7 @@ export class ReferenceCard extends PciCard {
     this.registers.onWrite('CONTROL', () => {
       if (this.registers.get('CONTROL.SOFT_RESET')) this.#softReset();
     });
-    this.registers.set('CAPABILITIES.ADDRESS_BITS', addressBits);
+    this.#showOptions();
   }
 
   /** Card memory, 16 MiB: what BAR2 shows and kernel MEMORY moves. */
@@ -106,15 +112,22 @@ export class ReferenceCard extends PciCard {
 
   /** Registers are at their reset values when this is called; card memory keeps its contents, as DRAM does. */
   protected override onReset(): void {
-    this.registers.set('CAPABILITIES.ADDRESS_BITS', this.#addressBits);
+    this.#showOptions();
+    this.#sync.reset();
     this.#link.reset();
     for (const channel of this.#channels) channel.reset();
     for (let pair = 0; pair < CHANNEL_PAIRS; pair++) this.#resetKernels(pair);
     this.#interrupts.reset();
   }
 
+  #showOptions(): void {
+    this.registers.set('CAPABILITIES.ADDRESS_BITS', this.#addressBits);
+    this.registers.set('CAPABILITIES.NON_COHERENT', this.coherence ? 1 : 0);
+  }
+
   #softReset(): void {
     this.registers.reset();
+    this.coherence?.clear();
     this.onReset();
   }
 

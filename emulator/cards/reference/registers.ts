@@ -2,7 +2,7 @@
  * The register chapter of the reference card's data sheet. docs/reference-card.md and the guest's C header are generated
  * from here (`npm run generate`).
  */
-import { CHANNEL_REGISTERS } from '../../dma';
+import { CHANNEL_REGISTERS, SYNC_REGISTERS } from '../../dma';
 import { type RegisterFile, registerBlock, registerMap } from '../../registers';
 
 export const CHANNEL_PAIRS = 2;
@@ -39,7 +39,7 @@ export const REFERENCE_REGISTERS = registerMap(
     VERSION: {
       offset: 0x004,
       access: 'ro',
-      reset: 0x0001_0000,
+      reset: 0x0001_0001,
       doc: 'Version of this register map.',
       fields: { MAJOR: [31, 16, 'Changes break drivers.'], MINOR: [15, 0, 'Changes only add.'] },
     },
@@ -51,6 +51,10 @@ export const REFERENCE_REGISTERS = registerMap(
         CHANNEL_PAIRS: { bits: [3, 0], reset: CHANNEL_PAIRS, doc: 'Pairs of an H2C and a C2H channel.' },
         VECTORS: { bits: [15, 8], reset: VECTORS, doc: 'MSI-X vectors.' },
         ADDRESS_BITS: { bits: [23, 16], reset: 64, doc: 'Width of a host address: 64, or 32 on a card built so.' },
+        NON_COHERENT: [
+          24,
+          '1: the driver must synchronise memory by SYNC. 0: there is no need to, and SYNC does nothing.',
+        ],
       },
     },
     SCRATCH: { offset: 0x00c, access: 'rw', doc: 'Holds what is written; no other effect.' },
@@ -87,6 +91,7 @@ export const REFERENCE_REGISTERS = registerMap(
     IRQ_COUNT: { offset: 0x10c, access: 'ro', doc: 'Times that an enabled source was raised since reset; wraps.' },
 
     PAIR: { offset: 0x200, stride: 0x10, count: CHANNEL_PAIRS, doc: 'Channel pairs.', registers: PAIR },
+    SYNC: { offset: 0x300, doc: 'Synchronising memory.', registers: SYNC_REGISTERS },
     H2C: {
       offset: 0x1000,
       stride: 0x100,
