@@ -13,10 +13,12 @@ static void print_usage(FILE *to, const struct app_usage *usage)
     fprintf(to,
             "%s: %s\n"
             "usage: %s [options] %s\n"
-            "  --device PCI_ADDRESS  default: $GHOSTCARD_PCI_ADDRESS, else the first %04x:%04x\n"
-            "  --irq MODE            intx, msi or msix; default: intx with uio_pci_generic, msix with "
-            "vfio-pci\n"
-            "  --json                one line of JSON at the end of standard output\n"
+            "  --device DEVICE  a PCI address or a platform device's name; default: "
+            "$GHOSTCARD_PLATFORM_DEVICE,\n"
+            "                   else $GHOSTCARD_PCI_ADDRESS, else the first %04x:%04x\n"
+            "  --irq MODE       intx, msi, msix, or line for platform devices; default: the best that the "
+            "driver has\n"
+            "  --json           one line of JSON at the end of standard output\n"
             "  --help\n"
             "exit code: 0 passed, 1 a check failed, 2 wrong usage or environment\n",
             usage->name, usage->purpose, usage->name, usage->arguments, REF_VENDOR_ID, REF_DEVICE_ID);
@@ -31,7 +33,7 @@ static _Noreturn void wrong_usage(const struct app_usage *usage, const char *wha
 
 static bool parse_irq_mode(const char *text, enum gc_irq_mode *mode)
 {
-    for (enum gc_irq_mode each = GC_IRQ_INTX; each <= GC_IRQ_MSIX; each++) {
+    for (enum gc_irq_mode each = GC_IRQ_INTX; each <= GC_IRQ_LINE; each++) {
         if (strcmp(text, gc_irq_mode_name(each)) == 0) {
             *mode = each;
             return true;
@@ -54,11 +56,11 @@ static void take_option(struct app *app, const struct app_usage *usage, int argc
         app->json = true;
     } else if (strcmp(name, "--device") == 0) {
         takes_value = true;
-        snprintf(app->address, sizeof(app->address), "%s", value ? value : "");
+        snprintf(app->device, sizeof(app->device), "%s", value ? value : "");
     } else if (strcmp(name, "--irq") == 0) {
         takes_value = app->irq_given = true;
         if (value && !parse_irq_mode(value, &app->irq_mode))
-            wrong_usage(usage, "--irq takes intx, msi or msix, not", value);
+            wrong_usage(usage, "--irq takes intx, msi, msix or line, not", value);
     } else if (!usage->option || !usage->option(name, value, &takes_value)) {
         wrong_usage(usage, "unknown option", name);
     }
@@ -69,9 +71,11 @@ static void take_option(struct app *app, const struct app_usage *usage, int argc
 
 void app_begin(struct app *app, const struct app_usage *usage, int argc, char **argv)
 {
-    const char *address = getenv("GHOSTCARD_PCI_ADDRESS");
     *app = (struct app){.name = usage->name, .driver = "", .started_ns = gc_now_ns()};
-    snprintf(app->address, sizeof(app->address), "%s", address ? address : "");
+    const char *device = getenv("GHOSTCARD_PLATFORM_DEVICE");
+    if (!device || *device == '\0')
+        device = getenv("GHOSTCARD_PCI_ADDRESS");
+    snprintf(app->device, sizeof(app->device), "%s", device ? device : "");
     app->arguments = argv; /* what is no option moves to the front */
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--", 2) == 0)
@@ -86,7 +90,7 @@ void app_begin(struct app *app, const struct app_usage *usage, int argc, char **
 static bool find_device(struct app *app)
 {
     struct gc_error error;
-    if (app->address[0] == '\0' && !gc_find(REF_VENDOR_ID, REF_DEVICE_ID, app->address, &error))
+    if (app->device[0] == '\0' && !gc_find(REF_VENDOR_ID, REF_DEVICE_ID, app->device, &error))
         return app_give_up(app, error.message);
     return true;
 }
@@ -103,7 +107,7 @@ struct gc_device *app_open_device(struct app *app)
     struct gc_error error;
     if (!find_device(app))
         return NULL;
-    struct gc_device *device = gc_open(app->address, &error);
+    struct gc_device *device = gc_open(app->device, &error);
     if (device)
         note_device(app, device);
     else
@@ -116,10 +120,10 @@ bool app_open_card(struct app *app)
     struct gc_error error;
     if (!find_device(app))
         return false;
-    if (!ref_open(&app->card, app->address, app->irq_given ? &app->irq_mode : NULL, &error))
+    if (!ref_open(&app->card, app->device, app->irq_given ? &app->irq_mode : NULL, &error))
         return app_give_up(app, error.message);
     note_device(app, app->card.device);
-    app_say(app, "%s: reference card at %s through %s, interrupts by %s\n", app->name, app->address,
+    app_say(app, "%s: reference card at %s through %s, interrupts by %s\n", app->name, app->device,
             app->driver, gc_irq_mode_name(app->irq_mode));
     return true;
 }
@@ -206,7 +210,7 @@ void app_json_text(struct app *app, const char *name, const char *value)
 static void print_json(const struct app *app, bool ok, double seconds)
 {
     printf("{\"app\":\"%s\",\"ok\":%s,\"device\":\"%s\",\"driver\":\"%s\",\"irq_mode\":\"%s\"", app->name,
-            ok ? "true" : "false", app->address, app->driver,
+            ok ? "true" : "false", app->device, app->driver,
             app->driver[0] ? gc_irq_mode_name(app->irq_mode) : "");
     printf(",\"bytes\":%" PRIu64 ",\"interrupts\":%" PRIu64 ",\"seconds\":%.6f,\"dma_seconds\":%.6f",
             app->bytes, app->interrupts, seconds, (double)app->dma_ns / 1e9);

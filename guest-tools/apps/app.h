@@ -20,7 +20,7 @@ enum { APP_WAIT_MS = 10000 };
 struct app {
     const char *name;
     /* Options and what is left of the arguments. */
-    char address[GC_PCI_ADDRESS_SIZE];
+    char device[GC_NAME_SIZE];
     bool irq_given, json;
     enum gc_irq_mode irq_mode;
     int argument_count;

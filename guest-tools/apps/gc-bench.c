@@ -79,12 +79,13 @@ static struct gc_device *open_device(const char *address)
     return device;
 }
 
-static struct gc_bar open_bar(struct gc_device *device, unsigned index)
+static struct gc_window open_bar(struct gc_device *device, unsigned bar)
 {
-    struct gc_bar bar;
-    if (!gc_bar_open(device, index, &bar, &error))
+    struct gc_window window;
+    const struct gc_window_place place = {.bar = bar};
+    if (!gc_window_open(device, &place, &window, &error))
         give_up(error.message);
-    return bar;
+    return window;
 }
 
 /* ------------------------------------------------------------------------------------------------ access */
@@ -102,18 +103,18 @@ static double clock_cost_ns(void)
     return costs[LOOKS / 2];
 }
 
-static double time_accesses(const struct gc_bar *bar, size_t offset, bool write, unsigned long batch)
+static double time_accesses(const struct gc_window *window, size_t offset, bool write, unsigned long batch)
 {
     uint64_t started_ns = gc_now_ns();
     for (unsigned long i = 0; i < batch; i++) {
         if (write)
-            gc_write32(bar, offset, (uint32_t)i);
+            gc_write32(window, offset, (uint32_t)i);
         else
-            gc_read32(bar, offset);
+            gc_read32(window, offset);
     }
     double duration_ns = (double)(gc_now_ns() - started_ns);
     if (write)
-        gc_read32(bar, offset);
+        gc_read32(window, offset);
     return duration_ns;
 }
 
@@ -122,19 +123,19 @@ static void measure_accesses(int argc, char **argv)
     if (argc < 7)
         wrong_usage();
     struct gc_device *device = open_device(argv[2]);
-    struct gc_bar bar = open_bar(device, (unsigned)number(argv[3], 0, 5));
-    size_t offset = number(argv[4], 0, bar.size - sizeof(uint32_t));
+    struct gc_window window = open_bar(device, (unsigned)number(argv[3], 0, 5));
+    size_t offset = number(argv[4], 0, window.size - sizeof(uint32_t));
     bool write = strcmp(argv[5], "write") == 0;
     if (!write && strcmp(argv[5], "read") != 0)
         wrong_usage();
     unsigned long count = number(argv[6], 1, MAX_SAMPLES);
     unsigned long batch = argc > 7 ? number(argv[7], 1, MAX_BATCH) : DEFAULT_BATCH;
-    if (gc_read32(&bar, offset) == UINT32_MAX)
+    if (gc_read32(&window, offset) == UINT32_MAX)
         give_up("the register reads all ones: nobody answers");
     double *samples = new_samples(count);
     double clock_ns = clock_cost_ns();
     for (long i = -WARM_UP; i < (long)count; i++) {
-        double duration_ns = time_accesses(&bar, offset, write, batch);
+        double duration_ns = time_accesses(&window, offset, write, batch);
         if (i >= 0)
             samples[i] = (duration_ns > clock_ns ? duration_ns - clock_ns : 0) / (double)batch;
     }
@@ -148,7 +149,7 @@ static void measure_accesses(int argc, char **argv)
 /* A device that can be told to interrupt. */
 struct source {
     struct gc_device *device;
-    struct gc_bar registers;
+    struct gc_window registers;
     unsigned vector;
     bool shared_line; /* INTx: to be acknowledged and unmasked after each interrupt */
     struct ref_card card;
@@ -170,7 +171,7 @@ static void reference_open(struct source *source, const char *address, const enu
     struct ref_card *card = &source->card;
     if (!ref_open(card, address, mode, &error) ||
             !ref_channel_open(&source->channel, card, REF_H2C, 0, REF_DEFAULT_RING_SIZE, &error) ||
-            !gc_dma_alloc(&source->buffer, TRANSFER_BYTES, &error))
+            !gc_dma_alloc(card->device, &source->buffer, TRANSFER_BYTES, &error))
         give_up(error.message);
     source->device = card->device;
     source->registers = card->registers;
@@ -211,8 +212,8 @@ static void trigger_acknowledge(struct source *source)
 static void reference_close(struct source *source)
 {
     ref_channel_close(&source->channel);
-    ref_close(&source->card);
     gc_dma_free(&source->buffer);
+    ref_close(&source->card);
 }
 
 static void edu_open(struct source *source, const char *address, const enum gc_irq_mode *mode)

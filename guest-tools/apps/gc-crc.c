@@ -68,12 +68,24 @@ static void submit_packet(struct pair *pair, size_t offset, size_t size, unsigne
     ref_doorbell(&pair->h2c);
 }
 
+static uint32_t crc32c_of(const struct gc_dma_buffer *buffer, size_t offset, size_t size)
+{
+    uint8_t bytes[4096];
+    uint32_t crc = 0;
+    for (size_t piece; size > 0; offset += piece, size -= piece) {
+        piece = size < sizeof(bytes) ? size : sizeof(bytes);
+        gc_dma_read(buffer, offset, bytes, piece);
+        crc = crc32c(crc, bytes, piece);
+    }
+    return crc;
+}
+
 static bool check_packet(struct app *app, struct pair *pair, unsigned i)
 {
     struct gc_error error;
     size_t size = PACKETS[i].size, offset = PACKETS[i].offset;
-    fill_pattern(pair->source.bytes + offset, size, i + 100);
-    memset(pair->sink.bytes, 0, 2 * CRC_BYTES);
+    fill_pattern(&pair->source, offset, size, i + 100);
+    gc_dma_fill(&pair->sink, 0, 0, 2 * CRC_BYTES);
     uint64_t started_ns = gc_now_ns();
     /* A larger buffer than the result: the end of the packet must complete the descriptor. */
     uint32_t index = pair->c2h.producer;
@@ -85,8 +97,8 @@ static bool check_packet(struct app *app, struct pair *pair, unsigned i)
     app->dma_ns += gc_now_ns() - started_ns;
     if (!done)
         return app_error(app, &error);
-    uint32_t seen, expected = crc32c(0, pair->source.bytes + offset, size);
-    memcpy(&seen, pair->sink.bytes, sizeof(seen));
+    uint32_t seen, expected = crc32c_of(&pair->source, offset, size);
+    gc_dma_read(&pair->sink, 0, &seen, sizeof(seen));
     uint32_t transferred = ref_transferred(&pair->c2h, index);
     return app_check(app, seen == expected && transferred == CRC_BYTES,
             "pair %u, packet of %7zu bytes in %2u descriptors: 0x%08x, expected 0x%08x, %u bytes",
@@ -99,7 +111,7 @@ static bool check_burst(struct app *app, struct pair *pair)
     enum { BURST = 16, SIZE = 1000 };
     struct gc_error error = {"no error"};
     bool done = true;
-    fill_pattern(pair->source.bytes, BURST * SIZE, 7);
+    fill_pattern(&pair->source, 0, BURST * SIZE, 7);
     for (unsigned i = 0; done && i < BURST; i++)
         done = ref_submit(&pair->c2h, &pair->sink, i * CRC_BYTES, CRC_BYTES, 0, &error);
     for (unsigned i = 0; done && i < BURST; i++)
@@ -110,8 +122,8 @@ static bool check_burst(struct app *app, struct pair *pair)
     unsigned right = 0;
     for (unsigned i = 0; i < BURST; i++) {
         uint32_t seen;
-        memcpy(&seen, pair->sink.bytes + i * CRC_BYTES, sizeof(seen));
-        right += seen == crc32c(0, pair->source.bytes + i * SIZE, SIZE);
+        gc_dma_read(&pair->sink, i * CRC_BYTES, &seen, sizeof(seen));
+        right += seen == crc32c_of(&pair->source, i * SIZE, SIZE);
     }
     return app_check(app, right == BURST,
             "pair %u, %d packets at once: %u results are right and in their places", pair->index, BURST,

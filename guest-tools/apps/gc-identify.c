@@ -42,7 +42,7 @@ static void check_scratch(struct app *app)
 {
     static const uint64_t PATTERNS[] = {
             0, UINT64_MAX, UINT64_C(0xa5a5a5a55a5a5a5a), UINT64_C(0x0123456789abcdef)};
-    const struct gc_bar *registers = &app->card.registers;
+    const struct gc_window *registers = &app->card.registers;
     for (size_t i = 0; i < sizeof(PATTERNS) / sizeof(PATTERNS[0]); i++) {
         uint32_t low = (uint32_t)PATTERNS[i];
         gc_write32(registers, GHOSTCARD_REF_SCRATCH, low);

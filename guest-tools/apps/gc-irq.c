@@ -32,7 +32,7 @@ static uint64_t wait_for(struct app *app, enum ref_source source, int timeout_ms
 
 static void count_interrupts(struct app *app)
 {
-    const struct gc_bar *registers = &app->card.registers;
+    const struct gc_window *registers = &app->card.registers;
     uint32_t card_before = gc_read32(registers, GHOSTCARD_REF_IRQ_COUNT);
     uint64_t taken_before = app->card.interrupts;
     unsigned late = 0;
@@ -67,7 +67,7 @@ static void check_sources(struct app *app)
 
 static void check_enable(struct app *app)
 {
-    const struct gc_bar *registers = &app->card.registers;
+    const struct gc_window *registers = &app->card.registers;
     uint32_t enabled = gc_read32(registers, GHOSTCARD_REF_IRQ_ENABLE);
     gc_write32(registers, GHOSTCARD_REF_IRQ_STATUS, enabled);
     gc_write32(registers, GHOSTCARD_REF_IRQ_ENABLE, 0);

@@ -47,15 +47,6 @@ static const struct {
 };
 enum { TRANSFER_COUNT = sizeof(TRANSFERS) / sizeof(TRANSFERS[0]) };
 
-static bool is_filled(const uint8_t *bytes, size_t size, uint8_t value)
-{
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] != value)
-            return false;
-    }
-    return true;
-}
-
 /* To the card, and back from it. LOOPBACK: the card's buffer is small, so both directions must be under way
  * at once. */
 static bool move(struct app *app, struct pair *pair, enum ref_kernel kernel, size_t source, size_t target,
@@ -83,17 +74,17 @@ static bool check_one(struct app *app, struct pair *pair, enum ref_kernel kernel
            target = GUARD_BYTES + TRANSFERS[i].target_offset;
     /* Anywhere in card memory where it fits, unaligned too. */
     uint64_t card_address = (GHOSTCARD_REF_MEMORY_SIZE_RESET - size) / 2;
-    uint8_t *before = pair->sink.bytes + target - GUARD_BYTES, *after = pair->sink.bytes + target + size;
     const char *name = kernel == REF_KERNEL_LOOPBACK ? "LOOPBACK" : "MEMORY";
 
-    fill_pattern(pair->source.bytes + source, size, i + 1);
-    memset(before, GUARD_VALUE, size + 2 * GUARD_BYTES);
+    fill_pattern(&pair->source, source, size, i + 1);
+    gc_dma_fill(&pair->sink, target - GUARD_BYTES, GUARD_VALUE, size + 2 * GUARD_BYTES);
     if (!move(app, pair, kernel, source, target, size, card_address, &error)) {
         app_say(app, "pair %u, %s, %zu bytes:\n", pair->index, name, size);
         return app_error(app, &error);
     }
-    bool same = memcmp(pair->source.bytes + source, pair->sink.bytes + target, size) == 0;
-    bool guarded = is_filled(before, GUARD_BYTES, GUARD_VALUE) && is_filled(after, GUARD_BYTES, GUARD_VALUE);
+    bool same = is_same(&pair->source, source, &pair->sink, target, size);
+    bool guarded = is_filled(&pair->sink, target - GUARD_BYTES, GUARD_BYTES, GUARD_VALUE) &&
+                   is_filled(&pair->sink, target + size, GUARD_BYTES, GUARD_VALUE);
     return app_check(app, same && guarded, "pair %u, %-8s %8zu bytes, source +%zu, target +%zu%s%s",
             pair->index, name, size, TRANSFERS[i].source_offset, TRANSFERS[i].target_offset,
             same ? "" : ": the data differ", guarded ? "" : ": bytes beside the target were overwritten");

@@ -79,31 +79,31 @@ static void check_own_addresses(struct app *app)
     app_check(app, wrong == 0, "address in address: %u words over the whole memory, %u wrong", words, wrong);
 }
 
-static void write_size(const struct gc_bar *bar, size_t offset, unsigned size, uint64_t value)
+static void write_size(const struct gc_window *window, size_t offset, unsigned size, uint64_t value)
 {
     if (size == 1)
-        gc_write8(bar, offset, (uint8_t)value);
+        gc_write8(window, offset, (uint8_t)value);
     else if (size == 2)
-        gc_write16(bar, offset, (uint16_t)value);
+        gc_write16(window, offset, (uint16_t)value);
     else if (size == 4)
-        gc_write32(bar, offset, (uint32_t)value);
+        gc_write32(window, offset, (uint32_t)value);
     else
-        gc_write64(bar, offset, value);
+        gc_write64(window, offset, value);
 }
 
-static uint64_t read_size(const struct gc_bar *bar, size_t offset, unsigned size)
+static uint64_t read_size(const struct gc_window *window, size_t offset, unsigned size)
 {
-    return size == 1   ? gc_read8(bar, offset)
-           : size == 2 ? gc_read16(bar, offset)
-           : size == 4 ? gc_read32(bar, offset)
-                       : gc_read64(bar, offset);
+    return size == 1   ? gc_read8(window, offset)
+           : size == 2 ? gc_read16(window, offset)
+           : size == 4 ? gc_read32(window, offset)
+                       : gc_read64(window, offset);
 }
 
 /* An access of each size at each place of a 16-byte field must change those bytes only, and read just them.
  */
 static void check_access_sizes(struct app *app)
 {
-    const struct gc_bar *bar = &app->card.memory;
+    const struct gc_window *memory = &app->card.memory;
     const uint64_t value = UINT64_C(0x8877665544332211);
     uint8_t expected[16], seen[16];
     for (unsigned size = 1; size <= 8; size *= 2) {
@@ -112,10 +112,10 @@ static void check_access_sizes(struct app *app)
             memset(expected, 0xcc, sizeof(expected));
             put_word(app, 0x100, UINT64_C(0xcccccccccccccccc));
             put_word(app, 0x108, UINT64_C(0xcccccccccccccccc));
-            write_size(bar, 0x100 + place, size, value);
+            write_size(memory, 0x100 + place, size, value);
             memcpy(expected + place, &value, size);
             for (size_t at = 0; at < sizeof(seen); at += size) {
-                uint64_t part = read_size(bar, 0x100 + at, size);
+                uint64_t part = read_size(memory, 0x100 + at, size);
                 memcpy(seen + at, &part, size);
             }
             app->bytes += size + sizeof(seen);
@@ -142,12 +142,12 @@ static void check_against_dma(struct app *app)
     } else {
         for (unsigned i = 0; i < words; i++) {
             uint64_t seen;
-            memcpy(&seen, pair.sink.bytes + sample(app, i), sizeof(seen));
+            gc_dma_read(&pair.sink, sample(app, i), &seen, sizeof(seen));
             wrong += seen != ~(uint64_t)sample(app, i);
         }
         app_check(app, wrong == 0, "written through BAR2, read by DMA: %u words, %u wrong", words, wrong);
     }
-    fill_pattern(pair.source.bytes, size, 42);
+    fill_pattern(&pair.source, 0, size, 42);
     if (!ref_submit(&pair.h2c, &pair.source, 0, size, 0, &error) ||
             !wait_done(app, &pair.h2c, size, &error)) {
         app_error(app, &error);
@@ -155,7 +155,7 @@ static void check_against_dma(struct app *app)
         wrong = 0;
         for (unsigned i = 0; i < words; i++) {
             uint64_t expected;
-            memcpy(&expected, pair.source.bytes + sample(app, i), sizeof(expected));
+            gc_dma_read(&pair.source, sample(app, i), &expected, sizeof(expected));
             check_word(app, sample(app, i), expected, &wrong);
         }
         app_check(app, wrong == 0, "written by DMA, read through BAR2: %u words, %u wrong", words, wrong);

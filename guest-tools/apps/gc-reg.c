@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads and writes registers of any device that is bound to a driver we know. It opens no card driver:
- * nothing is reset. */
+/*
+ * Reads and writes registers of any device that is bound to a driver we know: of a PCI function's BAR by its
+ * number, of a platform device's window by its name. It opens no card driver: nothing is reset.
+ */
 #define _GNU_SOURCE
 #include "app.h"
 
@@ -9,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned bar_index = REF_REGISTER_BAR;
+static struct gc_window_place place;
 static unsigned width_bits = 32;
 
 /* Names of the registers outside blocks; everything else goes by its offset. */
@@ -73,57 +75,67 @@ static bool parse_access(const char *text, struct access *access)
     return true;
 }
 
-static uint64_t read_bits(const struct gc_bar *bar, size_t offset, unsigned bits)
+static uint64_t read_bits(const struct gc_window *window, size_t offset, unsigned bits)
 {
     switch (bits) {
     case 8:
-        return gc_read8(bar, offset);
+        return gc_read8(window, offset);
     case 16:
-        return gc_read16(bar, offset);
+        return gc_read16(window, offset);
     case 32:
-        return gc_read32(bar, offset);
+        return gc_read32(window, offset);
     default:
-        return gc_read64(bar, offset);
+        return gc_read64(window, offset);
     }
 }
 
-static void write_bits(const struct gc_bar *bar, size_t offset, unsigned bits, uint64_t value)
+static void write_bits(const struct gc_window *window, size_t offset, unsigned bits, uint64_t value)
 {
     switch (bits) {
     case 8:
-        gc_write8(bar, offset, (uint8_t)value);
+        gc_write8(window, offset, (uint8_t)value);
         break;
     case 16:
-        gc_write16(bar, offset, (uint16_t)value);
+        gc_write16(window, offset, (uint16_t)value);
         break;
     case 32:
-        gc_write32(bar, offset, (uint32_t)value);
+        gc_write32(window, offset, (uint32_t)value);
         break;
     default:
-        gc_write64(bar, offset, value);
+        gc_write64(window, offset, value);
     }
 }
 
-static bool run_one(struct app *app, const struct gc_bar *bar, const char *text)
+/* What messages call the window. */
+static const char *window_name(const struct gc_window *window, char name[64])
+{
+    if (gc_is_pci(window->device))
+        snprintf(name, 64, "BAR %u", window->index);
+    else
+        snprintf(name, 64, "the window '%.40s'", place.name);
+    return name;
+}
+
+static bool run_one(struct app *app, const struct gc_window *window, const char *text)
 {
     struct access access;
-    char message[200];
+    char message[200], name[64];
     if (!parse_access(text, &access)) {
         snprintf(message, sizeof(message),
                 "cannot make sense of '%.60s': give OFFSET or NAME, or either with =VALUE", text);
         return app_give_up(app, message);
     }
     unsigned size = access.bits / 8;
-    if (access.offset % size != 0 || access.offset >= bar->size || size > bar->size - access.offset) {
+    if (access.offset % size != 0 || access.offset >= window->size || size > window->size - access.offset) {
         snprintf(message, sizeof(message),
-                "'%.60s': %u bytes at offset 0x%zx must be aligned and lie in the %zu of BAR %u", text, size,
-                access.offset, bar->size, bar->index);
+                "'%.60s': %u bytes at offset 0x%zx must be aligned and lie in the %zu of %s", text, size,
+                access.offset, window->size, window_name(window, name));
         return app_give_up(app, message);
     }
     if (access.write)
-        write_bits(bar, access.offset, access.bits, access.value);
+        write_bits(window, access.offset, access.bits, access.value);
     else
-        access.value = read_bits(bar, access.offset, access.bits);
+        access.value = read_bits(window, access.offset, access.bits);
     app_say(app, "0x%04zx %s 0x%0*" PRIx64 "\n", access.offset, access.write ? "<-" : "=", (int)(2 * size),
             access.value);
     char member[80];
@@ -140,7 +152,11 @@ static bool take_option(const char *name, const char *value, bool *takes_value)
     uint64_t number;
     *takes_value = true;
     if (strcmp(name, "--bar") == 0)
-        return !value || (parse_number(value, strlen(value), &number) && (bar_index = (unsigned)number) < 6);
+        return !value || (parse_number(value, strlen(value), &number) && (place.bar = (unsigned)number) < 6);
+    if (strcmp(name, "--window") == 0) {
+        place.name = value;
+        return true;
+    }
     if (strcmp(name, "--width") != 0)
         return false;
     if (value && !(parse_number(value, strlen(value), &number) &&
@@ -154,20 +170,21 @@ int main(int argc, char **argv)
 {
     static const struct app_usage USAGE = {"gc-reg",
             "reads and writes registers by name or offset; values in the order given",
-            "[--bar 0-5] [--width 8|16|32|64] REGISTER[=VALUE]…", take_option};
+            "[--bar 0-5 | --window NAME] [--width 8|16|32|64] REGISTER[=VALUE]…", take_option};
     struct app app;
-    struct gc_bar bar;
+    struct gc_window window;
     struct gc_error error;
+    place = REFCARD_REGISTERS;
     app_begin(&app, &USAGE, argc, argv);
     if (app.argument_count == 0) {
         app_give_up(&app, "which register? For example: gc-reg ID SCRATCH=0x1234 SCRATCH 0x10c");
         return app_end(&app);
     }
     struct gc_device *device = app_open_device(&app);
-    if (device && !gc_bar_open(device, bar_index, &bar, &error))
+    if (device && !gc_window_open(device, &place, &window, &error))
         app_give_up(&app, error.message);
     for (int i = 0; i < app.argument_count && !app.cannot_go_on; i++)
-        run_one(&app, &bar, app.arguments[i]);
+        run_one(&app, &window, app.arguments[i]);
     gc_close(device);
     return app_end(&app);
 }

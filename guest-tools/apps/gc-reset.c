@@ -8,14 +8,13 @@
 
 #include <inttypes.h>
 #include <linux/pci_regs.h>
-#include <string.h>
 
 /* Leaves traces in every corner: registers, a ring that has moved, a latched interrupt, a DMA error. */
 static bool make_state(struct app *app)
 {
     struct gc_error error;
     struct pair pair;
-    const struct gc_bar *registers = &app->card.registers;
+    const struct gc_window *registers = &app->card.registers;
     if (!pair_open(app, &pair, 0, 4096))
         return false;
     gc_write32(registers, GHOSTCARD_REF_SCRATCH, 0xdeadbeef);
@@ -80,13 +79,13 @@ static void check_works(struct app *app, uint32_t command_before)
     if (!pair_open(app, &pair, 0, 1 << 20))
         return;
     ref_select_kernel(&app->card, 0, REF_KERNEL_LOOPBACK);
-    fill_pattern(pair.source.bytes, 1 << 20, 11);
+    fill_pattern(&pair.source, 0, 1 << 20, 11);
     if (!ref_submit(&pair.c2h, &pair.sink, 0, 1 << 20, 0, &error) ||
             !ref_submit(&pair.h2c, &pair.source, 0, 1 << 20, 0, &error) ||
             !wait_done(app, &pair.h2c, 1 << 20, &error) || !wait_done(app, &pair.c2h, 1 << 20, &error))
         app_error(app, &error);
     else
-        app_check(app, memcmp(pair.source.bytes, pair.sink.bytes, 1 << 20) == 0,
+        app_check(app, is_same(&pair.source, 0, &pair.sink, 0, 1 << 20),
                 "  1 MiB goes through the card and back");
     pair_close(&pair);
 }

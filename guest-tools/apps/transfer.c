@@ -8,7 +8,8 @@ bool pair_open(struct app *app, struct pair *pair, unsigned index, size_t size)
 {
     struct gc_error error;
     *pair = (struct pair){.index = index};
-    if (gc_dma_alloc(&pair->source, size, &error) && gc_dma_alloc(&pair->sink, size, &error) &&
+    if (gc_dma_alloc(app->card.device, &pair->source, size, &error) &&
+            gc_dma_alloc(app->card.device, &pair->sink, size, &error) &&
             ref_channel_open(&pair->h2c, &app->card, REF_H2C, index, REF_DEFAULT_RING_SIZE, &error) &&
             ref_channel_open(&pair->c2h, &app->card, REF_C2H, index, REF_DEFAULT_RING_SIZE, &error))
         return true;
@@ -27,15 +28,51 @@ void pair_close(struct pair *pair)
     *pair = (struct pair){0};
 }
 
-void fill_pattern(uint8_t *bytes, size_t size, uint64_t seed)
+/* Buffers are only accessed through the library, in pieces of this size. */
+enum { PIECE_BYTES = 4096 };
+
+static size_t piece_of(size_t left)
 {
+    return left < PIECE_BYTES ? left : PIECE_BYTES;
+}
+
+void fill_pattern(const struct gc_dma_buffer *buffer, size_t offset, size_t size, uint64_t seed)
+{
+    uint64_t words[PIECE_BYTES / sizeof(uint64_t)];
     uint64_t state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1; /* never 0, where the generator would stay */
-    for (size_t at = 0; at < size; at += sizeof(state)) {
-        state ^= state << 13; /* xorshift: Marsaglia, Journal of Statistical Software 8(14), 2003 */
-        state ^= state >> 7;
-        state ^= state << 17;
-        memcpy(bytes + at, &state, size - at < sizeof(state) ? size - at : sizeof(state));
+    for (size_t piece; size > 0; offset += piece, size -= piece) {
+        piece = piece_of(size);
+        for (size_t i = 0; i < (piece + 7) / 8; i++) {
+            state ^= state << 13; /* xorshift: Marsaglia, Journal of Statistical Software 8(14), 2003 */
+            state ^= state >> 7;
+            state ^= state << 17;
+            words[i] = state;
+        }
+        gc_dma_write(buffer, offset, words, piece);
     }
+}
+
+bool is_same(const struct gc_dma_buffer *one, size_t one_offset, const struct gc_dma_buffer *other,
+        size_t other_offset, size_t size)
+{
+    uint8_t left[PIECE_BYTES], right[PIECE_BYTES];
+    for (size_t piece, at = 0; at < size; at += piece) {
+        piece = piece_of(size - at);
+        gc_dma_read(one, one_offset + at, left, piece);
+        gc_dma_read(other, other_offset + at, right, piece);
+        if (memcmp(left, right, piece) != 0)
+            return false;
+    }
+    return true;
+}
+
+bool is_filled(const struct gc_dma_buffer *buffer, size_t offset, size_t size, uint8_t value)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (buffer->bytes[offset + i] != value)
+            return false;
+    }
+    return true;
 }
 
 bool wait_done(struct app *app, struct ref_channel *channel, size_t size, struct gc_error *error)

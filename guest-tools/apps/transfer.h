@@ -18,7 +18,11 @@ bool pair_open(struct app *app, struct pair *pair, unsigned index, size_t size);
 void pair_close(struct pair *pair);
 
 /* Bytes that differ from place to place and from seed to seed. */
-void fill_pattern(uint8_t *bytes, size_t size, uint64_t seed);
+void fill_pattern(const struct gc_dma_buffer *buffer, size_t offset, size_t size, uint64_t seed);
+
+bool is_same(const struct gc_dma_buffer *one, size_t one_offset, const struct gc_dma_buffer *other,
+        size_t other_offset, size_t size);
+bool is_filled(const struct gc_dma_buffer *buffer, size_t offset, size_t size, uint8_t value);
 
 /* ref_wait for a transfer of `size` bytes, with an engine that halts as an error; adds to bytes and time. */
 bool wait_done(struct app *app, struct ref_channel *channel, size_t size, struct gc_error *error);

@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+const struct gc_window_place REFCARD_REGISTERS = {.name = "registers", .bar = 0};
+const struct gc_window_place REFCARD_MEMORY = {.name = "memory", .bar = 2};
+
 static const uint32_t ALL_SOURCES = (1u << REF_SOURCE_COUNT) - 1;
 
 /* The rings and write-back blocks of all channels share one hugepage. */
@@ -16,12 +19,12 @@ static uint32_t field(uint32_t value, uint32_t mask, unsigned shift)
 
 static bool identify(struct ref_card *card, struct gc_error *error)
 {
-    const char *address = gc_pci_address(card->device);
+    const char *name = gc_name(card->device);
     uint32_t id = gc_read32(&card->registers, GHOSTCARD_REF_ID);
     if (id != GHOSTCARD_REF_ID_RESET)
         return gc_fail(error,
-                "%s is no ghostcard reference card: its ID register holds 0x%08x instead of 0x%08x%s",
-                address, id, GHOSTCARD_REF_ID_RESET,
+                "%s is no ghostcard reference card: its ID register holds 0x%08x instead of 0x%08x%s", name,
+                id, GHOSTCARD_REF_ID_RESET,
                 id == UINT32_MAX ? " (all ones: nobody answers; is memory decoding on?)" : "");
     card->version = gc_read32(&card->registers, GHOSTCARD_REF_VERSION);
     card->capabilities = gc_read32(&card->registers, GHOSTCARD_REF_CAPABILITIES);
@@ -30,23 +33,22 @@ static bool identify(struct ref_card *card, struct gc_error *error)
     uint32_t known = field(
             GHOSTCARD_REF_VERSION_RESET, GHOSTCARD_REF_VERSION_MAJOR_MASK, GHOSTCARD_REF_VERSION_MAJOR_SHIFT);
     if (major != known)
-        return gc_fail(error, "%s has version %u of the register map, this driver knows %u: rebuild it",
-                address, major, known);
+        return gc_fail(error, "%s has version %u of the register map, this driver knows %u: rebuild it", name,
+                major, known);
     card->channel_pairs = field(card->capabilities, GHOSTCARD_REF_CAPABILITIES_CHANNEL_PAIRS_MASK,
             GHOSTCARD_REF_CAPABILITIES_CHANNEL_PAIRS_SHIFT);
     return true;
 }
 
-bool ref_open(
-        struct ref_card *card, const char *pci_address, const enum gc_irq_mode *mode, struct gc_error *error)
+bool ref_open(struct ref_card *card, const char *name, const enum gc_irq_mode *mode, struct gc_error *error)
 {
-    *card = (struct ref_card){.device = gc_open(pci_address, error)};
+    *card = (struct ref_card){.device = gc_open(name, error)};
     if (!card->device)
         return false;
     card->irq_mode = mode ? *mode : gc_irq_best_mode(card->device);
-    if (!gc_bar_open(card->device, REF_REGISTER_BAR, &card->registers, error) ||
-            !gc_bar_open(card->device, REF_MEMORY_BAR, &card->memory, error) || !identify(card, error) ||
-            !gc_dma_alloc(&card->control, CONTROL_BYTES, error)) {
+    if (!gc_window_open(card->device, &REFCARD_REGISTERS, &card->registers, error) ||
+            !gc_window_open(card->device, &REFCARD_MEMORY, &card->memory, error) || !identify(card, error) ||
+            !gc_dma_alloc(card->device, &card->control, CONTROL_BYTES, error)) {
         ref_close(card);
         return false;
     }
@@ -64,8 +66,9 @@ void ref_close(struct ref_card *card)
         return;
     if (card->control.bytes) /* only then it has been identified, and may be running */
         ref_soft_reset(card);
-    gc_close(card->device);
+    gc_set_bus_master(card->device, false, NULL);
     gc_dma_free(&card->control);
+    gc_close(card->device);
     *card = (struct ref_card){0};
 }
 

@@ -10,7 +10,6 @@
 #include "refcard.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 _Static_assert(sizeof(struct ref_descriptor) == GHOSTCARD_REF_DESC_SIZE, "descriptor size");
@@ -42,14 +41,14 @@ void ref_channel_write(const struct ref_channel *channel, size_t offset, uint32_
     gc_write32(&channel->card->registers, channel->block + offset, value);
 }
 
-/* A part of the card's control memory, aligned as ring and write-back block want it. */
-static bool carve(struct ref_card *card, size_t size, void **bytes, uint64_t *address)
+/* A part of the card's control memory, aligned as ring and write-back block want it: its offset there. */
+static bool carve(struct ref_card *card, size_t size, size_t *offset, uint64_t *address)
 {
     const size_t alignment = GHOSTCARD_REF_DESC_SIZE;
     size_t start = (card->control_used + alignment - 1) / alignment * alignment;
-    if (size > card->control.size - start)
+    if (start > card->control.size || size > card->control.size - start)
         return false;
-    *bytes = card->control.bytes + start;
+    *offset = start;
     *address = gc_dma_segment_at(&card->control, start, size).address;
     card->control_used = start + size;
     return true;
@@ -60,8 +59,9 @@ static void start_engine(struct ref_channel *channel)
     ref_channel_write(channel, REF_CHANNEL_CONTROL,
             GHOSTCARD_REF_H2C_CONTROL_RESET_MASK); /* not running, nothing in hand */
     ref_channel_read(channel, REF_CHANNEL_CONTROL);
-    memset((void *)channel->ring, 0, channel->ring_size * sizeof(*channel->ring));
-    memset((void *)channel->write_back, 0, sizeof(*channel->write_back));
+    const struct gc_dma_buffer *control = &channel->card->control;
+    gc_dma_fill(control, channel->ring_offset, 0, channel->ring_size * sizeof(*channel->ring));
+    gc_dma_fill(control, channel->write_back_offset, 0, sizeof(*channel->write_back));
     channel->producer = 0;
     ref_channel_write(channel, REF_CHANNEL_CONTROL, GHOSTCARD_REF_H2C_CONTROL_RUN_MASK);
 }
@@ -72,21 +72,22 @@ bool ref_channel_open(struct ref_channel *channel, struct ref_card *card, enum r
     *channel =
             (struct ref_channel){.card = card, .direction = direction, .pair = pair, .ring_size = ring_size};
     if (pair >= card->channel_pairs)
-        return gc_fail(error, "channel pair %u of %s: it has %u", pair, gc_pci_address(card->device),
-                card->channel_pairs);
+        return gc_fail(
+                error, "channel pair %u of %s: it has %u", pair, gc_name(card->device), card->channel_pairs);
     if (ring_size < MIN_RING_SIZE || ring_size > MAX_RING_SIZE || (ring_size & (ring_size - 1)) != 0)
         return gc_fail(error, "ring of %u descriptors: it must be a power of two from %d to %d", ring_size,
                 MIN_RING_SIZE, MAX_RING_SIZE);
     channel->block = direction == REF_H2C ? GHOSTCARD_REF_H2C(pair) : GHOSTCARD_REF_C2H(pair);
     channel->source = (direction == REF_H2C ? REF_SOURCE_H2C0 : REF_SOURCE_C2H0) + pair;
-    void *ring, *write_back;
-    if (!carve(card, ring_size * sizeof(struct ref_descriptor), &ring, &channel->ring_address) ||
-            !carve(card, sizeof(struct ref_write_back), &write_back, &channel->write_back_address))
+    if (!carve(card, ring_size * sizeof(struct ref_descriptor), &channel->ring_offset,
+                &channel->ring_address) ||
+            !carve(card, sizeof(struct ref_write_back), &channel->write_back_offset,
+                    &channel->write_back_address))
         return gc_fail(error, "ring of %u descriptors: all channels share %zu bytes, and %zu are taken",
                 ring_size, card->control.size, card->control_used);
-    channel->ring = ring;
-    channel->write_back = write_back;
-    const struct gc_bar *registers = &card->registers;
+    channel->ring = (struct ref_descriptor *)(card->control.bytes + channel->ring_offset);
+    channel->write_back = (struct ref_write_back *)(card->control.bytes + channel->write_back_offset);
+    const struct gc_window *registers = &card->registers;
     ref_channel_write(channel, REF_CHANNEL_CONTROL, 0);
     gc_write64(registers, channel->block + REF_CHANNEL_RING_BASE, channel->ring_address);
     gc_write32(registers, channel->block + REF_CHANNEL_RING_SIZE, ring_size);

@@ -14,7 +14,9 @@
 #include "../lib/ghostcard.h"
 
 enum { REF_VENDOR_ID = 0x1234, REF_DEVICE_ID = 0x4743 };
-enum { REF_REGISTER_BAR = 0, REF_MEMORY_BAR = 2 };
+
+/* Where its windows are, on a PCI function and on a platform device. */
+extern const struct gc_window_place REFCARD_REGISTERS, REFCARD_MEMORY;
 
 /* Interrupt sources: bit in the IRQ registers, and vector with MSI and MSI-X. */
 enum ref_source {
@@ -54,8 +56,8 @@ struct ref_write_back {
 
 struct ref_card {
     struct gc_device *device;
-    struct gc_bar registers;
-    struct gc_bar memory;
+    struct gc_window registers;
+    struct gc_window memory;
     enum gc_irq_mode irq_mode;
     unsigned vectors; /* granted: one for each source, or one for all */
     uint32_t version, capabilities;
@@ -68,11 +70,11 @@ struct ref_card {
 };
 
 /*
- * Opens the card at `pci_address`, makes sure that it is one, resets it, turns bus mastering on, enables
- * interrupts of every source. After this the card is idle and its registers are at their reset values.
+ * Opens the card, a PCI function or a platform device as for gc_open, makes sure that it is one, resets it,
+ * turns bus mastering on, enables interrupts of every source. After this the card is idle and its registers
+ * are at their reset values.
  */
-bool ref_open(
-        struct ref_card *card, const char *pci_address, const enum gc_irq_mode *mode, struct gc_error *error);
+bool ref_open(struct ref_card *card, const char *name, const enum gc_irq_mode *mode, struct gc_error *error);
 void ref_close(struct ref_card *card);
 
 /* Interrupts of all sources on, in the mode given at ref_open; leftovers from before are acknowledged first.
@@ -82,7 +84,7 @@ void ref_irq_disable(struct ref_card *card);
 
 /*
  * Waits for an interrupt of `source`. True with the number taken: 0 when the time is over. Where all sources
- * share a vector (INTx, and MSI if there is one only) the number is 0 or 1.
+ * share a vector (INTx, LINE, and MSI if there is one only) the number is 0 or 1.
  */
 bool ref_irq_wait(struct ref_card *card, enum ref_source source, int timeout_ms, uint64_t *taken,
         struct gc_error *error);
@@ -105,10 +107,11 @@ struct ref_channel {
     enum ref_source source;
     size_t block; /* offset of the channel's registers in BAR0 */
     uint32_t ring_size;
+    /* Where the program sees them, where in the card's control memory they lie, where the card sees them. */
     struct ref_descriptor *ring;
-    uint64_t ring_address;
     struct ref_write_back *write_back;
-    uint64_t write_back_address;
+    size_t ring_offset, write_back_offset;
+    uint64_t ring_address, write_back_address;
     uint32_t producer; /* next descriptor to be filled; what the card knows after the doorbell */
 };
 

@@ -1,32 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a back end does, and the device that it does it to. One table per kernel driver: backend_uio.c,
- * backend_vfio.c. Everything that is the same for both is in device.c.
+ * What a back end does, and the device that it does it to. One table for each kernel driver, in backend_*.c;
+ * what the drivers of one family share is in uio.h and vfio.h, what is the same for all in device.c.
  */
 #ifndef GHOSTCARD_BACKEND_H
 #define GHOSTCARD_BACKEND_H
 
 #include "ghostcard.h"
 
-enum { GC_BAR_COUNT = 6 };
+/* BARs of a PCI function; UIO has 5 maps (MAX_UIO_MAPS), and platform devices of ours no more regions. */
+enum { GC_MAX_WINDOWS = 6 };
 
 struct gc_device {
-    char address[GC_PCI_ADDRESS_SIZE];
+    char name[GC_NAME_SIZE];
+    const char *bus; /* "pci" or "platform", as in /sys/bus */
     const struct gc_backend_ops *ops;
-    struct gc_bar bars[GC_BAR_COUNT];
+    struct gc_window windows[GC_MAX_WINDOWS];
     bool irq_enabled;
     enum gc_irq_mode irq_mode;
     unsigned vectors;
+    gc_dma_sync *sync;
+    void *sync_context;
     union {
         struct {
-            int uio_fd, config_fd;
+            int number, fd, config_fd;
             uint32_t events; /* total that the kernel counted when we last looked */
         } uio;
         struct {
             int container_fd, group_fd, device_fd;
             int event_fds[GC_MAX_VECTORS];
             uint64_t config_offset;
-            uint64_t bar_offsets[GC_BAR_COUNT];
+            uint64_t window_offsets[GC_MAX_WINDOWS];
         } vfio;
     };
 };
@@ -41,12 +45,16 @@ struct gc_backend_ops {
     /* Lets go of everything that open took; interrupts are off already. */
     void (*close)(struct gc_device *device);
 
-    /* Sets size and, if it can be, mapping of a BAR that is not open yet. */
-    bool (*open_bar)(struct gc_device *device, struct gc_bar *bar, struct gc_error *error);
-    /* One access to a BAR without mapping; NULL when this back end always maps. */
-    bool (*bar_access)(const struct gc_bar *bar, bool write, size_t offset, unsigned size, void *value);
+    /* Number of the window at `place`. */
+    bool (*find_window)(struct gc_device *device, const struct gc_window_place *place, unsigned *index,
+            struct gc_error *error);
+    /* Sets size and, if it can be, mapping of a window that is not open yet. */
+    bool (*open_window)(struct gc_device *device, struct gc_window *window, struct gc_error *error);
+    /* One access to a window without mapping; NULL when this back end always maps. */
+    bool (*window_access)(
+            const struct gc_window *window, bool write, size_t offset, unsigned size, void *value);
 
-    /* One access to configuration space, of exactly that size. False: errno says why. */
+    /* One access to configuration space, of exactly that size. False: errno says why. NULL: there is none. */
     bool (*config_access)(struct gc_device *device, bool write, unsigned offset, unsigned size, void *value);
 
     /* Interrupts of this mode reach irq_wait from now on; those from before do not. Grants *vectors as asked,
@@ -59,21 +67,39 @@ struct gc_backend_ops {
     int (*irq_fd)(const struct gc_device *device, unsigned vector);
     /* Interrupts of `vector` since the last call; called only when irq_fd is readable. */
     bool (*irq_take)(struct gc_device *device, unsigned vector, uint64_t *taken, struct gc_error *error);
-    /* INTx: the kernel masked the line when it took the interrupt; unmasks it. A line still asserted
+    /* INTx and LINE: the kernel masked it when it took the interrupt; unmasks it. A line still asserted
      * interrupts again. */
     bool (*irq_rearm)(struct gc_device *device, struct gc_error *error);
 
-    /* Function reset; configuration space is restored by the kernel. */
+    /* Reset by the kernel, which restores configuration space. */
     bool (*reset)(struct gc_device *device, struct gc_error *error);
+
+    /* Fills in everything but `device`; on failure nothing is left allocated. */
+    bool (*dma_alloc)(
+            struct gc_device *device, struct gc_dma_buffer *buffer, size_t size, struct gc_error *error);
+    void (*dma_free)(struct gc_dma_buffer *buffer);
+    /* Largest buffer in one piece; NULL: only memory limits it. */
+    size_t (*dma_limit)(const struct gc_device *device);
 };
 
-extern const struct gc_backend_ops gc_backend_uio;
-extern const struct gc_backend_ops gc_backend_vfio;
+extern const struct gc_backend_ops gc_backend_uio_pci;
+extern const struct gc_backend_ops gc_backend_vfio_pci;
 
-/* sysfs.c: path of an attribute of a PCI device, and small files read and written whole. */
-const char *gc_sysfs_path(char path[256], const char *address, const char *attribute);
-bool gc_sysfs_read(const char *address, const char *attribute, char *text, size_t size);
+/* window.c: find_window of PCI functions, whose windows are BARs. */
+bool gc_pci_find_window(struct gc_device *device, const struct gc_window_place *place, unsigned *index,
+        struct gc_error *error);
+
+/* hugepages.c: hugepages with their physical addresses, for devices that see these. */
+bool gc_hugepages_alloc(
+        struct gc_device *device, struct gc_dma_buffer *buffer, size_t size, struct gc_error *error);
+void gc_hugepages_free(struct gc_dma_buffer *buffer);
+
+/* sysfs.c: path of an attribute of a device, and small files read whole. */
+const char *gc_sysfs_path(char path[256], const struct gc_device *device, const char *attribute);
+bool gc_sysfs_read(const struct gc_device *device, const char *attribute, char *text, size_t size);
 /* Last part of the link's target: the driver's or group's name. */
-bool gc_sysfs_link(const char *address, const char *attribute, char *name, size_t size);
+bool gc_sysfs_link(const struct gc_device *device, const char *attribute, char *name, size_t size);
+/* The bus that knows a device of that name, "pci" or "platform"; NULL: none does. */
+const char *gc_sysfs_bus(const char *name);
 
 #endif

@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-static const struct gc_backend_ops *const BACKENDS[] = {&gc_backend_uio, &gc_backend_vfio};
+static const struct gc_backend_ops *const BACKENDS[] = {&gc_backend_uio_pci, &gc_backend_vfio_pci};
 enum { BACKEND_COUNT = sizeof(BACKENDS) / sizeof(BACKENDS[0]) };
 
 bool gc_fail(struct gc_error *error, const char *format, ...)
@@ -39,43 +39,56 @@ int gc_left_ms(uint64_t deadline_ns)
     return now_ns < deadline_ns ? (int)((deadline_ns - now_ns + 999999) / 1000000) : 0;
 }
 
-static const struct gc_backend_ops *backend_for(const char *address, struct gc_error *error)
+static const char *driver_names(char names[128])
 {
-    char text[64], driver[64];
-    if (!gc_sysfs_read(address, "vendor", text, sizeof(text))) {
-        gc_fail(error, "no PCI device %s in /sys/bus/pci/devices: give its full address, as in 0000:00:04.0",
-                address);
-        return NULL;
-    }
-    if (!gc_sysfs_link(address, "driver", driver, sizeof(driver))) {
+    size_t used = 0;
+    for (int i = 0; i < BACKEND_COUNT; i++)
+        used += (size_t)snprintf(names + used, 128 - used, "%s%s", i > 0 ? ", " : "", BACKENDS[i]->driver);
+    return names;
+}
+
+static const struct gc_backend_ops *backend_for(const struct gc_device *device, struct gc_error *error)
+{
+    char driver[64], names[128];
+    if (!gc_sysfs_link(device, "driver", driver, sizeof(driver))) {
         gc_fail(error,
-                "PCI device %s is bound to no driver: bind it first, as in 'ghostcard-bind %s "
-                "uio_pci_generic' or "
-                "'… vfio-pci'",
-                address, address);
+                "%s is bound to no driver: bind its card first, as in 'ghostcard-bind 0000:00:04.0 "
+                "uio_pci_generic'",
+                device->name);
         return NULL;
     }
     for (int i = 0; i < BACKEND_COUNT; i++) {
         if (strcmp(driver, BACKENDS[i]->driver) == 0)
             return BACKENDS[i];
     }
-    gc_fail(error, "PCI device %s is bound to the driver '%s', which is neither %s nor %s: rebind it",
-            address, driver, gc_backend_uio.driver, gc_backend_vfio.driver);
+    gc_fail(error, "%s is bound to the driver '%s', which is none of %s: rebind it", device->name, driver,
+            driver_names(names));
     return NULL;
 }
 
-struct gc_device *gc_open(const char *pci_address, struct gc_error *error)
+struct gc_device *gc_open(const char *name, struct gc_error *error)
 {
-    const struct gc_backend_ops *ops = backend_for(pci_address, error);
-    if (!ops)
-        return NULL;
-    struct gc_device *device = calloc(1, sizeof(*device));
-    if (!device) {
-        gc_fail(error, "no memory to open %s", pci_address);
+    const char *bus = gc_sysfs_bus(name);
+    if (!bus || strlen(name) >= GC_NAME_SIZE) {
+        gc_fail(error,
+                "no device '%.80s' in /sys/bus/pci/devices or /sys/bus/platform/devices: give a PCI "
+                "function's "
+                "full address, as in 0000:00:04.0, or a platform device's name, as in ghostcard-ref.256",
+                name);
         return NULL;
     }
-    device->ops = ops;
-    snprintf(device->address, sizeof(device->address), "%.15s", pci_address);
+    struct gc_device *device = calloc(1, sizeof(*device));
+    if (!device) {
+        gc_fail(error, "no memory to open %s", name);
+        return NULL;
+    }
+    device->bus = bus;
+    strcpy(device->name, name);
+    const struct gc_backend_ops *ops = device->ops = backend_for(device, error);
+    if (!ops) {
+        free(device);
+        return NULL;
+    }
     if (!ops->open(device, error)) {
         free(device);
         return NULL;
@@ -93,9 +106,9 @@ void gc_close(struct gc_device *device)
         return;
     gc_irq_disable(device);
     gc_set_bus_master(device, false, NULL);
-    for (unsigned i = 0; i < GC_BAR_COUNT; i++) {
-        if (device->bars[i].mapped)
-            munmap((void *)device->bars[i].mapped, device->bars[i].size);
+    for (unsigned i = 0; i < GC_MAX_WINDOWS; i++) {
+        if (device->windows[i].mapped)
+            munmap((void *)device->windows[i].mapped, device->windows[i].size);
     }
     device->ops->close(device);
     free(device);
@@ -106,18 +119,28 @@ const char *gc_driver(const struct gc_device *device)
     return device->ops->driver;
 }
 
-const char *gc_pci_address(const struct gc_device *device)
+const char *gc_name(const struct gc_device *device)
 {
-    return device->address;
+    return device->name;
+}
+
+bool gc_is_pci(const struct gc_device *device)
+{
+    return device->ops->config_access != NULL;
 }
 
 static bool config_access(struct gc_device *device, bool write, unsigned offset, unsigned size,
         uint32_t *value, struct gc_error *error)
 {
+    if (!gc_is_pci(device))
+        return gc_fail(error,
+                "%s 0x%x of the configuration space of %s: a platform device has none; its card's is the "
+                "kernel's own",
+                write ? "write to" : "read of", offset, device->name);
     /* Both this program and configuration space are little-endian: the low bytes come first. */
     return device->ops->config_access(device, write, offset, size, value) ||
            gc_fail(error, "cannot %s %u bytes at 0x%x of the configuration space of %s: %s",
-                   write ? "write" : "read", size, offset, device->address, strerror(errno));
+                   write ? "write" : "read", size, offset, device->name, strerror(errno));
 }
 
 bool gc_config_read(
@@ -136,6 +159,8 @@ bool gc_config_write(
 bool gc_set_bus_master(struct gc_device *device, bool on, struct gc_error *error)
 {
     uint32_t command;
+    if (!gc_is_pci(device))
+        return true;
     if (!gc_config_read(device, PCI_COMMAND, 2, &command, error))
         return false;
     command = on ? command | PCI_COMMAND_MASTER : command & ~(uint32_t)PCI_COMMAND_MASTER;
@@ -145,31 +170,32 @@ bool gc_set_bus_master(struct gc_device *device, bool on, struct gc_error *error
 bool gc_reset(struct gc_device *device, struct gc_error *error)
 {
     if (device->irq_enabled)
-        return gc_fail(
-                error, "reset of %s while interrupts are enabled: disable them first", device->address);
+        return gc_fail(error, "reset of %s while interrupts are enabled: disable them first", device->name);
     return device->ops->reset(device, error);
 }
 
-bool gc_bar_open(struct gc_device *device, unsigned index, struct gc_bar *bar, struct gc_error *error)
+bool gc_window_open(struct gc_device *device, const struct gc_window_place *place, struct gc_window *window,
+        struct gc_error *error)
 {
-    if (index >= GC_BAR_COUNT)
-        return gc_fail(error, "BAR %u of %s: a PCI device has BARs 0 to %d", index, device->address,
-                GC_BAR_COUNT - 1);
-    struct gc_bar *own = &device->bars[index];
+    unsigned index;
+    if (!device->ops->find_window(device, place, &index, error))
+        return false;
+    struct gc_window *own = &device->windows[index];
     if (own->size == 0) {
-        *own = (struct gc_bar){.device = device, .index = index};
-        if (!device->ops->open_bar(device, own, error)) {
+        *own = (struct gc_window){.device = device, .index = index};
+        if (!device->ops->open_window(device, own, error)) {
             own->size = 0;
             return false;
         }
     }
-    *bar = *own;
+    *window = *own;
     return true;
 }
 
 const char *gc_irq_mode_name(enum gc_irq_mode mode)
 {
-    static const char *const NAMES[] = {[GC_IRQ_INTX] = "intx", [GC_IRQ_MSI] = "msi", [GC_IRQ_MSIX] = "msix"};
+    static const char *const NAMES[] = {
+            [GC_IRQ_INTX] = "intx", [GC_IRQ_MSI] = "msi", [GC_IRQ_MSIX] = "msix", [GC_IRQ_LINE] = "line"};
     return NAMES[mode];
 }
 
@@ -178,13 +204,19 @@ enum gc_irq_mode gc_irq_best_mode(const struct gc_device *device)
     return device->ops->best_irq_mode;
 }
 
+/* One wire, which the kernel masks when it takes an interrupt. */
+static bool is_line(enum gc_irq_mode mode)
+{
+    return mode == GC_IRQ_INTX || mode == GC_IRQ_LINE;
+}
+
 bool gc_irq_enable(struct gc_device *device, enum gc_irq_mode mode, unsigned *vectors, struct gc_error *error)
 {
     if (*vectors < 1 || *vectors > GC_MAX_VECTORS)
-        return gc_fail(error, "%u interrupt vectors asked of %s: 1 to %d can be", *vectors, device->address,
+        return gc_fail(error, "%u interrupt vectors asked of %s: 1 to %d can be", *vectors, device->name,
                 GC_MAX_VECTORS);
     gc_irq_disable(device);
-    if (mode == GC_IRQ_INTX)
+    if (is_line(mode))
         *vectors = 1;
     if (!device->ops->irq_enable(device, mode, vectors, error))
         return false;
@@ -206,7 +238,7 @@ bool gc_irq_wait(
 {
     *taken = 0;
     if (!device->irq_enabled || vector >= device->vectors)
-        return gc_fail(error, "wait for interrupt vector %u of %s: %u are enabled", vector, device->address,
+        return gc_fail(error, "wait for interrupt vector %u of %s: %u are enabled", vector, device->name,
                 device->irq_enabled ? device->vectors : 0);
     uint64_t deadline_ns = gc_now_ns() + (timeout_ms > 0 ? (uint64_t)timeout_ms * 1000000 : 0);
     struct pollfd entry = {.fd = device->ops->irq_fd(device, vector), .events = POLLIN};
@@ -214,11 +246,11 @@ bool gc_irq_wait(
     for (int left_ms = timeout_ms > 0 ? timeout_ms : 0;; left_ms = gc_left_ms(deadline_ns)) {
         int ready = poll(&entry, 1, left_ms);
         if (ready < 0 && errno != EINTR)
-            return gc_fail(error, "wait for interrupt vector %u of %s: %s", vector, device->address,
-                    strerror(errno));
+            return gc_fail(
+                    error, "wait for interrupt vector %u of %s: %s", vector, device->name, strerror(errno));
         if (ready > 0 && !(entry.revents & POLLIN))
             return gc_fail(error, "wait for interrupt vector %u of %s: the kernel has withdrawn the device",
-                    vector, device->address);
+                    vector, device->name);
         if (ready > 0 && !device->ops->irq_take(device, vector, taken, error))
             return false;
         if (*taken > 0 || left_ms == 0)
@@ -228,5 +260,5 @@ bool gc_irq_wait(
 
 bool gc_irq_rearm(struct gc_device *device, struct gc_error *error)
 {
-    return device->irq_mode != GC_IRQ_INTX || device->ops->irq_rearm(device, error);
+    return !is_line(device->irq_mode) || device->ops->irq_rearm(device, error);
 }

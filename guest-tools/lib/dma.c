@@ -1,110 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory for DMA without an IOMMU: 2 MiB hugepages, which the kernel neither swaps nor moves once they are
- * locked, with their physical addresses out of /proc/self/pagemap.
+ * DMA buffers, whoever allocates them: accesses that suit every kind of mapping, contiguous parts, and
+ * synchronisation with devices that need it.
  *
- * Models: Linux Documentation/admin-guide/mm/pagemap.rst and hugetlbpage.rst.
+ * Models: Arm Architecture Reference Manual for A-profile (DDI 0487), B2.7 "Device memory": unaligned
+ * accesses fault, and so does DC ZVA, by which the C library clears memory. Linux
+ * Documentation/core-api/dma-api-howto.rst, "Using Streaming DMA mappings", for the sync calls.
  */
-#define _GNU_SOURCE
-#include "ghostcard.h"
+#include "backend.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/mman.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-static const size_t HUGEPAGE_BYTES = 2u << 20;
-static const char PAGEMAP[] = "/proc/self/pagemap";
-
-/* pagemap entry: page frame number in bits 54 to 0 (0 without CAP_SYS_ADMIN), present in bit 63. */
-static const uint64_t FRAME_MASK = (UINT64_C(1) << 55) - 1;
-static const uint64_t PRESENT_MASK = UINT64_C(1) << 63;
-
-static bool physical_address(int pagemap_fd, const void *location, uint64_t *address, struct gc_error *error)
+bool gc_dma_alloc(struct gc_device *device, struct gc_dma_buffer *buffer, size_t size, struct gc_error *error)
 {
-    uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE), entry;
-    off_t offset = (off_t)((uintptr_t)location / page_bytes * sizeof(entry));
-    if (pread(pagemap_fd, &entry, sizeof(entry), offset) != sizeof(entry))
-        return gc_fail(error, "cannot read the entry of %p in %s: %s", location, PAGEMAP, strerror(errno));
-    if (!(entry & PRESENT_MASK) || (entry & FRAME_MASK) == 0)
-        return gc_fail(error,
-                "%s hides the physical address of %p (entry 0x%016llx): CAP_SYS_ADMIN is needed", PAGEMAP,
-                location, (unsigned long long)entry);
-    *address = (entry & FRAME_MASK) * page_bytes;
-    return true;
-}
-
-/* One segment per run of hugepages that happen to lie side by side. */
-static bool find_segments(struct gc_dma_buffer *buffer, struct gc_error *error)
-{
-    size_t pages = buffer->size / HUGEPAGE_BYTES;
-    buffer->segments = calloc(pages, sizeof(*buffer->segments));
-    if (!buffer->segments)
-        return gc_fail(error, "no memory for the list of %zu hugepages", pages);
-    int fd = open(PAGEMAP, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return gc_fail(error, "cannot open %s: %s", PAGEMAP, strerror(errno));
-    bool known = true;
-    for (size_t i = 0; known && i < pages; i++) {
-        uint64_t address = 0;
-        struct gc_dma_segment *last =
-                buffer->segment_count > 0 ? &buffer->segments[buffer->segment_count - 1] : NULL;
-        known = physical_address(fd, buffer->bytes + i * HUGEPAGE_BYTES, &address, error);
-        if (known && last && last->address + last->size == address)
-            last->size += HUGEPAGE_BYTES;
-        else if (known)
-            buffer->segments[buffer->segment_count++] = (struct gc_dma_segment){address, HUGEPAGE_BYTES};
-    }
-    close(fd);
-    return known;
-}
-
-/* HugePages_Free of /proc/meminfo, which counts pages of the default size; 0 when it cannot be told. */
-static unsigned long free_hugepages(void)
-{
-    char line[128];
-    unsigned long free_pages = 0;
-    FILE *file = fopen("/proc/meminfo", "re");
-    while (file && fgets(line, sizeof(line), file))
-        if (sscanf(line, "HugePages_Free: %lu", &free_pages) == 1)
-            break;
-    if (file)
-        fclose(file);
-    return free_pages;
-}
-
-bool gc_dma_alloc(struct gc_dma_buffer *buffer, size_t size, struct gc_error *error)
-{
-    *buffer = (struct gc_dma_buffer){.size = (size + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES * HUGEPAGE_BYTES};
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB | MAP_LOCKED | MAP_POPULATE;
-    void *bytes = mmap(NULL, buffer->size, PROT_READ | PROT_WRITE, flags, -1, 0);
-    if (bytes == MAP_FAILED) {
+    *buffer = (struct gc_dma_buffer){0};
+    if (size == 0)
+        return gc_fail(error, "DMA buffer of 0 bytes asked of %s: it must have at least one", device->name);
+    if (!device->ops->dma_alloc(device, buffer, size, error)) {
         *buffer = (struct gc_dma_buffer){0};
-        return gc_fail(error,
-                "cannot get %zu bytes of DMA memory in 2 MiB hugepages: %s; %lu are free: boot the guest "
-                "with "
-                "--hugepages N, or write more to /proc/sys/vm/nr_hugepages",
-                size, strerror(errno), free_hugepages());
+        return false;
     }
-    buffer->bytes = bytes;
-    madvise(bytes, buffer->size, MADV_DONTFORK); /* a fork must not turn the device's pages into copies */
-    memset(bytes, 0, buffer->size);              /* every page is there, and written to */
-    if (find_segments(buffer, error))
-        return true;
-    gc_dma_free(buffer);
-    return false;
+    buffer->device = device;
+    return true;
 }
 
 void gc_dma_free(struct gc_dma_buffer *buffer)
 {
     if (buffer->bytes)
-        munmap(buffer->bytes, buffer->size);
-    free(buffer->segments);
+        buffer->device->ops->dma_free(buffer);
     *buffer = (struct gc_dma_buffer){0};
+}
+
+size_t gc_dma_limit(const struct gc_device *device)
+{
+    return device->ops->dma_limit ? device->ops->dma_limit(device) : SIZE_MAX;
 }
 
 struct gc_dma_segment gc_dma_segment_at(const struct gc_dma_buffer *buffer, size_t offset, size_t size)
@@ -114,4 +43,90 @@ struct gc_dma_segment gc_dma_segment_at(const struct gc_dma_buffer *buffer, size
         offset -= segment++->size;
     size_t left = segment->size - offset;
     return (struct gc_dma_segment){segment->address + offset, size < left ? size : left};
+}
+
+/* ---------------------------------------------------------------------------------------------- accesses */
+
+/* Bytes that one aligned access at `offset` can move: 8, or 1 before the first and after the last word. */
+static size_t step(const struct gc_dma_buffer *buffer, size_t offset, size_t size)
+{
+    return ((uintptr_t)buffer->bytes + offset) % sizeof(uint64_t) == 0 && size >= sizeof(uint64_t)
+                   ? sizeof(uint64_t)
+                   : 1;
+}
+
+static volatile uint64_t *word_at(const struct gc_dma_buffer *buffer, size_t offset)
+{
+    return (volatile uint64_t *)(buffer->bytes + offset);
+}
+
+void gc_dma_write(const struct gc_dma_buffer *buffer, size_t offset, const void *bytes, size_t size)
+{
+    const uint8_t *from = bytes;
+    for (size_t moved; size > 0; offset += moved, from += moved, size -= moved) {
+        moved = step(buffer, offset, size);
+        uint64_t word;
+        if (moved == 1) {
+            buffer->bytes[offset] = *from;
+        } else {
+            memcpy(&word, from, sizeof(word)); /* ordinary memory, aligned or not */
+            *word_at(buffer, offset) = word;
+        }
+    }
+}
+
+void gc_dma_read(const struct gc_dma_buffer *buffer, size_t offset, void *bytes, size_t size)
+{
+    uint8_t *to = bytes;
+    for (size_t moved; size > 0; offset += moved, to += moved, size -= moved) {
+        moved = step(buffer, offset, size);
+        if (moved == 1) {
+            *to = buffer->bytes[offset];
+        } else {
+            uint64_t word = *word_at(buffer, offset);
+            memcpy(to, &word, sizeof(word));
+        }
+    }
+}
+
+void gc_dma_fill(const struct gc_dma_buffer *buffer, size_t offset, uint8_t value, size_t size)
+{
+    const uint64_t word = value * UINT64_C(0x0101010101010101);
+    for (size_t moved; size > 0; offset += moved, size -= moved) {
+        moved = step(buffer, offset, size);
+        if (moved == 1)
+            buffer->bytes[offset] = value;
+        else
+            *word_at(buffer, offset) = word;
+    }
+}
+
+/* --------------------------------------------------------------------------------------- synchronisation */
+
+void gc_dma_set_sync(struct gc_device *device, gc_dma_sync *sync, void *context)
+{
+    device->sync = sync;
+    device->sync_context = context;
+}
+
+static void sync_parts(
+        const struct gc_dma_buffer *buffer, enum gc_dma_direction direction, size_t offset, size_t size)
+{
+    struct gc_device *device = buffer->device;
+    while (device->sync && size > 0) {
+        struct gc_dma_segment part = gc_dma_segment_at(buffer, offset, size);
+        device->sync(device->sync_context, direction, part);
+        offset += part.size;
+        size -= part.size;
+    }
+}
+
+void gc_dma_sync_for_device(const struct gc_dma_buffer *buffer, size_t offset, size_t size)
+{
+    sync_parts(buffer, GC_DMA_FOR_DEVICE, offset, size);
+}
+
+void gc_dma_sync_for_cpu(const struct gc_dma_buffer *buffer, size_t offset, size_t size)
+{
+    sync_parts(buffer, GC_DMA_FOR_CPU, offset, size);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What Linux tells about PCI devices in /sys/bus/pci/devices.
- * Models: Linux Documentation/ABI/testing/sysfs-bus-pci.
+ * What Linux tells about devices in /sys/bus/pci/devices and /sys/bus/platform/devices.
+ * Models: Linux Documentation/ABI/testing/sysfs-bus-pci and sysfs-bus-platform.
  */
 #define _GNU_SOURCE
 #include "backend.h"
@@ -14,18 +14,29 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char DEVICES[] = "/sys/bus/pci/devices";
+static const char PCI_DEVICES[] = "/sys/bus/pci/devices";
 
-const char *gc_sysfs_path(char path[256], const char *address, const char *attribute)
+const char *gc_sysfs_path(char path[256], const struct gc_device *device, const char *attribute)
 {
-    snprintf(path, 256, "%s/%s/%s", DEVICES, address, attribute);
+    snprintf(path, 256, "/sys/bus/%s/devices/%s/%s", device->bus, device->name, attribute);
     return path;
 }
 
-bool gc_sysfs_read(const char *address, const char *attribute, char *text, size_t size)
+const char *gc_sysfs_bus(const char *name)
 {
-    char path[256];
-    int fd = open(gc_sysfs_path(path, address, attribute), O_RDONLY | O_CLOEXEC);
+    static const char *const BUSES[] = {"pci", "platform"};
+    for (size_t i = 0; i < sizeof(BUSES) / sizeof(BUSES[0]); i++) {
+        char path[256];
+        snprintf(path, sizeof(path), "/sys/bus/%s/devices/%.100s", BUSES[i], name);
+        if (*name != '\0' && *name != '.' && !strchr(name, '/') && access(path, F_OK) == 0)
+            return BUSES[i];
+    }
+    return NULL;
+}
+
+static bool read_line(const char *path, char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
     ssize_t got = read(fd, text, size - 1);
@@ -37,10 +48,16 @@ bool gc_sysfs_read(const char *address, const char *attribute, char *text, size_
     return true;
 }
 
-bool gc_sysfs_link(const char *address, const char *attribute, char *name, size_t size)
+bool gc_sysfs_read(const struct gc_device *device, const char *attribute, char *text, size_t size)
+{
+    char path[256];
+    return read_line(gc_sysfs_path(path, device, attribute), text, size);
+}
+
+bool gc_sysfs_link(const struct gc_device *device, const char *attribute, char *name, size_t size)
 {
     char path[256], target[PATH_MAX];
-    ssize_t got = readlink(gc_sysfs_path(path, address, attribute), target, sizeof(target) - 1);
+    ssize_t got = readlink(gc_sysfs_path(path, device, attribute), target, sizeof(target) - 1);
     if (got <= 0)
         return false;
     target[got] = '\0';
@@ -50,19 +67,20 @@ bool gc_sysfs_link(const char *address, const char *attribute, char *name, size_
 
 static bool has_id(const char *address, const char *attribute, uint16_t id)
 {
-    char text[32];
-    return gc_sysfs_read(address, attribute, text, sizeof(text)) && strtoul(text, NULL, 16) == id;
+    char path[256], text[32];
+    snprintf(path, sizeof(path), "%s/%.100s/%s", PCI_DEVICES, address, attribute);
+    return read_line(path, text, sizeof(text)) && strtoul(text, NULL, 16) == id;
 }
 
-bool gc_find(uint16_t vendor, uint16_t device, char address[GC_PCI_ADDRESS_SIZE], struct gc_error *error)
+bool gc_find(uint16_t vendor, uint16_t device, char name[GC_NAME_SIZE], struct gc_error *error)
 {
     struct dirent **entries;
-    int count = scandir(DEVICES, &entries, NULL, alphasort);
+    int count = scandir(PCI_DEVICES, &entries, NULL, alphasort);
     bool found = false;
     for (int i = 0; i < count; i++) {
-        const char *name = entries[i]->d_name;
-        if (!found && name[0] != '.' && has_id(name, "vendor", vendor) && has_id(name, "device", device)) {
-            snprintf(address, GC_PCI_ADDRESS_SIZE, "%.15s", name);
+        const char *entry = entries[i]->d_name;
+        if (!found && entry[0] != '.' && has_id(entry, "vendor", vendor) && has_id(entry, "device", device)) {
+            snprintf(name, GC_NAME_SIZE, "%.*s", GC_NAME_SIZE - 1, entry);
             found = true;
         }
         free(entries[i]);
@@ -70,5 +88,5 @@ bool gc_find(uint16_t vendor, uint16_t device, char address[GC_PCI_ADDRESS_SIZE]
     if (count >= 0)
         free(entries);
     return found || gc_fail(error, "no PCI device %04x:%04x among the %d in %s: is the card plugged in?",
-                            vendor, device, count > 2 ? count - 2 : 0, DEVICES);
+                            vendor, device, count > 2 ? count - 2 : 0, PCI_DEVICES);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Accesses to BARs, with the barriers that make "memory first, then doorbell" true, and the other way round.
- * Models: Linux Documentation/memory-barriers.txt, "Kernel I/O barrier effects" (readX, writeX).
+ * Accesses to windows, with the barriers that make "memory first, then doorbell" true, and the other way
+ * round. Models: Linux Documentation/memory-barriers.txt, "Kernel I/O barrier effects" (readX, writeX).
  */
 #include "backend.h"
 
@@ -28,34 +28,45 @@ void gc_write_barrier(void)
     write_barrier();
 }
 
+bool gc_pci_find_window(struct gc_device *device, const struct gc_window_place *place, unsigned *index,
+        struct gc_error *error)
+{
+    enum { BAR_COUNT = 6 };
+    *index = place->bar;
+    return place->bar < BAR_COUNT || gc_fail(error, "BAR %u of %s: a PCI function has BARs 0 to %d",
+                                             place->bar, device->name, BAR_COUNT - 1);
+}
+
 /* Without a mapping. An access that the kernel refuses reads as all ones, as on a bus where nobody answers.
  */
-static void unmapped_access(const struct gc_bar *bar, bool write, size_t offset, unsigned size, void *value)
+static void unmapped_access(
+        const struct gc_window *window, bool write, size_t offset, unsigned size, void *value)
 {
-    bool done = bar->device->ops->bar_access && bar->device->ops->bar_access(bar, write, offset, size, value);
+    bool done = window->device->ops->window_access &&
+                window->device->ops->window_access(window, write, offset, size, value);
     if (!done && !write)
         memset(value, 0xff, size);
 }
 
 #define DEFINE_ACCESS(bits)                                                                                  \
-    uint##bits##_t gc_read##bits(const struct gc_bar *bar, size_t offset)                                    \
+    uint##bits##_t gc_read##bits(const struct gc_window *window, size_t offset)                              \
     {                                                                                                        \
         uint##bits##_t value;                                                                                \
-        if (bar->mapped)                                                                                     \
-            value = *(const volatile uint##bits##_t *)(bar->mapped + offset);                                \
+        if (window->mapped)                                                                                  \
+            value = *(const volatile uint##bits##_t *)(window->mapped + offset);                             \
         else                                                                                                 \
-            unmapped_access(bar, false, offset, sizeof(value), &value);                                      \
+            unmapped_access(window, false, offset, sizeof(value), &value);                                   \
         read_barrier();                                                                                      \
         return value;                                                                                        \
     }                                                                                                        \
                                                                                                              \
-    void gc_write##bits(const struct gc_bar *bar, size_t offset, uint##bits##_t value)                       \
+    void gc_write##bits(const struct gc_window *window, size_t offset, uint##bits##_t value)                 \
     {                                                                                                        \
         write_barrier();                                                                                     \
-        if (bar->mapped)                                                                                     \
-            *(volatile uint##bits##_t *)(bar->mapped + offset) = value;                                      \
+        if (window->mapped)                                                                                  \
+            *(volatile uint##bits##_t *)(window->mapped + offset) = value;                                   \
         else                                                                                                 \
-            unmapped_access(bar, true, offset, sizeof(value), &value);                                       \
+            unmapped_access(window, true, offset, sizeof(value), &value);                                    \
     }
 
 DEFINE_ACCESS(8)

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Back end for uio_pci_generic: BARs and configuration space through sysfs, interrupts through /dev/uioN.
+ *
+ * What that driver does (Linux drivers/uio/uio_pci_generic.c, Documentation/driver-api/uio-howto.rst): it
+ * enables the device but not bus mastering, and takes INTx only. On an interrupt it sets Interrupt Disable in
+ * the command register and counts. It offers no control of the interrupt by write(), so user space unmasks by
+ * clearing Interrupt Disable in configuration space. When /dev/uioN is closed for the last time it turns bus
+ * mastering off.
+ */
+#define _GNU_SOURCE
+#include "uio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/pci_regs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool uio_open(struct gc_device *device, struct gc_error *error)
+{
+    char path[256];
+    if (!gc_uio_open(device, error))
+        return false;
+    device->uio.config_fd = open(gc_sysfs_path(path, device, "config"), O_RDWR | O_CLOEXEC);
+    if (device->uio.config_fd < 0) {
+        gc_fail(error, "cannot open %s: %s (root is needed)", path, strerror(errno));
+        close(device->uio.fd);
+        return false;
+    }
+    return true;
+}
+
+static void uio_close(struct gc_device *device)
+{
+    close(device->uio.config_fd);
+    close(device->uio.fd);
+}
+
+static bool uio_open_window(struct gc_device *device, struct gc_window *window, struct gc_error *error)
+{
+    char attribute[16], path[256];
+    snprintf(attribute, sizeof(attribute), "resource%u", window->index);
+    int fd = open(gc_sysfs_path(path, device, attribute), O_RDWR | O_SYNC | O_CLOEXEC);
+    if (fd < 0)
+        return gc_fail(error, "cannot open BAR %u of %s: %s", window->index, path, strerror(errno));
+    struct stat status = {0};
+    fstat(fd, &status); /* its size is the BAR's */
+    bool done = gc_uio_map(window, fd, (size_t)status.st_size, 0, path, error);
+    close(fd); /* the mapping holds it */
+    return done;
+}
+
+static bool uio_config_access(
+        struct gc_device *device, bool write, unsigned offset, unsigned size, void *value)
+{
+    ssize_t done = write ? pwrite(device->uio.config_fd, value, size, offset)
+                         : pread(device->uio.config_fd, value, size, offset);
+    return done == (ssize_t)size;
+}
+
+static bool set_intx_disable(struct gc_device *device, bool disable, struct gc_error *error)
+{
+    uint32_t command;
+    if (!gc_config_read(device, PCI_COMMAND, 2, &command, error))
+        return false;
+    command = disable ? command | PCI_COMMAND_INTX_DISABLE : command & ~(uint32_t)PCI_COMMAND_INTX_DISABLE;
+    return gc_config_write(device, PCI_COMMAND, 2, command, error);
+}
+
+static bool uio_irq_enable(
+        struct gc_device *device, enum gc_irq_mode mode, unsigned *vectors, struct gc_error *error)
+{
+    *vectors = 1;
+    if (mode != GC_IRQ_INTX)
+        return gc_fail(error,
+                "interrupt mode %s asked of %s: uio_pci_generic has intx only; bind it to vfio-pci",
+                gc_irq_mode_name(mode), device->name);
+    return gc_uio_start_counting(device, error) && set_intx_disable(device, false, error);
+}
+
+static void uio_irq_disable(struct gc_device *device)
+{
+    set_intx_disable(device, true, NULL);
+}
+
+static bool uio_irq_rearm(struct gc_device *device, struct gc_error *error)
+{
+    return set_intx_disable(device, false, error);
+}
+
+static bool uio_reset(struct gc_device *device, struct gc_error *error)
+{
+    char path[256];
+    int fd = open(gc_sysfs_path(path, device, "reset"), O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return gc_fail(error, "cannot open %s: %s: the kernel knows no way to reset this device", path,
+                strerror(errno));
+    bool done = write(fd, "1", 1) == 1;
+    if (!done)
+        gc_fail(error, "reset through %s failed: %s", path, strerror(errno));
+    close(fd);
+    return done;
+}
+
+const struct gc_backend_ops gc_backend_uio_pci = {
+        .driver = "uio_pci_generic",
+        .best_irq_mode = GC_IRQ_INTX,
+        .open = uio_open,
+        .close = uio_close,
+        .find_window = gc_pci_find_window,
+        .open_window = uio_open_window,
+        .config_access = uio_config_access,
+        .irq_enable = uio_irq_enable,
+        .irq_disable = uio_irq_disable,
+        .irq_fd = gc_uio_irq_fd,
+        .irq_take = gc_uio_irq_take,
+        .irq_rearm = uio_irq_rearm,
+        .reset = uio_reset,
+        .dma_alloc = gc_hugepages_alloc,
+        .dma_free = gc_hugepages_free,
+};
