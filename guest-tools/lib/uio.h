@@ -11,13 +11,12 @@
 bool gc_uio_open(struct gc_device *device, struct gc_error *error);
 
 /* Maps all of `fd` from `offset` on, as `window`. */
-bool gc_uio_map(
-        struct gc_window *window, int fd, size_t size, off_t offset, const char *what, struct gc_error *error);
+bool gc_uio_map(struct gc_window *window, int fd, size_t size, off_t offset, const char *what,
+        struct gc_error *error);
 
 /* Interrupts from now on are ours; those from before are not. */
 bool gc_uio_start_counting(struct gc_device *device, struct gc_error *error);
 int gc_uio_irq_fd(const struct gc_device *device, unsigned vector);
-bool gc_uio_irq_take(
-        struct gc_device *device, unsigned vector, uint64_t *taken, struct gc_error *error);
+bool gc_uio_irq_take(struct gc_device *device, unsigned vector, uint64_t *taken, struct gc_error *error);
 
 #endif

@@ -19,8 +19,7 @@ bool gc_vfio_region_info(const struct gc_device *device, unsigned region, struct
 bool gc_vfio_open_region(
         struct gc_device *device, struct gc_window *window, unsigned region, struct gc_error *error);
 /* One access to a region; offsets are the device descriptor's. */
-bool gc_vfio_access(
-        const struct gc_device *device, bool write, uint64_t offset, unsigned size, void *value);
+bool gc_vfio_access(const struct gc_device *device, bool write, uint64_t offset, unsigned size, void *value);
 bool gc_vfio_window_access(
         const struct gc_window *window, bool write, size_t offset, unsigned size, void *value);
 

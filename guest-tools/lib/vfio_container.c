@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * VFIO's container and group in no-IOMMU mode, which hands out a device without translation or protection: the
- * group's node is /dev/vfio/noiommu-N, CAP_SYS_RAWIO is needed, there is no DMA mapping interface, and physical
- * addresses are what the device uses.
+ * VFIO's container and group in no-IOMMU mode, which hands out a device without translation or protection:
+ * the group's node is /dev/vfio/noiommu-N, CAP_SYS_RAWIO is needed, there is no DMA mapping interface, and
+ * physical addresses are what the device uses.
  *
  * Models: Linux Documentation/driver-api/vfio.rst, include/uapi/linux/vfio.h.
  */

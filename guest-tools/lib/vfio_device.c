@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A device that VFIO hands out: its regions and interrupts by their numbers, whose meaning differs from bus to
- * bus, and its reset.
+ * A device that VFIO hands out: its regions and interrupts by their numbers, whose meaning differs from bus
+ * to bus, and its reset.
  *
  * Models: Linux include/uapi/linux/vfio.h (VFIO_DEVICE_GET_REGION_INFO, VFIO_DEVICE_SET_IRQS).
  */
@@ -29,7 +29,8 @@ bool gc_vfio_open_region(
         return gc_fail(
                 error, "VFIO tells nothing about region %u of %s: %s", region, device->name, strerror(errno));
     if (info.size == 0)
-        return gc_fail(error, "region %u of %s is empty: the device has no such window", region, device->name);
+        return gc_fail(
+                error, "region %u of %s is empty: the device has no such window", region, device->name);
     window->size = (size_t)info.size;
     device->vfio.window_offsets[window->index] = info.offset;
     if (!(info.flags & VFIO_REGION_INFO_FLAG_MMAP))
@@ -37,14 +38,13 @@ bool gc_vfio_open_region(
     void *mapped = mmap(NULL, window->size, PROT_READ | PROT_WRITE, MAP_SHARED, device->vfio.device_fd,
             (off_t)info.offset);
     if (mapped == MAP_FAILED)
-        return gc_fail(error, "cannot map %zu bytes of region %u of %s: %s", window->size, region, device->name,
-                strerror(errno));
+        return gc_fail(error, "cannot map %zu bytes of region %u of %s: %s", window->size, region,
+                device->name, strerror(errno));
     window->mapped = mapped;
     return true;
 }
 
-bool gc_vfio_access(
-        const struct gc_device *device, bool write, uint64_t offset, unsigned size, void *value)
+bool gc_vfio_access(const struct gc_device *device, bool write, uint64_t offset, unsigned size, void *value)
 {
     int fd = device->vfio.device_fd;
     ssize_t done = write ? pwrite(fd, value, size, (off_t)offset) : pread(fd, value, size, (off_t)offset);
@@ -88,8 +88,8 @@ static bool open_event_fds(struct gc_device *device, unsigned count, struct gc_e
         device->vfio.event_fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         if (device->vfio.event_fds[i] < 0) {
             close_event_fds(device, i);
-            return gc_fail(error, "no eventfd for interrupt vector %u of %s: %s", i, device->name,
-                    strerror(errno));
+            return gc_fail(
+                    error, "no eventfd for interrupt vector %u of %s: %s", i, device->name, strerror(errno));
         }
     }
     return true;
