@@ -267,7 +267,7 @@ export class DmaChannel {
     if (error instanceof DmaError) {
       return new TransferError(
         error.reason === 'bus-master-off' ? 'BUS_MASTER_OFF' : 'BAD_HOST_ADDRESS',
-        BigInt(error.iova),
+        BigInt(error.faultIova),
       );
     }
     throw error;

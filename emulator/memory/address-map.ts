@@ -1,11 +1,14 @@
 /**
  * The device's view of host memory: which I/O virtual addresses are mapped, and what is behind them.
  *
- * QEMU maps and unmaps all the time (firmware shadowing at boot, an IOMMU later), so nothing here is cached by engines:
- * every access looks its address up in the map of the moment. Ranges are kept sorted; look-up is a binary search with
- * the last hit tried first.
+ * QEMU maps and unmaps all the time (firmware shadowing at boot, every buffer of a guest behind an IOMMU), so nothing
+ * here is cached by engines: every access looks its address up in the map of the moment, the last hit first.
+ *
+ * What may be mapped and unmapped follows Linux drivers/vfio/vfio_iommu_type1.c (version 2 of its interface): a map that
+ * overlaps another is refused, an unmap may take any number of whole mappings, none included, and cut none in two.
  */
 import { type DmaMapping } from './backing';
+import { RangeList } from './range-list';
 
 /** A mapping with its bounds as numbers, ready for the hot path. */
 export interface MappedRange {
@@ -36,38 +39,35 @@ export class AddressMapError extends Error {
 }
 
 export class AddressMap {
-  readonly #ranges: MappedRange[] = [];
+  readonly #ranges = new RangeList<MappedRange>();
   #lastHit: MappedRange | undefined;
 
   /** How many mappings there are. */
   get size(): number {
-    return this.#ranges.length;
+    return this.#ranges.size;
   }
 
   /** The mappings in the order of their addresses. */
   get ranges(): readonly MappedRange[] {
-    return this.#ranges;
+    return [...this.#ranges];
   }
 
   /** Adds a mapping. Throws AddressMapError when it is empty, beyond 2^53 or overlaps another. */
   add(mapping: DmaMapping): void {
     const { iova, sizeBytes } = mapping;
-    const asked = `mapping ${describeRange(iova, sizeBytes)}`;
-    if (iova < 0n || sizeBytes <= 0n) throw new AddressMapError(`${asked}: the size must be at least one byte`);
+    const asked = (): string => `mapping ${describeRange(iova, sizeBytes)}`;
+    if (iova < 0n || sizeBytes <= 0n) throw new AddressMapError(`${asked()}: the size must be at least one byte`);
     if (iova + sizeBytes > addressLimit)
-      throw new AddressMapError(`${asked}: ends beyond 2^53, the highest address supported`);
-    const start = Number(iova);
-    const end = Number(iova + sizeBytes);
-    const at = this.#firstEndingAfter(start);
-    const next = this.#ranges[at];
-    if (next !== undefined && next.start < end) {
-      const { mapping: other } = next;
+      throw new AddressMapError(`${asked()}: ends beyond 2^53, the highest address supported`);
+    const added = new Mapped(mapping);
+    const next = this.#ranges.firstEndingAfter(added.start);
+    if (next !== undefined && next.start < added.end) {
       throw new AddressMapError(
-        `${asked}: overlaps ${describeRange(other.iova, other.sizeBytes)}, which is mapped already; unmap that first`,
+        `${asked()}: overlaps ${describe(next)}, which is mapped already; unmap that first`,
         'exists',
       );
     }
-    this.#ranges.splice(at, 0, { start, end, mapping, ...wordsOf(mapping, end - start) });
+    this.#ranges.add(added);
   }
 
   /**
@@ -77,57 +77,57 @@ export class AddressMap {
   remove(iova: bigint, sizeBytes: bigint): DmaMapping[] {
     const start = clampToNumber(iova);
     const end = clampToNumber(iova + sizeBytes);
-    const first = this.#firstEndingAfter(start);
-    let last = first;
-    while (last < this.#ranges.length && this.#ranges[last]!.start < end) last++;
-    for (const range of [this.#ranges[first], this.#ranges[last - 1]]) {
-      if (last > first && range !== undefined && (range.start < start || range.end > end)) {
-        const { mapping } = range;
+    for (const border of [start, end]) {
+      const holder = this.#ranges.firstEndingAfter(border);
+      if (holder !== undefined && holder.start < border) {
         throw new AddressMapError(
-          `unmapping ${describeRange(iova, sizeBytes)}: would cut the mapping ` +
-            `${describeRange(mapping.iova, mapping.sizeBytes)} in two; unmap whole mappings`,
+          `unmapping ${describeRange(iova, sizeBytes)}: would cut the mapping ${describe(holder)} in two; ` +
+            'unmap whole mappings',
         );
       }
     }
     this.#lastHit = undefined;
-    return this.#ranges.splice(first, last - first).map((range) => range.mapping);
+    return this.#ranges.removeBetween(start, end).map((range) => range.mapping);
   }
 
   /** The mapping that holds `iova`, or undefined. */
   find(iova: number): MappedRange | undefined {
     const hit = this.#lastHit;
     if (hit !== undefined && iova >= hit.start && iova < hit.end) return hit;
-    const found = this.#ranges[this.#firstEndingAfter(iova)];
+    const found = this.#ranges.firstEndingAfter(iova);
     if (found === undefined || iova < found.start) return undefined;
     return (this.#lastHit = found);
   }
-
-  /** Index of the first range whose end lies beyond `address`. */
-  #firstEndingAfter(address: number): number {
-    let low = 0;
-    let high = this.#ranges.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#ranges[middle]!.end <= address) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
 }
 
-function wordsOf(mapping: DmaMapping, sizeBytes: number): Pick<MappedRange, 'bytes' | 'words'> {
-  if (mapping.backing.kind !== 'bytes') return { bytes: undefined, words: undefined };
-  const { bytes } = mapping.backing;
-  if (bytes.length < sizeBytes) {
+class Mapped implements MappedRange {
+  readonly start: number;
+  readonly end: number;
+  readonly bytes: Uint8Array | undefined;
+  #words: Int32Array | undefined;
+
+  constructor(readonly mapping: DmaMapping) {
+    this.start = Number(mapping.iova);
+    this.end = Number(mapping.iova + mapping.sizeBytes);
+    if (mapping.backing.kind !== 'bytes') return;
+    this.bytes = mapping.backing.bytes;
+    if (this.bytes.length >= this.end - this.start) return;
     throw new AddressMapError(
-      `mapping ${describeRange(mapping.iova, mapping.sizeBytes)}: only ${bytes.length} bytes of memory are behind it`,
+      `mapping ${describeRange(mapping.iova, mapping.sizeBytes)}: only ${this.bytes.length} bytes of memory are behind it`,
     );
   }
-  if (bytes.byteOffset % 4 !== 0 || mapping.iova % 4n !== 0n) return { bytes, words: undefined };
-  return { bytes, words: new Int32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 4)) };
+
+  /** Made when first asked for: most of many small mappings never are. */
+  get words(): Int32Array | undefined {
+    const { bytes, start } = this;
+    if (bytes === undefined || bytes.byteOffset % 4 !== 0 || start % 4 !== 0) return undefined;
+    return (this.#words ??= new Int32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 4)));
+  }
 }
 
 const clampToNumber = (address: bigint): number => Number(address > addressLimit ? addressLimit : address);
 
 const describeRange = (iova: bigint, sizeBytes: bigint): string =>
   `0x${iova.toString(16)}..0x${(iova + sizeBytes - 1n).toString(16)}`;
+
+const describe = ({ mapping }: MappedRange): string => describeRange(mapping.iova, mapping.sizeBytes);

@@ -56,6 +56,40 @@ describe('DmaAccess', () => {
     expect(second.kind === 'bytes' && second.bytes.includes(0xbb)).toBe(false);
   });
 
+  it('an access that runs out of what is mapped, or allowed, says at which address', () => {
+    const { access } = setUp({ writable: false });
+    const outOfMap = expect.objectContaining({ reason: 'unmapped', iova: 100, sizeBytes: 100, faultIova: 128 });
+    expect(() => access.read(100, new Uint8Array(100))).toThrow(outOfMap);
+    expect(() => access.read(100, new Uint8Array(100))).toThrow('mapped for DMA, from 0x80 on');
+    const readOnly = expect.objectContaining({ reason: 'not-writable', iova: 60, faultIova: 64 });
+    expect(() => access.write(60, new Uint8Array(8))).toThrow(readOnly);
+    const nowhere = expect.objectContaining({ reason: 'unmapped', iova: 4096, faultIova: 4096 });
+    expect(() => access.read(4096, new Uint8Array(1))).toThrow(nowhere);
+  });
+
+  it('spans as many mappings as lie side by side', () => {
+    const map = new AddressMap();
+    const memory = new Uint8Array(1000 * 16);
+    for (let page = 0; page < 1000; page++) {
+      const at = (page * 7) % 1000; // side by side for the device, not in memory
+      const bytes = memory.subarray(at * 16, at * 16 + 16);
+      map.add({
+        iova: BigInt(page * 16),
+        sizeBytes: 16n,
+        readable: true,
+        writable: true,
+        backing: { kind: 'bytes', bytes },
+      });
+    }
+    const access = new DmaAccess(map, () => true);
+    const data = new Uint8Array(999 * 16).map((_, index) => index % 251);
+    void access.write(8, data);
+    const back = new Uint8Array(data.length);
+    void access.read(8, back);
+    expect(back).toEqual(data);
+    expect([...memory.subarray(7 * 16, 7 * 16 + 4)]).toEqual([...data.subarray(8, 12)]);
+  });
+
   it('refuses everything while the bus-master gate is closed', () => {
     const { access, gate } = setUp();
     gate.open = false;

@@ -1,7 +1,7 @@
 /**
  * The DmaPort of a PCI function: looks addresses up in the address map, applies the bus-master gate, and copies straight
  * between host memory and the caller's bytes. An access may span mappings that touch; a hole in it is an error before
- * anything has been moved.
+ * anything has been moved, and says where the hole begins.
  */
 import { type AddressMap, type MappedRange } from './address-map';
 import { type RemoteMemory } from './backing';
@@ -82,8 +82,8 @@ export class DmaAccess implements DmaPort {
     for (let done = 0; done < bytes.length;) {
       const at = iova + done;
       const range = this.#map.find(at);
-      if (range === undefined) throw new DmaError('unmapped', access, iova, bytes.length);
-      checkPermission(range, access, iova, bytes.length);
+      if (range === undefined) throw new DmaError('unmapped', access, iova, bytes.length, undefined, at);
+      checkPermission(range, access, iova, bytes.length, at);
       const length = Math.min(range.end - at, bytes.length - done);
       parts.push({ range, at, bytes: bytes.subarray(done, done + length) });
       done += length;
@@ -131,7 +131,8 @@ export class DmaAccess implements DmaPort {
   }
 }
 
-function checkPermission(range: MappedRange, access: Access, iova: number, sizeBytes: number): void {
-  if (access === 'read' && !range.mapping.readable) throw new DmaError('not-readable', access, iova, sizeBytes);
-  if (access === 'write' && !range.mapping.writable) throw new DmaError('not-writable', access, iova, sizeBytes);
+function checkPermission(range: MappedRange, access: Access, iova: number, sizeBytes: number, at = iova): void {
+  const { readable, writable } = range.mapping;
+  if (access === 'read' && !readable) throw new DmaError('not-readable', access, iova, sizeBytes, undefined, at);
+  if (access === 'write' && !writable) throw new DmaError('not-writable', access, iova, sizeBytes, undefined, at);
 }

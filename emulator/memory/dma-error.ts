@@ -28,8 +28,11 @@ export class DmaError extends Error {
     readonly iova: number,
     readonly sizeBytes: number,
     detail?: string,
+    /** The first byte that is refused, which may lie behind the first of the access. */
+    readonly faultIova = iova,
   ) {
-    super(`DMA ${access} of ${sizeBytes} bytes at 0x${iova.toString(16)}: ${detail ?? explanations[reason]}`);
+    const where = faultIova === iova ? '' : `, from 0x${faultIova.toString(16)} on`;
+    super(`DMA ${access} of ${sizeBytes} bytes at 0x${iova.toString(16)}: ${detail ?? explanations[reason]}${where}`);
     this.name = 'DmaError';
   }
 }

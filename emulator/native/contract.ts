@@ -184,6 +184,19 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     native.unmap(again);
   });
 
+  test('a file is known by its identity through any of its descriptors, and another one has another', () => {
+    const fd = keep(native.memfdCreate('contract', 3 * PAGE));
+    const other = keep(native.memfdCreate('contract', PAGE));
+    const [a, b] = pair();
+    native.send(a, Uint8Array.of(1), 0, 1, undefined, Int32Array.of(fd));
+    expect(native.receive(b, new Uint8Array(1), 0, 1, words, 0)).toBe(1);
+    const passed = keep(words[FIRST_DESCRIPTOR]!);
+    expect(native.fileStatus(passed)).toEqual({ ...native.fileStatus(fd), sizeBytes: 3 * PAGE });
+    expect(native.fileStatus(other).identity).not.toBe(native.fileStatus(fd).identity);
+    const noFile = expect.objectContaining({ code: 'ENODEV' });
+    expect(() => native.fileStatus(keep(native.eventfd()))).toThrow(noFile);
+  });
+
   test('a mapping outlives its descriptor', () => {
     const fd = native.memfdCreate('contract', PAGE);
     const mapped = native.map(fd, 0, PAGE, true);

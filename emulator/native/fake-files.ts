@@ -108,8 +108,11 @@ export class FakeListener extends FakeFile {
   }
 }
 
+let lastIdentity = 0;
+
 /** A file in memory, or one that exists only to be locked. */
 export class FakeMemory extends FakeFile {
+  readonly identity = ++lastIdentity;
   readonly #mapped = new Map<string, { buffer: ArrayBuffer; count: number; offset: number }>();
   readonly #bytes: Uint8Array;
 

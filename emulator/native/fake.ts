@@ -13,7 +13,7 @@ import {
   report,
   socketPair,
 } from './fake-files';
-import { type Native, type Poller, WOULD_BLOCK } from './interface';
+import { type FileStatus, type Native, type Poller, WOULD_BLOCK } from './interface';
 
 const PATH_BYTES = 107;
 
@@ -119,6 +119,12 @@ export class FakeNative implements Native {
     const buffer = file.map(offset, sizeBytes, writable);
     this.#mapped.set(buffer, writable ? file : undefined);
     return buffer;
+  }
+
+  fileStatus(fd: number): FileStatus {
+    const file = this.#file(fd, 'fstat');
+    if (!(file instanceof FakeMemory)) throw failure('ENODEV', 19, 'fstat', 'of a descriptor that is no file');
+    return { identity: String(file.identity), sizeBytes: file.sizeBytes };
   }
 
   unmap(mapped: ArrayBuffer): void {

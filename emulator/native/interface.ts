@@ -37,6 +37,11 @@ export interface Poller {
   unref(): void;
 }
 
+export interface FileStatus {
+  readonly identity: string;
+  readonly sizeBytes: number;
+}
+
 export interface Native {
   /** A listening UNIX stream socket at `path` (at most 107 bytes). */
   listen(path: string, backlog: number): number;
@@ -73,6 +78,8 @@ export interface Native {
   map(fd: number, offset: number, sizeBytes: number, writable: boolean): ArrayBuffer;
   /** Gives the pages back. Every view of the buffer has length 0 from here on. */
   unmap(mapped: ArrayBuffer): void;
+  /** Which file is open there: two descriptors of one file have the same identity, as long as it is in use. */
+  fileStatus(fd: number): FileStatus;
   /** Anonymous shared memory of a fixed size, which no one it is passed to can change. */
   memfdCreate(name: string, sizeBytes: number): number;
 

@@ -110,16 +110,49 @@ static void collected(napi_env env, void *data, void *hint)
     free(mapping);
 }
 
+static bool stat_file(napi_env env, int fd, struct stat *status)
+{
+    if (fstat(fd, status) < 0) {
+        throw_errno(env, errno, "fstat", NULL);
+        return false;
+    }
+    if (!S_ISREG(status->st_mode)) {
+        throw_errno(env, ENODEV, "mmap", "of a descriptor that is no file");
+        return false;
+    }
+    return true;
+}
+
+/* fileStatus(fd): device and inode number, which no other file has while this one is open or mapped, and its
+ * size. */
+static napi_value file_status(napi_env env, napi_callback_info info)
+{
+    napi_value value, identity, result;
+    struct stat status;
+    char text[48];
+    int fd;
+    if (!arguments(env, info, 1, &value) || !get_int(env, value, "descriptor", &fd) ||
+            !stat_file(env, fd, &status)) {
+        return NULL;
+    }
+    snprintf(text, sizeof text, "%llx:%llx", (unsigned long long)status.st_dev,
+            (unsigned long long)status.st_ino);
+    if (napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &identity) != napi_ok ||
+            napi_create_object(env, &result) != napi_ok ||
+            napi_set_named_property(env, result, "identity", identity) != napi_ok ||
+            napi_set_named_property(env, result, "sizeBytes", from_int(env, status.st_size)) != napi_ok) {
+        return NULL;
+    }
+    return result;
+}
+
 /* A page beyond the end of its file cannot be touched (SIGBUS), so such a range is refused. */
 static napi_value check_file(napi_env env, int fd, size_t offset, size_t length)
 {
     struct stat status;
     char detail[160];
-    if (fstat(fd, &status) < 0) {
-        return throw_errno(env, errno, "fstat", NULL);
-    }
-    if (!S_ISREG(status.st_mode)) {
-        return throw_errno(env, ENODEV, "mmap", "of a descriptor that is no file");
+    if (!stat_file(env, fd, &status)) {
+        return NULL;
     }
     if ((uint64_t)status.st_size < offset || (uint64_t)status.st_size - offset < length) {
         snprintf(detail, sizeof detail,
@@ -230,6 +263,7 @@ static napi_value memfd(napi_env env, napi_callback_info info)
 const struct entry memory_entries[] = {
         {"map", map},
         {"unmap", unmap},
+        {"fileStatus", file_status},
         {"memfdCreate", memfd},
         {NULL, NULL},
 };

@@ -94,7 +94,7 @@ export class CardTrace {
   hostMemory(iova: number, sizeBytes: number): Uint8Array | undefined {
     const bytes = new Uint8Array(sizeBytes);
     try {
-      const isThere = this.#hostMemory.ranges.some(({ start, end, bytes }) => bytes && start <= iova && iova < end);
+      const isThere = this.#hostMemory.find(iova)?.bytes !== undefined;
       return isThere && this.#hostAccess.read(iova, bytes) === undefined ? bytes : undefined;
     } catch {
       return undefined;

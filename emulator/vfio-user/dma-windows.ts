@@ -1,74 +1,93 @@
 /**
- * DMA_MAP and DMA_UNMAP: guest memory that came as a descriptor is mapped, other memory is reached by message.
+ * DMA_MAP and DMA_UNMAP: guest memory that came as a descriptor becomes a window of the file, which is mapped once; other
+ * memory is reached by message.
  *
- * A range longer than one ArrayBuffer may be (4 GiB on Node 20) is handed to the device as several mappings that touch.
+ * A range that does not lie in one piece of the file (mapped-files.ts) is handed to the device as several mappings that
+ * touch.
  */
 import { type Native } from '../native';
 import { type DmaMapRequest } from './codec';
 import { DeviceError, type DmaMapping, type VfioUserDevice } from './device';
 import { EINVAL, ENOSPC } from './errno';
+import { MappedFiles } from './mapped-files';
 import { type RemoteMemory } from '../memory';
 
 export const defaultPieceBytes = 0x8000_0000;
 
 export class DmaWindows {
+  readonly #files: MappedFiles;
+  /** Ranges that the client has mapped. */
   #count = 0;
+  /** Mappings that are not the first of the client's range. */
+  readonly #continuations = new WeakSet<DmaMapping>();
 
   constructor(
-    private readonly native: Native,
+    native: Native,
     private readonly device: VfioUserDevice,
     private readonly remote: RemoteMemory,
     private readonly limits: { readonly maxMaps: number; readonly pieceBytes: number },
-  ) {}
+  ) {
+    this.#files = new MappedFiles(native, limits.pieceBytes);
+  }
 
   /** The caller keeps `fd`: a mapping outlives its descriptor. */
   map(request: DmaMapRequest, fd: number | undefined): void {
-    if (fd !== undefined && request.fileOffset + request.sizeBytes > BigInt(Number.MAX_SAFE_INTEGER)) {
-      throw new DeviceError(EINVAL, `DMA_MAP: file offset 0x${request.fileOffset.toString(16)} is beyond any file`);
+    if (this.#count >= this.limits.maxMaps) {
+      throw new DeviceError(ENOSPC, `DMA_MAP: ${this.#count} ranges are mapped already, the limit agreed on`);
     }
-    if (fd === undefined) this.#add(request, { kind: 'remote', memory: this.remote });
-    else this.#mapInPieces(request, fd);
+    if (fd === undefined) this.device.mapDma(mappingOf(request, { kind: 'remote', memory: this.remote }));
+    else this.#mapFile(request, fd);
+    this.#count++;
   }
 
   unmap(iova: bigint, sizeBytes: bigint): void {
-    const removed = this.device.unmapDma(iova, sizeBytes);
-    this.#count -= removed.length;
-    for (const { backing } of removed) if (backing.kind === 'bytes') this.#release(backing.bytes);
+    for (const mapping of this.device.unmapDma(iova, sizeBytes)) {
+      if (!this.#continuations.has(mapping)) this.#count--;
+      if (mapping.backing.kind === 'bytes') this.#files.release(mapping.backing.bytes);
+    }
   }
 
   unmapAll(): void {
     this.unmap(0n, 1n << 64n);
   }
 
-  #mapInPieces(request: DmaMapRequest, fd: number): void {
+  #mapFile(request: DmaMapRequest, fd: number): void {
     const { iova, sizeBytes, fileOffset, writable } = request;
-    const step = BigInt(this.limits.pieceBytes);
-    for (let done = 0n; done < sizeBytes; done += step) {
-      const length = sizeBytes - done < step ? sizeBytes - done : step;
-      try {
-        const bytes = new Uint8Array(this.native.map(fd, Number(fileOffset + done), Number(length), writable));
+    const file = this.#files.look(fd, writable);
+    if (fileOffset + sizeBytes > BigInt(file.sizeBytes)) {
+      const asked = `${sizeBytes} bytes at offset 0x${fileOffset.toString(16)}`;
+      throw new DeviceError(EINVAL, `DMA_MAP: ${asked}, which the file of ${file.sizeBytes} bytes does not have`);
+    }
+    const offset = Number(fileOffset);
+    const wantedBytes = Number(sizeBytes);
+    const done: DmaMapping[] = [];
+    try {
+      for (let at = 0; at < wantedBytes;) {
+        const length = this.#files.inOnePiece(offset + at, wantedBytes - at);
+        const bytes = this.#files.window(file, offset + at, length);
+        const part = { ...request, iova: iova + BigInt(at), sizeBytes: BigInt(length) };
+        const mapping = mappingOf(part, { kind: 'bytes', bytes });
         try {
-          this.#add({ ...request, iova: iova + done, sizeBytes: length }, { kind: 'bytes', bytes });
+          this.device.mapDma(mapping);
         } catch (error) {
-          this.#release(bytes);
+          this.#files.release(bytes);
           throw error;
         }
-      } catch (error) {
-        if (done > 0n) this.unmap(iova, done);
-        throw error;
+        done.push(mapping);
+        if (at > 0) this.#continuations.add(mapping);
+        at += length;
       }
+    } catch (error) {
+      for (const mapping of done) {
+        this.device.unmapDma(mapping.iova, mapping.sizeBytes);
+        if (mapping.backing.kind === 'bytes') this.#files.release(mapping.backing.bytes);
+      }
+      throw error;
     }
-  }
-
-  #add({ iova, sizeBytes, readable, writable }: DmaMapRequest, backing: DmaMapping['backing']): void {
-    if (this.#count >= this.limits.maxMaps) {
-      throw new DeviceError(ENOSPC, `DMA_MAP: ${this.#count} ranges are mapped already, the limit agreed on`);
-    }
-    this.device.mapDma({ iova, sizeBytes, readable, writable, backing });
-    this.#count++;
-  }
-
-  #release(bytes: Uint8Array): void {
-    this.native.unmap(bytes.buffer as ArrayBuffer);
   }
 }
+
+const mappingOf = (
+  { iova, sizeBytes, readable, writable }: DmaMapRequest,
+  backing: DmaMapping['backing'],
+): DmaMapping => ({ iova, sizeBytes, readable, writable, backing });

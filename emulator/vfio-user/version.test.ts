@@ -62,7 +62,7 @@ describe('the answer', () => {
   test('is encoded as the version, JSON and a NUL', () => {
     const text = Buffer.from(encodeVersion(answerVersion(proposal))).toString('latin1');
     expect(text).toBe(
-      '\0\0\0\0{"capabilities":{"max_msg_fds":8,"max_data_xfer_size":1048576,"max_dma_maps":32768,' +
+      '\0\0\0\0{"capabilities":{"max_msg_fds":8,"max_data_xfer_size":1048576,"max_dma_maps":65535,' +
         '"pgsizes":4096,"write_multiple":true}}\0',
     );
   });

@@ -30,8 +30,6 @@ export const defaultCapabilities: Capabilities = {
 export const serverCapabilities: Capabilities = {
   ...defaultCapabilities,
   maxMessageDescriptors: 8,
-  // As many as the native part maps (interface.ts); the protocol's default would use up the process's mappings.
-  maxDmaMaps: 32768,
   writeMultiple: true,
 };
 

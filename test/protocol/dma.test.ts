@@ -1,5 +1,7 @@
-import { describe, expect, test } from 'vitest';
-import { readFileSync } from 'node:fs';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { Command } from '../../emulator/vfio-user/wire';
 import { type ClientMemory, words } from '../support/vfio-user-client';
 import { FakeDevice } from './fake-device';
@@ -54,6 +56,95 @@ describe('memory that is passed as a descriptor', () => {
     const client = await connect();
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n, fd: memory.fd, writable: false });
     expect(() => device.dma.write(0, bytes(1))).toThrow(expect.objectContaining({ reason: 'not-writable' }));
+  });
+
+  test('takes one mapping of this process however many windows of it there are, until the last is gone', async () => {
+    const memory = sharedMemory(64 * 4096);
+    const { connect, device } = await serving();
+    const client = await connect();
+    const before = mappingsOfTests();
+    for (let page = 0; page < 64; page++) {
+      const iova = BigInt(((page * 5) % 64) * 8192);
+      await client.dmaMap({ iova, sizeBytes: 4096n, fd: memory.fd, offset: BigInt(page * 4096) });
+    }
+    expect(mappingsOfTests()).toBe(before + 1);
+    void device.dma.write(((9 * 5) % 64) * 8192 + 1, bytes(7));
+    expect(memory.bytes[9 * 4096 + 1]).toBe(7);
+    await client.dmaUnmap(8192n, 63n * 8192n);
+    expect([device.map.size, mappingsOfTests()]).toEqual([1, before + 1]);
+    await client.dmaUnmap(0n, 4096n);
+    expect(mappingsOfTests()).toBe(before);
+  });
+
+  test('is given back when the client goes, windows and all', async () => {
+    const memory = sharedMemory(64 * 4096);
+    const { connect, device, disconnected } = await serving();
+    const client = await connect();
+    const before = mappingsOfTests();
+    for (let page = 0n; page < 64n; page++) {
+      await client.dmaMap({ iova: page * 8192n, sizeBytes: 4096n, fd: memory.fd, offset: page * 4096n });
+    }
+    client.close();
+    await disconnected();
+    expect([device.map.size, mappingsOfTests()]).toEqual([0, before]);
+  });
+
+  test('of two files is kept apart, and so are windows that may be written from others', async () => {
+    const [one, other] = [sharedMemory(8192), sharedMemory(8192)];
+    const { connect, device } = await serving();
+    const client = await connect();
+    const before = mappingsOfTests();
+    await client.dmaMap({ iova: 0n, sizeBytes: 4096n, fd: one.fd });
+    await client.dmaMap({ iova: 4096n, sizeBytes: 4096n, fd: other.fd });
+    await client.dmaMap({ iova: 8192n, sizeBytes: 4096n, fd: one.fd, offset: 4096n, writable: false });
+    expect(mappingsOfTests()).toBe(before + 3);
+    void device.dma.write(4094, bytes(1, 2, 3, 4));
+    expect([...one.bytes.subarray(4094, 4096), ...other.bytes.subarray(0, 2)]).toEqual([1, 2, 3, 4]);
+    one.bytes[4096] = 5;
+    const into = new Uint8Array(1);
+    void device.dma.read(8192, into);
+    expect(into[0]).toBe(5);
+    const refused = expect.objectContaining({ reason: 'not-writable', faultIova: 8192 });
+    expect(() => device.dma.write(8191, bytes(1, 2))).toThrow(refused);
+  });
+
+  test('of a file that has grown since is mapped as far as it goes now', async () => {
+    const path = join(mkdtempSync(join(tmpdir(), 'ghostcard-dma-')), 'memory');
+    onTestFinished(() => rmSync(dirname(path), { recursive: true }));
+    writeFileSync(path, Buffer.alloc(4096, 1));
+    const fd = openSync(path, 'r+');
+    onTestFinished(() => closeSync(fd));
+    const { connect, device } = await serving();
+    const client = await connect();
+    await client.dmaMap({ iova: 0n, sizeBytes: 4096n, fd });
+    ftruncateSync(fd, 8192);
+    await client.dmaMap({ iova: 4096n, sizeBytes: 4096n, fd, offset: 4096n });
+    void device.dma.write(4095, bytes(8, 9));
+    expect([...readFileSync(path).subarray(4095, 4097)]).toEqual([8, 9]);
+    await client.dmaUnmap(0n, 8192n);
+    expect(readFileSync('/proc/self/maps', 'utf8')).not.toContain(path);
+  });
+
+  test('is taken in 65,535 ranges, and one more is refused with ENOSPC', async () => {
+    const memory = sharedMemory(MIB);
+    const { connect, device } = await serving();
+    const client = await connect();
+    const before = mappingsOfTests();
+    const map = (page: bigint) =>
+      client.dmaMap({ iova: page * 8192n, sizeBytes: 4096n, fd: memory.fd, offset: (page % 256n) * 4096n });
+    for (let page = 0n; page < 65_535n;) {
+      const burst = [];
+      for (; burst.length < 512 && page < 65_535n; page++) burst.push(map(page));
+      await Promise.all(burst);
+    }
+    await expect(map(65_535n)).rejects.toThrow(errorReply(Errno.ENOSPC));
+    expect([device.map.size, mappingsOfTests()]).toEqual([65_535, before + 1]);
+    void device.dma.write(40_001 * 8192, bytes(3));
+    expect(memory.bytes[(40_001 % 256) * 4096]).toBe(3);
+    await client.dmaUnmap(8192n, 4096n);
+    await map(65_535n);
+    await client.dmaUnmap(0n, 0n, 2);
+    expect([device.map.size, mappingsOfTests()]).toEqual([0, before]);
   });
 
   test('longer than one piece is mapped in several that touch, and unmapped together', async () => {
@@ -113,6 +204,23 @@ describe('unmapping', () => {
     const client = await (await serving()).connect();
     await client.dmaUnmap(0n, 1n << 48n);
     await client.dmaUnmap(0xffff_ffff_ffff_f000n, 4096n);
+  });
+
+  test('takes any number of whole mappings, and those beside them stay', async () => {
+    const { connect, device } = await serving();
+    const client = await connect();
+    for (const iova of [0n, 8192n, 12_288n, 65_536n]) await client.dmaMap({ iova, sizeBytes: 4096n });
+    await client.dmaUnmap(4096n, 32_768n);
+    expect(device.map.ranges.map(({ start }) => start)).toEqual([0, 65_536]);
+  });
+
+  test('a range whose end cuts a mapping is refused, and the whole ones in it stay', async () => {
+    const { connect, device } = await serving();
+    const client = await connect();
+    await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
+    await client.dmaMap({ iova: 4096n, sizeBytes: 8192n });
+    await expect(client.dmaUnmap(0n, 8192n)).rejects.toThrow(errorReply(Errno.EINVAL));
+    expect(device.map.size).toBe(2);
   });
 
   test('a part of a mapping is refused', async () => {

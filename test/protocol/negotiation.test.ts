@@ -13,7 +13,7 @@ describe('VERSION', () => {
       capabilities: {
         maxMessageDescriptors: 8,
         maxTransferBytes: 1048576,
-        maxDmaMaps: 32768,
+        maxDmaMaps: 65535,
         pageSizes: 4096,
         writeMultiple: true,
       },

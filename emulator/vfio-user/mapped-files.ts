@@ -1,0 +1,72 @@
+/**
+ * The memory objects of a client, each mapped once however many windows of it are in use: a guest behind an IOMMU hands
+ * out its memory page by page, and the kernel allows a process 65530 mappings in all (vm.max_map_count).
+ *
+ * A file is mapped in pieces, since one ArrayBuffer may be 4 GiB at most (Node 20), and a piece when it is first needed.
+ * It goes with its last window.
+ */
+import { type Native } from '../native';
+
+interface Piece {
+  readonly key: string;
+  readonly bytes: Uint8Array;
+  windows: number;
+}
+
+/** One of the client's files, for the windows that are made of it now. */
+export interface MappableFile {
+  readonly fd: number;
+  readonly identity: string;
+  readonly sizeBytes: number;
+  readonly writable: boolean;
+}
+
+export class MappedFiles {
+  /** The piece that is to be used for new windows. */
+  readonly #pieces = new Map<string, Piece>();
+  /** Every piece that is mapped, by the buffer that its windows are views of. */
+  readonly #mapped = new Map<ArrayBufferLike, Piece>();
+
+  constructor(
+    private readonly native: Native,
+    private readonly pieceBytes: number,
+  ) {}
+
+  /**
+   * Without `writable`, stores do not reach the file. The descriptor is used for windows that are made of the file at
+   * once, and not kept.
+   */
+  look(fd: number, writable: boolean): MappableFile {
+    return { fd, writable, ...this.native.fileStatus(fd) };
+  }
+
+  /** How many of `sizeBytes` bytes from `offset` on lie in one piece. */
+  inOnePiece(offset: number, sizeBytes: number): number {
+    return Math.min(sizeBytes, this.pieceBytes - (offset % this.pieceBytes));
+  }
+
+  /** A window of bytes that lie in one piece; to be released, once. */
+  window(file: MappableFile, offset: number, sizeBytes: number): Uint8Array {
+    const start = offset - (offset % this.pieceBytes);
+    const key = `${file.identity} ${start} ${file.writable}`;
+    let piece = this.#pieces.get(key);
+    // One that the file has outgrown stays as long as it has windows.
+    if (piece === undefined || offset - start + sizeBytes > piece.bytes.length) {
+      const length = Math.min(this.pieceBytes, Math.max(file.sizeBytes - start, offset - start + sizeBytes));
+      const buffer = this.native.map(file.fd, start, length, file.writable);
+      piece = { key, bytes: new Uint8Array(buffer), windows: 0 };
+      this.#pieces.set(key, piece);
+      this.#mapped.set(piece.bytes.buffer, piece);
+    }
+    piece.windows++;
+    return piece.bytes.subarray(offset - start, offset - start + sizeBytes);
+  }
+
+  release(window: Uint8Array): void {
+    const piece = this.#mapped.get(window.buffer);
+    if (piece === undefined || --piece.windows > 0) return;
+    this.#mapped.delete(window.buffer);
+    if (this.#pieces.get(piece.key) === piece) this.#pieces.delete(piece.key);
+    this.native.unmap(window.buffer as ArrayBuffer);
+  }
+}
