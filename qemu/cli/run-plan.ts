@@ -27,6 +27,7 @@ export interface RunOptions extends SoftwareOptions {
   readonly cpus: number;
   readonly hugepages?: number;
   readonly slots?: number;
+  readonly iommu?: true;
   readonly append?: string;
   readonly kvm?: true;
   readonly cold?: true;
@@ -99,6 +100,7 @@ export async function planRun(command: readonly string[], options: RunOptions): 
       memoryMiB: memory,
       cpus: options.cpus,
       hugepages: hugepagesFor(options),
+      iommu: options.iommu === true,
       accel: options.kvm ? 'kvm' : 'tcg',
       ...(options.slots !== undefined && { slots: options.slots }),
       ...(append !== '' && { kernelAppend: append }),
@@ -112,6 +114,9 @@ export async function planRun(command: readonly string[], options: RunOptions): 
 /** For `--debug`: how long QEMU waits for an answer of a card, in milliseconds. */
 export const answerTimeoutOf = ({ debug }: RunOptions): { answerTimeoutMs?: number } =>
   debug ? { answerTimeoutMs: DEBUG_TIMEOUT_MS } : {};
+
+/** Drivers that hand user space no way to the IOMMU; what others do about it is their own business. */
+export const hasNoDmaBehindIommu = (driver: string): boolean => /^(uio_.*|vfio-platform)$/.test(driver);
 
 /** As many as were asked for; else a few, or as many as there is room for. */
 function hugepagesFor({ hugepages, memory }: RunOptions): number {

@@ -38,6 +38,7 @@ export const GUEST_MODULES = [
   'uio_dmem_genirq',
   'vfio-pci',
   'vfio_iommu_type1',
+  'vfio_iommu_type1',
   'vfio-platform',
   '9p',
   '9pnet_virtio',

@@ -30,6 +30,7 @@ const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
   memoryMiB: true,
   cpus: true,
   hugepages: true,
+  iommu: true,
   slots: true,
   kernelAppend: true,
   accel: true,

@@ -14,6 +14,7 @@ export type GuestOptions = Pick<
   | 'memoryMiB'
   | 'cpus'
   | 'hugepages'
+  | 'iommu'
   | 'slots'
   | 'kernelAppend'
   | 'accel'

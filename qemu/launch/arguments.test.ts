@@ -10,6 +10,7 @@ const options: QemuArgumentOptions = {
   cpus: 1,
   memoryMiB: 512,
   hugepages: 32,
+  iommu: false,
   sockets: { qmp: '/run/qmp.sock', agent: '/run/agent.sock' },
   consoleLogPath: '/run/console.log',
   cards: [],
@@ -63,6 +64,18 @@ describe('QEMU arguments', () => {
     expect(valuesOf('-append', { hugepages: 0, kernelAppend: 'quiet' })).toEqual([
       'console=ttyS0 printk.time=1 panic=-1 oops=panic hung_task_panic=1 quiet',
     ]);
+  });
+
+  it('put an IOMMU before all that is behind it, and have the kernel use it, when one is wanted', () => {
+    const cards = [{ socketPath: '/run/card.sock' }];
+    const drivers = (iommu: boolean) =>
+      valuesOf('-device', { iommu, cards, slots: 1 }).map((device) => (device as { driver: string }).driver);
+    expect(drivers(true)).toEqual(['intel-iommu', ...drivers(false)]);
+    expect(valuesOf('-device', { iommu: true })[0]).toEqual({ 'driver': 'intel-iommu', 'caching-mode': true });
+    expect(valuesOf('-append', { iommu: true, hugepages: 0, kernelAppend: 'quiet' })).toEqual([
+      'console=ttyS0 printk.time=1 panic=-1 oops=panic hung_task_panic=1 intel_iommu=on quiet',
+    ]);
+    expect(valuesOf('-accel', { iommu: true, accel: 'kvm' })).toEqual(['kvm,kernel-irqchip=split']);
   });
 
   it('connect control and agent to sockets, and write the console to a file', () => {

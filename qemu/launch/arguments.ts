@@ -26,6 +26,8 @@ export interface QemuArgumentOptions {
   readonly cards: readonly CardConnection[];
   /** Root ports, each with room for one card; those without a card take one while the guest runs. */
   readonly slots: number;
+  /** Puts a virtual IOMMU in front of every card. */
+  readonly iommu: boolean;
   /** Folders of the host that the guest can mount: the root first, then what it may write to. */
   readonly rootFolder: string;
   readonly shareFolders: readonly string[];
@@ -45,10 +47,23 @@ export interface CardConnection {
 }
 
 /** What differs between guest architectures. */
-const MACHINES: Record<GuestArch, { machine: string; cpu: string; console: string }> = {
+const MACHINES: Record<GuestArch, { machine: string; cpu: string; console: string; iommu: Iommu }> = {
   // qemu64 under TCG: -cpu max brings five-level page tables, which TCG walks step by step.
-  amd64: { machine: 'q35,vmport=off,smm=off', cpu: 'qemu64', console: 'ttyS0' },
+  amd64: {
+    machine: 'q35,vmport=off,smm=off',
+    cpu: 'qemu64',
+    console: 'ttyS0',
+    // caching-mode: the guest tells of every mapping, which is how the card's process hears of it. Interrupt remapping
+    // is there without being asked for: VFIO trusts no IOMMU that has it not.
+    iommu: { device: { 'driver': 'intel-iommu', 'caching-mode': true }, kernel: 'intel_iommu=on' },
+  },
 };
+
+/** The machine's IOMMU, and what makes its kernel use it. */
+interface Iommu {
+  readonly device: Readonly<Record<string, unknown>>;
+  readonly kernel: string;
+}
 
 /** The virtio-serial port on which the agent in the guest answers. */
 export const AGENT_PORT = 'org.ghostcard.agent';
@@ -85,7 +100,7 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...['-nodefaults', '-no-user-config', '-no-reboot'],
     ...['-display', 'none'],
     ...['-machine', `${machine.machine},memory-backend=ram`],
-    ...['-accel', options.accel === 'kvm' ? 'kvm' : 'tcg,thread=multi'],
+    ...['-accel', accelerator(options)],
     ...['-cpu', options.accel === 'kvm' ? 'host' : machine.cpu],
     ...['-smp', `cpus=${options.cpus}`],
     ...['-m', `${options.memoryMiB}M`],
@@ -96,12 +111,14 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ],
     ...['-kernel', options.kernelPath],
     ...['-initrd', options.initramfsPath],
-    ...['-append', kernelCommandLine(machine.console, options)],
+    ...['-append', kernelCommandLine(machine, options)],
     ...socketChardev('qmp', options.sockets.qmp),
     ...['-qmp', 'chardev:qmp'],
     ...['-chardev', `file,id=console,path=${value(options.consoleLogPath)}`],
     ...['-serial', 'chardev:console'],
     ...socketChardev('agent', options.sockets.agent),
+    // Before everything that is to be behind it. QEMU's own devices are not: virtio says so by itself.
+    ...(options.iommu ? device(machine.iommu.device) : []),
     ...device({ driver: 'virtio-serial-pci', id: 'serial', bus: 'pcie.0', addr: '0x2', max_ports: 4 }),
     ...device({ driver: 'virtserialport', bus: 'serial.0', nr: 1, chardev: 'agent', name: AGENT_PORT }),
     ...hostFolders(options),
@@ -111,6 +128,12 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...(options.gdb === undefined ? [] : ['-gdb', options.gdb]),
     ...options.extraArgs,
   ];
+}
+
+/** KVM remaps no interrupts unless QEMU has the I/O APIC. */
+function accelerator({ accel, iommu }: QemuArgumentOptions): string {
+  if (accel === 'kvm') return iommu ? 'kvm,kernel-irqchip=split' : 'kvm';
+  return 'tcg,thread=multi';
 }
 
 function checkCounts({ cards, slots, shareFolders }: QemuArgumentOptions): void {
@@ -171,7 +194,8 @@ function rootPort(slot: number) {
 }
 
 /** `panic=-1` reboots at once, which `-no-reboot` turns into the end of QEMU: a guest that has died does not linger. */
-function kernelCommandLine(console: string, { hugepages, kernelAppend }: QemuArgumentOptions): string {
+function kernelCommandLine({ console, iommu }: (typeof MACHINES)[GuestArch], options: QemuArgumentOptions): string {
+  const { hugepages, kernelAppend } = options;
   return [
     `console=${console}`,
     'printk.time=1',
@@ -179,6 +203,7 @@ function kernelCommandLine(console: string, { hugepages, kernelAppend }: QemuArg
     'oops=panic',
     'hung_task_panic=1',
     ...(hugepages > 0 ? ['hugepagesz=2M', `hugepages=${hugepages}`] : []),
+    ...(options.iommu ? [iommu.kernel] : []),
     ...(kernelAppend ? [kernelAppend] : []),
   ].join(' ');
 }

@@ -49,6 +49,7 @@ it.each<[string, Partial<LaunchOptions>]>([
   ['huge pages', { hugepages: 0 }],
   ['kernel arguments', { kernelAppend: 'quiet' }],
   ['slots', { slots: 9 }],
+  ['IOMMU', { iommu: true }],
   ['shared folders', { shares: [{ hostPath: '/srv' }] }],
 ])('other %s make another machine', (_, more) => {
   expect(keyOf(more)).not.toBe(keyOf());

@@ -41,6 +41,7 @@ export function machineOptions(
     ...paths,
     cards: cardsAtBoot ? cards : [],
     slots,
+    iommu: options.iommu ?? false,
     // A machine has its device for the host's root whether that is used or not: one snapshot serves both.
     rootFolder: hostRoot === false ? paths.emptyFolder : hostRoot,
     shareFolders: shares.map(({ hostPath }) => hostPath),

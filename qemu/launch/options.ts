@@ -66,6 +66,8 @@ export interface LaunchOptions {
   readonly hugepages?: number;
   /** Places for cards, empty ones included. Default 8, or as many as there are cards. */
   readonly slots?: number;
+  /** A virtual IOMMU in front of every card: drivers map what a card may reach. Default: none. */
+  readonly iommu?: boolean;
   /** Where QEMU's gdb stub listens, such as 'tcp:127.0.0.1:1234'. */
   readonly gdb?: string;
   readonly extraQemuArgs?: readonly string[];

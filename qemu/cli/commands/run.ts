@@ -11,7 +11,7 @@ import { interruption } from '../interruption';
 import { addSoftwareOptions, collect, softwareOf, wholeNumber } from '../options';
 import { print } from '../output';
 import { report, textOf } from '../report';
-import { answerTimeoutOf, planRun, type RunOptions, type RunPlan } from '../run-plan';
+import { answerTimeoutOf, hasNoDmaBehindIommu, planRun, type RunOptions, type RunPlan } from '../run-plan';
 import { UsageError } from '../usage-error';
 
 export function runCommand(): Command {
@@ -42,6 +42,7 @@ export function runCommand(): Command {
     .option('--cpus <n>', "the guest's processors", wholeNumber(1, 64), 1)
     .option('--hugepages <n>', '2 MiB pages to reserve for DMA buffers (default: 32)', wholeNumber(0, 16_384))
     .option('--slots <n>', 'places for cards, empty ones included', wholeNumber(1, MAX_SLOTS))
+    .option('--iommu', 'put a virtual IOMMU in front of the cards')
     .option('--append <arguments>', "added to the kernel's command line")
     .option('--kvm', 'use KVM (it must really work here; default is TCG, which always does)')
     .option('--cold', 'boot the guest, with the cards there from the beginning, instead of loading a booted one')
@@ -134,7 +135,8 @@ function withFaults(outcome: Outcome, faults: number): Outcome {
 
 type Bound = BoundCard & { card: string; driver: string };
 
-async function bindCards(rig: Rig, { cards, drivers, bindTimeoutMs }: RunPlan, say: Say): Promise<Bound[]> {
+async function bindCards(rig: Rig, plan: RunPlan, say: Say): Promise<Bound[]> {
+  const { cards, drivers, bindTimeoutMs } = plan;
   const bound: Bound[] = [];
   for (const [index, { name }] of cards.entries()) {
     const driver = drivers[index] ?? '';
@@ -143,6 +145,12 @@ async function bindCards(rig: Rig, { cards, drivers, bindTimeoutMs }: RunPlan, s
       : { pciAddress: await rig.guest.pciAddressOf(name), node: '' };
     bound.push({ card: name, driver, ...where });
     say([`${name} is ${where.pciAddress}`, driver && `driver ${driver}`, where.node].filter(Boolean).join(', '));
+    if (plan.rig.iommu && hasNoDmaBehindIommu(driver)) {
+      say(
+        `${name} is behind an IOMMU, where ${driver} maps nothing for it: registers and interrupts work, DMA to physical ` +
+          'addresses is refused; for DMA use vfio-pci, or leave out --iommu',
+      );
+    }
   }
   return bound;
 }
