@@ -25,8 +25,8 @@ const descriptorOverheadBytes = 1024;
 export interface DmaChannelOptions extends TransferPath {
   readonly registers: RegisterView<typeof CHANNEL_REGISTERS>;
   readonly clock: Clock;
-  /** Addresses the channel can drive: 32 or 64 bits. */
-  readonly addressBits: 32 | 64;
+  /** Width of the addresses that the channel can drive, at most 64 bits. */
+  readonly addressBits: number;
   readonly maxLengthBytes: number;
   /** Raises the channel's interrupt source. */
   readonly interrupt: () => void;

@@ -34,7 +34,7 @@
 #define GHOSTCARD_REF_CAPABILITIES_VECTORS_SHIFT       8u
 #define GHOSTCARD_REF_CAPABILITIES_VECTORS_MASK        0x0000ff00u /* [15:8] ro. MSI-X vectors. */
 #define GHOSTCARD_REF_CAPABILITIES_ADDRESS_BITS_SHIFT  16u
-#define GHOSTCARD_REF_CAPABILITIES_ADDRESS_BITS_MASK   0x00ff0000u /* [23:16] ro. Width of a host address: 64, or 32 on a card built so. */
+#define GHOSTCARD_REF_CAPABILITIES_ADDRESS_BITS_MASK   0x00ff0000u /* [23:16] ro. Width of a host address: 64, or less on a card built so. */
 #define GHOSTCARD_REF_CAPABILITIES_NON_COHERENT_SHIFT  24u
 #define GHOSTCARD_REF_CAPABILITIES_NON_COHERENT_MASK   0x01000000u /* [24] ro. 1: the driver must synchronise memory by SYNC. 0: there is no need to, and SYNC does nothing. */
 

@@ -30,7 +30,7 @@ interface BuiltInCard {
 }
 
 const referenceOptions = {
-  addressBits: '32 or 64',
+  addressBits: 'a number from 24 to 64',
   coherent: 'on or off',
   mapMemory: 'on or off',
   link: { bytesPerSecond: 'a number', completionLatencyNs: 'a number' },

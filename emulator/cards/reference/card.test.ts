@@ -386,6 +386,15 @@ describe('errors', () => {
     expect(h2c.state).toMatchObject({ halted: true, errorCode: 3, errorAddress: BigInt(2 ** 32 + host.memory.iova) });
   });
 
+  it.each([24, 28, 40])('report an address that takes more than %i bits on a card with that many', (addressBits) => {
+    const { host, clock, registers } = setUp({ addressBits });
+    expect((registers.read('CAPABILITIES') >>> 16) & 0xff).toBe(addressBits);
+    const h2c = new ChannelDriver(host, 'H2C');
+    h2c.submit({ hostAddress: 2 ** addressBits - 8, lengthBytes: 16 });
+    clock.runDue();
+    expect(h2c.state).toMatchObject({ halted: true, errorCode: 3, errorAddress: BigInt(2 ** addressBits - 8) });
+  });
+
   it('raise the interrupt at once, whatever the moderation', () => {
     const { host, clock, registers } = setUp();
     host.useInterrupts('intx');

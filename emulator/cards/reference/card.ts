@@ -22,8 +22,8 @@ import {
 } from './registers';
 
 export interface ReferenceCardOptions extends CardEnvironment {
-  /** Width of the host addresses that the DMA engines drive. Default 64; small boards have 32. */
-  readonly addressBits?: 32 | 64;
+  /** Width of the host addresses that the DMA engines drive, 24 to 64. Default 64; small boards have 32 or fewer. */
+  readonly addressBits?: number;
   /**
    * False: the card sees memory as its driver has last synchronised it (docs/coherence.md). Default true.
    */
@@ -43,7 +43,7 @@ export class ReferenceCard extends PciCard {
   readonly #channels: DmaChannel[] = [];
   /** By pair, then by KERNEL.SELECT. */
   readonly #kernels: Kernel[][] = [];
-  readonly #addressBits: 32 | 64;
+  readonly #addressBits: number;
   readonly #link: Link;
   readonly #memory: MemoryBar;
   readonly #sync = new SyncUnit(this.registers.block('SYNC', 0), this.coherence);
@@ -63,8 +63,8 @@ export class ReferenceCard extends PciCard {
       options,
     );
     const { addressBits = 64, mapMemory = false, link = {} } = options;
-    if (addressBits !== 32 && addressBits !== 64) {
-      throw new CardDefinitionError(`addressBits is ${String(addressBits)}: the reference card drives 32 or 64`);
+    if (!Number.isInteger(addressBits) || addressBits < 24 || addressBits > 64) {
+      throw new CardDefinitionError(`addressBits is ${String(addressBits)}: the reference card drives 24 to 64`);
     }
     this.#addressBits = addressBits;
     this.#memory = this.memoryBar(2, MEMORY_BYTES, { width: 64, prefetchable: true, mappable: mapMemory });

@@ -50,7 +50,7 @@ export const REFERENCE_REGISTERS = registerMap(
       fields: {
         CHANNEL_PAIRS: { bits: [3, 0], reset: CHANNEL_PAIRS, doc: 'Pairs of an H2C and a C2H channel.' },
         VECTORS: { bits: [15, 8], reset: VECTORS, doc: 'MSI-X vectors.' },
-        ADDRESS_BITS: { bits: [23, 16], reset: 64, doc: 'Width of a host address: 64, or 32 on a card built so.' },
+        ADDRESS_BITS: { bits: [23, 16], reset: 64, doc: 'Width of a host address: 64, or less on a card built so.' },
         NON_COHERENT: [
           24,
           '1: the driver must synchronise memory by SYNC. 0: there is no need to, and SYNC does nothing.',
