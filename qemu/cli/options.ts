@@ -1,17 +1,19 @@
 /** Options that several commands have, and what they are parsed into. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type ProvisionOptions } from '../provision';
+import { GUEST_ARCHES, type GuestArch, type ProvisionOptions } from '../provision';
 
 export interface SoftwareOptions {
+  readonly arch: GuestArch;
   readonly qemu?: string;
   readonly kernel?: string;
   readonly modules?: string;
   readonly busybox?: string;
 }
 
-/** --qemu, --kernel, --modules, --busybox: software of the user's own in place of what is found or fetched. */
+/** --arch; and --qemu, --kernel, --modules, --busybox: software of the user's own in place of what is found or fetched. */
 export function addSoftwareOptions(command: Command): Command {
   return command
+    .addOption(new Option('--arch <name>', "the guest's processor").choices(GUEST_ARCHES).default('amd64'))
     .addOption(new Option('--qemu <path>', 'QEMU that has vfio-user-pci').env('GHOSTCARD_QEMU'))
     .addOption(new Option('--kernel <path>', 'kernel image for the guest').env('GHOSTCARD_KERNEL'))
     .addOption(new Option('--modules <folder>', 'its modules, /lib/modules/RELEASE; or none').env('GHOSTCARD_MODULES'))
@@ -23,7 +25,9 @@ export const softwareOf = ({
   kernel,
   modules,
   busybox,
-}: SoftwareOptions): Pick<ProvisionOptions, 'qemu' | 'kernel' | 'modules' | 'busybox'> => ({
+  arch,
+}: SoftwareOptions): Pick<ProvisionOptions, 'guestArch' | 'qemu' | 'kernel' | 'modules' | 'busybox'> => ({
+  guestArch: arch,
   ...(qemu !== undefined && { qemu }),
   ...(kernel !== undefined && { kernel }),
   ...(modules !== undefined && { modules }),

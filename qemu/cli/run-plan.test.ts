@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hostArch } from '../provision';
 import { planRun, type RunOptions } from './run-plan';
 import { UsageError } from './usage-error';
 
@@ -17,8 +18,10 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
+const foreign = hostArch() === 'amd64' ? 'arm64' : 'amd64';
+
 const plan = (options: Partial<RunOptions> = {}, argv = ['true']) =>
-  planRun(argv, { memory: 512, cpus: 1, ...options });
+  planRun(argv, { arch: 'amd64', memory: 512, cpus: 1, ...options });
 
 describe('what run is to do', () => {
   it('is, without options: the reference card without a driver, the files of this machine, a warm start', async () => {
@@ -69,6 +72,11 @@ describe('what run is to do', () => {
       'a module that is not there',
       { module: ['/none/m.ko,a=1'] },
       '--module /none/m.ko,a=1: there is no file /none/m.ko',
+    ],
+    [
+      'KVM for another processor',
+      { kvm: true, arch: foreign },
+      `--kvm runs guests of this machine's architecture, ${hostArch()}, and --arch ${foreign} is another`,
     ],
     ['more drivers than cards', { driver: ['none', 'none'] }, '--driver was given 2 times for 1 card(s)'],
     ['a driver that is a file', { driver: ['./my.ko'] }, '--driver ./my.ko: that is no name of a kernel driver'],

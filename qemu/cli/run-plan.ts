@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { basename, join, resolve } from 'node:path';
 import { parseModuleArgument, type Share } from '../launch';
+import { hostArch } from '../provision';
 import { type RigOptions } from '../rig';
 import { makeArtefactsFolder } from './artefacts-folder';
 import { type CardSource, cardToPlug, distinctNames, type RemoteCardSource } from './card-source';
@@ -75,6 +76,11 @@ const DEFAULT_HUGEPAGES = 32;
 export async function planRun(command: readonly string[], options: RunOptions): Promise<RunPlan> {
   if (options.shell) HostTerminal.require('--shell');
   else if (options.tty) HostTerminal.require('--tty');
+  if (options.kvm && options.arch !== hostArch()) {
+    throw new UsageError(
+      `--kvm runs guests of this machine's architecture, ${hostArch()}, and --arch ${options.arch} is another: leave --kvm out`,
+    );
+  }
   const root = options.root === undefined ? '/' : existingFolder('--root', options.root);
   const { memory, debug } = options;
   const argv = command.length === 0 && options.shell ? [defaultShell(options.minimal ? undefined : root)] : command;

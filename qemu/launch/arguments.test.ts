@@ -39,6 +39,20 @@ describe('QEMU arguments', () => {
     expect(valuesOf('-smp')).toEqual(['cpus=1']);
   });
 
+  it('ask for a virt machine with an interrupt controller that takes MSI, for arm64', () => {
+    expect(valuesOf('-machine', { arch: 'arm64' })).toEqual(['virt,gic-version=3,memory-backend=ram']);
+    expect(valuesOf('-cpu', { arch: 'arm64' })).toEqual(['cortex-a72']);
+    expect(valuesOf('-machine', { arch: 'arm64', accel: 'kvm' })).toEqual(['virt,gic-version=host,memory-backend=ram']);
+  });
+
+  it('make room for cards that are plugged in later: by the firmware, or where there is none by the kernel', () => {
+    const [port] = valuesOf('-device', { slots: 1 }).filter((each) => (each as { id: string }).id === 'slot0');
+    expect(port).toMatchObject({ 'mem-reserve': 32 * 2 ** 20, 'pref64-reserve': 8 * 2 ** 30 });
+    expect(valuesOf('-append', { arch: 'arm64' })).toEqual([
+      expect.stringMatching(/^console=ttyAMA0 pci=hpmmiosize=32M,hpmmioprefsize=8G printk/),
+    ]);
+  });
+
   it('use the emulator unless KVM is asked for', () => {
     expect(valuesOf('-accel')).toEqual(['tcg,thread=multi']);
     expect(valuesOf('-accel', { accel: 'kvm' })).toEqual(['kvm']);

@@ -4,6 +4,7 @@
  * Sources: QEMU's man page (docs/system/invocation), docs/pcie.txt (root ports), docs/system/devices/vfio-user.rst.
  */
 import { type GuestArch } from '../provision';
+import { type MachineFacts, MACHINES, MEMORY_WINDOW_MIB, PREFETCHABLE_WINDOW_GIB } from './architectures';
 
 export interface QemuArgumentOptions {
   readonly arch: GuestArch;
@@ -46,25 +47,6 @@ export interface CardConnection {
   readonly answerTimeoutMs?: number;
 }
 
-/** What differs between guest architectures. */
-const MACHINES: Record<GuestArch, { machine: string; cpu: string; console: string; iommu: Iommu }> = {
-  // qemu64 under TCG: -cpu max brings five-level page tables, which TCG walks step by step.
-  amd64: {
-    machine: 'q35,vmport=off,smm=off',
-    cpu: 'qemu64',
-    console: 'ttyS0',
-    // caching-mode: the guest tells of every mapping, which is how the card's process hears of it. Interrupt remapping
-    // is there without being asked for: VFIO trusts no IOMMU that has it not.
-    iommu: { device: { 'driver': 'intel-iommu', 'caching-mode': true }, kernel: 'intel_iommu=on' },
-  },
-};
-
-/** The machine's IOMMU, and what makes its kernel use it. */
-interface Iommu {
-  readonly device: Readonly<Record<string, unknown>>;
-  readonly kernel: string;
-}
-
 /** The virtio-serial port on which the agent in the guest answers. */
 export const AGENT_PORT = 'org.ghostcard.agent';
 
@@ -94,12 +76,12 @@ export function slotPciAddress(slot: number): string {
 
 export function qemuArguments(options: QemuArgumentOptions): string[] {
   const machine = MACHINES[options.arch];
-  checkCounts(options);
+  checkPossible(options);
   return [
     ...options.firmwareArgs,
     ...['-nodefaults', '-no-user-config', '-no-reboot'],
     ...['-display', 'none'],
-    ...['-machine', `${machine.machine},memory-backend=ram`],
+    ...['-machine', `${machine.machine[options.accel]},memory-backend=ram`],
     ...['-accel', accelerator(options)],
     ...['-cpu', options.accel === 'kvm' ? 'host' : machine.cpu],
     ...['-smp', `cpus=${options.cpus}`],
@@ -118,7 +100,7 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...['-serial', 'chardev:console'],
     ...socketChardev('agent', options.sockets.agent),
     // Before everything that is to be behind it. QEMU's own devices are not: virtio says so by itself.
-    ...(options.iommu ? device(machine.iommu.device) : []),
+    ...(options.iommu && machine.iommu ? device(machine.iommu.device) : []),
     ...device({ driver: 'virtio-serial-pci', id: 'serial', bus: 'pcie.0', addr: '0x2', max_ports: 4 }),
     ...device({ driver: 'virtserialport', bus: 'serial.0', nr: 1, chardev: 'agent', name: AGENT_PORT }),
     ...hostFolders(options),
@@ -136,7 +118,10 @@ function accelerator({ accel, iommu }: QemuArgumentOptions): string {
   return 'tcg,thread=multi';
 }
 
-function checkCounts({ cards, slots, shareFolders }: QemuArgumentOptions): void {
+function checkPossible({ arch, iommu, cards, slots, shareFolders }: QemuArgumentOptions): void {
+  if (iommu && MACHINES[arch].iommu === undefined) {
+    throw new RangeError(`An IOMMU was asked for, and the machine of ${arch} guests has none here. Leave it out.`);
+  }
   if (slots > MAX_SLOTS || cards.length > slots) {
     throw new RangeError(
       `${cards.length} card(s) and ${slots} slots were asked for; a machine has at most ${MAX_SLOTS} slots, and each ` +
@@ -186,24 +171,24 @@ function rootPort(slot: number) {
     'addr': `0x${(FIRST_SLOT_DEVICE + slot).toString(16)}`,
     'chassis': slot + 1,
     'slot': slot + 1,
-    // Room for a card that is plugged in later: firmware lays out addresses at boot. No card here has I/O ports.
+    // For firmware, which lays out addresses at boot. No card here has I/O ports.
     'io-reserve': 0,
-    'mem-reserve': 32 * 2 ** 20,
-    'pref64-reserve': 8 * 2 ** 30,
+    'mem-reserve': MEMORY_WINDOW_MIB * 2 ** 20,
+    'pref64-reserve': PREFETCHABLE_WINDOW_GIB * 2 ** 30,
   };
 }
 
 /** `panic=-1` reboots at once, which `-no-reboot` turns into the end of QEMU: a guest that has died does not linger. */
-function kernelCommandLine({ console, iommu }: (typeof MACHINES)[GuestArch], options: QemuArgumentOptions): string {
+function kernelCommandLine({ kernelArguments, iommu }: MachineFacts, options: QemuArgumentOptions): string {
   const { hugepages, kernelAppend } = options;
   return [
-    `console=${console}`,
+    ...kernelArguments,
     'printk.time=1',
     'panic=-1',
     'oops=panic',
     'hung_task_panic=1',
     ...(hugepages > 0 ? ['hugepagesz=2M', `hugepages=${hugepages}`] : []),
-    ...(options.iommu ? [iommu.kernel] : []),
+    ...(options.iommu && iommu ? [iommu.kernel] : []),
     ...(kernelAppend ? [kernelAppend] : []),
   ].join(' ');
 }

@@ -1,4 +1,5 @@
 /** The one place where what a launch leaves out gets its default: from a launch's options to those of QEMU's arguments. */
+import { hostArch } from '../provision';
 import { type QemuArgumentOptions } from './arguments';
 import { type MachinePaths } from './machine';
 import { type LaunchOptions } from './options';
@@ -25,6 +26,12 @@ export function machineOptions(
     throw new Error(
       `${shares.length} folder(s) were to be shared with a guest that gets none of the host's files (hostRoot: false). ` +
         'Give it a root, or copy what it needs with push.',
+    );
+  }
+  if (options.accel === 'kvm' && arch !== hostArch()) {
+    throw new Error(
+      `The guest is to be ${arch} and run on KVM, but this machine is ${hostArch()}: KVM runs guests of the machine's ` +
+        'own architecture only. Leave KVM out: TCG runs any.',
     );
   }
   return {

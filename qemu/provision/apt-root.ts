@@ -77,6 +77,8 @@ export function statusFile(provided: readonly string[]): string {
     'Status: install ok installed',
     'Version: 1',
     'Architecture: all',
+    // Packages of every architecture may depend on it.
+    'Multi-Arch: foreign',
     'Maintainer: ghostcard',
     'Description: what the host has and what a guest does not need',
     `Provides: ${provided.join(', ')}`,

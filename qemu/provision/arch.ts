@@ -1,12 +1,13 @@
 /**
  * What differs between machine architectures. Host and guest are two separate parameters everywhere, also where both
- * are amd64 today: the host decides which QEMU binary runs, the guest which machine it shows.
+ * are the same: the host decides which QEMU binary runs, the guest which machine it shows.
  */
 import { ProvisionError } from './errors';
 
-/** Debian's names. The guest's list grows with `GUESTS`. */
+/** Debian's names. */
 export type HostArch = 'amd64' | 'arm64';
-export type GuestArch = 'amd64';
+export type GuestArch = 'amd64' | 'arm64';
+export const GUEST_ARCHES: readonly GuestArch[] = ['amd64', 'arm64'];
 
 interface HostFacts {
   /** Folder of the architecture's libraries, and prefix of its compiler's name. */
@@ -23,7 +24,10 @@ interface GuestFacts {
   readonly kernelFlavour: string;
   /** The kernel's own name for the architecture. */
   readonly kernelArch: string;
+  /** Before the names of the tools of a compiler for it: `CROSS_COMPILE`. */
   readonly compilerPrefix: string;
+  /** Machine in Debian's names of cross compilers: gcc-12-MACHINE. */
+  readonly compilerMachine: string;
 }
 
 const HOSTS: Record<HostArch, HostFacts> = {
@@ -38,6 +42,15 @@ const GUESTS: Record<GuestArch, GuestFacts> = {
     kernelFlavour: 'cloud-amd64',
     kernelArch: 'x86',
     compilerPrefix: 'x86_64-linux-gnu-',
+    compilerMachine: 'x86-64-linux-gnu',
+  },
+  arm64: {
+    qemuCommand: 'qemu-system-aarch64',
+    qemuPackages: ['qemu-system-arm', 'qemu-system-data'],
+    kernelFlavour: 'cloud-arm64',
+    kernelArch: 'arm64',
+    compilerPrefix: 'aarch64-linux-gnu-',
+    compilerMachine: 'aarch64-linux-gnu',
   },
 };
 

@@ -15,11 +15,15 @@ import { type Step, StepProgress } from './progress';
 import { type HostSuite, hostSuite, QEMU_SUITE } from './suite';
 import { type ProvisionOptions } from './types';
 
-/** What a kernel's packages depend on and a build in the cache does not need, or finds on the host. */
-const KERNEL_BUILD_PROVIDED = [
+/** Libraries of a compiler that no program for the guest is linked with. */
+const SANITIZERS = 'libasan8 libhwasan0 liblsan0 libtsan2 libubsan1 libitm1 libgomp1 libatomic1 libstdc++6'.split(' ');
+/** What the packages of kernels and compilers depend on and a build in the cache does not need, or finds on the host. */
+const BUILD_PROVIDED = [
   ...['kmod', 'linux-base (= 999)', 'initramfs-tools (= 999)', 'linux-initramfs-tool', 'pahole (= 999)'],
   ...['libc6 (= 999)', 'zlib1g (= 99:999)', 'liblzma5 (= 999)', 'libzstd1 (= 999)'],
   ...['libssl3 (= 999)', 'libssl3t64 (= 999)', 'binutils (= 999)', 'gcc-12 (= 999)', 'gcc-14 (= 999)'],
+  ...['libgcc-s1 (= 999)', 'libstdc++6 (= 999)', 'gcc-12-base (= 999)', 'gcc-14-base (= 999)'],
+  ...SANITIZERS.flatMap((name) => ['amd64', 'arm64'].map((arch) => `${name}-${arch}-cross (= 999)`)),
 ];
 /** QEMU's packages want these for their installation scripts, which are not run. */
 const QEMU_PROVIDED = ['adduser (= 999)'];
@@ -72,12 +76,12 @@ export class Context {
     );
   }
 
-  /** Packages of the host's own suite: the guest's kernel, what builds its modules, busybox. */
+  /** Packages of the host's own suite: the guest's kernel, what builds its modules, a cross compiler, busybox. */
   hostSuiteApt(): AptRoot {
     return this.#aptRoot({
       suites: [this.suite().codename],
       architectures: [...new Set([this.hostArch, this.guestArch])],
-      provided: KERNEL_BUILD_PROVIDED,
+      provided: BUILD_PROVIDED,
     });
   }
 

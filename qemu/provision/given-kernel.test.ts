@@ -36,6 +36,21 @@ describe('a given kernel', () => {
     expect(checkedKernel(imagePath, 'amd64')).toEqual({ imagePath, release: RELEASE });
   });
 
+  test('for arm64 tells its release as it is, compressed, and inside the EFI program that newer packages have', () => {
+    const image = Buffer.alloc(0x400);
+    image.writeUInt32LE(0x644d5241, 0x38);
+    image.write(`Linux version ${RELEASE} (builder@host) #1\0`, 0x200, 'latin1');
+    const payload = gzipSync(image);
+    const efi = Buffer.concat([Buffer.alloc(0x80), payload]);
+    efi.write('MZ\0\0zimg', 0, 'latin1');
+    efi.writeUInt32LE(0x80, 8);
+    efi.writeUInt32LE(payload.length, 12);
+    for (const file of [image, payload, efi]) expect(releaseOf(file, 'arm64')).toBe(RELEASE);
+    expect(releaseOf(bzImage(RELEASE), 'arm64')).toBeUndefined();
+    expect(releaseOf(image, 'amd64')).toBeUndefined();
+    expect(releaseOf(efi.subarray(0, 0x90), 'arm64')).toBeUndefined();
+  });
+
   test('that is something else is refused, with what to give', () => {
     const file = put('notes.txt', Buffer.from('hello'));
     expect(() => checkedKernel(file, 'amd64')).toThrow(

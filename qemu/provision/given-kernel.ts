@@ -2,10 +2,12 @@
  * A kernel or modules that the user brings: checked for being what they are called, so that a mistake is named here and
  * not by a guest that hangs.
  *
- * Source: Linux Documentation/arch/x86/boot.rst (header fields of a bzImage).
+ * Source: Linux Documentation/arch/x86/boot.rst (header fields of a bzImage), Documentation/arm64/booting.rst (those of an
+ * Image), drivers/firmware/efi/libstub/zboot-header.S (of a compressed one).
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { GUEST_MODULES, modinfo } from '../guest-image';
 import { type GuestArch } from './arch';
 import { ProvisionError } from './errors';
@@ -14,6 +16,11 @@ import { collectModules } from './module-files';
 
 /** The setup header's magic, and the pointer to the version string (from offset 0x200), in a bzImage. */
 const BZIMAGE = { magic: 0x202, versionPointer: 0x20e, base: 0x200 } as const;
+
+/** The magic of an arm64 Image, "ARM\\x64"; what its kernel says of itself; what gzip's files begin with. */
+const ARM64_MAGIC = { offset: 0x38, value: 0x644d5241 } as const;
+const BANNER = 'Linux version ';
+const GZIP_MAGIC = 0x1f8b;
 
 /** Release of a kernel image (the first word of its version string). Undefined if this is no kernel for the guest. */
 export function releaseOf(image: Buffer, arch: GuestArch): string | undefined {
@@ -24,13 +31,35 @@ export function releaseOf(image: Buffer, arch: GuestArch): string | undefined {
       const start = BZIMAGE.base + image.readUInt16LE(BZIMAGE.versionPointer);
       return /^[^\s\0]+/.exec(image.toString('latin1', start, start + 128))?.[0];
     }
+    case 'arm64': {
+      const plain = uncompressed(image);
+      if (plain.length < 0x40 || plain.readUInt32LE(ARM64_MAGIC.offset) !== ARM64_MAGIC.value) return undefined;
+      const start = plain.indexOf(BANNER);
+      const version = start < 0 ? '' : plain.toString('latin1', start + BANNER.length, start + BANNER.length + 128);
+      return /^\S+/.exec(version)?.[0];
+    }
+  }
+}
+
+/** An arm64 kernel out of what its packages may wrap it in: gzip, or an EFI program that holds it compressed with gzip. */
+function uncompressed(image: Buffer): Buffer {
+  const isZboot =
+    image.length > 0x40 && image.toString('latin1', 0, 2) === 'MZ' && image.toString('latin1', 4, 8) === 'zimg';
+  const payload = isZboot
+    ? image.subarray(image.readUInt32LE(8), image.readUInt32LE(8) + image.readUInt32LE(12))
+    : image;
+  if (payload.length < 2 || payload.readUInt16BE(0) !== GZIP_MAGIC) return payload;
+  try {
+    return gunzipSync(payload);
+  } catch {
+    return payload; // damaged: no kernel
   }
 }
 
 export function checkedKernel(file: string, arch: GuestArch): { imagePath: string; release: string } {
   const imagePath = path.resolve(file);
   const attempted = `checking the kernel given as ${file}`;
-  const cure = `give --kernel (or GHOSTCARD_KERNEL) a kernel image for ${arch} (a bzImage such as /boot/vmlinuz-RELEASE), or leave it out`;
+  const cure = `give --kernel (or GHOSTCARD_KERNEL) a kernel image for ${arch} (such as the /boot/vmlinuz-RELEASE of such a machine), or leave it out`;
   if (!existsSync(imagePath) || !statSync(imagePath).isFile()) {
     throw new ProvisionError({ attempted, seen: 'there is no such file', cure });
   }

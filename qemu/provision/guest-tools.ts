@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { type Described, type Entry } from './cache';
+import { compilerVersion, crossCompilerKey, isForeign, requireCompiler } from './compiler';
 import { type Context } from './context';
 import { filesBelow } from './host-files';
 import { findTool, missingTool, runTool } from './tools';
@@ -32,15 +33,21 @@ export function sourceDigest(folder: string): string {
 }
 
 export async function guestToolsIngredients(context: Context): Promise<Ingredients> {
-  const compiler = context.env.CC ?? 'gcc';
-  if (findTool(compiler) === undefined) throw missingTool(compiler, ATTEMPTED);
-  const version = await runTool(compiler, ['--version'], { attempted: ATTEMPTED, signal: context.signal });
   return {
     recipe: RECIPE,
     guestArch: context.guestArch,
     source: sourceDigest(SOURCE),
-    compiler: version.split('\n')[0],
+    compiler: isForeign(context)
+      ? await crossCompilerKey(context)
+      : await compilerVersion(context, ownCompiler(context)),
   };
+}
+
+/** The user's choice, as make knows it. */
+function ownCompiler(context: Context): string {
+  const compiler = context.env.CC ?? 'gcc';
+  if (findTool(compiler) === undefined) throw missingTool(compiler, ATTEMPTED);
+  return compiler;
 }
 
 export function findGuestTools(context: Context, ingredients: Ingredients): GuestToolsEntry | undefined {
@@ -50,8 +57,9 @@ export function findGuestTools(context: Context, ingredients: Ingredients): Gues
 export async function buildGuestTools(context: Context, ingredients: Ingredients): Promise<GuestToolsEntry> {
   const progress = context.progress('guest-tools');
   const entry = await context.cache.publish<GuestToolsManifest>('guest-tools', ingredients, async (folder) => {
+    const compiler = isForeign(context) ? (await requireCompiler(context)).command : ownCompiler(context);
     await progress.during('compiling', () =>
-      runTool('make', ['-s', '-C', SOURCE, `OUT=${folder}`], {
+      runTool('make', ['-s', '-C', SOURCE, `OUT=${folder}`, `CC=${compiler}`], {
         attempted: ATTEMPTED,
         cure: 'apt-get install build-essential, if the compiler or the static C library (libc.a) is what is missing',
         signal: context.signal,

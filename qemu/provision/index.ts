@@ -1,5 +1,5 @@
 /** Provisioning: everything a guest needs, found on the machine, in the cache, or made. */
-export { type GuestArch } from './arch';
+export { GUEST_ARCHES, type GuestArch, hostArch } from './arch';
 export { Cache, type Entry, type Ingredients, type Described, type PublishOptions, type UsedEntry } from './cache';
 export { cacheFolder, cacheLimitBytes, explainCacheFault, parseSize } from './cache-folder';
 export { type CacheItem, type CacheItemKind, listCache } from './cache-items';

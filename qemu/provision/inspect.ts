@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { findBusybox } from './busybox';
+import { findCompiler, isForeign } from './compiler';
 import { Context } from './context';
 import { ProvisionError, type Failure } from './errors';
 import { checkedKernel, modulesForGiven } from './given-kernel';
@@ -52,6 +53,7 @@ export interface Inspection {
 const ROUGH_BYTES = {
   qemu: { downloadBytes: 45e6, diskBytes: 109e6, peakBytes: 230e6 },
   kernel: { downloadBytes: 191e6, diskBytes: 30e6, peakBytes: 447e6 },
+  compiler: { downloadBytes: 41e6, diskBytes: 82e6, peakBytes: 250e6 },
   busybox: { downloadBytes: 1e6, diskBytes: 4e6, peakBytes: 5e6 },
 } as const;
 
@@ -84,6 +86,9 @@ export async function inspect(options: ProvisionOptions = {}): Promise<Inspectio
       return entry && `agent, ${entry.manifest.programs.join(', ')}`;
     }),
   ];
+  if (isForeign(context) && parts.some(({ step, state }) => BUILT.includes(step) && state !== 'ready')) {
+    parts.splice(1, 0, await inspectCompiler(context, attempt));
+  }
   let mirror: string | undefined;
   if (parts.some(({ state }) => state === 'to be fetched')) {
     mirror = await attempt(() => context.mirror());
@@ -138,6 +143,16 @@ function suiteOrNothing(context: Context): string | undefined {
     if (error instanceof ProvisionError) return undefined;
     throw error;
   }
+}
+
+/** What needs a compiler; where both are ready, none is asked for. */
+const BUILT: readonly string[] = ['kernel', 'guest-tools'];
+
+function inspectCompiler(context: Context, attempt: Attempt): Promise<PartReport> {
+  return inspectPart('compiler', `the cross compiler for ${context.guestArch}`, attempt, async () => {
+    const compiler = await findCompiler(context);
+    return compiler && `${compiler.command} (${compiler.origin})`;
+  });
 }
 
 type Attempt = <T>(work: () => T | Promise<T>) => Promise<T | undefined>;

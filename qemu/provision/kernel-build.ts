@@ -8,13 +8,14 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { guestFacts, hostFacts } from './arch';
-import { type Described, type Entry } from './cache';
+import { type Described, type Entry, type Ingredients } from './cache';
 import { Context } from './context';
 import { ProvisionError } from './errors';
 import { checkedKernel } from './given-kernel';
 import { findKernel, type KernelEntry, kernelPackages, rebuiltSymbols } from './kernel';
-import { compilerPrefix, findModules, requireBuildTools } from './kernel-modules';
-import { provision } from './provision';
+import { type Compiler, findCompiler, requireCompiler } from './compiler';
+import { compilerAssignments, findModules, requireBuildTools } from './kernel-modules';
+import { provision, withProvisioningLock } from './provision';
 import { runTool } from './tools';
 import { type ProvisionOptions } from './types';
 
@@ -40,9 +41,11 @@ export async function kernelBuild(options: ProvisionOptions = {}): Promise<Kerne
   if (findKernel(context) === undefined) await provision(options);
   const kernel = findKernel(context);
   if (kernel === undefined) throw new Error('provisioning has left no kernel in the cache');
-  const ingredients = { recipe: RECIPE, kernel: path.basename(kernel.folder), compiler: requireBuildTools(context) };
+  const compiler =
+    (await findCompiler(context)) ?? (await withProvisioningLock(context, () => requireCompiler(context)));
+  const ingredients = { recipe: RECIPE, kernel: path.basename(kernel.folder), compiler: compiler.command };
   const entry =
-    context.cache.find<Manifest>('kernel-build', ingredients) ?? (await unpack(context, kernel, ingredients));
+    context.cache.find<Manifest>('kernel-build', ingredients) ?? (await unpack(context, kernel, compiler, ingredients));
   return { folder: path.join(entry.folder, entry.manifest.headers), release: kernel.manifest.release };
 }
 
@@ -80,7 +83,8 @@ function givenKernelBuild({ guestArch }: Context, kernel: string): KernelBuild {
 async function unpack(
   context: Context,
   kernel: KernelEntry,
-  ingredients: { recipe: number; kernel: string; compiler: string },
+  compiler: Compiler,
+  ingredients: Ingredients,
 ): Promise<Entry<Manifest>> {
   const { release } = kernel.manifest;
   const headers = `usr/src/linux-headers-${release}`;
@@ -93,7 +97,7 @@ async function unpack(
     }
     trim(folder, context);
     updateSymbolVersions(path.join(folder, headers, 'Module.symvers'), rebuiltSymbols(kernel));
-    makeRelocatable(path.join(folder, headers), context, ingredients.compiler);
+    makeRelocatable(path.join(folder, headers), context, compiler);
     return { description: `headers of Linux ${release}, to build modules with`, headers };
   };
   const onWait = (): void => progress.report('waiting for another ghostcard that unpacks the headers');
@@ -123,14 +127,11 @@ function updateSymbolVersions(file: string, rebuilt: string): void {
 }
 
 /** The packaged makefile names the folder where it would have been installed; ours finds everything from where it is. */
-function makeRelocatable(headers: string, context: Context, compiler: string): void {
+function makeRelocatable(headers: string, context: Context, compiler: Compiler): void {
   const makefile = path.join(headers, 'Makefile');
   const included = readFileSync(makefile, 'utf8').replaceAll('/usr/src/', '$(here)../');
   const variables = path.join(headers, '.kernelvariables');
-  writeFileSync(
-    variables,
-    `${readFileSync(variables, 'utf8')}CC = ${compiler}\nCROSS_COMPILE = ${compilerPrefix(context)}\n`,
-  );
+  writeFileSync(variables, `${readFileSync(variables, 'utf8')}${compilerAssignments(compiler).join('\n')}\n`);
   writeFileSync(
     makefile,
     [

@@ -8,9 +8,8 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { guestFacts } from './arch';
+import { type Compiler, isForeign, ownCompiler, requireCompiler } from './compiler';
 import { awkwardCachePath, type Context } from './context';
-import { ProvisionError } from './errors';
 import { type StepProgress } from './progress';
 import { findTool, missingTool, runPipeline, runTool } from './tools';
 
@@ -49,26 +48,21 @@ export interface ModuleBuild {
   readonly folder: string;
 }
 
-/** Programs that building needs, checked before anything is fetched. Gives back the compiler. */
-export function requireBuildTools(context: Context): string {
+/** Programs of the host that building needs, checked before anything is fetched. */
+export function requireBuildTools(context: Context): void {
   const attempted = "building the guest's kernel modules";
   for (const tool of ['make', 'tar', 'dpkg-deb']) {
     if (findTool(tool) === undefined) throw missingTool(tool, attempted);
   }
   if (/[\s:"\\]/.test(context.cache.folder)) throw awkwardCachePath(context.cache.folder);
-  const prefix = compilerPrefix(context);
-  const compiler = [context.suite().compiler, 'gcc'].map((name) => prefix + name).find((name) => findTool(name));
-  if (compiler !== undefined) return compiler;
-  if (prefix === '') throw missingTool('gcc', attempted);
-  throw new ProvisionError({
-    attempted,
-    seen: `this needs the cross compiler "${prefix}gcc", which is not on PATH`,
-    cure: `apt-get install crossbuild-essential-${context.guestArch}`,
-  });
+  if (!isForeign(context)) ownCompiler(context);
 }
 
-export const compilerPrefix = ({ hostArch, guestArch }: Context): string =>
-  hostArch === guestArch ? '' : guestFacts(guestArch).compilerPrefix;
+/** Assignments for make that say what to compile with. */
+export const compilerAssignments = ({ command, prefix }: Compiler): string[] => [
+  `CC=${command}`,
+  `CROSS_COMPILE=${prefix}`,
+];
 
 export interface BuiltModules {
   /** The .ko files. */
@@ -83,7 +77,7 @@ export async function rebuildModules(
   build: ModuleBuild,
   progress: StepProgress,
 ): Promise<BuiltModules> {
-  const compiler = requireBuildTools(context);
+  const compiler = await requireCompiler(context);
   const source = await unpackSource(context, build, progress);
   const tree = path.join(build.folder, 'tree');
   for (const part of Object.keys(BUILT)) {
@@ -106,7 +100,7 @@ export async function rebuildModules(
       'make',
       [
         ...['-s', `-j${availableParallelism()}`, '-C', headers, `M=${tree}`],
-        ...[`CC=${compiler}`, `CROSS_COMPILE=${compilerPrefix(context)}`],
+        ...compilerAssignments(compiler),
         ...parts.flatMap((part) => part.options).map((option) => `CONFIG_${option}`),
         ...WITHOUT_DEBUG_INFO,
         `KCFLAGS=${defines.join(' ')}`,
@@ -114,7 +108,7 @@ export async function rebuildModules(
       ],
       {
         attempted: `compiling the guest's kernel modules for ${build.release}`,
-        cure: `make sure that ${compiler} and make work (apt-get install build-essential), or bring your own with --kernel and --modules`,
+        cure: `make sure that ${compiler.command} and make work (apt-get install build-essential), or bring your own with --kernel and --modules`,
         // The kernel's helper programs are linked against libraries that came along with them.
         env: { LD_LIBRARY_PATH: context.libraryFolder(build.packages), MAKEFLAGS: '' },
         signal: context.signal,

@@ -8,6 +8,7 @@ import { GUEST_MODULES } from '../guest-image';
 import { versionsOf } from './apt-root';
 import { guestFacts } from './arch';
 import { type Described, type Entry } from './cache';
+import { requireCompiler } from './compiler';
 import { type Context } from './context';
 import { ProvisionError } from './errors';
 import { rebuildModules, findModules, MODULE_RECIPE, requireBuildTools, xzProgram } from './kernel-modules';
@@ -53,6 +54,7 @@ export function findKernel(context: Context): KernelEntry | undefined {
 
 export async function fetchKernel(context: Context): Promise<KernelEntry> {
   requireBuildTools(context);
+  await requireCompiler(context);
   const progress = context.progress('kernel');
   const apt = context.hostSuiteApt();
   const entry = await context.cache.publish<KernelManifest>('kernel', ingredients(context), async (folder) => {

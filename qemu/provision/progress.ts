@@ -5,6 +5,7 @@
 export const STEPS = [
   'cache',
   'qemu',
+  'compiler',
   'kernel',
   'modules',
   'kernel-build',

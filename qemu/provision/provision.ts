@@ -23,14 +23,22 @@ export async function provision(options: ProvisionOptions = {}): Promise<Provisi
   context.signal?.throwIfAborted();
   const found = await assemble(context, 'find');
   if (found !== undefined) return found;
+  return await withProvisioningLock(context, async () => {
+    await context.cache.removeLeftovers();
+    const made = await assemble(context, 'make');
+    if (made === undefined) throw new Error('a step neither found nor made its result');
+    return made;
+  });
+}
+
+/** Does `work`, which may fetch packages, while no other process does; what was downloaded for it goes when it is done. */
+export async function withProvisioningLock<T>(context: Context, work: () => Promise<T>): Promise<T> {
   const progress = context.progress('cache');
   const onWait = (pid: number | undefined): void =>
     progress.report(`waiting for another ghostcard (pid ${pid ?? 'unknown'}) that is provisioning`);
   try {
     return await withLock(context.cache.lockFile, { tryLock, onWait, signal: context.signal }, async () => {
-      await context.cache.removeLeftovers();
-      const made = await assemble(context, 'make');
-      if (made === undefined) throw new Error('a step neither found nor made its result');
+      const made = await work();
       context.cache.tidy();
       return made;
     });

@@ -1,0 +1,46 @@
+/**
+ * What differs between the machines of guests of different architectures.
+ *
+ * Sources: QEMU's docs/system/i386/pc.rst, docs/system/arm/virt.rst; Linux Documentation/admin-guide/kernel-parameters.txt
+ * (console, pci, intel_iommu).
+ */
+import { type GuestArch } from '../provision';
+
+/** The machine's IOMMU, and what makes its kernel use it. */
+interface Iommu {
+  readonly device: Readonly<Record<string, unknown>>;
+  readonly kernel: string;
+}
+
+export interface MachineFacts {
+  readonly machine: { readonly tcg: string; readonly kvm: string };
+  /** The one that TCG emulates. */
+  readonly cpu: string;
+  readonly kernelArguments: readonly string[];
+  readonly iommu?: Iommu;
+}
+
+/** Room for a card that is plugged in later: its BARs of 32 bits or not prefetchable, and the others. */
+export const MEMORY_WINDOW_MIB = 32;
+export const PREFETCHABLE_WINDOW_GIB = 8;
+
+export const MACHINES: Record<GuestArch, MachineFacts> = {
+  // qemu64 under TCG: -cpu max brings five-level page tables, which TCG walks step by step.
+  amd64: {
+    machine: { tcg: 'q35,vmport=off,smm=off', kvm: 'q35,vmport=off,smm=off' },
+    cpu: 'qemu64',
+    kernelArguments: ['console=ttyS0'],
+    // caching-mode: the guest tells of every mapping, which is how the card's process hears of it. Interrupt remapping
+    // is there without being asked for: VFIO trusts no IOMMU that has it not.
+    iommu: { device: { 'driver': 'intel-iommu', 'caching-mode': true }, kernel: 'intel_iommu=on' },
+  },
+  // No firmware: the kernel is started directly, and lays out addresses for cards that are plugged in later by itself.
+  arm64: {
+    machine: { tcg: 'virt,gic-version=3', kvm: 'virt,gic-version=host' },
+    cpu: 'cortex-a72',
+    kernelArguments: [
+      'console=ttyAMA0',
+      `pci=hpmmiosize=${MEMORY_WINDOW_MIB}M,hpmmioprefsize=${PREFETCHABLE_WINDOW_GIB}G`,
+    ],
+  },
+};

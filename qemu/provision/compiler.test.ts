@@ -1,0 +1,56 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { hostArch } from './arch';
+import { crossCompilerKey, findCompiler } from './compiler';
+import { Context } from './context';
+
+const foreign = hostArch() === 'amd64' ? 'arm64' : 'amd64';
+const prefix = { amd64: 'x86_64-linux-gnu-', arm64: 'aarch64-linux-gnu-' }[foreign];
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'ghostcard-compiler-'));
+  vi.stubEnv('PATH', `${folder}:${process.env.PATH}`);
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true });
+});
+
+const context = () => new Context({ guestArch: foreign, cacheDir: path.join(folder, 'cache') });
+
+/** A compiler that answers what it is asked about its version, and where its static C library is. */
+function crossCompiler({ libc }: { libc: string }): void {
+  const script = `#!/bin/sh\ncase $1 in --version) echo "gcc (made up) 1.2.3" ;; *) echo "${libc}" ;; esac\n`;
+  for (const name of ['gcc', 'ld']) {
+    writeFileSync(path.join(folder, prefix + name), script);
+    chmodSync(path.join(folder, prefix + name), 0o755);
+  }
+}
+
+test('the host compiles for a guest of its own architecture', async () => {
+  const own = await findCompiler(new Context({ guestArch: hostArch(), cacheDir: folder }));
+  expect(own).toMatchObject({ prefix: '', origin: 'on this machine' });
+});
+
+describe('for a guest of another architecture', () => {
+  test('a cross compiler on PATH is used, and tells what it makes by its version', async () => {
+    crossCompiler({ libc: '/usr/lib/libc.a' });
+    expect(await findCompiler(context())).toEqual({
+      command: `${prefix}gcc`,
+      prefix,
+      origin: `on this machine: ${path.join(folder, `${prefix}gcc`)}`,
+    });
+    expect(await crossCompilerKey(context())).toBe('gcc (made up) 1.2.3');
+  });
+
+  test('one that has no static C library is passed over: another is to be fetched', async () => {
+    crossCompiler({ libc: 'libc.a' });
+    expect(await findCompiler(context())).toBeUndefined();
+    expect(await crossCompilerKey(context())).toMatchObject({
+      packages: [expect.stringMatching(/^gcc-\d+-/), `libc6-dev-${foreign}-cross`],
+    });
+  });
+});
