@@ -28,6 +28,7 @@ struct gc_device {
         } uio;
         struct {
             int container_fd, group_fd, device_fd;
+            struct gc_iova_space *iova_space; /* NULL in no-IOMMU mode */
             int event_fds[GC_MAX_VECTORS];
             uint64_t config_offset;
             uint64_t window_offsets[GC_MAX_WINDOWS];
@@ -80,6 +81,10 @@ struct gc_backend_ops {
     void (*dma_free)(struct gc_dma_buffer *buffer);
     /* Largest buffer in one piece; NULL: only memory limits it. */
     size_t (*dma_limit)(const struct gc_device *device);
+    /* Mappings in an IOMMU. NULL: this back end has no way to one. */
+    bool (*has_iommu)(const struct gc_device *device);
+    bool (*dma_map)(struct gc_device *device, const struct gc_dma_mapping *mapping, struct gc_error *error);
+    bool (*dma_unmap)(struct gc_device *device, uint64_t address, size_t size, struct gc_error *error);
 };
 
 extern const struct gc_backend_ops gc_backend_uio_pci;
@@ -89,10 +94,17 @@ extern const struct gc_backend_ops gc_backend_vfio_pci;
 bool gc_pci_find_window(struct gc_device *device, const struct gc_window_place *place, unsigned *index,
         struct gc_error *error);
 
-/* hugepages.c: hugepages with their physical addresses, for devices that see these. */
+/*
+ * hugepages.c: hugepages with their physical addresses, for devices that see these; a device behind an IOMMU
+ * is refused. gc_hugepages_get: without addresses.
+ */
+enum { GC_HUGEPAGE_BYTES = 2 << 20 };
 bool gc_hugepages_alloc(
         struct gc_device *device, struct gc_dma_buffer *buffer, size_t size, struct gc_error *error);
+bool gc_hugepages_get(struct gc_dma_buffer *buffer, size_t size, struct gc_error *error);
 void gc_hugepages_free(struct gc_dma_buffer *buffer);
+/* Fails when there is an IOMMU before the device that would refuse physical addresses. */
+bool gc_sees_physical_addresses(const struct gc_device *device, struct gc_error *error);
 
 /* sysfs.c: path of an attribute of a device, and small files read whole. */
 const char *gc_sysfs_path(char path[256], const struct gc_device *device, const char *attribute);

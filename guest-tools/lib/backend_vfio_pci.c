@@ -81,6 +81,9 @@ const struct gc_backend_ops gc_backend_vfio_pci = {
         .irq_take = gc_vfio_irq_take,
         .irq_rearm = vfio_irq_rearm,
         .reset = gc_vfio_reset,
-        .dma_alloc = gc_hugepages_alloc,
-        .dma_free = gc_hugepages_free,
+        .dma_alloc = gc_vfio_dma_alloc,
+        .dma_free = gc_vfio_dma_free,
+        .has_iommu = gc_vfio_has_iommu,
+        .dma_map = gc_vfio_dma_map,
+        .dma_unmap = gc_vfio_dma_unmap,
 };

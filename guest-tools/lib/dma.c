@@ -36,6 +36,26 @@ size_t gc_dma_limit(const struct gc_device *device)
     return device->ops->dma_limit ? device->ops->dma_limit(device) : SIZE_MAX;
 }
 
+bool gc_has_iommu(const struct gc_device *device)
+{
+    return device->ops->has_iommu && device->ops->has_iommu(device);
+}
+
+bool gc_dma_map(struct gc_device *device, const struct gc_dma_mapping *mapping, struct gc_error *error)
+{
+    if (gc_has_iommu(device))
+        return device->ops->dma_map(device, mapping, error);
+    return gc_fail(error, "cannot map %zu bytes for %s: it is behind no IOMMU that %s could map them in",
+            mapping->size, device->name, device->ops->driver);
+}
+
+bool gc_dma_unmap(struct gc_device *device, uint64_t address, size_t size, struct gc_error *error)
+{
+    if (gc_has_iommu(device))
+        return device->ops->dma_unmap(device, address, size, error);
+    return gc_fail(error, "cannot unmap %zu bytes of %s: it is behind no IOMMU", size, device->name);
+}
+
 struct gc_dma_segment gc_dma_segment_at(const struct gc_dma_buffer *buffer, size_t offset, size_t size)
 {
     const struct gc_dma_segment *segment = buffer->segments;

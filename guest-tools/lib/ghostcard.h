@@ -169,6 +169,38 @@ void gc_dma_free(struct gc_dma_buffer *buffer);
 /* What gc_dma_alloc can give in one piece; SIZE_MAX where only memory limits it. */
 size_t gc_dma_limit(const struct gc_device *device);
 
+/*
+ * Memory by its physical addresses, of which no device has been told: what a stray address hits. Rounded up
+ * to hugepages. Not for DMA: behind an IOMMU a device does not reach it.
+ */
+bool gc_physical_alloc(struct gc_dma_buffer *buffer, size_t size, struct gc_error *error);
+void gc_physical_free(struct gc_dma_buffer *buffer);
+
+/* Whether addresses of the device are translated, so that it reaches what has been mapped for it and no more.
+ */
+bool gc_has_iommu(const struct gc_device *device);
+
+/* Memory of the program at an address of the program's choosing, as the device is to see it. All of them are
+ * multiples of 4096. */
+struct gc_dma_mapping {
+    volatile void *bytes;
+    size_t size;
+    uint64_t address;
+    bool read_only; /* for the device */
+};
+
+/*
+ * For drivers that map by themselves: takes `size` bytes of device addresses, which gc_dma_alloc leaves alone
+ * from then on. Fails where there is no IOMMU.
+ */
+bool gc_iova_alloc(struct gc_device *device, size_t size, uint64_t *address, struct gc_error *error);
+/* Nothing may be mapped there any more. */
+void gc_iova_free(struct gc_device *device, uint64_t address);
+bool gc_dma_map(struct gc_device *device, const struct gc_dma_mapping *mapping, struct gc_error *error);
+/* Any number of mappings, none of which may be cut in two. The device reaches none of it once this returns.
+ */
+bool gc_dma_unmap(struct gc_device *device, uint64_t address, size_t size, struct gc_error *error);
+
 void gc_dma_write(const struct gc_dma_buffer *buffer, size_t offset, const void *bytes, size_t size);
 void gc_dma_read(const struct gc_dma_buffer *buffer, size_t offset, void *bytes, size_t size);
 void gc_dma_fill(const struct gc_dma_buffer *buffer, size_t offset, uint8_t value, size_t size);

@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static const size_t HUGEPAGE_BYTES = 2u << 20;
+static const size_t HUGEPAGE_BYTES = GC_HUGEPAGE_BYTES;
 static const char PAGEMAP[] = "/proc/self/pagemap";
 
 /* pagemap entry: page frame number in bits 54 to 0 (0 without CAP_SYS_ADMIN), present in bit 63. */
@@ -77,10 +77,8 @@ static unsigned long free_hugepages(void)
     return free_pages;
 }
 
-bool gc_hugepages_alloc(
-        struct gc_device *device, struct gc_dma_buffer *buffer, size_t size, struct gc_error *error)
+bool gc_hugepages_get(struct gc_dma_buffer *buffer, size_t size, struct gc_error *error)
 {
-    (void)device;
     buffer->size = (size + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES * HUGEPAGE_BYTES;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB | MAP_LOCKED | MAP_POPULATE;
     void *bytes = mmap(NULL, buffer->size, PROT_READ | PROT_WRITE, flags, -1, 0);
@@ -93,10 +91,45 @@ bool gc_hugepages_alloc(
     buffer->bytes = bytes;
     madvise(bytes, buffer->size, MADV_DONTFORK); /* a fork must not turn the device's pages into copies */
     memset(bytes, 0, buffer->size);              /* every page is there, and written to */
+    return true;
+}
+
+/* A platform device has no IOMMU group; what it does for DMA is its parent's, the card's. */
+bool gc_sees_physical_addresses(const struct gc_device *device, struct gc_error *error)
+{
+    char type[32];
+    bool in_group = gc_sysfs_read(device, "iommu_group/type", type, sizeof(type)) ||
+                    gc_sysfs_read(device, "../iommu_group/type", type, sizeof(type));
+    if (!in_group || strncmp(type, "DMA", 3) != 0)
+        return true;
+    return gc_fail(error,
+            "%s is behind an IOMMU (type %s), which refuses physical addresses, and %s has no way to map "
+            "memory in it: bind the card to vfio-pci, or start the guest without --iommu",
+            device->name, type, device->ops->driver);
+}
+
+bool gc_hugepages_alloc(
+        struct gc_device *device, struct gc_dma_buffer *buffer, size_t size, struct gc_error *error)
+{
+    return gc_sees_physical_addresses(device, error) && gc_physical_alloc(buffer, size, error);
+}
+
+bool gc_physical_alloc(struct gc_dma_buffer *buffer, size_t size, struct gc_error *error)
+{
+    *buffer = (struct gc_dma_buffer){0};
+    if (!gc_hugepages_get(buffer, size, error))
+        return false;
     if (find_segments(buffer, error))
         return true;
-    gc_hugepages_free(buffer);
+    gc_physical_free(buffer);
     return false;
+}
+
+void gc_physical_free(struct gc_dma_buffer *buffer)
+{
+    if (buffer->bytes)
+        gc_hugepages_free(buffer);
+    *buffer = (struct gc_dma_buffer){0};
 }
 
 void gc_hugepages_free(struct gc_dma_buffer *buffer)

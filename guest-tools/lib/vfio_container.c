@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * VFIO's container and group in no-IOMMU mode, which hands out a device without translation or protection:
- * the group's node is /dev/vfio/noiommu-N, CAP_SYS_RAWIO is needed, there is no DMA mapping interface, and
- * physical addresses are what the device uses.
+ * VFIO's container and group. Behind an IOMMU the group's node is /dev/vfio/N, and a container of type 1 maps
+ * what the device may reach (vfio_type1.c). Without one, no-IOMMU mode hands out a device without translation
+ * or protection: the node is /dev/vfio/noiommu-N, CAP_SYS_RAWIO is needed, there is no DMA mapping interface,
+ * and physical addresses are what the device uses. Which of the two it is shows in the node that is there.
  *
  * Models: Linux Documentation/driver-api/vfio.rst, include/uapi/linux/vfio.h.
  */
@@ -28,10 +29,33 @@ static bool open_container(struct gc_device *device, struct gc_error *error)
     if (version != VFIO_API_VERSION)
         return gc_fail(error, "%s speaks VFIO API version %d, this program %d", CONTAINER, version,
                 VFIO_API_VERSION);
-    if (ioctl(fd, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU) != 1)
-        return gc_fail(error, "VFIO has no no-IOMMU mode here: build vfio with VFIO_NOIOMMU and load it with "
-                              "enable_unsafe_noiommu_mode=1");
     return true;
+}
+
+/* The node of the device's group; true when the group is a real one, behind an IOMMU. */
+static bool group_node(const char *group, char node[64])
+{
+    snprintf(node, 64, "/dev/vfio/noiommu-%s", group);
+    if (access(node, F_OK) == 0)
+        return false;
+    snprintf(node, 64, "/dev/vfio/%s", group);
+    return true;
+}
+
+static bool set_iommu(struct gc_device *device, bool is_real, const char *node, struct gc_error *error)
+{
+    int fd = device->vfio.container_fd;
+    int type = is_real ? VFIO_TYPE1v2_IOMMU : VFIO_NOIOMMU_IOMMU;
+    if (ioctl(fd, VFIO_CHECK_EXTENSION, type) != 1)
+        return gc_fail(error, "VFIO cannot handle %s here: %s", node,
+                is_real ? "is the module vfio_iommu_type1 loaded?"
+                        : "build vfio with VFIO_NOIOMMU and load it with enable_unsafe_noiommu_mode=1");
+    if (ioctl(device->vfio.group_fd, VFIO_GROUP_SET_CONTAINER, &fd) < 0 ||
+            ioctl(fd, VFIO_SET_IOMMU, type) < 0)
+        return gc_fail(error, "cannot put %s into %s: %s%s", node,
+                is_real ? "a type 1 container" : "no-IOMMU mode", strerror(errno),
+                is_real && errno == EPERM ? ": the IOMMU remaps no interrupts (see the kernel log)" : "");
+    return !is_real || gc_vfio_open_iova_space(device, error);
 }
 
 static bool open_group(struct gc_device *device, struct gc_error *error)
@@ -42,7 +66,7 @@ static bool open_group(struct gc_device *device, struct gc_error *error)
         return gc_fail(error,
                 "%s is in no IOMMU group: set vfio's enable_unsafe_noiommu_mode=1 before it is bound",
                 device->name);
-    snprintf(node, sizeof(node), "/dev/vfio/noiommu-%s", group);
+    bool is_real = group_node(group, node);
     device->vfio.group_fd = open(node, O_RDWR | O_CLOEXEC);
     if (device->vfio.group_fd < 0)
         return gc_fail(error, "cannot open %s: %s%s", node, strerror(errno),
@@ -53,14 +77,12 @@ static bool open_group(struct gc_device *device, struct gc_error *error)
             !(status.flags & VFIO_GROUP_FLAGS_VIABLE))
         return gc_fail(
                 error, "VFIO group %s is not viable: all of its devices must be bound to VFIO drivers", node);
-    if (ioctl(device->vfio.group_fd, VFIO_GROUP_SET_CONTAINER, &device->vfio.container_fd) < 0 ||
-            ioctl(device->vfio.container_fd, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU) < 0)
-        return gc_fail(error, "cannot put %s into no-IOMMU mode: %s", node, strerror(errno));
-    return true;
+    return set_iommu(device, is_real, node, error);
 }
 
 void gc_vfio_close(struct gc_device *device)
 {
+    gc_vfio_close_iova_space(device);
     int *fds[] = {&device->vfio.device_fd, &device->vfio.group_fd, &device->vfio.container_fd};
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         if (*fds[i] >= 0)
@@ -72,6 +94,7 @@ void gc_vfio_close(struct gc_device *device)
 bool gc_vfio_open(struct gc_device *device, struct gc_error *error)
 {
     device->vfio.container_fd = device->vfio.group_fd = device->vfio.device_fd = -1;
+    device->vfio.iova_space = NULL;
     if (open_container(device, error) && open_group(device, error)) {
         device->vfio.device_fd = ioctl(device->vfio.group_fd, VFIO_GROUP_GET_DEVICE_FD, device->name);
         if (device->vfio.device_fd >= 0)
