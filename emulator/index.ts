@@ -12,6 +12,9 @@ export {
   type MemoryBar,
   type MemoryBarOptions,
   PciCard,
+  platformDevice,
+  type PlatformDevice,
+  type PlatformWindow,
   type ResetKind,
 } from './pci';
 export * from './registers';

@@ -84,6 +84,12 @@ export class Bars {
     return below ? (stored & addressMask(below.sizeBytes / 2 ** 32)) >>> 0 : 0;
   }
 
+  /** The lowest slot that no BAR has. */
+  get freeSlot(): number | undefined {
+    const slot = this.#bars.findIndex((_, index) => this.#holderOf(index) === undefined);
+    return slot === -1 ? undefined : slot;
+  }
+
   /** The BAR that has `slot`, as its own or as its upper half. */
   #holderOf(slot: number): Bar | undefined {
     const below = this.#bars[slot - 1];

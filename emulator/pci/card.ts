@@ -29,6 +29,7 @@ import { CardInspection, ObservedDma } from './inspection';
 import { type InterruptController } from './interrupt-controller';
 import { type MemoryAllocator, MemoryBar, privateMemory } from './memory-bar';
 import { PciFunction, type ResetKind } from './pci-function';
+import { PlatformTable } from './platform/table';
 import { BAR_COUNT, CONFIG_SIZE_BYTES, EEXIST, EINVAL, Region, REGION_COUNT } from './vfio-layout';
 
 /** What a card is given from outside. */
@@ -76,6 +77,8 @@ export abstract class PciCard implements VfioUserDevice {
   readonly #dma = new DmaAccess(this.#hostMemory, () => this.#function.mastersBus);
   readonly #nonCoherent: NonCoherentDma | undefined;
   readonly #allocate: MemoryAllocator;
+  /** Present when the card describes platform devices. */
+  readonly #platform: PlatformTable | undefined;
   /** Present when the card was given no clock. */
   readonly #ownClock: WallClock | undefined;
   #layout: DeviceLayout | undefined;
@@ -86,7 +89,8 @@ export abstract class PciCard implements VfioUserDevice {
     checkIdentity(identity);
     this.clock = environment.clock ?? (this.#ownClock = new WallClock());
     this.#allocate = environment.allocate ?? privateMemory;
-    this.#function = new PciFunction(identity, this.#bars, () => this.#reset('flr'));
+    this.#platform = PlatformTable.of(identity, () => void this.layout);
+    this.#function = new PciFunction(identity, this.#bars, () => this.#reset('flr'), this.#platform);
     this.interrupts = this.#function.interrupts;
     this.inspection = new CardInspection(this.clock, this.#registerFiles, this.#function.config.structures);
     const { coherent = true, viewLimitBytes } = identity;
@@ -97,7 +101,10 @@ export abstract class PciCard implements VfioUserDevice {
     this.dma = new ObservedDma(this.#nonCoherent ?? this.#dma, this.inspection);
     const { msix } = this.#function;
     if (identity.msix && msix) {
-      this.#addBar(identity.msix.bar, 'MSI-X table', msix.bar.sizeBytes, {}, () => msix.bar);
+      const { bar } = identity.msix;
+      const table = this.#platform?.putInto(bar, msix.tableAndPbaBytes);
+      const sizeBytes = table?.barBytes ?? msix.bar.sizeBytes;
+      this.#addBar(bar, 'MSI-X table', sizeBytes, {}, () => table?.target(msix.bar) ?? msix.bar);
     }
   }
 
@@ -146,11 +153,7 @@ export abstract class PciCard implements VfioUserDevice {
   protected onReset(_kind: ResetKind): void {}
 
   get layout(): DeviceLayout {
-    return (this.#layout ??= {
-      resettable: true,
-      regions: Array.from({ length: REGION_COUNT }, (_, index) => this.#regionLayout(index)),
-      irqs: this.#function.interrupts.layout,
-    });
+    return (this.#layout ??= this.#settle());
   }
 
   readRegion(region: number, offset: number, data: Uint8Array): void {
@@ -227,6 +230,26 @@ export abstract class PciCard implements VfioUserDevice {
     }
     const { width = 32, prefetchable = false } = options;
     return this.#bars.add({ index, label, sizeBytes, width, prefetchable }, make);
+  }
+
+  /** All BARs of the author are there. */
+  #settle(): DeviceLayout {
+    if (this.#platform) this.#completeTable(this.#platform);
+    return {
+      resettable: true,
+      regions: Array.from({ length: REGION_COUNT }, (_, index) => this.#regionLayout(index)),
+      irqs: this.#function.interrupts.layout,
+    };
+  }
+
+  #completeTable(platform: PlatformTable): void {
+    if (!platform.hasPlace) {
+      const slot = this.#bars.freeSlot;
+      if (slot === undefined) throw PlatformTable.noPlace();
+      const { barBytes, target } = platform.putInto(slot);
+      this.#addBar(slot, 'table of platform devices', barBytes, {}, () => target());
+    }
+    platform.complete((index) => this.#bars.at(index));
   }
 
   #regionLayout(index: number): RegionLayout {

@@ -47,8 +47,14 @@ export class ConfigSpace {
   }
 }
 
-/** Where the capabilities lie, in the order of the chain; MSI and MSI-X only where the card has them. */
-export const CAPABILITY_OFFSETS = { powerManagement: 0x40, msi: 0x50, msix: 0x70, pciExpress: 0x80 } as const;
+/** Where the capabilities lie, in the order of the chain; the last one and those of MSI only where the card has them. */
+export const CAPABILITY_OFFSETS = {
+  powerManagement: 0x40,
+  msi: 0x50,
+  msix: 0x70,
+  pciExpress: 0x80,
+  platformTable: 0xc0,
+} as const;
 
 /** Extended configuration space begins here, with its first capability or with 0 for none. */
 export const EXTENDED_OFFSET = 0x100;

@@ -4,6 +4,7 @@
  * Source: PCI Local Bus Spec 3.0, 6.2.1 (identification) and 6.8 (MSI, MSI-X); PCI Code and ID Assignment Spec (class).
  */
 import { CardDefinitionError } from './card-definition-error';
+import { type PlatformDevice } from './platform/declaration';
 import { BAR_COUNT } from './vfio-layout';
 
 export interface CardIdentity {
@@ -35,6 +36,8 @@ export interface CardIdentity {
   readonly coherent?: boolean;
   /** How much memory the view of a card that is not coherent holds, in bytes, a multiple of 4096; default 256 MiB. */
   readonly viewLimitBytes?: number;
+  /** Memory-mapped devices on the card, for the guest's module `ghostcard`; `platformDevice` has the compiler check one. */
+  readonly platformDevices?: readonly PlatformDevice[];
 }
 
 export type InterruptPin = 'A' | 'B' | 'C' | 'D';

@@ -6,6 +6,7 @@ export { type CardIdentity, type InterruptPin, type LinkIdentity } from './ident
 export { type CardInspection, type CardObserver } from './inspection';
 export { type InterruptController, type InterruptMode } from './interrupt-controller';
 export { type CardMemory, type MemoryAllocator, type MemoryBar, privateMemory } from './memory-bar';
+export { cDeclarations, platformDevice, type PlatformDevice, type PlatformWindow, structTables } from './platform';
 export { type ResetKind } from './pci-function';
 export { BAR_COUNT, CONFIG_SIZE_BYTES, Irq, Region, REGION_COUNT } from './vfio-layout';
 export { sharedMemory } from './shared-memory';

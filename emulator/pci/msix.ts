@@ -8,7 +8,7 @@
  * Source: PCI Local Bus Spec 3.0, 6.8.2 and 6.8.3.
  */
 import { RegisterFile } from '../registers';
-import { msixBar, msixCapability } from './capabilities/msix';
+import { msixBar, msixBarLayout, msixCapability } from './capabilities/msix';
 import { MessageVectors } from './message-vectors';
 import { type MessageWiring } from './message-wiring';
 
@@ -17,6 +17,8 @@ export class Msix {
   /** Table and pending bits: what answers in the BAR. */
   readonly bar;
   readonly vectors: MessageVectors;
+  /** Bytes of the BAR that table and pending bits take, each in pages of its own. */
+  readonly tableAndPbaBytes: number;
   #enabled = false;
   #functionMasked = false;
   #tableInUse = false;
@@ -25,6 +27,7 @@ export class Msix {
     this.registers = new RegisterFile(msixCapability(next, barIndex, vectorCount));
     const bar = new RegisterFile(msixBar(vectorCount));
     this.bar = bar;
+    this.tableAndPbaBytes = msixBarLayout(vectorCount).endOffset;
     const controls = Array.from({ length: vectorCount }, (_, i) => bar.register(`VECTOR[${i}].VECTOR_CONTROL`));
     this.vectors = new MessageVectors(
       vectorCount,

@@ -8,6 +8,7 @@ import { RegisterFile } from '../registers';
 import { type Bars } from './bars';
 import { deviceSerialNumber } from './capabilities/device-serial-number';
 import { pciExpress } from './capabilities/pci-express';
+import { platformTableCapability } from './capabilities/platform-table';
 import { powerManagement } from './capabilities/power-management';
 import { CAPABILITY_OFFSETS, chain, ConfigSpace, type ConfigStructure, EXTENDED_OFFSET } from './config-space';
 import { type CardIdentity, DEFAULT_LINK } from './identity';
@@ -16,6 +17,7 @@ import { Intx } from './intx';
 import { type MessageWiring } from './message-wiring';
 import { Msi } from './msi';
 import { Msix } from './msix';
+import { type PlatformTable, type TablePlace } from './platform/table';
 import { type0Header } from './type0-header';
 import { BAR_COUNT } from './vfio-layout';
 
@@ -45,9 +47,12 @@ export class PciFunction {
   readonly #intx: Intx;
 
   /** `onFlr` is called when the driver asks for a function-level reset; it is to call `reset('flr')`. */
-  constructor(identity: CardIdentity, bars: Bars, onFlr: () => void) {
-    const { powerManagement: pm, msi, msix, pciExpress: pcie } = CAPABILITY_OFFSETS;
-    const present = [pm, ...(identity.msi ? [msi] : []), ...(identity.msix ? [msix] : []), pcie];
+  constructor(identity: CardIdentity, bars: Bars, onFlr: () => void, platform?: PlatformTable) {
+    const { powerManagement: pm, msi, msix, pciExpress: pcie, platformTable } = CAPABILITY_OFFSETS;
+    const present = [
+      ...[pm, ...(identity.msi ? [msi] : []), ...(identity.msix ? [msix] : []), pcie],
+      ...(platform ? [platformTable] : []),
+    ];
     const after = chain(present);
     const wiring: MessageWiring = {
       mayWriteMemory: () => this.mastersBus,
@@ -68,6 +73,11 @@ export class PciFunction {
       ...(this.#msi ? [place(msi, this.#msi.registers)] : []),
       ...(this.msix ? [place(msix, this.msix.registers)] : []),
     ];
+    if (platform) {
+      const capability = new RegisterFile(platformTableCapability(after(platformTable), platform.sizeBytes));
+      capability.onRead('LOCATION', () => locationOf(platform.place));
+      structures.push(place(platformTable, capability));
+    }
     if (identity.serialNumber !== undefined) {
       structures.push(place(EXTENDED_OFFSET, new RegisterFile(deviceSerialNumber(0, identity.serialNumber))));
     }
@@ -131,6 +141,8 @@ export class PciFunction {
     express.set('LINK_CONTROL_2', linkControl2);
   }
 }
+
+const locationOf = ({ bar, offset }: TablePlace): number => offset + bar;
 
 function place(offset: number, registers: ConfigStructure['registers'] & { map: { sizeBytes: number } }) {
   return { offset, sizeBytes: registers.map.sizeBytes, registers };

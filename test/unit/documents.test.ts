@@ -91,6 +91,7 @@ describe('the examples in the documents', () => {
     expect(names.filter((name) => name.endsWith(': '))).toEqual([]);
     expect(documents.filter((document) => examples.some((example) => example.document === document))).toEqual([
       'README.md',
+      'docs/platform-devices.md',
       'docs/testing.md',
       'docs/writing-a-card.md',
     ]);

@@ -65,14 +65,14 @@ describe('reference card registers', () => {
 });
 
 describe('reference card on the bus', () => {
-  it('shows 16 KiB of registers, 16 MiB of prefetchable 64-bit memory, and the MSI-X table in a BAR of its own', () => {
+  it('shows 16 KiB of registers, 16 MiB of prefetchable 64-bit memory, and a BAR with the MSI-X table and the one of platform devices', () => {
     const { card, host } = setUp();
     expect(card.layout.regions.slice(0, 6).map(({ sizeBytes }) => sizeBytes)).toEqual([
       16 << 10,
       0,
       16 << 20,
       0,
-      8 << 10,
+      16 << 10,
       0,
     ]);
     expect([0, 2, 4].map((slot) => host.config.read32(0x10 + 4 * slot) & 0xf)).toEqual([0, 0b1100, 0]);

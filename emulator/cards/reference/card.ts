@@ -3,12 +3,12 @@
  *
  *   BAR0  16 KiB  registers (registers.ts)
  *   BAR2  16 MiB  card memory
- *   BAR4          MSI-X table and pending bits
+ *   BAR4          MSI-X table and pending bits, table of platform devices
  *
  * Two pairs of DMA channels (emulator/dma), with a kernel between the H2C and the C2H channel of each (kernels.ts).
  */
 import { DmaChannel, Link, type LinkModel, SyncUnit, unlimitedLink } from '../../dma';
-import { CardDefinitionError, type CardEnvironment, type MemoryBar, PciCard } from '../../pci';
+import { CardDefinitionError, type CardEnvironment, type MemoryBar, PciCard, platformDevice } from '../../pci';
 import { InterruptBlock } from './interrupt-block';
 import { Crc32cKernel, type Kernel, LoopbackKernel, MemoryKernel } from './kernels';
 import {
@@ -49,6 +49,10 @@ export class ReferenceCard extends PciCard {
   readonly #sync = new SyncUnit(this.registers.block('SYNC', 0), this.coherence);
 
   constructor(options: ReferenceCardOptions = {}) {
+    const { addressBits = 64, mapMemory = false, link = {} } = options;
+    if (!Number.isInteger(addressBits) || addressBits < 24 || addressBits > 64) {
+      throw new CardDefinitionError(`addressBits is ${String(addressBits)}: the reference card drives 24 to 64`);
+    }
     super(
       {
         vendorId: 0x1234,
@@ -59,13 +63,10 @@ export class ReferenceCard extends PciCard {
         msi: { vectors: VECTORS },
         msix: { bar: 4, vectors: VECTORS },
         coherent: options.coherent ?? true,
+        platformDevices: [platformDeviceOf(addressBits)],
       },
       options,
     );
-    const { addressBits = 64, mapMemory = false, link = {} } = options;
-    if (!Number.isInteger(addressBits) || addressBits < 24 || addressBits > 64) {
-      throw new CardDefinitionError(`addressBits is ${String(addressBits)}: the reference card drives 24 to 64`);
-    }
     this.#addressBits = addressBits;
     this.#memory = this.memoryBar(2, MEMORY_BYTES, { width: 64, prefetchable: true, mappable: mapMemory });
 
@@ -141,5 +142,21 @@ export class ReferenceCard extends PciCard {
     return kernels[this.registers.get(`PAIR[${pair}].KERNEL.SELECT`)] ?? kernels[KERNELS.MEMORY]!;
   }
 }
+
+/** The whole card as one memory-mapped device, which is what it would be on a board without PCI. */
+const platformDeviceOf = (addressBits: number) =>
+  platformDevice({
+    name: 'ghostcard-ref',
+    compatible: 'ghostcard,reference-1.0',
+    windows: { registers: { bar: 0 }, memory: { bar: 2 } },
+    interrupt: 'intx',
+    dmaMaskBits: addressBits,
+    dmaBuffers: { ring: 64 << 10, data: 4 << 20 },
+    reset: {
+      window: 'registers',
+      offset: REFERENCE_REGISTERS.spec.CONTROL.offset,
+      value: 1 << REFERENCE_REGISTERS.spec.CONTROL.fields.SOFT_RESET[0],
+    },
+  });
 
 export default ReferenceCard;

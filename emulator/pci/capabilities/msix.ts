@@ -13,9 +13,10 @@ const PAGE = 4096;
 const ENTRY_SIZE_BYTES = 16;
 
 /** Where table and pending bits of `vectors` vectors lie in the BAR, and how large that must be. */
-export function msixBarLayout(vectors: number): { pbaOffset: number; sizeBytes: number } {
+export function msixBarLayout(vectors: number): { pbaOffset: number; endOffset: number; sizeBytes: number } {
   const pbaOffset = Math.ceil((vectors * ENTRY_SIZE_BYTES) / PAGE) * PAGE;
-  return { pbaOffset, sizeBytes: 2 ** Math.ceil(Math.log2(pbaOffset + PAGE)) };
+  const endOffset = pbaOffset + PAGE;
+  return { pbaOffset, endOffset, sizeBytes: 2 ** Math.ceil(Math.log2(endOffset)) };
 }
 
 /** `next`: offset of the capability behind this one, 0 for none. */

@@ -1,0 +1,11 @@
+/** Platform devices that a card describes: declaration, table, and what is generated from the table's layout. */
+export { cDeclarations } from './c-declarations';
+export {
+  platformDevice,
+  type PlatformDevice,
+  type PlatformInterrupt,
+  type PlatformReset,
+  type PlatformWindow,
+} from './declaration';
+export { structTables } from './markdown';
+export { PlatformTable } from './table';
