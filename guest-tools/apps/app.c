@@ -151,6 +151,30 @@ bool app_check(struct app *app, bool passed, const char *format, ...)
     return passed;
 }
 
+void app_not_possible(struct app *app, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(app->text, "not possible with %s: ", app->driver);
+    vfprintf(app->text, format, arguments);
+    fputc('\n', app->text);
+    va_end(arguments);
+    app->not_possible++;
+}
+
+size_t app_dma_size(struct app *app, size_t wanted, unsigned count)
+{
+    const size_t page = 4096;
+    size_t limit = gc_dma_limit(app->card.device) / count / page * page;
+    if (limit >= wanted)
+        return wanted;
+    app_not_possible(app,
+            "%u DMA buffers of %zu bytes: there is as much memory as the card has declared, for "
+            "%zu bytes each",
+            count, wanted, limit);
+    return limit;
+}
+
 bool app_error(struct app *app, const struct gc_error *error)
 {
     app->checks++;
@@ -214,7 +238,8 @@ static void print_json(const struct app *app, bool ok, double seconds)
             app->driver[0] ? gc_irq_mode_name(app->irq_mode) : "");
     printf(",\"bytes\":%" PRIu64 ",\"interrupts\":%" PRIu64 ",\"seconds\":%.6f,\"dma_seconds\":%.6f",
             app->bytes, app->interrupts, seconds, (double)app->dma_ns / 1e9);
-    printf(",\"checks\":%u,\"failed\":%u%s", app->checks, app->failed, app->extra_json);
+    printf(",\"checks\":%u,\"failed\":%u,\"not_possible\":%u%s", app->checks, app->failed, app->not_possible,
+            app->extra_json);
     if (app->first_failure[0] != '\0') {
         printf(",\"error\":");
         print_json_text(stdout, app->first_failure);

@@ -31,7 +31,7 @@ struct app {
     const char *driver;
     uint64_t started_ns, dma_ns; /* dma_ns: spent between doorbell and completion */
     uint64_t bytes, interrupts;
-    unsigned checks, failed;
+    unsigned checks, failed, not_possible;
     bool cannot_go_on;
     char first_failure[600];
     char extra_json[600]; /* further members, each with a comma before it */
@@ -62,6 +62,12 @@ bool app_error(struct app *app, const struct gc_error *error);
 
 /* The environment is not as it must be: exit code 2. Returns false. */
 bool app_give_up(struct app *app, const char *message);
+
+/* What the driver does not offer, and why: shown and reported, and no failure. */
+__attribute__((format(printf, 2, 3))) void app_not_possible(struct app *app, const char *format, ...);
+
+/* Size of each of `count` DMA buffers that are to have `wanted` bytes, as far as the driver has so much. */
+size_t app_dma_size(struct app *app, size_t wanted, unsigned count);
 
 /* Text for people. */
 __attribute__((format(printf, 2, 3))) void app_say(struct app *app, const char *format, ...);

@@ -137,8 +137,12 @@ static void check_pair(struct app *app, unsigned index)
         return;
     ref_select_kernel(&app->card, index, REF_KERNEL_CRC32C);
     bool good = true;
-    for (unsigned i = 0; good && i < PACKET_COUNT; i++)
-        good = check_packet(app, &pair, i);
+    for (unsigned i = 0; good && i < PACKET_COUNT; i++) {
+        if (PACKETS[i].offset + PACKETS[i].size <= pair.source.size)
+            good = check_packet(app, &pair, i);
+        else
+            app_not_possible(app, "a packet of %zu bytes in one piece of memory", PACKETS[i].size);
+    }
     if (good)
         check_burst(app, &pair);
     pair_close(&pair);

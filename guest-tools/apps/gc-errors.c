@@ -162,6 +162,10 @@ static bool check_bus_master(struct app *app, struct pair *pair, struct ref_chan
 {
     struct gc_error error;
     struct ref_completion completion;
+    if (!gc_is_pci(app->card.device)) {
+        app_not_possible(app, "bus mastering off: the kernel module has the PCI function, and keeps it on");
+        return true;
+    }
     uint32_t first = channel->producer;
     put_run(pair, channel);
     if (!gc_set_bus_master(app->card.device, false, &error))

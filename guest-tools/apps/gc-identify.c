@@ -32,10 +32,10 @@ static void identify(struct app *app)
     app_json_number(app, "vectors", vectors);
     app_json_number(app, "address_bits", address_bits);
     app_json_number(app, "memory_bytes", memory_bytes);
-    app_check(app, memory_bytes == card->memory.size, "MEMORY_SIZE is the size of BAR2: %zu bytes",
+    app_check(app, memory_bytes == card->memory.size, "MEMORY_SIZE is the size of the window: %zu bytes",
             card->memory.size);
-    app_check(app, card->registers.size == GHOSTCARD_REF_SIZE, "BAR0 has the %u bytes of the register map",
-            GHOSTCARD_REF_SIZE);
+    app_check(app, card->registers.size == GHOSTCARD_REF_SIZE,
+            "the window of the registers has the %u bytes of the map", GHOSTCARD_REF_SIZE);
 }
 
 static void check_scratch(struct app *app)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Counts interrupts: the card is told to raise one, N times, and exactly N must arrive. Also: each source on
- * its own vector, none while disabled, and the one that was held back once enabled again.
+ * its own vector, none while disabled or masked, and the one that was held back once enabled again.
  */
 #include "app.h"
 
@@ -84,6 +84,26 @@ static void check_enable(struct app *app)
     app_check(app, status == 0, "writing 1 to IRQ_STATUS acknowledges (0x%x is left)", status);
 }
 
+/* The kernel holds the line back while it is masked, and lets go of it then. */
+static void check_mask(struct app *app)
+{
+    struct gc_error error;
+    if (app->irq_mode != GC_IRQ_INTX && app->irq_mode != GC_IRQ_LINE)
+        return;
+    if (!gc_irq_set_masked(app->card.device, true, &error)) {
+        app_error(app, &error);
+        return;
+    }
+    trigger(app, REF_SOURCE_USER);
+    app_check(
+            app, wait_for(app, REF_SOURCE_USER, SILENCE_MS) == 0, "none is taken while the kernel masks it");
+    if (!gc_irq_set_masked(app->card.device, false, &error)) {
+        app_error(app, &error);
+        return;
+    }
+    app_check(app, wait_for(app, REF_SOURCE_USER, APP_WAIT_MS) == 1, "and it is taken once it is unmasked");
+}
+
 static bool take_option(const char *name, const char *value, bool *takes_value)
 {
     if (strcmp(name, "--count") != 0)
@@ -103,6 +123,7 @@ int main(int argc, char **argv)
         count_interrupts(&app);
         check_sources(&app);
         check_enable(&app);
+        check_mask(&app);
     }
     return app_end(&app);
 }

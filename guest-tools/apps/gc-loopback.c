@@ -99,6 +99,14 @@ static bool take_option(const char *name, const char *value, bool *takes_value)
     return max_size > 0;
 }
 
+/* Does transfer `i` fit into the buffers, wherever in its page it begins, with its guards? */
+static bool fits(const struct pair *pair, unsigned i)
+{
+    size_t offset = TRANSFERS[i].source_offset > TRANSFERS[i].target_offset ? TRANSFERS[i].source_offset
+                                                                            : TRANSFERS[i].target_offset;
+    return TRANSFERS[i].size + offset + 2 * GUARD_BYTES <= pair->source.size;
+}
+
 static void check_pair(struct app *app, unsigned index)
 {
     static const enum ref_kernel KERNELS[] = {REF_KERNEL_LOOPBACK, REF_KERNEL_MEMORY};
@@ -111,6 +119,10 @@ static void check_pair(struct app *app, unsigned index)
         for (unsigned i = 0; i < TRANSFER_COUNT; i++) {
             if (TRANSFERS[i].size > max_size)
                 continue;
+            if (!fits(&pair, i)) {
+                app_not_possible(app, "a transfer of %zu bytes in one piece of memory", TRANSFERS[i].size);
+                continue;
+            }
             if (!check_one(app, &pair, KERNELS[k], i))
                 goto out; /* the channels may be in any state */
         }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Resets: by the driver (function-level reset through sysfs or VFIO_DEVICE_RESET) and by the card's own
- * register. The card's state must be gone, the PCI function must still be there, and the card must work as
- * before.
+ * Resets: by the kernel (function-level reset through sysfs, or VFIO_DEVICE_RESET, of a PCI function or of a
+ * platform device) and by the card's own register. The card's state must be gone, the PCI function must still
+ * be there, and the card must work as before.
  */
 #include "transfer.h"
 
@@ -59,35 +59,73 @@ static void check_state_gone(struct app *app, const char *reset)
     check_register(app, "C2H[0].STATUS", GHOSTCARD_REF_C2H_STATUS(0), 0);
 }
 
+/* The command register; 0 where it is not ours to read. */
+static bool read_command(struct app *app, uint32_t *command)
+{
+    struct gc_error error;
+    *command = 0;
+    return !gc_is_pci(app->card.device) ||
+           gc_config_read(app->card.device, PCI_COMMAND, 2, command, &error) || app_error(app, &error);
+}
+
 /* Configuration space must be as it was, and data must move again. */
 static void check_works(struct app *app, uint32_t command_before)
 {
     struct gc_error error;
     struct pair pair;
     uint32_t command;
-    if (!gc_config_read(app->card.device, PCI_COMMAND, 2, &command, &error)) {
-        app_error(app, &error);
+    if (!read_command(app, &command))
         return;
-    }
     uint32_t kept = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
-    app_check(app, (command & kept) == (command_before & kept),
-            "  memory decoding and bus mastering are as before (0x%x)", command);
+    if (gc_is_pci(app->card.device))
+        app_check(app, (command & kept) == (command_before & kept),
+                "  memory decoding and bus mastering are as before (0x%x)", command);
     if (!ref_irq_enable(&app->card, &error)) {
         app_error(app, &error);
         return;
     }
     if (!pair_open(app, &pair, 0, 1 << 20))
         return;
+    size_t size = pair.source.size < 1 << 20 ? pair.source.size : 1 << 20;
     ref_select_kernel(&app->card, 0, REF_KERNEL_LOOPBACK);
-    fill_pattern(&pair.source, 0, 1 << 20, 11);
-    if (!ref_submit(&pair.c2h, &pair.sink, 0, 1 << 20, 0, &error) ||
-            !ref_submit(&pair.h2c, &pair.source, 0, 1 << 20, 0, &error) ||
-            !wait_done(app, &pair.h2c, 1 << 20, &error) || !wait_done(app, &pair.c2h, 1 << 20, &error))
+    fill_pattern(&pair.source, 0, size, 11);
+    if (!ref_submit(&pair.c2h, &pair.sink, 0, size, 0, &error) ||
+            !ref_submit(&pair.h2c, &pair.source, 0, size, 0, &error) ||
+            !wait_done(app, &pair.h2c, size, &error) || !wait_done(app, &pair.c2h, size, &error))
         app_error(app, &error);
     else
-        app_check(app, is_same(&pair.source, 0, &pair.sink, 0, 1 << 20),
-                "  1 MiB goes through the card and back");
+        app_check(app, is_same(&pair.source, 0, &pair.sink, 0, size),
+                "  %zu bytes go through the card and back", size);
     pair_close(&pair);
+}
+
+static void check_kernel_reset(struct app *app, uint32_t command)
+{
+    struct gc_error error;
+    if (!gc_can_reset(app->card.device)) {
+        app_not_possible(app, "a reset by the kernel: the driver offers none");
+        return;
+    }
+    if (!make_state(app))
+        return;
+    ref_irq_disable(&app->card);
+    if (!gc_reset(app->card.device, &error)) {
+        app_error(app, &error);
+        return;
+    }
+    ref_forget(&app->card);
+    check_state_gone(app, "a reset by the kernel");
+    check_works(app, command);
+}
+
+static void check_soft_reset(struct app *app, uint32_t command)
+{
+    if (!make_state(app))
+        return;
+    ref_irq_disable(&app->card);
+    ref_soft_reset(&app->card);
+    check_state_gone(app, "a reset by CONTROL.SOFT_RESET");
+    check_works(app, command);
 }
 
 int main(int argc, char **argv)
@@ -95,30 +133,14 @@ int main(int argc, char **argv)
     static const struct app_usage USAGE = {
             "gc-reset", "resets the card in every way there is and checks what is left", "", NULL};
     struct app app;
-    struct gc_error error;
     uint32_t command;
     app_begin(&app, &USAGE, argc, argv);
-    if (!app_open_card(&app))
-        return app_end(&app);
-    if (!gc_config_read(app.card.device, PCI_COMMAND, 2, &command, &error)) {
-        app_error(&app, &error);
-        return app_end(&app);
-    }
-    if (make_state(&app)) {
-        ref_irq_disable(&app.card);
-        if (gc_reset(app.card.device, &error)) {
-            ref_forget(&app.card);
-            check_state_gone(&app, "a function reset by the driver");
-            check_works(&app, command);
-        } else {
-            app_error(&app, &error);
-        }
-    }
-    if (!app.cannot_go_on && make_state(&app)) {
-        ref_irq_disable(&app.card);
-        ref_soft_reset(&app.card);
-        check_state_gone(&app, "a reset by CONTROL.SOFT_RESET");
-        check_works(&app, command);
+    if (app_open_card(&app) && read_command(&app, &command)) {
+        if (!gc_is_pci(app.card.device))
+            app_not_possible(&app, "a look at configuration space: the kernel module has the PCI function");
+        check_kernel_reset(&app, command);
+        if (!app.cannot_go_on)
+            check_soft_reset(&app, command);
     }
     return app_end(&app);
 }

@@ -8,6 +8,7 @@ bool pair_open(struct app *app, struct pair *pair, unsigned index, size_t size)
 {
     struct gc_error error;
     *pair = (struct pair){.index = index};
+    size = app_dma_size(app, size, 2);
     if (gc_dma_alloc(app->card.device, &pair->source, size, &error) &&
             gc_dma_alloc(app->card.device, &pair->sink, size, &error) &&
             ref_channel_open(&pair->h2c, &app->card, REF_H2C, index, REF_DEFAULT_RING_SIZE, &error) &&

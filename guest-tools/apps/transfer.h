@@ -12,7 +12,9 @@ struct pair {
     struct gc_dma_buffer source, sink;
 };
 
-/* Both channels of pair `index` running, with buffers of at least `size` bytes. False: it has been reported.
+/*
+ * Both channels of pair `index` running, with buffers of `size` bytes or as many as the driver has for them
+ * (app_dma_size). False: it has been reported.
  */
 bool pair_open(struct app *app, struct pair *pair, unsigned index, size_t size);
 void pair_close(struct pair *pair);

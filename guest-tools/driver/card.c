@@ -9,8 +9,8 @@ const struct gc_window_place REFCARD_MEMORY = {.name = "memory", .bar = 2};
 
 static const uint32_t ALL_SOURCES = (1u << REF_SOURCE_COUNT) - 1;
 
-/* The rings and write-back blocks of all channels share one hugepage. */
-enum { CONTROL_BYTES = 2 << 20 };
+/* The rings and write-back blocks of all channels. Most drivers round it up to a hugepage of 2 MiB. */
+enum { CONTROL_BYTES = 64 << 10 };
 
 static uint32_t field(uint32_t value, uint32_t mask, unsigned shift)
 {

@@ -24,12 +24,14 @@ struct gc_device {
     union {
         struct {
             int number, fd, config_fd;
-            uint32_t events; /* total that the kernel counted when we last looked */
+            struct gc_dmem *dmem; /* dmem.c: buffers that the kernel owns */
+            uint32_t events;      /* total that the kernel counted when we last looked */
         } uio;
         struct {
             int container_fd, group_fd, device_fd;
             struct gc_iova_space *iova_space; /* NULL in no-IOMMU mode */
             int event_fds[GC_MAX_VECTORS];
+            bool automasked; /* the platform interrupt is a line, masked when it is taken */
             uint64_t config_offset;
             uint64_t window_offsets[GC_MAX_WINDOWS];
         } vfio;
@@ -68,11 +70,11 @@ struct gc_backend_ops {
     int (*irq_fd)(const struct gc_device *device, unsigned vector);
     /* Interrupts of `vector` since the last call; called only when irq_fd is readable. */
     bool (*irq_take)(struct gc_device *device, unsigned vector, uint64_t *taken, struct gc_error *error);
-    /* INTx and LINE: the kernel masked it when it took the interrupt; unmasks it. A line still asserted
-     * interrupts again. */
-    bool (*irq_rearm)(struct gc_device *device, struct gc_error *error);
+    /* INTx and LINE, which the kernel masks when it takes the interrupt. A line that is asserted when it is
+     * unmasked interrupts. */
+    bool (*irq_set_masked)(struct gc_device *device, bool masked, struct gc_error *error);
 
-    /* Reset by the kernel, which restores configuration space. */
+    /* Reset by the kernel, which restores configuration space. NULL: there is none. */
     bool (*reset)(struct gc_device *device, struct gc_error *error);
 
     /* Fills in everything but `device`; on failure nothing is left allocated. */
@@ -89,6 +91,9 @@ struct gc_backend_ops {
 
 extern const struct gc_backend_ops gc_backend_uio_pci;
 extern const struct gc_backend_ops gc_backend_vfio_pci;
+extern const struct gc_backend_ops gc_backend_uio_pdrv;
+extern const struct gc_backend_ops gc_backend_uio_dmem;
+extern const struct gc_backend_ops gc_backend_vfio_platform;
 
 /* window.c: find_window of PCI functions, whose windows are BARs. */
 bool gc_pci_find_window(struct gc_device *device, const struct gc_window_place *place, unsigned *index,

@@ -61,12 +61,12 @@ static bool uio_config_access(
     return done == (ssize_t)size;
 }
 
-static bool set_intx_disable(struct gc_device *device, bool disable, struct gc_error *error)
+static bool set_masked(struct gc_device *device, bool masked, struct gc_error *error)
 {
     uint32_t command;
     if (!gc_config_read(device, PCI_COMMAND, 2, &command, error))
         return false;
-    command = disable ? command | PCI_COMMAND_INTX_DISABLE : command & ~(uint32_t)PCI_COMMAND_INTX_DISABLE;
+    command = masked ? command | PCI_COMMAND_INTX_DISABLE : command & ~(uint32_t)PCI_COMMAND_INTX_DISABLE;
     return gc_config_write(device, PCI_COMMAND, 2, command, error);
 }
 
@@ -78,17 +78,12 @@ static bool uio_irq_enable(
         return gc_fail(error,
                 "interrupt mode %s asked of %s: uio_pci_generic has intx only; bind it to vfio-pci",
                 gc_irq_mode_name(mode), device->name);
-    return gc_uio_start_counting(device, error) && set_intx_disable(device, false, error);
+    return gc_uio_start_counting(device, error) && set_masked(device, false, error);
 }
 
 static void uio_irq_disable(struct gc_device *device)
 {
-    set_intx_disable(device, true, NULL);
-}
-
-static bool uio_irq_rearm(struct gc_device *device, struct gc_error *error)
-{
-    return set_intx_disable(device, false, error);
+    set_masked(device, true, NULL);
 }
 
 static bool uio_reset(struct gc_device *device, struct gc_error *error)
@@ -117,7 +112,7 @@ const struct gc_backend_ops gc_backend_uio_pci = {
         .irq_disable = uio_irq_disable,
         .irq_fd = gc_uio_irq_fd,
         .irq_take = gc_uio_irq_take,
-        .irq_rearm = uio_irq_rearm,
+        .irq_set_masked = set_masked,
         .reset = uio_reset,
         .dma_alloc = gc_hugepages_alloc,
         .dma_free = gc_hugepages_free,

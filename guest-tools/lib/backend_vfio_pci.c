@@ -57,13 +57,15 @@ static bool vfio_irq_enable(
 
 static void vfio_irq_disable(struct gc_device *device)
 {
-    gc_vfio_irq_disable(device, irq_index(device->irq_mode));
+    gc_vfio_irq_disable(device, irq_index(device->irq_mode), device->vectors);
 }
 
-static bool vfio_irq_rearm(struct gc_device *device, struct gc_error *error)
+static bool vfio_irq_set_masked(struct gc_device *device, bool masked, struct gc_error *error)
 {
-    return gc_vfio_irq_action(device, VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_ACTION_UNMASK) ||
-           gc_fail(error, "VFIO does not unmask INTx of %s: %s", device->name, strerror(errno));
+    uint32_t action = masked ? VFIO_IRQ_SET_ACTION_MASK : VFIO_IRQ_SET_ACTION_UNMASK;
+    return gc_vfio_irq_action(device, VFIO_PCI_INTX_IRQ_INDEX, action) ||
+           gc_fail(error, "VFIO does not %s INTx of %s: %s", masked ? "mask" : "unmask", device->name,
+                   strerror(errno));
 }
 
 const struct gc_backend_ops gc_backend_vfio_pci = {
@@ -79,7 +81,7 @@ const struct gc_backend_ops gc_backend_vfio_pci = {
         .irq_disable = vfio_irq_disable,
         .irq_fd = gc_vfio_irq_fd,
         .irq_take = gc_vfio_irq_take,
-        .irq_rearm = vfio_irq_rearm,
+        .irq_set_masked = vfio_irq_set_masked,
         .reset = gc_vfio_reset,
         .dma_alloc = gc_vfio_dma_alloc,
         .dma_free = gc_vfio_dma_free,

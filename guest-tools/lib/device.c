@@ -12,8 +12,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
-static const struct gc_backend_ops *const BACKENDS[] = {&gc_backend_uio_pci, &gc_backend_vfio_pci};
+static const struct gc_backend_ops *const BACKENDS[] = {&gc_backend_uio_pci, &gc_backend_vfio_pci,
+        &gc_backend_uio_pdrv, &gc_backend_uio_dmem, &gc_backend_vfio_platform};
 enum { BACKEND_COUNT = sizeof(BACKENDS) / sizeof(BACKENDS[0]) };
 
 bool gc_fail(struct gc_error *error, const char *format, ...)
@@ -100,6 +102,13 @@ struct gc_device *gc_open(const char *name, struct gc_error *error)
     return device;
 }
 
+/* A window may begin in the middle of a page. */
+static void unmap(const struct gc_window *window)
+{
+    uintptr_t inside = (uintptr_t)window->mapped % (uintptr_t)sysconf(_SC_PAGESIZE);
+    munmap((uint8_t *)window->mapped - inside, window->size + inside);
+}
+
 void gc_close(struct gc_device *device)
 {
     if (!device)
@@ -108,7 +117,7 @@ void gc_close(struct gc_device *device)
     gc_set_bus_master(device, false, NULL);
     for (unsigned i = 0; i < GC_MAX_WINDOWS; i++) {
         if (device->windows[i].mapped)
-            munmap((void *)device->windows[i].mapped, device->windows[i].size);
+            unmap(&device->windows[i]);
     }
     device->ops->close(device);
     free(device);
@@ -171,7 +180,15 @@ bool gc_reset(struct gc_device *device, struct gc_error *error)
 {
     if (device->irq_enabled)
         return gc_fail(error, "reset of %s while interrupts are enabled: disable them first", device->name);
+    if (!gc_can_reset(device))
+        return gc_fail(error, "%s has no reset of %s: only the device's own registers can, or another driver",
+                device->ops->driver, device->name);
     return device->ops->reset(device, error);
+}
+
+bool gc_can_reset(const struct gc_device *device)
+{
+    return device->ops->reset != NULL;
 }
 
 bool gc_window_open(struct gc_device *device, const struct gc_window_place *place, struct gc_window *window,
@@ -260,5 +277,13 @@ bool gc_irq_wait(
 
 bool gc_irq_rearm(struct gc_device *device, struct gc_error *error)
 {
-    return !is_line(device->irq_mode) || device->ops->irq_rearm(device, error);
+    return !is_line(device->irq_mode) || device->ops->irq_set_masked(device, false, error);
+}
+
+bool gc_irq_set_masked(struct gc_device *device, bool masked, struct gc_error *error)
+{
+    if (!device->irq_enabled || !is_line(device->irq_mode))
+        return gc_fail(error, "%s of an interrupt of %s: only intx and line can be, while they are enabled",
+                masked ? "masking" : "unmasking", device->name);
+    return device->ops->irq_set_masked(device, masked, error);
 }

@@ -67,6 +67,8 @@ bool gc_set_bus_master(struct gc_device *device, bool on, struct gc_error *error
  * gone. Interrupts must be off (gc_irq_disable): what happens to enabled ones differs between drivers.
  */
 bool gc_reset(struct gc_device *device, struct gc_error *error);
+/* False: the kernel driver offers no reset at all. */
+bool gc_can_reset(const struct gc_device *device);
 
 /* ----------------------------------------------------------------------------------------------- windows */
 
@@ -134,6 +136,11 @@ void gc_irq_disable(struct gc_device *device);
 bool gc_irq_wait(
         struct gc_device *device, unsigned vector, int timeout_ms, uint64_t *taken, struct gc_error *error);
 bool gc_irq_rearm(struct gc_device *device, struct gc_error *error);
+
+/*
+ * INTx and LINE: while masked nothing is taken; what the device then still asserts is taken once unmasked.
+ */
+bool gc_irq_set_masked(struct gc_device *device, bool masked, struct gc_error *error);
 
 /* -------------------------------------------------------------------------------------------- DMA memory */
 

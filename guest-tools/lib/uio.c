@@ -55,6 +55,42 @@ bool gc_uio_map(
     return true;
 }
 
+bool gc_uio_map_text(
+        const struct gc_device *device, unsigned map, const char *attribute, char text[GC_NAME_SIZE])
+{
+    char path[96];
+    snprintf(path, sizeof(path), "uio/uio%d/maps/map%u/%s", device->uio.number, map, attribute);
+    return gc_sysfs_read(device, path, text, GC_NAME_SIZE);
+}
+
+bool gc_uio_map_number(const struct gc_device *device, unsigned map, const char *attribute, uint64_t *number)
+{
+    char text[GC_NAME_SIZE];
+    if (!gc_uio_map_text(device, map, attribute, text))
+        return false;
+    *number = strtoull(text, NULL, 0);
+    return true;
+}
+
+/* Map N is at N pages of the node. Whole pages are mapped; `offset` says where in the first the window
+ * begins. */
+bool gc_uio_open_map(struct gc_device *device, unsigned map, struct gc_window *window, struct gc_error *error)
+{
+    uint64_t size, offset;
+    char what[GC_NAME_SIZE + 16];
+    snprintf(what, sizeof(what), "map%u of %s", map, device->name);
+    if (!gc_uio_map_number(device, map, "size", &size) || !gc_uio_map_number(device, map, "offset", &offset))
+        return gc_fail(error, "there is no %s in sysfs", what);
+    if (offset >= size)
+        return gc_fail(error, "%s begins at offset 0x%llx of its 0x%llx bytes", what,
+                (unsigned long long)offset, (unsigned long long)size);
+    if (!gc_uio_map(window, device->uio.fd, (size_t)size, (off_t)map * sysconf(_SC_PAGESIZE), what, error))
+        return false;
+    window->mapped += offset;
+    window->size -= (size_t)offset;
+    return true;
+}
+
 /* The kernel's total; EAGAIN when nothing has come since the last read. */
 static bool read_events(struct gc_device *device, uint32_t *events)
 {

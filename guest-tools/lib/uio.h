@@ -14,6 +14,14 @@ bool gc_uio_open(struct gc_device *device, struct gc_error *error);
 bool gc_uio_map(struct gc_window *window, int fd, size_t size, off_t offset, const char *what,
         struct gc_error *error);
 
+/* An attribute of map N of the device: as text, and as a number. False: there is no such map. */
+bool gc_uio_map_text(
+        const struct gc_device *device, unsigned map, const char *attribute, char text[GC_NAME_SIZE]);
+bool gc_uio_map_number(const struct gc_device *device, unsigned map, const char *attribute, uint64_t *number);
+/* Maps that map of /dev/uioN as `window`. */
+bool gc_uio_open_map(
+        struct gc_device *device, unsigned map, struct gc_window *window, struct gc_error *error);
+
 /* Interrupts from now on are ours; those from before are not. */
 bool gc_uio_start_counting(struct gc_device *device, struct gc_error *error);
 int gc_uio_irq_fd(const struct gc_device *device, unsigned vector);

@@ -37,7 +37,7 @@ bool gc_vfio_window_access(
 /* Interrupts of number `irq` by eventfds, as many as *vectors, or one where there are no more. */
 bool gc_vfio_irq_enable(
         struct gc_device *device, unsigned irq, unsigned *vectors, const char *name, struct gc_error *error);
-void gc_vfio_irq_disable(struct gc_device *device, unsigned irq);
+void gc_vfio_irq_disable(struct gc_device *device, unsigned irq, unsigned vectors);
 int gc_vfio_irq_fd(const struct gc_device *device, unsigned vector);
 bool gc_vfio_irq_take(struct gc_device *device, unsigned vector, uint64_t *taken, struct gc_error *error);
 /* VFIO_IRQ_SET_ACTION_MASK or VFIO_IRQ_SET_ACTION_UNMASK. */

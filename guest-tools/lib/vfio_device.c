@@ -122,10 +122,10 @@ bool gc_vfio_irq_enable(
     return false;
 }
 
-void gc_vfio_irq_disable(struct gc_device *device, unsigned irq)
+void gc_vfio_irq_disable(struct gc_device *device, unsigned irq, unsigned vectors)
 {
     set_irqs(device, irq, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, 0, NULL);
-    close_event_fds(device, device->vectors);
+    close_event_fds(device, vectors);
 }
 
 int gc_vfio_irq_fd(const struct gc_device *device, unsigned vector)

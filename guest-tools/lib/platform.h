@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the back ends for platform devices share: the names and the order of a device's register windows. */
+#ifndef GHOSTCARD_PLATFORM_H
+#define GHOSTCARD_PLATFORM_H
+
+#include "backend.h"
+
+/* Room for the names of all windows, one after the other. */
+enum { GC_PLATFORM_NAMES_SIZE = 512 };
+
+/* Names of the device's windows in the order of its resources, `names` filled with them; 0: nobody tells. */
+unsigned gc_platform_names(
+        const struct gc_device *device, char names[GC_PLATFORM_NAMES_SIZE], const char *each[GC_MAX_WINDOWS]);
+
+/* find_window of platform devices: number of the resource that has the place's name. */
+bool gc_platform_find_window(struct gc_device *device, const struct gc_window_place *place, unsigned *index,
+        struct gc_error *error);
+
+#endif
