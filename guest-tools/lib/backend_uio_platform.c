@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Back end for uio_pdrv_genirq and uio_dmem_genirq: windows are maps of /dev/uioN, and so are, with the second,
- * DMA buffers that the kernel owns (dmem.c).
+ * Back end for uio_pdrv_genirq and uio_dmem_genirq: windows are maps of /dev/uioN, and so are, with the
+ * second, DMA buffers that the kernel owns (dmem.c).
  *
  * What these drivers do (Linux drivers/uio/uio_pdrv_genirq.c, uio_dmem_genirq.c,
  * Documentation/driver-api/uio-howto.rst): on an interrupt they disable it at the interrupt controller and
- * count. Writing a 32-bit 1 to the node enables it again, 0 disables it. They know of no reset, and of nothing
- * that allows or forbids DMA.
+ * count. Writing a 32-bit 1 to the node enables it again, 0 disables it. They know of no reset, and of
+ * nothing that allows or forbids DMA.
  */
 #define _GNU_SOURCE
 #include "dmem.h"

@@ -39,7 +39,8 @@ static bool irq_enable(
                 gc_irq_mode_name(mode), device->name);
     if (!gc_vfio_irq_enable(device, IRQ, vectors, "the interrupt", error))
         return false;
-    /* An edge, such as an MSI-X message, is never masked; a line may still be, from when it was last taken. */
+    /* An edge, such as an MSI-X message, is never masked; a line may still be, from when it was last taken.
+     */
     device->vfio.automasked = ioctl(device->vfio.device_fd, VFIO_DEVICE_GET_IRQ_INFO, &info) == 0 &&
                               info.flags & VFIO_IRQ_INFO_AUTOMASKED;
     if (!device->vfio.automasked || set_masked(device, false, error))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DMA buffers out of memory that the kernel owns. uio_dmem_genirq allocates the regions that a device asks for
- * when its node is opened, frees them with the last close, and shows each as a UIO map behind the register
- * windows, with the address that the device is to use. We hand out runs of pages of them.
+ * DMA buffers out of memory that the kernel owns. uio_dmem_genirq allocates the regions that a device asks
+ * for when its node is opened, frees them with the last close, and shows each as a UIO map behind the
+ * register windows, with the address that the device is to use. We hand out runs of pages of them.
  *
  * UIO maps them uncached, which on arm64 is Device memory: hence the accesses in dma.c.
  *
@@ -43,8 +43,9 @@ static bool open_region(struct gc_device *device, unsigned map, struct region *r
     char what[GC_NAME_SIZE + 32];
     snprintf(what, sizeof(what), "DMA buffer map%u of %s", map, device->name);
     if (!gc_uio_map_number(device, map, "addr", &region->address) || region->address == NO_MEMORY)
-        return gc_fail(error, "the kernel had no memory for %s: it takes contiguous memory below the device's "
-                              "DMA mask; boot the guest with more, or with cma=",
+        return gc_fail(error,
+                "the kernel had no memory for %s: it takes contiguous memory below the device's "
+                "DMA mask; boot the guest with more, or with cma=",
                 what);
     if (region->address >= KERNEL_ADDRESSES)
         return gc_fail(error,
@@ -65,7 +66,8 @@ bool gc_dmem_open(struct gc_device *device, unsigned windows, struct gc_error *e
     if (!dmem)
         return gc_fail(error, "no memory for the list of DMA buffers of %s", device->name);
     dmem->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-    for (unsigned map = windows; map < GC_MAX_WINDOWS && gc_uio_map_number(device, map, "size", &size); map++) {
+    for (unsigned map = windows; map < GC_MAX_WINDOWS && gc_uio_map_number(device, map, "size", &size);
+            map++) {
         struct region *region = &dmem->regions[dmem->count];
         if (!open_region(device, map, region, error)) {
             gc_dmem_close(device);
@@ -147,7 +149,8 @@ bool gc_dmem_alloc(
     struct region *region = best_region(dmem, pages, &first);
     if (!region)
         return gc_fail(error,
-                "%zu bytes of DMA memory asked of %s: the kernel owns %u buffers for it, with %zu bytes free in "
+                "%zu bytes of DMA memory asked of %s: the kernel owns %u buffers for it, with %zu bytes free "
+                "in "
                 "one piece; their sizes are what the device declares (dmaBuffers of a card)",
                 size, device->name, dmem->count, gc_dmem_limit(device));
     buffer->segments = calloc(1, sizeof(*buffer->segments));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names of a platform device's register windows. Neither vfio-platform nor uio_dmem_genirq shows them, and all
- * drivers number windows as the device's resources. The kernel module ghostcard lists the names in that order
- * in the attribute `reg_names`; a device of the device tree has them as its property `reg-names`.
+ * Names of a platform device's register windows. Neither vfio-platform nor uio_dmem_genirq shows them, and
+ * all drivers number windows as the device's resources. The kernel module ghostcard lists the names in that
+ * order in the attribute `reg_names`; a device of the device tree has them as its property `reg-names`.
  *
  * Models: docs/platform-devices.md; Devicetree Specification, 2.3.6 "reg", and Linux
  * Documentation/devicetree/bindings/resource-names.txt.
