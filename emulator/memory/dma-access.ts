@@ -54,8 +54,8 @@ export class DmaAccess implements DmaPort {
     let { end } = this.#enter(access, iova, sizeBytes);
     while (end < iova + sizeBytes) {
       const range = this.#map.find(end);
-      if (range === undefined) throw new DmaError('unmapped', access, iova, sizeBytes);
-      checkPermission(range, access, iova, sizeBytes);
+      if (range === undefined) throw new DmaError('unmapped', access, iova, sizeBytes, undefined, end);
+      checkPermission(range, access, iova, sizeBytes, end);
       ({ end } = range);
     }
   }

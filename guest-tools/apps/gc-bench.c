@@ -184,6 +184,7 @@ static void doorbell_prepare(struct source *source)
     const uint32_t control = GHOSTCARD_REF_DESC_CONTROL_OWNER_MASK |
                              GHOSTCARD_REF_DESC_CONTROL_INTERRUPT_MASK | GHOSTCARD_REF_DESC_CONTROL_EOP_MASK;
     struct gc_dma_segment data = gc_dma_segment_at(&source->buffer, 0, TRANSFER_BYTES);
+    gc_dma_sync_for_device(&source->buffer, 0, TRANSFER_BYTES);
     ref_put(&source->channel, control, data.address, TRANSFER_BYTES, 0);
 }
 
@@ -194,7 +195,7 @@ static void doorbell_fire(struct source *source)
 
 static void doorbell_acknowledge(struct source *source)
 {
-    if (source->channel.write_back->consumer_index != source->channel.producer)
+    if (ref_consumer(&source->channel) != source->channel.producer)
         give_up("an interrupt came before the write-back of its transfer");
     gc_write32(&source->registers, GHOSTCARD_REF_IRQ_STATUS, 1u << source->channel.source);
 }

@@ -54,6 +54,7 @@ static void submit_packet(struct pair *pair, size_t offset, size_t size, unsigne
 {
     const struct gc_dma_buffer *buffer = &pair->source;
     size_t piece = size / pieces;
+    gc_dma_sync_for_device(buffer, offset, size);
     for (size_t left = size; left > 0;) {
         size_t want = pieces > 1 ? piece : left;
         struct gc_dma_segment part = gc_dma_segment_at(buffer, offset + size - left, want);
@@ -97,6 +98,7 @@ static bool check_packet(struct app *app, struct pair *pair, unsigned i)
     app->dma_ns += gc_now_ns() - started_ns;
     if (!done)
         return app_error(app, &error);
+    gc_dma_sync_for_cpu(&pair->sink, 0, CRC_BYTES);
     uint32_t seen, expected = crc32c_of(&pair->source, offset, size);
     gc_dma_read(&pair->sink, 0, &seen, sizeof(seen));
     uint32_t transferred = ref_transferred(&pair->c2h, index);
@@ -119,6 +121,7 @@ static bool check_burst(struct app *app, struct pair *pair)
     if (!done || !wait_done(app, &pair->h2c, BURST * SIZE, &error) ||
             !wait_done(app, &pair->c2h, BURST * CRC_BYTES, &error))
         return app_error(app, &error);
+    gc_dma_sync_for_cpu(&pair->sink, 0, BURST * CRC_BYTES);
     unsigned right = 0;
     for (unsigned i = 0; i < BURST; i++) {
         uint32_t seen;

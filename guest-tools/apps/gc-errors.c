@@ -79,6 +79,8 @@ static uint32_t good_control(bool last)
 static uint32_t put_run(struct pair *pair, struct ref_channel *channel)
 {
     uint32_t chosen = 0;
+    const struct gc_dma_buffer *buffer = channel->direction == REF_H2C ? &pair->source : &pair->sink;
+    gc_dma_sync_for_device(buffer, 0, (GOOD_BEFORE + 1 + GOOD_AFTER) * SIZE);
     for (unsigned i = 0; i <= GOOD_BEFORE + GOOD_AFTER; i++) {
         bool last = i == GOOD_BEFORE + GOOD_AFTER;
         uint32_t index = ref_put(channel, good_control(last), host_address(pair, channel, i), SIZE, i * SIZE);
@@ -153,6 +155,7 @@ static bool check_mistake(
                 expected);
     }
     restore(descriptor, &good);
+    ref_sync_descriptor(channel, index);
     return check_resume(app, channel);
 }
 
@@ -218,11 +221,13 @@ static void check_data(struct app *app, struct pair *pair)
     if (!ref_submit(&pair->h2c, &pair->source, 0, BYTES, 0, &error) ||
             !wait_done(app, &pair->h2c, BYTES, &error) ||
             !ref_submit(&pair->c2h, &pair->sink, 0, BYTES, 0, &error) ||
-            !wait_done(app, &pair->c2h, BYTES, &error))
+            !wait_done(app, &pair->c2h, BYTES, &error)) {
         app_error(app, &error);
-    else
-        app_check(app, is_same(&pair->source, 0, &pair->sink, 0, BYTES),
-                "afterwards %d bytes go both ways unharmed", BYTES);
+        return;
+    }
+    gc_dma_sync_for_cpu(&pair->sink, 0, BYTES);
+    app_check(app, is_same(&pair->source, 0, &pair->sink, 0, BYTES),
+            "afterwards %d bytes go both ways unharmed", BYTES);
 }
 
 int main(int argc, char **argv)

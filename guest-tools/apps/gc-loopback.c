@@ -62,6 +62,7 @@ static bool move(struct app *app, struct pair *pair, enum ref_kernel kernel, siz
                                    wait_done(app, &pair->h2c, size, error) &&
                                    ref_submit(&pair->c2h, &pair->sink, target, size, card_address, error) &&
                                    wait_done(app, &pair->c2h, size, error);
+    gc_dma_sync_for_cpu(&pair->sink, target, size);
     app->dma_ns += gc_now_ns() - started_ns;
     return moved;
 }

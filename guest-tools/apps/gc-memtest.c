@@ -141,6 +141,7 @@ static bool read_by_dma(struct app *app, struct pair *pair, size_t start, size_t
     if (!ref_submit(&pair->c2h, &pair->sink, 0, size, start, &error) ||
             !wait_done(app, &pair->c2h, size, &error))
         return app_error(app, &error);
+    gc_dma_sync_for_cpu(&pair->sink, 0, size);
     for (unsigned i = first_sample(app, start), end = first_sample(app, start + size); i < end; i++) {
         uint64_t seen;
         gc_dma_read(&pair->sink, sample(app, i) - start, &seen, sizeof(seen));

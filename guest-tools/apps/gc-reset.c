@@ -91,11 +91,13 @@ static void check_works(struct app *app, uint32_t command_before)
     fill_pattern(&pair.source, 0, size, 11);
     if (!ref_submit(&pair.c2h, &pair.sink, 0, size, 0, &error) ||
             !ref_submit(&pair.h2c, &pair.source, 0, size, 0, &error) ||
-            !wait_done(app, &pair.h2c, size, &error) || !wait_done(app, &pair.c2h, size, &error))
+            !wait_done(app, &pair.h2c, size, &error) || !wait_done(app, &pair.c2h, size, &error)) {
         app_error(app, &error);
-    else
+    } else {
+        gc_dma_sync_for_cpu(&pair.sink, 0, size);
         app_check(app, is_same(&pair.source, 0, &pair.sink, 0, size),
                 "  %zu bytes go through the card and back", size);
+    }
     pair_close(&pair);
 }
 

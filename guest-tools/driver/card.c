@@ -52,6 +52,8 @@ bool ref_open(struct ref_card *card, const char *name, const enum gc_irq_mode *m
         ref_close(card);
         return false;
     }
+    if (!ref_is_coherent(card))
+        gc_dma_set_sync(card->device, ref_sync, card);
     ref_soft_reset(card);
     if (!gc_set_bus_master(card->device, true, error) || !ref_irq_enable(card, error)) {
         ref_close(card);

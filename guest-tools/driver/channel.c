@@ -6,6 +6,9 @@
  * Who writes what: this driver fills descriptors and sets OWNER last; the card clears OWNER last, then
  * updates the write-back block, then interrupts. So after an interrupt, plain memory tells how far the card
  * has come.
+ *
+ * What one side has written is synchronised before the other looks at it, which with a coherent card costs
+ * nothing. Ring and write-back block have cache lines of their own.
  */
 #include "refcard.h"
 
@@ -41,10 +44,11 @@ void ref_channel_write(const struct ref_channel *channel, size_t offset, uint32_
     gc_write32(&channel->card->registers, channel->block + offset, value);
 }
 
-/* A part of the card's control memory, aligned as ring and write-back block want it: its offset there. */
+/* A part of the card's control memory in cache lines of its own, which suits ring and write-back block: its
+ * offset there. */
 static bool carve(struct ref_card *card, size_t size, size_t *offset, uint64_t *address)
 {
-    const size_t alignment = GHOSTCARD_REF_DESC_SIZE;
+    const size_t alignment = REF_LINE_BYTES;
     size_t start = (card->control_used + alignment - 1) / alignment * alignment;
     if (start > card->control.size || size > card->control.size - start)
         return false;
@@ -52,6 +56,25 @@ static bool carve(struct ref_card *card, size_t size, size_t *offset, uint64_t *
     *address = gc_dma_segment_at(&card->control, start, size).address;
     card->control_used = start + size;
     return true;
+}
+
+typedef void sync_call(const struct gc_dma_buffer *buffer, size_t offset, size_t size);
+
+/* Descriptors `first` up to but not including `end`, around the end of the ring if need be. */
+static void sync_ring(const struct ref_channel *channel, sync_call *sync, uint32_t first, uint32_t end)
+{
+    const size_t size = sizeof(*channel->ring);
+    const struct gc_dma_buffer *control = &channel->card->control;
+    uint32_t until = end < first ? channel->ring_size : end;
+    if (first != until)
+        sync(control, channel->ring_offset + first * size, (until - first) * size);
+    if (end < first && end > 0)
+        sync(control, channel->ring_offset, end * size);
+}
+
+static void sync_write_back(const struct ref_channel *channel, sync_call *sync)
+{
+    sync(&channel->card->control, channel->write_back_offset, sizeof(*channel->write_back));
 }
 
 static void start_engine(struct ref_channel *channel)
@@ -62,7 +85,9 @@ static void start_engine(struct ref_channel *channel)
     const struct gc_dma_buffer *control = &channel->card->control;
     gc_dma_fill(control, channel->ring_offset, 0, channel->ring_size * sizeof(*channel->ring));
     gc_dma_fill(control, channel->write_back_offset, 0, sizeof(*channel->write_back));
-    channel->producer = 0;
+    gc_dma_sync_for_device(control, channel->ring_offset, channel->ring_size * sizeof(*channel->ring));
+    gc_dma_sync_for_device(control, channel->write_back_offset, sizeof(*channel->write_back));
+    channel->producer = channel->rung = channel->taken = 0;
     ref_channel_write(channel, REF_CHANNEL_CONTROL, GHOSTCARD_REF_H2C_CONTROL_RUN_MASK);
 }
 
@@ -124,15 +149,27 @@ uint32_t ref_put(struct ref_channel *channel, uint32_t control, uint64_t host_ad
     return index;
 }
 
+void ref_sync_descriptor(struct ref_channel *channel, uint32_t index)
+{
+    sync_ring(channel, gc_dma_sync_for_device, index, index + 1);
+}
+
 void ref_doorbell(struct ref_channel *channel)
 {
+    sync_ring(channel, gc_dma_sync_for_device, channel->rung, channel->producer);
+    channel->rung = channel->producer;
     ref_channel_write(channel, REF_CHANNEL_DOORBELL, channel->producer);
+}
+
+uint32_t ref_consumer(const struct ref_channel *channel)
+{
+    sync_write_back(channel, gc_dma_sync_for_cpu);
+    return channel->write_back->consumer_index;
 }
 
 static uint32_t free_descriptors(const struct ref_channel *channel)
 {
-    uint32_t consumer = channel->write_back->consumer_index;
-    return (consumer - channel->producer - 1) % channel->ring_size;
+    return (ref_consumer(channel) - channel->producer - 1) % channel->ring_size;
 }
 
 bool ref_submit(struct ref_channel *channel, const struct gc_dma_buffer *buffer, size_t offset, size_t size,
@@ -143,6 +180,8 @@ bool ref_submit(struct ref_channel *channel, const struct gc_dma_buffer *buffer,
                 "transfer of %zu bytes at offset %zu of a buffer of %zu: it must lie inside and not be empty",
                 size, offset, buffer->size);
     uint32_t free_count = free_descriptors(channel);
+    /* Also what the card is to write to: nothing of ours may come out of a cache later. */
+    gc_dma_sync_for_device(buffer, offset, size);
     while (size > 0) {
         struct gc_dma_segment part = gc_dma_segment_at(buffer, offset, size);
         if (part.size > GHOSTCARD_REF_MAX_LENGTH_RESET)
@@ -159,13 +198,13 @@ bool ref_submit(struct ref_channel *channel, const struct gc_dma_buffer *buffer,
         size -= part.size;
     }
     ref_doorbell(channel);
-    return true;
+    return ref_sync_check(channel->card, error);
 }
 
 /* How far the card has come, out of memory. True: nothing more will happen by itself. */
 static bool is_settled(const struct ref_channel *channel, struct ref_completion *completion)
 {
-    uint32_t consumer = channel->write_back->consumer_index;
+    uint32_t consumer = ref_consumer(channel);
     gc_read_barrier();
     uint32_t status = channel->write_back->status;
     completion->halted = (status & GHOSTCARD_REF_H2C_STATUS_HALTED_MASK) != 0;
@@ -220,11 +259,15 @@ bool ref_wait(struct ref_channel *channel, int timeout_ms, struct ref_completion
         if (!ref_irq_wait(channel->card, channel->source, gc_left_ms(deadline_ns), &taken, error))
             return false;
         bool settled = is_settled(channel, completion);
+        if (!ref_sync_check(channel->card, error))
+            return false;
         if (taken == 0)
             return fail_wait(channel, timeout_ms, settled, error);
         if (settled)
             break;
     }
+    sync_ring(channel, gc_dma_sync_for_cpu, channel->taken, channel->rung);
+    channel->taken = channel->write_back->consumer_index;
     if (completion->halted)
         decode_error(channel, completion);
     return true;
@@ -249,6 +292,7 @@ bool ref_poll_halt(struct ref_channel *channel, int timeout_ms, struct ref_compl
 void ref_clear_error(struct ref_channel *channel)
 {
     channel->write_back->status = 0; /* what it says about the error is over; the card writes it anew */
+    sync_write_back(channel, gc_dma_sync_for_device);
     ref_channel_write(channel, REF_CHANNEL_STATUS, GHOSTCARD_REF_H2C_STATUS_ERROR_MASK);
 }
 

@@ -67,6 +67,9 @@ struct ref_card {
     size_t control_used;
     uint32_t pending;    /* one vector for all: sources that came while we waited for another; bit each */
     uint64_t interrupts; /* taken since ref_open */
+    /* The first synchronisation that the card has refused, until it is told of by ref_sync_check. */
+    bool sync_failed;
+    struct gc_error sync_error;
 };
 
 /*
@@ -96,6 +99,20 @@ void ref_forget(struct ref_card *card);
 
 void ref_select_kernel(struct ref_card *card, unsigned pair, enum ref_kernel kernel);
 
+/* ------------------------------------------------------------------------------------------- coherence.c */
+
+/* A cache line: memory is synchronised in these. What two sides write to must not share one. */
+enum { REF_LINE_BYTES = 64 };
+
+/* True: memory is the same for the card and for us at all times, and gc_dma_sync_* do nothing. */
+bool ref_is_coherent(const struct ref_card *card);
+
+/* How a card that is not coherent is synchronised with; ref_open has set it. `context`: the ref_card. */
+void ref_sync(void *context, enum gc_dma_direction direction, struct gc_dma_segment part);
+
+/* False: the card has refused to synchronise since this was asked last. ref_wait and ref_submit ask. */
+bool ref_sync_check(struct ref_card *card, struct gc_error *error);
+
 /* --------------------------------------------------------------------------------------------- channel.c */
 
 enum ref_direction { REF_H2C, REF_C2H };
@@ -113,6 +130,8 @@ struct ref_channel {
     size_t ring_offset, write_back_offset;
     uint64_t ring_address, write_back_address;
     uint32_t producer; /* next descriptor to be filled; what the card knows after the doorbell */
+    uint32_t rung;     /* producer at the last doorbell: those from here on the card has not been given */
+    uint32_t taken;    /* first descriptor that has not been synchronised for us since its completion */
 };
 
 /* Descriptors of a ring when nothing else is asked for: holds one transfer of 16 MiB in any layout of
@@ -139,10 +158,16 @@ uint32_t ref_put(struct ref_channel *channel, uint32_t control, uint64_t host_ad
         uint64_t card_address);
 void ref_doorbell(struct ref_channel *channel);
 
+/* Descriptor `index` has been changed after the doorbell (of a halted channel): the card is to see it. */
+void ref_sync_descriptor(struct ref_channel *channel, uint32_t index);
+
+/* How far the card says to have come, out of the write-back block. */
+uint32_t ref_consumer(const struct ref_channel *channel);
+
 /*
  * Hands over `size` bytes of `buffer` from `offset` on, a descriptor for each contiguous part. The last one
  * interrupts and ends the packet. `card_address` is for kernel MEMORY. The buffer is the card's until
- * ref_wait has returned.
+ * ref_wait has returned; what the card has written to it is then to be had by gc_dma_sync_for_cpu.
  */
 bool ref_submit(struct ref_channel *channel, const struct gc_dma_buffer *buffer, size_t offset, size_t size,
         uint64_t card_address, struct gc_error *error);
@@ -170,7 +195,11 @@ bool ref_poll_halt(struct ref_channel *channel, int timeout_ms, struct ref_compl
 /* Clears the error: the engine fetches the descriptor that failed anew and goes on. */
 void ref_clear_error(struct ref_channel *channel);
 
-/* Bytes that the card reports to have moved for descriptor `index`. */
+/*
+ * Bytes that the card reports to have moved for descriptor `index`, after ref_wait. Two descriptors share a
+ * cache line: with a card that is not coherent, what it reports of one is lost if its neighbour is handed
+ * over before ref_wait.
+ */
 uint32_t ref_transferred(const struct ref_channel *channel, uint32_t index);
 
 const char *ref_error_name(uint32_t code);
