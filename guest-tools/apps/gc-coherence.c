@@ -285,7 +285,10 @@ int main(int argc, char **argv)
         app_json_text(&app, "coherent", coherent ? "yes" : "no");
         gc_dma_set_sync(app.card.device, sync_or_forget, &app.card);
         ref_select_kernel(&app.card, 0, REF_KERNEL_MEMORY);
-        check_all(&app, &pair);
+        if (pair.source.size < (1 + (size_t)rounds) * SIZE)
+            app_give_up(&app, "the DMA buffers are too small for so many rounds: give --rounds fewer");
+        else
+            check_all(&app, &pair);
         pair_close(&pair);
     }
     return app_end(&app);
