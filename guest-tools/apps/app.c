@@ -98,6 +98,7 @@ static bool find_device(struct app *app)
 static void note_device(struct app *app, const struct gc_device *device)
 {
     app->driver = gc_driver(device);
+    snprintf(app->device, sizeof(app->device), "%s", gc_name(device));
     if (!app->irq_given)
         app->irq_mode = gc_irq_best_mode(device);
 }

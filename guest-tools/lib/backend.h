@@ -111,8 +111,11 @@ void gc_hugepages_free(struct gc_dma_buffer *buffer);
 /* Fails when there is an IOMMU before the device that would refuse physical addresses. */
 bool gc_sees_physical_addresses(const struct gc_device *device, struct gc_error *error);
 
-/* sysfs.c: path of an attribute of a device, and small files read whole. */
+/* sysfs.c: path of an attribute of a device, and small files: their length without the 0 behind them, 0 also
+ * where there is none. */
 const char *gc_sysfs_path(char path[256], const struct gc_device *device, const char *attribute);
+size_t gc_sysfs_read_all(const struct gc_device *device, const char *attribute, char *text, size_t size);
+/* The first line only. */
 bool gc_sysfs_read(const struct gc_device *device, const char *attribute, char *text, size_t size);
 /* Last part of the link's target: the driver's or group's name. */
 bool gc_sysfs_link(const struct gc_device *device, const char *attribute, char *name, size_t size);

@@ -41,14 +41,16 @@ static void pdrv_close(struct gc_device *device)
     close(device->uio.fd);
 }
 
-/* How many maps are register windows: as many as have a name somewhere. */
+/* How many maps are register windows: those that sysfs lists, or else those that have a name. */
 static unsigned window_count(const struct gc_device *device)
 {
     char names[GC_PLATFORM_NAMES_SIZE], name[GC_NAME_SIZE];
     const char *each[GC_MAX_WINDOWS];
     unsigned count = gc_platform_names(device, names, each);
-    for (; count < GC_MAX_WINDOWS && gc_uio_map_text(device, count, "name", name) && *name; count++)
-        ;
+    if (count > 0)
+        return count;
+    while (count < GC_MAX_WINDOWS && gc_uio_map_text(device, count, "name", name) && *name)
+        count++;
     return count;
 }
 

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <linux/pci_regs.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +67,28 @@ static const struct gc_backend_ops *backend_for(const struct gc_device *device, 
     return NULL;
 }
 
+/* A PCI function whose driver has made platform devices of it stands for them, if it is only one. */
+static bool find_platform_device(struct gc_device *device, struct gc_error *error)
+{
+    char driver[64], names[512];
+    if (!gc_sysfs_link(device, "driver", driver, sizeof(driver)) || strcmp(driver, "ghostcard") != 0)
+        return true;
+    size_t length = gc_sysfs_read_all(device, "platform_devices", names, sizeof(names));
+    size_t first = strcspn(names, "\n");
+    if (length > first + 1)
+        return gc_fail(error, "%s is several platform devices: open one of them by its name:\n%s",
+                device->name, names);
+    if (first == 0 || first >= GC_NAME_SIZE)
+        return gc_fail(error,
+                "%s is bound to the driver ghostcard, which has made no platform device of it: see "
+                "the kernel log",
+                device->name);
+    device->bus = "platform";
+    memcpy(device->name, names, first);
+    device->name[first] = '\0';
+    return true;
+}
+
 struct gc_device *gc_open(const char *name, struct gc_error *error)
 {
     const char *bus = gc_sysfs_bus(name);
@@ -86,7 +107,9 @@ struct gc_device *gc_open(const char *name, struct gc_error *error)
     }
     device->bus = bus;
     strcpy(device->name, name);
-    const struct gc_backend_ops *ops = device->ops = backend_for(device, error);
+    const struct gc_backend_ops *ops = NULL;
+    if (find_platform_device(device, error))
+        ops = device->ops = backend_for(device, error);
     if (!ops) {
         free(device);
         return NULL;
@@ -207,83 +230,4 @@ bool gc_window_open(struct gc_device *device, const struct gc_window_place *plac
     }
     *window = *own;
     return true;
-}
-
-const char *gc_irq_mode_name(enum gc_irq_mode mode)
-{
-    static const char *const NAMES[] = {
-            [GC_IRQ_INTX] = "intx", [GC_IRQ_MSI] = "msi", [GC_IRQ_MSIX] = "msix", [GC_IRQ_LINE] = "line"};
-    return NAMES[mode];
-}
-
-enum gc_irq_mode gc_irq_best_mode(const struct gc_device *device)
-{
-    return device->ops->best_irq_mode;
-}
-
-/* One wire, which the kernel masks when it takes an interrupt. */
-static bool is_line(enum gc_irq_mode mode)
-{
-    return mode == GC_IRQ_INTX || mode == GC_IRQ_LINE;
-}
-
-bool gc_irq_enable(struct gc_device *device, enum gc_irq_mode mode, unsigned *vectors, struct gc_error *error)
-{
-    if (*vectors < 1 || *vectors > GC_MAX_VECTORS)
-        return gc_fail(error, "%u interrupt vectors asked of %s: 1 to %d can be", *vectors, device->name,
-                GC_MAX_VECTORS);
-    gc_irq_disable(device);
-    if (is_line(mode))
-        *vectors = 1;
-    if (!device->ops->irq_enable(device, mode, vectors, error))
-        return false;
-    device->irq_enabled = true;
-    device->irq_mode = mode;
-    device->vectors = *vectors;
-    return true;
-}
-
-void gc_irq_disable(struct gc_device *device)
-{
-    if (device->irq_enabled)
-        device->ops->irq_disable(device);
-    device->irq_enabled = false;
-}
-
-bool gc_irq_wait(
-        struct gc_device *device, unsigned vector, int timeout_ms, uint64_t *taken, struct gc_error *error)
-{
-    *taken = 0;
-    if (!device->irq_enabled || vector >= device->vectors)
-        return gc_fail(error, "wait for interrupt vector %u of %s: %u are enabled", vector, device->name,
-                device->irq_enabled ? device->vectors : 0);
-    uint64_t deadline_ns = gc_now_ns() + (timeout_ms > 0 ? (uint64_t)timeout_ms * 1000000 : 0);
-    struct pollfd entry = {.fd = device->ops->irq_fd(device, vector), .events = POLLIN};
-    /* Again when a stop and continue ended poll() early, and when what made it readable was not ours. */
-    for (int left_ms = timeout_ms > 0 ? timeout_ms : 0;; left_ms = gc_left_ms(deadline_ns)) {
-        int ready = poll(&entry, 1, left_ms);
-        if (ready < 0 && errno != EINTR)
-            return gc_fail(
-                    error, "wait for interrupt vector %u of %s: %s", vector, device->name, strerror(errno));
-        if (ready > 0 && !(entry.revents & POLLIN))
-            return gc_fail(error, "wait for interrupt vector %u of %s: the kernel has withdrawn the device",
-                    vector, device->name);
-        if (ready > 0 && !device->ops->irq_take(device, vector, taken, error))
-            return false;
-        if (*taken > 0 || left_ms == 0)
-            return true;
-    }
-}
-
-bool gc_irq_rearm(struct gc_device *device, struct gc_error *error)
-{
-    return !is_line(device->irq_mode) || device->ops->irq_set_masked(device, false, error);
-}
-
-bool gc_irq_set_masked(struct gc_device *device, bool masked, struct gc_error *error)
-{
-    if (!device->irq_enabled || !is_line(device->irq_mode))
-        return gc_fail(error, "%s of an interrupt of %s: only intx and line can be, while they are enabled",
-                masked ? "masking" : "unmasking", device->name);
-    return device->ops->irq_set_masked(device, masked, error);
 }

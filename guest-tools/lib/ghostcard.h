@@ -35,8 +35,8 @@ bool gc_find(uint16_t vendor, uint16_t device, char name[GC_NAME_SIZE], struct g
 
 /*
  * Opens a PCI function by its address ("0000:00:04.0") or a platform device by its name
- * ("ghostcard-ref.256"), through the driver that it is bound to. A PCI function's bus mastering is off until
- * gc_set_bus_master.
+ * ("ghostcard-ref.256"), through the driver that it is bound to. The address of a function that has become
+ * one platform device opens that. A PCI function's bus mastering is off until gc_set_bus_master.
  */
 struct gc_device *gc_open(const char *name, struct gc_error *error);
 

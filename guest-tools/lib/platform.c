@@ -7,35 +7,18 @@
  * Models: docs/platform-devices.md; Devicetree Specification, 2.3.6 "reg", and Linux
  * Documentation/devicetree/bindings/resource-names.txt.
  */
-#define _GNU_SOURCE
 #include "platform.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-static ssize_t read_whole(const struct gc_device *device, const char *attribute, char *text, size_t size)
-{
-    char path[256];
-    int fd = open(gc_sysfs_path(path, device, attribute), O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    ssize_t got = read(fd, text, size);
-    close(fd);
-    return got;
-}
 
 unsigned gc_platform_names(
         const struct gc_device *device, char names[GC_PLATFORM_NAMES_SIZE], const char *each[GC_MAX_WINDOWS])
 {
-    const size_t room = GC_PLATFORM_NAMES_SIZE - 1;
     unsigned count = 0;
-    ssize_t got = read_whole(device, "reg_names", names, room);
-    if (got < 0)
-        got = read_whole(device, "of_node/reg-names", names, room);
-    size_t length = got > 0 ? (size_t)got : 0;
-    names[length] = '\0';
+    size_t length = gc_sysfs_read_all(device, "reg_names", names, GC_PLATFORM_NAMES_SIZE);
+    if (length == 0)
+        length = gc_sysfs_read_all(device, "of_node/reg-names", names, GC_PLATFORM_NAMES_SIZE);
     for (size_t at = 0; at < length && count < GC_MAX_WINDOWS; at += strlen(names + at) + 1) {
         names[at + strcspn(names + at, "\n")] = '\0';
         each[count++] = names + at;

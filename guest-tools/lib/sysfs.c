@@ -34,18 +34,30 @@ const char *gc_sysfs_bus(const char *name)
     return NULL;
 }
 
-static bool read_line(const char *path, char *text, size_t size)
+/* -1: it cannot be read. */
+static ssize_t read_file(const char *path, char *text, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    ssize_t got = fd >= 0 ? read(fd, text, size - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    text[got > 0 ? got : 0] = '\0';
+    return got;
+}
+
+static bool read_line(const char *path, char *text, size_t size)
+{
+    if (read_file(path, text, size) < 0)
         return false;
-    ssize_t got = read(fd, text, size - 1);
-    close(fd);
-    if (got < 0)
-        return false;
-    text[got] = '\0';
     text[strcspn(text, "\n")] = '\0';
     return true;
+}
+
+size_t gc_sysfs_read_all(const struct gc_device *device, const char *attribute, char *text, size_t size)
+{
+    char path[256];
+    ssize_t got = read_file(gc_sysfs_path(path, device, attribute), text, size);
+    return got > 0 ? (size_t)got : 0;
 }
 
 bool gc_sysfs_read(const struct gc_device *device, const char *attribute, char *text, size_t size)
