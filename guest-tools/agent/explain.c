@@ -166,30 +166,50 @@ static void explain_refused(const char *path, struct reason *why)
         say(why, "it is a script, and its interpreter %.200s is not executable", interpreter);
 }
 
-/* For ELF files that the kernel does not take. */
-static void explain_format(const struct head *head, struct reason *why)
+/* What to do about programs of another architecture. */
+#define FOREIGN_CURE                                                                                         \
+    "programs for the guest are cross-compiled and linked statically, or come in a root file system of its " \
+    "architecture (ghostcard run --root)"
+
+/* For ELF files that the kernel does not take; `subject` is what the file is to the reader. */
+static void explain_elf(const char *subject, const struct head *head, struct reason *why)
 {
     struct utsname here = {0};
     unsigned machine = elf_machine(head);
     const char *name = machine_name(machine);
     uname(&here);
     if (name && strcmp(name, here.machine) != 0)
-        say(why, "it is built for %s, and this is %s", name, here.machine);
+        say(why, "%s is built for %s, and this guest is %s: " FOREIGN_CURE, subject, name, here.machine);
     else if (!name)
-        say(why, "it is built for another processor (ELF machine %u), and this is %s", machine, here.machine);
+        say(why, "%s is built for another processor (ELF machine %u), and this guest is %s: " FOREIGN_CURE,
+                subject, machine, here.machine);
     else
-        say(why, "it is a damaged or incomplete ELF file, or no program (an object file, a library)");
+        say(why, "%s is a damaged or incomplete ELF file, or no program (an object file, a library)",
+                subject);
+}
+
+/* For a script that the kernel does not take: its interpreter is at fault. */
+static void explain_interpreter(const char *interpreter, struct reason *why)
+{
+    struct head head;
+    char subject[300];
+    snprintf(subject, sizeof(subject), "it is a script, and its interpreter %.200s", interpreter);
+    if (read_head(interpreter, &head) && is_elf(&head))
+        explain_elf(subject, &head, why);
 }
 
 /* Tries one file. Returns errno. A text without "#!" goes to the shell, as execvp has it. */
 static int run_file(const char *path, char *const *argv, struct reason *why)
 {
     struct head head;
+    const char *interpreter;
     execve(path, argv, environ);
     int error = errno;
     if (error == ENOEXEC && read_head(path, &head)) {
         if (is_elf(&head))
-            explain_format(&head, why);
+            explain_elf("it", &head, why);
+        else if ((interpreter = script_interpreter(&head)))
+            explain_interpreter(interpreter, why);
         else
             execvp(path, argv);
     } else if (error == ENOENT) {

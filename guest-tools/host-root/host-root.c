@@ -4,7 +4,11 @@
  * Makes the host's root file system the one below /host, for commands that are run there with chroot: a
  * read-only virtio-9p share (mount tag hostroot) below an overlay that keeps all changes in this guest's
  * memory. Each TAG is a further share, mounted for writing on FOLDER as commands see it; a folder after those
- * that it lies in. ghostcard-host-root refresh Forgets what the guest has looked up, so that the next command
+ * that it lies in. If the files are those of a machine of another architecture, whose programs do not run
+ * here, it says "foreign" on standard output, and busybox stands in for the two programs that others rely on.
+ *
+ * ghostcard-host-root refresh
+ * Forgets what the guest has looked up, so that the next command
  * sees the host's files as they are now.
  *
  * One process rather than a script: it is run at each start of a guest and before most commands, and every
@@ -13,6 +17,7 @@
  * Source: Linux Documentation/filesystems/9p.rst, overlayfs.rst; mount(2).
  */
 #define _GNU_SOURCE
+#include <elf.h>
 #include <errno.h>
 #include <glob.h>
 #include <limits.h>
@@ -187,6 +192,33 @@ static void enter(const char *root)
         fail("%s cannot be entered: %s", root, strerror(errno));
 }
 
+/* The machine that an ELF file is for; EM_NONE: there is no such file, or it is no ELF file. */
+static unsigned elf_machine(const char *path)
+{
+    Elf64_Ehdr head = {0}; /* of 32 bits has it in the same place */
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return EM_NONE;
+    size_t got = fread(&head, 1, sizeof(head), file);
+    fclose(file);
+    return got == sizeof(head) && memcmp(head.e_ident, ELFMAG, SELFMAG) == 0 ? head.e_machine : EM_NONE;
+}
+
+/* What scripts and system(3) start. Everything else is found through PATH. */
+static const char *const RELIED_ON[] = {"/bin/sh", "/usr/bin/env"};
+
+static void stand_in_for_foreign(void)
+{
+    static const char BUSYBOX[] = TOOLS "/bin/busybox";
+    unsigned ours = elf_machine(BUSYBOX), theirs = elf_machine(RELIED_ON[0]);
+    if (theirs == EM_NONE || theirs == ours)
+        return;
+    puts("foreign");
+    for (size_t i = 0; i < sizeof(RELIED_ON) / sizeof(RELIED_ON[0]); i++)
+        if (is_there(RELIED_ON[i]))
+            show(BUSYBOX, RELIED_ON[i], 0);
+}
+
 /* From here on folders mean what they mean to commands, symbolic links included. */
 static void furnish_inside(char *const shares[])
 {
@@ -196,6 +228,7 @@ static void furnish_inside(char *const shares[])
     const char *modules = text("/lib/modules/%s", guest.release);
     make_folder(modules, 0755);
     show(text(TOOLS "%s", modules), modules, 0);
+    stand_in_for_foreign();
     make_folder("/tmp", 01777);
     make_folder("/etc", 0755);
     FILE *hosts = fopen("/etc/hosts", "a");

@@ -53,7 +53,17 @@ test('a program for another processor is named as such', async () => {
     program((bytes) => bytes.writeUInt16LE(0x1234, 18)),
   );
   expect(await failure([path])).toMatch(
-    /^DIR\/foreign: it is built for another processor \(ELF machine 4660\), and this is \w+ \(ENOEXEC\)$/,
+    /^DIR\/foreign: it is built for another processor \(ELF machine 4660\), and this guest is \w+: programs for the guest are cross-compiled and linked statically, or come in a root file system .* \(ENOEXEC\)$/,
+  );
+});
+
+test('a script whose interpreter is for another processor is told so, and is not run by the shell in its place', async () => {
+  const interpreter = file(
+    'foreign-python',
+    program((bytes) => bytes.writeUInt16LE(0x1234, 18)),
+  );
+  expect(await failure([file('script', `#!${interpreter}\necho no\n`)])).toMatch(
+    /^DIR\/script: it is a script, and its interpreter DIR\/foreign-python is built for another processor .* \(ENOEXEC\)$/,
   );
 });
 

@@ -83,7 +83,7 @@ export async function planRun(command: readonly string[], options: RunOptions): 
   }
   const root = options.root === undefined ? '/' : existingFolder('--root', options.root);
   const { memory, debug } = options;
-  const argv = command.length === 0 && options.shell ? [defaultShell(options.minimal ? undefined : root)] : command;
+  const argv = command.length === 0 && options.shell ? [defaultShell(options, root)] : command;
   if (argv.length === 0) throw new UsageError('there is no command to run: put it behind --, or use --shell');
   const gdbPort = options.gdb === true ? DEFAULT_GDB_PORT : options.gdb;
   if (gdbPort !== undefined) await checkPortIsFree(gdbPort);
@@ -147,9 +147,9 @@ function driversFor(cards: RunPlan['cards'], { driver = [], slots }: RunOptions)
   throw new UsageError(`--driver ${wrong}: that is no name of a kernel driver; a module's file goes with --module`);
 }
 
-/** The caller's, in a guest that has the same files; else bash if there is one. `root` undefined: the guest's own files. */
-function defaultShell(root: string | undefined): string {
-  if (root === undefined) return 'sh';
+/** The caller's, in a guest that has the same files and can run them; else bash if there is one; else busybox's. */
+function defaultShell({ minimal, arch }: RunOptions, root: string): string {
+  if (minimal || (root === '/' && arch !== hostArch())) return 'sh';
   const candidates = [...(root === '/' && process.env.SHELL ? [process.env.SHELL] : []), '/bin/bash'];
   return candidates.find((path) => existsSync(join(root, path))) ?? '/bin/sh';
 }

@@ -17,14 +17,16 @@ export class HostFolders {
   private constructor(
     private readonly channel: GuestChannel,
     private readonly hostRoot: string,
+    /** The programs in the root are for a machine of another architecture. */
+    private readonly isForeign: boolean,
   ) {}
 
   static async mount(channel: GuestChannel, hostRoot: string, shares: readonly Share[]): Promise<HostFolders> {
     const mounts = shares
       .map(({ hostPath, guestPath }, index) => [shareTag(index), guestPath ?? path.resolve(hostPath)] as const)
       .sort(([, a], [, b]) => a.length - b.length); // a folder before those that lie in it
-    await ask(channel, 'mounted', ['mount', ...mounts.flat()]);
-    return new HostFolders(channel, path.resolve(hostRoot));
+    const said = await ask(channel, 'mounted', ['mount', ...mounts.flat()]);
+    return new HostFolders(channel, path.resolve(hostRoot), said === 'foreign');
   }
 
   /** What a command needs to run on the host's files, as they are now. */
@@ -47,8 +49,10 @@ export class HostFolders {
 
   private get environment(): Record<string, string> {
     const ours = this.isOurs ? Object.entries(process.env).filter(([name]) => PASSED_ON.test(name)) : [];
-    const PATH = [(this.isOurs && process.env.PATH) || ANY_PATH, ...HOST_ROOT_TOOLS].join(':');
-    return { HOME: '/root', ...(Object.fromEntries(ours) as Record<string, string>), PATH };
+    const theirs = (this.isOurs && process.env.PATH) || ANY_PATH;
+    // Last, since the root's own programs do more; but first where those cannot run.
+    const folders = this.isForeign ? [...HOST_ROOT_TOOLS, theirs] : [theirs, ...HOST_ROOT_TOOLS];
+    return { HOME: '/root', ...(Object.fromEntries(ours) as Record<string, string>), PATH: folders.join(':') };
   }
 }
 
@@ -65,10 +69,11 @@ export function explainFolder(error: unknown, cwd = ''): unknown {
   return new GuestRequestError(`${error.message}: ${hint}`, error.code);
 }
 
-async function ask(channel: GuestChannel, what: string, argv: readonly string[]): Promise<void> {
+/** What the guest says, when it has done so. */
+async function ask(channel: GuestChannel, what: string, argv: readonly string[]): Promise<string> {
   const command = [GUEST_PATHS.hostRoot, ...argv];
-  const { exitCode, signal, stderr } = await channel.exec(command, { timeoutMs: MOUNT_TIMEOUT_MS });
-  if (exitCode === 0) return;
+  const { exitCode, signal, stdout, stderr } = await channel.exec(command, { timeoutMs: MOUNT_TIMEOUT_MS });
+  if (exitCode === 0) return stdout.toString().trim();
   const how = signal ?? (exitCode === undefined ? 'its time limit' : `exit code ${exitCode}`);
   throw new Error(
     `The host's folders could not be ${what} in the guest: ${command.join(' ')} ended with ${how}: ` +
