@@ -6,6 +6,7 @@ import { basename, resolve } from 'node:path';
 import { beforeAll, type RunnerTestCase, test as base, vi } from 'vitest';
 import { watchdog } from '../../emulator/watchdog';
 import { GuestPanicError } from '../launch';
+import { type GuestArch } from '../provision';
 import { type CardFault } from '../rig';
 import { failureReport, folderNameOf, keepTestArtefacts } from './failure-report';
 import { type GuestOptions, GuestSource } from './guest-source';
@@ -27,6 +28,7 @@ const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
   start: true,
   hostRoot: true,
   shares: true,
+  arch: true,
   memoryMiB: true,
   cpus: true,
   hugepages: true,
@@ -73,7 +75,7 @@ export function guestTest(options: GuestTestOptions = {}) {
     });
   let isAllowedFor = false;
   return onFirstUse(extended, () => {
-    if (!isAllowedFor) allowForGuests();
+    if (!isAllowedFor) allowForGuests(guestOptions.arch);
     isAllowedFor = true;
   });
 }
@@ -154,7 +156,7 @@ function testNameOf(task: Readonly<RunnerTestCase>): string {
  * Limits that leave room for a guest, unless the config has limits of its own; and what guests need, made in a hook with
  * a limit of its own, so that a download counts against no test.
  */
-function allowForGuests(): void {
+function allowForGuests(arch: GuestArch | undefined): void {
   const worker = (globalThis as { __vitest_worker__?: { config?: { testTimeout?: number; hookTimeout?: number } } })
     .__vitest_worker__;
   const { testTimeout, hookTimeout } = worker?.config ?? {};
@@ -164,7 +166,7 @@ function allowForGuests(): void {
     process.on('disconnect', endWithRunner);
   }
   beforeAll(async () => {
-    await provisionOnce();
+    await provisionOnce(arch);
   }, PROVISION_TIMEOUT_MS);
 }
 

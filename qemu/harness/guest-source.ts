@@ -2,6 +2,7 @@
  * Where the guests of a test file come from. Each test has one of its own; or they share one, as long as tests pass: what
  * a failed test has left behind must not make the next one fail, so after it comes a new guest.
  */
+import { type GuestArch } from '../provision';
 import { Rig, type RigOptions } from '../rig';
 import { provisionOnce } from './provisioning';
 
@@ -20,7 +21,10 @@ export type GuestOptions = Pick<
   | 'accel'
   | 'extraQemuArgs'
   | 'bootTimeoutMs'
->;
+> & {
+  /** The guest's architecture. Default 'amd64'. */
+  readonly arch?: GuestArch;
+};
 
 /** A guest with its cards, and what their servers have had to say. */
 export interface Hosted {
@@ -93,13 +97,13 @@ export class GuestSource {
   }
 }
 
-async function start(options: GuestOptions, signal: AbortSignal): Promise<Hosted> {
+async function start({ arch, ...options }: GuestOptions, signal: AbortSignal): Promise<Hosted> {
   const starting = new AbortController();
   const abort = (): void => starting.abort(signal.reason);
   if (signal.aborted) abort();
   signal.addEventListener('abort', abort);
   try {
-    const provisioned = await provisionOnce();
+    const provisioned = await provisionOnce(arch);
     const notes: string[] = [];
     const onCardEvent = (card: string, message: string): void => {
       // Connections are in the card's trace, and what its model throws is an error of the test.

@@ -1,14 +1,17 @@
 /**
- * What guests need is made before the first of them, once for each worker; whoever comes second waits for the first.
+ * What guests need is made before the first of them, once for each worker and architecture; whoever comes second waits for the first.
  * When it is there, this takes a fraction of a second.
  */
-import { provision, type Provisioned, terminalProgress } from '../provision';
+import { type GuestArch, provision, type Provisioned, terminalProgress } from '../provision';
 
-let provisioned: Promise<Provisioned> | undefined;
+const provisioned = new Map<GuestArch, Promise<Provisioned>>();
 
-export function provisionOnce(): Promise<Provisioned> {
-  provisioned ??= provision({ onProgress: terminalProgress() });
+export function provisionOnce(arch: GuestArch = 'amd64'): Promise<Provisioned> {
+  const known = provisioned.get(arch);
+  if (known !== undefined) return known;
+  const made = provision({ guestArch: arch, onProgress: terminalProgress() });
+  provisioned.set(arch, made);
   // A failure is not kept: what was missing may be there at the next attempt.
-  provisioned.catch(() => (provisioned = undefined));
-  return provisioned;
+  made.catch(() => provisioned.delete(arch));
+  return made;
 }

@@ -35,6 +35,12 @@ test('the host compiles for a guest of its own architecture', async () => {
   expect(own).toMatchObject({ prefix: '', origin: 'on this machine' });
 });
 
+test('an architecture that nobody knows is refused with those that are known', () => {
+  expect(() => new Context({ guestArch: 'riscv64' as 'arm64' })).toThrow(
+    'it is to be "riscv64"\nWhat to do: take one of amd64, arm64',
+  );
+});
+
 describe('for a guest of another architecture', () => {
   test('a cross compiler on PATH is used, and tells what it makes by its version', async () => {
     crossCompiler({ libc: '/usr/lib/libc.a' });

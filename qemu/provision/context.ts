@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { type GuestArch, type HostArch, hostArch, hostFacts } from './arch';
+import { GUEST_ARCHES, type GuestArch, type HostArch, hostArch, hostFacts } from './arch';
 import { AptRoot } from './apt-root';
 import { type AptSource, checkedMirror, chooseMirror, parseDeb822Sources, parseOneLineSources } from './apt-sources';
 import { Cache, cacheKey } from './cache';
@@ -41,7 +41,7 @@ export class Context {
   constructor(options: ProvisionOptions) {
     this.#options = options;
     this.env = options.env ?? process.env;
-    this.guestArch = options.guestArch ?? 'amd64';
+    this.guestArch = checkedArch(options.guestArch ?? 'amd64');
     this.hostArch = hostArch();
     this.signal = options.signal;
     const folder = options.cacheDir === undefined ? cacheFolder(this.env) : path.resolve(options.cacheDir);
@@ -110,6 +110,16 @@ export class Context {
   libraryFolder(unpacked: string): string {
     return path.join(unpacked, 'usr/lib', hostFacts(this.hostArch).triplet);
   }
+}
+
+/** For who does not run the compiler. */
+function checkedArch(arch: GuestArch): GuestArch {
+  if (GUEST_ARCHES.includes(arch)) return arch;
+  throw new ProvisionError({
+    attempted: 'choosing the architecture of the guest',
+    seen: `it is to be ${JSON.stringify(arch)}`,
+    cure: `take one of ${GUEST_ARCHES.join(', ')}`,
+  });
 }
 
 /** apt's configuration and the kernel's makefiles cannot express every path. */

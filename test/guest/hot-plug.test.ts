@@ -1,131 +1,138 @@
 /** Cards that come and go while the guest runs: in good order, without a word, and while a program has them open. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ReferenceCard } from '../../emulator/cards/reference';
 import { type CardEnvironment, PciCard } from '../../emulator/pci';
+import { GUEST_ARCHES } from '../../qemu/provision';
 import { type Rig } from '../../qemu/rig';
 import { reference, runApp, startRig } from '../support/rig';
-
-let rig: Rig;
-const events: string[] = [];
-beforeAll(async () => {
-  rig = await startRig({ cards: [], onCardEvent: (card, message) => events.push(`${card}: ${message}`) });
-});
-afterAll(() => rig?.close());
-
-const guestShell = async (script: string) => {
-  const { stdout, stderr } = await rig.guest.run(['sh', '-c', script]);
-  return `${stdout.toString()}${stderr.toString()}`.trim();
-};
-
-it('a card that is plugged into the running guest works under its driver like any other', async () => {
-  const { pciAddress, node } = await rig.plug({ name: 'first', make: reference(), driver: 'uio_pci_generic' });
-  expect(node).toBe('/dev/uio0');
-  expect(await guestShell(`cat /sys/bus/pci/devices/${pciAddress}/vendor`)).toBe('0x1234');
-  await runApp(rig, 'first', ['gc-loopback', '--irq', 'intx']);
-});
-
-it('an orderly removal runs the driver’s remove, and takes function and device node away', async () => {
-  const pciAddress = await rig.guest.pciAddressOf('first');
-  await rig.unplug('first');
-  expect(await guestShell(`ls -d /sys/bus/pci/devices/${pciAddress} /dev/uio0 2>&1`)).toMatch(
-    /devices\/\S+: No such file[^]*uio0: No such file/,
-  );
-  expect(rig.cards).toEqual([]);
-  await expect(rig.guest.pciAddressOf('first')).rejects.toThrow("This guest has no card 'first'. Its cards: none.");
-});
-
-it('a card may come again under the name of one that has gone, and under another driver', async () => {
-  const { node } = await rig.plug({ name: 'first', make: reference(), driver: 'vfio-pci' });
-  expect(node).toMatch(/^\/dev\/vfio\/noiommu-/);
-  await runApp(rig, 'first', ['gc-loopback', '--irq', 'msix']);
-  await rig.unplug('first');
-});
-
-it('a card whose link has gone down reads as all ones, also where its memory is mapped', async () => {
-  await rig.plug({ name: 'pulled', make: reference({ mapMemory: true }), driver: 'uio_pci_generic' });
-  const device = await rig.guest.pciAddressOf('pulled');
-  const readMemory = `hexdump -n 8 -e '8/1 "%02x"' /sys/bus/pci/devices/${device}/resource2`;
-  await runApp(rig, 'pulled', ['gc-memtest']);
-  expect(await guestShell(readMemory)).not.toBe('ffffffffffffffff');
-  rig.severLink('pulled');
-  const { exitCode, stderr } = await rig.guest.run(['gc-identify', '--device', device]);
-  expect(exitCode).not.toBe(0);
-  expect(stderr.toString()).toContain('its ID register holds 0xffffffff');
-  expect(await guestShell(`cat /sys/bus/pci/devices/${device}/config | hexdump -n 4 -e '4/1 "%02x"'`)).toBe('ffffffff');
-});
-
-it('a surprise removal ends with the guest having forgotten the card', async () => {
-  const device = await rig.guest.pciAddressOf('pulled');
-  await rig.surpriseRemove('pulled');
-  expect(await guestShell(`[ -e /sys/bus/pci/devices/${device} ] || echo gone`)).toBe('gone');
-  expect(await guestShell('echo 1 >/sys/bus/pci/rescan; ls /sys/bus/pci/drivers/uio_pci_generic')).not.toContain(
-    '0000:',
-  );
-});
-
-it('a card that is pulled out of a driver on VFIO is gone when the driver ends, with no wait for a reset', async () => {
-  await rig.plug({ name: 'vfio', make: reference(), driver: 'vfio-pci' });
-  const device = await rig.guest.pciAddressOf('vfio');
-  const { registers } = rig.card<ReferenceCard>('vfio');
-  const driver = await rig.guest.start(['gc-irq', '--device', device, '--count', '1000000000'], { timeoutMs: 100_000 });
-  await expect.poll(() => registers.get('IRQ_COUNT'), { timeout: 20_000 }).toBeGreaterThan(0);
-  const removal = rig.surpriseRemove('vfio', { timeoutMs: 30_000 }); // the kernel would wait 60 s for a reset
-  await expect.poll(() => guestShell('dmesg'), { timeout: 20_000 }).toContain('blocked until released by user');
-  driver.signal('SIGTERM');
-  await removal;
-  expect((await driver.result).signal).toBe('SIGTERM');
-  expect(rig.cards).toEqual([]);
-});
-
-it('a card that is restarted is reported as such, and is a fresh one under the same driver', async () => {
-  await rig.plug({ name: 'board', make: reference(), driver: 'uio_pci_generic' });
-  const before = rig.card('board');
-  const { node } = await rig.restartCard('board');
-  expect(node).toBe('/dev/uio0');
-  expect(rig.card('board')).not.toBe(before);
-  expect(events).toContain("board: the card 'board' is being restarted; the guest loses it and gets a new one");
-  await runApp(rig, 'board', ['gc-identify']);
-});
-
-it('a driver that does not let go is named, and the guest lives on; once it lets go the card can be taken out', async () => {
-  await rig.plug({ name: 'held', make: reference(), driver: 'vfio-pci' });
-  const device = await rig.guest.pciAddressOf('held');
-  const holding = rig.guest.channel.start(['gc-irq', '--device', device, '--count', '1000000000'], {
-    timeoutMs: 100_000,
-  });
-  const card = rig.card<ReferenceCard>('held');
-  await expect.poll(() => card.registers.get('IRQ_COUNT'), { timeout: 20_000 }).toBeGreaterThan(0);
-  await expect(rig.unplug('held', { timeoutMs: 1000 })).rejects.toThrow(
-    /The guest has not let go of the card 'held' \(\S+\): ghostcard-unplug: waited 1 s in vain for vfio-pci to let go/,
-  );
-  holding.signal('SIGKILL');
-  await holding.result;
-  expect(await guestShell('echo alive')).toBe('alive');
-  await rig.unplug('held');
-  expect(await guestShell(`[ -e /sys/bus/pci/devices/${device} ] || echo gone`)).toBe('gone');
-});
 
 /** More than a slot of a running guest has room for. */
 class WideCard extends PciCard {
   constructor(environment: CardEnvironment = {}) {
     super({ vendorId: 0x1234, deviceId: 0x4744, classCode: 0x12_00_00 }, environment);
-    this.memoryBar(0, 128 << 20, { width: 32, prefetchable: false });
+    this.memoryBar(0, 256 << 20, { width: 32, prefetchable: false });
   }
 }
 
-it('a card that needs more address space than its slot has is refused with the numbers, and a boot makes room', async () => {
-  const wide = { name: 'wide', make: (environment: CardEnvironment) => new WideCard(environment) };
-  await expect(rig.plug(wide)).rejects.toThrow(
-    /no addresses for BAR 0 of the card at \S+, which has 134217728 bytes\. A slot of a running guest has room for/,
-  );
-  await using cold = await startRig({ cards: [wide], start: 'cold' });
-  await expect(cold.guest.pciAddressOf('wide')).resolves.toBe('0000:01:00.0');
-});
+describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
+  let rig: Rig;
+  const events: string[] = [];
+  beforeAll(async () => {
+    rig = await startRig({ arch, cards: [], onCardEvent: (card, message) => events.push(`${card}: ${message}`) });
+  });
+  afterAll(() => rig?.close());
 
-it('slots run out with an error that counts them', async () => {
-  const full = async () => {
-    for (let n = 0; n <= 8; n++) await rig.plug({ name: `more${n}`, make: reference() });
+  const guestShell = async (script: string) => {
+    const { stdout, stderr } = await rig.guest.run(['sh', '-c', script]);
+    return `${stdout.toString()}${stderr.toString()}`.trim();
   };
-  await expect(full()).rejects.toThrow(/There is no empty slot for the card 'more\d': of 8, \d were used by cards/);
-  await runApp(rig, 'board', ['gc-identify']);
+
+  it('a card that is plugged into the running guest works under its driver like any other', async () => {
+    const { pciAddress, node } = await rig.plug({ name: 'first', make: reference(), driver: 'uio_pci_generic' });
+    expect(node).toBe('/dev/uio0');
+    expect(await guestShell(`cat /sys/bus/pci/devices/${pciAddress}/vendor`)).toBe('0x1234');
+    await runApp(rig, 'first', ['gc-loopback', '--irq', 'intx']);
+  });
+
+  it('an orderly removal runs the driver’s remove, and takes function and device node away', async () => {
+    const pciAddress = await rig.guest.pciAddressOf('first');
+    await rig.unplug('first');
+    expect(await guestShell(`ls -d /sys/bus/pci/devices/${pciAddress} /dev/uio0 2>&1`)).toMatch(
+      /devices\/\S+: No such file[^]*uio0: No such file/,
+    );
+    expect(rig.cards).toEqual([]);
+    await expect(rig.guest.pciAddressOf('first')).rejects.toThrow("This guest has no card 'first'. Its cards: none.");
+  });
+
+  it('a card may come again under the name of one that has gone, and under another driver', async () => {
+    const { node } = await rig.plug({ name: 'first', make: reference(), driver: 'vfio-pci' });
+    expect(node).toMatch(/^\/dev\/vfio\/noiommu-/);
+    await runApp(rig, 'first', ['gc-loopback', '--irq', 'msix']);
+    await rig.unplug('first');
+  });
+
+  it('a card whose link has gone down reads as all ones, also where its memory is mapped', async () => {
+    await rig.plug({ name: 'pulled', make: reference({ mapMemory: true }), driver: 'uio_pci_generic' });
+    const device = await rig.guest.pciAddressOf('pulled');
+    const readMemory = `hexdump -n 8 -e '8/1 "%02x"' /sys/bus/pci/devices/${device}/resource2`;
+    await runApp(rig, 'pulled', ['gc-memtest']);
+    expect(await guestShell(readMemory)).not.toBe('ffffffffffffffff');
+    rig.severLink('pulled');
+    const { exitCode, stderr } = await rig.guest.run(['gc-identify', '--device', device]);
+    expect(exitCode).not.toBe(0);
+    expect(stderr.toString()).toContain('its ID register holds 0xffffffff');
+    expect(await guestShell(`cat /sys/bus/pci/devices/${device}/config | hexdump -n 4 -e '4/1 "%02x"'`)).toBe(
+      'ffffffff',
+    );
+  });
+
+  it('a surprise removal ends with the guest having forgotten the card', async () => {
+    const device = await rig.guest.pciAddressOf('pulled');
+    await rig.surpriseRemove('pulled');
+    expect(await guestShell(`[ -e /sys/bus/pci/devices/${device} ] || echo gone`)).toBe('gone');
+    expect(await guestShell('echo 1 >/sys/bus/pci/rescan; ls /sys/bus/pci/drivers/uio_pci_generic')).not.toContain(
+      '0000:',
+    );
+  });
+
+  it('a card that is pulled out of a driver on VFIO is gone when the driver ends, with no wait for a reset', async () => {
+    await rig.plug({ name: 'vfio', make: reference(), driver: 'vfio-pci' });
+    const device = await rig.guest.pciAddressOf('vfio');
+    const { registers } = rig.card<ReferenceCard>('vfio');
+    const driver = await rig.guest.start(['gc-irq', '--device', device, '--count', '1000000000'], {
+      timeoutMs: 100_000,
+    });
+    await expect.poll(() => registers.get('IRQ_COUNT'), { timeout: 20_000 }).toBeGreaterThan(0);
+    const removal = rig.surpriseRemove('vfio', { timeoutMs: 30_000 }); // the kernel would wait 60 s for a reset
+    await expect.poll(() => guestShell('dmesg'), { timeout: 20_000 }).toContain('blocked until released by user');
+    driver.signal('SIGTERM');
+    await removal;
+    expect((await driver.result).signal).toBe('SIGTERM');
+    expect(rig.cards).toEqual([]);
+  });
+
+  it('a card that is restarted is reported as such, and is a fresh one under the same driver', async () => {
+    await rig.plug({ name: 'board', make: reference(), driver: 'uio_pci_generic' });
+    const before = rig.card('board');
+    const { node } = await rig.restartCard('board');
+    expect(node).toBe('/dev/uio0');
+    expect(rig.card('board')).not.toBe(before);
+    expect(events).toContain("board: the card 'board' is being restarted; the guest loses it and gets a new one");
+    await runApp(rig, 'board', ['gc-identify']);
+  });
+
+  it('a driver that does not let go is named, and the guest lives on; once it lets go the card can be taken out', async () => {
+    await rig.plug({ name: 'held', make: reference(), driver: 'vfio-pci' });
+    const device = await rig.guest.pciAddressOf('held');
+    const holding = rig.guest.channel.start(['gc-irq', '--device', device, '--count', '1000000000'], {
+      timeoutMs: 100_000,
+    });
+    const card = rig.card<ReferenceCard>('held');
+    await expect.poll(() => card.registers.get('IRQ_COUNT'), { timeout: 20_000 }).toBeGreaterThan(0);
+    await expect(rig.unplug('held', { timeoutMs: 1000 })).rejects.toThrow(
+      /The guest has not let go of the card 'held' \(\S+\): ghostcard-unplug: waited 1 s in vain for vfio-pci to let go/,
+    );
+    holding.signal('SIGKILL');
+    await holding.result;
+    expect(await guestShell('echo alive')).toBe('alive');
+    await rig.unplug('held');
+    expect(await guestShell(`[ -e /sys/bus/pci/devices/${device} ] || echo gone`)).toBe('gone');
+  });
+
+  it('a card that needs more address space than its slot has is refused with the numbers, and a boot makes room', async () => {
+    const wide = { name: 'wide', make: (environment: CardEnvironment) => new WideCard(environment) };
+    await expect(rig.plug(wide)).rejects.toThrow(
+      /no addresses for BAR 0 of the card at \S+, which has 268435456 bytes\. A slot of a running guest has room for/,
+    );
+    await using cold = await startRig({ arch, cards: [wide], start: 'cold' });
+    await expect(cold.guest.pciAddressOf('wide')).resolves.toBe('0000:01:00.0');
+  });
+
+  it('slots run out with an error that counts them', async () => {
+    const full = async () => {
+      for (let n = 0; n <= 8; n++) await rig.plug({ name: `more${n}`, make: reference() });
+    };
+    await expect(full()).rejects.toThrow(/There is no empty slot for the card 'more\d': of 8, \d were used by cards/);
+    await runApp(rig, 'board', ['gc-identify']);
+  });
 });

@@ -3,8 +3,9 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } 
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, inject, it } from 'vitest';
 import { loadNative } from '../../emulator/native';
+import { GUEST_ARCHES, type GuestArch } from '../../qemu/provision';
 import { type Rig, type RigOptions } from '../../qemu/rig';
 import { saveMachine } from '../../qemu/snapshot';
 import { runApp, startRig } from '../support/rig';
@@ -13,16 +14,19 @@ import { runApp, startRig } from '../support/rig';
 const cacheDir = mkdtempSync(join(tmpdir(), 'warm-start-'));
 afterAll(() => rmSync(cacheDir, { recursive: true }));
 
-const provisioned = { ...inject('provisioned'), cacheDir };
-
 /** Starts a rig, and tells in which phases. */
-async function start(options: Partial<RigOptions> = {}): Promise<{ rig: Rig; phases: string[]; messages: string[] }> {
+async function start({ arch = 'amd64', ...options }: Partial<RigOptions> & { arch?: GuestArch } = {}): Promise<{
+  rig: Rig;
+  phases: string[];
+  messages: string[];
+}> {
   const phases: string[] = [];
   const messages: string[] = [];
   const onProgress: RigOptions['onProgress'] = ({ phase, message }) => {
     phases.push(phase);
     messages.push(message);
   };
+  const provisioned = { ...inject('provisionedFor')[arch], cacheDir };
   return { rig: await startRig({ provisioned, onProgress, ...options }), phases, messages };
 }
 
@@ -38,37 +42,39 @@ const snapshots = () =>
     .map((name) => join(cacheDir, 'entries', name, 'machine'))
     .filter((path) => existsSync(path));
 
-it('the first start boots and saves, the second starts from what was saved, with a card that works', async () => {
-  const first = await start();
-  await first.rig.close();
-  expect(first.phases).toEqual(BOOT);
-  const second = await start();
-  await using rig = second.rig;
-  expect(second.phases).toEqual(RESTORE);
-  await rig.bind('card', 'vfio-pci');
-  await runApp(rig, 'card', ['gc-loopback', '--irq', 'msix']);
-});
+describe.each(GUEST_ARCHES)('guests of %s', (arch) => {
+  it('the first start boots and saves, the second starts from what was saved, with a card that works', async () => {
+    const first = await start({ arch });
+    await first.rig.close();
+    expect(first.phases).toEqual(BOOT);
+    const second = await start({ arch });
+    await using rig = second.rig;
+    expect(second.phases).toEqual(RESTORE);
+    await rig.bind('card', 'vfio-pci');
+    await runApp(rig, 'card', ['gc-loopback', '--irq', 'msix']);
+  });
 
-it('restored guests have the time of day, random numbers and a name of their own', async () => {
-  const identityOf = async (hostname: string) => {
-    const { rig, phases } = await start({ hostname });
-    await using _ = rig;
-    expect(phases).toEqual(RESTORE);
-    const before = Math.floor(Date.now() / 1000);
-    const seconds = Number(await output(rig, 'date +%s'));
-    expect(seconds).toBeGreaterThanOrEqual(before);
-    expect(seconds).toBeLessThanOrEqual(Math.ceil(Date.now() / 1000));
-    expect(await output(rig, 'hostname')).toBe(hostname);
-    return await Promise.all([
-      output(rig, 'head -c 16 /dev/urandom | md5sum'),
-      output(rig, 'cat /proc/sys/kernel/random/boot_id'),
-      output(rig, 'cat /proc/self/maps | grep stack'), // where the kernel has put it
-    ]);
-  };
-  const [one, other] = [await identityOf('one'), await identityOf('other')];
-  for (const [index, what] of ['random bytes', 'boot id', 'address layout'].entries()) {
-    expect(one[index], what).not.toBe(other[index]);
-  }
+  it('restored guests have the time of day, random numbers and a name of their own', async () => {
+    const identityOf = async (hostname: string) => {
+      const { rig, phases } = await start({ arch, hostname });
+      await using _ = rig;
+      expect(phases).toEqual(RESTORE);
+      const before = Math.floor(Date.now() / 1000);
+      const seconds = Number(await output(rig, 'date +%s'));
+      expect(seconds).toBeGreaterThanOrEqual(before);
+      expect(seconds).toBeLessThanOrEqual(Math.ceil(Date.now() / 1000));
+      expect(await output(rig, 'hostname')).toBe(hostname);
+      return await Promise.all([
+        output(rig, 'head -c 16 /dev/urandom | md5sum'),
+        output(rig, 'cat /proc/sys/kernel/random/boot_id'),
+        output(rig, 'cat /proc/self/maps | grep stack'), // where the kernel has put it
+      ]);
+    };
+    const [one, other] = [await identityOf('one'), await identityOf('other')];
+    for (const [index, what] of ['random bytes', 'boot id', 'address layout'].entries()) {
+      expect(one[index], what).not.toBe(other[index]);
+    }
+  });
 });
 
 it('two guests of one snapshot run side by side and do not see each other’s memory', async () => {

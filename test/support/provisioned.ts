@@ -1,13 +1,17 @@
 /** Global set-up of the guest tests: QEMU, kernel and guest image are there before the first test, with progress shown. */
 import { type TestProject } from 'vitest/node';
-import { provision, type Provisioned, terminalProgress } from '../../qemu/provision';
+import { type GuestArch, provision, type Provisioned, terminalProgress } from '../../qemu/provision';
 
 export default async function setUp(project: TestProject): Promise<void> {
-  project.provide('provisioned', await provision({ onProgress: terminalProgress() }));
+  const onProgress = terminalProgress();
+  const amd64 = await provision({ guestArch: 'amd64', onProgress });
+  project.provide('provisioned', amd64);
+  project.provide('provisionedFor', { amd64, arm64: await provision({ guestArch: 'arm64', onProgress }) });
 }
 
 declare module 'vitest' {
   interface ProvidedContext {
     provisioned: Provisioned;
+    provisionedFor: Record<GuestArch, Provisioned>;
   }
 }

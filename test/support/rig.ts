@@ -2,6 +2,7 @@
 import { expect, inject } from 'vitest';
 import { type CardFactory } from '../../emulator/serve-card';
 import { ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
+import { type GuestArch } from '../../qemu/provision';
 import { type AppReport, appReport, Rig, type RigOptions } from '../../qemu/rig';
 
 export const reference =
@@ -9,10 +10,13 @@ export const reference =
   (environment) =>
     new ReferenceCard({ ...options, ...environment });
 
-/** A guest with one reference card called 'card' and nothing of the host's, unless told otherwise. */
-export function startRig(options: Partial<RigOptions> = {}): Promise<Rig> {
+/** An amd64 guest with one reference card called 'card' and nothing of the host's, unless told otherwise. */
+export function startRig({
+  arch = 'amd64',
+  ...options
+}: Partial<RigOptions> & { arch?: GuestArch } = {}): Promise<Rig> {
   const cards = [{ name: 'card', make: reference() }];
-  return Rig.start({ provisioned: inject('provisioned'), cards, hostRoot: false, ...options });
+  return Rig.start({ provisioned: inject('provisionedFor')[arch], cards, hostRoot: false, ...options });
 }
 
 /** Runs an app on a card and expects it to pass; what it printed is in the failure otherwise. */
