@@ -38,7 +38,16 @@ const ENTROPY_BYTES = 64;
 export interface BoundCard {
   /** The card's function as the guest names it, such as '0000:01:00.0'. */
   readonly pciAddress: string;
-  /** The driver's device node, such as '/dev/uio0'; empty for the driver 'none'. */
+  /** The driver's device node, such as '/dev/uio0'; empty for the driver 'none'. That of the first platform device. */
+  readonly node: string;
+  /** Under a driver for platform devices: what the card has become, in the order of its table. */
+  readonly platformDevices?: readonly BoundPlatformDevice[];
+}
+
+export interface BoundPlatformDevice {
+  /** As below /sys/bus/platform/devices, such as 'ghostcard-ref.256'. */
+  readonly name: string;
+  /** Empty for a driver that has none. */
   readonly node: string;
 }
 
@@ -284,7 +293,7 @@ export class Guest implements AsyncDisposable {
       const why = [cutOff, said].filter(Boolean).join(': ') || `${BIND_COMMAND} ended with ${result.exitCode}`;
       throw new Error(`The card '${card}' (${pciAddress}) could not be bound to ${driver}: ${why}`);
     }
-    return { pciAddress, node: result.stdout.toString().trim().split('\n').at(-1) ?? '' };
+    return { pciAddress, ...readBindings(result.stdout.toString()) };
   }
 
   /** For `launchGuest`: ends a guest that is of no use, for this reason. */
@@ -325,4 +334,15 @@ export class Guest implements AsyncDisposable {
       throw await this.machine.causeOf(error);
     }
   }
+}
+
+/** What ghostcard-bind prints: a node, or for each platform device "platform NAME NODE". */
+function readBindings(text: string): Omit<BoundCard, 'pciAddress'> {
+  const lines = text.trim().split('\n');
+  const platformDevices = lines
+    .map((line) => line.trim().split(' '))
+    .filter(([kind]) => kind === 'platform')
+    .map(([, name = '', node = '']) => ({ name, node }));
+  if (platformDevices.length === 0) return { node: lines.at(-1) ?? '' };
+  return { node: platformDevices[0]!.node, platformDevices };
 }

@@ -2,7 +2,14 @@
 export { keepArtefacts } from './artefacts';
 export { GuestBootError, GuestClosedError, GuestError, GuestPanicError, QemuExitedError } from './errors';
 export { guardedCommand } from './guard';
-export { type BindOptions, type BoundCard, type Guest, type RunOptions, type UnplugOptions } from './guest';
+export {
+  type BindOptions,
+  type BoundCard,
+  type BoundPlatformDevice,
+  type Guest,
+  type RunOptions,
+  type UnplugOptions,
+} from './guest';
 export {
   type LoadedModule,
   loadModule,

@@ -22,10 +22,10 @@ export interface GuestToolsManifest extends Described {
 export type GuestToolsEntry = Entry<GuestToolsManifest>;
 type Ingredients = Record<string, unknown>;
 
-/** One digest of every source file's name and contents. */
+/** One digest of every source file's name and contents; kernel modules (guest-modules.ts) have their own. */
 export function sourceDigest(folder: string): string {
   const digest = createHash('sha256');
-  for (const file of filesBelow(folder, ['build'])) {
+  for (const file of filesBelow(folder, ['build', 'modules'])) {
     const data = readFileSync(path.join(folder, file));
     digest.update(`${file}\0${data.length}\0`).update(data);
   }

@@ -33,8 +33,11 @@ const BUILT: Record<string, { readonly options: readonly string[]; readonly defi
   'fs/9p': { options: ['9P_FS=m'], defines: ['9P_FS_MODULE'] },
 };
 
+/** Headers of these folders that modules elsewhere need (guest-modules.ts). */
+const PRIVATE_HEADERS = ['drivers/vfio/platform/vfio_platform_private.h'];
+
 /** Debugging information would make the modules ten times as large. */
-const WITHOUT_DEBUG_INFO = ['CONFIG_DEBUG_INFO=', 'CONFIG_DEBUG_INFO_BTF=', 'CONFIG_DEBUG_INFO_BTF_MODULES='];
+export const WITHOUT_DEBUG_INFO = ['CONFIG_DEBUG_INFO=', 'CONFIG_DEBUG_INFO_BTF=', 'CONFIG_DEBUG_INFO_BTF_MODULES='];
 
 export const MODULE_RECIPE = BUILT;
 
@@ -69,6 +72,8 @@ export interface BuiltModules {
   readonly files: string[];
   /** Text of Module.symvers: the symbols that they export, with versions that differ from Debian's where options do. */
   readonly symbolVersions: string;
+  /** Headers that the kernel keeps to itself, and modules that build on these need. */
+  readonly privateHeaders: string[];
 }
 
 /** Builds the modules. */
@@ -116,7 +121,8 @@ export async function rebuildModules(
     ),
   );
   const symbolVersions = readFileSync(path.join(tree, 'Module.symvers'), 'utf8').replaceAll(`${tree}/`, '');
-  return { files: findModules(tree), symbolVersions };
+  const privateHeaders = PRIVATE_HEADERS.map((header) => path.join(tree, header));
+  return { files: findModules(tree), symbolVersions, privateHeaders };
 }
 
 /** Unpacks the few folders that are built, straight out of the source's package; gives back the source's folder. */

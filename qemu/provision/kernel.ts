@@ -14,7 +14,7 @@ import { ProvisionError } from './errors';
 import { rebuildModules, findModules, MODULE_RECIPE, requireBuildTools, xzProgram } from './kernel-modules';
 import { collectModules } from './module-files';
 
-const RECIPE = 3;
+const RECIPE = 4;
 /** Packages that nothing but this entry's own making needs: the largest ones. */
 const NOT_KEPT = /^linux-(image|source|compiler)/;
 
@@ -28,7 +28,10 @@ export type KernelEntry = Entry<KernelManifest>;
 export const kernelImage = (entry: KernelEntry): string => path.join(entry.folder, 'vmlinuz');
 export const kernelModules = (entry: KernelEntry): string => path.join(entry.folder, 'modules');
 const SYMBOL_VERSIONS = 'Module.symvers';
+const PRIVATE_HEADERS = 'private-headers';
 export const rebuiltSymbols = (entry: KernelEntry): string => path.join(entry.folder, SYMBOL_VERSIONS);
+/** Headers that the kernel keeps to itself, for guest-modules.ts. */
+export const privateHeaders = (entry: KernelEntry): string => path.join(entry.folder, PRIVATE_HEADERS);
 /** Packages to build modules with, as they were downloaded (kernel-build.ts): a mirror forgets superseded kernels. */
 export const kernelPackages = (entry: KernelEntry): string => path.join(entry.folder, 'packages');
 
@@ -83,6 +86,9 @@ export async function fetchKernel(context: Context): Promise<KernelEntry> {
     mkdirSync(target);
     for (const { fileName, data } of modules) writeFileSync(path.join(target, fileName), data);
     writeFileSync(path.join(folder, SYMBOL_VERSIONS), built.symbolVersions);
+    const headers = path.join(folder, PRIVATE_HEADERS);
+    mkdirSync(headers);
+    for (const file of built.privateHeaders) copyFileSync(file, path.join(headers, path.basename(file)));
     const kept = path.join(folder, 'packages');
     mkdirSync(kept);
     for (const file of files.filter(({ fileName }) => !NOT_KEPT.test(fileName))) {

@@ -2,10 +2,12 @@
  * Makes everything that a guest needs, or finds it made: QEMU, kernel with modules, busybox, the guest's tools, and the
  * initramfs out of these. When all is in the cache no lock is taken, nothing is fetched and nothing is built.
  */
+import path from 'node:path';
 import { fetchBusybox, findBusybox } from './busybox';
 import { explainCacheFault } from './cache-folder';
 import { Context } from './context';
 import { checkedKernel, fingerprint, modulesForGiven } from './given-kernel';
+import { buildGuestModules, findGuestModules, guestModules } from './guest-modules';
 import { buildGuestTools, findGuestTools, guestToolsIngredients } from './guest-tools';
 import { buildInitramfs, findInitramfs } from './initramfs';
 import { fetchKernel, findKernel, kernelImage, kernelModules } from './kernel';
@@ -81,10 +83,14 @@ async function kernelOf(context: Context, mode: Mode): Promise<KernelWithModules
     requireBuildTools(context);
     return undefined;
   }
-  const { release, packages } = entry.manifest;
+  const { release } = entry.manifest;
   const image = { imagePath: kernelImage(entry), release, origin: `Debian ${context.suite().codename}` };
   if (given.modules !== undefined) return { ...image, ...givenModules(given.modules, release) };
-  return { ...image, moduleFiles: findModules(kernelModules(entry)), modulesKey: packages };
+  const own =
+    findGuestModules(context, entry) ?? (mode === 'make' ? await buildGuestModules(context, entry) : undefined);
+  if (own === undefined) return undefined;
+  const moduleFiles = [...findModules(kernelModules(entry)), ...guestModules(own)];
+  return { ...image, moduleFiles, modulesKey: [entry, own].map(({ folder }) => path.basename(folder)) };
 }
 
 function givenModules(folder: string | undefined, release: string): { moduleFiles: string[]; modulesKey: unknown } {

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Interrupts of the blocks. MSI-X vectors are handed on as they are. INTx gets an interrupt of its
+ * own in between, whose chip masks by Interrupt Disable in the function's command register: the
+ * drivers for platform devices leave a level interrupt disabled until user space has dealt with it,
+ * and would keep a line that others share disabled as well.
+ *
+ * Source: PCI Local Bus Spec 3.0, 6.2.2 and 6.2.3; Linux Documentation/core-api/irq/irq-domain.rst.
+ */
+#include <linux/interrupt.h>
+#include <linux/irq.h>
+
+#include "ghostcard.h"
+
+/* With intx.lock held. */
+static void gc_intx_write_mask(struct gc_card *card, bool masked)
+{
+	u16 command, wanted;
+
+	pci_read_config_word(card->pdev, PCI_COMMAND, &command);
+	wanted = masked ? command | PCI_COMMAND_INTX_DISABLE : command & ~PCI_COMMAND_INTX_DISABLE;
+	if (wanted != command)
+		pci_write_config_word(card->pdev, PCI_COMMAND, wanted);
+	card->intx.masked = masked;
+}
+
+static void gc_intx_set_masked(struct gc_card *card, bool masked)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&card->intx.lock, flags);
+	gc_intx_write_mask(card, masked);
+	raw_spin_unlock_irqrestore(&card->intx.lock, flags);
+}
+
+static void gc_intx_mask(struct irq_data *data)
+{
+	gc_intx_set_masked(irq_data_get_irq_chip_data(data), true);
+}
+
+/* If the line still stands, it interrupts again. */
+static void gc_intx_unmask(struct irq_data *data)
+{
+	gc_intx_set_masked(irq_data_get_irq_chip_data(data), false);
+}
+
+static struct irq_chip gc_intx_chip = {
+	.name = "ghostcard-INTx",
+	.irq_mask = gc_intx_mask,
+	.irq_unmask = gc_intx_unmask,
+};
+
+static int gc_intx_map(struct irq_domain *domain, unsigned int irq, irq_hw_number_t hwirq)
+{
+	irq_set_chip_and_handler(irq, &gc_intx_chip, handle_level_irq);
+	irq_set_chip_data(irq, domain->host_data);
+	/* Level: vfio-platform then masks it by itself, and disabling it takes effect at once. */
+	irqd_set_trigger_type(irq_get_irq_data(irq), IRQ_TYPE_LEVEL_LOW);
+	irq_set_status_flags(irq, IRQ_LEVEL | IRQ_DISABLE_UNLAZY | IRQ_NOPROBE);
+	return 0;
+}
+
+static const struct irq_domain_ops gc_intx_domain_ops = {
+	.map = gc_intx_map,
+};
+
+/* The line may be shared: with other functions, and with this one while it is masked. */
+static irqreturn_t gc_intx_handler(int irq, void *data)
+{
+	struct gc_card *card = data;
+	bool ours;
+
+	raw_spin_lock(&card->intx.lock);
+	ours = !card->intx.masked && pci_check_and_mask_intx(card->pdev);
+	if (ours)
+		card->intx.masked = true;
+	raw_spin_unlock(&card->intx.lock);
+	if (!ours)
+		return IRQ_NONE;
+	generic_handle_domain_irq(card->intx.domain, 0);
+	return IRQ_HANDLED;
+}
+
+static int gc_intx_init(struct gc_card *card)
+{
+	struct gc_intx *intx = &card->intx;
+	struct pci_dev *pdev = card->pdev;
+	int ret;
+
+	raw_spin_lock_init(&intx->lock);
+	if (!pdev->irq || !pci_intx_mask_supported(pdev)) {
+		dev_err(&pdev->dev, "a block interrupts by INTx, and the function has none that "
+				    "can be masked\n");
+		return -EINVAL;
+	}
+	gc_intx_set_masked(card, true);
+	intx->domain = irq_domain_create_linear(NULL, 1, &gc_intx_domain_ops, card);
+	if (!intx->domain)
+		return -ENOMEM;
+	intx->irq = irq_create_mapping(intx->domain, 0);
+	ret = intx->irq ? request_irq(pdev->irq, gc_intx_handler, IRQF_SHARED, "ghostcard", card)
+			: -ENOMEM;
+	if (!ret)
+		return 0;
+	dev_err(&pdev->dev, "INTx, interrupt %d, cannot be had: %pe\n", pdev->irq, ERR_PTR(ret));
+	if (intx->irq)
+		irq_dispose_mapping(intx->irq);
+	irq_domain_remove(intx->domain);
+	return ret;
+}
+
+static void gc_intx_exit(struct gc_card *card)
+{
+	free_irq(card->pdev->irq, card);
+	irq_dispose_mapping(card->intx.irq);
+	irq_domain_remove(card->intx.domain);
+	/* As the driver that comes next expects it. */
+	gc_intx_set_masked(card, false);
+}
+
+static int gc_msix_init(struct gc_card *card)
+{
+	struct pci_dev *pdev = card->pdev;
+	unsigned int i, count = 0;
+	int ret;
+
+	for (i = 0; i < card->block_count; i++)
+		if (le32_to_cpu(card->blocks[i].entry->interrupt) == GHOSTCARD_INTERRUPT_MSIX)
+			count = max(count, le32_to_cpu(card->blocks[i].entry->msix_vector) + 1);
+	ret = pci_alloc_irq_vectors(pdev, count, count, PCI_IRQ_MSIX);
+	if (ret < 0)
+		dev_err(&pdev->dev, "the blocks need %u MSI-X vectors, which cannot be had: %pe\n",
+			count, ERR_PTR(ret));
+	return min(ret, 0);
+}
+
+/* Gets what the blocks interrupt by, and notes it in each. */
+int gc_irq_init(struct gc_card *card)
+{
+	unsigned int i;
+	int ret = 0;
+
+	if (card->uses_intx && card->uses_msix) {
+		dev_err(&card->pdev->dev,
+			"some blocks interrupt by INTx and some by MSI-X: a function has one or "
+			"the other\n");
+		return -EINVAL;
+	}
+	if (card->uses_intx)
+		ret = gc_intx_init(card);
+	if (card->uses_msix)
+		ret = gc_msix_init(card);
+	if (ret)
+		return ret;
+	for (i = 0; i < card->block_count; i++) {
+		struct gc_block *block = &card->blocks[i];
+
+		if (le32_to_cpu(block->entry->interrupt) == GHOSTCARD_INTERRUPT_INTX)
+			block->irq = card->intx.irq;
+		if (le32_to_cpu(block->entry->interrupt) == GHOSTCARD_INTERRUPT_MSIX)
+			block->irq =
+				pci_irq_vector(card->pdev, le32_to_cpu(block->entry->msix_vector));
+	}
+	return 0;
+}
+
+void gc_irq_exit(struct gc_card *card)
+{
+	if (card->uses_intx)
+		gc_intx_exit(card);
+	if (card->uses_msix)
+		pci_free_irq_vectors(card->pdev);
+}

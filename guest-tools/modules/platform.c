@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The platform devices. A device has the windows as memory resources inside the function's BARs,
+ * its interrupt, its `compatible` as a property, and platform data for both UIO drivers:
+ * uio_dmem_genirq's, which begins with the uio_info that uio_pdrv_genirq takes. These drivers write
+ * into the platform data and change the DMA mask, so a device is put back into its first state
+ * before any driver is bound.
+ */
+#include <linux/dma-mapping.h>
+#include <linux/dma-map-ops.h>
+#include <linux/property.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+#include <linux/uio_driver.h>
+#include <linux/version.h>
+
+#include "ghostcard.h"
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "ghostcard is for Linux 6.1 and later"
+#endif
+
+/* The block whose device this is; NULL for other devices. */
+struct gc_block *gc_block_of(struct device *dev)
+{
+	struct gc_card *card;
+	unsigned int i;
+
+	if (!gc_is_card(dev->parent))
+		return NULL;
+	card = dev_get_drvdata(dev->parent);
+	for (i = 0; card && i < card->block_count; i++)
+		if (card->blocks[i].pdev && &card->blocks[i].pdev->dev == dev)
+			return &card->blocks[i];
+	return NULL;
+}
+
+static void gc_block_set_dma(struct gc_block *block, struct device *dev)
+{
+	unsigned int bits = le32_to_cpu(block->entry->dma_mask_bits);
+
+	dev->coherent_dma_mask = DMA_BIT_MASK(bits);
+	*dev->dma_mask = DMA_BIT_MASK(bits);
+	/* uio_dmem_genirq sets a mask of 32 bits: a narrower one is kept by the limit of the bus.
+	 */
+	dev->bus_dma_limit = bits < 64 ? DMA_BIT_MASK(bits) : 0;
+#if defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE) || defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU) ||   \
+	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU_ALL)
+	dev->dma_coherent = le32_to_cpu(block->entry->flags) & GHOSTCARD_BLOCK_COHERENT;
+#endif
+}
+
+/* As the device was when it was made. */
+static void gc_block_renew(struct gc_block *block, struct device *dev)
+{
+	struct uio_dmem_genirq_pdata *data = dev_get_platdata(dev);
+
+	*data = block->platform_data;
+	/* uio_dmem_genirq wants an interrupt, or to be told that there is one of another kind. */
+	if (!block->irq && dev->driver && !strcmp(dev->driver->name, "uio_dmem_genirq"))
+		data->uioinfo.irq = UIO_IRQ_CUSTOM;
+	gc_block_set_dma(block, dev);
+}
+
+static int gc_bus_notify(struct notifier_block *notifier, unsigned long event, void *data)
+{
+	struct gc_block *block;
+
+	if (event != BUS_NOTIFY_BIND_DRIVER)
+		return NOTIFY_DONE;
+	block = gc_block_of(data);
+	if (block)
+		gc_block_renew(block, data);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block gc_bus_notifier = {
+	.notifier_call = gc_bus_notify,
+};
+
+/* vfio-platform does not say what its regions are called: one name a line, by rising index. */
+static ssize_t reg_names_show(struct device *dev, struct device_attribute *attr, char *buffer)
+{
+	struct gc_block *block = gc_block_of(dev);
+	int at = 0;
+	u32 i;
+
+	for (i = 0; block && i < le32_to_cpu(block->entry->window_count); i++)
+		at += sysfs_emit_at(buffer, at, "%s\n", block->entry->window[i].name);
+	return at;
+}
+static DEVICE_ATTR_RO(reg_names);
+
+static struct attribute *gc_block_attrs[] = {
+	&dev_attr_reg_names.attr,
+	NULL,
+};
+ATTRIBUTE_GROUPS(gc_block);
+
+/* Of the PCI function: its platform devices, in the table's order. */
+static ssize_t platform_devices_show(struct device *dev, struct device_attribute *attr,
+				     char *buffer)
+{
+	struct gc_card *card = dev_get_drvdata(dev);
+	unsigned int i;
+	int at = 0;
+
+	for (i = 0; i < card->block_count; i++)
+		at += sysfs_emit_at(buffer, at, "%s\n", dev_name(&card->blocks[i].pdev->dev));
+	return at;
+}
+static DEVICE_ATTR_RO(platform_devices);
+
+static struct attribute *gc_card_attrs[] = {
+	&dev_attr_platform_devices.attr,
+	NULL,
+};
+static const struct attribute_group gc_card_group = {
+	.attrs = gc_card_attrs,
+};
+const struct attribute_group *gc_card_groups[] = {
+	&gc_card_group,
+	NULL,
+};
+
+static int gc_block_add_resources(struct gc_block *block, struct platform_device *pdev)
+{
+	struct resource resources[GHOSTCARD_MAX_MAPS + 1] = {};
+	u32 i, count = le32_to_cpu(block->entry->window_count);
+
+	for (i = 0; i < count; i++) {
+		const struct ghostcard_window *window = &block->entry->window[i];
+		struct resource *bar = &block->card->pdev->resource[le32_to_cpu(window->bar)];
+		resource_size_t start = bar->start + le64_to_cpu(window->offset);
+
+		resources[i] = (struct resource){
+			.start = start,
+			.end = start + le64_to_cpu(window->size) - 1,
+			.name = window->name,
+			/* No other flags: the UIO drivers compare them for equality. */
+			.flags = IORESOURCE_MEM,
+			.parent = bar,
+		};
+	}
+	if (block->irq)
+		resources[count++] = (struct resource){
+			.start = block->irq,
+			.end = block->irq,
+			.flags = IORESOURCE_IRQ,
+		};
+	return platform_device_add_resources(pdev, resources, count);
+}
+
+static void gc_block_fill_platform_data(struct gc_block *block)
+{
+	struct uio_dmem_genirq_pdata *data = &block->platform_data;
+	u32 i, windows = le32_to_cpu(block->entry->window_count);
+	u32 buffers = le32_to_cpu(block->entry->buffer_count);
+
+	data->uioinfo.name = block->entry->name;
+	data->uioinfo.version = "ghostcard";
+	for (i = 0; i < windows; i++)
+		data->uioinfo.mem[i].name = block->entry->window[i].name;
+	for (i = 0; i < buffers; i++) {
+		data->uioinfo.mem[windows + i].name = block->entry->buffer[i].name;
+		block->buffer_sizes[i] = le64_to_cpu(block->entry->buffer[i].size);
+	}
+	data->dynamic_region_sizes = block->buffer_sizes;
+	data->num_dynamic_regions = buffers;
+}
+
+static int gc_block_add(struct gc_block *block)
+{
+	const struct property_entry properties[] = {
+		PROPERTY_ENTRY_STRING("compatible", block->entry->compatible),
+		/* Since 6.10 uio_pdrv_genirq prefers properties to platform data. */
+		PROPERTY_ENTRY_STRING("linux,uio-name", block->entry->name),
+		{}};
+	struct pci_dev *parent = block->card->pdev;
+	struct platform_device *pdev =
+		platform_device_alloc(block->entry->name, pci_dev_id(parent));
+	int ret;
+
+	if (!pdev)
+		return -ENOMEM;
+	pdev->dev.parent = &parent->dev;
+	pdev->dev.groups = gc_block_groups;
+	gc_block_fill_platform_data(block);
+	ret = gc_block_add_resources(block, pdev);
+	if (!ret)
+		ret = platform_device_add_data(pdev, &block->platform_data,
+					       sizeof(block->platform_data));
+	if (!ret)
+		ret = device_create_managed_software_node(&pdev->dev, properties, NULL);
+	if (!ret)
+		ret = gc_reset_init(block);
+	if (ret)
+		goto err_put;
+	gc_block_set_dma(block, &pdev->dev);
+	/* The notifier looks for it as soon as it is added. */
+	block->pdev = pdev;
+	ret = platform_device_add(pdev);
+	if (ret)
+		goto err_reset;
+	dev_info(&parent->dev, "platform device %s, %s\n", dev_name(&pdev->dev),
+		 block->entry->compatible);
+	return 0;
+
+err_reset:
+	block->pdev = NULL;
+	gc_reset_exit(block);
+err_put:
+	dev_err(&parent->dev, "the platform device %s cannot be made: %pe\n", block->entry->name,
+		ERR_PTR(ret));
+	platform_device_put(pdev);
+	return ret;
+}
+
+static void gc_blocks_remove_some(struct gc_card *card, unsigned int count)
+{
+	while (count--) {
+		struct gc_block *block = &card->blocks[count];
+
+		/* Drivers let go of it here, and may have to wait for their users. */
+		platform_device_unregister(block->pdev);
+		block->pdev = NULL;
+		gc_reset_exit(block);
+	}
+}
+
+int gc_blocks_add(struct gc_card *card)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < card->block_count; i++) {
+		ret = gc_block_add(&card->blocks[i]);
+		if (ret) {
+			gc_blocks_remove_some(card, i);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+void gc_blocks_remove(struct gc_card *card)
+{
+	gc_blocks_remove_some(card, card->block_count);
+}
+
+int gc_platform_init(void)
+{
+	return bus_register_notifier(&platform_bus_type, &gc_bus_notifier);
+}
+
+void gc_platform_exit(void)
+{
+	bus_unregister_notifier(&platform_bus_type, &gc_bus_notifier);
+}

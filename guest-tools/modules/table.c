@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The platform table of a card: found, copied out of the card, and checked to the last byte before
+ * anything is made of it. docs/platform-devices.md describes it. A card with a bad table gets one
+ * line in the kernel's log, and no device.
+ */
+#include <linux/crc32.h>
+#include <linux/ctype.h>
+#include <linux/io.h>
+#include <linux/slab.h>
+
+#include "ghostcard.h"
+
+struct gc_place {
+	int bar;
+	resource_size_t offset;
+	/* From the table's beginning to the end of the BAR. */
+	resource_size_t room;
+};
+
+#define gc_bad_table(pdev, fmt, ...)                                                               \
+	dev_err(&(pdev)->dev,                                                                      \
+		"no platform devices, since the card's table of them is bad: " fmt "\n",           \
+		##__VA_ARGS__)
+
+static int gc_table_find(struct pci_dev *pdev, struct gc_place *place)
+{
+	u8 pos = pci_find_capability(pdev, PCI_CAP_ID_VNDR);
+	u32 signature, location;
+	u8 length;
+
+	for (; pos; pos = pci_find_next_capability(pdev, pos, PCI_CAP_ID_VNDR)) {
+		pci_read_config_byte(pdev, pos + PCI_CAP_FLAGS, &length);
+		pci_read_config_dword(pdev, pos + GHOSTCARD_CAP_SIGNATURE, &signature);
+		if (length >= GHOSTCARD_CAP_LENGTH && signature == GHOSTCARD_TABLE_MAGIC)
+			break;
+	}
+	if (!pos) {
+		dev_err(&pdev->dev, "the card has no table of platform devices: no vendor-specific "
+				    "capability with the signature GCPT\n");
+		return -ENODEV;
+	}
+	pci_read_config_dword(pdev, pos + GHOSTCARD_CAP_LOCATION, &location);
+	place->bar = location & GHOSTCARD_CAP_LOCATION_BAR;
+	place->offset = location & GHOSTCARD_CAP_LOCATION_OFFSET;
+	if (place->bar >= PCI_STD_NUM_BARS ||
+	    !(pci_resource_flags(pdev, place->bar) & IORESOURCE_MEM)) {
+		gc_bad_table(pdev, "it is said to be in BAR %d, which is not there", place->bar);
+		return -EINVAL;
+	}
+	if (place->offset + sizeof(struct ghostcard_table) > pci_resource_len(pdev, place->bar)) {
+		gc_bad_table(pdev, "it is said to be at offset %pa of BAR %d, which ends before",
+			     &place->offset, place->bar);
+		return -EINVAL;
+	}
+	place->room = pci_resource_len(pdev, place->bar) - place->offset;
+	return 0;
+}
+
+/* How long the table says it is; 0 if that cannot be. */
+static u32 gc_table_length(struct pci_dev *pdev, const struct ghostcard_table *header,
+			   resource_size_t room)
+{
+	u32 length = le32_to_cpu(header->length);
+	u32 count = le16_to_cpu(header->block_count);
+	u32 size = le16_to_cpu(header->block_size);
+
+	if (le32_to_cpu(header->magic) != GHOSTCARD_TABLE_MAGIC) {
+		gc_bad_table(pdev, "it begins with %#x, not with %#x", le32_to_cpu(header->magic),
+			     GHOSTCARD_TABLE_MAGIC);
+		return 0;
+	}
+	if (le16_to_cpu(header->major) != GHOSTCARD_TABLE_MAJOR) {
+		gc_bad_table(pdev, "its version is %u.%u, this module reads %u.x",
+			     le16_to_cpu(header->major), le16_to_cpu(header->minor),
+			     GHOSTCARD_TABLE_MAJOR);
+		return 0;
+	}
+	if (!count || count > GHOSTCARD_MAX_BLOCKS || size < sizeof(struct ghostcard_block) ||
+	    length != sizeof(*header) + count * size) {
+		gc_bad_table(pdev, "%u bytes for %u blocks of %u bytes each", length, count, size);
+		return 0;
+	}
+	if (length > room) {
+		gc_bad_table(pdev, "its length is %u bytes, its BAR ends after %pa", length, &room);
+		return 0;
+	}
+	return length;
+}
+
+static bool gc_table_crc_is_good(struct pci_dev *pdev, struct ghostcard_table *table, u32 length)
+{
+	u32 stored = le32_to_cpu(table->crc);
+	u32 found;
+
+	table->crc = 0;
+	found = ~crc32_le(~0, (const u8 *)table, length);
+	table->crc = cpu_to_le32(stored);
+	if (found == stored)
+		return true;
+	gc_bad_table(pdev, "its CRC-32 is %#010x, its %u bytes give %#010x", stored, length, found);
+	return false;
+}
+
+/* Text that ends inside its field, and that may be the name of a file in sysfs. */
+static bool gc_is_name(const char *text, size_t size)
+{
+	size_t i, length = strnlen(text, size);
+
+	if (!length || length == size)
+		return false;
+	for (i = 0; i < length; i++)
+		if (!isgraph(text[i]) || text[i] == '/')
+			return false;
+	return true;
+}
+
+static bool gc_window_is_good(struct pci_dev *pdev, const struct ghostcard_window *window)
+{
+	u32 bar = le32_to_cpu(window->bar);
+	u64 offset = le64_to_cpu(window->offset);
+	u64 size = le64_to_cpu(window->size);
+
+	return gc_is_name(window->name, sizeof(window->name)) && bar < PCI_STD_NUM_BARS &&
+	       pci_resource_flags(pdev, bar) & IORESOURCE_MEM && size &&
+	       IS_ALIGNED(offset, PAGE_SIZE) && IS_ALIGNED(size, PAGE_SIZE) &&
+	       offset < pci_resource_len(pdev, bar) && size <= pci_resource_len(pdev, bar) - offset;
+}
+
+static bool gc_reset_is_good(const struct ghostcard_block *block)
+{
+	u32 window = le32_to_cpu(block->reset_window);
+	u32 offset = le32_to_cpu(block->reset_offset);
+
+	if (window == GHOSTCARD_NO_RESET)
+		return true;
+	return window < le32_to_cpu(block->window_count) && IS_ALIGNED(offset, 4) &&
+	       offset <= le64_to_cpu(block->window[window].size) - 4 &&
+	       le32_to_cpu(block->reset_limit_us) <= GHOSTCARD_MAX_RESET_US;
+}
+
+/* What is wrong with a block, or NULL. */
+static const char *gc_block_fault(struct pci_dev *pdev, const struct ghostcard_block *block)
+{
+	u32 windows = le32_to_cpu(block->window_count);
+	u32 buffers = le32_to_cpu(block->buffer_count);
+	u32 bits = le32_to_cpu(block->dma_mask_bits);
+	u32 i;
+
+	if (!gc_is_name(block->name, sizeof(block->name)))
+		return "its name";
+	if (!gc_is_name(block->compatible, sizeof(block->compatible)))
+		return "its compatible string";
+	if (!bits || bits > 64)
+		return "its DMA mask";
+	if (!windows || windows > GHOSTCARD_MAX_MAPS || buffers > GHOSTCARD_MAX_MAPS - windows)
+		return "its number of windows and buffers";
+	for (i = 0; i < windows; i++)
+		if (!gc_window_is_good(pdev, &block->window[i]))
+			return "one of its windows";
+	for (i = 0; i < buffers; i++) {
+		u64 size = le64_to_cpu(block->buffer[i].size);
+
+		if (!gc_is_name(block->buffer[i].name, sizeof(block->buffer[i].name)) || !size ||
+		    !IS_ALIGNED(size, PAGE_SIZE) || size > U32_MAX)
+			return "one of its buffers";
+	}
+	if (!gc_reset_is_good(block))
+		return "its reset";
+	if (le32_to_cpu(block->interrupt) > GHOSTCARD_INTERRUPT_MSIX)
+		return "its interrupt";
+	return NULL;
+}
+
+static bool gc_blocks_are_good(struct pci_dev *pdev, const struct ghostcard_table *table)
+{
+	unsigned int i;
+
+	for (i = 0; i < le16_to_cpu(table->block_count); i++) {
+		const char *fault = gc_block_fault(pdev, gc_table_block(table, i));
+
+		if (fault) {
+			gc_bad_table(pdev, "block %u: %s cannot be", i, fault);
+			return false;
+		}
+	}
+	return true;
+}
+
+const struct ghostcard_block *gc_table_block(const struct ghostcard_table *table,
+					     unsigned int index)
+{
+	return (const void *)(table + 1) + index * le16_to_cpu(table->block_size);
+}
+
+/* A copy of the card's table that has been checked, for the caller to free; or an error that has
+ * been logged. */
+struct ghostcard_table *gc_table_read(struct pci_dev *pdev)
+{
+	struct ghostcard_table *table = NULL;
+	struct ghostcard_table header;
+	struct gc_place place;
+	void __iomem *mapping;
+	u32 length;
+	int ret;
+
+	ret = gc_table_find(pdev, &place);
+	if (ret)
+		return ERR_PTR(ret);
+	mapping = pci_iomap_range(pdev, place.bar, place.offset, 0);
+	if (!mapping) {
+		dev_err(&pdev->dev,
+			"BAR %d, where the table of platform devices is, cannot be mapped\n",
+			place.bar);
+		return ERR_PTR(-ENOMEM);
+	}
+	memcpy_fromio(&header, mapping, sizeof(header));
+	length = gc_table_length(pdev, &header, place.room);
+	if (length)
+		table = kmalloc(length, GFP_KERNEL);
+	if (table)
+		memcpy_fromio(table, mapping, length);
+	pci_iounmap(pdev, mapping);
+	if (!length)
+		return ERR_PTR(-EINVAL);
+	if (!table)
+		return ERR_PTR(-ENOMEM);
+	/* The card might have changed it meanwhile: what counts is what has been copied. */
+	if (gc_table_length(pdev, table, length) == length &&
+	    gc_table_crc_is_good(pdev, table, length) && gc_blocks_are_good(pdev, table))
+		return table;
+	kfree(table);
+	return ERR_PTR(-EINVAL);
+}

@@ -1,0 +1,69 @@
+/**
+ * Kernel modules of our own for the guest (guest-tools/modules), built against the headers of its kernel and against the
+ * modules that were built for it. An entry of its own in the cache: after a change nothing else is built anew.
+ *
+ * Source: Linux Documentation/kbuild/modules.rst.
+ */
+import { copyFileSync, cpSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { type Described, type Entry } from './cache';
+import { requireCompiler } from './compiler';
+import { type Context } from './context';
+import { sourceDigest } from './guest-tools';
+import { type KernelEntry, privateHeaders } from './kernel';
+import { kernelHeaders } from './kernel-headers';
+import { findModules, requireBuildTools, WITHOUT_DEBUG_INFO } from './kernel-modules';
+import { runTool } from './tools';
+
+const RECIPE = 1;
+const SOURCE = path.resolve(__dirname, '../../guest-tools/modules');
+
+type GuestModulesEntry = Entry<Described>;
+
+export const guestModules = ({ folder }: GuestModulesEntry): string[] => findModules(folder);
+
+const ingredients = (kernel: KernelEntry): Record<string, unknown> => ({
+  recipe: RECIPE,
+  kernel: path.basename(kernel.folder),
+  source: sourceDigest(SOURCE),
+});
+
+export function findGuestModules(context: Context, kernel: KernelEntry): GuestModulesEntry | undefined {
+  return context.cache.find<Described>('guest-modules', ingredients(kernel));
+}
+
+/** Builds them; call it with the provisioning lock held. */
+export async function buildGuestModules(context: Context, kernel: KernelEntry): Promise<GuestModulesEntry> {
+  requireBuildTools(context);
+  const compiler = await requireCompiler(context);
+  const headers = await kernelHeaders(context, kernel, compiler);
+  const progress = context.progress('modules');
+  const { release } = kernel.manifest;
+  const entry = await context.cache.publish<Described>('guest-modules', ingredients(kernel), async (folder) => {
+    const scratch = path.join(folder, 'scratch');
+    cpSync(SOURCE, scratch, { recursive: true });
+    for (const name of readdirSync(privateHeaders(kernel))) {
+      copyFileSync(path.join(privateHeaders(kernel), name), path.join(scratch, name));
+    }
+    const parallel = `-j${availableParallelism()}`;
+    await progress.during('compiling guest-tools/modules', () =>
+      runTool('make', ['-s', parallel, '-C', headers, `M=${scratch}`, ...WITHOUT_DEBUG_INFO, 'modules'], {
+        attempted: `compiling guest-tools/modules for ${release}`,
+        cure: 'put right what the compiler says above, if the source was changed; else please report it',
+        env: { MAKEFLAGS: '' },
+        signal: context.signal,
+      }),
+    );
+    const built = findModules(scratch);
+    for (const file of built) renameSync(file, path.join(folder, path.basename(file)));
+    rmSync(scratch, { recursive: true });
+    return { description: `kernel modules of guest-tools for Linux ${release}` };
+  });
+  progress.finish(
+    guestModules(entry)
+      .map((file) => path.basename(file))
+      .join(', '),
+  );
+  return entry;
+}
