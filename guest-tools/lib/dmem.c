@@ -146,6 +146,8 @@ bool gc_dmem_alloc(
 {
     struct gc_dmem *dmem = device->uio.dmem;
     size_t pages = (size - 1) / dmem->page_bytes + 1, first = 0;
+    if (!gc_sees_physical_addresses(device, error))
+        return false;
     struct region *region = best_region(dmem, pages, &first);
     if (!region)
         return gc_fail(error,

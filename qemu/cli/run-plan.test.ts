@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostArch } from '../provision';
-import { planRun, type RunOptions } from './run-plan';
+import { hasNoDmaBehindIommu, planRun, type RunOptions } from './run-plan';
 import { UsageError } from './usage-error';
 
 let folder: string;
@@ -46,6 +46,13 @@ describe('what run is to do', () => {
   it('shares folders at their own path, or at another', async () => {
     const { rig } = await plan({ rw: [folder, `${folder}:/out`] });
     expect(rig.shares).toEqual([{ hostPath: folder }, { hostPath: folder, guestPath: '/out' }]);
+  });
+
+  it('puts the cards behind an IOMMU when told, and knows the drivers that have no way to it', async () => {
+    expect((await plan()).rig.iommu).toBe(false);
+    expect((await plan({ iommu: true })).rig.iommu).toBe(true);
+    const drivers = ['uio_pci_generic', 'uio_pdrv_genirq', 'uio_dmem_genirq', 'vfio-platform', 'vfio-pci', 'none'];
+    expect(drivers.map(hasNoDmaBehindIommu)).toEqual([true, true, true, true, false, false]);
   });
 
   it('reserves 32 huge pages, or what there is room for', async () => {

@@ -73,6 +73,10 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
       });
     }
 
+    it('overwrites and reads memory that it was never given, for nothing is in the way', async () => {
+      expect(await runApp(rig, 'card', ['gc-stray'])).toMatchObject({ stray_write: 'changed', stray_read: 'leaked' });
+    });
+
     it('is as new after a reset', async () => {
       await runApp(rig, 'card', ['gc-reset']);
       expect(card.registers.get('IRQ_ENABLE')).toBe(0);
