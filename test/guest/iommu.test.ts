@@ -63,15 +63,13 @@ describe('bound to vfio-pci', () => {
     const firstBuffer = 16 << 20; // where the library begins
     const isMapped = () => traceOf(card()).hostMemory(firstBuffer, 4) !== undefined;
     const device = await rig.guest.pciAddressOf('card');
-    const pid = await guestShell(
-      `gc-irq --count 100000000 --device ${device} >/dev/null 2>&1 & tries=0;` +
-        'until grep -q vfio-msix /proc/interrupts; do tries=$((tries + 1)); [ $tries -lt 500 ] || exit 1; done; echo $!',
-    );
-    expect(pid).toMatch(/^\d+$/);
+    const running = rig.guest.run(['gc-irq', '--count', '100000000', '--device', device]);
+    const waiting =
+      'tries=0; until grep -q vfio-msix /proc/interrupts; do tries=$((tries + 1)); [ $tries -lt 500 ] || exit; done';
+    await guestShell(waiting);
     expect(isMapped()).toBe(true);
-    await guestShell(
-      `kill -9 ${pid}; tries=0; while [ -e /proc/${pid} ] && [ $tries -lt 500 ]; do tries=$((tries + 1)); done`,
-    );
+    await guestShell('kill -9 $(pidof gc-irq)');
+    expect(await running).toMatchObject({ signal: 'SIGKILL' });
     expect(isMapped()).toBe(false);
     await runApp(rig, 'card', ['gc-loopback']);
     expect(isMapped()).toBe(false);
