@@ -40,6 +40,33 @@ static bool identify(struct ref_card *card, struct gc_error *error)
     return true;
 }
 
+unsigned ref_address_bits(const struct ref_card *card)
+{
+    return field(card->capabilities, GHOSTCARD_REF_CAPABILITIES_ADDRESS_BITS_MASK,
+            GHOSTCARD_REF_CAPABILITIES_ADDRESS_BITS_SHIFT);
+}
+
+bool ref_can_reach(const struct ref_card *card, uint64_t address, size_t size)
+{
+    unsigned bits = ref_address_bits(card);
+    return bits >= 64 || (address < UINT64_C(1) << bits && size <= (UINT64_C(1) << bits) - address);
+}
+
+/* Rings and write-back blocks are to be where the card reaches them. */
+static bool alloc_control(struct ref_card *card, struct gc_error *error)
+{
+    if (!gc_dma_alloc(card->device, &card->control, CONTROL_BYTES, error))
+        return false;
+    struct gc_dma_segment part = gc_dma_segment_at(&card->control, 0, CONTROL_BYTES);
+    if (ref_can_reach(card, part.address, part.size))
+        return true;
+    return gc_fail(error,
+            "DMA memory for the rings of %s lies at 0x%llx, and the card drives %u address bits: reserve so "
+            "many hugepages that some lie below (--hugepages), give the guest less memory, or let the kernel "
+            "allocate (uio_dmem_genirq)",
+            gc_name(card->device), (unsigned long long)part.address, ref_address_bits(card));
+}
+
 bool ref_open(struct ref_card *card, const char *name, const enum gc_irq_mode *mode, struct gc_error *error)
 {
     *card = (struct ref_card){.device = gc_open(name, error)};
@@ -48,7 +75,7 @@ bool ref_open(struct ref_card *card, const char *name, const enum gc_irq_mode *m
     card->irq_mode = mode ? *mode : gc_irq_best_mode(card->device);
     if (!gc_window_open(card->device, &REFCARD_REGISTERS, &card->registers, error) ||
             !gc_window_open(card->device, &REFCARD_MEMORY, &card->memory, error) || !identify(card, error) ||
-            !gc_dma_alloc(card->device, &card->control, CONTROL_BYTES, error)) {
+            !alloc_control(card, error)) {
         ref_close(card);
         return false;
     }

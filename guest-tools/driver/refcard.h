@@ -99,6 +99,10 @@ void ref_forget(struct ref_card *card);
 
 void ref_select_kernel(struct ref_card *card, unsigned pair, enum ref_kernel kernel);
 
+/* The card's DMA mask: how many address bits it drives, and whether that reaches all of a range. */
+unsigned ref_address_bits(const struct ref_card *card);
+bool ref_can_reach(const struct ref_card *card, uint64_t address, size_t size);
+
 /* ------------------------------------------------------------------------------------------- coherence.c */
 
 /* A cache line: memory is synchronised in these. What two sides write to must not share one. */

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DMA masks: a card that drives 32 address bits cannot reach memory from 4 GiB up, and says so instead of
+ * reaching some other memory. Hugepages are taken until one lies below 4 GiB and one above, which needs a
+ * guest with memory there; memory of the kernel's own (uio_dmem_genirq) is where the mask allows, and that is
+ * checked instead. See docs/coherence.md.
+ */
+#include "transfer.h"
+
+#include <inttypes.h>
+
+enum { SIZE = 65536, MAX_PAGES = 2048, HUGEPAGE_BYTES = 2 << 20, FILL = 0xf1 };
+
+/* Where in card memory the data go. */
+static const uint64_t CARD_ADDRESS = 4096;
+static const uint64_t BOUNDARY = UINT64_C(1) << 32;
+
+struct job {
+    struct app *app;
+    struct ref_channel h2c, c2h;
+    unsigned address_bits;
+    /* Held until the end, so that each is another. */
+    struct gc_dma_buffer pages[MAX_PAGES];
+    unsigned count;
+    struct gc_dma_buffer *low, *high;
+};
+
+static uint64_t address_of(const struct gc_dma_buffer *buffer)
+{
+    return gc_dma_segment_at(buffer, 0, 2 * SIZE).address;
+}
+
+static bool is_reachable(const struct job *job, const struct gc_dma_buffer *buffer)
+{
+    return ref_can_reach(&job->app->card, address_of(buffer), 2 * SIZE);
+}
+
+/* Pages one by one; the kernel hands those out first that it took last, which are the lowest. */
+static bool take_pages(struct job *job)
+{
+    struct gc_error error = {"no error"};
+    while (!(job->low && job->high) && job->count < MAX_PAGES) {
+        struct gc_dma_buffer *page = &job->pages[job->count];
+        if (!gc_dma_alloc(job->app->card.device, page, HUGEPAGE_BYTES, &error))
+            break;
+        job->count++;
+        if (address_of(page) >= BOUNDARY && !job->high)
+            job->high = page;
+        else if (address_of(page) + page->size <= BOUNDARY && !job->low)
+            job->low = page;
+    }
+    if (job->low && job->high)
+        return true;
+    app_say(job->app, "after %u hugepages: %s\n", job->count, error.message);
+    return app_give_up(job->app,
+            "found no hugepages both below and above 4 GiB: the guest needs memory above, "
+            "and so many hugepages that some are below, as with --memory 4352 --hugepages "
+            "1150");
+}
+
+/* Data of that seed to the card, out of the first half of the buffer. */
+static bool send(struct job *job, const struct gc_dma_buffer *buffer, uint64_t seed, struct gc_error *error)
+{
+    fill_pattern(buffer, 0, SIZE, seed);
+    return ref_submit(&job->h2c, buffer, 0, SIZE, CARD_ADDRESS, error) &&
+           wait_done(job->app, &job->h2c, SIZE, error);
+}
+
+/* What the card has comes back to the second half, and is what is in the first. */
+static bool comes_back(struct job *job, const struct gc_dma_buffer *buffer, struct gc_error *error)
+{
+    gc_dma_fill(buffer, SIZE, FILL, SIZE);
+    if (!ref_submit(&job->c2h, buffer, SIZE, SIZE, CARD_ADDRESS, error) ||
+            !wait_done(job->app, &job->c2h, SIZE, error))
+        return false;
+    gc_dma_sync_for_cpu(buffer, SIZE, SIZE);
+    return is_same(buffer, 0, buffer, SIZE, SIZE) ||
+           gc_fail(error, "the data that come back from 0x%" PRIx64 " are others", address_of(buffer));
+}
+
+static bool check_works(struct job *job, const struct gc_dma_buffer *buffer, const char *where)
+{
+    struct gc_error error;
+    if (!send(job, buffer, 7, &error) || !comes_back(job, buffer, &error))
+        return app_error(job->app, &error);
+    return app_check(job->app, true, "%s, at 0x%" PRIx64 ": %d bytes to the card and back, %u address bits",
+            where, address_of(buffer), SIZE, job->address_bits);
+}
+
+/* The card halts, with the address as it was given: all of its bits. */
+static bool check_refused(struct job *job, struct ref_channel *channel, const struct gc_dma_buffer *buffer)
+{
+    struct gc_error error;
+    struct ref_completion completion;
+    if (!ref_submit(channel, buffer, 0, SIZE, CARD_ADDRESS, &error) ||
+            !ref_wait(channel, APP_WAIT_MS, &completion, &error))
+        return app_error(job->app, &error);
+    ref_channel_reset(channel);
+    return app_check(job->app,
+            completion.halted &&
+                    completion.error_code == GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_HOST_ADDRESS &&
+                    completion.error_address == address_of(buffer),
+            "%s, above 4 GiB, at 0x%" PRIx64 ": the card says %s, address 0x%" PRIx64,
+            channel->direction == REF_H2C ? "H2C" : "C2H", address_of(buffer),
+            completion.halted ? ref_error_name(completion.error_code) : "nothing", completion.error_address);
+}
+
+/* Neither the bytes at the address nor those that its lower bits would lead to have gone anywhere. */
+static void check_out_of_reach(struct job *job)
+{
+    struct gc_error error;
+    struct app *app = job->app;
+    if (!send(job, job->low, 8, &error)) {
+        app_error(app, &error);
+        return;
+    }
+    fill_pattern(job->high, 0, SIZE, 9);
+    if (!check_refused(job, &job->h2c, job->high))
+        return;
+    bool kept = comes_back(job, job->low, &error);
+    app_check(app, kept, "  and card memory is as it was%s%s", kept ? "" : ": ", kept ? "" : error.message);
+    gc_dma_fill(job->high, 0, FILL, SIZE);
+    if (!check_refused(job, &job->c2h, job->high))
+        return;
+    gc_dma_sync_for_cpu(job->high, 0, SIZE);
+    app_check(app, is_filled(job->high, 0, SIZE, FILL), "  and so is the buffer");
+    check_works(job, job->low, "afterwards, below 4 GiB");
+}
+
+static void check_hugepages(struct job *job)
+{
+    if (!take_pages(job))
+        return;
+    app_say(job->app, "%u hugepages taken\n", job->count);
+    app_json_number(job->app, "low", address_of(job->low));
+    app_json_number(job->app, "high", address_of(job->high));
+    if (!check_works(job, job->low, "below 4 GiB"))
+        return;
+    if (is_reachable(job, job->high))
+        check_works(job, job->high, "above 4 GiB");
+    else
+        check_out_of_reach(job);
+}
+
+/* The kernel has chosen the place, by the mask. */
+static void check_kernel_memory(struct job *job)
+{
+    struct gc_error error;
+    struct gc_dma_buffer *buffer = &job->pages[0];
+    app_not_possible(job->app, "buffers above 4 GiB: the kernel allocates, and below the mask");
+    if (!gc_dma_alloc(job->app->card.device, buffer, 2 * SIZE, &error)) {
+        app_give_up(job->app, error.message);
+        return;
+    }
+    job->count = 1;
+    app_json_number(job->app, "kernel", address_of(buffer));
+    if (app_check(job->app, is_reachable(job, buffer),
+                "memory of the kernel's at 0x%" PRIx64 " is within %u bits", address_of(buffer),
+                job->address_bits))
+        check_works(job, buffer, "memory of the kernel's");
+}
+
+static bool open_channels(struct job *job)
+{
+    struct gc_error error;
+    struct ref_card *card = &job->app->card;
+    if (ref_channel_open(&job->h2c, card, REF_H2C, 0, REF_DEFAULT_RING_SIZE, &error) &&
+            ref_channel_open(&job->c2h, card, REF_C2H, 0, REF_DEFAULT_RING_SIZE, &error))
+        return true;
+    return app_give_up(job->app, error.message);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct app_usage USAGE = {
+            "gc-mask", "moves data from and to memory below and above 4 GiB", "", NULL};
+    static struct job job;
+    struct app app;
+    app_begin(&app, &USAGE, argc, argv);
+    job.app = &app;
+    if (app_open_card(&app) && open_channels(&job)) {
+        job.address_bits = ref_address_bits(&app.card);
+        app_json_number(&app, "address_bits", job.address_bits);
+        ref_select_kernel(&app.card, 0, REF_KERNEL_MEMORY);
+        if (gc_dma_limit(app.card.device) == SIZE_MAX)
+            check_hugepages(&job);
+        else
+            check_kernel_memory(&job);
+        ref_channel_close(&job.h2c);
+        ref_channel_close(&job.c2h);
+    }
+    while (job.count > 0)
+        gc_dma_free(&job.pages[--job.count]);
+    return app_end(&app);
+}
