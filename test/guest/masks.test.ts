@@ -15,7 +15,7 @@ let rig: Rig;
 beforeAll(async () => {
   rig = await startRig({
     ...guest,
-    cards: [64, 32, 24].map((addressBits) => ({ name: `bits${addressBits}`, make: reference({ addressBits }) })),
+    cards: [64, 32, 28, 24].map((addressBits) => ({ name: `bits${addressBits}`, make: reference({ addressBits }) })),
   });
 });
 afterAll(() => rig?.close());
@@ -41,6 +41,18 @@ describe.each(['uio_pci_generic', 'vfio-pci'])('bound to %s', (driver) => {
     expect(stderr.toString()).toMatch(/lies at 0x\w+, and the card drives 24 address bits: reserve so many hugepages/);
     expect(exitCode).toBe(2);
   });
+});
+
+it.each([
+  ['bits64', BOUNDARY],
+  ['bits32', BOUNDARY],
+  ['bits28', 2 ** 28],
+  ['bits24', 2 ** 24],
+])('uio_dmem_genirq has the kernel allocate for the card %s below %i', async (name, limit) => {
+  await rig.bind(name, 'uio_dmem_genirq');
+  const report = (await runApp(rig, name, ['gc-mask'])) as object as { kernel: number };
+  expect(report).toMatchObject({ failed: 0, bytes: 2 * 65_536 });
+  expect(report.kernel).toBeLessThan(limit);
 });
 
 it('every address that the card with 32 bits has been given memory at is below 4 GiB', () => {
