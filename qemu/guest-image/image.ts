@@ -45,6 +45,10 @@ export const GUEST_MODULES = [
   'overlay',
 ] as const;
 
+/** Those that the guest can load on a machine of this architecture. */
+export const guestModules = (arch: 'amd64' | 'arm64'): readonly string[] =>
+  arch === 'arm64' ? [...GUEST_MODULES, 'virtio_iommu'] : GUEST_MODULES;
+
 const SCRIPTS = [
   { file: 'init', guestPath: '/init' },
   { file: 'ghostcard-bind', guestPath: GUEST_PATHS.bind },

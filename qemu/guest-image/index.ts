@@ -3,6 +3,7 @@ export { type CpioEntry, writeCpio } from './cpio';
 export {
   buildImage,
   GUEST_MODULES,
+  guestModules,
   GUEST_PATHS,
   HOST_ROOT,
   HOST_ROOT_TOOLS,

@@ -6,10 +6,10 @@
  */
 import { type GuestArch } from '../provision';
 
-/** The machine's IOMMU, and what makes its kernel use it. */
+/** The machine's IOMMU, and what its kernel must be told to use it. */
 interface Iommu {
   readonly device: Readonly<Record<string, unknown>>;
-  readonly kernel: string;
+  readonly kernelArguments: readonly string[];
 }
 
 export interface MachineFacts {
@@ -17,7 +17,7 @@ export interface MachineFacts {
   /** The one that TCG emulates. */
   readonly cpu: string;
   readonly kernelArguments: readonly string[];
-  readonly iommu?: Iommu;
+  readonly iommu: Iommu;
 }
 
 /** Room for a card that is plugged in later: its BARs of 32 bits or not prefetchable, and the others. */
@@ -32,7 +32,7 @@ export const MACHINES: Record<GuestArch, MachineFacts> = {
     kernelArguments: ['console=ttyS0'],
     // caching-mode: the guest tells of every mapping, which is how the card's process hears of it. Interrupt remapping
     // is there without being asked for: VFIO trusts no IOMMU that has it not.
-    iommu: { device: { 'driver': 'intel-iommu', 'caching-mode': true }, kernel: 'intel_iommu=on' },
+    iommu: { device: { 'driver': 'intel-iommu', 'caching-mode': true }, kernelArguments: ['intel_iommu=on'] },
   },
   // No firmware: the kernel is started directly, and lays out addresses for cards that are plugged in later by itself.
   arm64: {
@@ -42,5 +42,7 @@ export const MACHINES: Record<GuestArch, MachineFacts> = {
       'console=ttyAMA0',
       `pci=hpmmiosize=${MEMORY_WINDOW_MIB}M,hpmmioprefsize=${PREFETCHABLE_WINDOW_GIB}G`,
     ],
+    // The SMMU that QEMU has for this machine tells nobody of mappings.
+    iommu: { device: { driver: 'virtio-iommu-pci', bus: 'pcie.0', addr: '0x1f' }, kernelArguments: [] },
   },
 };

@@ -90,6 +90,7 @@ describe('QEMU arguments', () => {
       'console=ttyS0 printk.time=1 panic=-1 oops=panic hung_task_panic=1 intel_iommu=on quiet',
     ]);
     expect(valuesOf('-accel', { iommu: true, accel: 'kvm' })).toEqual(['kvm,kernel-irqchip=split']);
+    expect(valuesOf('-device', { iommu: true, arch: 'arm64' })[0]).toMatchObject({ driver: 'virtio-iommu-pci' });
   });
 
   it('connect control and agent to sockets, and write the console to a file', () => {

@@ -76,7 +76,7 @@ export function slotPciAddress(slot: number): string {
 
 export function qemuArguments(options: QemuArgumentOptions): string[] {
   const machine = MACHINES[options.arch];
-  checkPossible(options);
+  checkCounts(options);
   return [
     ...options.firmwareArgs,
     ...['-nodefaults', '-no-user-config', '-no-reboot'],
@@ -100,7 +100,7 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...['-serial', 'chardev:console'],
     ...socketChardev('agent', options.sockets.agent),
     // Before everything that is to be behind it. QEMU's own devices are not: virtio says so by itself.
-    ...(options.iommu && machine.iommu ? device(machine.iommu.device) : []),
+    ...(options.iommu ? device(machine.iommu.device) : []),
     ...device({ driver: 'virtio-serial-pci', id: 'serial', bus: 'pcie.0', addr: '0x2', max_ports: 4 }),
     ...device({ driver: 'virtserialport', bus: 'serial.0', nr: 1, chardev: 'agent', name: AGENT_PORT }),
     ...hostFolders(options),
@@ -118,10 +118,7 @@ function accelerator({ accel, iommu }: QemuArgumentOptions): string {
   return 'tcg,thread=multi';
 }
 
-function checkPossible({ arch, iommu, cards, slots, shareFolders }: QemuArgumentOptions): void {
-  if (iommu && MACHINES[arch].iommu === undefined) {
-    throw new RangeError(`An IOMMU was asked for, and the machine of ${arch} guests has none here. Leave it out.`);
-  }
+function checkCounts({ cards, slots, shareFolders }: QemuArgumentOptions): void {
   if (slots > MAX_SLOTS || cards.length > slots) {
     throw new RangeError(
       `${cards.length} card(s) and ${slots} slots were asked for; a machine has at most ${MAX_SLOTS} slots, and each ` +
@@ -188,7 +185,7 @@ function kernelCommandLine({ kernelArguments, iommu }: MachineFacts, options: Qe
     'oops=panic',
     'hung_task_panic=1',
     ...(hugepages > 0 ? ['hugepagesz=2M', `hugepages=${hugepages}`] : []),
-    ...(options.iommu && iommu ? [iommu.kernel] : []),
+    ...(options.iommu ? iommu.kernelArguments : []),
     ...(kernelAppend ? [kernelAppend] : []),
   ].join(' ');
 }

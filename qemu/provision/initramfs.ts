@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { buildImage, GUEST_MODULES, IMAGE_RECIPE, type ImageModule, imageScripts } from '../guest-image';
+import { buildImage, guestModules, IMAGE_RECIPE, type ImageModule, imageScripts } from '../guest-image';
 import { type Described, type Entry } from './cache';
 import { type Context } from './context';
 import { type GuestToolsEntry, readGuestTools } from './guest-tools';
@@ -47,7 +47,7 @@ export async function buildInitramfs(context: Context, sources: ImageSources): P
   const progress = context.progress('initramfs');
   progress.report('packing');
   const entry = await context.cache.publish<Manifest>('initramfs', ingredients(context, sources), (folder) => {
-    const modules: ImageModule[] = collectModules(GUEST_MODULES, sources.moduleFiles);
+    const modules: ImageModule[] = collectModules(guestModules(context.guestArch), sources.moduleFiles);
     const { release } = sources;
     const busybox = readFileSync(sources.busybox);
     const image = buildImage({ busybox, release, modules, ...readGuestTools(sources.guestTools) });

@@ -3,18 +3,26 @@
  * that very kernel and against its headers; the kernel image stays as it is.
  *
  * Source: Linux Documentation/kbuild/modules.rst; drivers/vfio/Kconfig, drivers/uio/Kconfig, net/9p/Kconfig and
- * fs/9p/Kconfig for the options.
+ * fs/9p/Kconfig and drivers/iommu/Kconfig for the options.
  */
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { type GuestArch } from './arch';
 import { type Compiler, isForeign, ownCompiler, requireCompiler } from './compiler';
 import { awkwardCachePath, type Context } from './context';
 import { type StepProgress } from './progress';
 import { findTool, missingTool, runPipeline, runTool } from './tools';
 
+interface PartRecipe {
+  readonly options: readonly string[];
+  readonly defines?: readonly string[];
+  /** In place of the folder's own makefile. */
+  readonly makefile?: string;
+}
+
 /** Folders of the kernel's source that are built, and how each differs from Debian's configuration. */
-const BUILT: Record<string, { readonly options: readonly string[]; readonly defines?: readonly string[] }> = {
+const BUILT: Record<string, PartRecipe> = {
   'drivers/vfio': {
     options: ['VFIO_NOIOMMU=y', 'VFIO_PLATFORM=m', 'VFIO_PLATFORM_BASE=m', 'VFIO_MDEV=n'],
     defines: ['VFIO_NOIOMMU'],
@@ -39,7 +47,13 @@ const PRIVATE_HEADERS = ['drivers/vfio/platform/vfio_platform_private.h'];
 /** Debugging information would make the modules ten times as large. */
 export const WITHOUT_DEBUG_INFO = ['CONFIG_DEBUG_INFO=', 'CONFIG_DEBUG_INFO_BTF=', 'CONFIG_DEBUG_INFO_BTF_MODULES='];
 
-export const MODULE_RECIPE = BUILT;
+/** The IOMMU of the arm64 machine; that of amd64 needs no module. */
+const BUILT_FOR: Record<GuestArch, Record<string, PartRecipe>> = {
+  amd64: BUILT,
+  arm64: { ...BUILT, 'drivers/iommu': { options: ['VIRTIO_IOMMU=m'], makefile: 'obj-m += virtio-iommu.o\n' } },
+};
+
+export const moduleRecipe = (guestArch: GuestArch): Record<string, PartRecipe> => BUILT_FOR[guestArch];
 
 export interface ModuleBuild {
   /** Where the packages were unpacked: headers, kbuild, xz. */
@@ -85,22 +99,24 @@ export async function rebuildModules(
   const compiler = await requireCompiler(context);
   const source = await unpackSource(context, build, progress);
   const tree = path.join(build.folder, 'tree');
-  for (const part of Object.keys(BUILT)) {
+  const recipe = moduleRecipe(context.guestArch);
+  for (const [part, { makefile }] of Object.entries(recipe)) {
     mkdirSync(path.dirname(path.join(tree, part)), { recursive: true });
     cpSync(path.join(source, part), path.join(tree, part), { recursive: true });
+    if (makefile !== undefined) writeFileSync(path.join(tree, part, 'Makefile'), makefile);
   }
   writeFileSync(
     path.join(tree, 'Kbuild'),
-    `obj-m += ${Object.keys(BUILT)
+    `obj-m += ${Object.keys(recipe)
       .map((part) => `${part}/`)
       .join(' ')}\n`,
   );
   const headers = path.join(build.packages, 'usr/src', `linux-headers-${build.release}`);
   relocateHeaders(headers, path.join(build.packages, 'usr/src'));
 
-  const parts = Object.values(BUILT);
+  const parts = Object.values(recipe);
   const defines = parts.flatMap((part) => part.defines ?? []).map((name) => `-DCONFIG_${name}=1`);
-  await progress.during(`compiling ${Object.keys(BUILT).join(', ')}`, () =>
+  await progress.during(`compiling ${Object.keys(recipe).join(', ')}`, () =>
     runTool(
       'make',
       [
@@ -128,7 +144,7 @@ export async function rebuildModules(
 /** Unpacks the few folders that are built, straight out of the source's package; gives back the source's folder. */
 async function unpackSource(context: Context, build: ModuleBuild, progress: StepProgress): Promise<string> {
   const top = path.basename(build.sourcePackage).replace(/_.*/, '');
-  const members = Object.keys(BUILT).map((part) => `${top}/${part}`);
+  const members = Object.keys(moduleRecipe(context.guestArch)).map((part) => `${top}/${part}`);
   await progress.during(`unpacking parts of ${top}`, () =>
     runPipeline(
       [

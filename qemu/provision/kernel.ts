@@ -4,14 +4,14 @@
  */
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { GUEST_MODULES } from '../guest-image';
+import { guestModules } from '../guest-image';
 import { versionsOf } from './apt-root';
 import { guestFacts } from './arch';
 import { type Described, type Entry } from './cache';
 import { requireCompiler } from './compiler';
 import { type Context } from './context';
 import { ProvisionError } from './errors';
-import { rebuildModules, findModules, MODULE_RECIPE, requireBuildTools, xzProgram } from './kernel-modules';
+import { rebuildModules, findModules, moduleRecipe, requireBuildTools, xzProgram } from './kernel-modules';
 import { collectModules } from './module-files';
 
 const RECIPE = 4;
@@ -46,8 +46,8 @@ function ingredients(context: Context): Record<string, unknown> {
     suite: context.suite().codename,
     hostArch: context.hostArch,
     packages: packages(context),
-    modules: GUEST_MODULES,
-    built: MODULE_RECIPE,
+    modules: guestModules(context.guestArch),
+    built: moduleRecipe(context.guestArch),
   };
 }
 
@@ -81,7 +81,9 @@ export async function fetchKernel(context: Context): Promise<KernelEntry> {
       building,
     );
     const stock = findModules(unpacked);
-    const modules = collectModules(GUEST_MODULES, [...stock, ...built.files], { xz: xzProgram(unpacked) });
+    const modules = collectModules(guestModules(context.guestArch), [...stock, ...built.files], {
+      xz: xzProgram(unpacked),
+    });
     const target = path.join(folder, 'modules');
     mkdirSync(target);
     for (const { fileName, data } of modules) writeFileSync(path.join(target, fileName), data);
