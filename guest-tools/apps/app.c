@@ -154,12 +154,17 @@ bool app_check(struct app *app, bool passed, const char *format, ...)
 
 void app_not_possible(struct app *app, const char *format, ...)
 {
+    char message[300];
     va_list arguments;
     va_start(arguments, format);
-    fprintf(app->text, "not possible with %s: ", app->driver);
-    vfprintf(app->text, format, arguments);
-    fputc('\n', app->text);
+    vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
+    size_t used = strlen(app->excuses), length = strlen(message);
+    if (strstr(app->excuses, message))
+        return;
+    if (used + length + 2 <= sizeof(app->excuses))
+        snprintf(app->excuses + used, sizeof(app->excuses) - used, "%s\n", message);
+    fprintf(app->text, "not possible with %s: %s\n", app->driver, message);
     app->not_possible++;
 }
 

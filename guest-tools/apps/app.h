@@ -34,6 +34,7 @@ struct app {
     unsigned checks, failed, not_possible;
     bool cannot_go_on;
     char first_failure[600];
+    char excuses[2000];   /* what was not possible, a line each */
     char extra_json[600]; /* further members, each with a comma before it */
 };
 
@@ -63,7 +64,7 @@ bool app_error(struct app *app, const struct gc_error *error);
 /* The environment is not as it must be: exit code 2. Returns false. */
 bool app_give_up(struct app *app, const char *message);
 
-/* What the driver does not offer, and why: shown and reported, and no failure. */
+/* What the driver does not offer, and why: shown and counted once each, and no failure. */
 __attribute__((format(printf, 2, 3))) void app_not_possible(struct app *app, const char *format, ...);
 
 /* Size of each of `count` DMA buffers that are to have `wanted` bytes, as far as the driver has so much. */
