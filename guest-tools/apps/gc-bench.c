@@ -7,7 +7,7 @@
  *     32-bit accesses. A sample is BATCH of them (default 16), one after the other; behind the writes one
  *     read, not timed, so that what was posted does not pile up.
  *
- *   gc-bench interrupt ADDRESS doorbell|trigger|edu SAMPLES [intx|msi|msix]
+ *   gc-bench interrupt ADDRESS doorbell|trigger|edu SAMPLES [intx|msi|msix|line]
  *     From the store that causes an interrupt until this program has been woken by it. The store is the
  *     doorbell of a DMA channel of the reference card (one descriptor of 64 bytes), its IRQ_TRIGGER, or the
  *     interrupt register of QEMU's edu device (docs/specs/edu.rst).
@@ -37,7 +37,7 @@ __attribute__((noreturn)) static void give_up(const char *message)
 __attribute__((noreturn)) static void wrong_usage(void)
 {
     fprintf(stderr, "usage: gc-bench access ADDRESS BAR OFFSET read|write SAMPLES [BATCH]\n"
-                    "       gc-bench interrupt ADDRESS doorbell|trigger|edu SAMPLES [intx|msi|msix]\n");
+                    "       gc-bench interrupt ADDRESS doorbell|trigger|edu SAMPLES [intx|msi|msix|line]\n");
     exit(2);
 }
 
@@ -151,7 +151,6 @@ struct source {
     struct gc_device *device;
     struct gc_window registers;
     unsigned vector;
-    bool shared_line; /* INTx: to be acknowledged and unmasked after each interrupt */
     struct ref_card card;
     struct ref_channel channel;
     struct gc_dma_buffer buffer;
@@ -175,7 +174,6 @@ static void reference_open(struct source *source, const char *address, const enu
         give_up(error.message);
     source->device = card->device;
     source->registers = card->registers;
-    source->shared_line = card->irq_mode == GC_IRQ_INTX;
     source->vector = card->vectors < REF_SOURCE_COUNT ? 0 : source->channel.source;
 }
 
@@ -228,7 +226,6 @@ static void edu_open(struct source *source, const char *address, const enum gc_i
     if (!gc_set_bus_master(source->device, true, &error) ||
             !gc_irq_enable(source->device, chosen, &vectors, &error))
         give_up(error.message);
-    source->shared_line = chosen == GC_IRQ_INTX;
 }
 
 static void edu_fire(struct source *source)
@@ -266,8 +263,8 @@ static double time_interrupt(struct source *source, const struct source_ops *ops
     if (taken != 1)
         give_up(taken == 0 ? "no interrupt within 5 s" : "more than one interrupt for one cause");
     ops->acknowledge(source);
-    gc_read32(&source->registers, 0); /* the acknowledgement has arrived once this comes back */
-    if (source->shared_line && !gc_irq_rearm(source->device, &error))
+    gc_read32(&source->registers, 0);          /* the acknowledgement has arrived once this comes back */
+    if (!gc_irq_rearm(source->device, &error)) /* a line, after it was taken; nothing for messages */
         give_up(error.message);
     return duration_ns;
 }
@@ -275,7 +272,7 @@ static double time_interrupt(struct source *source, const struct source_ops *ops
 static void measure_interrupts(int argc, char **argv)
 {
     const struct source_ops *ops = NULL;
-    const enum gc_irq_mode modes[] = {GC_IRQ_INTX, GC_IRQ_MSI, GC_IRQ_MSIX};
+    const enum gc_irq_mode modes[] = {GC_IRQ_INTX, GC_IRQ_MSI, GC_IRQ_MSIX, GC_IRQ_LINE};
     const enum gc_irq_mode *mode = NULL;
     if (argc < 5)
         wrong_usage();

@@ -16,6 +16,8 @@ export interface AppReport {
   /** Comparisons made, and how many of them failed. */
   readonly checks: number;
   readonly failed: number;
+  /** What the kernel driver does not offer; each is a line of text, "not possible with DRIVER: reason". */
+  readonly not_possible: number;
   /** Why the app could not go on, if it could not. */
   readonly error?: string;
 }

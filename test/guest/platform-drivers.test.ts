@@ -1,0 +1,161 @@
+/**
+ * The reference card as a memory-mapped device: the user-space drivers of guest-tools under each kernel driver for
+ * platform devices, in one guest of each architecture. The card is bound to each in turn.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { IRQ_SOURCES, type ReferenceCard } from '../../emulator/cards/reference';
+import { GUEST_ARCHES } from '../../qemu/provision';
+import { type Rig } from '../../qemu/rig';
+import { runApp, startRig } from '../support/rig';
+
+const KiB = 1 << 10;
+const MiB = 1 << 20;
+
+/** Buffers that the card declares in its platform table, ring and data, and where their maps are. */
+const RING_BYTES = 64 * KiB;
+const MAPS = { ring: 2, data: 3 };
+
+describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
+  let rig: Rig;
+  let card: ReferenceCard;
+  /** What the card has seen the drivers do. */
+  const seen = { triggers: 0, softResets: 0, ringBases: [] as bigint[] };
+  beforeAll(async () => {
+    rig = await startRig({ arch });
+    card = rig.card<ReferenceCard>('card');
+    card.registers.onWrite('IRQ_TRIGGER', () => seen.triggers++);
+    card.registers.onWrite('CONTROL', ({ value }) => (seen.softResets += value & 1));
+    card.registers.onWrite('H2C[0].RING_BASE', ({ value }) => seen.ringBases.push(value));
+  });
+  afterAll(() => rig?.close());
+
+  /** What a command prints to a shell of the guest's own, line by line. */
+  async function lines(script: string): Promise<string[]> {
+    const { exitCode, stdout, stderr } = await rig.guest.run(['busybox', 'sh', '-c', script]);
+    expect(exitCode, String(stderr)).toBe(0);
+    return String(stdout).trimEnd().split('\n');
+  }
+
+  describe.each([
+    { driver: 'uio_pdrv_genirq', node: '/dev/uio0', reset: false, largest: 16 * MiB },
+    { driver: 'uio_dmem_genirq', node: '/dev/uio0', reset: false, largest: 1 * MiB },
+    { driver: 'vfio-platform', node: '/dev/vfio/noiommu-0', reset: true, largest: 16 * MiB },
+    { driver: 'uio_dmem_genirq', node: '/dev/uio0', reset: false, largest: 1 * MiB },
+  ])('bound to $driver', ({ driver, node, reset, largest }) => {
+    const ownsBuffers = driver === 'uio_dmem_genirq';
+
+    it('is a platform device with the device node of that driver', async () => {
+      const { platformDevices } = await rig.bind('card', driver);
+      expect(platformDevices).toEqual([{ name: 'ghostcard-ref.256', node }]);
+    });
+
+    it('is identified by its registers, opened by its name or by the address of its function', async () => {
+      expect(await runApp(rig, 'card', ['gc-identify'])).toMatchObject({
+        device: 'ghostcard-ref.256',
+        driver,
+        irq_mode: 'line',
+      });
+      expect((await lines('gc-identify --device ghostcard-ref.256')).at(-1)).toMatch(/^gc-identify: passed/);
+    });
+
+    it('has two windows, found by their names', async () => {
+      const [id, memory] = await lines(
+        'export D="--device ghostcard-ref.256"; gc-reg $D ID | head -1; gc-reg $D --window memory 0x40=7 0x40 | tail -2',
+      );
+      expect(id).toBe('0x0000 = 0x47484331');
+      expect(memory).toBe('0x0040 = 0x00000007');
+    });
+
+    it('says which windows there are when asked for another', async () => {
+      const { exitCode, stderr } = await rig.guest.run('gc-reg --device ghostcard-ref.256 --window extra 0'.split(' '));
+      expect(exitCode).toBe(2);
+      expect(String(stderr)).toContain("no window 'extra': its windows are registers, memory");
+    });
+
+    it('has 16 MiB of memory, in accesses of every size and by DMA', async () => {
+      expect((await runApp(rig, 'card', ['gc-memtest'])).bytes).toBeGreaterThan(32 * MiB);
+    });
+
+    it('delivers every interrupt, and no more, and none while the kernel masks it', async () => {
+      seen.triggers = 0;
+      const report = await runApp(rig, 'card', ['gc-irq']);
+      expect(report).toMatchObject({ irq_mode: 'line', not_possible: 0 });
+      expect(report.interrupts).toBeGreaterThan(100);
+      expect(seen.triggers).toBe(report.interrupts);
+    });
+
+    it('has no MSI-X, which is said', async () => {
+      const { exitCode, stderr } = await rig.guest.run('gc-irq --device ghostcard-ref.256 --irq msix'.split(' '));
+      expect(exitCode).toBe(2);
+      expect(String(stderr)).toContain('a platform device has one interrupt, mode line');
+    });
+
+    it(`moves data in both directions, 1 byte to ${largest / MiB} MiB, at unaligned addresses`, async () => {
+      const report = await runApp(rig, 'card', ['gc-loopback', '--max-size', `${largest}`]);
+      expect(report.bytes).toBeGreaterThan(largest);
+      expect(report.interrupts).toBeGreaterThan(0);
+      expect(report.not_possible).toBe(0);
+    });
+
+    it('computes the CRC-32C of packets', async () => {
+      const report = await runApp(rig, 'card', ['gc-crc']);
+      expect(report.bytes).toBeGreaterThan(4 * MiB);
+      expect(report.not_possible > 0).toBe(ownsBuffers);
+    });
+
+    it('reports bad descriptors precisely, and goes on when the driver has cleared the error', async () => {
+      await runApp(rig, 'card', ['gc-errors']);
+    });
+
+    it('reads and overwrites memory that it was never given, for nothing is in the way', async () => {
+      expect(await runApp(rig, 'card', ['gc-stray'])).toMatchObject({ stray_write: 'changed', stray_read: 'leaked' });
+    });
+
+    it('is as new after a reset, and a driver that has none is said to have none', async () => {
+      const report = await runApp(rig, 'card', ['gc-reset']);
+      // Configuration space is never the program's; without a reset by the kernel that is the second thing.
+      expect(report.not_possible).toBe(reset ? 1 : 2);
+      expect(card.registers.get('IRQ_ENABLE')).toBe(0);
+      expect(card.registers.get('IRQ_STATUS') & (1 << IRQ_SOURCES.USER)).toBe(0);
+    });
+
+    it(
+      reset ? 'is reset by the kernel with the first open and the last close' : 'is not reset by an open',
+      async () => {
+        seen.softResets = 0;
+        await lines('gc-reg --device ghostcard-ref.256 ID');
+        expect(seen.softResets).toBe(reset ? 2 : 0);
+      },
+    );
+
+    if (ownsBuffers) {
+      it('has its ring in a buffer of the kernel, at the address that UIO tells', async () => {
+        seen.ringBases = [];
+        const [ring, ringBytes, data] = await lines(
+          'exec 3<>/dev/uio0; cd /sys/class/uio/uio0/maps; ' +
+            `cat map${MAPS.ring}/addr map${MAPS.ring}/size map${MAPS.data}/addr; gc-crc --device ghostcard-ref.256 >&2`,
+        );
+        expect(Number(ringBytes)).toBe(RING_BYTES);
+        expect(seen.ringBases.length).toBeGreaterThan(0);
+        for (const base of seen.ringBases) {
+          expect(base).toBeGreaterThanOrEqual(BigInt(ring!));
+          expect(base).toBeLessThan(BigInt(ring!) + BigInt(RING_BYTES));
+        }
+        // uio_dmem_genirq allocates below 4 GiB, whatever the device can reach.
+        expect(BigInt(data!)).toBeLessThan(1n << 32n);
+      });
+
+      it('is told what there is when more is asked for than the card has declared', async () => {
+        const report = await runApp(rig, 'card', ['gc-loopback']);
+        expect(report.bytes).toBeGreaterThan(1 * MiB);
+        expect(report.not_possible).toBe(4); // the buffers as wanted, and three sizes of transfers
+      });
+    } else {
+      it('has its ring in hugepages of the program', async () => {
+        seen.ringBases = [];
+        await runApp(rig, 'card', ['gc-crc']);
+        expect(seen.ringBases[0]! % BigInt(2 * MiB)).toBe(0n);
+      });
+    }
+  });
+});
