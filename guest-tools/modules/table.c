@@ -46,12 +46,12 @@ static int gc_table_find(struct pci_dev *pdev, struct gc_place *place)
 	if (place->bar >= PCI_STD_NUM_BARS ||
 	    !(pci_resource_flags(pdev, place->bar) & IORESOURCE_MEM)) {
 		gc_bad_table(pdev, "it is said to be in BAR %d, which is not there", place->bar);
-		return -EINVAL;
+		return -ENODEV;
 	}
 	if (place->offset + sizeof(struct ghostcard_table) > pci_resource_len(pdev, place->bar)) {
 		gc_bad_table(pdev, "it is said to be at offset %pa of BAR %d, which ends before",
 			     &place->offset, place->bar);
-		return -EINVAL;
+		return -ENODEV;
 	}
 	place->room = pci_resource_len(pdev, place->bar) - place->offset;
 	return 0;
@@ -222,7 +222,7 @@ struct ghostcard_table *gc_table_read(struct pci_dev *pdev)
 		memcpy_fromio(table, mapping, length);
 	pci_iounmap(pdev, mapping);
 	if (!length)
-		return ERR_PTR(-EINVAL);
+		return ERR_PTR(-ENODEV);
 	if (!table)
 		return ERR_PTR(-ENOMEM);
 	/* The card might have changed it meanwhile: what counts is what has been copied. */
@@ -230,5 +230,5 @@ struct ghostcard_table *gc_table_read(struct pci_dev *pdev)
 	    gc_table_crc_is_good(pdev, table, length) && gc_blocks_are_good(pdev, table))
 		return table;
 	kfree(table);
-	return ERR_PTR(-EINVAL);
+	return ERR_PTR(-ENODEV);
 }

@@ -19,9 +19,17 @@ export function startRig({
   return Rig.start({ provisioned: inject('provisionedFor')[arch], cards, hostRoot: false, ...options });
 }
 
-/** Runs an app on a card and expects it to pass; what it printed is in the failure otherwise. */
-export async function runApp(rig: Rig, card: string, argv: readonly string[]): Promise<AppReport> {
-  const device = await rig.guest.pciAddressOf(card);
+/**
+ * Runs an app on a card and expects it to pass; what it printed is in the failure otherwise. `platformDevice` names one
+ * of several that the card has become.
+ */
+export async function runApp(
+  rig: Rig,
+  card: string,
+  argv: readonly string[],
+  platformDevice?: string,
+): Promise<AppReport> {
+  const device = platformDevice ?? (await rig.guest.pciAddressOf(card));
   const result = await rig.guest.run([...argv, '--device', device, '--json']);
   const report = appReport(argv, result);
   expect(report.ok, `${argv.join(' ')}:\n${result.stdout.toString()}${result.stderr.toString()}`).toBe(true);

@@ -1,0 +1,151 @@
+/** Tables of platform devices that are bad, and guests without the module: one clear line, and no device. */
+import { crc32 } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type CardEnvironment, PciCard } from '../../emulator/pci';
+import { registerMap } from '../../emulator/registers';
+import { type Rig } from '../../qemu/rig';
+import { BlockCard } from '../support/block-card';
+import { startRig } from '../support/rig';
+
+const PAGE = 4096;
+/** Where the table of a card with MSI-X is, and what is in it. */
+const TABLE = { bar: 4, offset: 2 * PAGE } as const;
+const AT = { magic: 0x00, major: 0x04, length: 0x08, crc: 0x0c, blockCount: 0x10 } as const;
+/** Of the first block. */
+const BLOCK = { name: 0x20, windowCount: 0x90, dmaMaskBits: 0x88, resetOffset: 0x9c, window0Offset: 0xd8 } as const;
+
+/** A card whose table has been tampered with, the CRC put right unless that is what is wrong. */
+class TamperedCard extends BlockCard {
+  tamper: (table: DataView) => void = () => {};
+  mendCrc = true;
+
+  override readRegion(region: number, offset: number, data: Uint8Array): void {
+    super.readRegion(region, offset, data);
+    if (region !== TABLE.bar || offset < TABLE.offset) return;
+    const { buffer } = this.#table();
+    data.set(new Uint8Array(buffer, offset - TABLE.offset, data.length));
+  }
+
+  #table(): DataView {
+    const bytes = new Uint8Array(PAGE);
+    super.readRegion(TABLE.bar, TABLE.offset, bytes);
+    const view = new DataView(bytes.buffer);
+    const length = view.getUint32(AT.length, true);
+    this.tamper(view);
+    if (this.mendCrc) {
+      view.setUint32(AT.crc, 0, true);
+      view.setUint32(AT.crc, crc32(bytes.subarray(0, length)), true);
+    }
+    return view;
+  }
+}
+
+class PlainCard extends PciCard {
+  readonly registers = this.registerBar(0, registerMap({ ID: { offset: 0, access: 'ro', reset: 1 } }));
+
+  constructor(environment: CardEnvironment = {}) {
+    super({ vendorId: 0x1234, deviceId: 0x4771, classCode: 0x12_00_00 }, environment);
+  }
+}
+
+let rig: Rig;
+let card: TamperedCard;
+beforeAll(async () => {
+  rig = await startRig({
+    cards: [
+      { name: 'tampered', make: (environment) => new TamperedCard(environment) },
+      { name: 'plain', make: (environment) => new PlainCard(environment) },
+    ],
+  });
+  card = rig.card<TamperedCard>('tampered');
+});
+afterAll(() => rig?.close());
+
+const guestShell = async (script: string) => {
+  const { stdout, stderr } = await rig.guest.run(['sh', '-c', script], { timeoutMs: 30_000 });
+  return `${stdout.toString()}${stderr.toString()}`.trim();
+};
+const platformDevices = () => guestShell('ls /sys/bus/platform/devices | grep -E "^(counter|filter)"');
+
+describe('a table that is bad', () => {
+  const bad = 'no platform devices, since the card.s table of them is bad:';
+  it.each<[string, RegExp, (table: DataView) => void, { mendCrc?: boolean }?]>([
+    [
+      'has a byte that its CRC does not know',
+      /its CRC-32 is 0x[0-9a-f]{8}, its 1280 bytes give 0x[0-9a-f]{8}/,
+      (table) => table.setUint8(0x200, 0x55),
+      { mendCrc: false },
+    ],
+    ['is none', /it begins with 0xffffffff, not with 0x54504347/, (table) => table.setUint32(AT.magic, 0xffff_ffff)],
+    [
+      'is of another major version',
+      /its version is 2\.0, this module reads 1\.x/,
+      (table) => table.setUint8(AT.major, 2),
+    ],
+    [
+      'has another length than its blocks',
+      /1279 bytes for 2 blocks of 624 bytes each/,
+      (table) => table.setUint32(AT.length, 1279, true),
+    ],
+    [
+      'is longer than its BAR',
+      /its length is \d+ bytes, its BAR ends after 0x0*2000/,
+      (table) => {
+        table.setUint16(AT.blockCount, 60, true);
+        table.setUint32(AT.length, 32 + 60 * 624, true);
+      },
+    ],
+    ['has a name with a slash', /block 0: its name cannot be/, (table) => table.setUint8(BLOCK.name, 0x2f)],
+    ['has a mask of 65 bits', /block 0: its DMA mask cannot be/, (table) => table.setUint8(BLOCK.dmaMaskBits, 65)],
+    [
+      'has more windows than a UIO device',
+      /block 0: its number of windows and buffers cannot be/,
+      (table) => table.setUint8(BLOCK.windowCount, 6),
+    ],
+    [
+      'has a window beyond its BAR',
+      /block 0: one of its windows cannot be/,
+      (table) => table.setUint32(BLOCK.window0Offset, 0x4000_0000, true),
+    ],
+    [
+      'has a reset register beyond its window',
+      /block 0: its reset cannot be/,
+      (table) => table.setUint32(BLOCK.resetOffset, PAGE, true),
+    ],
+  ])(
+    'since it %s gives one line in the kernel’s log, and no device',
+    async (_, words, tamper, { mendCrc = true } = {}) => {
+      Object.assign(card, { tamper, mendCrc });
+      const line = new RegExp(`ghostcard 0000:\\S+: ${bad} ${words.source}`);
+      await guestShell('dmesg -c');
+      await expect(rig.bind('tampered', 'uio_pdrv_genirq')).rejects.toThrow(line);
+      expect(await guestShell('dmesg | grep "ghostcard.*0000:" | grep -vcE "ghostcard-bind|enabling device"')).toBe(
+        '1',
+      );
+      expect(await platformDevices()).toBe('');
+    },
+  );
+
+  it('is forgotten once the card has a good one', async () => {
+    Object.assign(card, { tamper: () => {}, mendCrc: true });
+    await rig.bind('tampered', 'uio_pdrv_genirq');
+    expect((await platformDevices()).split('\n')).toHaveLength(2);
+  });
+});
+
+it('a card without a table is refused with the reason, and can be bound to a driver for PCI cards', async () => {
+  await expect(rig.bind('plain', 'vfio-platform')).rejects.toThrow(
+    /the driver ghostcard refuses \S+; the kernel wrote meanwhile: [^]*the card has no table of platform devices/,
+  );
+  await expect(rig.bind('plain', 'vfio-pci')).resolves.toMatchObject({ node: '/dev/vfio/noiommu-0' });
+});
+
+it('a kernel without the module is told as such, with where it is', async () => {
+  await rig.bind('tampered', 'none');
+  await guestShell('rmmod ghostcard && mv /lib/modules/*/ghostcard.ko /tmp');
+  await expect(rig.bind('tampered', 'uio_pdrv_genirq')).rejects.toThrow(
+    /the guest's kernel has no module ghostcard, which makes platform devices of a card\..* guest-tools\/modules/,
+  );
+  await guestShell('mv /tmp/ghostcard.ko /lib/modules/*/');
+  await expect(rig.bind('tampered', 'uio_pdrv_genirq')).resolves.toMatchObject({ node: '/dev/uio0' });
+});
