@@ -12,9 +12,37 @@ export interface AddressRange {
 /** A list that reaches this length is cut in two; two neighbours that have half of it together become one. */
 const LIST_LENGTH = 256;
 
+/** Ranges with their ends beside them: a search touches numbers that lie together, and no range but the one it finds. */
+class ShortList<Range extends AddressRange> {
+  constructor(
+    readonly ranges: Range[] = [],
+    readonly ends: number[] = [],
+  ) {}
+
+  insert(at: number, range: Range): void {
+    this.ranges.splice(at, 0, range);
+    this.ends.splice(at, 0, range.end);
+  }
+
+  remove(from: number, to = this.ranges.length): ShortList<Range> {
+    return new ShortList(this.ranges.splice(from, to - from), this.ends.splice(from, to - from));
+  }
+
+  append({ ranges, ends }: ShortList<Range>): void {
+    this.ranges.push(...ranges);
+    this.ends.push(...ends);
+  }
+
+  get lastEnd(): number {
+    return this.ends[this.ends.length - 1]!;
+  }
+}
+
 export class RangeList<Range extends AddressRange> {
   /** None of them is empty. */
-  readonly #lists: Range[][] = [];
+  readonly #lists: ShortList<Range>[] = [];
+  /** Where each of them ends. */
+  readonly #ends: number[] = [];
   #size = 0;
 
   get size(): number {
@@ -23,77 +51,68 @@ export class RangeList<Range extends AddressRange> {
 
   /** In the order of their addresses. */
   *[Symbol.iterator](): Generator<Range> {
-    for (const list of this.#lists) yield* list;
+    for (const { ranges } of this.#lists) yield* ranges;
   }
 
   /** The first range whose end lies beyond `address`: the one that holds it, if any does. */
   firstEndingAfter(address: number): Range | undefined {
-    const list = this.#lists[this.#listEndingAfter(address)];
-    return list?.[positionEndingAfter(list, address)];
+    const list = this.#lists[firstBeyond(this.#ends, address)];
+    return list?.ranges[firstBeyond(list.ends, address)];
   }
 
   /** Adds a range that overlaps none. */
   add(range: Range): void {
     this.#size++;
-    if (this.#lists.length === 0) {
-      this.#lists.push([range]);
-      return;
-    }
-    const at = Math.min(this.#listEndingAfter(range.start), this.#lists.length - 1);
+    if (this.#lists.length === 0) this.#replace(0, 0, [new ShortList()]);
+    const at = Math.min(firstBeyond(this.#ends, range.start), this.#lists.length - 1);
     const list = this.#lists[at]!;
-    list.splice(positionEndingAfter(list, range.start), 0, range);
-    if (list.length >= LIST_LENGTH) this.#lists.splice(at + 1, 0, list.splice(LIST_LENGTH / 2));
+    list.insert(firstBeyond(list.ends, range.start), range);
+    if (list.ranges.length < LIST_LENGTH) this.#ends[at] = list.lastEnd;
+    else this.#replace(at, at + 1, [list, list.remove(LIST_LENGTH / 2)]);
   }
 
   /** Takes out all ranges from `start` to `end`, neither of which lies inside one. */
   removeBetween(start: number, end: number): Range[] {
     const removed: Range[] = [];
-    const first = this.#listEndingAfter(start);
+    const first = firstBeyond(this.#ends, start);
     let at = first;
     for (; at < this.#lists.length; at++) {
       const list = this.#lists[at]!;
-      const from = positionEndingAfter(list, start);
-      const to = positionEndingAfter(list, end);
-      const isLast = to < list.length;
-      for (const range of list.splice(from, to - from)) removed.push(range);
+      const to = firstBeyond(list.ends, end);
+      const isLast = to < list.ranges.length;
+      for (const range of list.remove(firstBeyond(list.ends, start), to).ranges) removed.push(range);
       if (isLast) break;
     }
     this.#size -= removed.length;
-    this.#tidy(Math.max(0, first - 1), Math.min(at + 2, this.#lists.length));
+    if (removed.length > 0) this.#tidy(Math.max(0, first - 1), Math.min(at + 2, this.#lists.length));
     return removed;
   }
 
   /** Lists `from` to `to` may have become empty or short. */
   #tidy(from: number, to: number): void {
-    const tidied: Range[][] = [];
+    const tidied: ShortList<Range>[] = [];
     for (const list of this.#lists.slice(from, to)) {
       const previous = tidied.at(-1);
-      if (previous !== undefined && previous.length + list.length <= LIST_LENGTH / 2) previous.push(...list);
-      else if (list.length > 0) tidied.push(list);
+      const together = (previous?.ranges.length ?? LIST_LENGTH) + list.ranges.length;
+      if (previous !== undefined && together <= LIST_LENGTH / 2) previous.append(list);
+      else if (list.ranges.length > 0) tidied.push(list);
     }
-    if (tidied.length < to - from) this.#lists.splice(from, to - from, ...tidied);
+    this.#replace(from, to, tidied);
   }
 
-  /** Index of the first list that has a range whose end lies beyond `address`. */
-  #listEndingAfter(address: number): number {
-    let low = 0;
-    let high = this.#lists.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#lists[middle]!.at(-1)!.end <= address) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+  #replace(from: number, to: number, lists: readonly ShortList<Range>[]): void {
+    this.#lists.splice(from, to - from, ...lists);
+    this.#ends.splice(from, to - from, ...lists.map(({ lastEnd }) => lastEnd));
   }
 }
 
-/** Index of the first range of the list whose end lies beyond `address`. */
-function positionEndingAfter(list: readonly AddressRange[], address: number): number {
+/** Index of the first of the numbers, which are in order, that is greater than `address`. */
+function firstBeyond(ends: readonly number[], address: number): number {
   let low = 0;
-  let high = list.length;
+  let high = ends.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (list[middle]!.end <= address) low = middle + 1;
+    if (ends[middle]! <= address) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -14,6 +14,7 @@ import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Benchmark } from './benchmark';
 import { dma } from './dma';
+import { dmaMaps } from './dma-maps';
 import { type Figure } from './figure';
 import { guest } from './guest';
 import { guestTests } from './guest-tests';
@@ -31,6 +32,7 @@ const benchmarks: readonly Benchmark[] = [
   warmStarts,
   guestTests,
   registerAccess,
+  dmaMaps,
 ];
 const artefacts = join(__dirname, '..', '..', 'artifacts');
 /** How long is looked at what else the machine is doing. */

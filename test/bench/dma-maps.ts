@@ -1,0 +1,182 @@
+/**
+ * (j) DMA mappings by the page, as a guest behind an IOMMU makes them: look-up, map and unmap among many, against the same
+ * with one. The goals are logarithmic: 1 + log2(n) times the floor, at most.
+ *
+ * Map and unmap go the way of a message of the client, from the decoded request on; the guest's memory is a memfd.
+ */
+import { ReferenceCard } from '../../emulator/cards/reference';
+import { ManualClock } from '../../emulator/clock';
+import { AddressMap, DmaAccess } from '../../emulator/memory';
+import { loadNative, type Native } from '../../emulator/native';
+import { traceOf } from '../../emulator/trace';
+import { defaultPieceBytes, DmaWindows } from '../../emulator/vfio-user/dma-windows';
+import { type Benchmark, type BenchmarkContext } from './benchmark';
+import { type Figure, figure, type Round } from './figure';
+
+const COUNTS = [16, 256, 4096, 65_535];
+const PAGE_BYTES = 4096;
+/** Pages are this far apart, so that no two mappings touch. */
+const STRIDE_BYTES = 2 * PAGE_BYTES;
+const MEMORY_BYTES = 64 << 20;
+const MOST_MAPS = 65_536;
+const KEPT_PAGE = 1 << 20;
+
+const goal = (count: number) => ({ kind: 'at-most', ratio: Math.round(10 * (1 + Math.log2(count))) / 10 }) as const;
+const rounds = (quick: boolean, round: () => Round): Round[] => {
+  const warmUp = quick ? 1 : 3;
+  return Array.from({ length: warmUp + (quick ? 3 : 11) }, round).slice(warmUp);
+};
+
+/** The same numbers in every run, in no order. */
+function scattered(count: number, below: number): number[] {
+  let seed = 1;
+  return Array.from({ length: count }, () => (seed = (seed * 48_271) % 0x7fff_ffff) % below);
+}
+
+function nsEach(times: number, act: () => void): number {
+  const startedNs = process.hrtime.bigint();
+  act();
+  return Number(process.hrtime.bigint() - startedNs) / times;
+}
+
+/** 8 bytes read at addresses in no order, through all that an access of the card goes through. */
+function lookUps(quick: boolean): Figure[] {
+  const memory = new Uint8Array(MEMORY_BYTES);
+  const accesses = quick ? 20_000 : 500_000;
+  const mapOf = (count: number): AddressMap => {
+    const map = new AddressMap();
+    for (let page = 0; page < count; page++) {
+      const offset = (page * PAGE_BYTES) % MEMORY_BYTES;
+      const bytes = memory.subarray(offset, offset + PAGE_BYTES);
+      const iova = BigInt(page * STRIDE_BYTES);
+      map.add({
+        iova,
+        sizeBytes: BigInt(PAGE_BYTES),
+        readable: true,
+        writable: true,
+        backing: { kind: 'bytes', bytes },
+      });
+    }
+    return map;
+  };
+  const measure = (count: number): (() => number) => {
+    const access = new DmaAccess(mapOf(count), () => true);
+    const addresses = Float64Array.from(scattered(65_536, count), (page) => page * STRIDE_BYTES + 8);
+    const into = new Uint8Array(8);
+    return () =>
+      nsEach(accesses, () => {
+        for (let i = 0; i < accesses; i++) void access.read(addresses[i & 0xffff]!, into);
+      });
+  };
+  const floor = measure(1);
+  return COUNTS.map((count) => {
+    const subject = measure(count);
+    const name = `DMA of 8 bytes, anywhere in ${count} mappings`;
+    const definition = { group: 'j', unit: 'ns', floorName: 'one mapping', goal: goal(count) };
+    return figure(
+      { ...definition, name },
+      rounds(quick, () => ({ floor: floor(), subject: subject() })),
+    );
+  });
+}
+
+/** A client's mappings of one file. A page far off stays: with the last one the file itself would go. */
+class Client implements Disposable {
+  readonly #card = new ReferenceCard({ clock: new ManualClock() });
+  readonly #windows: DmaWindows;
+
+  constructor(
+    native: Native,
+    private readonly fd: number,
+  ) {
+    const remote = { read: () => Promise.reject(new Error('no message')), write: () => Promise.resolve() };
+    const limits = { maxMaps: MOST_MAPS, pieceBytes: defaultPieceBytes };
+    this.#windows = new DmaWindows(native, traceOf(this.#card).device, remote, limits);
+    this.map(KEPT_PAGE);
+  }
+
+  map(page: number): void {
+    const fileOffset = BigInt((page * PAGE_BYTES) % MEMORY_BYTES);
+    const iova = BigInt(page * STRIDE_BYTES);
+    this.#windows.map({ iova, sizeBytes: BigInt(PAGE_BYTES), fileOffset, readable: true, writable: true }, this.fd);
+  }
+
+  unmap(page: number): void {
+    this.#windows.unmap(BigInt(page * STRIDE_BYTES), BigInt(PAGE_BYTES));
+  }
+
+  unmapPages(): void {
+    this.#windows.unmap(0n, BigInt(KEPT_PAGE * STRIDE_BYTES));
+  }
+
+  [Symbol.dispose](): void {
+    this.#windows.unmapAll();
+    this.#card.close();
+  }
+}
+
+/** One page goes and comes back, each time another; the others stay. */
+function comeAndGo(quick: boolean, native: Native, fd: number): Figure[] {
+  const times = quick ? 500 : 5000;
+  const measure = (count: number) => {
+    const client = new Client(native, fd);
+    for (let page = 0; page < count; page++) client.map(page);
+    const pages = scattered(times, count);
+    const round = (): number =>
+      nsEach(times, () => {
+        for (const page of pages) {
+          client.unmap(page);
+          client.map(page);
+        }
+      });
+    return { client, round };
+  };
+  const floor = measure(1);
+  using floorClient = floor.client;
+  void floorClient;
+  return COUNTS.map((count) => {
+    const subject = measure(count);
+    using client = subject.client;
+    void client;
+    const definition = { group: 'j', unit: 'ns', floorName: 'one page', goal: goal(count) };
+    return figure(
+      { ...definition, name: `unmap and map one of ${count} pages` },
+      rounds(quick, () => ({ floor: floor.round(), subject: subject.round() })),
+    );
+  });
+}
+
+/** All are mapped, in no order, and unmapped with one request: what each of them costs. */
+function fillAndEmpty(quick: boolean, native: Native, fd: number): Figure[] {
+  using client = new Client(native, fd);
+  const fill = (count: number) => {
+    const stride = 7919; // a prime that divides none of the counts
+    const repeats = Math.ceil((quick ? 1000 : 16_384) / count);
+    return nsEach(repeats * count, () => {
+      for (let repeat = 0; repeat < repeats; repeat++) {
+        for (let page = 0; page < count; page++) client.map((page * stride) % count);
+        client.unmapPages();
+      }
+    });
+  };
+  const [few, ...more] = COUNTS as [number, ...number[]];
+  return more.map((count) => {
+    const definition = { group: 'j', unit: 'ns', floorName: `${few} pages`, goal: goal(count / few) };
+    return figure(
+      { ...definition, name: `map ${count} pages and unmap all, each` },
+      rounds(quick, () => ({ floor: fill(few), subject: fill(count) })),
+    );
+  });
+}
+
+async function run({ quick }: BenchmarkContext): Promise<Figure[]> {
+  const native = loadNative();
+  const fd = native.memfdCreate('ghostcard-bench', MEMORY_BYTES);
+  try {
+    return [...lookUps(quick), ...comeAndGo(quick, native, fd), ...fillAndEmpty(quick, native, fd)];
+  } finally {
+    native.close(fd);
+  }
+}
+
+export const dmaMaps: Benchmark = { groups: ['j'], title: 'DMA mappings in process', run };
