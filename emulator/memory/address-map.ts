@@ -16,6 +16,8 @@ export interface MappedRange {
   /** One past the last address. */
   readonly end: number;
   readonly mapping: DmaMapping;
+  readonly readable: boolean;
+  readonly writable: boolean;
   /** The bytes themselves when the memory is in this process, else undefined. */
   readonly bytes: Uint8Array | undefined;
   /** The same bytes as aligned 32-bit words, for ordered stores. */
@@ -103,12 +105,16 @@ export class AddressMap {
 class Mapped implements MappedRange {
   readonly start: number;
   readonly end: number;
+  readonly readable: boolean;
+  readonly writable: boolean;
   readonly bytes: Uint8Array | undefined;
   #words: Int32Array | undefined;
 
   constructor(readonly mapping: DmaMapping) {
     this.start = Number(mapping.iova);
     this.end = Number(mapping.iova + mapping.sizeBytes);
+    this.readable = mapping.readable;
+    this.writable = mapping.writable;
     if (mapping.backing.kind !== 'bytes') return;
     this.bytes = mapping.backing.bytes;
     if (this.bytes.length >= this.end - this.start) return;

@@ -103,8 +103,9 @@ export class DmaAccess implements DmaPort {
   }
 
   #move(access: Access, range: MappedRange, iova: number, data: Uint8Array): Promise<void> | undefined {
-    const { bytes, mapping, start } = range;
+    const { bytes, start } = range;
     if (bytes === undefined) {
+      const { mapping } = range;
       if (mapping.backing.kind !== 'remote') return undefined;
       const pending = this.#byMessage(access, mapping.backing.memory, iova, data);
       // A card may choose not to wait (a posted write): a refusal then concerns nobody, and must not end the process.
@@ -132,7 +133,7 @@ export class DmaAccess implements DmaPort {
 }
 
 function checkPermission(range: MappedRange, access: Access, iova: number, sizeBytes: number, at = iova): void {
-  const { readable, writable } = range.mapping;
+  const { readable, writable } = range;
   if (access === 'read' && !readable) throw new DmaError('not-readable', access, iova, sizeBytes, undefined, at);
   if (access === 'write' && !writable) throw new DmaError('not-writable', access, iova, sizeBytes, undefined, at);
 }
