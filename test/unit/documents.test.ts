@@ -10,7 +10,8 @@
  * - a `c` block is compiled, with guest-tools on the include path;
  * - options of `ghostcard` commands in `sh` and `yaml` blocks must exist.
  *
- * The commands of the examples' READMEs are run by examples/readme.test.ts, those of docs/ci.md by test/guest/ci.test.ts.
+ * The commands of the examples' READMEs are run by examples/readme.test.ts, those of docs/ci.md by test/guest/ci.test.ts,
+ * those of docs/coherence.md by test/guest/coherence-document.test.ts.
  */
 import { execFile } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -91,6 +92,7 @@ describe('the examples in the documents', () => {
     expect(names.filter((name) => name.endsWith(': '))).toEqual([]);
     expect(documents.filter((document) => examples.some((example) => example.document === document))).toEqual([
       'README.md',
+      'docs/coherence.md',
       'docs/platform-devices.md',
       'docs/testing.md',
       'docs/writing-a-card.md',
