@@ -14,7 +14,7 @@ const shown = [...text.matchAll(/^```sh\n(.*?)\n```$(?:\n\n```text\n(.*?)^```$)?
 );
 
 /** Where memory lies is the kernel's affair. */
-const withoutAddresses = (line: string): string => line.replaceAll(/0x[0-9a-f]+/g, '0x…');
+const withoutAddresses = (line: string): string => line.replaceAll(/(?<=at |address )0x[0-9a-f]+/g, '0x…');
 
 describe('docs/coherence.md', () => {
   it('has commands, and all are of ghostcard', () => {
