@@ -69,6 +69,11 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     return this.server.connected;
   }
 
+  /** Takes at once what the client has sent up to now: posted writes may still be on their way. */
+  catchUp(): void {
+    this.server.catchUp();
+  }
+
   /** The card is gone for its client, which does not know it yet: see `Link`. */
   severLink(): void {
     try {

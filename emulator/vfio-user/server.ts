@@ -62,6 +62,11 @@ export class VfioUserServer implements AsyncDisposable {
     return this.#session !== undefined;
   }
 
+  /** Serves at once what the client has sent up to now. Not to be called by the device. */
+  catchUp(): void {
+    this.#session?.catchUp();
+  }
+
   /** Disconnects the client, stops listening and removes the socket. */
   async close(): Promise<void> {
     if (this.#closed) return;

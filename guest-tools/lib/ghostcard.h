@@ -208,6 +208,9 @@ bool gc_dma_map(struct gc_device *device, const struct gc_dma_mapping *mapping, 
  */
 bool gc_dma_unmap(struct gc_device *device, uint64_t address, size_t size, struct gc_error *error);
 
+/* Where a byte that the program has lies in physical memory, whatever the device is told. */
+bool gc_physical_address(const volatile void *location, uint64_t *address, struct gc_error *error);
+
 void gc_dma_write(const struct gc_dma_buffer *buffer, size_t offset, const void *bytes, size_t size);
 void gc_dma_read(const struct gc_dma_buffer *buffer, size_t offset, void *bytes, size_t size);
 void gc_dma_fill(const struct gc_dma_buffer *buffer, size_t offset, uint8_t value, size_t size);

@@ -38,6 +38,16 @@ static bool physical_address(int pagemap_fd, const void *location, uint64_t *add
     return true;
 }
 
+bool gc_physical_address(const volatile void *location, uint64_t *address, struct gc_error *error)
+{
+    int fd = open(PAGEMAP, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return gc_fail(error, "cannot open %s: %s", PAGEMAP, strerror(errno));
+    bool known = physical_address(fd, (const void *)location, address, error);
+    close(fd);
+    return known;
+}
+
 /* One segment per run of hugepages that happen to lie side by side. */
 static bool find_segments(struct gc_dma_buffer *buffer, struct gc_error *error)
 {

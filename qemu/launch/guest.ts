@@ -169,9 +169,11 @@ export class Guest implements AsyncDisposable {
     this.died.throwIfAborted();
     const execOptions = host ? await this.onHostFolders(options) : options;
     const command = this.channel.start(argv, execOptions);
-    const result = this.whileAlive(() => command.result).catch((error: unknown) => {
-      throw explainFolder(error, execOptions.cwd);
-    });
+    const result = this.whileAlive(() => command.result)
+      .catch((error: unknown) => {
+        throw explainFolder(error, execOptions.cwd);
+      })
+      .finally(() => this.options.onCommandEnd?.());
     result.catch(() => {}); // whoever gets it may not wait for it at once
     return { ...command, result };
   }

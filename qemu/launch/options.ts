@@ -81,6 +81,11 @@ export interface LaunchOptions {
   /** Gets each line of the guest's console as it comes. */
   readonly onConsole?: (line: string) => void;
   readonly onProgress?: (progress: LaunchProgress) => void;
+  /**
+   * Called when a command has ended, before its result is handed over. For the owner of cards: what the command has
+   * written to them last (posted writes) and its result come on different ways.
+   */
+  readonly onCommandEnd?: () => void;
   /** Gets the console log, QEMU's standard error and the command line when the guest ends. */
   readonly artefactsDir?: string;
   /** When artefacts are kept, given a folder for them. Default 'always'. */

@@ -39,7 +39,7 @@ export interface CardFault {
   readonly error: unknown;
 }
 
-export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir' | 'snapshots'> {
+export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir' | 'snapshots' | 'onCommandEnd'> {
   readonly cards?: readonly RigCard[];
   /**
    * 'warm', the default: from the snapshot of a guest that has booted before, in the cache; cards are plugged into the
@@ -83,6 +83,7 @@ export class Rig implements AsyncDisposable {
         ...launch,
         cards: connections,
         runDir: rig.folder.path,
+        onCommandEnd: () => rig.catchUp(),
         ...(snapshots && { snapshots }),
       });
       for (const { name } of cards) rig.connected(name);
@@ -202,6 +203,11 @@ export class Rig implements AsyncDisposable {
       await this.folder.close();
       for (const outcome of ended) if (outcome.status === 'rejected') throw outcome.reason as Error;
     }
+  }
+
+  /** Every write that the guest has posted up to now has arrived at its card after this. */
+  private catchUp(): void {
+    for (const [, served] of this.everyCard) if (served instanceof ServedCard) served.catchUp();
   }
 
   /** Those that have been taken out first. */

@@ -56,6 +56,24 @@ describe('reading and writing', () => {
     expect(device.calls[1]).toBe(`read 0:0x10+${sizeBytes}`);
   });
 
+  test('posted writes that have been sent are there once the server has been told to catch up, not a turn later', async () => {
+    const { connect, device, server } = await serving();
+    const client = await connect();
+    for (let i = 0; i < 100; i++) client.postRegionWrite(0, 4 * i, bytes(i, 0, 0, 0));
+    server.catchUp();
+    expect(device.calls).toHaveLength(100);
+    server.catchUp();
+    expect(device.calls).toHaveLength(100);
+  });
+
+  test('catching up with nobody is nothing', async () => {
+    const { server, connectRaw, disconnected } = await serving();
+    server.catchUp();
+    connectRaw().close();
+    await disconnected();
+    server.catchUp();
+  });
+
   test('a transfer as long as was agreed goes through, a byte more is refused', async () => {
     const { connect } = await serving(new FakeDevice(undefined, { regionBytes: 0x20_0000 }));
     const client = await connect();

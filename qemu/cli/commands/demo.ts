@@ -1,6 +1,6 @@
 /**
- * `ghostcard demo` (`npm start`): the main job, shown. Boots one guest with the reference card, runs the apps of
- * guest-tools under uio_pci_generic and then under vfio-pci without IOMMU, and prints what happened.
+ * `ghostcard demo` (`npm start`): the main job, shown. Runs the apps of guest-tools on the reference card in every way in
+ * which a driver in user space can get hold of it, in a guest without an IOMMU and in one with, and prints what happened.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,8 @@ import { provision, terminalProgress } from '../../provision';
 import { type AppReport, appReport, Rig } from '../../rig';
 import { makeArtefactsFolder } from '../artefacts-folder';
 import { loadCard } from '../card-source';
-import { demoPlan, type DemoStep } from '../demo-plan';
+import { type DemoStep, demoSteps } from '../demo-plan';
+import { DRIVER_MODES, type DriverMode } from '../driver-modes';
 import { EXIT } from '../exit-codes';
 import { interruption } from '../interruption';
 import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../options';
@@ -35,7 +36,7 @@ const STEP_TIMEOUT_MS = 120_000;
 
 export function demoCommand(): Command {
   const command = new Command('demo')
-    .description('Run the reference card under the UIO and the VFIO no-IOMMU driver, and show what happened.')
+    .description('Run the reference card under every kernel driver for drivers in user space, and show what happened.')
     .option('--card <name-or-file>', 'the card; options as name,key=value', 'reference')
     .option('--artefacts <folder>', 'where the logs go', join('artifacts', 'demo'))
     .option('--json', 'print the outcome as JSON');
@@ -54,23 +55,18 @@ async function demo(options: DemoOptions): Promise<number> {
   const provisioned = await provision({ ...softwareOf(options), signal: stop, onProgress: terminalProgress() });
   say(`QEMU ${provisioned.qemu.version} (${provisioned.qemu.origin}), guest kernel ${provisioned.kernel.release}`);
   const outcomes: Outcome[] = [];
-  {
+  for (const iommu of [false, true]) {
+    say(`\nA guest ${iommu ? 'with an IOMMU in front of the card' : 'without an IOMMU'}`);
     await using rig = await Rig.start({
       provisioned,
+      iommu,
       cards: [card],
-      artefactsDir,
+      artefactsDir: join(artefactsDir, iommu ? 'iommu' : 'no-iommu'),
       signal: stop,
       onProgress: ({ message, elapsedMs }) => say(`${(elapsedMs / 1000).toFixed(1).padStart(5)} s  ${message}`),
     });
-    for (const { driver, steps } of demoPlan) {
-      const { pciAddress, node } = await rig.bind(card.name, driver);
-      say(`\n${card.name} at ${pciAddress} is bound to ${driver}: ${node}`);
-      for (const step of steps) {
-        const outcome = await runStep(rig, step, driver, pciAddress, artefactsDir);
-        outcomes.push(outcome);
-        say(`  ${outcome.passed ? 'pass' : 'FAIL'}  ${outcome.command.padEnd(28)} ${step.shows}`);
-        if (outcome.error !== undefined) say(outcome.error.replace(/^/gm, '        '));
-      }
+    for (const mode of DRIVER_MODES.filter((each) => each.iommu === iommu)) {
+      for await (const outcome of runMode({ rig, card: card.name, mode, artefactsDir, say })) outcomes.push(outcome);
     }
     for (const { error } of rig.faults) outcomes.push(faultOf(card.name, error));
   }
@@ -91,24 +87,44 @@ const faultOf = (card: string, error: unknown): Outcome => ({
   error: String(error),
 });
 
+interface ModeRun {
+  readonly rig: Rig;
+  readonly card: string;
+  readonly mode: DriverMode;
+  readonly artefactsDir: string;
+  readonly say: (text: string) => void;
+}
+
+async function* runMode(run: ModeRun): AsyncGenerator<Outcome> {
+  const { rig, card, mode, say } = run;
+  const { pciAddress, platformDevices, node } = await rig.bind(card, mode.driver);
+  const name = platformDevices?.[0]?.name ?? pciAddress;
+  say(`\n${mode.name}: ${card} is ${name}, ${node}`);
+  for (const step of demoSteps(mode)) {
+    const outcome = await runStep(run, step, name);
+    say(`  ${outcome.passed ? 'pass' : 'FAIL'}  ${outcome.command.padEnd(28)} ${step.shows}`);
+    if (outcome.error !== undefined) say(outcome.error.replace(/^/gm, '        '));
+    yield outcome;
+  }
+}
+
 async function runStep(
-  rig: Rig,
+  { rig, mode, artefactsDir }: ModeRun,
   { argv, shows }: DemoStep,
-  driver: string,
-  pciAddress: string,
-  artefactsDir: string,
+  device: string,
 ): Promise<Outcome> {
   const command = argv.join(' ');
-  const result = await rig.guest.run([...argv, '--device', pciAddress, '--json'], { timeoutMs: STEP_TIMEOUT_MS });
-  const log = join(artefactsDir, `${driver}.${argv.join('-').replaceAll('--', '')}.log`);
+  const result = await rig.guest.run([...argv, '--device', device, '--json'], { timeoutMs: STEP_TIMEOUT_MS });
+  const log = join(artefactsDir, `${[mode.name, ...argv].join('-').replaceAll(/[ ,-]+/g, '-')}.log`);
   writeFileSync(log, Buffer.concat([result.stdout, result.stderr]));
+  const done = { driver: mode.name, command, shows };
   try {
     const report = appReport(argv, result);
     const passed = report.ok && result.exitCode === 0;
     const error = passed ? {} : { error: `${result.stderr.toString().trimEnd()}\n(${log})` };
-    return { driver, command, shows, passed, report, ...error };
+    return { ...done, passed, report, ...error };
   } catch (error) {
-    return { driver, command, shows, passed: false, error: (error as Error).message };
+    return { ...done, passed: false, error: (error as Error).message };
   }
 }
 
