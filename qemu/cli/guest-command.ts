@@ -95,8 +95,12 @@ function exitCodeOfFailure(error: unknown): number | undefined {
   return undefined;
 }
 
-/** How the kernel tells of a program that it ends; see arch/x86/mm/fault.c, arch/x86/kernel/traps.c, mm/oom_kill.c. */
-const KERNEL_ON_FAULTS = /\[\d+\]: segfault at |traps: .+\[\d+\] |Out of memory: Killed process /;
+/**
+ * How the kernel tells of a program that it ends; see arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/arm64/kernel/traps.c,
+ * mm/oom_kill.c.
+ */
+const KERNEL_ON_FAULTS =
+  /\[\d+\]: segfault at |\[\d+\]: unhandled exception: |traps: .+\[\d+\] |Out of memory: Killed process /;
 const LOG_TIMEOUT_MS = 5000;
 const SHOWN_LINES = 3;
 

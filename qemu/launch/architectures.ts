@@ -2,7 +2,7 @@
  * What differs between the machines of guests of different architectures.
  *
  * Sources: QEMU's docs/system/i386/pc.rst, docs/system/arm/virt.rst; Linux Documentation/admin-guide/kernel-parameters.txt
- * (console, pci, intel_iommu).
+ * (console, pci, intel_iommu, sysctl).
  */
 import { type GuestArch } from '../provision';
 
@@ -41,6 +41,7 @@ export const MACHINES: Record<GuestArch, MachineFacts> = {
     kernelArguments: [
       'console=ttyAMA0',
       `pci=hpmmiosize=${MEMORY_WINDOW_MIB}M,hpmmioprefsize=${PREFETCHABLE_WINDOW_GIB}G`,
+      'sysctl.debug.exception-trace=1', // amd64 says without being told why it has ended a program
     ],
     // The SMMU that QEMU has for this machine tells nobody of mappings.
     iommu: { device: { driver: 'virtio-iommu-pci', bus: 'pcie.0', addr: '0x1f' }, kernelArguments: [] },
