@@ -12,6 +12,7 @@ export {
 export {
   type BindOptions,
   type BoundCard,
+  type BoundPlatformDevice,
   type Guest,
   GuestBootError,
   GuestClosedError,

@@ -2,7 +2,7 @@
 import { type CardEnvironment, PciCard } from '../../emulator/pci';
 import { type CardFactory } from '../../emulator/serve-card';
 import { type CardTrace, traceOf } from '../../emulator/trace';
-import { type BoundCard } from '../launch';
+import { type BoundCard, type BoundPlatformDevice } from '../launch';
 import { type Rig } from '../rig';
 import { tellingCaller } from './caller';
 import { refuseUnknownOptions } from './known-options';
@@ -13,7 +13,14 @@ export type CardSource<Card extends PciCard> =
   (new (environment: Required<CardEnvironment>) => Card) | CardFactory<Card>;
 
 /** Drivers that the guest has; or any other, of a module that the test has loaded. */
-export type DriverName = 'uio_pci_generic' | 'vfio-pci' | 'none' | (string & Record<never, never>);
+export type DriverName =
+  | 'uio_pci_generic'
+  | 'vfio-pci'
+  | 'uio_pdrv_genirq'
+  | 'uio_dmem_genirq'
+  | 'vfio-platform'
+  | 'none'
+  | (string & Record<never, never>);
 
 export interface PlugOptions {
   /** The driver that is to have the card. Left out: what the guest's kernel finds, if anything. */
@@ -101,6 +108,11 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   /** The driver's device node, such as '/dev/uio0'; empty when it has none. */
   get node(): string {
     return this.#place().node;
+  }
+
+  /** What the card has become under a driver for platform devices, in the order of its table; else nothing. */
+  get platformDevices(): readonly BoundPlatformDevice[] {
+    return this.#place().platformDevices ?? [];
   }
 
   /** Gives the card to another driver. */

@@ -99,5 +99,11 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
     expect(stderr.toString()).toContain('bind the card to vfio-pci, or start the guest without --iommu');
   });
 
+  it('makes no platform devices of a card, which would know nothing of the IOMMU: the message says what to do', async () => {
+    await expect(rig.bind('card', 'uio_pdrv_genirq')).rejects.toThrow(
+      /the card is behind an IOMMU, which platform devices would know nothing of: start the guest without one/,
+    );
+  });
+
   const card = (): ReferenceCard => rig.card<ReferenceCard>('card');
 });

@@ -22,7 +22,8 @@ export function runCommand(): Command {
     .option('--card <name-or-file>', 'card to plug in, may be repeated; options as name,key=value', collect)
     .option(
       '--driver <name>',
-      'kernel driver for the card of the same position, may be repeated: uio_pci_generic, vfio-pci, none, any other',
+      'kernel driver for the card of the same position, may be repeated: uio_pci_generic, vfio-pci, ' +
+        'uio_pdrv_genirq, uio_dmem_genirq, vfio-platform, none, any other',
       collect,
     )
     .option('--rw <folder[:guest-path]>', 'folder that the guest may write to, may be repeated', collect)
@@ -67,7 +68,8 @@ export function runCommand(): Command {
 
 const help = `
 The command sees GHOSTCARD_PCI_ADDRESS and GHOSTCARD_DEVICE (/dev/uio0, /dev/vfio/noiommu-0) of the first card, and the
-same with _2, _3 ... of those after it.
+same with _2, _3 ... of those after it. Under a driver for platform devices (uio_pdrv_genirq, uio_dmem_genirq,
+vfio-platform) also GHOSTCARD_PLATFORM_DEVICE, the first device's name, and GHOSTCARD_PLATFORM_DEVICES of all.
 
 Exit code: the command's own; 128+n when signal n ended it; ${EXIT.TIMED_OUT} time limit; ${EXIT.NOT_STARTED} not started;
 ${EXIT.GUEST_DIED} the guest died; ${EXIT.GHOSTCARD} ghostcard failed; ${EXIT.USAGE} wrong options.
@@ -144,7 +146,9 @@ async function bindCards(rig: Rig, plan: RunPlan, say: Say): Promise<Bound[]> {
       ? await rig.bind(name, driver, bindTimeoutMs === undefined ? {} : { timeoutMs: bindTimeoutMs })
       : { pciAddress: await rig.guest.pciAddressOf(name), node: '' };
     bound.push({ card: name, driver, ...where });
-    say([`${name} is ${where.pciAddress}`, driver && `driver ${driver}`, where.node].filter(Boolean).join(', '));
+    const devices = (where.platformDevices ?? []).map((device) => `${device.name} ${device.node}`.trim());
+    const nodes = devices.length > 0 ? devices.join(', ') : where.node;
+    say([`${name} is ${where.pciAddress}`, driver && `driver ${driver}`, nodes].filter(Boolean).join(', '));
     if (plan.rig.iommu && hasNoDmaBehindIommu(driver)) {
       say(
         `${name} is behind an IOMMU, where ${driver} maps nothing for it: registers and interrupts work, DMA to physical ` +
