@@ -71,17 +71,20 @@ static bool transfer(struct maps *maps, struct ref_channel *channel, size_t page
 static bool check_data(struct maps *maps)
 {
     struct ref_completion down = {0}, up = {0};
+    struct ref_card *card = &maps->app->card;
     size_t differing = 0;
     for (size_t page = 0, pages; page < count; page += pages) {
         pages = count - page < TRANSFER_PAGES ? count - page : TRANSFER_PAGES;
         for (size_t i = page; i < page + pages; i++)
             fill_pattern(&maps->memory, place_of(i) * PAGE, PAGE, DATA_SEED + i);
+        ref_sync_address(card, GC_DMA_FOR_DEVICE, maps->start + page * PAGE, pages * PAGE);
         if (!transfer(maps, &maps->pair.h2c, page, pages, &down))
             return false;
         for (size_t i = page; i < page + pages; i++)
             gc_dma_fill(&maps->memory, place_of(i) * PAGE, 0, PAGE);
         if (!transfer(maps, &maps->pair.c2h, page, pages, &up))
             return false;
+        ref_sync_address(card, GC_DMA_FOR_CPU, maps->start + page * PAGE, pages * PAGE);
         if (down.halted || up.halted)
             return app_check(maps->app, false, "the card halts on mapped pages: %s at 0x%" PRIx64,
                     ref_error_name(down.halted ? down.error_code : up.error_code),

@@ -108,9 +108,17 @@ static void report(
 static bool move(struct stray *stray, struct ref_channel *channel, const struct gc_dma_buffer *buffer)
 {
     struct gc_error error;
-    return (ref_submit(channel, buffer, 0, SIZE, 0, &error) &&
-                   wait_done(stray->app, channel, SIZE, &error)) ||
-           app_error(stray->app, &error);
+    if (!ref_submit(channel, buffer, 0, SIZE, 0, &error) || !wait_done(stray->app, channel, SIZE, &error))
+        return app_error(stray->app, &error);
+    gc_dma_sync_for_cpu(buffer, 0, SIZE);
+    return true;
+}
+
+/* So that the page is hit also where caches are in between; behind an IOMMU the card has no such page. */
+static void sync_victim(struct stray *stray, enum gc_dma_direction direction)
+{
+    if (!stray->has_iommu)
+        ref_sync_address(&stray->app->card, direction, stray->address, SIZE);
 }
 
 static bool stray_write(struct stray *stray)
@@ -119,8 +127,10 @@ static bool stray_write(struct stray *stray)
     struct ref_completion completion;
     fill_pattern(&pair->source, 0, SIZE, CARD_SEED);
     gc_dma_fill(&stray->victim, stray->offset, UNTOUCHED, SIZE);
+    sync_victim(stray, GC_DMA_FOR_DEVICE);
     if (!move(stray, &pair->h2c, &pair->source) || !try(stray, &pair->c2h, stray->address, SIZE, &completion))
         return false;
+    sync_victim(stray, GC_DMA_FOR_CPU);
     bool intact = is_filled(&stray->victim, stray->offset, SIZE, UNTOUCHED);
     bool changed = is_same(&stray->victim, stray->offset, &pair->source, 0, SIZE);
     report(stray, "stray_write", changed ? "changed" : intact ? "refused" : "damaged", &completion);
@@ -141,6 +151,7 @@ static bool stray_read(struct stray *stray)
     struct pair *pair = &stray->pair;
     struct ref_completion completion;
     fill_pattern(&stray->victim, stray->offset, SIZE, SECRET_SEED);
+    sync_victim(stray, GC_DMA_FOR_DEVICE);
     gc_dma_fill(&pair->sink, 0, 0, SIZE);
     if (!try(stray, &pair->h2c, stray->address, SIZE, &completion) || !move(stray, &pair->c2h, &pair->sink))
         return false;

@@ -67,6 +67,12 @@ void ref_sync(void *context, enum gc_dma_direction direction, struct gc_dma_segm
     card->sync_failed = true;
 }
 
+void ref_sync_address(struct ref_card *card, enum gc_dma_direction direction, uint64_t address, size_t size)
+{
+    if (!ref_is_coherent(card))
+        ref_sync(card, direction, (struct gc_dma_segment){address, size});
+}
+
 bool ref_is_coherent(const struct ref_card *card)
 {
     return (card->capabilities & GHOSTCARD_REF_CAPABILITIES_NON_COHERENT_MASK) == 0;

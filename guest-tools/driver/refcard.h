@@ -114,6 +114,9 @@ bool ref_is_coherent(const struct ref_card *card);
 /* How a card that is not coherent is synchronised with; ref_open has set it. `context`: the ref_card. */
 void ref_sync(void *context, enum gc_dma_direction direction, struct gc_dma_segment part);
 
+/* Memory that is no DMA buffer of the library's, by the address that the card sees it at. */
+void ref_sync_address(struct ref_card *card, enum gc_dma_direction direction, uint64_t address, size_t size);
+
 /* False: the card has refused to synchronise since this was asked last. ref_wait and ref_submit ask. */
 bool ref_sync_check(struct ref_card *card, struct gc_error *error);
 

@@ -50,9 +50,34 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     });
   });
 
+  it('gc-stray passes where no IOMMU is in between', async () => {
+    await rig.bind('not-coherent', 'vfio-pci');
+    await runApp(rig, 'not-coherent', ['gc-stray']);
+  });
+
   it('a coherent card gives nothing old to a driver that forgets to synchronise', async () => {
     await rig.bind('coherent', 'uio_pci_generic');
     const report = await runApp(rig, 'coherent', ['gc-coherence', '--rounds', String(ROUNDS)]);
     expect(report).toMatchObject({ coherent: 'yes', never_synchronised: 0, stale: 0 });
+  });
+});
+
+describe('behind an IOMMU, a card that is not coherent', () => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await startRig({ iommu: true, cards: [{ name: 'card', make: reference({ coherent: false }) }] });
+    await rig.bind('card', 'vfio-pci');
+  });
+  afterAll(() => rig?.close());
+
+  it.each([
+    ['gc-loopback', '--max-size', '1048576'],
+    ['gc-crc'],
+    ['gc-errors'],
+    ['gc-stray'],
+    ['gc-maps'],
+    ['gc-coherence'],
+  ])('%s passes, memory being synchronised by the addresses that the card sees', async (...argv) => {
+    await runApp(rig, 'card', argv);
   });
 });
