@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostArch } from '../provision';
-import { hasNoDmaBehindIommu, planRun, type RunOptions } from './run-plan';
+import { hasNoDma, planRun, type RunOptions } from './run-plan';
 import { UsageError } from './usage-error';
 
 let folder: string;
@@ -51,8 +51,15 @@ describe('what run is to do', () => {
   it('puts the cards behind an IOMMU when told, and knows the drivers that have no way to it', async () => {
     expect((await plan()).rig.iommu).toBe(false);
     expect((await plan({ iommu: true })).rig.iommu).toBe(true);
-    const drivers = ['uio_pci_generic', 'uio_pdrv_genirq', 'uio_dmem_genirq', 'vfio-platform', 'vfio-pci', 'none'];
-    expect(drivers.map(hasNoDmaBehindIommu)).toEqual([true, true, true, true, false, false]);
+    const { rig } = await plan({ iommu: true });
+    expect(['uio_pci_generic', 'vfio-pci', 'none'].map((driver) => hasNoDma(driver, rig))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    const passing = await plan({ iommu: true, append: 'quiet iommu=pt' });
+    expect(hasNoDma('uio_pci_generic', passing.rig)).toBe(false);
+    expect(hasNoDma('uio_pci_generic', (await plan()).rig)).toBe(false);
   });
 
   it('reserves 32 huge pages, or what there is room for', async () => {

@@ -121,8 +121,9 @@ export async function planRun(command: readonly string[], options: RunOptions): 
 export const answerTimeoutOf = ({ debug }: RunOptions): { answerTimeoutMs?: number } =>
   debug ? { answerTimeoutMs: DEBUG_TIMEOUT_MS } : {};
 
-/** Drivers that hand user space no way to the IOMMU; what others do about it is their own business. */
-export const hasNoDmaBehindIommu = (driver: string): boolean => /^(uio_.*|vfio-platform)$/.test(driver);
+/** Whether a driver hands user space no way to an IOMMU that refuses physical addresses; others see to it themselves. */
+export const hasNoDma = (driver: string, { iommu, kernelAppend = '' }: RunPlan['rig']): boolean =>
+  iommu === true && driver === 'uio_pci_generic' && !/(^|\s)iommu(=pt|\.passthrough=1)(\s|$)/.test(kernelAppend);
 
 /** As many as were asked for; else a few, or as many as there is room for. */
 function hugepagesFor({ hugepages, memory }: RunOptions): number {

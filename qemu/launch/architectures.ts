@@ -10,6 +10,8 @@ import { type GuestArch } from '../provision';
 interface Iommu {
   readonly device: Readonly<Record<string, unknown>>;
   readonly kernelArguments: readonly string[];
+  /** What KVM must leave to QEMU, so that it remaps interrupts. */
+  readonly kvmOption?: string;
 }
 
 export interface MachineFacts {
@@ -32,7 +34,11 @@ export const MACHINES: Record<GuestArch, MachineFacts> = {
     kernelArguments: ['console=ttyS0'],
     // caching-mode: the guest tells of every mapping, which is how the card's process hears of it. Interrupt remapping
     // is there without being asked for: VFIO trusts no IOMMU that has it not.
-    iommu: { device: { 'driver': 'intel-iommu', 'caching-mode': true }, kernelArguments: ['intel_iommu=on'] },
+    iommu: {
+      device: { 'driver': 'intel-iommu', 'caching-mode': true },
+      kernelArguments: ['intel_iommu=on'],
+      kvmOption: 'kernel-irqchip=split',
+    },
   },
   // No firmware: the kernel is started directly, and lays out addresses for cards that are plugged in later by itself.
   arm64: {

@@ -112,9 +112,9 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
   ];
 }
 
-/** KVM remaps no interrupts unless QEMU has the I/O APIC. */
-function accelerator({ accel, iommu }: QemuArgumentOptions): string {
-  if (accel === 'kvm') return iommu ? 'kvm,kernel-irqchip=split' : 'kvm';
+function accelerator({ arch, accel, iommu }: QemuArgumentOptions): string {
+  const { kvmOption } = MACHINES[arch].iommu;
+  if (accel === 'kvm') return iommu && kvmOption !== undefined ? `kvm,${kvmOption}` : 'kvm';
   return 'tcg,thread=multi';
 }
 

@@ -271,6 +271,90 @@ describe('memory unmapped in mid-transfer', () => {
   });
 });
 
+describe('memory that is mapped by the page, as behind an IOMMU', () => {
+  const PAGE = 4096;
+  const IOVA = 0x7000_0000;
+
+  /** Pages side by side for the card, in reverse order in memory; the rings stay where they are. */
+  function mapPages({ card, host }: Bench, count: number, writable = true) {
+    const { bytes } = host.memory.allocate(count * PAGE);
+    const pages = Array.from({ length: count }, (_, page) => {
+      const memory = bytes.subarray((count - 1 - page) * PAGE, (count - page) * PAGE);
+      card.mapDma({
+        iova: BigInt(IOVA + page * PAGE),
+        sizeBytes: BigInt(PAGE),
+        readable: true,
+        writable,
+        backing: { kind: 'bytes', bytes: memory },
+      });
+      return memory;
+    });
+    return { pages, unmap: (page: number) => card.unmapDma(BigInt(IOVA + page * PAGE), BigInt(PAGE)) };
+  }
+
+  const pattern = (page: number): Uint8Array => new Uint8Array(PAGE).fill(page + 1);
+
+  it('is reached by one descriptor over all of its pages', () => {
+    const bench = setUp();
+    const { pages } = mapPages(bench, 64);
+    pages.forEach((memory, page) => memory.set(pattern(page)));
+    const h2c = new ChannelDriver(bench.host, 'H2C');
+    h2c.submit({ hostAddress: IOVA + 5, lengthBytes: 64 * PAGE - 5 });
+    bench.clock.runDue();
+    expect(h2c.state).toMatchObject({ halted: false, completed: 1 });
+    expect([...bench.card.memory.subarray(0, 2)]).toEqual([1, 1]);
+    expect(bench.card.memory[63 * PAGE]).toBe(64);
+  });
+
+  it('halts the engine at the first address that is not mapped, or not for writing', () => {
+    const bench = setUp();
+    const { pages, unmap } = mapPages(bench, 8);
+    unmap(5);
+    const c2h = new ChannelDriver(bench.host, 'C2H');
+    c2h.submit({ hostAddress: IOVA + 100, lengthBytes: 7 * PAGE });
+    bench.clock.runDue();
+    expect(c2h.state).toMatchObject({ halted: true, errorCode: 3, errorAddress: BigInt(IOVA + 5 * PAGE) });
+    expect(pages[6]!.every((byte) => byte === 0)).toBe(true);
+    bench.card.mapDma({
+      iova: BigInt(IOVA + 5 * PAGE),
+      sizeBytes: BigInt(PAGE),
+      readable: true,
+      writable: false,
+      backing: { kind: 'bytes', bytes: pages[5]! },
+    });
+    c2h.clearError();
+    bench.clock.runDue();
+    expect(c2h.state).toMatchObject({ halted: true, errorCode: 3, errorAddress: BigInt(IOVA + 5 * PAGE) });
+    expect(pages[5]!.every((byte) => byte === 0)).toBe(true);
+  });
+
+  it('unmapped behind a transfer under way is refused to the rest of it; mapped anew elsewhere, it goes there', () => {
+    const bench = setUp({ link: { bytesPerSecond: 1e6 } });
+    const { pages, unmap } = mapPages(bench, 3);
+    const c2h = new ChannelDriver(bench.host, 'C2H');
+    bench.card.memory.fill(0xaa);
+    const jobs = pages.map((_, page) => ({ hostAddress: IOVA + page * PAGE, lengthBytes: PAGE }));
+    c2h.submit(...jobs);
+    bench.clock.advance(6_000_000); // the first page is done, the second under way
+    expect(c2h.state).toMatchObject({ halted: false, completed: 1 });
+    unmap(2);
+    bench.clock.advance(1e9);
+    expect(c2h.state).toMatchObject({ halted: true, completed: 2, errorAddress: BigInt(IOVA + 2 * PAGE) });
+    const elsewhere = new Uint8Array(PAGE);
+    bench.card.mapDma({
+      iova: BigInt(IOVA + 2 * PAGE),
+      sizeBytes: BigInt(PAGE),
+      readable: true,
+      writable: true,
+      backing: { kind: 'bytes', bytes: elsewhere },
+    });
+    c2h.clearError();
+    bench.clock.advance(1e9);
+    expect(c2h.state.completed).toBe(3);
+    expect([elsewhere[0], pages[2]![0]]).toEqual([0xaa, 0]);
+  });
+});
+
 describe('memory that is reached by message', () => {
   it('takes a LOOPBACK pair of channels through many turns of the stream, and loses no byte', async () => {
     const bench = setUp();

@@ -11,7 +11,7 @@ import { interruption } from '../interruption';
 import { addSoftwareOptions, collect, softwareOf, wholeNumber } from '../options';
 import { print } from '../output';
 import { report, textOf } from '../report';
-import { answerTimeoutOf, hasNoDmaBehindIommu, planRun, type RunOptions, type RunPlan } from '../run-plan';
+import { answerTimeoutOf, hasNoDma, planRun, type RunOptions, type RunPlan } from '../run-plan';
 import { UsageError } from '../usage-error';
 
 export function runCommand(): Command {
@@ -149,10 +149,10 @@ async function bindCards(rig: Rig, plan: RunPlan, say: Say): Promise<Bound[]> {
     const devices = (where.platformDevices ?? []).map((device) => `${device.name} ${device.node}`.trim());
     const nodes = devices.length > 0 ? devices.join(', ') : where.node;
     say([`${name} is ${where.pciAddress}`, driver && `driver ${driver}`, nodes].filter(Boolean).join(', '));
-    if (plan.rig.iommu && hasNoDmaBehindIommu(driver)) {
+    if (hasNoDma(driver, plan.rig)) {
       say(
-        `${name} is behind an IOMMU, where ${driver} maps nothing for it: registers and interrupts work, DMA to physical ` +
-          'addresses is refused; for DMA use vfio-pci, or leave out --iommu',
+        `${name} is behind an IOMMU, and ${driver} has no way to map memory in it: DMA to physical addresses is refused. ` +
+          'Use vfio-pci, or have the IOMMU pass them through (--append iommu=pt; arm64: iommu.passthrough=1).',
       );
     }
   }
