@@ -175,8 +175,8 @@ size_t app_dma_size(struct app *app, size_t wanted, unsigned count)
     if (limit >= wanted)
         return wanted;
     app_not_possible(app,
-            "%u DMA buffers of %zu bytes: there is as much memory as the card has declared, for "
-            "%zu bytes each",
+            "%u DMA buffers of %zu bytes: the kernel owns as much as the card has declared, which is "
+            "%zu bytes for each",
             count, wanted, limit);
     return limit;
 }

@@ -214,10 +214,9 @@ static void run(struct stray *stray)
     if (!stray_write(stray) || !stray_read(stray))
         return;
     if (!stray->has_iommu)
-        app_say(stray->app,
-                "not possible with %s: a write over the end of a buffer, or to one that was freed, "
-                "would hit memory of others, for there is no IOMMU to refuse it\n",
-                stray->app->driver);
+        app_not_possible(stray->app,
+                "a write over the end of a buffer, or to one that was freed: it would hit memory of others, "
+                "for there is no IOMMU to refuse it");
     else if (overrun(stray))
         use_after_free(stray);
 }

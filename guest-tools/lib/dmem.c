@@ -8,7 +8,7 @@
  *
  * Models: Linux drivers/uio/uio_dmem_genirq.c, Documentation/driver-api/uio-howto.rst ("Using uio_dmem_genirq
  * for platform devices"). From Linux 6.9 on the attribute `addr` of such a map is an address of the kernel's
- * own, and the device's is told to nobody.
+ * own; the device's is then in `dma_addresses`, which the kernel module ghostcard adds (guest-tools/modules).
  */
 #define _GNU_SOURCE
 #include "dmem.h"
@@ -16,6 +16,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -37,7 +38,23 @@ struct gc_dmem {
     struct region regions[GC_MAX_WINDOWS];
 };
 
-static bool open_region(struct gc_device *device, unsigned map, struct region *region, struct gc_error *error)
+/* Line `number` of dma_addresses, which the kernel module ghostcard adds to its platform devices. */
+static bool read_dma_address(const struct gc_device *device, unsigned number, uint64_t *address)
+{
+    char text[256];
+    if (gc_sysfs_read_all(device, "dma_addresses", text, sizeof(text)) == 0)
+        return false;
+    char *line = text;
+    for (; number > 0 && line; number--) {
+        line = strchr(line, '\n');
+        line = line ? line + 1 : NULL;
+    }
+    *address = line && *line ? strtoull(line, NULL, 0) : NO_MEMORY;
+    return *address != NO_MEMORY;
+}
+
+static bool open_region(struct gc_device *device, unsigned map, unsigned number, struct region *region,
+        struct gc_error *error)
 {
     struct gc_window window = {0};
     char what[GC_NAME_SIZE + 32];
@@ -47,10 +64,11 @@ static bool open_region(struct gc_device *device, unsigned map, struct region *r
                 "the kernel had no memory for %s: it takes contiguous memory below the device's "
                 "DMA mask; boot the guest with more, or with cma=",
                 what);
-    if (region->address >= KERNEL_ADDRESSES)
+    if (region->address >= KERNEL_ADDRESSES && !read_dma_address(device, number, &region->address))
         return gc_fail(error,
                 "%s shows 0x%llx, which is an address of the kernel's own: uio_dmem_genirq of Linux 6.9 and "
-                "later does not tell which address the device is to use; boot an older kernel",
+                "later does not tell which address the device is to use, and there is no dma_addresses of "
+                "the kernel module ghostcard; boot an older kernel",
                 what, (unsigned long long)region->address);
     if (!gc_uio_open_map(device, map, &window, error))
         return false;
@@ -69,7 +87,7 @@ bool gc_dmem_open(struct gc_device *device, unsigned windows, struct gc_error *e
     for (unsigned map = windows; map < GC_MAX_WINDOWS && gc_uio_map_number(device, map, "size", &size);
             map++) {
         struct region *region = &dmem->regions[dmem->count];
-        if (!open_region(device, map, region, error)) {
+        if (!open_region(device, map, dmem->count, region, error)) {
             gc_dmem_close(device);
             return false;
         }

@@ -131,9 +131,10 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
     if (ownsBuffers) {
       it('has its ring in a buffer of the kernel, at the address that UIO tells', async () => {
         seen.ringBases = [];
-        const [ring, ringBytes, data] = await lines(
+        const [ring, ringBytes, data, ...addresses] = await lines(
           'exec 3<>/dev/uio0; cd /sys/class/uio/uio0/maps; ' +
-            `cat map${MAPS.ring}/addr map${MAPS.ring}/size map${MAPS.data}/addr; gc-crc --device ghostcard-ref.256 >&2`,
+            `cat map${MAPS.ring}/addr map${MAPS.ring}/size map${MAPS.data}/addr; ` +
+            'cat /sys/bus/platform/devices/ghostcard-ref.256/dma_addresses; gc-crc --device ghostcard-ref.256 >&2',
         );
         expect(Number(ringBytes)).toBe(RING_BYTES);
         expect(seen.ringBases.length).toBeGreaterThan(0);
@@ -141,6 +142,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
           expect(base).toBeGreaterThanOrEqual(BigInt(ring!));
           expect(base).toBeLessThan(BigInt(ring!) + BigInt(RING_BYTES));
         }
+        expect(addresses.map(BigInt)).toEqual([BigInt(ring!), BigInt(data!)]);
         // uio_dmem_genirq allocates below 4 GiB, whatever the device can reach.
         expect(BigInt(data!)).toBeLessThan(1n << 32n);
       });
