@@ -125,9 +125,13 @@ class Mapped implements MappedRange {
 
   /** Made when first asked for: most of many small mappings never are. */
   get words(): Int32Array | undefined {
+    return this.#words ?? this.#makeWords();
+  }
+
+  #makeWords(): Int32Array | undefined {
     const { bytes, start } = this;
     if (bytes === undefined || bytes.byteOffset % 4 !== 0 || start % 4 !== 0) return undefined;
-    return (this.#words ??= new Int32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 4)));
+    return (this.#words = new Int32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 4)));
   }
 }
 
