@@ -102,12 +102,14 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
   it('under uio_dmem_genirq: the kernel allocates the buffers below the mask, and gives them back', async () => {
     const bound = await rig.bind('card', 'uio_dmem_genirq');
     const maps = `for map in /sys/bus/platform/devices/counter.256/uio/*/maps/*; do echo $(cat $map/name $map/size $map/addr); done`;
-    const read = async (script: string) =>
-      (await guestShell(script)).split('\n').map((line) => {
-        const [name = '', size, address] = line.split(' ');
-        return { name, sizeBytes: Number(size), address: BigInt(address!) };
-      });
-    const [registers, table, ...buffers] = await read(`exec 3<>${node(bound, 'counter')}; ${maps}`);
+    const mapOf = (line: string) => {
+      const [name = '', size, address] = line.split(' ');
+      return { name, sizeBytes: Number(size), address: BigInt(address!) };
+    };
+    const open = `exec 3<>${node(bound, 'counter')}; ${maps}; cat /sys/bus/platform/devices/${device('counter')}/dma_addresses`;
+    const lines = (await guestShell(open)).split('\n');
+    const [registers, table, ...buffers] = lines.slice(0, 5).map(mapOf);
+    expect(lines.slice(5).map(BigInt)).toEqual(buffers.map(({ address }) => address));
     expect([registers!.name, table!.name]).toEqual(['registers', 'table']);
     expect(buffers.map(({ name, sizeBytes }) => [name, sizeBytes / KiB])).toEqual([
       ['ring', 4],
@@ -118,7 +120,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
       expect(address % BigInt(PAGE)).toBe(0n);
       expect(address + BigInt(sizeBytes)).toBeLessThanOrEqual(1n << BigInt(MASK_BITS));
     }
-    const closed = await read(maps);
+    const closed = (await guestShell(maps)).split('\n').map(mapOf);
     expect(closed.slice(2).map(({ address }) => address)).toEqual(new Array(3).fill(0xffff_ffff_ffff_ffffn));
   });
 
