@@ -30,8 +30,10 @@ const result = (exitCode: number, stdout = '', stderr = ''): ExecResult => ({
 });
 
 /** A guest with kernel 6.1.0 that answers the script with `answer`. */
-const guestThat = (answer: ExecResult) => ({
-  run: vi.fn((argv: readonly string[]) => Promise.resolve(argv[0] === 'uname' ? result(0, '6.1.0\n') : answer)),
+const guestThat = (answer: ExecResult, machine = 'x86_64') => ({
+  run: vi.fn((argv: readonly string[]) =>
+    Promise.resolve(argv[0] === 'uname' ? result(0, `6.1.0 ${machine}\n`) : answer),
+  ),
 });
 
 describe('a module for the guest', () => {
@@ -47,6 +49,13 @@ describe('a module for the guest', () => {
     const file = written({ vermagic: '6.12.1 SMP' });
     await expect(loadModule(guestThat(result(0)), file)).rejects.toThrow(
       `was built for kernel 6.12.1, the guest runs 6.1.0.\nWhat to do: build it anew, make -C "$(npx ghostcard kernel-build)" M=${folder} modules`,
+    );
+  });
+
+  test('that was built for another architecture is refused, with the command that builds it for that one', async () => {
+    const file = written({ vermagic: '6.12.1 SMP' });
+    await expect(loadModule(guestThat(result(0), 'aarch64'), file)).rejects.toThrow(
+      'make -C "$(npx ghostcard kernel-build --arch arm64)" M=',
     );
   });
 

@@ -41,11 +41,12 @@ export async function loadModule(
 ): Promise<LoadedModule> {
   const data = readFileSync(file);
   const { name, release, needed } = readModule(file, data, Object.keys(parameters));
-  const running = (await guest.run(['uname', '-r'], { host: false })).stdout.toString().trim();
+  const said = await guest.run(['uname', '-r', '-m'], { host: false });
+  const [running, machine] = said.stdout.toString().trim().split(' ');
   if (release !== running) {
     throw new Error(
       `The module ${file} was built for kernel ${release}, the guest runs ${running}.\n` +
-        `What to do: build it anew, make -C "$(npx ghostcard kernel-build)" M=${path.dirname(path.resolve(file))} modules`,
+        `What to do: build it anew, make -C "$(npx ghostcard kernel-build${machine === 'aarch64' ? ' --arch arm64' : ''})" M=${path.dirname(path.resolve(file))} modules`,
     );
   }
   const assignments = Object.entries(parameters).map(([parameter, value]) => `${parameter}=${quoted(value)}`);

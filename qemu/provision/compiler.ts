@@ -134,8 +134,10 @@ function removeUnused(root: string, context: Context): void {
   };
   drop(path.join(root, 'usr/share'), /./);
   drop(path.join(root, 'usr/bin'), UNUSED_PROGRAMS);
-  const parts = path.join(root, 'usr/lib/gcc-cross', compilerMachine(context));
-  for (const version of existsSync(parts) ? readdirSync(parts) : []) drop(path.join(parts, version), UNUSED_PARTS);
+  for (const place of ['usr/lib/gcc-cross', 'usr/libexec/gcc-cross']) {
+    const parts = path.join(root, place, compilerMachine(context));
+    for (const version of existsSync(parts) ? readdirSync(parts) : []) drop(path.join(parts, version), UNUSED_PARTS);
+  }
 }
 
 const compilerMachine = ({ guestArch }: Context): string => hostFacts(guestArch).triplet;

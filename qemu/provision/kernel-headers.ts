@@ -12,7 +12,7 @@ import { type Described, type Entry, type Ingredients } from './cache';
 import { type Compiler } from './compiler';
 import { type Context } from './context';
 import { type KernelEntry, kernelPackages, rebuiltSymbols } from './kernel';
-import { compilerAssignments } from './kernel-modules';
+import { compileWith } from './kernel-modules';
 import { runTool } from './tools';
 
 const RECIPE = 1;
@@ -80,8 +80,7 @@ function updateSymbolVersions(file: string, rebuilt: string): void {
 function makeRelocatable(headers: string, context: Context, compiler: Compiler): void {
   const makefile = path.join(headers, 'Makefile');
   const included = readFileSync(makefile, 'utf8').replaceAll('/usr/src/', '$(here)../');
-  const variables = path.join(headers, '.kernelvariables');
-  writeFileSync(variables, `${readFileSync(variables, 'utf8')}${compilerAssignments(compiler).join('\n')}\n`);
+  compileWith(headers, compiler);
   writeFileSync(
     makefile,
     [

@@ -5,7 +5,7 @@
  * Source: Linux Documentation/kbuild/modules.rst; drivers/vfio/Kconfig, drivers/uio/Kconfig, net/9p/Kconfig and
  * fs/9p/Kconfig and drivers/iommu/Kconfig for the options.
  */
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { type GuestArch } from './arch';
@@ -75,11 +75,10 @@ export function requireBuildTools(context: Context): void {
   if (!isForeign(context)) ownCompiler(context);
 }
 
-/** Assignments for make that say what to compile with. */
-export const compilerAssignments = ({ command, prefix }: Compiler): string[] => [
-  `CC=${command}`,
-  `CROSS_COMPILE=${prefix}`,
-];
+/** Makes the packaged headers of a kernel compile with this. Newer ones name a cross compiler, which must be on PATH. */
+export function compileWith(headers: string, { command, prefix }: Compiler): void {
+  appendFileSync(path.join(headers, '.kernelvariables'), `CC = ${command}\noverride CROSS_COMPILE = ${prefix}\n`);
+}
 
 export interface BuiltModules {
   /** The .ko files. */
@@ -113,6 +112,7 @@ export async function rebuildModules(
   );
   const headers = path.join(build.packages, 'usr/src', `linux-headers-${build.release}`);
   relocateHeaders(headers, path.join(build.packages, 'usr/src'));
+  compileWith(headers, compiler);
 
   const parts = Object.values(recipe);
   const defines = parts.flatMap((part) => part.defines ?? []).map((name) => `-DCONFIG_${name}=1`);
@@ -121,7 +121,6 @@ export async function rebuildModules(
       'make',
       [
         ...['-s', `-j${availableParallelism()}`, '-C', headers, `M=${tree}`],
-        ...compilerAssignments(compiler),
         ...parts.flatMap((part) => part.options).map((option) => `CONFIG_${option}`),
         ...WITHOUT_DEBUG_INFO,
         `KCFLAGS=${defines.join(' ')}`,
