@@ -107,3 +107,12 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
 
   const card = (): ReferenceCard => rig.card<ReferenceCard>('card');
 });
+
+const PASSTHROUGH = { amd64: 'iommu=pt', arm64: 'iommu.passthrough=1' } as const;
+
+it.each(GUEST_ARCHES)('an IOMMU that passes addresses through (%s) is in nobody’s way', async (arch) => {
+  await using rig = await startRig({ arch, iommu: true, kernelAppend: PASSTHROUGH[arch] });
+  await rig.bind('card', 'uio_pci_generic');
+  await runApp(rig, 'card', ['gc-loopback']);
+  expect(await runApp(rig, 'card', ['gc-stray'])).toMatchObject({ iommu: 'no', stray_write: 'changed' });
+});
