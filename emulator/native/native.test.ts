@@ -1,9 +1,20 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { addonPath, loadAddon, loadNative } from '.';
+import { addonPath, loadAddon, loadNative, requireBuilt } from '.';
 import { nativeContract } from './contract';
 import { FakeNative } from './fake';
 
@@ -21,6 +32,20 @@ describe('the addon', () => {
       return [openSync(path, 'w'), openSync(path, 'r')];
     },
   }));
+
+  test('is not used when a source is younger: it would do what it did before an update', () => {
+    const sources = mkdtempSync(join(folder, 'sources-'));
+    const addon = join(sources, 'ghostcard.node');
+    for (const name of ['old.c', 'new.h', 'ghostcard.node']) {
+      writeFileSync(join(sources, name), '');
+      utimesSync(join(sources, name), 1000, 1000);
+    }
+    requireBuilt(addon, sources);
+    utimesSync(join(sources, 'new.h'), 2000, 2000);
+    expect(() => requireBuilt(addon, sources)).toThrow(
+      /ghostcard\.node, is older than its sources \(new\.h\).*npm ci/s,
+    );
+  });
 
   test('leaves no descriptor open when a call fails', () => {
     const native = loadNative();
