@@ -126,6 +126,7 @@ export class DeviceView {
         from = written.indexOf(1, to);
       }
       this.#forgetWritten(page, start, end, false);
+      this.#deleteIfEmpty(base, page);
     });
   }
 
@@ -134,7 +135,7 @@ export class DeviceView {
     this.#forEachHeld(address, sizeBytes, (page, base, start, end) => {
       this.#forgetWritten(page, start, end, false);
       page.synchronised.fill(0, Math.floor(start / LINE_BYTES), Math.ceil(end / LINE_BYTES));
-      if (!page.synchronised.includes(1) && page.written === undefined) this.#pages.delete(pageOf(base));
+      this.#deleteIfEmpty(base, page);
     });
   }
 
@@ -165,6 +166,11 @@ export class DeviceView {
     if (overwritten) this.counts.overwritten += count;
     page.written.fill(0, start, end);
     if (!page.written.includes(1)) page.written = undefined;
+  }
+
+  /** A page of which nothing is known any more takes no room. */
+  #deleteIfEmpty(base: number, { synchronised, written }: ViewPage): void {
+    if (written === undefined && !synchronised.includes(1)) this.#pages.delete(pageOf(base));
   }
 
   #pageAt(number: number): ViewPage {

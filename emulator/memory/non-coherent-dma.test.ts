@@ -162,6 +162,15 @@ describe('memory that is not coherent', () => {
     expect(dma.write(0x1_2000, new Uint8Array(2))).toBeUndefined();
   });
 
+  it('takes no room for what the device has written and the processor has been given', () => {
+    const { dma, memory } = setUp({ limitBytes: 0x1000 });
+    for (let page = 0; page < 4; page++) {
+      void dma.write(0x1_0000 + page * 0x1000, new Uint8Array([0xaa]));
+      void dma.synchroniseForCpu(0x1_0000 + page * 0x1000, 64);
+      expect(memory[page * 0x1000]).toBe(0xaa);
+    }
+  });
+
   it('may be reached by message only: synchronising is done when the client has answered', async () => {
     const bytes = new Uint8Array(128).fill(5);
     const memory: RemoteMemory = {

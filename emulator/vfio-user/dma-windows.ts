@@ -3,7 +3,7 @@
  * memory is reached by message.
  *
  * A range that does not lie in one piece of the file (mapped-files.ts) is handed to the device as several mappings that
- * touch.
+ * touch. For the client it is one all the same, which can be unmapped as a whole only.
  */
 import { type Native } from '../native';
 import { type DmaMapRequest } from './codec';
@@ -18,8 +18,8 @@ export class DmaWindows {
   readonly #files: MappedFiles;
   /** Ranges that the client has mapped. */
   #count = 0;
-  /** Mappings that are not the first of the client's range. */
-  readonly #continuations = new WeakSet<DmaMapping>();
+  /** Where mappings begin that are not the first of their range. */
+  readonly #continuations = new Set<bigint>();
 
   constructor(
     native: Native,
@@ -41,8 +41,12 @@ export class DmaWindows {
   }
 
   unmap(iova: bigint, sizeBytes: bigint): void {
+    for (const border of [iova, iova + sizeBytes]) {
+      if (!this.#continuations.has(border)) continue;
+      throw new DeviceError(EINVAL, `DMA_UNMAP: 0x${border.toString(16)} lies inside a range; unmap whole ranges`);
+    }
     for (const mapping of this.device.unmapDma(iova, sizeBytes)) {
-      if (!this.#continuations.has(mapping)) this.#count--;
+      if (!this.#continuations.delete(mapping.iova)) this.#count--;
       if (mapping.backing.kind === 'bytes') this.#files.release(mapping.backing.bytes);
     }
   }
@@ -60,6 +64,10 @@ export class DmaWindows {
     }
     const offset = Number(fileOffset);
     const wantedBytes = Number(sizeBytes);
+    const continued = Math.ceil((wantedBytes - this.#files.inOnePiece(offset, wantedBytes)) / this.limits.pieceBytes);
+    if (this.#continuations.size + continued > this.limits.maxMaps) {
+      throw new DeviceError(ENOSPC, `DMA_MAP: ${sizeBytes} bytes are ${continued + 1} mappings, too many; map less`);
+    }
     const done: DmaMapping[] = [];
     try {
       for (let at = 0; at < wantedBytes;) {
@@ -74,7 +82,6 @@ export class DmaWindows {
           throw error;
         }
         done.push(mapping);
-        if (at > 0) this.#continuations.add(mapping);
         at += length;
       }
     } catch (error) {
@@ -84,6 +91,7 @@ export class DmaWindows {
       }
       throw error;
     }
+    for (const mapping of done.slice(1)) this.#continuations.add(mapping.iova);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * What guests need is made before the first of them, once for each worker and architecture; whoever comes second waits for the first.
- * When it is there, this takes a fraction of a second.
+ * What guests need is made before the first of them, once for each worker and architecture; whoever comes second waits
+ * for the first. When it is there, this takes a fraction of a second.
  */
 import { type GuestArch, provision, type Provisioned, terminalProgress } from '../provision';
 

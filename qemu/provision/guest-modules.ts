@@ -7,11 +7,11 @@
 import { copyFileSync, cpSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { type Described, type Entry } from './cache';
+import { type Described, type Entry, type Ingredients } from './cache';
 import { requireCompiler } from './compiler';
 import { type Context } from './context';
 import { sourceDigest } from './guest-tools';
-import { type KernelEntry, privateHeaders } from './kernel';
+import { type KernelEntry, kernelKey, privateHeaders } from './kernel';
 import { kernelHeaders } from './kernel-headers';
 import { findModules, requireBuildTools, WITHOUT_DEBUG_INFO } from './kernel-modules';
 import { runTool } from './tools';
@@ -23,14 +23,14 @@ type GuestModulesEntry = Entry<Described>;
 
 export const guestModules = ({ folder }: GuestModulesEntry): string[] => findModules(folder);
 
-const ingredients = (kernel: KernelEntry): Record<string, unknown> => ({
+export const guestModulesIngredients = (kernel: KernelEntry): Ingredients => ({
   recipe: RECIPE,
-  kernel: path.basename(kernel.folder),
+  kernel: kernelKey(kernel),
   source: sourceDigest(SOURCE),
 });
 
 export function findGuestModules(context: Context, kernel: KernelEntry): GuestModulesEntry | undefined {
-  return context.cache.find<Described>('guest-modules', ingredients(kernel));
+  return context.cache.find<Described>('guest-modules', guestModulesIngredients(kernel));
 }
 
 /** Builds them; call it with the provisioning lock held. */
@@ -40,7 +40,8 @@ export async function buildGuestModules(context: Context, kernel: KernelEntry): 
   const headers = await kernelHeaders(context, kernel, compiler);
   const progress = context.progress('modules');
   const { release } = kernel.manifest;
-  const entry = await context.cache.publish<Described>('guest-modules', ingredients(kernel), async (folder) => {
+  const ingredients = guestModulesIngredients(kernel);
+  const entry = await context.cache.publish<Described>('guest-modules', ingredients, async (folder) => {
     const scratch = path.join(folder, 'scratch');
     cpSync(SOURCE, scratch, { recursive: true });
     for (const name of readdirSync(privateHeaders(kernel))) {

@@ -11,7 +11,7 @@ import { guestFacts, hostFacts } from './arch';
 import { type Described, type Entry, type Ingredients } from './cache';
 import { type Compiler } from './compiler';
 import { type Context } from './context';
-import { type KernelEntry, kernelPackages, rebuiltSymbols } from './kernel';
+import { type KernelEntry, kernelKey, kernelPackages, rebuiltSymbols } from './kernel';
 import { compileWith } from './kernel-modules';
 import { runTool } from './tools';
 
@@ -24,7 +24,7 @@ interface Manifest extends Described {
 
 /** The folder for `make -C`; unpacks it, if it is not there. */
 export async function kernelHeaders(context: Context, kernel: KernelEntry, compiler: Compiler): Promise<string> {
-  const ingredients = { recipe: RECIPE, kernel: path.basename(kernel.folder), compiler: compiler.command };
+  const ingredients = { recipe: RECIPE, kernel: kernelKey(kernel), compiler: compiler.command };
   const entry =
     context.cache.find<Manifest>('kernel-build', ingredients) ?? (await unpack(context, kernel, compiler, ingredients));
   return path.join(entry.folder, entry.manifest.headers);

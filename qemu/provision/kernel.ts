@@ -7,7 +7,7 @@ import path from 'node:path';
 import { guestModules } from '../guest-image';
 import { versionsOf } from './apt-root';
 import { guestFacts } from './arch';
-import { type Described, type Entry } from './cache';
+import { type Described, type Entry, type Ingredients } from './cache';
 import { requireCompiler } from './compiler';
 import { type Context } from './context';
 import { ProvisionError } from './errors';
@@ -24,6 +24,12 @@ export interface KernelManifest extends Described {
 }
 
 export type KernelEntry = Entry<KernelManifest>;
+
+/** What tells things made for one kernel from those for another: its place in the cache may be taken by a newer release. */
+export const kernelKey = ({ folder, manifest }: KernelEntry): Ingredients => ({
+  entry: path.basename(folder),
+  packages: manifest.packages,
+});
 
 export const kernelImage = (entry: KernelEntry): string => path.join(entry.folder, 'vmlinuz');
 export const kernelModules = (entry: KernelEntry): string => path.join(entry.folder, 'modules');

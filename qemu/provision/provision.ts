@@ -10,7 +10,7 @@ import { checkedKernel, fingerprint, modulesForGiven } from './given-kernel';
 import { buildGuestModules, findGuestModules, guestModules } from './guest-modules';
 import { buildGuestTools, findGuestTools, guestToolsIngredients } from './guest-tools';
 import { buildInitramfs, findInitramfs } from './initramfs';
-import { fetchKernel, findKernel, kernelImage, kernelModules } from './kernel';
+import { fetchKernel, findKernel, kernelImage, kernelKey, kernelModules } from './kernel';
 import { findModules, requireBuildTools } from './kernel-modules';
 import { withLock } from './lock';
 import { fetchQemu, findQemu } from './qemu';
@@ -90,7 +90,7 @@ async function kernelOf(context: Context, mode: Mode): Promise<KernelWithModules
     findGuestModules(context, entry) ?? (mode === 'make' ? await buildGuestModules(context, entry) : undefined);
   if (own === undefined) return undefined;
   const moduleFiles = [...findModules(kernelModules(entry)), ...guestModules(own)];
-  return { ...image, moduleFiles, modulesKey: [entry, own].map(({ folder }) => path.basename(folder)) };
+  return { ...image, moduleFiles, modulesKey: [kernelKey(entry), path.basename(own.folder)] };
 }
 
 function givenModules(folder: string | undefined, release: string): { moduleFiles: string[]; modulesKey: unknown } {

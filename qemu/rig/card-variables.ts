@@ -2,8 +2,9 @@
 import { type BoundCard } from '../launch';
 
 /**
- * GHOSTCARD_PCI_ADDRESS and GHOSTCARD_DEVICE of the first card, the same with _2, _3 … of those after it. For a card under a driver for platform devices also GHOSTCARD_PLATFORM_DEVICE, the first one's name, and of all of
- * them, where there are several, GHOSTCARD_PLATFORM_DEVICES: "NAME=NODE NAME=NODE".
+ * GHOSTCARD_PCI_ADDRESS and GHOSTCARD_DEVICE of the first card, the same with _2, _3 … of those after it. For a card
+ * under a driver for platform devices also GHOSTCARD_PLATFORM_DEVICE, the first one's name, and of all of them, where
+ * there are several, GHOSTCARD_PLATFORM_DEVICES: "NAME=NODE NAME=NODE".
  */
 export function cardVariables(cards: readonly BoundCard[]): Record<string, string> {
   const entries = cards.flatMap(({ pciAddress, node, platformDevices = [] }, index) => {

@@ -163,6 +163,32 @@ describe('memory that is passed as a descriptor', () => {
     expect(device.map.size).toBe(0);
   });
 
+  test('longer than one piece is one range all the same, which is not cut where pieces touch', async () => {
+    const memory = sharedMemory(5 * 4096);
+    const { connect, device } = await serving(new FakeDevice(), { dmaPieceBytes: 2 * 4096 });
+    const client = await connect();
+    await client.dmaMap({ iova: 0x10000n, sizeBytes: 5n * 4096n, fd: memory.fd });
+    const invalid = errorReply(Errno.EINVAL);
+    await expect(client.dmaUnmap(0x10000n, 2n * 4096n)).rejects.toThrow(invalid);
+    await expect(client.dmaUnmap(0x12000n, 3n * 4096n)).rejects.toThrow(invalid);
+    await expect(client.dmaUnmap(0x12000n, 2n * 4096n)).rejects.toThrow(invalid);
+    expect(device.map.size).toBe(3);
+    await client.dmaUnmap(0x10000n, 5n * 4096n);
+    await client.dmaMap({ iova: 0x12000n, sizeBytes: 4096n, fd: memory.fd });
+    await client.dmaUnmap(0x12000n, 4096n);
+    expect(device.map.size).toBe(0);
+  });
+
+  test('in more pieces than a client may have mappings is refused with ENOSPC, and nothing of it is mapped', async () => {
+    const memory = sharedMemory(65_537 * 4096);
+    const { connect, device } = await serving(new FakeDevice(), { dmaPieceBytes: 4096 });
+    const client = await connect();
+    const before = mappingsOfTests();
+    const mapping = client.dmaMap({ iova: 0n, sizeBytes: 65_537n * 4096n, fd: memory.fd });
+    await expect(mapping).rejects.toThrow(errorReply(Errno.ENOSPC));
+    expect([device.map.size, mappingsOfTests()]).toEqual([0, before]);
+  });
+
   test('that overlaps a mapping is refused with EEXIST, and what was mapped stays', async () => {
     const memory = sharedMemory(5 * 4096);
     const { connect, device } = await serving(new FakeDevice(), { dmaPieceBytes: 4096 });

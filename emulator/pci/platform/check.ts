@@ -57,6 +57,12 @@ function checkDevice(what: string, device: PlatformDevice): void {
   }
   for (const [index, name] of maps.entries()) {
     checkName(`${what}: the name of a window or buffer`, name);
+    if (/^\d+$/.test(name)) {
+      throw new CardDefinitionError(
+        `${what}: a window or buffer is called '${name}': JavaScript moves names of digits only to the front, and the ` +
+          'order of the maps would be another than it reads; add a letter',
+      );
+    }
     if (maps.indexOf(name) !== index) {
       throw new CardDefinitionError(`${what}: a window and a DMA buffer are both called '${name}'`);
     }

@@ -1,6 +1,6 @@
 /**
  * Structures that a card shows in its register space and a kernel module reads: declared once as a list of members,
- * from which come the bytes, the C declaration (c-declaration.ts) and the table of the documentation (markdown.ts).
+ * from which come the bytes, the C declaration (c-declarations.ts) and the table of the documentation (markdown.ts).
  * Little-endian, every number at a multiple of its own size, so that C needs no packing.
  */
 export type NumberType = 'le16' | 'le32' | 'le64';

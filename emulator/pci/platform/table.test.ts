@@ -201,6 +201,11 @@ describe('what a card author is told', () => {
     ['a compatible that is too long', { compatible: `a,${'b'.repeat(62)}` }, 'at most 63 characters'],
     ['no windows', { windows: {} }, "platform device 'block' has no windows: it needs at least one"],
     ['a window without a name', { windows: { '': { bar: 0 } } }, "the name of a window or buffer is ''"],
+    [
+      'a window whose place among the maps its name would change',
+      { windows: { registers: { bar: 0 }, 0: { bar: 2 } } },
+      "a window or buffer is called '0': JavaScript moves names of digits only to the front",
+    ],
     ['a BAR that is not there', { windows: { r: { bar: 5 } } }, "window 'r' of platform device 'block' is in BAR 5"],
     ['the upper half of a BAR', { windows: { r: { bar: 3 } } }, "window 'r' of platform device 'block' is in BAR 3"],
     ['the BAR of MSI-X', { windows: { r: { bar: 4 } } }, 'a BAR with the MSI-X table'],
