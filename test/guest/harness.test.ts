@@ -44,6 +44,22 @@ describe('a guest that the tests of a file share', () => {
     expect(second.card).toHaveRegister('CAPABILITIES.ADDRESS_BITS', 32);
   });
 
+  shared(
+    'makes platform devices of a card for a driver that takes those, and tells commands their names',
+    async ({ guest }) => {
+      const plugged = await guest.plug(ReferenceCard, { driver: 'uio_pdrv_genirq' });
+      const [device] = plugged.platformDevices;
+      expect(device).toEqual({ name: expect.stringMatching(/^ghostcard-ref\.\d+$/), node: plugged.node });
+      const script = 'echo $GHOSTCARD_PLATFORM_DEVICE $GHOSTCARD_DEVICE; gc-irq --json';
+      const result = await guest.run(['sh', '-c', script]);
+      expect(result).toSucceed();
+      expect(result).toPrint(`${device!.name} ${device!.node}\n`);
+      expect(result).toPrint(`"device":"${device!.name}","driver":"uio_pdrv_genirq","irq_mode":"line"`);
+      await plugged.bind('vfio-pci');
+      expect(plugged.platformDevices).toEqual([]);
+    },
+  );
+
   shared('shows what a driver in the guest has made the card do', async ({ guest }) => {
     const { card } = await guest.plug(ReferenceCard, { driver: 'vfio-pci' });
     expect(await guest.run(['gc-loopback', '--irq', 'msix'])).toSucceed();

@@ -3,6 +3,7 @@
  * from any driver to any other. The apps of guest-tools on the reference card are in drivers.test.ts.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ReferenceCard } from '../../emulator/cards/reference';
 import { GUEST_ARCHES } from '../../qemu/provision';
 import { type BoundCard } from '../../qemu/launch';
 import { cardVariables, type Rig } from '../../qemu/rig';
@@ -186,6 +187,21 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
       expect(await guestShell(`ls -d /sys/bus/platform/devices/${child}`)).toContain('No such file');
     },
   );
+
+  it('a program that has a UIO device open when its card is pulled out comes to an end', async () => {
+    const { platformDevices } = await rig.bind('third', 'uio_pdrv_genirq');
+    const child = platformDevices![0]!.name;
+    const { registers } = rig.card<ReferenceCard>('third');
+    const argv = ['gc-irq', '--device', child, '--count', '1000000000'];
+    const driver = await rig.guest.start(argv, { timeoutMs: 100_000 });
+    await expect.poll(() => registers.get('IRQ_COUNT'), { timeout: 20_000 }).toBeGreaterThan(0);
+    await rig.surpriseRemove('third');
+    driver.signal('SIGTERM');
+    const { timedOut } = await driver.result;
+    expect(timedOut).toBe(false);
+    expect(await guestShell(`ls -d /sys/bus/platform/devices/${child}`)).toContain('No such file');
+    expect(await kernelComplaints()).toBe('');
+  });
 
   it('is driven by its platform devices until the last of them is unplugged in good order', async () => {
     await rig.bind('card', 'uio_pdrv_genirq');
