@@ -115,7 +115,7 @@ bool gc_sees_physical_addresses(const struct gc_device *device, struct gc_error 
     return gc_fail(error,
             "%s is behind an IOMMU (type %s), which refuses physical addresses, and %s has no way to map "
             "memory in it: bind the card to vfio-pci, or start the guest without --iommu or with --append "
-            "iommu=pt",
+            "iommu.passthrough=1",
             device->name, type, device->ops->driver);
 }
 

@@ -17,11 +17,14 @@ static void gc_intx_write_mask(struct gc_card *card, bool masked)
 {
 	u16 command, wanted;
 
+	card->intx.masked = masked;
 	pci_read_config_word(card->pdev, PCI_COMMAND, &command);
+	/* A card that was pulled out. */
+	if (PCI_POSSIBLE_ERROR(command))
+		return;
 	wanted = masked ? command | PCI_COMMAND_INTX_DISABLE : command & ~PCI_COMMAND_INTX_DISABLE;
 	if (wanted != command)
 		pci_write_config_word(card->pdev, PCI_COMMAND, wanted);
-	card->intx.masked = masked;
 }
 
 static void gc_intx_set_masked(struct gc_card *card, bool masked)
@@ -64,6 +67,25 @@ static const struct irq_domain_ops gc_intx_domain_ops = {
 	.map = gc_intx_map,
 };
 
+/*
+ * True: the function has interrupted, and is masked from now on. With intx.lock held.
+ * pci_check_and_mask_intx() would find Interrupt Status set in the all ones of a card that was
+ * pulled out, and take the interrupts of those that share its line for that card's.
+ */
+static bool gc_intx_take(struct gc_card *card)
+{
+	u32 both; /* Status in the upper half, command in the lower one. */
+
+	if (card->intx.masked)
+		return false;
+	pci_read_config_dword(card->pdev, PCI_COMMAND, &both);
+	if (PCI_POSSIBLE_ERROR(both) || !(both >> 16 & PCI_STATUS_INTERRUPT))
+		return false;
+	pci_write_config_word(card->pdev, PCI_COMMAND, (u16)both | PCI_COMMAND_INTX_DISABLE);
+	card->intx.masked = true;
+	return true;
+}
+
 /* The line may be shared: with other functions, and with this one while it is masked. */
 static irqreturn_t gc_intx_handler(int irq, void *data)
 {
@@ -71,9 +93,7 @@ static irqreturn_t gc_intx_handler(int irq, void *data)
 	bool ours;
 
 	raw_spin_lock(&card->intx.lock);
-	ours = !card->intx.masked && pci_check_and_mask_intx(card->pdev);
-	if (ours)
-		card->intx.masked = true;
+	ours = gc_intx_take(card);
 	raw_spin_unlock(&card->intx.lock);
 	if (!ours)
 		return IRQ_NONE;
@@ -98,7 +118,9 @@ static int gc_intx_init(struct gc_card *card)
 	if (!intx->domain)
 		return -ENOMEM;
 	intx->irq = irq_create_mapping(intx->domain, 0);
-	ret = intx->irq ? request_irq(pdev->irq, gc_intx_handler, IRQF_SHARED, "ghostcard", card)
+	/* No thread (threadirqs): interrupts are handed on by interrupt handlers only. */
+	ret = intx->irq ? request_irq(pdev->irq, gc_intx_handler, IRQF_SHARED | IRQF_NO_THREAD,
+				      "ghostcard", card)
 			: -ENOMEM;
 	if (!ret)
 		return 0;
@@ -114,8 +136,8 @@ static void gc_intx_exit(struct gc_card *card)
 	free_irq(card->pdev->irq, card);
 	irq_dispose_mapping(card->intx.irq);
 	irq_domain_remove(card->intx.domain);
-	/* As the driver that comes next expects it. */
-	gc_intx_set_masked(card, false);
+	/* It stays masked: nobody handles it now, and others may share the line.
+	 * pci_enable_device() of the driver that comes next unmasks it. */
 }
 
 static int gc_msix_init(struct gc_card *card)

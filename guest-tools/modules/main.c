@@ -22,7 +22,7 @@ static int gc_require_physical_addresses(struct pci_dev *pdev)
 		return 0;
 	dev_err(&pdev->dev,
 		"the card is behind an IOMMU, which platform devices would know nothing of: "
-		"start the guest without one, or with iommu=pt\n");
+		"start the guest without one, or with iommu.passthrough=1\n");
 	return -EOPNOTSUPP;
 }
 
@@ -62,6 +62,8 @@ static int gc_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		dev_err(&pdev->dev, "the card cannot be enabled: %pe\n", ERR_PTR(ret));
 		return ret;
 	}
+	/* Nobody handles INTx yet, and others may share the line. */
+	pci_intx(pdev, 0);
 	table = gc_table_read(pdev);
 	if (IS_ERR(table)) {
 		ret = PTR_ERR(table);

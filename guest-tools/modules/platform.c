@@ -239,6 +239,8 @@ err_reset:
 err_put:
 	dev_err(&parent->dev, "the platform device %s cannot be made: %pe\n", block->entry->name,
 		ERR_PTR(ret));
+	/* One that was never added would keep it. */
+	device_remove_software_node(&pdev->dev);
 	platform_device_put(pdev);
 	return ret;
 }

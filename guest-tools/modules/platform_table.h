@@ -53,7 +53,7 @@ struct ghostcard_block {
 	char name[32];                           /* The device is called NAME.ID. */
 	char compatible[64];                     /* "manufacturer,model", as in a device tree. */
 	__le32 interrupt;                        /* 0: none, 1: INTx, 2: MSI-X. */
-	__le32 msix_vector;                      /* The vector, where `interrupt` is 2; else 0. */
+	__le32 msix_vector;                      /* The vector, where `interrupt` is 2: no other block has it; else 0. */
 	__le32 dma_mask_bits;                    /* Width of the addresses that it can drive, 1 to 64. */
 	__le32 flags;                            /* Bit 0: coherent with the CPU caches. Other bits: 0. */
 	__le32 window_count;                     /* Entries of `window` that count, 1 to 5. */
@@ -62,7 +62,7 @@ struct ghostcard_block {
 	__le32 reset_offset;                     /* The register in that window, a multiple of 4. */
 	__le32 reset_value;                      /* Written to reset the block. */
 	__le32 reset_busy_mask;                  /* Bits that read 0 when the reset is over; 0: it is over at once. */
-	__le32 reset_limit_us;                   /* Microseconds after which the reset has failed. */
+	__le32 reset_limit_us;                   /* Microseconds after which the reset has failed, 1 to 10000000. */
 	__le32 reserved;                         /* 0. */
 	struct ghostcard_window window[5];       /* Windows, in the order of the UIO maps. */
 	struct ghostcard_buffer buffer[5];       /* Buffers; their maps follow those of the windows. */
@@ -77,7 +77,7 @@ struct ghostcard_table {
 	__le32 length;                           /* Bytes of the table, header and blocks. */
 	__le32 crc;                              /* CRC-32 (IEEE 802.3) of all `length` bytes, with 0 in place of this field. */
 	__le16 block_count;                      /* Blocks, 1 to 64. */
-	__le16 block_size;                       /* Bytes from one block to the next. */
+	__le16 block_size;                       /* Bytes from one block to the next, a multiple of 8. */
 	char reserved[12];                       /* 0. */
 };
 static_assert(sizeof(struct ghostcard_table) == 32);

@@ -55,8 +55,9 @@ static struct gc_handler *gc_handler_find(const char *compatible)
 {
 	struct gc_handler *handler;
 
-	list_for_each_entry(handler, &gc_handlers,
-			    link) if (!strcmp(handler->compatible, compatible)) return handler;
+	list_for_each_entry(handler, &gc_handlers, link)
+		if (!strcmp(handler->compatible, compatible))
+			return handler;
 	return NULL;
 }
 

@@ -18,6 +18,9 @@ struct gc_place {
 	resource_size_t room;
 };
 
+/* Of any table that is good. */
+#define GC_MAX_LENGTH (sizeof(struct ghostcard_table) + GHOSTCARD_MAX_BLOCKS * U16_MAX)
+
 #define gc_bad_table(pdev, fmt, ...)                                                               \
 	dev_err(&(pdev)->dev,                                                                      \
 		"no platform devices, since the card's table of them is bad: " fmt "\n",           \
@@ -77,7 +80,7 @@ static u32 gc_table_length(struct pci_dev *pdev, const struct ghostcard_table *h
 		return 0;
 	}
 	if (!count || count > GHOSTCARD_MAX_BLOCKS || size < sizeof(struct ghostcard_block) ||
-	    length != sizeof(*header) + count * size) {
+	    !IS_ALIGNED(size, sizeof(u64)) || length != sizeof(*header) + count * size) {
 		gc_bad_table(pdev, "%u bytes for %u blocks of %u bytes each", length, count, size);
 		return 0;
 	}
@@ -110,7 +113,7 @@ static bool gc_is_name(const char *text, size_t size)
 	if (!length || length == size)
 		return false;
 	for (i = 0; i < length; i++)
-		if (!isgraph(text[i]) || text[i] == '/')
+		if (!isascii(text[i]) || !isgraph(text[i]) || text[i] == '/')
 			return false;
 	return true;
 }
@@ -134,9 +137,23 @@ static bool gc_reset_is_good(const struct ghostcard_block *block)
 
 	if (window == GHOSTCARD_NO_RESET)
 		return true;
+	/* A limit of 0 would be none to the kernel. */
 	return window < le32_to_cpu(block->window_count) && IS_ALIGNED(offset, 4) &&
-	       offset <= le64_to_cpu(block->window[window].size) - 4 &&
+	       offset <= le64_to_cpu(block->window[window].size) - 4 && block->reset_limit_us &&
 	       le32_to_cpu(block->reset_limit_us) <= GHOSTCARD_MAX_RESET_US;
+}
+
+static bool gc_interrupt_is_good(struct pci_dev *pdev, const struct ghostcard_block *block)
+{
+	switch (le32_to_cpu(block->interrupt)) {
+	case GHOSTCARD_INTERRUPT_NONE:
+	case GHOSTCARD_INTERRUPT_INTX:
+		return true;
+	case GHOSTCARD_INTERRUPT_MSIX:
+		return le32_to_cpu(block->msix_vector) < max(pci_msix_vec_count(pdev), 0);
+	default:
+		return false;
+	}
 }
 
 /* What is wrong with a block, or NULL. */
@@ -167,21 +184,71 @@ static const char *gc_block_fault(struct pci_dev *pdev, const struct ghostcard_b
 	}
 	if (!gc_reset_is_good(block))
 		return "its reset";
-	if (le32_to_cpu(block->interrupt) > GHOSTCARD_INTERRUPT_MSIX)
+	if (!gc_interrupt_is_good(pdev, block))
 		return "its interrupt";
 	return NULL;
 }
 
+static bool gc_windows_overlap(const struct ghostcard_window *one,
+			       const struct ghostcard_window *other)
+{
+	u64 begin = le64_to_cpu(one->offset), other_begin = le64_to_cpu(other->offset);
+
+	return one->bar == other->bar && begin < other_begin + le64_to_cpu(other->size) &&
+	       other_begin < begin + le64_to_cpu(one->size);
+}
+
+static bool gc_share_page(const struct ghostcard_block *one, const struct ghostcard_block *other)
+{
+	u32 i, j;
+
+	for (i = 0; i < le32_to_cpu(one->window_count); i++)
+		for (j = one == other ? i + 1 : 0; j < le32_to_cpu(other->window_count); j++)
+			if (gc_windows_overlap(&one->window[i], &other->window[j]))
+				return true;
+	return false;
+}
+
+/* What blocks have in common that only one can have, or NULL; a block with itself: two windows. */
+static const char *gc_block_clash(const struct ghostcard_block *one,
+				  const struct ghostcard_block *other)
+{
+	if (gc_share_page(one, other))
+		return "a page of a BAR";
+	if (one == other)
+		return NULL;
+	if (!strcmp(one->name, other->name))
+		return "a name";
+	if (one->interrupt != other->interrupt)
+		return NULL;
+	switch (le32_to_cpu(one->interrupt)) {
+	case GHOSTCARD_INTERRUPT_INTX:
+		return "INTx";
+	case GHOSTCARD_INTERRUPT_MSIX:
+		return one->msix_vector == other->msix_vector ? "an MSI-X vector" : NULL;
+	default:
+		return NULL;
+	}
+}
+
 static bool gc_blocks_are_good(struct pci_dev *pdev, const struct ghostcard_table *table)
 {
-	unsigned int i;
+	unsigned int i, j;
 
 	for (i = 0; i < le16_to_cpu(table->block_count); i++) {
-		const char *fault = gc_block_fault(pdev, gc_table_block(table, i));
+		const struct ghostcard_block *block = gc_table_block(table, i);
+		const char *fault = gc_block_fault(pdev, block);
 
 		if (fault) {
 			gc_bad_table(pdev, "block %u: %s cannot be", i, fault);
 			return false;
+		}
+		for (j = 0; j <= i; j++) {
+			fault = gc_block_clash(gc_table_block(table, j), block);
+			if (fault) {
+				gc_bad_table(pdev, "blocks %u and %u share %s", j, i, fault);
+				return false;
+			}
 		}
 	}
 	return true;
@@ -207,7 +274,7 @@ struct ghostcard_table *gc_table_read(struct pci_dev *pdev)
 	ret = gc_table_find(pdev, &place);
 	if (ret)
 		return ERR_PTR(ret);
-	mapping = pci_iomap_range(pdev, place.bar, place.offset, 0);
+	mapping = pci_iomap_range(pdev, place.bar, place.offset, GC_MAX_LENGTH);
 	if (!mapping) {
 		dev_err(&pdev->dev,
 			"BAR %d, where the table of platform devices is, cannot be mapped\n",

@@ -172,7 +172,17 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     expect(shared).toBe('1');
     const reports = await Promise.all(['second', 'sixth'].map((name) => runApp(rig, name, ['gc-irq'])));
     expect(reports.map(({ irq_mode }) => irq_mode)).toEqual(['line', 'line']);
-    await rig.unplug('second');
+  });
+
+  it('a card whose link is down, all ones to its driver, does not take those of another on its line either', async () => {
+    const { node: gone, platformDevices } = await rig.bind('second', 'uio_pdrv_genirq');
+    const events = () => guestShell(`cat /sys/bus/platform/devices/${platformDevices![0]!.name}/uio/*/event`);
+    const before = await events();
+    rig.severLink('second');
+    await guestShell(`printf '\\1\\0\\0\\0' >${gone}`);
+    await runApp(rig, 'sixth', ['gc-irq']);
+    expect(await events()).toBe(before);
+    await rig.surpriseRemove('second');
     await runApp(rig, 'sixth', ['gc-irq']);
   });
 

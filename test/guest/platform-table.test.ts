@@ -4,15 +4,26 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CardEnvironment, PciCard } from '../../emulator/pci';
 import { registerMap } from '../../emulator/registers';
 import { type Rig } from '../../qemu/rig';
-import { BlockCard } from '../support/block-card';
+import { BlockCard, VECTORS } from '../support/block-card';
 import { startRig } from '../support/rig';
 
 const PAGE = 4096;
 /** Where the table of a card with MSI-X is, and what is in it. */
 const TABLE = { bar: 4, offset: 2 * PAGE } as const;
-const AT = { magic: 0x00, major: 0x04, length: 0x08, crc: 0x0c, blockCount: 0x10 } as const;
+const AT = { magic: 0x00, major: 0x04, length: 0x08, crc: 0x0c, blockCount: 0x10, blockSize: 0x12 } as const;
 /** Of the first block. */
-const BLOCK = { name: 0x20, windowCount: 0x90, dmaMaskBits: 0x88, resetOffset: 0x9c, window0Offset: 0xd8 } as const;
+const BLOCK = {
+  name: 0x20,
+  interrupt: 0x80,
+  msixVector: 0x84,
+  dmaMaskBits: 0x88,
+  windowCount: 0x90,
+  resetOffset: 0x9c,
+  resetLimit: 0xa8,
+  window0: { bar: 0xd0, offset: 0xd8, size: 0xe0 },
+} as const;
+/** From one block to the next. */
+const STRIDE = 624;
 
 /** A card whose table has been tampered with, the CRC put right unless that is what is wrong. */
 class TamperedCard extends BlockCard {
@@ -105,7 +116,73 @@ describe('a table that is bad', () => {
     [
       'has a window beyond its BAR',
       /block 0: one of its windows cannot be/,
-      (table) => table.setUint32(BLOCK.window0Offset, 0x4000_0000, true),
+      (table) => table.setUint32(BLOCK.window0.offset, 0x4000_0000, true),
+    ],
+    [
+      'has a window whose end is beyond all numbers',
+      /block 0: one of its windows cannot be/,
+      (table) => {
+        table.setBigUint64(BLOCK.window0.offset, 2n ** 64n - BigInt(PAGE), true);
+        table.setBigUint64(BLOCK.window0.size, 2n * BigInt(PAGE), true);
+      },
+    ],
+    [
+      'has a window of no bytes',
+      /block 0: one of its windows cannot be/,
+      (table) => table.setBigUint64(BLOCK.window0.size, 0n, true),
+    ],
+    [
+      'has a page in two windows of a block',
+      /blocks 0 and 0 share a page of a BAR/,
+      (table) => table.setUint32(BLOCK.window0.bar, 2, true),
+    ],
+    [
+      'has a page in windows of two blocks',
+      /blocks 0 and 1 share a page of a BAR/,
+      (table) => table.setBigUint64(BLOCK.window0.offset + STRIDE, 0n, true),
+    ],
+    [
+      'has two blocks of one name',
+      /blocks 0 and 1 share a name/,
+      (table) => new Uint8Array(table.buffer).copyWithin(BLOCK.name + STRIDE, BLOCK.name, BLOCK.name + 32),
+    ],
+    [
+      'has a name that does not end',
+      /block 0: its name cannot be/,
+      (table) => new Uint8Array(table.buffer).fill(0x61, BLOCK.name, BLOCK.name + 32),
+    ],
+    [
+      'has the last vector of all numbers',
+      /block 0: its interrupt cannot be/,
+      (table) => table.setUint32(BLOCK.msixVector, 0xffff_ffff),
+    ],
+    [
+      'has a vector that the card has not',
+      /block 0: its interrupt cannot be/,
+      (table) => table.setUint32(BLOCK.msixVector, 8, true),
+    ],
+    [
+      'has two blocks on one vector',
+      /blocks 0 and 1 share an MSI-X vector/,
+      (table) => table.setUint32(BLOCK.msixVector + STRIDE, VECTORS.counter, true),
+    ],
+    [
+      'has two blocks on INTx',
+      /blocks 0 and 1 share INTx/,
+      (table) => [0, STRIDE].forEach((block) => table.setUint32(BLOCK.interrupt + block, 1, true)),
+    ],
+    [
+      'has a reset without a limit',
+      /block 0: its reset cannot be/,
+      (table) => table.setUint32(BLOCK.resetLimit, 0, true),
+    ],
+    [
+      'has blocks that begin at odd addresses',
+      /1282 bytes for 2 blocks of 625 bytes each/,
+      (table) => {
+        table.setUint16(AT.blockSize, 625, true);
+        table.setUint32(AT.length, 32 + 2 * 625, true);
+      },
     ],
     [
       'has a reset register beyond its window',
