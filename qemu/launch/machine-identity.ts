@@ -56,5 +56,5 @@ export function machineDescription({ gdb: _, ...options }: LaunchOptions): strin
     ...(shareFolders.length > 0 ? [`${shareFolders.length} share(s)`] : []),
     ...(kernelAppend === undefined ? [] : [kernelAppend]),
   ];
-  return `booted guest: ${parts.join(', ')}`;
+  return `booted ${options.provisioned.arch} guest: ${parts.join(', ')}`;
 }
