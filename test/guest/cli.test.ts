@@ -148,6 +148,34 @@ describe('ghostcard run', () => {
     });
   });
 
+  it.each([
+    ['uio_pdrv_genirq', '/dev/uio0'],
+    ['uio_dmem_genirq', '/dev/uio0'],
+    ['vfio-platform', '/dev/vfio/noiommu-0'],
+  ])('makes the card a platform device for %s, and tells the command its name', (driver, node) => {
+    const script = 'echo $GHOSTCARD_PLATFORM_DEVICE $GHOSTCARD_DEVICE; exec gc-irq';
+    const { status, stdout, stderr } = ghostcard(['run', '--driver', driver, '--', 'sh', '-c', script]);
+    expect(status, stderr).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^ghostcard-ref\\.256 ${node}\n`));
+    expect(stdout).toContain(`gc-irq: reference card at ghostcard-ref.256 through ${driver}, interrupts by line`);
+    expect(stderr).toContain(`driver ${driver}`);
+  });
+
+  it('puts the card behind an IOMMU, where its group is a real one', () => {
+    const { status, stdout, stderr } = ghostcard([
+      'run',
+      '--iommu',
+      '--driver',
+      'vfio-pci',
+      '--',
+      'sh',
+      '-c',
+      'echo $GHOSTCARD_DEVICE; exec gc-identify',
+    ]);
+    expect(status, stderr).toBe(0);
+    expect(stdout).toMatch(/^\/dev\/vfio\/\d+\n/);
+  });
+
   it('gives each of several cards its driver and its variables', () => {
     const cards = ['--card', 'reference', '--card', 'reference', '--card', 'reference'];
     const drivers = ['--driver', 'vfio-pci', '--driver', 'none', '--driver', 'uio_pci_generic'];
