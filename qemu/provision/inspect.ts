@@ -3,11 +3,13 @@
  * nothing is built, the cache is not touched.
  */
 import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { findBusybox } from './busybox';
 import { findCompiler, isForeign } from './compiler';
 import { Context } from './context';
 import { ProvisionError, type Failure } from './errors';
 import { checkedKernel, modulesForGiven } from './given-kernel';
+import { findGuestModules, guestModules } from './guest-modules';
 import { findGuestTools, guestToolsIngredients } from './guest-tools';
 import { findKernel } from './kernel';
 import { requireBuildTools } from './kernel-modules';
@@ -20,7 +22,7 @@ import { type ProvisionOptions } from './types';
 export type PartState = 'ready' | 'to be fetched' | 'to be built' | 'wrong';
 
 export interface PartReport {
-  readonly step: Exclude<Step, 'cache' | 'modules' | 'kernel-build' | 'initramfs'>;
+  readonly step: Exclude<Step, 'cache' | 'kernel-build' | 'initramfs'>;
   readonly state: PartState;
   /** What was found and where, or what would be done. */
   readonly detail: string;
@@ -80,6 +82,13 @@ export async function inspect(options: ProvisionOptions = {}): Promise<Inspectio
     await inspectPart('kernel', `the kernel of ${suite ?? 'the suite'}; its modules are built`, attempt, () =>
       inspectKernel(context),
     ),
+    ...(context.given.kernel === undefined && context.given.modules === undefined
+      ? [
+          await inspectPart('modules', "the folder guest-tools/modules, for the guest's kernel", attempt, () =>
+            inspectModules(context),
+          ),
+        ]
+      : []),
     await inspectPart('busybox', `busybox-static of ${suite ?? 'the suite'}`, attempt, () => findBusybox(context)),
     await inspectPart('guest-tools', 'the guest-tools folder', attempt, async () => {
       const entry = findGuestTools(context, await guestToolsIngredients(context));
@@ -98,7 +107,7 @@ export async function inspect(options: ProvisionOptions = {}): Promise<Inspectio
       });
     }
   }
-  if (parts.some(({ step, state }) => step === 'kernel' && state === 'to be fetched')) {
+  if (parts.some(({ step, state }) => KERNEL_PARTS.includes(step) && state.startsWith('to be'))) {
     await attempt(() => requireBuildTools(context));
   }
   if (parts.some(({ state }) => state === 'to be built')) {
@@ -145,8 +154,9 @@ function suiteOrNothing(context: Context): string | undefined {
   }
 }
 
-/** What needs a compiler; where both are ready, none is asked for. */
-const BUILT: readonly string[] = ['kernel', 'guest-tools'];
+const KERNEL_PARTS: readonly string[] = ['kernel', 'modules'];
+/** What needs a compiler; where all are ready, none is asked for. */
+const BUILT: readonly string[] = [...KERNEL_PARTS, 'guest-tools'];
 
 function inspectCompiler(context: Context, attempt: Attempt): Promise<PartReport> {
   return inspectPart('compiler', `the cross compiler for ${context.guestArch}`, attempt, async () => {
@@ -167,7 +177,7 @@ async function inspectPart(
   const found = await attempt(async () => (await find()) ?? NOT_THERE);
   if (found === undefined) return { step, state: 'wrong', detail: 'see the problems' };
   if (found !== NOT_THERE) return { step, state: 'ready', detail: found };
-  if (step === 'guest-tools') return { step, state: 'to be built', detail: missing };
+  if (step === 'guest-tools' || step === 'modules') return { step, state: 'to be built', detail: missing };
   return { step, state: 'to be fetched', detail: missing, ...ROUGH_BYTES[step] };
 }
 
@@ -180,4 +190,16 @@ function inspectKernel(context: Context): string | undefined {
   }
   const entry = findKernel(context);
   return entry && `Linux ${entry.manifest.release} (Debian ${context.suite().codename})`;
+}
+
+/** Those of our own, which are built against the kernel and again after a change. */
+function inspectModules(context: Context): string | undefined {
+  const kernel = findKernel(context);
+  const entry = kernel && findGuestModules(context, kernel);
+  return (
+    entry &&
+    guestModules(entry)
+      .map((file) => path.basename(file))
+      .join(', ')
+  );
 }
