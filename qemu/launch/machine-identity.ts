@@ -49,9 +49,9 @@ function stamp(path: string): number[] {
 /** The machine in a few words, for people who look at the cache. */
 export function machineDescription({ gdb: _, ...options }: LaunchOptions): string {
   const machine = machineOptions(options, { cardsAtBoot: false, incoming: false }, NO_PATHS);
-  const { arch, memoryMiB, cpus, slots, hugepages, iommu, kernelAppend, shareFolders } = machine;
+  const { memoryMiB, cpus, slots, hugepages, iommu, kernelAppend, shareFolders } = machine;
   const parts = [
-    ...[arch, `${memoryMiB} MiB`, cpus === 1 ? '1 CPU' : `${cpus} CPUs`, `${slots} slots`, `${hugepages} huge pages`],
+    ...[`${memoryMiB} MiB`, cpus === 1 ? '1 CPU' : `${cpus} CPUs`, `${slots} slots`, `${hugepages} huge pages`],
     ...(iommu ? ['IOMMU'] : []),
     ...(shareFolders.length > 0 ? [`${shareFolders.length} share(s)`] : []),
     ...(kernelAppend === undefined ? [] : [kernelAppend]),
