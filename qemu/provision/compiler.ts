@@ -66,7 +66,7 @@ export function ownCompiler(context: Context): Compiler {
   return { command, prefix: '', origin: 'on this machine' };
 }
 
-/** The host's cross compiler, if it is of the suite's version and comes with a C library to link statically. */
+/** The host's cross compiler, best of the suite's version, if it comes with a C library to link statically. */
 async function hostCrossCompiler(context: Context): Promise<Compiler | undefined> {
   const prefix = guestFacts(context.guestArch).compilerPrefix;
   const names = [context.suite().compiler, 'gcc'].map((name) => prefix + name);

@@ -25,7 +25,7 @@ export interface KernelManifest extends Described {
 
 export type KernelEntry = Entry<KernelManifest>;
 
-/** What tells things made for one kernel from those for another: its place in the cache may be taken by a newer release. */
+/** What things made for this kernel are known by: a newer release may come to the same place in the cache. */
 export const kernelKey = ({ folder, manifest }: KernelEntry): Ingredients => ({
   entry: path.basename(folder),
   packages: manifest.packages,

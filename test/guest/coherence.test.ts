@@ -46,7 +46,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
       await rig.bind('not-coherent', driver);
       const report = await runApp(rig, 'not-coherent', ['gc-coherence', '--rounds', String(ROUNDS)]);
       expect(report).toMatchObject({ driver, coherent: 'no', never_synchronised: ROUNDS * 4096 });
-      expect(report).not.toMatchObject({ stale: 0 });
+      expect((report as unknown as { stale: number }).stale).toBeGreaterThan(0);
     });
   });
 
