@@ -31,6 +31,14 @@ static _Noreturn void wrong_usage(const struct app_usage *usage, const char *wha
     exit(EXIT_ENVIRONMENT);
 }
 
+/* An option that the app has, with a value that it does not take. */
+static const char *refused_option(const char *name)
+{
+    static char what[80];
+    snprintf(what, sizeof(what), "%.40s does not take this value", name);
+    return what;
+}
+
 static bool parse_irq_mode(const char *text, enum gc_irq_mode *mode)
 {
     for (enum gc_irq_mode each = GC_IRQ_INTX; each <= GC_IRQ_LINE; each++) {
@@ -62,7 +70,10 @@ static void take_option(struct app *app, const struct app_usage *usage, int argc
         if (value && !parse_irq_mode(value, &app->irq_mode))
             wrong_usage(usage, "--irq takes intx, msi, msix or line, not", value);
     } else if (!usage->option || !usage->option(name, value, &takes_value)) {
-        wrong_usage(usage, "unknown option", name);
+        if (!takes_value)
+            wrong_usage(usage, "unknown option", name);
+        if (value)
+            wrong_usage(usage, refused_option(name), value);
     }
     if (takes_value && !value)
         wrong_usage(usage, "a value is missing after", name);

@@ -41,7 +41,8 @@ struct app {
 /* One line of usage for what is particular to an app; `arguments` as in "ADDRESS[=VALUE]…". */
 struct app_usage {
     const char *name, *purpose, *arguments;
-    /* Handles an option of its own, given as "--name value" or "--name"; false: unknown. May be NULL. */
+    /* Handles an option of its own, given as "--name value" or "--name". False: unknown, or, with
+     * *takes_value set, known and not with such a value. May be NULL. */
     bool (*option)(const char *name, const char *value, bool *takes_value);
 };
 

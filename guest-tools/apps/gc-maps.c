@@ -166,9 +166,9 @@ static void run(struct maps *maps)
 
 static bool option(const char *name, const char *value, bool *takes_value)
 {
-    *takes_value = true;
     if (strcmp(name, "--count") != 0)
         return false;
+    *takes_value = true;
     count = value ? strtoul(value, NULL, 10) : 0;
     return count >= 2 && count <= MOST;
 }

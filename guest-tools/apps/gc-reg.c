@@ -156,7 +156,8 @@ static bool run_one(struct app *app, const struct gc_window *window, const char 
 static bool take_option(const char *name, const char *value, bool *takes_value)
 {
     uint64_t number;
-    *takes_value = true;
+    *takes_value =
+            strcmp(name, "--bar") == 0 || strcmp(name, "--window") == 0 || strcmp(name, "--width") == 0;
     if (strcmp(name, "--bar") == 0)
         return !value || (parse_number(value, strlen(value), &number) && (place.bar = (unsigned)number) < 6);
     if (strcmp(name, "--window") == 0) {

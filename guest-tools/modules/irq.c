@@ -90,14 +90,16 @@ static bool gc_intx_take(struct gc_card *card)
 static irqreturn_t gc_intx_handler(int irq, void *data)
 {
 	struct gc_card *card = data;
+	unsigned long flags;
 	bool ours;
 
-	raw_spin_lock(&card->intx.lock);
+	raw_spin_lock_irqsave(&card->intx.lock, flags);
 	ours = gc_intx_take(card);
-	raw_spin_unlock(&card->intx.lock);
+	raw_spin_unlock_irqrestore(&card->intx.lock, flags);
 	if (!ours)
 		return IRQ_NONE;
-	generic_handle_domain_irq(card->intx.domain, 0);
+	/* It may be a thread that does (threadirqs). */
+	generic_handle_domain_irq_safe(card->intx.domain, 0);
 	return IRQ_HANDLED;
 }
 
@@ -118,9 +120,7 @@ static int gc_intx_init(struct gc_card *card)
 	if (!intx->domain)
 		return -ENOMEM;
 	intx->irq = irq_create_mapping(intx->domain, 0);
-	/* No thread (threadirqs): interrupts are handed on by interrupt handlers only. */
-	ret = intx->irq ? request_irq(pdev->irq, gc_intx_handler, IRQF_SHARED | IRQF_NO_THREAD,
-				      "ghostcard", card)
+	ret = intx->irq ? request_irq(pdev->irq, gc_intx_handler, IRQF_SHARED, "ghostcard", card)
 			: -ENOMEM;
 	if (!ret)
 		return 0;

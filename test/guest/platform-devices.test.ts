@@ -220,3 +220,17 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     expect(await kernelComplaints()).toBe('');
   });
 });
+
+it('where threads handle interrupts (threadirqs), a card may share its line with one under a driver for PCI cards', async () => {
+  const names = ['first', 'second', 'third', 'fourth', 'fifth'];
+  await using rig = await startRig({
+    kernelAppend: 'threadirqs',
+    cards: names.map((name) => ({ name, make: reference() })),
+  });
+  await rig.bind('first', 'uio_pci_generic');
+  await rig.bind('fifth', 'uio_pdrv_genirq');
+  const { stdout } = await rig.guest.run(['grep', '-c', 'uio_pci_generic, ghostcard', '/proc/interrupts']);
+  expect(stdout.toString()).toBe('1\n');
+  expect(await runApp(rig, 'first', ['gc-irq'])).toMatchObject({ irq_mode: 'intx' });
+  expect(await runApp(rig, 'fifth', ['gc-irq'])).toMatchObject({ irq_mode: 'line' });
+});
