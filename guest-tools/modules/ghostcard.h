@@ -35,6 +35,8 @@ struct gc_block {
 struct gc_intx {
 	struct irq_domain *domain;
 	int irq;
+	/* The table: where a read does nothing but flush. */
+	void __iomem *flush;
 	/* Orders Interrupt Disable in the command register against `masked`. */
 	raw_spinlock_t lock;
 	bool masked;
@@ -52,6 +54,7 @@ struct gc_card {
 
 /* table.c */
 struct ghostcard_table *gc_table_read(struct pci_dev *pdev);
+void __iomem *gc_table_map(struct pci_dev *pdev);
 const struct ghostcard_block *gc_table_block(const struct ghostcard_table *table,
 					     unsigned int index);
 

@@ -8,6 +8,7 @@
  * Source: PCI Local Bus Spec 3.0, 6.2.2 and 6.2.3; Linux Documentation/core-api/irq/irq-domain.rst.
  */
 #include <linux/interrupt.h>
+#include <linux/io.h>
 #include <linux/irq.h>
 
 #include "ghostcard.h"
@@ -96,8 +97,13 @@ static irqreturn_t gc_intx_handler(int irq, void *data)
 	raw_spin_lock_irqsave(&card->intx.lock, flags);
 	ours = gc_intx_take(card);
 	raw_spin_unlock_irqrestore(&card->intx.lock, flags);
-	if (!ours)
+	if (!ours) {
+		/* It may have been a moment ago: a read pushes out what deasserts the line. QEMU
+		 * holds the line, also that of a card that was pulled out, until the card is
+		 * accessed (hw/vfio/pci.c, vfio_intx_eoi). */
+		readl(card->intx.flush);
 		return IRQ_NONE;
+	}
 	/* It may be a thread that does (threadirqs). */
 	generic_handle_domain_irq_safe(card->intx.domain, 0);
 	return IRQ_HANDLED;
@@ -116,9 +122,14 @@ static int gc_intx_init(struct gc_card *card)
 		return -EINVAL;
 	}
 	gc_intx_set_masked(card, true);
+	intx->flush = gc_table_map(pdev);
+	if (IS_ERR(intx->flush))
+		return PTR_ERR(intx->flush);
 	intx->domain = irq_domain_create_linear(NULL, 1, &gc_intx_domain_ops, card);
-	if (!intx->domain)
+	if (!intx->domain) {
+		pci_iounmap(pdev, intx->flush);
 		return -ENOMEM;
+	}
 	intx->irq = irq_create_mapping(intx->domain, 0);
 	ret = intx->irq ? request_irq(pdev->irq, gc_intx_handler, IRQF_SHARED, "ghostcard", card)
 			: -ENOMEM;
@@ -128,6 +139,7 @@ static int gc_intx_init(struct gc_card *card)
 	if (intx->irq)
 		irq_dispose_mapping(intx->irq);
 	irq_domain_remove(intx->domain);
+	pci_iounmap(pdev, intx->flush);
 	return ret;
 }
 
@@ -136,6 +148,7 @@ static void gc_intx_exit(struct gc_card *card)
 	free_irq(card->pdev->irq, card);
 	irq_dispose_mapping(card->intx.irq);
 	irq_domain_remove(card->intx.domain);
+	pci_iounmap(card->pdev, card->intx.flush);
 	/* It stays masked: nobody handles it now, and others may share the line.
 	 * pci_enable_device() of the driver that comes next unmasks it. */
 }

@@ -260,6 +260,31 @@ const struct ghostcard_block *gc_table_block(const struct ghostcard_table *table
 	return (const void *)(table + 1) + index * le16_to_cpu(table->block_size);
 }
 
+/* Where the card's table is, mapped, up to `limit` bytes of it; or an error that has been logged.
+ */
+static void __iomem *gc_table_map_at(struct pci_dev *pdev, struct gc_place *place,
+				     unsigned long limit)
+{
+	void __iomem *mapping;
+	int ret = gc_table_find(pdev, place);
+
+	if (ret)
+		return IOMEM_ERR_PTR(ret);
+	mapping = pci_iomap_range(pdev, place->bar, place->offset, limit);
+	if (mapping)
+		return mapping;
+	dev_err(&pdev->dev, "BAR %d, where the table of platform devices is, cannot be mapped\n",
+		place->bar);
+	return IOMEM_ERR_PTR(-ENOMEM);
+}
+
+void __iomem *gc_table_map(struct pci_dev *pdev)
+{
+	struct gc_place place;
+
+	return gc_table_map_at(pdev, &place, sizeof(struct ghostcard_table));
+}
+
 /* A copy of the card's table that has been checked, for the caller to free; or an error that has
  * been logged. */
 struct ghostcard_table *gc_table_read(struct pci_dev *pdev)
@@ -269,18 +294,10 @@ struct ghostcard_table *gc_table_read(struct pci_dev *pdev)
 	struct gc_place place;
 	void __iomem *mapping;
 	u32 length;
-	int ret;
 
-	ret = gc_table_find(pdev, &place);
-	if (ret)
-		return ERR_PTR(ret);
-	mapping = pci_iomap_range(pdev, place.bar, place.offset, GC_MAX_LENGTH);
-	if (!mapping) {
-		dev_err(&pdev->dev,
-			"BAR %d, where the table of platform devices is, cannot be mapped\n",
-			place.bar);
-		return ERR_PTR(-ENOMEM);
-	}
+	mapping = gc_table_map_at(pdev, &place, GC_MAX_LENGTH);
+	if (IS_ERR(mapping))
+		return ERR_CAST((__force void *)mapping);
 	memcpy_fromio(&header, mapping, sizeof(header));
 	length = gc_table_length(pdev, &header, place.room);
 	if (length)
