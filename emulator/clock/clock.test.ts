@@ -52,6 +52,16 @@ describe('ManualClock', () => {
 });
 
 describe('WallClock', () => {
+  it('stamps records with a time that is not ahead, and not from before the code that runs', async () => {
+    const clock = new WallClock();
+    const stamps = Array.from({ length: 100 }, () => clock.stamp());
+    expect([...stamps].sort((a, b) => a - b)).toEqual(stamps);
+    expect(stamps.at(-1)).toBeLessThanOrEqual(clock.now());
+    await Promise.resolve();
+    const before = clock.now();
+    expect(clock.stamp()).toBeGreaterThanOrEqual(before);
+  });
+
   it('never runs a task inside the call that schedules it', () => {
     const clock = new WallClock();
     let ran = false;

@@ -33,6 +33,11 @@ export class CardInspection {
   now(): number {
     return this.clock.now();
   }
+
+  /** The same for records that come in thousands: see `Clock.stamp`. */
+  stamp(): number {
+    return this.clock.stamp?.() ?? this.clock.now();
+  }
 }
 
 /** The port that a card is given: tells the observer what goes through it. */

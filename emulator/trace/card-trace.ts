@@ -9,6 +9,8 @@ import { type DmaMapping, type IrqSink, type VfioUserDevice } from '../vfio-user
 import { type EventDetail, EventRing, Kind, type TraceEvent } from './event-ring';
 import { type SeamListener, TracedDevice } from './traced-device';
 
+const DMA_READ = Kind['dma-read'];
+const DMA_WRITE = Kind['dma-write'];
 /** Events kept. */
 const CAPACITY = 4096;
 
@@ -40,6 +42,8 @@ export class CardTrace {
   readonly #connected: (boolean | undefined)[][] = [];
   readonly #dma = { read: { accesses: 0, bytes: 0, errors: 0 }, write: { accesses: 0, bytes: 0, errors: 0 } };
   readonly #resets = { flr: 0, device: 0 };
+  /** Time of the last event: none is before it. */
+  #lastNs = 0;
   readonly #hostMemory = new AddressMap();
   readonly #hostAccess = new DmaAccess(this.#hostMemory, () => true);
 
@@ -143,7 +147,7 @@ export class CardTrace {
       totals.accesses++;
       totals.bytes += sizeBytes;
     }
-    this.#add(access === 'read' ? Kind['dma-read'] : Kind['dma-write'], 0, iova, sizeBytes, 0, 0, error?.reason);
+    this.#add(access === 'read' ? DMA_READ : DMA_WRITE, 0, iova, sizeBytes, 0, 0, error?.reason);
   }
 
   #add(
@@ -155,7 +159,10 @@ export class CardTrace {
     high: number,
     detail?: EventDetail,
   ): void {
-    this.#ring.add(kind, index, address, sizeBytes, low, high, this.card.inspection.now(), detail);
+    const { inspection } = this.card;
+    const isDma = kind === DMA_READ || kind === DMA_WRITE;
+    this.#lastNs = isDma ? Math.max(this.#lastNs, inspection.stamp()) : inspection.now();
+    this.#ring.add(kind, index, address, sizeBytes, low, high, this.#lastNs, detail);
     this.touch();
   }
 }
