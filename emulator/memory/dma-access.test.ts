@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { AddressMap, DmaAccess, type DmaBacking, DmaError, type RemoteMemory } from '.';
+import { AddressMap, DmaAccess, type DmaBacking, type RemoteMemory } from '.';
+import { reasonOf } from './test-errors';
 
 /** Memory that only answers by message: what it was asked, and when it answers, is up to the test. */
 class ScriptedRemote implements RemoteMemory {
@@ -25,16 +26,6 @@ function setUp({ second = { kind: 'bytes', bytes: new Uint8Array(64) } as DmaBac
   map.add({ ...common, iova: 64n, writable, backing: second });
   const gate = { open: true };
   return { access: new DmaAccess(map, () => gate.open), first, second, gate, map };
-}
-
-function reasonOf(attempt: () => unknown): string {
-  try {
-    attempt();
-  } catch (error) {
-    if (error instanceof DmaError) return error.reason;
-    throw error;
-  }
-  return 'no error';
 }
 
 describe('DmaAccess', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { AddressMap, DmaAccess, DmaError, NonCoherentDma, type RemoteMemory } from '.';
+import { AddressMap, DmaAccess, NonCoherentDma, type RemoteMemory } from '.';
+import { reasonOf } from './test-errors';
 
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
 
@@ -18,16 +19,6 @@ function setUp({ limitBytes = 1 << 20, writable = true } = {}) {
     return into;
   };
   return { dma, gate, map, memory, read };
-}
-
-function reasonOf(attempt: () => unknown): string {
-  try {
-    attempt();
-  } catch (error) {
-    if (error instanceof DmaError) return error.reason;
-    throw error;
-  }
-  return 'no error';
 }
 
 describe('memory that is not coherent', () => {
