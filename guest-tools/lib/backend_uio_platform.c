@@ -83,10 +83,8 @@ static bool irq_enable(
         struct gc_device *device, enum gc_irq_mode mode, unsigned *vectors, struct gc_error *error)
 {
     *vectors = 1;
-    if (mode != GC_IRQ_LINE)
-        return gc_fail(error, "interrupt mode %s asked of %s: a platform device has one interrupt, mode line",
-                gc_irq_mode_name(mode), device->name);
-    return gc_uio_start_counting(device, error) && set_masked(device, false, error);
+    return gc_platform_has_mode(device, mode, error) && gc_uio_start_counting(device, error) &&
+           set_masked(device, false, error);
 }
 
 static void irq_disable(struct gc_device *device)

@@ -34,10 +34,8 @@ static bool irq_enable(
         struct gc_device *device, enum gc_irq_mode mode, unsigned *vectors, struct gc_error *error)
 {
     struct vfio_irq_info info = {.argsz = sizeof(info), .index = IRQ};
-    if (mode != GC_IRQ_LINE)
-        return gc_fail(error, "interrupt mode %s asked of %s: a platform device has one interrupt, mode line",
-                gc_irq_mode_name(mode), device->name);
-    if (!gc_vfio_irq_enable(device, IRQ, vectors, "the interrupt", error))
+    if (!gc_platform_has_mode(device, mode, error) ||
+            !gc_vfio_irq_enable(device, IRQ, vectors, "the interrupt", error))
         return false;
     /* An edge, such as an MSI-X message, is never masked; a line may still be, from when it was last taken.
      */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the back ends for platform devices share: the names and the order of a device's register windows. */
+/* What the back ends for platform devices share: names and order of a device's register windows, and its one
+ * interrupt. */
 #ifndef GHOSTCARD_PLATFORM_H
 #define GHOSTCARD_PLATFORM_H
 
@@ -15,5 +16,8 @@ unsigned gc_platform_names(
 /* find_window of platform devices: number of the resource that has the place's name. */
 bool gc_platform_find_window(struct gc_device *device, const struct gc_window_place *place, unsigned *index,
         struct gc_error *error);
+
+/* Fails for every interrupt mode but LINE. */
+bool gc_platform_has_mode(const struct gc_device *device, enum gc_irq_mode mode, struct gc_error *error);
 
 #endif
