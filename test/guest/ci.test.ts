@@ -31,7 +31,7 @@ beforeAll(() => {
   const plain = "import { it } from 'vitest';\nit('passes', () => {});\n";
   for (const name of ['one', 'two']) writeFileSync(join(project, `${name}.test.ts`), plain);
 
-  const { cacheDir } = inject('provisioned');
+  const { cacheDir } = inject('provisioned').amd64;
   for (const name of readdirSync(join(cacheDir, 'entries')).filter((entry) => CACHED.test(entry))) {
     const target = join(project, '.cache', 'ghostcard', 'entries', name);
     cpSync(join(cacheDir, 'entries', name), target, {

@@ -15,7 +15,7 @@ const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
 /** With a folder of its own for temporary files, so that it can be seen what stays there. */
 const environment = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
   ...process.env,
-  GHOSTCARD_CACHE: inject('provisioned').cacheDir,
+  GHOSTCARD_CACHE: inject('provisioned').amd64.cacheDir,
   TMPDIR: folder,
   ...more,
 });

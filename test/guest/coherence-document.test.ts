@@ -24,7 +24,7 @@ describe('docs/coherence.md', () => {
 
   it.each(shown)('$command', ({ command, lines }) => {
     const ghostcard = command.replace('npx ghostcard', `"${process.execPath}" "${cli}"`);
-    const env = { ...process.env, GHOSTCARD_CACHE: inject('provisioned').cacheDir };
+    const env = { ...process.env, GHOSTCARD_CACHE: inject('provisioned').amd64.cacheDir };
     const { status, stdout, stderr } = spawnSync('sh', ['-c', ghostcard], { env, encoding: 'utf8', timeout: 300_000 });
     expect(status, stderr).toBe(0);
     expect(stdout.split('\n').map(withoutAddresses)).toEqual(expect.arrayContaining(lines.map(withoutAddresses)));

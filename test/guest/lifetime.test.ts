@@ -21,7 +21,11 @@ afterEach(() => {
   for (const runner of runners.splice(0)) runner.kill('SIGKILL');
 });
 
-const environment = () => ({ ...process.env, TMPDIR: temporary, GHOSTCARD_CACHE: inject('provisioned').cacheDir });
+const environment = () => ({
+  ...process.env,
+  TMPDIR: temporary,
+  GHOSTCARD_CACHE: inject('provisioned').amd64.cacheDir,
+});
 
 /** The processes whose environment names our temporary folder: what a run has started, and the run itself. */
 function survivors(): { pid: number; commandLine: string }[] {
@@ -107,7 +111,7 @@ it('after many warm runs, two at a time, every tenth of them killed, nothing is 
   await Promise.all([worker(), worker()]);
   expect(succeeded).toHaveLength(MANY_RUNS - Math.ceil((MANY_RUNS - 5) / 10));
   await nothingLeft();
-  const unaccounted = listCache(inject('provisioned').cacheDir).filter(({ kind }) => kind === 'unknown');
+  const unaccounted = listCache(inject('provisioned').amd64.cacheDir).filter(({ kind }) => kind === 'unknown');
   expect(unaccounted).toEqual([]);
 }, 600_000);
 

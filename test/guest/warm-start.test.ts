@@ -26,7 +26,7 @@ async function start({ arch = 'amd64', ...options }: Partial<RigOptions> & { arc
     phases.push(phase);
     messages.push(message);
   };
-  const provisioned = { ...inject('provisionedFor')[arch], cacheDir };
+  const provisioned = { ...inject('provisioned')[arch], cacheDir };
   return { rig: await startRig({ provisioned, onProgress, ...options }), phases, messages };
 }
 

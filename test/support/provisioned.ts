@@ -5,13 +5,11 @@ import { type GuestArch, provision, type Provisioned, terminalProgress } from '.
 export default async function setUp(project: TestProject): Promise<void> {
   const onProgress = terminalProgress();
   const amd64 = await provision({ guestArch: 'amd64', onProgress });
-  project.provide('provisioned', amd64);
-  project.provide('provisionedFor', { amd64, arm64: await provision({ guestArch: 'arm64', onProgress }) });
+  project.provide('provisioned', { amd64, arm64: await provision({ guestArch: 'arm64', onProgress }) });
 }
 
 declare module 'vitest' {
   interface ProvidedContext {
-    provisioned: Provisioned;
-    provisionedFor: Record<GuestArch, Provisioned>;
+    provisioned: Record<GuestArch, Provisioned>;
   }
 }

@@ -16,7 +16,7 @@ export function startRig({
   ...options
 }: Partial<RigOptions> & { arch?: GuestArch } = {}): Promise<Rig> {
   const cards = [{ name: 'card', make: reference() }];
-  return Rig.start({ provisioned: inject('provisionedFor')[arch], cards, hostRoot: false, ...options });
+  return Rig.start({ provisioned: inject('provisioned')[arch], cards, hostRoot: false, ...options });
 }
 
 /**
