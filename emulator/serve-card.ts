@@ -3,7 +3,7 @@ import { TimerfdAlarm, WallClock } from './clock';
 import { Link } from './faults';
 import { loadNative } from './native';
 import { type CardEnvironment, type PciCard, sharedMemory } from './pci';
-import { type CardTrace, traceOf } from './trace';
+import { type CardTrace, traceOf, type TraceRecorder } from './trace';
 import { complain, serve, type ServerEvent, type VfioUserServer } from './vfio-user';
 import { watchdog } from './watchdog';
 
@@ -12,6 +12,8 @@ export type CardFactory<Card extends PciCard = PciCard> = (environment: Required
 
 export interface ServeCardOptions {
   readonly socketPath: string;
+  /** Everything is recorded to it, under this name. */
+  readonly recording?: { readonly recorder: TraceRecorder; readonly name: string };
   /** Gets what happens at the socket, and what the card throws. Default: faults go to standard error. */
   readonly onEvent?: (event: ServerEvent) => void;
 }
@@ -32,7 +34,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   /** Rejects when the card cannot be made or the path cannot be listened at; nothing is left then. */
   static async start<Card extends PciCard>(
     make: CardFactory<Card>,
-    { socketPath, onEvent = complain }: ServeCardOptions,
+    { socketPath, recording, onEvent = complain }: ServeCardOptions,
   ): Promise<ServedCard<Card>> {
     const faults: unknown[] = [];
     let trace: CardTrace | undefined;
@@ -52,6 +54,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     try {
       card = make({ clock, allocate: sharedMemory(native) });
       trace = traceOf(card);
+      if (recording) trace.record(recording.recorder, { name: recording.name });
       const link = new Link(card);
       const server = await serve(trace.around(link), { socketPath, clock, native, onEvent: observe });
       const onFault = (error: unknown) => observe({ kind: 'device-error', error });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ManualClock, WallClock } from '.';
+import { CardClock, ManualClock, WallClock } from '.';
 
 describe('ManualClock', () => {
   it('runs tasks in the order of their due times, equals in the order they came', () => {
@@ -52,14 +52,14 @@ describe('ManualClock', () => {
 });
 
 describe('WallClock', () => {
-  it('stamps records with a time that is not ahead, and not from before the code that runs', async () => {
+  it('leaves what a task schedules for at once to the next turn', () => {
     const clock = new WallClock();
-    const stamps = Array.from({ length: 100 }, () => clock.stamp());
-    expect([...stamps].sort((a, b) => a - b)).toEqual(stamps);
-    expect(stamps.at(-1)).toBeLessThanOrEqual(clock.now());
-    await Promise.resolve();
-    const before = clock.now();
-    expect(clock.stamp()).toBeGreaterThanOrEqual(before);
+    let turns = 0;
+    const again = () => void (turns++, clock.at(0, again));
+    again();
+    clock.runDue();
+    expect(turns).toBe(2);
+    clock.close();
   });
 
   it('never runs a task inside the call that schedules it', () => {
@@ -96,5 +96,37 @@ describe('WallClock', () => {
     clock.after(0, () => expect.unreachable());
     clock.close();
     await new Promise((resolve) => setImmediate(resolve));
+  });
+});
+
+describe('CardClock', () => {
+  it('stands still while the card reacts, and schedules from the time of the cause', () => {
+    const manual = new ManualClock();
+    const clock = new CardClock(manual);
+    manual.advance(10);
+    clock.enter();
+    manual.advance(5);
+    expect(clock.now()).toBe(10);
+    const ran: number[] = [];
+    clock.after(100, () => ran.push(clock.now()));
+    clock.leave();
+    expect(clock.now()).toBe(15);
+    manual.advance(94);
+    expect(ran).toEqual([]);
+    manual.advance(1);
+    expect(ran).toEqual([110]);
+  });
+
+  it('gives a task its own time, also when it runs inside a reaction, and tells of it', () => {
+    const manual = new ManualClock();
+    const clock = new CardClock(manual);
+    const times: number[] = [];
+    clock.onTask = () => times.push(clock.now());
+    clock.after(20, () => {});
+    clock.enter();
+    manual.advance(30);
+    expect(times).toEqual([20]);
+    expect(clock.now()).toBe(0);
+    clock.leave();
   });
 });

@@ -6,15 +6,12 @@ export interface Clock {
   /** Nanoseconds since this clock was made; never goes back. */
   now(): number;
   /**
-   * For records of what comes in thousands: `now()`, or in an uninterrupted run of code the time a few records ago, where
-   * the clock is slow to ask. Left out: `now()` serves.
-   */
-  stamp?(): number;
-  /**
    * Runs `task` once, `delayNs` nanoseconds from now, never inside this call (not even for 0).
    * Tasks run in the order of their due times, and among equals in the order in which they were scheduled.
    */
   after(delayNs: number, task: () => void): ScheduledTask;
+  /** The same at a time of this clock; one that has passed: as soon as possible. */
+  at(timeNs: number, task: () => void): ScheduledTask;
 }
 
 export interface ScheduledTask {

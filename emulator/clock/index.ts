@@ -1,4 +1,5 @@
 export { type Alarm, CoarseAlarm } from './alarm';
+export { CardClock } from './card-clock';
 export { type Clock, type ScheduledTask } from './clock';
 export { ManualClock } from './manual-clock';
 export { Process, type Wait } from './process';

@@ -11,7 +11,11 @@ export class ManualClock implements Clock {
   }
 
   after(delayNs: number, task: () => void): ScheduledTask {
-    return this.#queue.add(this.#nowNs + Math.max(0, delayNs), task);
+    return this.at(this.#nowNs + Math.max(0, delayNs), task);
+  }
+
+  at(timeNs: number, task: () => void): ScheduledTask {
+    return this.#queue.add(timeNs, task);
   }
 
   /** Due time of the next task in nanoseconds, or undefined when nothing is scheduled. */

@@ -38,10 +38,15 @@ export class TaskQueue {
     return entry;
   }
 
-  /** Takes out the next task if it is due at `nowNs`. */
-  takeDue(nowNs: number): (() => void) | undefined {
+  /** What the next task that is added will have as its place in the order of coming. */
+  get nextOrder(): number {
+    return this.#order;
+  }
+
+  /** Takes out the next task if it is due at `nowNs`, and came before the `beforeOrder`th. */
+  takeDue(nowNs: number, beforeOrder = Infinity): (() => void) | undefined {
     const due = this.nextDueNs;
-    if (due === undefined || due > nowNs) return undefined;
+    if (due === undefined || due > nowNs || this.#heap[0]!.order >= beforeOrder) return undefined;
     const entry = this.#removeFirst();
     const { task } = entry;
     entry.task = undefined;

@@ -17,19 +17,12 @@ export interface WallClockOptions {
   readonly onWorked?: () => void;
 }
 
-/** Records that share one look at the machine's clock, unless the stack has been empty in between. */
-const STAMPS_PER_LOOK = 16;
-
 export class WallClock implements Clock {
   readonly #queue = new TaskQueue();
   readonly #startedAt = process.hrtime();
   readonly #alarm: Alarm;
   readonly #onError: ((error: unknown) => void) | undefined;
   readonly #onWorked: (() => void) | undefined;
-  #stampNs = 0;
-  /** Records that may still have that time. */
-  #stampIsGoodFor = 0;
-  readonly #forgetStamp = (): void => void (this.#stampIsGoodFor = 0);
   #alarmAtNs: number | undefined;
   #closed = false;
 
@@ -45,17 +38,12 @@ export class WallClock implements Clock {
     return (seconds - this.#startedAt[0]) * 1e9 + (nanoseconds - this.#startedAt[1]);
   }
 
-  stamp(): number {
-    if (--this.#stampIsGoodFor < 0) {
-      this.#stampNs = this.now();
-      this.#stampIsGoodFor = STAMPS_PER_LOOK - 1;
-      queueMicrotask(this.#forgetStamp);
-    }
-    return this.#stampNs;
+  after(delayNs: number, task: () => void): ScheduledTask {
+    return this.at(this.now() + Math.max(0, delayNs), task);
   }
 
-  after(delayNs: number, task: () => void): ScheduledTask {
-    const scheduled = this.#queue.add(this.now() + Math.max(0, delayNs), task);
+  at(timeNs: number, task: () => void): ScheduledTask {
+    const scheduled = this.#queue.add(timeNs, task);
     this.#arrangeAlarm();
     return scheduled;
   }
@@ -63,11 +51,14 @@ export class WallClock implements Clock {
   /** Runs everything that is due and says whether anything ran. What a task throws, it throws. */
   runDue(): boolean {
     if (this.#closed || this.#queue.nextDueNs === undefined) return false;
-    // Bounded by what is due on entry: a task that schedules itself again at once must not hold the caller for ever.
+    // Bounded by what is there on entry: a task that schedules itself again at once must not hold the caller for ever.
     const untilNs = this.now();
+    const { nextOrder } = this.#queue;
     let ran = false;
     try {
-      for (let task = this.#queue.takeDue(untilNs); task; task = this.#queue.takeDue(untilNs)) {
+      for (;;) {
+        const task = this.#queue.takeDue(untilNs, nextOrder);
+        if (task === undefined) break;
         ran = true;
         task();
       }

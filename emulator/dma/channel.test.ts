@@ -62,7 +62,7 @@ function setUp(direction: 'h2c' | 'c2h') {
   const interrupts: string[][] = [];
   const channel = new DmaChannel({
     registers: registers.block('CHANNEL', 0),
-    port: new DmaAccess(map, () => true),
+    port: () => new DmaAccess(map, () => true),
     clock,
     link: new Link(clock, unlimitedLink),
     endpoint: direction === 'h2c' ? { h2c: () => endpoint } : { c2h: () => endpoint },

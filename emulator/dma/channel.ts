@@ -8,7 +8,7 @@
  * on when the driver has cleared it.
  */
 import { type Clock, Process, type Wait } from '../clock';
-import { DmaError } from '../memory';
+import { DmaError, type DmaPort, type DmaRole } from '../memory';
 import { type RegisterView } from '../registers';
 import { CompletionReporter } from './completion';
 import { type Descriptor, completionStatus, descriptorOffsets, encodeControl, errorStatus } from './descriptor';
@@ -22,7 +22,11 @@ const quantumBytes = 1 << 20;
 /** What a descriptor counts for besides its bytes. */
 const descriptorOverheadBytes = 1024;
 
-export interface DmaChannelOptions extends TransferPath {
+export interface DmaChannelOptions extends Omit<TransferPath, 'port'> {
+  /** The way to host memory, by what it is used for. */
+  readonly port: (role: DmaRole) => DmaPort;
+  /** Is told of 'running', 'idle', 'halted: CODE' and 'reset'. */
+  readonly onState?: (state: string) => void;
   readonly registers: RegisterView<typeof CHANNEL_REGISTERS>;
   readonly clock: Clock;
   /** Width of the addresses that the channel can drive, at most 64 bits. */
@@ -46,6 +50,8 @@ export class DmaChannel {
   readonly #options: DmaChannelOptions;
   readonly #hot: ReturnType<typeof hotRegisters>;
   readonly #ring: DescriptorRing;
+  readonly #path: TransferPath;
+  readonly #descriptorPort: DmaPort;
   readonly #process: Process;
   readonly #completion: CompletionReporter;
   readonly #descriptor: Descriptor = {
@@ -65,13 +71,15 @@ export class DmaChannel {
 
   constructor(options: DmaChannelOptions) {
     this.#options = options;
-    const { registers, clock, port } = options;
+    const { registers, clock, port, link, endpoint } = options;
+    this.#path = { port: port('data'), link, endpoint };
+    this.#descriptorPort = port('descriptor');
     this.#hot = hotRegisters(registers);
-    this.#ring = new DescriptorRing(port);
+    this.#ring = new DescriptorRing(this.#descriptorPort);
     this.#process = new Process(clock);
     this.#completion = new CompletionReporter({
       clock,
-      port,
+      port: port('write-back'),
       writeBackAddress: () => this.#writeBackAddress,
       state: () => ({
         consumerIndex: this.#hot.consumerIndex.value,
@@ -111,6 +119,7 @@ export class DmaChannel {
     this.#hot.control.set('RESET', 0);
     for (const name of ['STATUS', 'CONSUMER_INDEX', 'ERROR_INDEX', 'COMPLETED'] as const) registers.set(name, 0);
     registers.set('ERROR_ADDRESS', 0n);
+    this.#options.onState?.('reset');
   }
 
   /** Lets the engine look at its ring: not at once, but as soon as the access that caused it is done. */
@@ -150,6 +159,7 @@ export class DmaChannel {
     ring.discardFetched();
     if (ring.isEmpty) return;
     this.#hot.status.set('BUSY', 1);
+    this.#options.onState?.('running');
     try {
       let work = 0;
       while (!ring.isEmpty && this.#mayRun) {
@@ -157,7 +167,7 @@ export class DmaChannel {
         ring.decode(this.#descriptor);
         if (!this.#isTransferred) {
           this.#checkDescriptor();
-          yield* transfer(this.#options, this.#descriptor, this.#transferred);
+          yield* transfer(this.#path, this.#descriptor, this.#transferred);
           this.#isTransferred = true;
         }
         yield* this.#complete();
@@ -169,6 +179,7 @@ export class DmaChannel {
         }
       }
       this.#hot.status.set('BUSY', 0);
+      this.#options.onState?.('idle');
       this.#completion.idle();
     } catch (error) {
       this.#hot.status.set('BUSY', 0);
@@ -205,7 +216,7 @@ export class DmaChannel {
 
   /** Hands the descriptor back to the driver, and counts it towards an interrupt. */
   *#complete(): Generator<Wait, void, void> {
-    const { port } = this.#options;
+    const port = this.#descriptorPort;
     const ring = this.#ring;
     const { interrupt, endOfPacket } = this.#descriptor;
     const { movedBytes, endedPacket } = this.#transferred;
@@ -237,9 +248,10 @@ export class DmaChannel {
   }
 
   *#halt(error: TransferError): Generator<Wait, void, void> {
-    const { registers, port } = this.#options;
+    const { registers } = this.#options;
     const ring = this.#ring;
     const { code, address } = error;
+    this.#options.onState?.(`halted: ${code}`);
     this.#hot.status.set('HALTED', 1);
     this.#hot.status.set('ERROR', 1);
     this.#hot.status.set('ERROR_CODE', ERROR_CODES[code]);
@@ -248,7 +260,10 @@ export class DmaChannel {
     const descriptorIsOurs = code === 'BAD_LENGTH' || code === 'BAD_HOST_ADDRESS' || code === 'BAD_CARD_ADDRESS';
     if (descriptorIsOurs && ring.isFetched) {
       try {
-        const pending = port.write32(ring.addressOf(ring.consumer) + descriptorOffsets.status, errorStatus(code));
+        const pending = this.#descriptorPort.write32(
+          ring.addressOf(ring.consumer) + descriptorOffsets.status,
+          errorStatus(code),
+        );
         if (pending) yield pending;
       } catch (failure) {
         if (!(failure instanceof DmaError)) throw failure;

@@ -12,6 +12,7 @@ import { type Link } from './link';
 export type Endpoint = { readonly h2c: () => DataSink } | { readonly c2h: () => DataSource };
 
 export interface TransferPath {
+  /** For the data. */
   readonly port: DmaPort;
   readonly link: Link;
   readonly endpoint: Endpoint;

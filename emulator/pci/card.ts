@@ -4,13 +4,15 @@
  *
  * Source: Linux include/uapi/linux/vfio.h for the numbering of regions; PCI Local Bus Spec 3.0, chapter 6.
  */
-import { type Clock, WallClock } from '../clock';
+import { CardClock, type Clock, WallClock } from '../clock';
 import {
   AddressMap,
   AddressMapError,
   type Coherence,
   DmaAccess,
+  type DmaInitiator,
   type DmaMapping,
+  DmaPath,
   type DmaPort,
   NonCoherentDma,
 } from '../memory';
@@ -25,8 +27,9 @@ import {
 import { type BarOptions, Bars, type BarTarget } from './bars';
 import { CardDefinitionError } from './card-definition-error';
 import { type CardIdentity, checkIdentity } from './identity';
-import { CardInspection, ObservedDma } from './inspection';
+import { CardInspection, ObservedDma, unobserved } from './inspection';
 import { type InterruptController } from './interrupt-controller';
+import { InterruptPath } from './interrupt-path';
 import { type MemoryAllocator, MemoryBar, privateMemory } from './memory-bar';
 import { PciFunction, type ResetKind } from './pci-function';
 import { PlatformTable } from './platform/table';
@@ -70,6 +73,7 @@ export abstract class PciCard implements VfioUserDevice {
   readonly inspection: CardInspection;
 
   readonly #function: PciFunction;
+  readonly #interrupts: InterruptPath;
   readonly #bars = new Bars();
   readonly #registerFiles = new Map<number, RegisterFile>();
   readonly #memories = new Map<number, MemoryBar>();
@@ -87,18 +91,27 @@ export abstract class PciCard implements VfioUserDevice {
   /** Throws CardDefinitionError when `identity` is none that PCI could show. */
   constructor(identity: CardIdentity, environment: CardEnvironment = {}) {
     checkIdentity(identity);
-    this.clock = environment.clock ?? (this.#ownClock = new WallClock());
+    const clock = new CardClock(environment.clock ?? (this.#ownClock = new WallClock()));
+    this.clock = clock;
     this.#allocate = environment.allocate ?? privateMemory;
     this.#platform = PlatformTable.of(identity, () => void this.layout);
-    this.#function = new PciFunction(identity, this.#bars, () => this.#reset('flr'), this.#platform);
-    this.interrupts = this.#function.interrupts;
-    this.inspection = new CardInspection(this.clock, this.#registerFiles, this.#function.config.structures);
+    const observed = () => this.inspection?.observer ?? unobserved;
+    this.#function = new PciFunction(identity, this.#bars, observed, () => this.#reset('flr'), this.#platform);
+    this.interrupts = this.#interrupts = new InterruptPath(this.#function.interrupts, observed);
     const { coherent = true, viewLimitBytes } = identity;
     if (!coherent) {
       const memory = new DmaAccess(this.#hostMemory, () => true);
       this.#nonCoherent = new NonCoherentDma(this.#dma, memory, viewLimitBytes);
     }
-    this.dma = new ObservedDma(this.#nonCoherent ?? this.#dma, this.inspection);
+    const path = new DmaPath(this.#nonCoherent ?? this.#dma, (below) => new ObservedDma(below, observed));
+    this.inspection = new CardInspection(
+      clock,
+      this.#registerFiles,
+      this.#function.config.structures,
+      path,
+      this.#interrupts,
+    );
+    this.dma = this.dmaAs({ channel: '', role: 'other' });
     const { msix } = this.#function;
     if (identity.msix && msix) {
       const { bar } = identity.msix;
@@ -144,6 +157,16 @@ export abstract class PciCard implements VfioUserDevice {
     });
     this.#memories.set(index, memory);
     return memory;
+  }
+
+  /** `dma` for one part of the card: a trace tells its accesses from those of others, and faults find it by its name. */
+  protected dmaAs(by: DmaInitiator): DmaPort {
+    return this.inspection.dma.port(by);
+  }
+
+  /** Tells a trace that a part of the card has changed its state: 'H2C0' is 'running'. */
+  protected changed(part: string, state: string): void {
+    this.inspection.observer.state(part, state);
   }
 
   /**
@@ -217,6 +240,7 @@ export abstract class PciCard implements VfioUserDevice {
     this.#dma.drop();
     this.#nonCoherent?.clear();
     this.#function.reset(kind);
+    this.#interrupts.reset();
     for (const file of this.#registerFiles.values()) file.reset();
     this.onReset(kind);
   }

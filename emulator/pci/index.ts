@@ -4,6 +4,8 @@ export { CardDefinitionError } from './card-definition-error';
 export { CAPABILITY_OFFSETS, type ConfigStructure } from './config-space';
 export { type CardIdentity, type InterruptPin, type LinkIdentity } from './identity';
 export { type CardInspection, type CardObserver } from './inspection';
+export { type InterruptPath, type InterruptStage } from './interrupt-path';
+export { type HeldReason } from './irq-index';
 export { type InterruptController, type InterruptMode } from './interrupt-controller';
 export { type CardMemory, type MemoryAllocator, type MemoryBar, privateMemory } from './memory-bar';
 export { cDeclarations, platformDevice, type PlatformDevice, type PlatformWindow, structTables } from './platform';

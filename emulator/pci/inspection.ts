@@ -1,92 +1,137 @@
 /**
- * A card as tools see it from outside (a trace, the matchers of a test): its registers by BAR, its time, and what it does
- * that does not cross the seam: DMA through its port, and resets that a driver asks for in configuration space.
- * The card's model knows nothing of being looked at.
+ * A card as tools see it from outside (a trace, faults, a replay, the matchers of a test): its registers by BAR, its
+ * time, and what it does that does not cross the seam. The card's model knows nothing of being looked at.
  */
-import { type Clock } from '../clock';
-import { DmaError, type DmaPort } from '../memory';
+import { type CardClock } from '../clock';
+import { DmaError, type DmaInitiator, type DmaPath, type DmaStage } from '../memory';
 import { type RegisterFile } from '../registers';
 import { type ConfigStructure } from './config-space';
+import { type InterruptPath } from './interrupt-path';
+import { type HeldReason } from './irq-index';
 import { type ResetKind } from './pci-function';
 
 export interface CardObserver {
-  /** Host memory has been accessed; or it was not, and `error` says why. */
-  dma(access: 'read' | 'write', iova: number, sizeBytes: number, error?: DmaError): void;
+  /**
+   * Host memory has been accessed; or it was not, and `error` says why. `bytes` are those moved, valid during the call;
+   * `isAsync`: they went by message, and this comes when it is done.
+   */
+  dma(
+    access: 'read' | 'write',
+    by: DmaInitiator,
+    iova: number,
+    bytes: Uint8Array,
+    error?: DmaError,
+    isAsync?: boolean,
+  ): void;
   /** The function is about to be reset. */
   reset(kind: ResetKind): void;
+  /** The card wants an interrupt of this index (INTx 0, MSI 1, MSI-X 2), or has let go of INTx. */
+  raised(index: number, vector: number): void;
+  lowered(): void;
+  /** An interrupt cannot go out now. */
+  held(index: number, vector: number, reason: HeldReason): void;
+  /** A part of the card has changed its state. */
+  state(part: string, state: string): void;
 }
 
-const unobserved: CardObserver = { dma: () => {}, reset: () => {} };
+export const unobserved: CardObserver = {
+  dma: () => {},
+  reset: () => {},
+  raised: () => {},
+  lowered: () => {},
+  held: () => {},
+  state: () => {},
+};
 
 export class CardInspection {
   /** Is told what the card does; one at a time. */
   observer: CardObserver = unobserved;
 
   constructor(
-    private readonly clock: Clock,
+    readonly clock: CardClock,
     /** By the index of the BAR that shows them. */
     readonly registerFiles: ReadonlyMap<number, RegisterFile>,
     readonly configStructures: readonly ConfigStructure[],
+    /** What the card's DMA goes through: where tools put stages in. */
+    readonly dma: DmaPath,
+    /** The same for its interrupts. */
+    readonly interrupts: InterruptPath,
   ) {}
 
   /** Device time in nanoseconds. */
   now(): number {
     return this.clock.now();
   }
-
-  /** The same for records that come in thousands: see `Clock.stamp`. */
-  stamp(): number {
-    return this.clock.stamp?.() ?? this.clock.now();
-  }
 }
 
-/** The port that a card is given: tells the observer what goes through it. */
-export class ObservedDma implements DmaPort {
+/** The stage of a card's DMA path that tells the observer what goes through it. */
+export class ObservedDma implements DmaStage {
+  readonly #word = new DataView(new ArrayBuffer(4));
+  readonly #wordBytes = new Uint8Array(this.#word.buffer);
+
   constructor(
-    private readonly port: DmaPort,
-    private readonly inspection: CardInspection,
+    private readonly below: DmaStage,
+    private readonly observed: () => CardObserver,
   ) {}
 
-  read(iova: number, into: Uint8Array): Promise<void> | undefined {
+  read(by: DmaInitiator, iova: number, into: Uint8Array): Promise<void> | undefined {
     try {
-      return this.#done('read', iova, into.length, this.port.read(iova, into));
+      return this.#done('read', by, iova, into, this.below.read(by, iova, into));
     } catch (error) {
-      this.#failed('read', iova, into.length, error);
+      this.#failed('read', by, iova, into, error);
       throw error;
     }
   }
 
-  write(iova: number, from: Uint8Array): Promise<void> | undefined {
+  write(by: DmaInitiator, iova: number, from: Uint8Array): Promise<void> | undefined {
     try {
-      return this.#done('write', iova, from.length, this.port.write(iova, from));
+      return this.#done('write', by, iova, from, this.below.write(by, iova, from));
     } catch (error) {
-      this.#failed('write', iova, from.length, error);
+      this.#failed('write', by, iova, from, error);
       throw error;
     }
   }
 
-  write32(iova: number, value: number): Promise<void> | undefined {
+  write32(by: DmaInitiator, iova: number, value: number): Promise<void> | undefined {
     try {
-      return this.#done('write', iova, 4, this.port.write32(iova, value));
+      const pending = this.below.write32(by, iova, value);
+      return this.#done('write', by, iova, this.#bytesOf(value, pending !== undefined), pending);
     } catch (error) {
-      this.#failed('write', iova, 4, error);
+      this.#failed('write', by, iova, this.#bytesOf(value, false), error);
       throw error;
     }
   }
 
-  #done(access: 'read' | 'write', iova: number, sizeBytes: number, pending: Promise<void> | undefined) {
-    const { observer } = this.inspection;
-    if (pending === undefined) observer.dma(access, iova, sizeBytes);
+  #bytesOf(value: number, isAsync: boolean): Uint8Array {
+    this.#word.setUint32(0, value, true);
+    return isAsync ? this.#wordBytes.slice() : this.#wordBytes;
+  }
+
+  #done(
+    access: 'read' | 'write',
+    by: DmaInitiator,
+    iova: number,
+    bytes: Uint8Array,
+    pending: Promise<void> | undefined,
+  ) {
+    if (pending === undefined) this.observed().dma(access, by, iova, bytes);
     else {
       pending.then(
-        () => observer.dma(access, iova, sizeBytes),
-        (error: unknown) => this.#failed(access, iova, sizeBytes, error),
+        () => this.observed().dma(access, by, iova, bytes, undefined, true),
+        (error: unknown) => this.#failed(access, by, iova, bytes, error, true),
       );
     }
     return pending;
   }
 
-  #failed(access: 'read' | 'write', iova: number, sizeBytes: number, error: unknown): void {
-    if (error instanceof DmaError) this.inspection.observer.dma(access, iova, sizeBytes, error);
+  #failed(
+    access: 'read' | 'write',
+    by: DmaInitiator,
+    iova: number,
+    bytes: Uint8Array,
+    error: unknown,
+    isAsync = false,
+  ): void {
+    if (error instanceof DmaError) this.observed().dma(access, by, iova, bytes, error, isAsync);
   }
 }

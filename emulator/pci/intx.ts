@@ -9,21 +9,28 @@
  * 5.0, 6.1.2; Linux include/uapi/linux/vfio.h, VFIO_IRQ_INFO_AUTOMASKED.
  */
 import type { IrqLayout, IrqSink } from '../vfio-user/device';
-import type { IrqIndex } from './irq-index';
+import type { HeldReason, IrqIndex } from './irq-index';
 import { IrqSinks } from './irq-sinks';
 
 export class Intx implements IrqIndex {
   readonly layout: IrqLayout;
   readonly #sinks: IrqSinks;
-  readonly #letThrough: () => boolean;
+  readonly #heldBy: () => HeldReason | undefined;
+  readonly #onHeld: (reason: HeldReason) => void;
+  /** Why the line, as it stands, has not been delivered; told once. */
+  #heldFor: HeldReason | undefined;
   #asserted = false;
   #masked = false;
 
-  /** `letThrough`: whether an assertion may leave the function now (INTx mode, Interrupt Disable clear, state D0). */
-  constructor(present: boolean, letThrough: () => boolean) {
+  /**
+   * `heldBy`: what keeps an assertion from leaving the function now, if anything ('disabled': not in INTx mode, Interrupt
+   * Disable set, not in state D0); `onHeld` is told when the line stands and cannot be delivered.
+   */
+  constructor(present: boolean, heldBy: () => HeldReason | undefined, onHeld: (reason: HeldReason) => void) {
     this.layout = { count: present ? 1 : 0, maskable: present, autoMasked: present, noResize: false };
     this.#sinks = new IrqSinks(this.layout.count);
-    this.#letThrough = letThrough;
+    this.#heldBy = heldBy;
+    this.#onHeld = onHeld;
   }
 
   /** The state of the line inside the function: Interrupt Status in the status register. */
@@ -38,11 +45,24 @@ export class Intx implements IrqIndex {
 
   /** Delivers the line if it stands and nothing holds it back; to be called whenever something that gates it changes. */
   update(): void {
-    if (!this.#asserted || this.#masked || !this.#letThrough()) return;
     const sink = this.#sinks.at(0);
-    if (!sink) return;
+    const heldFor = this.#asserted ? this.#reason(sink) : undefined;
+    const isNews = heldFor !== this.#heldFor;
+    this.#heldFor = heldFor;
+    if (!this.#asserted) return;
+    if (heldFor !== undefined) {
+      if (isNews) this.#onHeld(heldFor);
+      return;
+    }
     this.#masked = true;
-    sink.trigger();
+    // Masked by being delivered: that is how a level works, and is not news.
+    this.#heldFor = 'masked';
+    sink!.trigger();
+  }
+
+  #reason(sink: IrqSink | undefined): HeldReason | undefined {
+    if (this.#masked) return 'masked';
+    return this.#heldBy() ?? (sink ? undefined : 'not-connected');
   }
 
   connect(start: number, sinks: readonly (IrqSink | undefined)[]): void {

@@ -7,6 +7,9 @@
 import type { IrqLayout, IrqSink } from '../vfio-user/device';
 import { IrqSinks } from './irq-sinks';
 
+/** Why an interrupt cannot go out: its vector (or all) is masked, its mechanism is not enabled, nobody listens, or DMA is off. */
+export type HeldReason = 'masked' | 'disabled' | 'not-connected' | 'bus-master-off';
+
 export interface IrqIndex {
   readonly layout: IrqLayout;
   connect(start: number, sinks: readonly (IrqSink | undefined)[]): void;

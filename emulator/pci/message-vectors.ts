@@ -7,30 +7,41 @@
  * Source: PCI Local Bus Spec 3.0, 6.8.1.10 and 6.8.3.4 (per-vector masking and pending bits).
  */
 import type { IrqLayout, IrqSink } from '../vfio-user/device';
-import type { IrqIndex } from './irq-index';
+import type { HeldReason, IrqIndex } from './irq-index';
 import { IrqSinks } from './irq-sinks';
 
 export class MessageVectors implements IrqIndex {
   readonly layout: IrqLayout;
   readonly #sinks: IrqSinks;
   readonly #pending: Uint32Array;
-  readonly #maySend: (vector: number) => boolean;
+  readonly #heldBy: (vector: number) => HeldReason | undefined;
+  readonly #onHeld: (vector: number, reason: HeldReason) => void;
   #pendingCount = 0;
 
-  /** `maySend` says whether the masks and the function's state let a message of this vector out. */
-  constructor(count: number, maySend: (vector: number) => boolean) {
+  /**
+   * `heldBy` says what of the masks and the function's state keeps a message of this vector from going out, if anything;
+   * `onHeld` is told when one has been raised that cannot go out now.
+   */
+  constructor(
+    count: number,
+    heldBy: (vector: number) => HeldReason | undefined,
+    onHeld: (vector: number, reason: HeldReason) => void,
+  ) {
     // Never maskable by the client's own request: the masks of MSI and MSI-X are registers of the function.
     this.layout = { count, maskable: false, autoMasked: false, noResize: false };
     this.#sinks = new IrqSinks(count);
     this.#pending = new Uint32Array(Math.ceil(count / 32));
-    this.#maySend = maySend;
+    this.#heldBy = heldBy;
+    this.#onHeld = onHeld;
   }
 
   /** Raises `vector`: sends its message, or remembers it in the pending bit. */
   signal(vector: number): void {
     const sink = this.#sinks.at(vector);
-    if (sink && this.#maySend(vector)) sink.trigger();
-    else this.#setPending(vector);
+    const reason = this.#heldBy(vector) ?? (sink ? undefined : 'not-connected');
+    if (reason === undefined) return sink!.trigger();
+    this.#setPending(vector);
+    this.#onHeld(vector, reason);
   }
 
   /** Sends what is pending and no longer held back; to be called whenever a mask or a gate has opened. */
@@ -39,7 +50,7 @@ export class MessageVectors implements IrqIndex {
   }
 
   flushVector(vector: number): void {
-    if (!this.isPending(vector) || !this.#maySend(vector)) return;
+    if (!this.isPending(vector) || this.#heldBy(vector) !== undefined) return;
     const sink = this.#sinks.at(vector);
     if (!sink) return;
     this.#clearPending(vector);

@@ -7,6 +7,7 @@ import { RegisterFile } from '../registers';
 import { msiCapability } from './capabilities/msi';
 import { MessageVectors } from './message-vectors';
 import { type MessageWiring } from './message-wiring';
+import { Irq } from './vfio-layout';
 
 export class Msi {
   readonly registers;
@@ -20,7 +21,12 @@ export class Msi {
     const mask = this.registers.register('MASK');
     this.vectors = new MessageVectors(
       vectorCount,
-      (vector) => this.#enabled && ((mask.value >>> vector) & 1) === 0 && wiring.mayWriteMemory(),
+      (vector) => {
+        if (!this.#enabled) return 'disabled';
+        if (((mask.value >>> vector) & 1) === 1) return 'masked';
+        return wiring.mayWriteMemory() ? undefined : 'bus-master-off';
+      },
+      (vector, reason) => wiring.held(Irq.MSI, vector, reason),
     );
     this.registers.onRead('PENDING', () => this.vectors.pendingWord(0));
     this.registers.onWrite('MASK', () => this.vectors.flush());

@@ -11,6 +11,7 @@ import { RegisterFile } from '../registers';
 import { msixBar, msixBarLayout, msixCapability } from './capabilities/msix';
 import { MessageVectors } from './message-vectors';
 import { type MessageWiring } from './message-wiring';
+import { Irq } from './vfio-layout';
 
 export class Msix {
   readonly registers;
@@ -31,11 +32,12 @@ export class Msix {
     const controls = Array.from({ length: vectorCount }, (_, i) => bar.register(`VECTOR[${i}].VECTOR_CONTROL`));
     this.vectors = new MessageVectors(
       vectorCount,
-      (vector) =>
-        this.#enabled &&
-        !this.#functionMasked &&
-        !(this.#tableInUse && (controls[vector]!.value & 1) === 1) &&
-        wiring.mayWriteMemory(),
+      (vector) => {
+        if (!this.#enabled) return 'disabled';
+        if (this.#functionMasked || (this.#tableInUse && (controls[vector]!.value & 1) === 1)) return 'masked';
+        return wiring.mayWriteMemory() ? undefined : 'bus-master-off';
+      },
+      (vector, reason) => wiring.held(Irq.MSIX, vector, reason),
     );
     for (let i = 0; i < vectorCount; i++) {
       bar.onWrite(`VECTOR[${i}].VECTOR_CONTROL`, () => {

@@ -14,15 +14,22 @@ import { CAPABILITY_OFFSETS, chain, ConfigSpace, type ConfigStructure, EXTENDED_
 import { type CardIdentity, DEFAULT_LINK } from './identity';
 import { FunctionInterrupts } from './interrupt-controller';
 import { Intx } from './intx';
+import { type HeldReason } from './irq-index';
 import { type MessageWiring } from './message-wiring';
 import { Msi } from './msi';
 import { Msix } from './msix';
 import { type PlatformTable, type TablePlace } from './platform/table';
 import { type0Header } from './type0-header';
-import { BAR_COUNT } from './vfio-layout';
+import { BAR_COUNT, Irq } from './vfio-layout';
 
 /** 'flr': the driver wrote Initiate Function Level Reset. 'device': the client reset the device. */
 export type ResetKind = 'flr' | 'device';
+
+/** Is told of what changes in the function. */
+export interface FunctionWatcher {
+  held(index: number, vector: number, reason: HeldReason): void;
+  state(part: string, state: string): void;
+}
 
 /** PMCSR, bits 1:0. */
 const D0 = 0;
@@ -45,9 +52,16 @@ export class PciFunction {
   readonly #express;
   readonly #msi: Msi | undefined;
   readonly #intx: Intx;
+  readonly #told = new Map<string, string>();
 
   /** `onFlr` is called when the driver asks for a function-level reset; it is to call `reset('flr')`. */
-  constructor(identity: CardIdentity, bars: Bars, onFlr: () => void, platform?: PlatformTable) {
+  constructor(
+    identity: CardIdentity,
+    bars: Bars,
+    private readonly watcher: () => FunctionWatcher,
+    onFlr: () => void,
+    platform?: PlatformTable,
+  ) {
     const { powerManagement: pm, msi, msix, pciExpress: pcie, platformTable } = CAPABILITY_OFFSETS;
     const present = [
       ...[pm, ...(identity.msi ? [msi] : []), ...(identity.msix ? [msix] : []), pcie],
@@ -56,14 +70,24 @@ export class PciFunction {
     const after = chain(present);
     const wiring: MessageWiring = {
       mayWriteMemory: () => this.mastersBus,
-      modeChanged: () => this.interrupts.update(),
+      modeChanged: () => {
+        this.#tell('interrupts', this.interrupts.mode);
+        this.interrupts.update();
+      },
+      held: (index, vector, reason) => watcher().held(index, vector, reason),
     };
     this.#header = new RegisterFile(type0Header(identity, pm));
     this.#power = new RegisterFile(powerManagement(after(pm)));
     this.#express = new RegisterFile(pciExpress(after(pcie), identity.link ?? DEFAULT_LINK));
     this.#msi = identity.msi && new Msi(after(msi), identity.msi.vectors, wiring);
     this.msix = identity.msix && new Msix(after(msix), identity.msix.bar, identity.msix.vectors, wiring);
-    this.#intx = new Intx(identity.intx !== undefined, () => this.#letsIntxThrough());
+    this.#intx = new Intx(
+      identity.intx !== undefined,
+      () => (this.#letsIntxThrough() ? undefined : 'disabled'),
+      (reason) => {
+        if (this.interrupts.mode === 'intx') watcher().held(Irq.INTX, 0, reason);
+      },
+    );
     this.interrupts = new FunctionInterrupts({ intx: this.#intx, msi: this.#msi, msix: this.msix });
 
     const structures: ConfigStructure[] = [
@@ -117,7 +141,17 @@ export class PciFunction {
     const inD0 = this.#power.get('CONTROL_STATUS.POWER_STATE') === D0;
     this.decodesMemory = inD0 && this.#header.get('COMMAND.MEMORY_SPACE') === 1;
     this.mastersBus = inD0 && this.#header.get('COMMAND.BUS_MASTER') === 1;
+    this.#tell('memory decode', this.decodesMemory ? 'on' : 'off');
+    this.#tell('bus master', this.mastersBus ? 'on' : 'off');
+    this.#tell('power', inD0 ? 'D0' : 'D3hot');
     this.interrupts.update();
+  }
+
+  /** Tells of what has changed. */
+  #tell(part: string, state: string): void {
+    if (this.#told.get(part) === state) return;
+    this.#told.set(part, state);
+    this.watcher().state(part, state);
   }
 
   #letsIntxThrough(): boolean {

@@ -3,10 +3,12 @@
  * what interrupts and DMA it has done. `traceOf(card)` is there for every card that a host drives; whoever drives one
  * does it through `trace.device`, which is the card with a listener at the seam.
  */
-import { AddressMap, DmaAccess, type DmaError } from '../memory';
-import { type PciCard, type ResetKind } from '../pci';
+import { AddressMap, DmaAccess, type DmaError, type DmaInitiator } from '../memory';
+import { Irq, type PciCard, type ResetKind } from '../pci';
 import { type DmaMapping, type IrqSink, type VfioUserDevice } from '../vfio-user/device';
-import { type EventDetail, EventRing, Kind, type TraceEvent } from './event-ring';
+import { CardRecording, type RecordCardOptions } from './card-recording';
+import { type EventDetail, EventRing, Kind, type RecentEvent } from './event-ring';
+import { type TraceRecorder } from './recorder';
 import { type SeamListener, TracedDevice } from './traced-device';
 
 const DMA_READ = Kind['dma-read'];
@@ -42,26 +44,46 @@ export class CardTrace {
   readonly #connected: (boolean | undefined)[][] = [];
   readonly #dma = { read: { accesses: 0, bytes: 0, errors: 0 }, write: { accesses: 0, bytes: 0, errors: 0 } };
   readonly #resets = { flr: 0, device: 0 };
-  /** Time of the last event: none is before it. */
-  #lastNs = 0;
+  #recording: CardRecording | undefined;
   readonly #hostMemory = new AddressMap();
   readonly #hostAccess = new DmaAccess(this.#hostMemory, () => true);
 
   /** Use `traceOf`. */
   constructor(readonly card: PciCard) {
     this.device = this.around(card);
-    card.inspection.observer = {
-      dma: (access, iova, sizeBytes, error) => this.#sawDma(access, iova, sizeBytes, error),
+    const { inspection } = card;
+    inspection.clock.onTask = () => this.#recording?.task();
+    inspection.observer = {
+      dma: (access, by, iova, bytes, error, isAsync) => this.#sawDma(access, by, iova, bytes, error, isAsync),
       reset: (kind) => {
         this.#resets[kind]++;
+        this.#recording?.reset(kind);
         this.#add(Kind.reset, 0, 0, 0, 0, 0, kind);
       },
+      raised: (index, vector) => this.#recording?.interrupt('raised', index, vector),
+      lowered: () => this.#recording?.interrupt('lowered', Irq.INTX, 0),
+      held: (index, vector, reason) => this.#recording?.interrupt('held', index, vector, reason),
+      state: (part, state) => this.#recording?.state(part, state),
     };
+  }
+
+  /**
+   * From now on, everything is written to a file as well. To be called before a client drives the card: a replay begins
+   * with the card as it was made.
+   */
+  record(recorder: TraceRecorder, options: RecordCardOptions): CardRecording {
+    return (this.#recording = new CardRecording(this.card, recorder, options));
+  }
+
+  /** What it is recorded by, if it is. */
+  get recording(): CardRecording | undefined {
+    return this.#recording;
   }
 
   /** The same for a device that stands between the client and the card. */
   around(device: VfioUserDevice): VfioUserDevice {
-    return new TracedDevice(device, this.#seamListener());
+    const unmapsWindows = () => this.#recording?.unmapsWindows === true;
+    return new TracedDevice(device, this.card.inspection.clock, this.#seamListener(), unmapsWindows);
   }
 
   /** How many events the ring has lost to newer ones. */
@@ -70,7 +92,7 @@ export class CardTrace {
   }
 
   /** From the last event back. */
-  newestFirst(): Generator<TraceEvent> {
+  newestFirst(): Generator<RecentEvent> {
     return this.#ring.newestFirst();
   }
 
@@ -113,22 +135,31 @@ export class CardTrace {
 
   /** The client is there, or has gone. */
   connection(is: 'connected' | 'disconnected'): void {
+    this.#recording?.connection(is);
     this.#add(Kind[is], 0, 0, 0, 0, 0);
   }
 
   #seamListener(): SeamListener {
     return {
-      read: (region, offset, data) =>
-        this.#add(Kind.read, region, offset, data.length, wordAt(data, 0), wordAt(data, 4)),
-      write: (region, offset, data) =>
-        this.#add(Kind.write, region, offset, data.length, wordAt(data, 0), wordAt(data, 4)),
+      read: (region, offset, data) => {
+        this.#recording?.access('read', region, offset, data);
+        this.#add(Kind.read, region, offset, data.length, wordAt(data, 0), wordAt(data, 4));
+      },
+      write: (region, offset, data) => {
+        this.#recording?.access('write', region, offset, data);
+        this.#add(Kind.write, region, offset, data.length, wordAt(data, 0), wordAt(data, 4));
+      },
       written: this.touch,
+      mapping: (mapping) => this.#recording?.map(mapping),
       mapped: (mapping: DmaMapping) => this.#hostMemory.add(mapping),
+      unmapping: (iova, sizeBytes) => this.#recording?.unmap(iova, sizeBytes),
       unmapped: (iova, sizeBytes) => void this.#hostMemory.remove(iova, sizeBytes),
+      settingIrqs: (request) => this.#recording?.irqSetup(request),
       connected: (index, start, sinks) => this.#noteConnected(index, start, sinks),
       interrupt: (index, vector) => {
         const counts = (this.#interrupts[index] ??= []);
         counts[vector] = (counts[vector] ?? 0) + 1;
+        this.#recording?.interrupt('delivered', index, vector);
         this.#add(Kind.interrupt, index, vector, 0, 0, 0);
       },
     };
@@ -140,14 +171,22 @@ export class CardTrace {
     sinks.forEach((sink, i) => (vectors[start + i] = sink !== undefined));
   }
 
-  #sawDma(access: 'read' | 'write', iova: number, sizeBytes: number, error: DmaError | undefined): void {
+  #sawDma(
+    access: 'read' | 'write',
+    by: DmaInitiator,
+    iova: number,
+    bytes: Uint8Array,
+    error: DmaError | undefined,
+    isAsync = false,
+  ): void {
     const totals = this.#dma[access];
     if (error) totals.errors++;
     else {
       totals.accesses++;
-      totals.bytes += sizeBytes;
+      totals.bytes += bytes.length;
     }
-    this.#add(access === 'read' ? DMA_READ : DMA_WRITE, 0, iova, sizeBytes, 0, 0, error?.reason);
+    this.#recording?.dma(access, by, iova, bytes, error, isAsync);
+    this.#add(access === 'read' ? DMA_READ : DMA_WRITE, 0, iova, bytes.length, 0, 0, error?.reason);
   }
 
   #add(
@@ -159,10 +198,7 @@ export class CardTrace {
     high: number,
     detail?: EventDetail,
   ): void {
-    const { inspection } = this.card;
-    const isDma = kind === DMA_READ || kind === DMA_WRITE;
-    this.#lastNs = isDma ? Math.max(this.#lastNs, inspection.stamp()) : inspection.now();
-    this.#ring.add(kind, index, address, sizeBytes, low, high, this.#lastNs, detail);
+    this.#ring.add(kind, index, address, sizeBytes, low, high, this.card.inspection.now(), detail);
     this.touch();
   }
 }

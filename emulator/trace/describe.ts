@@ -2,7 +2,7 @@
 import { Region } from '../pci';
 import { type FieldLayout, type RegisterLayout } from '../registers';
 import { type CardTrace } from './card-trace';
-import { type TraceEvent } from './event-ring';
+import { type RecentEvent } from './event-ring';
 import { placeOf, RegisterNames } from './names';
 
 /** Which events of a trace. */
@@ -18,7 +18,7 @@ const INTERRUPT_NAMES = ['INTx', 'MSI', 'MSI-X', 'error interrupt', 'request int
 /** The last events, oldest first; a line above them says how many there were before. */
 export function describeTrace(trace: CardTrace, options: DescribeOptions = {}): string[] {
   const { last = Infinity, withoutConfig = false } = options;
-  const names = new RegisterNames(trace.card);
+  const names = RegisterNames.of(trace.card);
   const lines: string[] = [];
   let earlier = trace.forgotten;
   for (const event of trace.newestFirst()) {
@@ -31,13 +31,13 @@ export function describeTrace(trace: CardTrace, options: DescribeOptions = {}): 
 }
 
 /** `   12.345 us  write CTRL 0x00000001 (START=1)` */
-export function describeEvent(event: TraceEvent, names: RegisterNames): string {
+export function describeEvent(event: RecentEvent, names: RegisterNames): string {
   const time = `${(event.timeNs / 1000).toFixed(3).padStart(14)} us`;
   const times = event.times > 1 ? `  (${event.times} times)` : '';
   return `${time}  ${whatOf(event, names)}${times}`;
 }
 
-function whatOf(event: TraceEvent, names: RegisterNames): string {
+function whatOf(event: RecentEvent, names: RegisterNames): string {
   const { kind, index, address, sizeBytes, detail } = event;
   switch (kind) {
     case 'read':
@@ -59,7 +59,7 @@ function whatOf(event: TraceEvent, names: RegisterNames): string {
   }
 }
 
-function accessOf(event: TraceEvent, names: RegisterNames): string {
+function accessOf(event: RecentEvent, names: RegisterNames): string {
   const { index, address, sizeBytes, value } = event;
   const place = placeOf(names, index, address, sizeBytes);
   const register = names.at(index, address, sizeBytes);
@@ -93,6 +93,6 @@ export function formatValue(value: number | bigint): string {
   return value < 10 ? String(value) : `0x${value.toString(16)}`;
 }
 
-export function isAccess({ kind }: TraceEvent): boolean {
+export function isAccess({ kind }: RecentEvent): boolean {
   return kind === 'read' || kind === 'write';
 }

@@ -15,12 +15,12 @@ export const Kind = Object.fromEntries(KINDS.map((kind, code) => [kind, code])) 
 const DETAILS = [
   undefined,
   ...(['unmapped', 'not-readable', 'not-writable', 'bus-master-off', 'beyond-address-bits'] as const),
-  ...(['client-error', 'reset', 'flr', 'device'] as const),
+  ...(['client-error', 'view-full', 'reset', 'flr', 'device'] as const),
 ] as const;
 export type EventDetail = DmaErrorReason | ResetKind;
 const codeOfDetail = new Map(DETAILS.map((detail, code) => [detail as EventDetail | undefined, code]));
 
-export interface TraceEvent {
+export interface RecentEvent {
   /** Counts the events of the card from 0. */
   readonly sequence: number;
   readonly kind: EventKind;
@@ -108,12 +108,12 @@ export class EventRing {
   }
 
   /** From the last event back to the oldest that is kept. */
-  *newestFirst(): Generator<TraceEvent> {
+  *newestFirst(): Generator<RecentEvent> {
     const end = this.#next;
     for (let sequence = end - 1; sequence >= Math.max(0, end - this.capacity); sequence--) yield this.#at(sequence);
   }
 
-  #at(sequence: number): TraceEvent {
+  #at(sequence: number): RecentEvent {
     const at = sequence % this.capacity;
     return {
       sequence,

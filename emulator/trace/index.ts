@@ -10,5 +10,11 @@ export {
   isAccess,
   nameOfValue,
 } from './describe';
-export { type EventDetail, type EventKind, type TraceEvent } from './event-ring';
+export { type CardDescription, type RegisterSpace } from './card-description';
+export { CardRecording, type RecordCardOptions } from './card-recording';
+export type * from './event';
+export { type EventDetail, type EventKind, type RecentEvent } from './event-ring';
+export { PAYLOADS, type Payloads, TraceFormatError, type TraceHeader } from './format';
 export { type NamedRegister, placeOf, RegisterNames } from './names';
+export { readTrace, type Trace, TraceReader } from './reader';
+export { type RecorderOptions, TraceRecorder, type Unstamped } from './recorder';

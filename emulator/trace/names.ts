@@ -1,6 +1,7 @@
 /** Addresses of a card as names: which register lies where, by the register maps of its BARs and its configuration space. */
 import { type PciCard, Region } from '../pci';
 import { type RegisterLayout } from '../registers';
+import { registerSpacesOf, type RegisterSpace } from './card-description';
 
 export interface NamedRegister {
   /** `STATUS`, `H2C[0].STATUS`; `BAR2:STATUS` when registers lie in several BARs; `config:COMMAND`. */
@@ -15,16 +16,22 @@ export class RegisterNames {
   /** By region, by rising offset. */
   readonly #registers = new Map<number, NamedRegister[]>();
 
-  constructor(card: PciCard) {
-    const { registerFiles, configStructures } = card.inspection;
-    const isAmbiguous = registerFiles.size > 1;
-    for (const [bar, { map }] of registerFiles) {
-      const prefix = isAmbiguous ? `BAR${bar}:` : '';
-      this.#add(bar, 0, prefix, map.registers);
+  constructor(spaces: readonly RegisterSpace[]) {
+    const bars = new Set(spaces.filter(({ region }) => region !== Region.CONFIG).map(({ region }) => region));
+    for (const { region, offset, registers } of spaces) {
+      const prefix = region === Region.CONFIG ? 'config:' : bars.size > 1 ? `BAR${region}:` : '';
+      this.#add(region, offset, prefix, registers);
     }
-    for (const { offset, registers } of configStructures) {
-      this.#add(Region.CONFIG, offset, 'config:', registers.map?.registers ?? []);
-    }
+    for (const registers of this.#registers.values()) registers.sort((a, b) => a.offset - b.offset);
+  }
+
+  static of(card: PciCard): RegisterNames {
+    return new RegisterNames(registerSpacesOf(card));
+  }
+
+  /** All there are, region by region. */
+  get all(): NamedRegister[] {
+    return [...this.#registers.values()].flat();
   }
 
   /** The register that an access of `sizeBytes` at `offset` touches first; undefined where there is none. */

@@ -7,7 +7,7 @@
  *
  * Two pairs of DMA channels (emulator/dma), with a kernel between the H2C and the C2H channel of each (kernels.ts).
  */
-import { DmaChannel, Link, type LinkModel, SyncUnit, unlimitedLink } from '../../dma';
+import { DmaChannel, type DmaChannelOptions, Link, type LinkModel, SyncUnit, unlimitedLink } from '../../dma';
 import { CardDefinitionError, type CardEnvironment, type MemoryBar, PciCard, platformDevice } from '../../pci';
 import { InterruptBlock } from './interrupt-block';
 import { Crc32cKernel, type Kernel, LoopbackKernel, MemoryKernel } from './kernels';
@@ -78,7 +78,6 @@ export class ReferenceCard extends PciCard {
       this.#kernels[pair]![KERNELS.CRC32C] = new Crc32cKernel();
       this.registers.onWrite(`PAIR[${pair}].KERNEL`, () => this.#resetKernels(pair));
       const common = {
-        port: this.dma,
         clock: this.clock,
         link: this.#link,
         addressBits,
@@ -87,12 +86,14 @@ export class ReferenceCard extends PciCard {
       this.#channels.push(
         new DmaChannel({
           ...common,
+          ...this.#tracedAs(`H2C${pair}`),
           registers: this.registers.block('H2C', pair),
           endpoint: { h2c: () => this.#kernel(pair).sink },
           interrupt: () => this.#interrupts.raise(IRQ_SOURCES.H2C0 + pair),
         }),
         new DmaChannel({
           ...common,
+          ...this.#tracedAs(`C2H${pair}`),
           registers: this.registers.block('C2H', pair),
           endpoint: { c2h: () => this.#kernel(pair).source },
           interrupt: () => this.#interrupts.raise(IRQ_SOURCES.C2H0 + pair),
@@ -119,6 +120,14 @@ export class ReferenceCard extends PciCard {
     for (const channel of this.#channels) channel.reset();
     for (let pair = 0; pair < CHANNEL_PAIRS; pair++) this.#resetKernels(pair);
     this.#interrupts.reset();
+  }
+
+  /** What a channel is called in traces and faults. */
+  #tracedAs(channel: string): Pick<DmaChannelOptions, 'port' | 'onState'> {
+    return {
+      port: (role) => this.dmaAs({ channel, role }),
+      onState: (state) => this.changed(channel, state),
+    };
   }
 
   #showOptions(): void {

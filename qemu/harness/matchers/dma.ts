@@ -35,7 +35,7 @@ export function toHaveDmaError(card: PciCard, reason?: DmaErrorReason) {
   const errors = [...trace.newestFirst()].filter(({ kind, detail }) => kind.startsWith('dma') && detail !== undefined);
   const matching = errors.filter(({ detail }) => reason === undefined || detail === reason);
   const what = reason === undefined ? 'a DMA error' : `a DMA error '${reason}'`;
-  const names = new RegisterNames(card);
+  const names = RegisterNames.of(card);
   const list = errors.slice(0, 5).map((event) => describeEvent(event, names));
   const seen = list.length === 0 ? 'there was none' : `there was:\n${list.reverse().join('\n')}`;
   const pass = matching.length > 0;

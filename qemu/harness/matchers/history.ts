@@ -11,7 +11,7 @@ const SHOWN = 5;
  * its BAR.
  */
 export function lastWrite(trace: CardTrace, { bar, register }: CardValue): string {
-  const names = new RegisterNames(trace.card);
+  const names = RegisterNames.of(trace.card);
   const nearness = (other: { layout: typeof register }): number => {
     if (other.layout.path === register.path) return 2;
     const [mine, theirs] = [register.block, other.layout.block];

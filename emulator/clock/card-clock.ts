@@ -1,0 +1,50 @@
+/**
+ * The clock that a card lives by: the one it was given, but time stands still while the card reacts to something (an
+ * access, the turn of a task that it had scheduled). Whatever it asks or schedules meanwhile has the time of the cause,
+ * so that a card that gets the same stimuli at the same times does the same again: what replay rests on.
+ */
+import { type Clock, type ScheduledTask } from './clock';
+
+export class CardClock implements Clock {
+  /** Is told before a task has its turn. */
+  onTask: () => void = () => {};
+  #heldNs = 0;
+  #depth = 0;
+
+  constructor(private readonly clock: Clock) {}
+
+  now(): number {
+    return this.#depth > 0 ? this.#heldNs : this.clock.now();
+  }
+
+  at(timeNs: number, task: () => void): ScheduledTask {
+    return this.clock.at(timeNs, () => this.#run(task));
+  }
+
+  after(delayNs: number, task: () => void): ScheduledTask {
+    return this.at(this.now() + Math.max(0, delayNs), task);
+  }
+
+  /** The card begins to react; to be followed by `leave`. Inside another reaction, time goes on standing still. */
+  enter(): void {
+    if (this.#depth++ === 0) this.#heldNs = this.clock.now();
+  }
+
+  leave(): void {
+    this.#depth--;
+  }
+
+  /** A manual clock may be moved inside a reaction: its tasks have their own time. */
+  #run(task: () => void): void {
+    const outerNs = this.#heldNs;
+    this.#depth++;
+    this.#heldNs = this.clock.now();
+    try {
+      this.onTask();
+      task();
+    } finally {
+      this.#heldNs = outerNs;
+      this.#depth--;
+    }
+  }
+}

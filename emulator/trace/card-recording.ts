@@ -1,0 +1,101 @@
+/** What a card does and what is done to it, as events for the recorder. */
+import { hash } from 'node:crypto';
+import { type DmaError, type DmaInitiator } from '../memory';
+import { type HeldReason, type PciCard, type ResetKind } from '../pci';
+import { type DmaMapping, type SetIrqs } from '../vfio-user/device';
+import { describeCard } from './card-description';
+import { type InterruptPhase } from './event';
+import { type TraceRecorder, type Unstamped } from './recorder';
+
+export interface RecordCardOptions {
+  /** What the card is called in the trace. */
+  readonly name: string;
+  /** The faults that were declared for it, to be written down. */
+  readonly faults?: readonly unknown[];
+}
+
+/** An event without what is the same for all of a card. */
+type OfCard<E = Unstamped> = E extends Unstamped ? Omit<E, 'card' | 'timeNs'> : never;
+
+export class CardRecording {
+  readonly unmapsWindows: boolean;
+  /** The card's number in the trace. */
+  readonly id: number;
+
+  constructor(
+    private readonly card: PciCard,
+    private readonly recorder: TraceRecorder,
+    options: RecordCardOptions,
+  ) {
+    this.unmapsWindows = recorder.unmapsWindows;
+    this.id = recorder.nextCard();
+    this.record({ kind: 'card', description: describeCard(card, { ...options, unmapsWindows: this.unmapsWindows }) });
+  }
+
+  /** With the card's time of now. */
+  record(event: OfCard): void {
+    this.recorder.record({ ...event, card: this.id, timeNs: this.card.inspection.now() } as Unstamped);
+  }
+
+  access(kind: 'read' | 'write', region: number, offset: number, data: Uint8Array): void {
+    this.record({ kind, region, offset, data: data.slice() });
+  }
+
+  dma(
+    access: 'read' | 'write',
+    { channel, role }: DmaInitiator,
+    iova: number,
+    bytes: Uint8Array,
+    error: DmaError | undefined,
+    isAsync: boolean,
+  ): void {
+    const { payloads } = this.recorder;
+    this.record({
+      kind: access === 'read' ? 'dma-read' : 'dma-write',
+      channel,
+      role,
+      iova,
+      sizeBytes: bytes.length,
+      ...(error ? { error: error.reason } : payloadOf(bytes, payloads)),
+      ...(isAsync && { isAsync }),
+    });
+  }
+
+  map({ iova, sizeBytes, readable, writable }: DmaMapping): void {
+    this.record({ kind: 'map', iova: Number(iova), sizeBytes: Number(sizeBytes), readable, writable });
+  }
+
+  unmap(iova: bigint, sizeBytes: bigint): void {
+    this.record({ kind: 'unmap', iova: Number(iova), sizeBytes: Number(sizeBytes) });
+  }
+
+  irqSetup({ index, start, count, action }: SetIrqs): void {
+    const vectors = action.kind === 'sinks' ? action.sinks.map((sink) => sink !== undefined) : action.vectors;
+    this.record({ kind: 'irq-setup', index, start, count, action: action.kind, ...(vectors && { vectors }) });
+  }
+
+  interrupt(phase: InterruptPhase, index: number, vector: number, reason?: HeldReason): void {
+    this.record({ kind: 'interrupt', phase, index, vector, ...(reason && { reason }) });
+  }
+
+  reset(reset: ResetKind): void {
+    this.record({ kind: 'reset', reset });
+  }
+
+  state(part: string, state: string): void {
+    this.record({ kind: 'state', part, state });
+  }
+
+  task(): void {
+    this.record({ kind: 'task' });
+  }
+
+  connection(kind: 'connected' | 'disconnected'): void {
+    this.record({ kind });
+  }
+}
+
+function payloadOf(bytes: Uint8Array, payloads: TraceRecorder['payloads']) {
+  if (payloads === 'full') return { data: bytes.slice() };
+  return payloads === 'hash' ? { hash: hash('sha256', bytes, 'hex').slice(0, 16) } : {};
+}

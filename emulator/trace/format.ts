@@ -1,0 +1,224 @@
+/**
+ * The file: msgpack values one after the other. The first is the header, a map; each that follows is an array of events,
+ * and an event is an array: [code of its kind, card, device time, host time, what the kind says below].
+ *
+ * Layout of version 1, values in the order of the array; times in nanoseconds; `bin` is msgpack's byte string:
+ *
+ *     read, write          region, offset, size, value: a number up to 4 bytes, bin beyond
+ *     dma-read, dma-write  channel, role, IOVA, size, payload: bin | hash: str | nil, error: str | nil, asynchronous: bool
+ *     map                  IOVA, size, readable, writable
+ *     unmap                IOVA, size
+ *     irq-setup            index, start, count, action, vectors: array of bool | nil
+ *     interrupt            phase, index, vector, reason: str | nil
+ *     reset                kind
+ *     state                part, state
+ *     fault                name, what
+ *     mark                 from, text
+ *     notice               text
+ *     card                 the description, a map; reset values of registers as hexadecimal text
+ *     task, link-down, connected, disconnected, end    nothing
+ */
+import { encode } from 'msgpack-lite';
+import { type RegisterLayout } from '../registers';
+import { type CardDescription } from './card-description';
+import { type TraceEvent, type TraceEventKind } from './event';
+
+export const FORMAT = 'ghostcard-trace';
+export const FORMAT_VERSION = 1;
+
+/** How DMA payloads are recorded. */
+export const PAYLOADS = ['full', 'hash', 'none'] as const;
+export type Payloads = (typeof PAYLOADS)[number];
+
+export interface TraceHeader {
+  readonly format: typeof FORMAT;
+  readonly version: number;
+  /** Of ghostcard, which wrote it. */
+  readonly writer: string;
+  /** When the recording began: ISO 8601, UTC. */
+  readonly startedAt: string;
+  readonly payloads: Payloads;
+  /** How many events of the beginning are not there any more (ring mode); 0 for a whole trace. */
+  readonly lostEvents: number;
+}
+
+/** By code. Kinds are added at the end; a change of what is here is a new version. */
+const KINDS = [
+  'card',
+  'read',
+  'write',
+  'dma-read',
+  'dma-write',
+  'map',
+  'unmap',
+  'irq-setup',
+  'interrupt',
+  'reset',
+  'state',
+  'task',
+  'link-down',
+  'connected',
+  'disconnected',
+  'fault',
+  'mark',
+  'notice',
+  'end',
+] as const satisfies readonly TraceEventKind[];
+const codeOf = Object.fromEntries(KINDS.map((kind, code) => [kind, code])) as Record<TraceEventKind, number>;
+
+type Row = readonly unknown[];
+
+export const encodeHeader = (header: TraceHeader): Buffer => encode(header);
+
+export const encodeEvents = (events: readonly TraceEvent[]): Buffer => encode(events.map(rowOf));
+
+/** Throws TraceFormatError when `value`, the first of a file, is no header that this version can read. */
+export function headerOf(value: unknown, file: string): TraceHeader {
+  const header = value as Partial<TraceHeader> | null;
+  if (typeof header !== 'object' || header?.format !== FORMAT) {
+    throw new TraceFormatError(`${file} is no trace of ghostcard: it does not begin with the header of one`);
+  }
+  if (header.version !== FORMAT_VERSION) {
+    throw new TraceFormatError(
+      `${file} is a trace of version ${String(header.version)}, written by ghostcard ${header.writer}; this ghostcard ` +
+        `reads version ${FORMAT_VERSION}: use the one that wrote it`,
+    );
+  }
+  return header as TraceHeader;
+}
+
+export class TraceFormatError extends Error {
+  override readonly name = 'TraceFormatError';
+}
+
+export const decodeEvents = (block: unknown): TraceEvent[] => (block as Row[]).map(eventOf);
+
+function rowOf(event: TraceEvent): Row {
+  return [codeOf[event.kind], event.card, event.timeNs, event.hostNs, ...restOf(event)];
+}
+
+function restOf(event: TraceEvent): Row {
+  switch (event.kind) {
+    case 'read':
+    case 'write':
+      return [event.region, event.offset, event.data.length, packed(event.data)];
+    case 'dma-read':
+    case 'dma-write': {
+      const payload = event.data ? binary(event.data) : (event.hash ?? null);
+      const { channel, role, iova, sizeBytes } = event;
+      return [channel, role, iova, sizeBytes, payload, event.error ?? null, event.isAsync === true];
+    }
+    case 'map':
+      return [event.iova, event.sizeBytes, event.readable, event.writable];
+    case 'unmap':
+      return [event.iova, event.sizeBytes];
+    case 'irq-setup':
+      return [event.index, event.start, event.count, event.action, event.vectors ?? null];
+    case 'interrupt':
+      return [event.phase, event.index, event.vector, event.reason ?? null];
+    case 'reset':
+      return [event.reset];
+    case 'state':
+      return [event.part, event.state];
+    case 'fault':
+      return [event.fault, event.what];
+    case 'mark':
+      return [event.from, event.text];
+    case 'notice':
+      return [event.text];
+    case 'card':
+      return [packedDescription(event.description)];
+    default:
+      return [];
+  }
+}
+
+function eventOf(row: Row): TraceEvent {
+  const [code, card, timeNs, hostNs, ...rest] = row as [number, number, number, number, ...unknown[]];
+  const kind = KINDS[code];
+  if (kind === undefined) throw new TraceFormatError(`an event of kind ${code}: there are 0 to ${KINDS.length - 1}`);
+  return { kind, card, timeNs, hostNs, ...fieldsOf(kind, rest) } as TraceEvent;
+}
+
+function fieldsOf(kind: TraceEventKind, rest: readonly unknown[]): object {
+  const [a, b, c, d, e, f, g] = rest;
+  switch (kind) {
+    case 'read':
+    case 'write':
+      return { region: a, offset: b, data: unpacked(c as number, d) };
+    case 'dma-read':
+    case 'dma-write':
+      return {
+        ...{ channel: a, role: b, iova: c, sizeBytes: d },
+        ...(typeof e === 'string' ? { hash: e } : e !== null && { data: e }),
+        ...(f !== null && { error: f }),
+        ...(g === true && { isAsync: true }),
+      };
+    case 'map':
+      return { iova: a, sizeBytes: b, readable: c, writable: d };
+    case 'unmap':
+      return { iova: a, sizeBytes: b };
+    case 'irq-setup':
+      return { index: a, start: b, count: c, action: d, ...(e !== null && { vectors: e }) };
+    case 'interrupt':
+      return { phase: a, index: b, vector: c, ...(d !== null && { reason: d }) };
+    case 'reset':
+      return { reset: a };
+    case 'state':
+      return { part: a, state: b };
+    case 'fault':
+      return { fault: a, what: b };
+    case 'mark':
+      return { from: a, text: b };
+    case 'notice':
+      return { text: a };
+    case 'card':
+      return { description: unpackedDescription(a as PackedDescription) };
+    default:
+      return {};
+  }
+}
+
+/** Most accesses are of 4 bytes or fewer, and a number is quicker to write than a byte string. */
+function packed(data: Uint8Array): number | Buffer {
+  if (data.length > 4) return binary(data);
+  let value = 0;
+  for (let i = data.length; i-- > 0;) value = value * 256 + data[i]!;
+  return value;
+}
+
+function unpacked(sizeBytes: number, value: unknown): Uint8Array {
+  if (typeof value !== 'number') return value as Uint8Array;
+  return Uint8Array.from({ length: sizeBytes }, (_, i) => (value / 256 ** i) & 0xff);
+}
+
+const binary = (data: Uint8Array): Buffer => Buffer.from(data.buffer, data.byteOffset, data.length);
+
+/** What msgpack cannot say in full: numbers beyond 2^53. */
+interface PackedDescription extends Omit<CardDescription, 'registers'> {
+  readonly registers: readonly {
+    readonly region: number;
+    readonly offset: number;
+    readonly registers: readonly (Omit<RegisterLayout, 'reset'> & { readonly reset: string })[];
+  }[];
+}
+
+function packedDescription(description: CardDescription): PackedDescription {
+  return {
+    ...description,
+    registers: description.registers.map((space) => ({
+      ...space,
+      registers: space.registers.map((register) => ({ ...register, reset: register.reset.toString(16) })),
+    })),
+  };
+}
+
+function unpackedDescription(description: PackedDescription): CardDescription {
+  return {
+    ...description,
+    registers: description.registers.map((space) => ({
+      ...space,
+      registers: space.registers.map((register) => ({ ...register, reset: BigInt(`0x${register.reset}`) })),
+    })),
+  };
+}
