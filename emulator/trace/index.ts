@@ -1,15 +1,6 @@
 /** Traces: the last events of a card, with the names of its registers. */
 export { type CardTrace, type DmaTotals, traceOf } from './card-trace';
-export {
-  describeEvent,
-  describeTrace,
-  type DescribeOptions,
-  fieldsOf,
-  fieldValue,
-  formatValue,
-  isAccess,
-  nameOfValue,
-} from './describe';
+export { describeEvent, describeTrace, type DescribeOptions, isAccess } from './describe';
 export { type CardDescription, type RegisterSpace } from './card-description';
 export { CardRecording, type RecordCardOptions } from './card-recording';
 export type * from './event';
@@ -18,3 +9,17 @@ export { PAYLOADS, type Payloads, TraceFormatError, type TraceHeader } from './f
 export { type NamedRegister, placeOf, RegisterNames } from './names';
 export { readTrace, type Trace, TraceReader } from './reader';
 export { type RecorderOptions, TraceRecorder, type Unstamped } from './recorder';
+export {
+  type AccessWords,
+  fieldsOf,
+  fieldValue,
+  formatValue,
+  nameOfValue,
+  wordAccess,
+  wordBytes,
+  wordInterrupt,
+  wordMechanism,
+  wordRange,
+  wordReset,
+  wordTime,
+} from './wording';

@@ -36,11 +36,18 @@ export class RegisterNames {
 
   /** The register that an access of `sizeBytes` at `offset` touches first; undefined where there is none. */
   at(region: number, offset: number, sizeBytes: number): NamedRegister | undefined {
-    return this.#registers
-      .get(region)
-      ?.find(
-        (register) => register.offset < offset + sizeBytes && offset < register.offset + register.layout.width / 8,
-      );
+    const registers = this.#registers.get(region);
+    if (registers === undefined) return undefined;
+    // Registers do not overlap: of those that end behind `offset`, the first.
+    let [low, high] = [0, registers.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const { offset: start, layout } = registers[middle]!;
+      if (start + layout.width / 8 <= offset) low = middle + 1;
+      else high = middle;
+    }
+    const register = registers[low];
+    return register !== undefined && register.offset < offset + sizeBytes ? register : undefined;
   }
 
   #add(region: number, base: number, prefix: string, layouts: readonly RegisterLayout[]): void {

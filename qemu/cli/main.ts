@@ -18,6 +18,7 @@ const { version, description } = JSON.parse(readFileSync(join(__dirname, '..', '
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'run': async () => (await import('./commands/run.ts')).runCommand(),
   'serve': async () => (await import('./commands/serve.ts')).serveCommand(),
+  'trace': async () => (await import('./commands/trace.ts')).traceCommand(),
   'provision': async () => (await import('./commands/provision.ts')).provisionCommand(),
   'kernel-build': async () => (await import('./commands/kernel-build.ts')).kernelBuildCommand(),
   'cache': async () => (await import('./commands/cache.ts')).cacheCommand(),
@@ -36,6 +37,8 @@ export async function program(names: readonly string[] = Object.keys(commands)):
   return root;
 }
 
+const withSubcommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withSubcommands)];
+
 /** The commands that the first argument needs: its own; all for help and for what is misspelt. */
 function namesFor(argument: string | undefined): string[] | undefined {
   if (argument === '--version' || argument === '-V') return [];
@@ -52,7 +55,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (error.code === 'EPIPE') process.exit(EXIT.SIGNAL + constants.signals.SIGPIPE); // as `| head` does to any program
     throw error;
   });
-  for (const command of [root, ...root.commands]) command.exitOverride();
+  for (const command of withSubcommands(root)) command.exitOverride();
   try {
     checkEnvironment(process.env, (text) => console.error(`ghostcard: ${text}`));
     await root.parseAsync(argv);

@@ -19,6 +19,7 @@ import { symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { type Command } from 'commander';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EXIT } from '../../qemu/cli/exit-codes';
@@ -207,17 +208,19 @@ describe('the commands that a newcomer types', () => {
 
 describe('docs/command-line.md', async () => {
   const text = read('docs/command-line.md');
-  const { commands } = await program();
+  const leavesOf = ({ commands }: Command, path: readonly string[] = []): { name: string; command: Command }[] =>
+    commands.flatMap((command) => {
+      const own = [...path, command.name()];
+      return command.commands.length > 0 ? leavesOf(command, own) : [{ name: own.join(' '), command }];
+    });
+  const commands = leavesOf(await program());
   const sectionOf = (name: string): string =>
     new RegExp(`^## ghostcard ${name}\\n(.*?)(?=^## |$(?![\\s\\S]))`, 'ms').exec(text)?.[1] ?? '';
 
-  it.each(commands.map((command) => ({ name: command.name(), command })))(
-    'has every option of $name, and no other',
-    ({ name, command }) => {
-      const listed = [...sectionOf(name).matchAll(/^\| `(--[\w-]+)/gm)].map(([, option]) => option);
-      expect(listed.sort()).toEqual(command.options.map(({ long }) => long).sort());
-    },
-  );
+  it.each(commands)('has every option of $name, and no other', ({ name, command }) => {
+    const listed = [...sectionOf(name).matchAll(/^\| `(--[\w-]+)/gm)].map(([, option]) => option);
+    expect(listed.sort()).toEqual(command.options.map(({ long }) => long).sort());
+  });
 
   it('has every program for the guest', () => {
     const apps = readdirSync(join(repository, 'guest-tools', 'apps')).filter((name) => /^gc-.*\.c$/.test(name));
@@ -245,7 +248,8 @@ describe('docs/command-line.md', async () => {
     const unknown = lines.filter((line) => {
       const [, name = '', rest = ''] = /\bghostcard (\w+)(.*)/.exec(line) ?? [];
       if (name === '') return false;
-      const command = commands.find((candidate) => candidate.name() === name);
+      const words = `${name}${rest} `;
+      const { command } = commands.find(({ name }) => words.startsWith(`${name} `)) ?? {};
       const used = (rest.split(' -- ')[0] ?? '').match(/--\w[\w-]*/g) ?? [];
       return !used.every((option) => command?.options.some(({ long }) => long === option));
     });

@@ -1,0 +1,9 @@
+/** `ghostcard trace`: what can be done with a recording. Each subcommand is a file in trace/. */
+import { Command } from 'commander';
+import { showCommand } from './trace/show';
+
+export function traceCommand(): Command {
+  return new Command('trace')
+    .description('Read a recording that run, serve or a test has made.')
+    .addCommand(showCommand());
+}
