@@ -47,6 +47,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     const watch = watchdog.watch();
     const clock = new WallClock({
       alarm: new TimerfdAlarm(native),
+      isStarted: false,
       onError: (error) => observe({ kind: 'device-error', error }),
       onWorked: () => trace?.touch(),
     });
@@ -55,6 +56,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       card = make({ clock, allocate: sharedMemory(native) });
       trace = traceOf(card);
       if (recording) trace.record(recording.recorder, { name: recording.name });
+      clock.start();
       const link = new Link(card);
       const server = await serve(trace.around(link), { socketPath, clock, native, onEvent: observe });
       const onFault = (error: unknown) => observe({ kind: 'device-error', error });
@@ -80,7 +82,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   /** The card is gone for its client, which does not know it yet: see `Link`. */
   severLink(): void {
     try {
-      this.link.sever();
+      traceOf(this.card).linkDown(() => this.link.sever());
     } catch (error) {
       this.onFault(error); // the card threw in its reset
     }

@@ -100,6 +100,13 @@ describe('an event in words', () => {
     ['a mask', { kind: 'irq-setup', index: 0, start: 0, count: 1, action: 'mask' }, 'client masks INTx'],
     ['a reset by the driver', { kind: 'reset', reset: 'flr' }, 'function-level reset'],
     ['a reset by the client', { kind: 'reset', reset: 'device' }, 'device reset'],
+    ['a reset by something else', { kind: 'reset', reset: 'other' }, 'card is reset'],
+    [
+      'a read of what the driver has not synchronised',
+      { kind: 'stale', sizeBytes: 12 },
+      'stale 12 of these bytes (others are in memory: not synchronised)',
+    ],
+    ['a stimulus inside a reaction', { kind: 'nested' }, 'inside this reaction'],
     ['a state', { kind: 'state', part: 'H2C0', state: 'running' }, 'state H2C0 running'],
     ['the turn of a task', { kind: 'task' }, 'scheduled work'],
     ['the end of the link', { kind: 'link-down' }, 'link down'],

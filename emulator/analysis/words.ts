@@ -53,7 +53,13 @@ export function wordEvent(event: TraceEvent, cards: TraceCards): EventWords {
       return words(`interrupt ${phase}`, wordInterrupt(index, vector), reason && HELD[reason]);
     }
     case 'reset':
-      return words(event.reset === 'flr' ? wordReset('flr') : 'device reset');
+      return words(
+        event.reset === 'other' ? 'card is reset' : event.reset === 'flr' ? wordReset('flr') : 'device reset',
+      );
+    case 'stale':
+      return words('stale', `${event.sizeBytes} of these bytes`, '(others are in memory: not synchronised)');
+    case 'nested':
+      return words('inside this reaction');
     case 'state':
       return words('state', event.part, event.state);
     case 'task':

@@ -8,8 +8,11 @@ import { type Clock, type ScheduledTask } from './clock';
 export class CardClock implements Clock {
   /** Is told before a task has its turn. */
   onTask: () => void = () => {};
+  /** Is told when something comes inside a reaction, before it has its effect. */
+  onNested: () => void = () => {};
   #heldNs = 0;
   #depth = 0;
+  readonly #settling: (() => void)[] = [];
 
   constructor(private readonly clock: Clock) {}
 
@@ -28,18 +31,41 @@ export class CardClock implements Clock {
   /** The card begins to react; to be followed by `leave`. Inside another reaction, time goes on standing still. */
   enter(): void {
     if (this.#depth++ === 0) this.#heldNs = this.clock.now();
+    else this.onNested();
   }
 
   leave(): void {
     this.#depth--;
   }
 
+  /**
+   * Settles a promise that the card may wait for; time stands still until all that follows from it has run. One after the
+   * other, so that what follows from one is not mixed with what follows from the next.
+   */
+  settle(act: () => void): void {
+    if (this.#settling.push(act) === 1) process.nextTick(() => this.#settleNext());
+  }
+
+  #settleNext(): void {
+    // A tick that is asked for in a microtask comes when there are no more microtasks.
+    queueMicrotask(() =>
+      process.nextTick(() => {
+        this.leave();
+        this.#settling.shift();
+        if (this.#settling.length > 0) this.#settleNext();
+      }),
+    );
+    this.enter();
+    this.#settling[0]!();
+  }
+
   /** A manual clock may be moved inside a reaction: its tasks have their own time. */
   #run(task: () => void): void {
     const outerNs = this.#heldNs;
-    this.#depth++;
+    const isNested = this.#depth++ > 0;
     this.#heldNs = this.clock.now();
     try {
+      if (isNested) this.onNested();
       this.onTask();
       task();
     } finally {

@@ -117,6 +117,34 @@ describe('CardClock', () => {
     expect(ran).toEqual([110]);
   });
 
+  it('stands still until all is done that follows from a promise, and settles one after the other', async () => {
+    const manual = new ManualClock();
+    const clock = new CardClock(manual);
+    const log: string[] = [];
+    const settled = (name: string) =>
+      new Promise<void>((resolve) => clock.settle(() => (log.push(`${name} at ${clock.now()}`), resolve()))).then(
+        async () => {
+          manual.advance(10);
+          await Promise.resolve();
+          log.push(`after ${name} at ${clock.now()}`);
+        },
+      );
+    await Promise.all([settled('first'), settled('second')]);
+    expect(log).toEqual(['first at 0', 'after first at 0', 'second at 10', 'after second at 10']);
+  });
+
+  it('tells of what comes inside a reaction', () => {
+    const clock = new CardClock(new ManualClock());
+    let nested = 0;
+    clock.onNested = () => nested++;
+    clock.enter();
+    expect(nested).toBe(0);
+    clock.enter();
+    clock.leave();
+    clock.leave();
+    expect(nested).toBe(1);
+  });
+
   it('gives a task its own time, also when it runs inside a reaction, and tells of it', () => {
     const manual = new ManualClock();
     const clock = new CardClock(manual);

@@ -13,20 +13,23 @@ export interface WallClockOptions {
   readonly alarm?: Alarm;
   /** Gets what a task throws when the alarm runs it. Default: thrown out of the event loop. */
   readonly onError?: (error: unknown) => void;
+  /** Time begins with `start`: a card is made at time 0, however long that takes. Default: it begins at once. */
+  readonly isStarted?: boolean;
   /** Called when tasks have run. */
   readonly onWorked?: () => void;
 }
 
 export class WallClock implements Clock {
   readonly #queue = new TaskQueue();
-  readonly #startedAt = process.hrtime();
+  #startedAt: [number, number] | undefined;
   readonly #alarm: Alarm;
   readonly #onError: ((error: unknown) => void) | undefined;
   readonly #onWorked: (() => void) | undefined;
   #alarmAtNs: number | undefined;
   #closed = false;
 
-  constructor({ alarm = new CoarseAlarm(), onError, onWorked }: WallClockOptions = {}) {
+  constructor({ alarm = new CoarseAlarm(), isStarted = true, onError, onWorked }: WallClockOptions = {}) {
+    if (isStarted) this.start();
     this.#alarm = alarm;
     this.#onError = onError;
     this.#onWorked = onWorked;
@@ -34,8 +37,13 @@ export class WallClock implements Clock {
 
   now(): number {
     // Half of what process.hrtime.bigint() takes: every event of the card's trace asks.
+    if (this.#startedAt === undefined) return 0;
     const [seconds, nanoseconds] = process.hrtime();
     return (seconds - this.#startedAt[0]) * 1e9 + (nanoseconds - this.#startedAt[1]);
+  }
+
+  start(): void {
+    this.#startedAt ??= process.hrtime();
   }
 
   after(delayNs: number, task: () => void): ScheduledTask {

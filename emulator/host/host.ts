@@ -34,6 +34,7 @@ export class InProcessHost {
   readonly memory: HostMemory;
   readonly interrupts: HostInterrupts;
   readonly #bars: RegionSpace[];
+  readonly #seam: VfioUserDevice;
 
   constructor(
     readonly device: VfioUserDevice,
@@ -41,7 +42,7 @@ export class InProcessHost {
   ) {
     const { memoryBytes = 4 << 20, memoryIova = 1 << 20, enumerate = true } = options;
     // A card is driven through its trace, so that a test can say what led to a failure.
-    const seam = device instanceof PciCard ? traceOf(device).device : device;
+    const seam = (this.#seam = device instanceof PciCard ? traceOf(device).device : device);
     void device.layout; // final from here on: a BAR that is added later is an error
     this.config = new RegionSpace(seam, configRegion);
     this.#bars = Array.from({ length: BAR_SLOTS }, (_, index) => new RegionSpace(seam, index));
@@ -79,7 +80,7 @@ export class InProcessHost {
    * enumerates it again. What `useInterrupts` had enabled is disabled.
    */
   reset(kind: 'device' | 'flr' = 'device'): void {
-    if (kind === 'device') this.device.reset();
+    if (kind === 'device') this.#seam.reset();
     else initiateFunctionLevelReset(this.config);
     this.enumerate();
   }

@@ -50,8 +50,8 @@ export class DmaPath {
   }
 
   /** Something else answers in place of host memory. */
-  replaceMemory(memory: DmaStage): void {
-    this.#memory = memory;
+  replaceMemory(make: (memory: DmaStage) => DmaStage): void {
+    this.#memory = make(this.#memory);
   }
 }
 

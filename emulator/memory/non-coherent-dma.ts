@@ -21,6 +21,8 @@ export interface Coherence {
   synchroniseForCpu(address: number, sizeBytes: number): Promise<void> | undefined;
   /** The device has no view of anything any more, and what it has written is lost: for resets. */
   clear(): void;
+  /** For a replay, which has no memory behind the view: so much of a read was stale. */
+  readStale(address: number, sizeBytes: number): void;
 }
 
 /** Enough for every buffer of a guest of the usual size. */
@@ -86,6 +88,12 @@ export class NonCoherentDma implements DmaPort, Coherence {
       if (written) pending.push(written);
     });
     return pending.length === 0 ? undefined : unattended(Promise.all(pending).then(() => {}));
+  }
+
+  /** A replay, which has no memory behind the view, knows from elsewhere that so much of a read was stale. */
+  readStale(address: number, sizeBytes: number): void {
+    this.#view.counts.stale += sizeBytes;
+    this.#view.lastBadRead = address;
   }
 
   /** The memory of a range is mapped no longer. */

@@ -103,7 +103,7 @@ export abstract class PciCard implements VfioUserDevice {
       const memory = new DmaAccess(this.#hostMemory, () => true);
       this.#nonCoherent = new NonCoherentDma(this.#dma, memory, viewLimitBytes);
     }
-    const path = new DmaPath(this.#nonCoherent ?? this.#dma, (below) => new ObservedDma(below, observed));
+    const path = new DmaPath(this.#nonCoherent ?? this.#dma, (below) => new ObservedDma(below, observed, clock));
     this.inspection = new CardInspection(
       clock,
       this.#registerFiles,
@@ -211,6 +211,7 @@ export abstract class PciCard implements VfioUserDevice {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.inspection.observer = unobserved; // nothing of this happens on a board
     try {
       this.#reset('device'); // What the card is doing must not outlive the memory that it does it with.
     } finally {

@@ -72,6 +72,7 @@ export class ObservedDma implements DmaStage {
   constructor(
     private readonly below: DmaStage,
     private readonly observed: () => CardObserver,
+    private readonly clock: Pick<CardClock, 'settle'>,
   ) {}
 
   read(by: DmaInitiator, iova: number, into: Uint8Array): Promise<void> | undefined {
@@ -113,15 +114,28 @@ export class ObservedDma implements DmaStage {
     iova: number,
     bytes: Uint8Array,
     pending: Promise<void> | undefined,
-  ) {
-    if (pending === undefined) this.observed().dma(access, by, iova, bytes);
-    else {
-      pending.then(
-        () => this.observed().dma(access, by, iova, bytes, undefined, true),
-        (error: unknown) => this.#failed(access, by, iova, bytes, error, true),
-      );
+  ): Promise<void> | undefined {
+    if (pending === undefined) {
+      this.observed().dma(access, by, iova, bytes);
+      return undefined;
     }
-    return pending;
+    const settled = new Promise<void>((resolve, reject) => {
+      pending.then(
+        () =>
+          this.clock.settle(() => {
+            this.observed().dma(access, by, iova, bytes, undefined, true);
+            resolve();
+          }),
+        (error: Error) =>
+          this.clock.settle(() => {
+            this.#failed(access, by, iova, bytes, error, true);
+            reject(error);
+          }),
+      );
+    });
+    // A card may choose not to wait (a posted write): a refusal then concerns nobody, and must not end the process.
+    settled.catch(() => {});
+    return settled;
   }
 
   #failed(

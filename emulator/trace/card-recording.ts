@@ -14,6 +14,9 @@ export interface RecordCardOptions {
   readonly faults?: readonly unknown[];
 }
 
+/** Where events of cards go: a recorder, or a replay that compares them. */
+export type EventSink = Pick<TraceRecorder, 'payloads' | 'unmapsWindows' | 'nextCard' | 'record'>;
+
 /** An event without what is the same for all of a card. */
 type OfCard<E = Unstamped> = E extends Unstamped ? Omit<E, 'card' | 'timeNs'> : never;
 
@@ -21,14 +24,17 @@ export class CardRecording {
   readonly unmapsWindows: boolean;
   /** The card's number in the trace. */
   readonly id: number;
+  /** What the card has read up to now that was stale, in bytes. */
+  #stale: number;
 
   constructor(
     private readonly card: PciCard,
-    private readonly recorder: TraceRecorder,
+    private readonly recorder: EventSink,
     options: RecordCardOptions,
   ) {
     this.unmapsWindows = recorder.unmapsWindows;
     this.id = recorder.nextCard();
+    this.#stale = card.coherence?.counts.stale ?? 0;
     this.record({ kind: 'card', description: describeCard(card, { ...options, unmapsWindows: this.unmapsWindows }) });
   }
 
@@ -59,6 +65,14 @@ export class CardRecording {
       ...(error ? { error: error.reason } : payloadOf(bytes, payloads)),
       ...(isAsync && { isAsync }),
     });
+    if (access === 'read') this.#noteStale();
+  }
+
+  /** Of a card that is not coherent: how much of what it has just read is others in memory. */
+  #noteStale(): void {
+    const { stale = 0 } = this.card.coherence?.counts ?? {};
+    if (stale > this.#stale) this.record({ kind: 'stale', sizeBytes: stale - this.#stale });
+    this.#stale = stale;
   }
 
   map({ iova, sizeBytes, readable, writable }: DmaMapping): void {
@@ -78,7 +92,7 @@ export class CardRecording {
     this.record({ kind: 'interrupt', phase, index, vector, ...(reason && { reason }) });
   }
 
-  reset(reset: ResetKind): void {
+  reset(reset: ResetKind | 'other'): void {
     this.record({ kind: 'reset', reset });
   }
 
@@ -90,12 +104,20 @@ export class CardRecording {
     this.record({ kind: 'task' });
   }
 
+  nested(): void {
+    this.record({ kind: 'nested' });
+  }
+
+  linkDown(): void {
+    this.record({ kind: 'link-down' });
+  }
+
   connection(kind: 'connected' | 'disconnected'): void {
     this.record({ kind });
   }
 }
 
-function payloadOf(bytes: Uint8Array, payloads: TraceRecorder['payloads']) {
+function payloadOf(bytes: Uint8Array, payloads: EventSink['payloads']) {
   if (payloads === 'full') return { data: bytes.slice() };
   return payloads === 'hash' ? { hash: hash('sha256', bytes, 'hex').slice(0, 16) } : {};
 }

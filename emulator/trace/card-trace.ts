@@ -6,9 +6,8 @@
 import { AddressMap, DmaAccess, type DmaError, type DmaInitiator } from '../memory';
 import { Irq, type PciCard, type ResetKind } from '../pci';
 import { type DmaMapping, type IrqSink, type VfioUserDevice } from '../vfio-user/device';
-import { CardRecording, type RecordCardOptions } from './card-recording';
+import { CardRecording, type EventSink, type RecordCardOptions } from './card-recording';
 import { type EventDetail, EventRing, Kind, type RecentEvent } from './event-ring';
-import { type TraceRecorder } from './recorder';
 import { type SeamListener, TracedDevice } from './traced-device';
 
 const DMA_READ = Kind['dma-read'];
@@ -45,6 +44,8 @@ export class CardTrace {
   readonly #dma = { read: { accesses: 0, bytes: 0, errors: 0 }, write: { accesses: 0, bytes: 0, errors: 0 } };
   readonly #resets = { flr: 0, device: 0 };
   #recording: CardRecording | undefined;
+  /** The reset that comes is the client's. */
+  #clientResets = false;
   readonly #hostMemory = new AddressMap();
   readonly #hostAccess = new DmaAccess(this.#hostMemory, () => true);
 
@@ -53,11 +54,12 @@ export class CardTrace {
     this.device = this.around(card);
     const { inspection } = card;
     inspection.clock.onTask = () => this.#recording?.task();
+    inspection.clock.onNested = () => this.#recording?.nested();
     inspection.observer = {
       dma: (access, by, iova, bytes, error, isAsync) => this.#sawDma(access, by, iova, bytes, error, isAsync),
       reset: (kind) => {
         this.#resets[kind]++;
-        this.#recording?.reset(kind);
+        this.#recording?.reset(kind === 'flr' || this.#clientResets ? kind : 'other');
         this.#add(Kind.reset, 0, 0, 0, 0, 0, kind);
       },
       raised: (index, vector) => this.#recording?.interrupt('raised', index, vector),
@@ -71,7 +73,7 @@ export class CardTrace {
    * From now on, everything is written to a file as well. To be called before a client drives the card: a replay begins
    * with the card as it was made.
    */
-  record(recorder: TraceRecorder, options: RecordCardOptions): CardRecording {
+  record(recorder: EventSink, options: RecordCardOptions): CardRecording {
     return (this.#recording = new CardRecording(this.card, recorder, options));
   }
 
@@ -133,6 +135,18 @@ export class CardTrace {
     return () => this.#listeners.delete(listener);
   }
 
+  /** The card's link goes down, by `sever`. */
+  linkDown(sever: () => void): void {
+    const { clock } = this.card.inspection;
+    clock.enter();
+    try {
+      this.#recording?.linkDown();
+      sever();
+    } finally {
+      clock.leave();
+    }
+  }
+
   /** The client is there, or has gone. */
   connection(is: 'connected' | 'disconnected'): void {
     this.#recording?.connection(is);
@@ -154,6 +168,7 @@ export class CardTrace {
       mapped: (mapping: DmaMapping) => this.#hostMemory.add(mapping),
       unmapping: (iova, sizeBytes) => this.#recording?.unmap(iova, sizeBytes),
       unmapped: (iova, sizeBytes) => void this.#hostMemory.remove(iova, sizeBytes),
+      resetting: (isIt) => (this.#clientResets = isIt),
       settingIrqs: (request) => this.#recording?.irqSetup(request),
       connected: (index, start, sinks) => this.#noteConnected(index, start, sinks),
       interrupt: (index, vector) => {

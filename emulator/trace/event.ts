@@ -49,7 +49,7 @@ export interface DmaEvent extends Happening {
   readonly hash?: string;
   /** Why it failed; nothing has been moved then. */
   readonly error?: DmaErrorReason;
-  /** It went by message, and was done later than it was asked for. */
+  /** It went by message, and was done later than it was asked for: this is when, and a stimulus. */
   readonly isAsync?: true;
 }
 
@@ -93,10 +93,22 @@ export interface InterruptEvent extends Happening {
 }
 export type InterruptPhase = 'raised' | 'lowered' | 'held' | 'delivered';
 
-/** 'device' is a stimulus (the client resets the device); 'flr' the effect of a write to configuration space. */
+/**
+ * 'device' is a stimulus (the client resets the device); 'flr' the effect of a write to configuration space; 'other' an
+ * effect too: the card's link went down, or a fault has reset it.
+ */
 export interface ResetEvent extends Happening {
   readonly kind: 'reset';
-  readonly reset: ResetKind;
+  readonly reset: ResetKind | 'other';
+}
+
+/**
+ * Effect, right after the DMA read: so many of the bytes that a card without coherence was given are others in memory
+ * now; its driver has not synchronised them.
+ */
+export interface StaleEvent extends Happening {
+  readonly kind: 'stale';
+  readonly sizeBytes: number;
 }
 
 /** Effect: a part of the card has changed its state ('H2C0' is 'running', 'bus master' is 'on'). */
@@ -109,6 +121,14 @@ export interface StateEvent extends Happening {
 /** Stimulus: a task that the card has scheduled has its turn. */
 export interface TaskEvent extends Happening {
   readonly kind: 'task';
+}
+
+/**
+ * The next stimulus begins now, inside the reaction to the last: a driver in this process that, told of an interrupt,
+ * accesses the card in the same call.
+ */
+export interface NestedEvent extends Happening {
+  readonly kind: 'nested';
 }
 
 /** Stimulus: the card's link goes down, for good. */
@@ -157,8 +177,10 @@ export type TraceEvent =
   | IrqSetupEvent
   | InterruptEvent
   | ResetEvent
+  | StaleEvent
   | StateEvent
   | TaskEvent
+  | NestedEvent
   | LinkEvent
   | ConnectionEvent
   | FaultEvent

@@ -16,7 +16,8 @@
  *     mark                 from, text
  *     notice               text
  *     card                 the description, a map; reset values of registers as hexadecimal text
- *     task, link-down, connected, disconnected, end    nothing
+ *     stale                size
+ *     task, nested, link-down, connected, disconnected, end    nothing
  */
 import { encode } from 'msgpack-lite';
 import { type RegisterLayout } from '../registers';
@@ -63,6 +64,8 @@ const KINDS = [
   'mark',
   'notice',
   'end',
+  'stale',
+  'nested',
 ] as const satisfies readonly TraceEventKind[];
 const codeOf = Object.fromEntries(KINDS.map((kind, code) => [kind, code])) as Record<TraceEventKind, number>;
 
@@ -118,6 +121,8 @@ function restOf(event: TraceEvent): Row {
       return [event.phase, event.index, event.vector, event.reason ?? null];
     case 'reset':
       return [event.reset];
+    case 'stale':
+      return [event.sizeBytes];
     case 'state':
       return [event.part, event.state];
     case 'fault':
@@ -164,6 +169,8 @@ function fieldsOf(kind: TraceEventKind, rest: readonly unknown[]): object {
       return { phase: a, index: b, vector: c, ...(d !== null && { reason: d }) };
     case 'reset':
       return { reset: a };
+    case 'stale':
+      return { sizeBytes: a };
     case 'state':
       return { part: a, state: b };
     case 'fault':

@@ -2,7 +2,7 @@
 export { type CardTrace, type DmaTotals, traceOf } from './card-trace';
 export { describeEvent, describeTrace, type DescribeOptions, isAccess } from './describe';
 export { type CardDescription, type RegisterSpace } from './card-description';
-export { CardRecording, type RecordCardOptions } from './card-recording';
+export { CardRecording, type EventSink, type RecordCardOptions } from './card-recording';
 export type * from './event';
 export { type EventDetail, type EventKind, type RecentEvent } from './event-ring';
 export { PAYLOADS, type Payloads, TraceFormatError, type TraceHeader } from './format';

@@ -20,6 +20,8 @@ export interface SeamListener {
   unmapping(iova: bigint, sizeBytes: bigint): void;
   unmapped(iova: bigint, sizeBytes: bigint): void;
   settingIrqs(request: SetIrqs): void;
+  /** The client's reset of the device begins, and has ended. */
+  resetting(isIt: boolean): void;
   /** The client has connected these vectors of an interrupt index, or, with `count` 0, disconnected all. */
   connected(index: number, start: number, sinks: readonly (IrqSink | undefined)[]): void;
   interrupt(index: number, vector: number): void;
@@ -95,7 +97,14 @@ export class TracedDevice implements VfioUserDevice {
   }
 
   reset(): void {
-    this.#whileStill(() => this.device.reset());
+    this.#whileStill(() => {
+      this.listener.resetting(true);
+      try {
+        this.device.reset();
+      } finally {
+        this.listener.resetting(false);
+      }
+    });
   }
 
   #connect(request: SetIrqs, given: readonly (IrqSink | undefined)[]): void {
