@@ -1,29 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { type RegisterLayout, registerMap } from '../registers';
-import { type CardDescription, type TraceEvent } from '../trace';
+import { registerMap } from '../registers';
+import { type TraceEvent } from '../trace';
 import { describeTraceEvent, TraceCards, wordEvent } from '.';
+import { describing } from './test-traces';
 
 const MAP = registerMap({
   CONTROL: { offset: 0, access: 'rw', fields: { START: [0], MODE: { bits: [3, 2], values: { FAST: 2 } } } },
   BASE: { offset: 8, width: 64, access: 'rw' },
 });
 
-function describing(name: string, registers: readonly RegisterLayout[] = MAP.registers): CardDescription {
-  return {
-    name,
-    model: 'TestCard',
-    vendorId: 0x1234,
-    deviceId: 0xab,
-    regions: [],
-    windows: [],
-    vectors: [1, 1, 8],
-    registers: [{ region: 0, offset: 0, registers }],
-    faults: [],
-  };
-}
-
 const stamp = { card: 1, timeNs: 1500, hostNs: 0 };
-const card: TraceEvent = { ...stamp, kind: 'card', description: describing('dut') };
+const card: TraceEvent = { ...stamp, kind: 'card', description: describing('dut', MAP) };
 const cards = TraceCards.of([card]);
 /** What is said of an event, without its time. */
 const say = (event: object): string =>
@@ -31,7 +18,7 @@ const say = (event: object): string =>
 
 describe('an event in words', () => {
   it.each([
-    ['a card', { kind: 'card', description: describing('dut') }, 'card dut (TestCard, 1234:00ab)'],
+    ['a card', { kind: 'card', description: describing('dut', MAP) }, 'card dut (TestCard, 1234:00ab)'],
     [
       'a register with its fields, values by name',
       { kind: 'write', region: 0, offset: 0, data: Uint8Array.of(9, 0, 0, 0) },
@@ -123,13 +110,18 @@ describe('an event in words', () => {
     expect(describeTraceEvent({ ...stamp, kind: 'task' }, cards)).toBe('         1.500 us  scheduled work');
   });
 
+  it('leaves the time blank of what belongs to no card', () => {
+    const mark: TraceEvent = { card: 0, timeNs: 0, hostNs: 5, kind: 'mark', from: 'host', text: 'here' };
+    expect(describeTraceEvent(mark, cards)).toBe('                   host mark here');
+  });
+
   it('comes in parts', () => {
     const event = { ...stamp, kind: 'write', region: 0, offset: 0, data: Uint8Array.of(1, 0, 0, 0) } as const;
     expect(wordEvent(event, cards)).toEqual({ what: 'write', subject: 'CONTROL', detail: '0x00000001 (START=1)' });
   });
 
   it('names the card where there are several, by number too when they have one name', () => {
-    const two = TraceCards.of([card, { ...card, card: 2, description: describing('other') } as TraceEvent]);
+    const two = TraceCards.of([card, { ...card, card: 2, description: describing('other', MAP) } as TraceEvent]);
     expect(describeTraceEvent({ ...stamp, kind: 'task' }, two)).toContain('us  dut: scheduled work');
     const same = TraceCards.of([card, { ...card, card: 2 } as TraceEvent]);
     expect(describeTraceEvent({ ...stamp, kind: 'task' }, same)).toContain('us  dut (card 1): scheduled work');

@@ -22,11 +22,15 @@ export interface EventWords {
   readonly detail: string;
 }
 
-/** `   12.345 us  write H2C[0].DOORBELL 0x00000001 (INDEX=1)`; names the card when the trace has several. */
+/**
+ * `   12.345 us  write H2C[0].DOORBELL 0x00000001 (INDEX=1)`; names the card when the trace has several. The time is left
+ * blank for what belongs to no card, since device time is a card's.
+ */
 export function describeTraceEvent(event: TraceEvent, cards: TraceCards): string {
   const { what, subject, detail } = wordEvent(event, cards);
+  const time = event.card === 0 ? ' '.repeat(wordTime(0).length) : wordTime(event.timeNs);
   const card = event.card !== 0 && cards.all.length > 1 ? `${cards.nameOf(event.card)}: ` : '';
-  return `${wordTime(event.timeNs)}  ${card}${[what, subject, detail].filter((part) => part !== '').join(' ')}`;
+  return `${time}  ${card}${[what, subject, detail].filter((part) => part !== '').join(' ')}`;
 }
 
 /** `cards` has to know the card of the event: it has noted what came before. */

@@ -27,7 +27,7 @@ import {
 import { type BarOptions, Bars, type BarTarget } from './bars';
 import { CardDefinitionError } from './card-definition-error';
 import { type CardIdentity, checkIdentity } from './identity';
-import { CardInspection, ObservedDma, unobserved } from './inspection';
+import { type BarContents, CardInspection, ObservedDma, unobserved } from './inspection';
 import { type InterruptController } from './interrupt-controller';
 import { InterruptPath } from './interrupt-path';
 import { type MemoryAllocator, MemoryBar, privateMemory } from './memory-bar';
@@ -110,6 +110,7 @@ export abstract class PciCard implements VfioUserDevice {
       this.#function.config.structures,
       path,
       this.#interrupts,
+      () => this.#contents(identity),
     );
     this.dma = this.dmaAs({ channel: '', role: 'other' });
     const { msix } = this.#function;
@@ -265,6 +266,14 @@ export abstract class PciCard implements VfioUserDevice {
       regions: Array.from({ length: REGION_COUNT }, (_, index) => this.#regionLayout(index)),
       irqs: this.#function.interrupts.layout,
     };
+  }
+
+  #contents({ msix }: CardIdentity): BarContents {
+    const { regions } = this.layout;
+    const memory = [...this.#memories.keys()].map((bar) => ({ bar, offset: 0, sizeBytes: regions[bar]!.sizeBytes }));
+    if (this.#platform) memory.push({ ...this.#platform.place, sizeBytes: this.#platform.sizeBytes });
+    const table = this.#function.msix?.bar.map;
+    return { memory, ...(msix && table && { msix: { bar: msix.bar, map: table } }) };
   }
 
   #completeTable(platform: PlatformTable): void {

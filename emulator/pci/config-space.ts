@@ -9,6 +9,8 @@ import { CONFIG_SIZE_BYTES } from './vfio-layout';
 
 /** A structure in configuration space. */
 export interface ConfigStructure {
+  /** What it is called in traces; '' for the header. */
+  readonly name: string;
   readonly offset: number;
   readonly sizeBytes: number;
   readonly registers: {

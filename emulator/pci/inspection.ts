@@ -4,7 +4,7 @@
  */
 import { type CardClock } from '../clock';
 import { DmaError, type DmaInitiator, type DmaPath, type DmaStage } from '../memory';
-import { type RegisterFile } from '../registers';
+import { type RegisterFile, type RegisterMap } from '../registers';
 import { type ConfigStructure } from './config-space';
 import { type InterruptPath } from './interrupt-path';
 import { type HeldReason } from './irq-index';
@@ -43,6 +43,14 @@ export const unobserved: CardObserver = {
   state: () => {},
 };
 
+/** What of a card's BARs is no register of its author's. */
+export interface BarContents {
+  /** Table and pending bits of MSI-X. */
+  readonly msix?: { readonly bar: number; readonly map: RegisterMap };
+  /** Memory of the card, and tables that are only read. */
+  readonly memory: readonly { readonly bar: number; readonly offset: number; readonly sizeBytes: number }[];
+}
+
 export class CardInspection {
   /** Is told what the card does; one at a time. */
   observer: CardObserver = unobserved;
@@ -56,6 +64,8 @@ export class CardInspection {
     readonly dma: DmaPath,
     /** The same for its interrupts. */
     readonly interrupts: InterruptPath,
+    /** To be asked for when the card has been made. */
+    readonly contents: () => BarContents,
   ) {}
 
   /** Device time in nanoseconds. */

@@ -91,19 +91,20 @@ export class PciFunction {
     this.interrupts = new FunctionInterrupts({ intx: this.#intx, msi: this.#msi, msix: this.msix });
 
     const structures: ConfigStructure[] = [
-      place(0, this.#header),
-      place(pm, this.#power),
-      place(pcie, this.#express),
-      ...(this.#msi ? [place(msi, this.#msi.registers)] : []),
-      ...(this.msix ? [place(msix, this.msix.registers)] : []),
+      place('', 0, this.#header),
+      place('PM', pm, this.#power),
+      place('PCIE', pcie, this.#express),
+      ...(this.#msi ? [place('MSI', msi, this.#msi.registers)] : []),
+      ...(this.msix ? [place('MSIX', msix, this.msix.registers)] : []),
     ];
     if (platform) {
       const capability = new RegisterFile(platformTableCapability(after(platformTable), platform.sizeBytes));
       capability.onRead('LOCATION', () => locationOf(platform.place));
-      structures.push(place(platformTable, capability));
+      structures.push(place('PLATFORM', platformTable, capability));
     }
     if (identity.serialNumber !== undefined) {
-      structures.push(place(EXTENDED_OFFSET, new RegisterFile(deviceSerialNumber(0, identity.serialNumber))));
+      const serialNumber = new RegisterFile(deviceSerialNumber(0, identity.serialNumber));
+      structures.push(place('SERIAL', EXTENDED_OFFSET, serialNumber));
     }
     this.config = new ConfigSpace(structures);
     this.#wireRegisters(bars, onFlr);
@@ -178,6 +179,6 @@ export class PciFunction {
 
 const locationOf = ({ bar, offset }: TablePlace): number => offset + bar;
 
-function place(offset: number, registers: ConfigStructure['registers'] & { map: { sizeBytes: number } }) {
-  return { offset, sizeBytes: registers.map.sizeBytes, registers };
+function place(name: string, offset: number, registers: ConfigStructure['registers'] & { map: { sizeBytes: number } }) {
+  return { name, offset, sizeBytes: registers.map.sizeBytes, registers };
 }

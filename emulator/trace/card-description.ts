@@ -24,12 +24,16 @@ export interface CardDescription {
   readonly vectors: readonly number[];
   /** Where registers lie: in BARs, and the structures of configuration space at their offsets. */
   readonly registers: readonly RegisterSpace[];
+  /** Memory of the card in its BARs, and tables there that are only read: what is no register. */
+  readonly memory: readonly { readonly region: number; readonly offset: number; readonly sizeBytes: number }[];
   /** The faults that were declared for the card, as they were declared. */
   readonly faults: readonly unknown[];
 }
 
 /** Registers at an offset of a region. */
 export interface RegisterSpace {
+  /** What PCI calls it: 'MSIX'; '' for the registers of the card's author, and for the header of configuration space. */
+  readonly name: string;
   readonly region: number;
   readonly offset: number;
   readonly registers: readonly RegisterLayout[];
@@ -57,15 +61,24 @@ export function describeCard(card: PciCard, options: DescribeCardOptions): CardD
     ),
     vectors: layout.irqs.map(({ count }) => count),
     registers: registerSpacesOf(card),
+    memory: card.inspection.contents().memory.map(({ bar, ...range }) => ({ region: bar, ...range })),
     faults: options.faults ?? [],
   };
 }
 
 /** Where the registers of a card lie. */
 export function registerSpacesOf({ inspection }: PciCard): RegisterSpace[] {
+  const { msix } = inspection.contents();
   return [
-    ...[...inspection.registerFiles].map(([region, { map }]) => ({ region, offset: 0, registers: map.registers })),
-    ...inspection.configStructures.map(({ offset, registers }) => ({
+    ...[...inspection.registerFiles].map(([region, { map }]) => ({
+      name: '',
+      region,
+      offset: 0,
+      registers: map.registers,
+    })),
+    ...(msix ? [{ name: 'MSIX', region: msix.bar, offset: 0, registers: msix.map.registers }] : []),
+    ...inspection.configStructures.map(({ name, offset, registers }) => ({
+      name,
       region: Region.CONFIG,
       offset,
       registers: registers.map?.registers ?? [],

@@ -204,6 +204,7 @@ const binary = (data: Uint8Array): Buffer => Buffer.from(data.buffer, data.byteO
 /** What msgpack cannot say in full: numbers beyond 2^53. */
 interface PackedDescription extends Omit<CardDescription, 'registers'> {
   readonly registers: readonly {
+    readonly name: string;
     readonly region: number;
     readonly offset: number;
     readonly registers: readonly (Omit<RegisterLayout, 'reset'> & { readonly reset: string })[];

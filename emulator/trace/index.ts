@@ -1,4 +1,5 @@
 /** Traces: the last events of a card, with the names of its registers. */
+export { Region } from '../pci';
 export { type CardTrace, type DmaTotals, traceOf } from './card-trace';
 export { describeEvent, describeTrace, type DescribeOptions, isAccess } from './describe';
 export { type CardDescription, type RegisterSpace } from './card-description';

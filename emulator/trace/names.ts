@@ -4,8 +4,13 @@ import { type RegisterLayout } from '../registers';
 import { registerSpacesOf, type RegisterSpace } from './card-description';
 
 export interface NamedRegister {
-  /** `STATUS`, `H2C[0].STATUS`; `BAR2:STATUS` when registers lie in several BARs; `config:COMMAND`. */
+  /**
+   * `STATUS`, `H2C[0].STATUS`; `BAR2:STATUS` when registers lie in several BARs; `config:COMMAND`, `config:MSIX.CONTROL`;
+   * of the table in a BAR, `MSIX.VECTOR[0].ADDRESS`.
+   */
   readonly name: string;
+  /** Whose it is: '' for the card's author (and the header of configuration space), else what PCI calls the structure. */
+  readonly structure: string;
   readonly region: number;
   /** Bytes from the start of the region. */
   readonly offset: number;
@@ -17,10 +22,12 @@ export class RegisterNames {
   readonly #registers = new Map<number, NamedRegister[]>();
 
   constructor(spaces: readonly RegisterSpace[]) {
-    const bars = new Set(spaces.filter(({ region }) => region !== Region.CONFIG).map(({ region }) => region));
-    for (const { region, offset, registers } of spaces) {
-      const prefix = region === Region.CONFIG ? 'config:' : bars.size > 1 ? `BAR${region}:` : '';
-      this.#add(region, offset, prefix, registers);
+    const ofAuthor = spaces.filter(({ region, name }) => region !== Region.CONFIG && name === '');
+    const hasSeveralBars = new Set(ofAuthor.map(({ region }) => region)).size > 1;
+    for (const space of spaces) {
+      const isPlain = space.region !== Region.CONFIG && space.name === '';
+      const where = space.region === Region.CONFIG ? 'config:' : isPlain && hasSeveralBars ? `BAR${space.region}:` : '';
+      this.#add(space, `${where}${space.name === '' ? '' : `${space.name}.`}`);
     }
     for (const registers of this.#registers.values()) registers.sort((a, b) => a.offset - b.offset);
   }
@@ -37,26 +44,40 @@ export class RegisterNames {
   /** The register that an access of `sizeBytes` at `offset` touches first; undefined where there is none. */
   at(region: number, offset: number, sizeBytes: number): NamedRegister | undefined {
     const registers = this.#registers.get(region);
-    if (registers === undefined) return undefined;
-    // Registers do not overlap: of those that end behind `offset`, the first.
-    let [low, high] = [0, registers.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const { offset: start, layout } = registers[middle]!;
-      if (start + layout.width / 8 <= offset) low = middle + 1;
-      else high = middle;
-    }
-    const register = registers[low];
+    const register = registers?.[firstBehind(registers, offset)];
     return register !== undefined && register.offset < offset + sizeBytes ? register : undefined;
   }
 
-  #add(region: number, base: number, prefix: string, layouts: readonly RegisterLayout[]): void {
+  /** All that it touches, by rising offset. */
+  touched(region: number, offset: number, sizeBytes: number): NamedRegister[] {
+    const registers = this.#registers.get(region) ?? [];
+    const touched: NamedRegister[] = [];
+    for (let i = firstBehind(registers, offset); i < registers.length; i++) {
+      if (registers[i]!.offset >= offset + sizeBytes) break;
+      touched.push(registers[i]!);
+    }
+    return touched;
+  }
+
+  #add({ name: structure, region, offset, registers }: RegisterSpace, prefix: string): void {
     const known = this.#registers.get(region) ?? [];
-    known.push(
-      ...layouts.map((layout) => ({ name: prefix + layout.path, region, offset: base + layout.offset, layout })),
-    );
+    for (const layout of registers) {
+      known.push({ name: prefix + layout.path, structure, region, offset: offset + layout.offset, layout });
+    }
     this.#registers.set(region, known);
   }
+}
+
+/** The index of the first register that does not end at `offset` or before; registers do not overlap. */
+function firstBehind(registers: readonly NamedRegister[], offset: number): number {
+  let [low, high] = [0, registers.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const { offset: start, layout } = registers[middle]!;
+    if (start + layout.width / 8 <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Where an access lies, in words: the register, with what of it was accessed if that is not all of it. */

@@ -70,6 +70,9 @@ describe('a recording', () => {
     expect(card.description).toMatchObject({ name: 'reference', model: 'ReferenceCard', vendorId: 0x1234 });
     const bar0 = card.description.registers.find(({ region }) => region === 0)!;
     expect(bar0.registers).toEqual(REFERENCE_REGISTERS.registers);
+    const [memory, platformTable] = card.description.memory;
+    expect(memory).toEqual({ region: 2, offset: 0, sizeBytes: 16 << 20 });
+    expect(platformTable).toMatchObject({ region: 4, offset: 0x2000 });
   });
 
   it.each(['full', 'hash', 'none'] as const)('keeps DMA payloads: %s', (payloads) => {

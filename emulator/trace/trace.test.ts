@@ -95,6 +95,14 @@ describe('the trace of a card', () => {
     expect(describeTrace(traceOf(card)).at(-1)).toContain('write config:COMMAND 0x0006');
   });
 
+  it('says which capability a register belongs to, and knows the table of MSI-X', () => {
+    const { card, host } = setUp();
+    host.useInterrupts('msix', 1);
+    const lines = describeTrace(traceOf(card)).map((line) => line.trim().replace('0.000 us  ', ''));
+    expect(lines).toContain('write config:MSIX.CONTROL 0x8000 (ENABLE=1)');
+    expect(lines).toContain('write MSIX.VECTOR[0].VECTOR_CONTROL 0x00000000');
+  });
+
   it('reads host memory through the mappings that the card was given', () => {
     const { host, trace } = setUp();
     const buffer = host.memory.allocate(16);
