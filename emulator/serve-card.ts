@@ -1,6 +1,6 @@
 /** Puts the parts together that serve a card to a vfio-user client: wall clock, memory that can be mapped, socket. */
 import { TimerfdAlarm, WallClock } from './clock';
-import { Link } from './faults';
+import { applyFaults, type FaultDeclaration, Link } from './faults';
 import { loadNative } from './native';
 import { type CardEnvironment, type PciCard, sharedMemory } from './pci';
 import { type CardTrace, traceOf, type TraceRecorder } from './trace';
@@ -14,6 +14,8 @@ export interface ServeCardOptions {
   readonly socketPath: string;
   /** Everything is recorded to it, under this name. */
   readonly recording?: { readonly recorder: TraceRecorder; readonly name: string };
+  /** What is to befall the card. */
+  readonly faults?: readonly FaultDeclaration[];
   /** Gets what happens at the socket, and what the card throws. Default: faults go to standard error. */
   readonly onEvent?: (event: ServerEvent) => void;
 }
@@ -34,7 +36,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   /** Rejects when the card cannot be made or the path cannot be listened at; nothing is left then. */
   static async start<Card extends PciCard>(
     make: CardFactory<Card>,
-    { socketPath, recording, onEvent = complain }: ServeCardOptions,
+    { socketPath, recording, faults: declared = [], onEvent = complain }: ServeCardOptions,
   ): Promise<ServedCard<Card>> {
     const faults: unknown[] = [];
     let trace: CardTrace | undefined;
@@ -55,10 +57,11 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     try {
       card = make({ clock, allocate: sharedMemory(native) });
       trace = traceOf(card);
-      if (recording) trace.record(recording.recorder, { name: recording.name });
-      clock.start();
       const link = new Link(card);
-      const server = await serve(trace.around(link), { socketPath, clock, native, onEvent: observe });
+      const device = declared.length > 0 ? applyFaults(card, declared, link).device : link;
+      if (recording) trace.record(recording.recorder, { name: recording.name, faults: declared });
+      clock.start();
+      const server = await serve(trace.around(device), { socketPath, clock, native, onEvent: observe });
       const onFault = (error: unknown) => observe({ kind: 'device-error', error });
       return new ServedCard(card, link, socketPath, server, clock, faults, onFault, watch);
     } catch (error) {
@@ -77,6 +80,11 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   /** Takes at once what the client has sent up to now: posted writes may still be on their way. */
   catchUp(): void {
     this.server.catchUp();
+  }
+
+  /** Whether the card has been pulled out: by `severLink`, or by a fault. */
+  get isSevered(): boolean {
+    return !this.link.isUp;
   }
 
   /** The card is gone for its client, which does not know it yet: see `Link`. */

@@ -28,6 +28,11 @@ export class CardClock implements Clock {
     return this.at(this.now() + Math.max(0, delayNs), task);
   }
 
+  /** The card keeps its client waiting. Its own time goes on when it has answered. */
+  stall(ns: number): void {
+    this.clock.stall?.(ns);
+  }
+
   /** The card begins to react; to be followed by `leave`. Inside another reaction, time goes on standing still. */
   enter(): void {
     if (this.#depth++ === 0) this.#heldNs = this.clock.now();

@@ -12,6 +12,11 @@ export interface Clock {
   after(delayNs: number, task: () => void): ScheduledTask;
   /** The same at a time of this clock; one that has passed: as soon as possible. */
   at(timeNs: number, task: () => void): ScheduledTask;
+  /**
+   * Lets this much time pass while whoever has the thread waits; what becomes due has its turn afterwards. A clock
+   * without it is one of a replay, where time passes by itself.
+   */
+  stall?(ns: number): void;
 }
 
 export interface ScheduledTask {

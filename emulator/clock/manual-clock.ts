@@ -35,6 +35,10 @@ export class ManualClock implements Clock {
     this.#nowNs = untilNs;
   }
 
+  stall(ns: number): void {
+    this.#nowNs += ns;
+  }
+
   /** Runs what is due now without moving time, and says whether anything ran. */
   runDue(): boolean {
     let ran = false;

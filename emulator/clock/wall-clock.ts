@@ -19,6 +19,9 @@ export interface WallClockOptions {
   readonly onWorked?: () => void;
 }
 
+/** Nobody notifies: waiting for it is waiting for the time-out. */
+const NEVER = new Int32Array(new SharedArrayBuffer(4));
+
 export class WallClock implements Clock {
   readonly #queue = new TaskQueue();
   #startedAt: [number, number] | undefined;
@@ -54,6 +57,10 @@ export class WallClock implements Clock {
     const scheduled = this.#queue.add(timeNs, task);
     this.#arrangeAlarm();
     return scheduled;
+  }
+
+  stall(ns: number): void {
+    Atomics.wait(NEVER, 0, 0, ns / 1e6);
   }
 
   /** Runs everything that is due and says whether anything ran. What a task throws, it throws. */

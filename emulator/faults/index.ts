@@ -1,2 +1,6 @@
-/** Disturbances at the seam, which no card knows of. */
+/** Disturbances, which no card knows of: declared ones, and the link that can be severed. */
+export { applyFaults, type FaultCount, faultsOf, type FaultyCard } from './apply';
+export { checkFault } from './check';
+export type * from './declaration';
+export { FaultDeclarationError } from './error';
 export { Link } from './link';

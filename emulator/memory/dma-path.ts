@@ -22,6 +22,8 @@ export interface DmaStage {
 }
 
 export class DmaPath {
+  /** The parts of the card that have a port, as they call themselves. */
+  readonly initiators: DmaInitiator[] = [];
   #top: DmaStage;
   #memory: DmaStage;
 
@@ -37,6 +39,7 @@ export class DmaPath {
 
   /** The port for one part of the card. */
   port(by: DmaInitiator): DmaPort {
+    this.initiators.push(by);
     return {
       read: (iova, into) => this.#top.read(by, iova, into),
       write: (iova, from) => this.#top.write(by, iova, from),

@@ -213,6 +213,7 @@ export abstract class PciCard implements VfioUserDevice {
     if (this.#closed) return;
     this.#closed = true;
     this.inspection.observer = unobserved; // nothing of this happens on a board
+    this.inspection.isClosed = true;
     try {
       this.#reset('device'); // What the card is doing must not outlive the memory that it does it with.
     } finally {
@@ -239,6 +240,7 @@ export abstract class PciCard implements VfioUserDevice {
 
   #reset(kind: ResetKind): void {
     this.inspection.observer.reset(kind);
+    this.inspection.onReset();
     this.#dma.drop();
     this.#nonCoherent?.clear();
     this.#function.reset(kind);

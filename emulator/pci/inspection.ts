@@ -54,6 +54,10 @@ export interface BarContents {
 export class CardInspection {
   /** Is told what the card does; one at a time. */
   observer: CardObserver = unobserved;
+  /** For what stands in the card's way: whatever it holds back is lost in a reset. */
+  onReset: () => void = () => {};
+  /** The card must not be used any more. */
+  isClosed = false;
 
   constructor(
     readonly clock: CardClock,

@@ -112,6 +112,10 @@ export class CardRecording {
     this.record({ kind: 'link-down' });
   }
 
+  fault(fault: string, what: string): void {
+    this.record({ kind: 'fault', fault, what });
+  }
+
   connection(kind: 'connected' | 'disconnected'): void {
     this.record({ kind });
   }

@@ -147,6 +147,13 @@ export class CardTrace {
     }
   }
 
+  /** A declared fault has fired. */
+  fault(name: string, what: string): void {
+    this.#recording?.fault(name, what);
+    this.#ring.addFault(`${name}: ${what}`, this.card.inspection.now());
+    this.touch();
+  }
+
   /** The client is there, or has gone. */
   connection(is: 'connected' | 'disconnected'): void {
     this.#recording?.connection(is);

@@ -51,6 +51,8 @@ function whatOf(event: RecentEvent, names: RegisterNames): string {
       return `interrupt ${wordInterrupt(index, address)}`;
     case 'reset':
       return wordReset(detail);
+    case 'fault':
+      return `fault ${event.text}`;
     case 'connected':
     case 'disconnected':
       return `client ${kind}`;

@@ -1,11 +1,14 @@
 /**
  * The last events of a card, in columns of numbers: adding one allocates nothing. An event that equals the one before it
- * (a driver that polls) only counts up, so that a loop does not push out what led to it.
+ * (a driver that polls) only counts up, so that a loop does not push out what led to it. Texts are for what is rare.
  */
 import { type DmaErrorReason } from '../memory';
 import { type ResetKind } from '../pci';
 
-const KINDS = ['read', 'write', 'dma-read', 'dma-write', 'interrupt', 'reset', 'connected', 'disconnected'] as const;
+const KINDS = [
+  ...(['read', 'write', 'dma-read', 'dma-write', 'interrupt', 'reset', 'connected', 'disconnected'] as const),
+  'fault',
+] as const;
 export type EventKind = (typeof KINDS)[number];
 
 /** Codes of the kinds, for `add`. */
@@ -36,6 +39,8 @@ export interface RecentEvent {
   /** How often it happened in a row. */
   readonly times: number;
   readonly detail: EventDetail | undefined;
+  /** Of a fault: its name, and what it did. */
+  readonly text: string | undefined;
 }
 
 export class EventRing {
@@ -48,6 +53,8 @@ export class EventRing {
   readonly #repeats: Uint32Array;
   readonly #addresses: Float64Array;
   readonly #times: Float64Array;
+  /** By place in the ring, of the events that have one. */
+  readonly #texts = new Map<number, string>();
   #next = 0;
 
   constructor(readonly capacity: number) {
@@ -86,6 +93,7 @@ export class EventRing {
       return;
     }
     const at = this.#next++ % this.capacity;
+    if (this.#texts.size > 0) this.#texts.delete(at);
     this.#kinds[at] = kind;
     this.#indexes[at] = index;
     this.#details[at] = detailCode;
@@ -95,6 +103,16 @@ export class EventRing {
     this.#repeats[at] = 1;
     this.#addresses[at] = address;
     this.#times[at] = timeNs;
+  }
+
+  addFault(text: string, timeNs: number): void {
+    const last = (this.#next - 1) % this.capacity;
+    if (this.#texts.get(last) === text) this.#repeats[last]!++;
+    else {
+      // No two in a row have the same number, and are taken for the same.
+      this.add(Kind.fault, 0, this.#next, 0, 0, 0, timeNs);
+      this.#texts.set((this.#next - 1) % this.capacity, text);
+    }
   }
 
   /** How many events lie in the ring. */
@@ -125,6 +143,7 @@ export class EventRing {
       timeNs: this.#times[at]!,
       times: this.#repeats[at]!,
       detail: DETAILS[this.#details[at]!],
+      text: this.#texts.get(at),
     };
   }
 }

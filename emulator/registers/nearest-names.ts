@@ -1,0 +1,24 @@
+/** What somebody may have meant who has misspelt a name. */
+
+/** Of `names`, those that are nearest to `wanted`, the nearest first. */
+export function nearestNames(wanted: string, names: readonly string[], most = 3): string[] {
+  return names
+    .map((name) => ({ name, distance: distanceBetween(wanted.toLowerCase(), name.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, most)
+    .map(({ name }) => name);
+}
+
+/** How many letters must be changed, put in or left out to make one of the other (Levenshtein). */
+export function distanceBetween(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (const [row, letter] of [...a].entries()) {
+    const current = [row + 1];
+    for (let column = 0; column < b.length; column++) {
+      const changed = previous[column]! + (b[column] === letter ? 0 : 1);
+      current.push(Math.min(changed, previous[column + 1]! + 1, current[column]! + 1));
+    }
+    previous = current;
+  }
+  return previous[b.length]!;
+}
