@@ -1,6 +1,14 @@
 /** Writing cards: everything that a card model is made of. `import { PciCard, registerMap } from 'ghostcard'`. */
 export * from './clock';
 export * from './dma';
+export {
+  applyFaults,
+  type FaultCount,
+  type FaultDeclaration,
+  FaultDeclarationError,
+  type FaultKind,
+  type FaultyCard,
+} from './faults';
 export * from './host';
 export * from './memory';
 export {

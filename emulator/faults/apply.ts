@@ -38,6 +38,10 @@ export interface FaultCount {
   readonly waitedFor: string;
 }
 
+/** `The fault 'lost' of the card 'reference' has not fired: it waited for …` */
+export const wordUnfired = (card: string, { name, waitedFor }: FaultCount): string =>
+  `The fault '${name}' of the card '${card}' has not fired: it waited for ${waitedFor}`;
+
 const faultyCards = new WeakMap<PciCard, FaultyCard>();
 
 /** The faults that a card has, if it has any. */

@@ -46,11 +46,18 @@ const occurrence: Rule = [
 const ANY: Rules = { name: text, mayNotFire: yesNo };
 const COUNTED: Rules = {
   occurrence,
-  timeNs: ['{ from, to } with from not above to, whole numbers from 0 up', (value) => isRange(value, (b) => isWhole(b, 0))],
+  timeNs: [
+    '{ from, to } with from not above to, whole numbers from 0 up',
+    (value) => isRange(value, (b) => isWhole(b, 0)),
+  ],
 };
 const INTERRUPT: Rules = { ...COUNTED, vector: whole(0, 2047) };
 const CHANNEL: Rules = { ...COUNTED, channel: text, iova: addresses };
-const DMA: Rules = { ...CHANNEL, role: oneOf('descriptor', 'data', 'write-back', 'other'), access: oneOf('read', 'write') };
+const DMA: Rules = {
+  ...CHANNEL,
+  role: oneOf('descriptor', 'data', 'write-back', 'other'),
+  access: oneOf('read', 'write'),
+};
 const ACCESS: Rules = { ...COUNTED, register: text, bar: whole(0, BAR_COUNT - 1), offset: addresses };
 const ns = whole(0);
 const LASTING: Rules = { reads: whole(1), forNs: whole(1) };
@@ -76,7 +83,10 @@ const KINDS: Readonly<Record<FaultKind, Kind>> = {
   'descriptor-stale': { optional: CHANNEL },
   'reads-all-ones': { optional: { ...ACCESS, ...LASTING, linkDown: yesNo } },
   'write-lost': { optional: ACCESS },
-  'device-slow': { optional: { ...ACCESS, on: oneOf('read', 'write') }, required: { delayNs: whole(0, MOST_STALLED_NS) } },
+  'device-slow': {
+    optional: { ...ACCESS, on: oneOf('read', 'write') },
+    required: { delayNs: whole(0, MOST_STALLED_NS) },
+  },
   'field-stuck': { optional: { ...COUNTED, ...LASTING }, required: { field: text, value: ns } },
   'writes-posted': { optional: { ...ACCESS, holdNs: ns } },
   'reset-in-transfer': { optional: DMA },
@@ -97,7 +107,8 @@ export function checkFault(declaration: unknown, place: string): asserts declara
 }
 
 function mistakeIn(declaration: unknown): string | undefined {
-  if (!isObject(declaration)) return `a fault is an object such as { "fault": "write-lost" }, not ${shown(declaration)}`;
+  if (!isObject(declaration))
+    return `a fault is an object such as { "fault": "write-lost" }, not ${shown(declaration)}`;
   const { fault } = declaration;
   if (typeof fault !== 'string' || !Object.hasOwn(KINDS, fault)) {
     const nearest = typeof fault === 'string' ? nearestNames(fault, Object.keys(KINDS)) : Object.keys(KINDS);

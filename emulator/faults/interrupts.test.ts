@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { IRQ_SOURCES } from '../cards/reference';
-import { faultyReference } from './test-card';
+import { faultyReference } from '../../test/support/faulty-reference';
 
 const { H2C0, USER } = IRQ_SOURCES;
 

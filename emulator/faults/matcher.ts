@@ -51,7 +51,12 @@ export class InterruptMatcher extends Matcher {
 
   constructor({ inspection }: PciCard, match: InterruptMatch) {
     const { vector } = match;
-    super(inspection.clock, match, 'interrupts', vector === undefined ? 'interrupts' : `interrupts of vector ${vector}`);
+    super(
+      inspection.clock,
+      match,
+      'interrupts',
+      vector === undefined ? 'interrupts' : `interrupts of vector ${vector}`,
+    );
     this.#vector = vector;
   }
 
@@ -108,7 +113,8 @@ export class AccessMatcher extends Matcher {
   /** `access`: what is counted, for people: reads, writes or both. */
   constructor(card: PciCard, match: AccessMatch, access: 'reads' | 'writes' | 'accesses') {
     const { register, bar, offset } = match;
-    const where = register ?? (bar === undefined ? 'any BAR' : `BAR${bar}${offset ? ` at ${offsetsInWords(offset)}` : ''}`);
+    const where =
+      register ?? (bar === undefined ? 'any BAR' : `BAR${bar}${offset ? ` at ${offsetsInWords(offset)}` : ''}`);
     super(card.inspection.clock, match, `${access} of the card`, `${access} of ${where}`);
     if (register !== undefined) this.#places = registersNamed(RegisterNames.of(card), register).map(placeOf);
     else if (bar !== undefined) {

@@ -4,6 +4,7 @@
  */
 import { basename, resolve } from 'node:path';
 import { beforeAll, type RunnerTestCase, test as base, vi } from 'vitest';
+import { type FaultCount, wordUnfired } from '../../emulator/faults';
 import { watchdog } from '../../emulator/watchdog';
 import { GuestPanicError } from '../launch';
 import { type GuestArch } from '../provision';
@@ -107,6 +108,10 @@ async function conclude(
   const { died } = guest.rig.guest;
   const hadFailed = task.result?.state === 'fail';
   if (!hadFailed && died.reason instanceof GuestPanicError) errors.push(died.reason);
+  if (!hadFailed) {
+    for (const card of guest.cards)
+      for (const fault of card.unfiredFaults) errors.push(new UnfiredFaultError(card.name, fault));
+  }
   // A test may have wanted it: it has passed, and the guest is not asked again.
   const isHeld = guest.cards.some((card) => card.isHeld);
   const isClean = !hadFailed && errors.length === 0;
@@ -143,6 +148,15 @@ export class CardFaultError extends Error {
     super(`The model of the card '${card}' threw: ${error instanceof Error ? error.message : String(error)}`);
     this.name = 'CardFaultError';
     if (error instanceof Error && error.stack !== undefined) this.stack = error.stack;
+  }
+}
+
+/** A fault was declared and has never fired: the test has not tested what it was to test. */
+export class UnfiredFaultError extends Error {
+  constructor(card: string, fault: FaultCount) {
+    super(`${wordUnfired(card, fault)} (mayNotFire: true says that it need not)`);
+    this.name = 'UnfiredFaultError';
+    this.stack = ''; // it is the test's end that it is thrown at, and no line of it
   }
 }
 

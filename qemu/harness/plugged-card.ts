@@ -1,4 +1,5 @@
 /** A card in a guest, as a test holds it: the model on this side, the device on the other, and the hand on the slot. */
+import { type FaultCount, type FaultDeclaration, faultsOf } from '../../emulator/faults';
 import { type CardEnvironment, PciCard } from '../../emulator/pci';
 import { type CardFactory } from '../../emulator/serve-card';
 import { type CardTrace, traceOf } from '../../emulator/trace';
@@ -29,12 +30,15 @@ export interface PlugOptions {
   readonly name?: string;
   /** How long QEMU waits for the card's answer to an access. Default 5000. */
   readonly answerTimeoutMs?: number;
+  /** What is to befall the card (docs/faults.md); one that takes its place is as it should be. */
+  readonly faults?: readonly FaultDeclaration[];
 }
 
 const OPTIONS: Readonly<Record<keyof Required<PlugOptions>, true>> = {
   driver: true,
   name: true,
   answerTimeoutMs: true,
+  faults: true,
 };
 
 export interface RemovalOptions {
@@ -84,6 +88,16 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   /** Of every card that has been here, the one of now last. */
   get traces(): readonly CardTrace[] {
     return this.#cards.map(traceOf);
+  }
+
+  /** What has become of the faults that were declared for it. */
+  get faults(): readonly FaultCount[] {
+    return this.#cards.flatMap((card) => faultsOf(card)?.counts ?? []);
+  }
+
+  /** Those that were to fire, and have not. */
+  get unfiredFaults(): readonly FaultCount[] {
+    return this.#cards.flatMap((card) => faultsOf(card)?.unfired ?? []);
   }
 
   get isPlugged(): boolean {
@@ -150,13 +164,14 @@ export class PluggedCard<Card extends PciCard = PciCard> {
     return tellingCaller(this.replug, async () => {
       if (this.isPlugged)
         throw new Error(`The card '${this.name}' is plugged in: unplug it before it is plugged in again.`);
-      const { driver, answerTimeoutMs } = this.options;
+      const { driver, answerTimeoutMs, faults } = this.options;
       await this.#comes(
         this.rig.plug({
           name: this.name,
           make: this.#make,
           ...(driver !== undefined && { driver }),
           ...(answerTimeoutMs !== undefined && { answerTimeoutMs }),
+          ...(faults && this.#cards.length === 0 && { faults }),
         }),
       );
     });
@@ -183,7 +198,7 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   async #leave(limit: RemovalOptions): Promise<void> {
     this.#whenPlugged();
     this.#isHeld = true;
-    if (this.#isSevered) await this.rig.surpriseRemove(this.name, limit);
+    if (this.#isSevered || this.rig.isSevered(this.name)) await this.rig.surpriseRemove(this.name, limit);
     else await this.rig.unplug(this.name, limit);
     this.#isHeld = false;
   }

@@ -4,6 +4,7 @@
  * Serves every card on a socket in the run folder, starts a guest with them, and takes all of it down again.
  */
 import { type CardFactory, ServedCard } from '../../emulator/serve-card';
+import { type FaultDeclaration } from '../../emulator/faults';
 import { type PciCard } from '../../emulator/pci';
 import { describeEvent, type ServerEvent } from '../../emulator/vfio-user';
 import {
@@ -22,8 +23,13 @@ import { requireAddresses } from './addresses';
 import { explainRefusal, RemoteCard } from './remote-card';
 
 /** A card to be served by the rig (`make`), or one that another process serves (`socketPath`). */
-export type RigCard<Card extends PciCard = PciCard> = CardSeat &
-  ({ readonly make: CardFactory<Card> } | { readonly socketPath: string });
+export type RigCard<Card extends PciCard = PciCard> = CardSeat & (ServedSeat<Card> | { readonly socketPath: string });
+
+interface ServedSeat<Card extends PciCard> {
+  readonly make: CardFactory<Card>;
+  /** What is to befall the card; not one that takes its place. */
+  readonly faults?: readonly FaultDeclaration[];
+}
 
 interface CardSeat {
   /** What the card is called in `bind` and in messages; unique in the rig. */
@@ -158,6 +164,12 @@ export class Rig implements AsyncDisposable {
     this.retired.push([name, served]);
   }
 
+  /** Whether the card has been pulled out, and nobody has taken it out of the guest yet. */
+  isSevered(name: string): boolean {
+    const { served } = this.seat(name);
+    return served instanceof ServedCard && served.isSevered;
+  }
+
   /** The card's link goes down: all reads give all ones from this moment on, and the guest has not been told. */
   severLink(name: string): void {
     this.seat(name).served.severLink();
@@ -176,7 +188,7 @@ export class Rig implements AsyncDisposable {
     const { wanted } = this.seat(name);
     this.onCardEvent?.(name, `the card '${name}' is being restarted; the guest loses it and gets a new one`);
     await this.surpriseRemove(name);
-    return this.plug(wanted);
+    return this.plug('make' in wanted ? { ...wanted, faults: [] } : wanted);
   }
 
   /** Copies the guest's logs, as they are now, into a folder. */
@@ -244,7 +256,8 @@ export class Rig implements AsyncDisposable {
     }
     const socketPath = this.folder.socketPath(`card${this.serial++}.sock`);
     const onEvent = this.onCardEvent && ((event: ServerEvent) => report(describeEvent(event)));
-    return ServedCard.start(wanted.make, { socketPath, ...(onEvent && { onEvent }) });
+    const { make, faults = [] } = wanted;
+    return ServedCard.start(make, { socketPath, faults, ...(onEvent && { onEvent }) });
   }
 
   /** QEMU does not let go of a server, which takes no second connection meanwhile. */

@@ -1,10 +1,10 @@
 /** A reference card with faults on the in-process host, for tests. */
-import { ChannelDriver } from '../../test/support/reference-driver';
-import { REFERENCE_REGISTERS, ReferenceCard, type ReferenceCardOptions } from '../cards/reference';
-import { ManualClock } from '../clock';
-import { InProcessHost } from '../host';
-import { describeTrace, traceOf } from '../trace';
-import { applyFaults, type FaultDeclaration } from '.';
+import { ChannelDriver } from './reference-driver';
+import { REFERENCE_REGISTERS, ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
+import { ManualClock } from '../../emulator/clock';
+import { InProcessHost } from '../../emulator/host';
+import { describeTrace, traceOf } from '../../emulator/trace';
+import { applyFaults, type FaultDeclaration } from '../../emulator/faults';
 
 export function faultyReference(faults: readonly FaultDeclaration[], options: ReferenceCardOptions = {}) {
   const clock = new ManualClock();
