@@ -8,4 +8,16 @@ export {
   type RegisterUse,
   type UnmodelledUse,
 } from './coverage';
-export { describeTraceEvent, type EventWords, valueOf, wordEvent, wordPayload } from './words';
+export { eventToJson } from './json';
+export { RepeatFolder, type RepeatListener } from './repeats';
+export { type AddressRange, EventSelector, type Selection } from './select';
+export { notSeen } from './trust';
+export {
+  describeTraceEvent,
+  describeWithoutTime,
+  type EventWords,
+  valueOf,
+  wordEventTime,
+  wordEvent,
+  wordPayload,
+} from './words';

@@ -26,11 +26,17 @@ export interface EventWords {
  * `   12.345 us  write H2C[0].DOORBELL 0x00000001 (INDEX=1)`; names the card when the trace has several. The time is left
  * blank for what belongs to no card, since device time is a card's.
  */
-export function describeTraceEvent(event: TraceEvent, cards: TraceCards): string {
+export const describeTraceEvent = (event: TraceEvent, cards: TraceCards): string =>
+  `${wordEventTime(event)}  ${describeWithoutTime(event, cards)}`;
+
+export const wordEventTime = ({ card, timeNs }: TraceEvent): string =>
+  card === 0 ? ' '.repeat(wordTime(0).length) : wordTime(timeNs);
+
+/** `write H2C[0].DOORBELL 0x00000001 (INDEX=1)` */
+export function describeWithoutTime(event: TraceEvent, cards: TraceCards): string {
   const { what, subject, detail } = wordEvent(event, cards);
-  const time = event.card === 0 ? ' '.repeat(wordTime(0).length) : wordTime(event.timeNs);
   const card = event.card !== 0 && cards.all.length > 1 ? `${cards.nameOf(event.card)}: ` : '';
-  return `${time}  ${card}${[what, subject, detail].filter((part) => part !== '').join(' ')}`;
+  return `${card}${[what, subject, detail].filter((part) => part !== '').join(' ')}`;
 }
 
 /** `cards` has to know the card of the event: it has noted what came before. */

@@ -44,7 +44,7 @@ export interface TraceHeader {
 }
 
 /** By code. Kinds are added at the end; a change of what is here is a new version. */
-const KINDS = [
+export const TRACE_EVENT_KINDS = [
   'card',
   'read',
   'write',
@@ -67,7 +67,10 @@ const KINDS = [
   'stale',
   'nested',
 ] as const satisfies readonly TraceEventKind[];
-const codeOf = Object.fromEntries(KINDS.map((kind, code) => [kind, code])) as Record<TraceEventKind, number>;
+const codeOf = Object.fromEntries(TRACE_EVENT_KINDS.map((kind, code) => [kind, code])) as Record<
+  TraceEventKind,
+  number
+>;
 
 type Row = readonly unknown[];
 
@@ -140,8 +143,9 @@ function restOf(event: TraceEvent): Row {
 
 function eventOf(row: Row): TraceEvent {
   const [code, card, timeNs, hostNs, ...rest] = row as [number, number, number, number, ...unknown[]];
-  const kind = KINDS[code];
-  if (kind === undefined) throw new TraceFormatError(`an event of kind ${code}: there are 0 to ${KINDS.length - 1}`);
+  const kind = TRACE_EVENT_KINDS[code];
+  if (kind === undefined)
+    throw new TraceFormatError(`an event of kind ${code}: there are 0 to ${TRACE_EVENT_KINDS.length - 1}`);
   return { kind, card, timeNs, hostNs, ...fieldsOf(kind, rest) } as TraceEvent;
 }
 

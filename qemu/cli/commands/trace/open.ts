@@ -1,11 +1,16 @@
 /** Opens the recording that a command is given. */
-import { TraceReader } from '../../../../emulator/trace';
+import { readTrace, type Trace, TraceReader } from '../../../../emulator/trace';
 import { UsageError } from '../../usage-error';
 
 /** @throws UsageError when there is no such file; TraceFormatError when it is no recording */
-export function openTrace(path: string): TraceReader {
+export const openTrace = (path: string): TraceReader => opening(path, () => new TraceReader(path));
+
+/** All of it. Throws as `openTrace` does. */
+export const loadTrace = (path: string): Trace => opening(path, () => readTrace(path));
+
+function opening<T>(path: string, open: () => T): T {
   try {
-    return new TraceReader(path);
+    return open();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new UsageError(`${path}: there is no such file`);

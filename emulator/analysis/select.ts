@@ -1,0 +1,129 @@
+/** Which events of a trace somebody wants to see. */
+import { type NamedRegister, Region, type TraceEvent, type TraceEventKind } from '../trace';
+import { type TraceCards } from './cards';
+import { RegisterPattern, wildcard } from './register-pattern';
+import { valueOf } from './words';
+
+export interface Selection {
+  /** Default: all. */
+  readonly kinds?: readonly TraceEventKind[];
+  /**
+   * Accesses of registers, such as `H2C[*].DOORBELL`; of a register with a field of some value, `H2C[0].STATUS.ERROR=1`.
+   * `*` stands for any characters.
+   */
+  readonly registers?: readonly string[];
+  /** Accesses in these parts of regions, and DMA and mappings in these parts of host memory. */
+  readonly ranges?: readonly AddressRange[];
+  /** DMA and states of these parts of a card, such as `H2C0`; `*` stands for any characters. */
+  readonly channels?: readonly string[];
+  /** Device time; what belongs to no card is taken if what comes before it is. */
+  readonly fromNs?: number;
+  readonly toNs?: number;
+  /** By name or number. */
+  readonly card?: string;
+  /** Leave out accesses of configuration space. */
+  readonly withoutConfig?: boolean;
+}
+
+/** From the first to the last byte. */
+export interface AddressRange {
+  /** VFIO region; host memory when left out. */
+  readonly region?: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Goes through a trace from its beginning. */
+export class EventSelector {
+  readonly #cards: TraceCards;
+  readonly #selection: Selection;
+  readonly #kinds: ReadonlySet<TraceEventKind> | undefined;
+  readonly #registers: readonly RegisterPattern[];
+  readonly #channels: readonly RegExp[];
+  /** Registers, addresses or channels are asked for: what has none of them is not. */
+  readonly #hasPlaces: boolean;
+  #isInTime: boolean;
+
+  /** `cards` is to have noted an event before it is given to `selects`. */
+  constructor(selection: Selection, cards: TraceCards) {
+    this.#cards = cards;
+    this.#selection = selection;
+    this.#kinds = selection.kinds && new Set(selection.kinds);
+    this.#registers = (selection.registers ?? []).map((pattern) => new RegisterPattern(pattern));
+    this.#channels = (selection.channels ?? []).map(wildcard);
+    this.#hasPlaces = this.#registers.length + this.#channels.length + (selection.ranges?.length ?? 0) > 0;
+    this.#isInTime = (selection.fromNs ?? 0) <= 0;
+  }
+
+  selects(event: TraceEvent): boolean {
+    const { kind, card, timeNs } = event;
+    const { fromNs = 0, toNs = Infinity, withoutConfig } = this.#selection;
+    if (card !== 0) this.#isInTime = timeNs >= fromNs && timeNs <= toNs;
+    if (!this.#isInTime || !this.#isOfCard(card)) return false;
+    if (this.#kinds?.has(kind) === false) return false;
+    if (withoutConfig && 'region' in event && event.region === Region.CONFIG) return false;
+    return !this.#hasPlaces || this.#isAtPlace(event);
+  }
+
+  /** Register patterns that mean no register of the cards that have been noted, with names that are like it. */
+  get unknownRegisters(): { pattern: string; alike: string[] }[] {
+    const all = this.#cards.all.flatMap(({ names }) => names.all);
+    return this.#registers
+      .filter((pattern) => !all.some((register) => pattern.means(register)))
+      .map(({ text }) => ({ pattern: text, alike: alike(text, all) }));
+  }
+
+  #isOfCard(id: number): boolean {
+    const { card } = this.#selection;
+    if (card === undefined || id === 0) return true;
+    return card === String(id) || this.#cards.get(id)?.description.name === card;
+  }
+
+  #isAtPlace(event: TraceEvent): boolean {
+    switch (event.kind) {
+      case 'read':
+      case 'write': {
+        const { card, region, offset, data } = event;
+        if (this.#isInRange(region, offset, data.length)) return true;
+        if (this.#registers.length === 0) return false;
+        const touched = this.#cards.names(card).touched(region, offset, data.length);
+        return touched.some((register) => {
+          const [from, sizeBytes] = [register.offset - offset, register.layout.width / 8];
+          const isWhole = from >= 0 && from + sizeBytes <= data.length;
+          const value = isWhole ? valueOf(data.subarray(from, from + sizeBytes)) : undefined;
+          return this.#registers.some((pattern) => pattern.matches(register, value));
+        });
+      }
+      case 'dma-read':
+      case 'dma-write':
+        return this.#isChannel(event.channel) || this.#isInRange(undefined, event.iova, event.sizeBytes);
+      case 'map':
+      case 'unmap':
+        return this.#isInRange(undefined, event.iova, event.sizeBytes);
+      case 'state':
+        return this.#isChannel(event.part);
+      default:
+        return false;
+    }
+  }
+
+  #isInRange(region: number | undefined, offset: number, sizeBytes: number): boolean {
+    return (this.#selection.ranges ?? []).some(
+      (range) => range.region === region && offset <= range.to && range.from < offset + sizeBytes,
+    );
+  }
+
+  #isChannel(name: string): boolean {
+    return this.#channels.some((pattern) => pattern.test(name));
+  }
+}
+
+const ALIKE = 6;
+
+/** Names that share most words with the pattern; any when none does. */
+function alike(pattern: string, registers: readonly NamedRegister[]): string[] {
+  const words = pattern.toUpperCase().match(/[A-Z]\w+/g) ?? [];
+  const names = [...new Set(registers.filter(({ region }) => region !== Region.CONFIG).map(({ name }) => name))];
+  const shared = (name: string): number => words.filter((word) => name.toUpperCase().includes(word)).length;
+  return names.sort((a, b) => shared(b) - shared(a)).slice(0, ALIKE);
+}
