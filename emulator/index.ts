@@ -26,6 +26,19 @@ export {
   type ResetKind,
 } from './pci';
 export * from './registers';
-export { type CardTrace, describeTrace, type DmaTotals, type TraceEvent, traceOf } from './trace';
+export {
+  type CardTrace,
+  describeTrace,
+  type DmaTotals,
+  type Payloads,
+  readTrace,
+  type RecorderOptions,
+  type Trace,
+  type TraceEvent,
+  type TraceHeader,
+  traceOf,
+  TraceReader,
+  TraceRecorder,
+} from './trace';
 export { ReferenceCard, type ReferenceCardOptions, REFERENCE_REGISTERS } from './cards/reference';
 export { type CardFactory, ServedCard, type ServeCardOptions } from './serve-card';

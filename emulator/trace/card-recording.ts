@@ -14,7 +14,7 @@ export interface RecordCardOptions {
   readonly faults?: readonly unknown[];
 }
 
-/** Where events of cards go: a recorder, or a replay that compares them. */
+/** Where events of cards go: a recorder, or a replay that compares them. The `data` of one is valid during the call only. */
 export type EventSink = Pick<TraceRecorder, 'payloads' | 'unmapsWindows' | 'nextCard' | 'record'>;
 
 /** An event without what is the same for all of a card. */
@@ -40,11 +40,12 @@ export class CardRecording {
 
   /** With the card's time of now. */
   record(event: OfCard): void {
-    this.recorder.record({ ...event, card: this.id, timeNs: this.card.inspection.now() } as Unstamped);
+    this.recorder.record({ ...event, card: this.id, timeNs: this.#now() } as Unstamped);
   }
 
   access(kind: 'read' | 'write', region: number, offset: number, data: Uint8Array): void {
-    this.record({ kind, region, offset, data: data.slice() });
+    // Part of each register access: one object, and no more.
+    this.recorder.record({ kind, card: this.id, timeNs: this.#now(), region, offset, data });
   }
 
   dma(
@@ -56,8 +57,10 @@ export class CardRecording {
     isAsync: boolean,
   ): void {
     const { payloads } = this.recorder;
-    this.record({
+    this.recorder.record({
       kind: access === 'read' ? 'dma-read' : 'dma-write',
+      card: this.id,
+      timeNs: this.#now(),
       channel,
       role,
       iova,
@@ -119,9 +122,13 @@ export class CardRecording {
   connection(kind: 'connected' | 'disconnected'): void {
     this.record({ kind });
   }
+
+  #now(): number {
+    return this.card.inspection.now();
+  }
 }
 
 function payloadOf(bytes: Uint8Array, payloads: EventSink['payloads']) {
-  if (payloads === 'full') return { data: bytes.slice() };
+  if (payloads === 'full') return { data: bytes };
   return payloads === 'hash' ? { hash: hash('sha256', bytes, 'hex').slice(0, 16) } : {};
 }

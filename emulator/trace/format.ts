@@ -1,6 +1,7 @@
 /**
  * The file: msgpack values one after the other. The first is the header, a map; each that follows is an array of events,
- * and an event is an array: [code of its kind, card, device time, host time, what the kind says below].
+ * and an event is an array: [code of its kind, card, device time, host time, what the kind says below]. Written by
+ * `event-block.ts`.
  *
  * Layout of version 1, values in the order of the array; times in nanoseconds; `bin` is msgpack's byte string:
  *
@@ -41,6 +42,8 @@ export interface TraceHeader {
   readonly payloads: Payloads;
   /** How many events of the beginning are not there any more (ring mode); 0 for a whole trace. */
   readonly lostEvents: number;
+  /** Of a file that goes on where another was full (ring mode): its first events, which are told again: the cards. */
+  readonly repeatedEvents?: number;
 }
 
 /** By code. Kinds are added at the end; a change of what is here is a new version. */
@@ -67,7 +70,7 @@ export const TRACE_EVENT_KINDS = [
   'stale',
   'nested',
 ] as const satisfies readonly TraceEventKind[];
-const codeOf = Object.fromEntries(TRACE_EVENT_KINDS.map((kind, code) => [kind, code])) as Record<
+export const codeOf = Object.fromEntries(TRACE_EVENT_KINDS.map((kind, code) => [kind, code])) as Record<
   TraceEventKind,
   number
 >;
@@ -75,8 +78,6 @@ const codeOf = Object.fromEntries(TRACE_EVENT_KINDS.map((kind, code) => [kind, c
 type Row = readonly unknown[];
 
 export const encodeHeader = (header: TraceHeader): Buffer => encode(header);
-
-export const encodeEvents = (events: readonly TraceEvent[]): Buffer => encode(events.map(rowOf));
 
 /** Throws TraceFormatError when `value`, the first of a file, is no header that this version can read. */
 export function headerOf(value: unknown, file: string): TraceHeader {
@@ -98,48 +99,6 @@ export class TraceFormatError extends Error {
 }
 
 export const decodeEvents = (block: unknown): TraceEvent[] => (block as Row[]).map(eventOf);
-
-function rowOf(event: TraceEvent): Row {
-  return [codeOf[event.kind], event.card, event.timeNs, event.hostNs, ...restOf(event)];
-}
-
-function restOf(event: TraceEvent): Row {
-  switch (event.kind) {
-    case 'read':
-    case 'write':
-      return [event.region, event.offset, event.data.length, packed(event.data)];
-    case 'dma-read':
-    case 'dma-write': {
-      const payload = event.data ? binary(event.data) : (event.hash ?? null);
-      const { channel, role, iova, sizeBytes } = event;
-      return [channel, role, iova, sizeBytes, payload, event.error ?? null, event.isAsync === true];
-    }
-    case 'map':
-      return [event.iova, event.sizeBytes, event.readable, event.writable];
-    case 'unmap':
-      return [event.iova, event.sizeBytes];
-    case 'irq-setup':
-      return [event.index, event.start, event.count, event.action, event.vectors ?? null];
-    case 'interrupt':
-      return [event.phase, event.index, event.vector, event.reason ?? null];
-    case 'reset':
-      return [event.reset];
-    case 'stale':
-      return [event.sizeBytes];
-    case 'state':
-      return [event.part, event.state];
-    case 'fault':
-      return [event.fault, event.what];
-    case 'mark':
-      return [event.from, event.text];
-    case 'notice':
-      return [event.text];
-    case 'card':
-      return [packedDescription(event.description)];
-    default:
-      return [];
-  }
-}
 
 function eventOf(row: Row): TraceEvent {
   const [code, card, timeNs, hostNs, ...rest] = row as [number, number, number, number, ...unknown[]];
@@ -190,20 +149,10 @@ function fieldsOf(kind: TraceEventKind, rest: readonly unknown[]): object {
   }
 }
 
-/** Most accesses are of 4 bytes or fewer, and a number is quicker to write than a byte string. */
-function packed(data: Uint8Array): number | Buffer {
-  if (data.length > 4) return binary(data);
-  let value = 0;
-  for (let i = data.length; i-- > 0;) value = value * 256 + data[i]!;
-  return value;
-}
-
 function unpacked(sizeBytes: number, value: unknown): Uint8Array {
   if (typeof value !== 'number') return value as Uint8Array;
   return Uint8Array.from({ length: sizeBytes }, (_, i) => (value / 256 ** i) & 0xff);
 }
-
-const binary = (data: Uint8Array): Buffer => Buffer.from(data.buffer, data.byteOffset, data.length);
 
 /** What msgpack cannot say in full: numbers beyond 2^53. */
 interface PackedDescription extends Omit<CardDescription, 'registers'> {
@@ -215,7 +164,7 @@ interface PackedDescription extends Omit<CardDescription, 'registers'> {
   }[];
 }
 
-function packedDescription(description: CardDescription): PackedDescription {
+export function packedDescription(description: CardDescription): PackedDescription {
   return {
     ...description,
     registers: description.registers.map((space) => ({

@@ -6,7 +6,7 @@ export { type CardDescription, type RegisterSpace } from './card-description';
 export { CardRecording, type EventSink, type RecordCardOptions } from './card-recording';
 export type * from './event';
 export { type EventDetail, type EventKind, type RecentEvent } from './event-ring';
-export { PAYLOADS, type Payloads, TRACE_EVENT_KINDS, TraceFormatError, type TraceHeader } from './format';
+export { FORMAT, PAYLOADS, type Payloads, TRACE_EVENT_KINDS, TraceFormatError, type TraceHeader } from './format';
 export { type NamedRegister, placeOf, RegisterNames } from './names';
 export { readTrace, type Trace, TraceReader } from './reader';
 export { type RecorderOptions, TraceRecorder, type Unstamped } from './recorder';

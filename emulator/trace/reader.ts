@@ -1,52 +1,101 @@
-/** Reads a trace from a file: event by event, whole or cut off, finished or still being written. */
-import { closeSync, openSync, readSync } from 'node:fs';
-import * as msgpack from 'msgpack-lite';
+/** Reads a trace from a file: event by event, whole or cut off, finished or still being written, in one part or in two. */
 import { type TraceEvent } from './event';
-import { decodeEvents, headerOf, type TraceHeader } from './format';
-
-const CHUNK_BYTES = 1 << 20;
+import { type TraceHeader } from './format';
+import { earlierPartOf } from './trace-file';
+import { TracePart } from './trace-part';
 
 export class TraceReader implements Disposable {
   readonly header: TraceHeader;
-  readonly #fd: number;
-  readonly #decoder = msgpack.Decoder();
-  #values: unknown[] = [];
+  #part: TracePart;
+  /** How many events of `#part` have been read. */
   #at = 0;
+  /** The number of the next event, in the whole recording. */
+  #next: number;
+  #missed = 0;
+  /** Cards that have been told of. */
+  readonly #known = new Set<number>();
 
   /** @throws TraceFormatError when the file is no trace; what opening it throws */
   constructor(readonly path: string) {
-    this.#fd = openSync(path, 'r');
-    this.#decoder.on('data', (value: unknown) => this.#values.push(value));
-    try {
-      while (this.#values.length === 0 && this.#readOn());
-      this.header = headerOf(this.#values.shift() ?? null, path);
-    } catch (error) {
-      closeSync(this.#fd);
-      throw error;
-    }
+    this.#part = firstPartOf(path);
+    this.header = this.#part.header;
+    this.#next = startOf(this.#part);
+  }
+
+  /** How many events a ring has lost since the beginning of `events`: they were gone before they were read. */
+  get missedEvents(): number {
+    return this.#missed;
   }
 
   /** The events that have not been read yet, up to what is in the file now; can be called again when the file has grown. */
   *events(): Generator<TraceEvent> {
     for (;;) {
-      const blocks = this.#values;
-      this.#values = [];
-      for (const block of blocks) yield* decodeEvents(block);
-      if (this.#values.length === 0 && !this.#readOn()) return;
+      yield* this.#unread();
+      const newer = this.#newerPart();
+      if (newer === undefined) return;
+      yield* this.#unread(); // written before the newer part was begun
+      this.#part[Symbol.dispose]();
+      this.#part = newer;
+      this.#at = 0;
     }
   }
 
   [Symbol.dispose](): void {
-    closeSync(this.#fd);
+    this.#part[Symbol.dispose]();
   }
 
-  /** False at the end of what is there. */
-  #readOn(): boolean {
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-    const length = readSync(this.#fd, chunk, 0, CHUNK_BYTES, this.#at);
-    this.#at += length;
-    if (length > 0) this.#decoder.decode(chunk.subarray(0, length));
-    return length > 0;
+  /** A later part begins with cards that are known; and while both parts are being joined, they have events in common. */
+  *#unread(): Generator<TraceEvent> {
+    const { lostEvents, repeatedEvents = 0 } = this.#part.header;
+    for (const event of this.#part.events()) {
+      const number = lostEvents + this.#at;
+      const isRepeated = this.#at++ < repeatedEvents;
+      if (isRepeated ? this.#known.has(event.card) : number < this.#next) continue;
+      if (event.kind === 'card') this.#known.add(event.card);
+      if (!isRepeated) {
+        this.#missed += number - this.#next;
+        this.#next = number + 1;
+      }
+      yield event;
+    }
+  }
+
+  /** What is written to now, if that is another file than ours; or the one in between. */
+  #newerPart(): TracePart | undefined {
+    const newest = partAt(this.path);
+    if (newest === undefined) return undefined;
+    if (newest.inode === this.#part.inode) {
+      newest[Symbol.dispose]();
+      return undefined;
+    }
+    const between = startOf(newest) > this.#next ? partAt(earlierPartOf(this.path)) : undefined;
+    if (between === undefined) return newest;
+    const [taken, left] = between.inode === this.#part.inode ? [newest, between] : [between, newest];
+    left[Symbol.dispose]();
+    return taken;
+  }
+}
+
+/** The number of the first event that no earlier part has. */
+const startOf = ({ header }: TracePart): number => header.lostEvents + (header.repeatedEvents ?? 0);
+
+/** The earlier of two parts: the run goes on, or was killed. */
+function firstPartOf(path: string): TracePart {
+  const earlier = partAt(earlierPartOf(path));
+  if (earlier === undefined) return new TracePart(path);
+  // Killed between the two steps in which parts change their names, it is the only one.
+  using part = partAt(path);
+  if (part === undefined || part.header.startedAt === earlier.header.startedAt) return earlier;
+  earlier[Symbol.dispose]();
+  return new TracePart(path);
+}
+
+function partAt(path: string): TracePart | undefined {
+  try {
+    return new TracePart(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

@@ -1,17 +1,23 @@
 /**
  * Writes a trace to a file, for every card that is given to it. What has happened is in the file a moment later, whatever
- * becomes of this process.
+ * becomes of this process. A file that cannot be written any more ends the recording, and nothing else.
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
 import { version } from '../../package.json';
-import { type TraceEvent } from './event';
-import { encodeEvents, encodeHeader, FORMAT, FORMAT_VERSION, type Payloads } from './format';
+import { type CardDescription } from './card-description';
+import { type CardEvent, type TraceEvent } from './event';
+import { EventBlock } from './event-block';
+import { FORMAT, FORMAT_VERSION, type Payloads, type TraceHeader } from './format';
+import { type Block, TraceFile } from './trace-file';
 
 export interface RecorderOptions {
   /** Default 'full'. */
   readonly payloads?: Payloads;
   /** Take windows of cards that the guest could map away from it, so that every access of them is seen. Default false. */
   readonly unmapWindows?: boolean;
+  /** Keep the end: at most so many bytes lie on the disk, and the last half of them at least is there. Default: keep all. */
+  readonly ringBytes?: number;
+  /** Is told, once, when the file cannot be written any more. Default: standard error. */
+  readonly onFailure?: (message: string) => void;
 }
 
 /** An event without what the recorder adds. */
@@ -19,57 +25,75 @@ export type Unstamped<E = TraceEvent> = E extends TraceEvent ? Omit<E, 'hostNs'>
 
 /** How long an event may lie in memory, at most. */
 const FLUSH_AFTER_MS = 200;
-/** Events, and bytes of payload, that are written together. */
-const BLOCK_EVENTS = 512;
-const BLOCK_BYTES = 256 << 10;
+/** Bytes that are written together. */
+const BLOCK_BYTES = 32 << 10;
+
+/** A process that ends without closing its recorders still writes what they hold. */
+const open = new Set<TraceRecorder>();
+let flushesAtExit = false;
 
 export class TraceRecorder {
   readonly payloads: Payloads;
   readonly unmapsWindows: boolean;
-  readonly #fd: number;
+  readonly #file: TraceFile;
+  readonly #onFailure: (message: string) => void;
   readonly #startedAt = process.hrtime();
-  #block: TraceEvent[] = [];
-  #blockBytes = 0;
+  readonly #block = new EventBlock();
+  /** Cards that have come, to be told again in each part of a ring; and how many of them are in the file. */
+  readonly #cards: { event: Unstamped<CardEvent>; hostNs: number }[] = [];
+  #writtenCards = 0;
   #timer: NodeJS.Timeout | undefined;
   #flushDueNs = Infinity;
-  #cards = 0;
-  #closed = false;
+  #nextCard = 0;
+  #isOver = false;
 
   /** Throws what opening the file throws. */
   constructor(
     readonly path: string,
-    { payloads = 'full', unmapWindows = false }: RecorderOptions = {},
+    { payloads = 'full', unmapWindows = false, ringBytes = Infinity, onFailure = complain }: RecorderOptions = {},
   ) {
     this.payloads = payloads;
     this.unmapsWindows = unmapWindows;
-    this.#fd = openSync(path, 'w');
-    this.#write(
-      encodeHeader({
-        format: FORMAT,
-        version: FORMAT_VERSION,
-        writer: version,
-        startedAt: new Date().toISOString(),
-        payloads,
-        lostEvents: 0,
-      }),
-    );
+    this.#onFailure = onFailure;
+    const startedAt = new Date().toISOString();
+    const header: TraceHeader = {
+      format: FORMAT,
+      version: FORMAT_VERSION,
+      writer: version,
+      startedAt,
+      payloads,
+      lostEvents: 0,
+    };
+    this.#file = new TraceFile(path, header, ringBytes / 2);
+    open.add(this);
+    if (!flushesAtExit) process.on('exit', () => open.forEach((recorder) => recorder.flush()));
+    flushesAtExit = true;
+  }
+
+  /** How many events have been recorded, those that a ring has lost among them. */
+  get events(): number {
+    return this.#file.events + this.#block.count;
+  }
+
+  /** The cards that it has recorded; one that was plugged in again is here again. */
+  get cards(): readonly CardDescription[] {
+    return this.#cards.map(({ event }) => event.description);
   }
 
   /** The number of the next card. */
   nextCard(): number {
-    return ++this.#cards;
+    return ++this.#nextCard;
   }
 
-  /** Takes an event; what it holds must not change afterwards. */
+  /** Takes an event; what it holds is copied. */
   record(event: Unstamped): void {
-    if (this.#closed) return;
+    if (this.#isOver) return;
     const hostNs = this.#now();
-    this.#block.push({ ...event, hostNs } as TraceEvent);
-    if ('data' in event && event.data) this.#blockBytes += event.data.length;
+    if (event.kind === 'card') this.#cards.push({ event, hostNs });
+    this.#block.add(event, hostNs);
     // The timer does not come while the thread is kept busy; then the next event sees to it.
-    if (this.#block.length >= BLOCK_EVENTS || this.#blockBytes >= BLOCK_BYTES || hostNs >= this.#flushDueNs) {
-      this.flush();
-    } else if (this.#timer === undefined) {
+    if (this.#block.byteLength >= BLOCK_BYTES || hostNs >= this.#flushDueNs) this.flush();
+    else if (this.#timer === undefined) {
       this.#flushDueNs = hostNs + FLUSH_AFTER_MS * 1e6;
       this.#timer = setTimeout(() => this.flush(), FLUSH_AFTER_MS).unref();
     }
@@ -84,20 +108,30 @@ export class TraceRecorder {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#flushDueNs = Infinity;
-    if (this.#block.length === 0) return;
-    const block = this.#block;
-    this.#block = [];
-    this.#blockBytes = 0;
-    this.#write(encodeEvents(block));
+    const { count } = this.#block;
+    if (count === 0 || this.#isOver) return;
+    this.#orGiveUp(() => {
+      const bytes = this.#block.take();
+      if (this.#file.isFullFor(bytes.length)) this.#file.beginPart(this.#preface());
+      this.#file.append({ bytes, count });
+      this.#writtenCards = this.#cards.length;
+    });
   }
 
   /** Ends the recording; what comes afterwards is not recorded. */
   close(): void {
-    if (this.#closed) return;
     this.record({ kind: 'end', card: 0, timeNs: 0 });
-    this.#closed = true;
     this.flush();
-    closeSync(this.#fd);
+    if (this.#isOver) return;
+    this.#end();
+    this.#orGiveUp(() => this.#file.close());
+  }
+
+  #preface(): Block {
+    const block = new EventBlock();
+    for (const { event, hostNs } of this.#cards.slice(0, this.#writtenCards)) block.add(event, hostNs);
+    const { count } = block;
+    return { bytes: block.take(), count };
   }
 
   #now(): number {
@@ -105,7 +139,23 @@ export class TraceRecorder {
     return (seconds - this.#startedAt[0]) * 1e9 + (nanoseconds - this.#startedAt[1]);
   }
 
-  #write(bytes: Buffer): void {
-    for (let done = 0; done < bytes.length;) done += writeSync(this.#fd, bytes, done);
+  #orGiveUp(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#end();
+      this.#file.abandon();
+      this.#onFailure(
+        `the trace ${this.path} cannot be written any more: ${(error as Error).message}. ` +
+          `It can be read up to here (${this.#file.events} events); what comes now is not recorded`,
+      );
+    }
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    open.delete(this);
   }
 }
+
+const complain = (message: string): void => console.error(`ghostcard: ${message}`);

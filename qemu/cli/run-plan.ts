@@ -10,9 +10,10 @@ import { makeArtefactsFolder } from './artefacts-folder';
 import { type CardSource, cardToPlug, distinctNames, type RemoteCardSource } from './card-source';
 import { HostTerminal } from './host-terminal';
 import { type SoftwareOptions } from './options';
+import { type TraceOptions } from './recording';
 import { UsageError } from './usage-error';
 
-export interface RunOptions extends SoftwareOptions {
+export interface RunOptions extends SoftwareOptions, TraceOptions {
   readonly card?: string[];
   readonly driver?: string[];
   readonly rw?: string[];

@@ -6,6 +6,7 @@
 import { type CardFactory, ServedCard } from '../../emulator/serve-card';
 import { type FaultDeclaration } from '../../emulator/faults';
 import { type PciCard } from '../../emulator/pci';
+import { type TraceRecorder } from '../../emulator/trace';
 import { describeEvent, type ServerEvent } from '../../emulator/vfio-user';
 import {
   type BindOptions,
@@ -52,6 +53,11 @@ export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir' | 'sn
    * running guest. 'cold': a boot, with the cards there when the machine is switched on.
    */
   readonly start?: 'warm' | 'cold';
+  /**
+   * What happens to each card is recorded, also to those plugged in later; cards of other processes cannot be. The rig
+   * marks the commands of its guest in it, and leaves closing it to its owner.
+   */
+  readonly recorder?: TraceRecorder;
   /** Gets what happens at the cards' sockets: refusals and faults. Default: faults go to standard error. */
   readonly onCardEvent?: (card: string, message: string) => void;
 }
@@ -75,11 +81,12 @@ export class Rig implements AsyncDisposable {
   private constructor(
     private readonly folder: RunFolder,
     private readonly onCardEvent: RigOptions['onCardEvent'],
+    private readonly recorder: TraceRecorder | undefined,
   ) {}
 
   /** Serves the cards and starts the guest. Rejects, with nothing left behind, when any of it fails. */
-  static async start({ cards = [], start = 'warm', onCardEvent, ...launch }: RigOptions): Promise<Rig> {
-    const rig = new Rig(await RunFolder.create(), onCardEvent);
+  static async start({ cards = [], start = 'warm', onCardEvent, recorder, ...launch }: RigOptions): Promise<Rig> {
+    const rig = new Rig(await RunFolder.create(), onCardEvent, recorder);
     try {
       const connections = [];
       for (const card of cards) connections.push(await rig.serve(card));
@@ -252,12 +259,23 @@ export class Rig implements AsyncDisposable {
       this.onCardEvent ? this.onCardEvent(name, message) : console.error(`ghostcard: ${message}`);
     if ('socketPath' in wanted) {
       this.requireUnused(wanted.socketPath);
+      if (this.recorder) {
+        report(
+          `the card '${name}' is served by another process, and what happens to it is not in the trace ` +
+            `${this.recorder.path}: have that process record it (ghostcard serve --trace FILE)`,
+        );
+      }
       return new RemoteCard(wanted.socketPath, name, report);
     }
     const socketPath = this.folder.socketPath(`card${this.serial++}.sock`);
     const onEvent = this.onCardEvent && ((event: ServerEvent) => report(describeEvent(event)));
     const { make, faults = [] } = wanted;
-    return ServedCard.start(make, { socketPath, faults, ...(onEvent && { onEvent }) });
+    return ServedCard.start(make, {
+      socketPath,
+      faults,
+      ...(this.recorder && { recording: { recorder: this.recorder, name } }),
+      ...(onEvent && { onEvent }),
+    });
   }
 
   /** QEMU does not let go of a server, which takes no second connection meanwhile. */

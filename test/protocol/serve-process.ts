@@ -16,6 +16,8 @@ export interface ServeProcess {
   readonly socketPath: string;
   /** Kinds of events that it has printed, in order. */
   readonly events: string[];
+  /** What the events say for people, of those that do. */
+  readonly texts: readonly string[];
   /** What it has written to standard error. */
   readonly complaints: () => string;
   /** How it ended, once both its streams are at their ends. */
@@ -25,14 +27,23 @@ export interface ServeProcess {
 export interface ServeProcessOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly nodeOptions?: readonly string[];
+  /** Added to the command line. */
+  readonly args?: readonly string[];
+  /** How large a file it may write. */
+  readonly fileLimitBytes?: number;
 }
 
 /** Started, not yet listening. Ended with the test. */
-export function startServing(card: string, { env = {}, nodeOptions = [] }: ServeProcessOptions = {}): ServeProcess {
+export function startServing(
+  card: string,
+  { env = {}, nodeOptions = [], args: more = [], fileLimitBytes }: ServeProcessOptions = {},
+): ServeProcess {
   const folder = mkdtempSync(join(tmpdir(), 'ghostcard-serve-'));
   const socketPath = join(folder, 'card');
-  const args = [...nodeOptions, cli, 'serve', '--card', card, '--socket', socketPath, '--json'];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  const args = [...nodeOptions, cli, 'serve', '--card', card, '--socket', socketPath, '--json', ...more];
+  const limit = fileLimitBytes === undefined ? [] : ['prlimit', `--fsize=${fileLimitBytes}`];
+  const [file, ...rest] = [...limit, process.execPath, ...args];
+  const child = spawn(file!, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
   const ended = once(child, 'close').then(([exitCode, signal]) => ({ exitCode, signal }));
   onTestFinished(async () => {
     child.kill('SIGKILL');
@@ -41,11 +52,14 @@ export function startServing(card: string, { env = {}, nodeOptions = [] }: Serve
   });
   const events: string[] = [];
   let complaints = '';
-  createInterface({ input: child.stdout }).on('line', (line) =>
-    events.push((JSON.parse(line) as { event: string }).event),
-  );
+  const texts: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const { event, text } = JSON.parse(line) as { event: string; text?: string };
+    events.push(event);
+    if (text !== undefined) texts.push(text);
+  });
   child.stderr.on('data', (text: Buffer) => (complaints += text.toString()));
-  return { process: child, socketPath, events, complaints: () => complaints, ended };
+  return { process: child, socketPath, events, texts, complaints: () => complaints, ended };
 }
 
 /** Started, and listening unless it has ended before. */

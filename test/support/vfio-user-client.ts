@@ -120,7 +120,13 @@ export class VfioUserClient implements AsyncDisposable {
       }, this.#timeoutMs);
       this.#pending.set(id, { command, resolve, reject, timer });
     });
-    this.sendMessage({ id, command, payload, descriptors });
+    try {
+      this.sendMessage({ id, command, payload, descriptors });
+    } catch (error) {
+      clearTimeout(this.#pending.get(id)?.timer);
+      this.#pending.delete(id);
+      throw error;
+    }
     return reply;
   }
 

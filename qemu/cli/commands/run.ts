@@ -10,6 +10,7 @@ import { type Outcome, runInGuest } from '../guest-command';
 import { interruption } from '../interruption';
 import { addSoftwareOptions, collect, softwareOf, wholeNumber } from '../options';
 import { print } from '../output';
+import { addTraceOptions, Recording } from '../recording';
 import { report, textOf } from '../report';
 import { answerTimeoutOf, hasNoDma, planRun, type RunOptions, type RunPlan } from '../run-plan';
 import { UsageError } from '../usage-error';
@@ -57,6 +58,7 @@ export function runCommand(): Command {
     .option('--console', "show the guest's console on standard error as it comes")
     .option('--quiet', 'say nothing but what the command says')
     .addOption(new Option('--json', 'print one JSON object at the end, with the output in it').conflicts('console'));
+  addTraceOptions(command);
   return addSoftwareOptions(command)
     .addHelpText('after', help)
     .action(async (argv: string[], options: RunOptions) => {
@@ -93,6 +95,7 @@ async function run(argv: string[], options: RunOptions): Promise<{ exitCode: num
   const plan = await planRun(argv, options);
   if (options.debug) watchdog.configure({ off: true });
   const say: Say = options.quiet || options.json ? () => {} : (text) => console.error(`ghostcard: ${text}`);
+  using recording = Recording.start(options, say);
   const provisioned = await provision({
     ...softwareOf(options),
     signal: stop,
@@ -102,6 +105,7 @@ async function run(argv: string[], options: RunOptions): Promise<{ exitCode: num
     ...plan.rig,
     provisioned,
     cards: plan.cards.map((card) => ({ ...card, ...answerTimeoutOf(options) })),
+    ...(recording && { recorder: recording.recorder }),
     ...(options.console && { onConsole: (line: string) => console.error(line) }),
     onProgress: ({ message, elapsedMs }) => say(`${message} (${(elapsedMs / 1000).toFixed(1)} s)`),
     signal: stop,
@@ -123,7 +127,8 @@ async function run(argv: string[], options: RunOptions): Promise<{ exitCode: num
   const { exitCode, error } = withFaults(outcome, rig.faults.length);
   if (error !== undefined) console.error(`ghostcard: ${error}`);
   const output = result && { ...result, stdout: String(result.stdout), stderr: String(result.stderr) };
-  return { ...output, exitCode, ...(error !== undefined && { error }), cards };
+  const trace = recording && { trace: recording.recorder.path };
+  return { ...output, exitCode, ...(error !== undefined && { error }), cards, ...trace };
 }
 
 /** A run with faults of the card model has failed, whatever the command made of it. */

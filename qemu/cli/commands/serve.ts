@@ -8,9 +8,16 @@ import { loadCard } from '../card-source';
 import { interruption } from '../interruption';
 import { once as onlyOnce } from '../options';
 import { print } from '../output';
+import { addTraceOptions, Recording, type TraceOptions } from '../recording';
+
+interface ServeOptions extends TraceOptions {
+  readonly card: string;
+  readonly socket: string;
+  readonly json?: true;
+}
 
 export function serveCommand(): Command {
-  return new Command('serve')
+  const command = new Command('serve')
     .description('Serve a card to any vfio-user client until stopped (Ctrl-C).')
     .requiredOption(
       '--card <name-or-file>',
@@ -24,20 +31,22 @@ export function serveCommand(): Command {
       `
 With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share=on):
   -device '{"driver":"vfio-user-pci","socket":{"type":"unix","path":"PATH"}}'`,
-    )
-    .action(async ({ card, socket: socketPath, json }: { card: string; socket: string; json?: true }) => {
-      const stop = interruption();
-      const source = loadCard(card);
-      const say = (event: string, detail: object, text: string): void =>
-        print(json ? JSON.stringify({ event, ...detail }) : text);
-      await using _served = await ServedCard.start(source.make, {
-        socketPath,
-        onEvent: (event) => say(event.kind, { text: describeEvent(event) }, describeEvent(event)),
-      });
-      say('listening', { card: source.name, socketPath }, `${source.name} is served at ${socketPath}`);
-      if (!stop.aborted) await once(stop, 'abort');
-      say('stopped', {}, 'stopped');
+    );
+  return addTraceOptions(command).action(async ({ card, socket: socketPath, json, ...options }: ServeOptions) => {
+    const stop = interruption();
+    const source = loadCard(card);
+    const say = (event: string, detail: object, text: string): void =>
+      print(json ? JSON.stringify({ event, ...detail }) : text);
+    using recording = Recording.start(options, (line) => say('trace', { text: line }, line));
+    await using _served = await ServedCard.start(source.make, {
+      socketPath,
+      ...(recording && { recording: { recorder: recording.recorder, name: source.name } }),
+      onEvent: (event) => say(event.kind, { text: describeEvent(event) }, describeEvent(event)),
     });
+    say('listening', { card: source.name, socketPath }, `${source.name} is served at ${socketPath}`);
+    if (!stop.aborted) await once(stop, 'abort');
+    say('stopped', {}, 'stopped');
+  });
 }
 
 /** Of a UNIX socket, in bytes; see unix(7). */

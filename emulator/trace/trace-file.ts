@@ -1,0 +1,119 @@
+/**
+ * The file that a recording is written to. In ring mode it is two while the run goes on, each of half the size: FILE, and
+ * FILE.earlier, which was FILE until it was full. Each can be read alone; both are one again when the recording ends, and
+ * a reader of FILE takes both as one before. So whatever is on the disk at any moment is a trace.
+ */
+import { closeSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { encodeHeader, type TraceHeader } from './format';
+
+export const earlierPartOf = (path: string): string => `${path}.earlier`;
+/** While it is being begun. */
+const nextPartOf = (path: string): string => `${path}.next`;
+
+/** Blocks of events, and how many are in one. */
+export interface Block {
+  readonly bytes: Buffer;
+  readonly count: number;
+}
+
+const COPY_BYTES = 1 << 20;
+
+export class TraceFile {
+  #fd: number;
+  #sizeBytes = 0;
+  /** Of what is told again at the beginning. */
+  #prefaceBytes = 0;
+  /** Events of the recording that have been written. */
+  #events = 0;
+  #hasEarlier = false;
+
+  /**
+   * @param partBytes in ring mode, the size from which on a new part is begun
+   * @throws what opening and writing the file throws
+   */
+  constructor(
+    private readonly path: string,
+    private readonly header: TraceHeader,
+    private readonly partBytes = Infinity,
+  ) {
+    rmSync(earlierPartOf(path), { force: true }); // of a recording that was killed
+    this.#fd = openSync(path, 'w');
+    try {
+      this.#write(encodeHeader(header));
+    } catch (error) {
+      closeSync(this.#fd);
+      throw error;
+    }
+  }
+
+  /** How many events are in it, and in its earlier part. */
+  get events(): number {
+    return this.#events;
+  }
+
+  /** Whether a block of this size is to go into a new part. */
+  isFullFor(bytes: number): boolean {
+    return this.#sizeBytes + bytes > this.partBytes && this.#sizeBytes > this.#prefaceBytes;
+  }
+
+  append({ bytes, count }: Block): void {
+    this.#write(bytes);
+    this.#events += count;
+  }
+
+  /** Goes on in a new part, which begins with what is in `preface`. The earlier part of now is lost. */
+  beginPart(preface: Block): void {
+    const next = nextPartOf(this.path);
+    const fd = openSync(next, 'w');
+    closeSync(this.#fd);
+    this.#fd = fd;
+    this.#sizeBytes = 0;
+    const { count } = preface;
+    this.#write(encodeHeader({ ...this.header, lostEvents: this.#events - count, repeatedEvents: count }));
+    this.#write(preface.bytes);
+    this.#prefaceBytes = this.#sizeBytes;
+    renameSync(this.path, earlierPartOf(this.path));
+    renameSync(next, this.path);
+    this.#hasEarlier = true;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+    if (this.#hasEarlier) this.#join();
+  }
+
+  /** After a failure: leaves on the disk what is there. */
+  abandon(): void {
+    rmSync(nextPartOf(this.path), { force: true });
+    try {
+      closeSync(this.#fd);
+    } catch {
+      // it was closed when that failed
+    }
+  }
+
+  /** A reader counts events: what is in both parts while this happens, or for ever if it fails, it takes once. */
+  #join(): void {
+    const earlier = earlierPartOf(this.path);
+    const [from, to] = [openSync(this.path, 'r'), openSync(earlier, 'a')];
+    try {
+      const chunk = Buffer.allocUnsafe(COPY_BYTES);
+      for (let at = this.#prefaceBytes, length; (length = readSync(from, chunk, 0, COPY_BYTES, at)) > 0; at += length) {
+        writeAll(to, chunk.subarray(0, length));
+      }
+    } finally {
+      closeSync(from);
+      closeSync(to);
+    }
+    renameSync(earlier, this.path);
+  }
+
+  #write(bytes: Buffer): void {
+    writeAll(this.#fd, bytes);
+    this.#sizeBytes += bytes.length;
+  }
+}
+
+function writeAll(fd: number, bytes: Buffer): void {
+  for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
+}

@@ -1,0 +1,166 @@
+/** What `ghostcard serve --trace` leaves behind, however it ends. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { REFERENCE_REGISTERS } from '../../emulator/cards/reference';
+import { readTrace, type Trace } from '../../emulator/trace';
+import { viewOf, VfioUserClient, words } from '../support/vfio-user-client';
+import { cardFile, serving } from './serve-process';
+import { until } from './serving';
+
+const BAR0 = 0;
+const CONFIG = 7;
+const SCRATCH = REFERENCE_REGISTERS.registers.find(({ path }) => path === 'SCRATCH')!.offset;
+const COMMAND_REGISTER = 4;
+
+function tracePath(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ghostcard-trace-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  return join(folder, 'run.trace');
+}
+
+async function clientOf(socketPath: string): Promise<VfioUserClient> {
+  const client = await VfioUserClient.connect(socketPath);
+  await client.regionWrite(CONFIG, COMMAND_REGISTER, Uint8Array.of(6, 0));
+  return client;
+}
+
+/** Writes 0, 1, 2 ... to SCRATCH. */
+async function postMany(client: VfioUserClient, count: number): Promise<void> {
+  for (let value = 0; value < count; value++) {
+    client.postRegionWrite(BAR0, SCRATCH, words(value));
+    if (value % 1000 === 999) await client.regionRead(BAR0, SCRATCH, 4);
+  }
+}
+
+/** What was written to SCRATCH, in order. */
+const writtenIn = ({ events }: Trace): number[] =>
+  events.flatMap((event) =>
+    event.kind === 'write' && event.region === BAR0 ? viewOf(Buffer.from(event.data)).getUint32(0, true) : [],
+  );
+const upTo = (last: number): number[] => Array.from({ length: last + 1 }, (_, i) => i);
+
+test('a card whose process is killed leaves what happened to it, up to the last moment', async () => {
+  const path = tracePath();
+  const { socketPath, process: child, ended } = await serving('reference', { args: ['--trace', path] });
+  await using client = await clientOf(socketPath);
+  const writeMany = async (first: number, count: number) => {
+    for (let value = first; value < first + count; value++) await client.regionWrite(BAR0, SCRATCH, words(value));
+  };
+  await writeMany(0, 3000);
+  // Then nothing happens any more, and what is in the process's memory still gets to the file by itself.
+  await until('all that has happened to be in the file', () => writtenIn(readTrace(path)).length === 3000);
+  const pending = writeMany(3000, 100_000).catch(() => 'the client lost its server');
+  await until('more of it to be in the file', () => writtenIn(readTrace(path)).length > 4000);
+  child.kill('SIGKILL');
+  expect([await pending, (await ended).signal]).toEqual(['the client lost its server', 'SIGKILL']);
+  const trace = readTrace(path);
+  expect(trace.isEnded).toBe(false);
+  expect(trace.events[0]).toMatchObject({ kind: 'card', description: { name: 'reference' } });
+  const written = writtenIn(trace);
+  expect(written).toEqual(upTo(written.length - 1));
+  expect(written.length).toBeGreaterThan(4000);
+}, 60_000);
+
+test('in a ring, killed, its trace holds the end of what happened, and is bounded', async () => {
+  const path = tracePath();
+  const args = ['--trace', path, '--trace-ring', '1'];
+  const { socketPath, process: child, ended } = await serving('reference', { args });
+  await using client = await clientOf(socketPath);
+  await postMany(client, 60_000);
+  await until('the last of it to be in the file', () => writtenIn(readTrace(path)).at(-1) === 59_999);
+  child.kill('SIGKILL');
+  await ended;
+  expect(readdirSync(dirname(path)).sort()).toEqual(['run.trace', 'run.trace.earlier']);
+  const trace = readTrace(path);
+  expect(trace.header.lostEvents).toBeGreaterThan(10_000);
+  const written = writtenIn(trace);
+  expect(written).toEqual(upTo(59_999).slice(-written.length));
+  expect(written.length).toBeGreaterThan(10_000);
+}, 60_000);
+
+test('ended in good order, says where the trace is, what is in it, and what it could not see', async () => {
+  const path = tracePath();
+  const args = ['--trace', path];
+  const served = await serving('reference,mapMemory=on', { args });
+  const client = await clientOf(served.socketPath);
+  for (const offset of [SCRATCH, SCRATCH + 4, 0x3000]) await client.regionRead(BAR0, offset, 4);
+  client.close();
+  served.process.kill('SIGTERM');
+  await served.ended;
+  const [summary, coverage] = served.texts.slice(-2);
+  expect(summary).toMatch(
+    /^the trace is in .*run\.trace: \d+ events\. Not in it: what the guest did in memory that it had mapped \(reference BAR2 \+ 0x0, 16.0 MiB\)/,
+  );
+  expect(coverage).toMatch(
+    /^reference: 2 of \d+ registers were used; never: ID, VERSION.* and \d+ more; accessed, but not modelled: BAR0 \+ 0x3000$/,
+  );
+  expect(readTrace(path).isEnded).toBe(true);
+});
+
+test('windows that a client could map are kept from it when they are to be in the trace', async () => {
+  const path = tracePath();
+  const served = await serving('reference,mapMemory=on', { args: ['--trace', path, '--trace-windows'] });
+  const client = await clientOf(served.socketPath);
+  await client.regionWrite(2, 0x100, words(0x1234));
+  client.close();
+  served.process.kill('SIGTERM');
+  await served.ended;
+  expect(served.texts.at(-2)).toMatch(/^the trace is in .*: \d+ events$/);
+  const { events } = readTrace(path);
+  expect(events.find((event) => event.kind === 'write' && event.region === 2)).toMatchObject({ offset: 0x100 });
+});
+
+test('a card whose process ends itself leaves what led there', async () => {
+  const path = tracePath();
+  const throwing = cardFile(`onReset() { setImmediate(() => { throw new Error('planted'); }); }`);
+  const served = await serving(throwing, { args: ['--trace', path] });
+  const client = await clientOf(served.socketPath);
+  client.reset().catch(() => {});
+  await served.ended;
+  client.close();
+  expect(served.complaints()).toContain('planted');
+  const { events, isEnded } = readTrace(path);
+  expect(events.some((event) => event.kind === 'reset' && event.reset === 'device')).toBe(true);
+  expect(isEnded).toBe(false);
+});
+
+test('a trace that can grow no more ends alone: the card is served on', async () => {
+  const path = tracePath();
+  const served = await serving('reference', { args: ['--trace', path], fileLimitBytes: 512 << 10 });
+  await using client = await clientOf(served.socketPath);
+  await postMany(client, 50_000);
+  expect(viewOf(await client.regionRead(BAR0, SCRATCH, 4)).getUint32(0, true)).toBe(49_999);
+  await until('that to be said', () => served.complaints() !== '');
+  expect(served.complaints()).toMatch(/^ghostcard: the trace .*run\.trace cannot be written any more: EFBIG.*\n$/);
+  const written = writtenIn(readTrace(path));
+  expect(written).toEqual(upTo(written.length - 1));
+  expect(written.length).toBeGreaterThan(10_000);
+});
+
+const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
+const refusal = (...args: string[]): string => {
+  const socket = join(dirname(tracePath()), 'card');
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [cli, 'serve', '--card', 'reference', '--socket', socket, ...args],
+    { encoding: 'utf8', timeout: 30_000 },
+  );
+  return `${status}: ${stderr.trim()}`;
+};
+
+test('refuses what it cannot record to, before it serves anything', () => {
+  const path = tracePath();
+  writeFileSync(path, 'the work of a month\n');
+  expect(refusal('--trace', path)).toContain('there is a file of this name that is no trace: it would be overwritten');
+  expect(refusal('--trace', join(dirname(path), 'nowhere', 'run.trace'))).toContain(
+    'ENOENT: no such file or directory',
+  );
+  expect(refusal('--trace-ring', '8')).toContain(
+    '2: ghostcard: --trace-ring says how to record a trace: say where, with --trace FILE',
+  );
+  expect(refusal('--trace', path, '--trace-ring', '0')).toContain('It must be a whole number from 1 to');
+  expect(existsSync(join(dirname(path), 'card'))).toBe(false);
+});
