@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// Three projects, quickest first. `unit` and `protocol` need no QEMU; `guest` boots real guests, one at a time.
+// Four projects, quickest first. `unit` and `protocol` need no QEMU, `browser` needs a browser; `guest` boots real guests,
+// one at a time.
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -13,10 +14,20 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          globalSetup: ['test/browser/provisioned.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'guest',
           // Wherever a user of this clone puts a test, it is found here.
           include: ['**/*.test.ts'],
-          exclude: ['**/node_modules/**', '{emulator,qemu}/**', 'test/{unit,protocol,bench}/**'],
+          exclude: ['**/node_modules/**', '{emulator,qemu}/**', 'test/{unit,protocol,browser,bench}/**'],
           globalSetup: ['test/support/provisioned.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,

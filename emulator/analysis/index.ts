@@ -8,6 +8,7 @@ export {
   type RegisterUse,
   type UnmodelledUse,
 } from './coverage';
+export { exportHtml } from './html';
 export { eventToJson } from './json';
 export { RepeatFolder, type RepeatListener } from './repeats';
 export { type AddressRange, EventSelector, type Selection } from './select';

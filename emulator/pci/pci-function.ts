@@ -118,7 +118,6 @@ export class PciFunction {
     this.#header.reset();
     this.#power.reset();
     this.#resetExpress(kind);
-    if (this.#told.has('interrupts')) this.#tell('interrupts', this.interrupts.mode);
     this.#updateGates();
   }
 

@@ -27,6 +27,8 @@ const BUILD_PROVIDED = [
 ];
 /** QEMU's packages want these for their installation scripts, which are not run. */
 const QEMU_PROVIDED = ['adduser (= 999)'];
+/** Not needed by a browser without a window; and it runs on the host's own C library. */
+const BROWSER_PROVIDED = ['libc6', 'x11-utils', 'xdg-utils', 'fontconfig-config'].map((name) => `${name} (= 999)`);
 
 export class Context {
   readonly guestArch: GuestArch;
@@ -92,6 +94,15 @@ export class Context {
       architectures: [this.hostArch],
       provided: QEMU_PROVIDED,
       targetSuite: QEMU_SUITE.backports,
+    });
+  }
+
+  /** Programs of the host's own suite that run on its C library, with all other libraries. */
+  browserApt(): AptRoot {
+    return this.#aptRoot({
+      suites: [this.suite().codename],
+      architectures: [this.hostArch],
+      provided: BROWSER_PROVIDED,
     });
   }
 

@@ -12,9 +12,10 @@ export const STEPS = [
   'busybox',
   'guest-tools',
   'initramfs',
+  'browser',
 ] as const;
 
-/** The parts of a guest, in the order in which they are made; `kernel-build` only when asked for; `cache` waits for another run that makes them. */
+/** The parts of a guest, in the order in which they are made; `kernel-build` and `browser` only when asked for; `cache` waits for another run that makes them. */
 export type Step = (typeof STEPS)[number];
 
 export interface ProgressEvent {

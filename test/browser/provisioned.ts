@@ -1,0 +1,13 @@
+/** Global set-up of the browser tests: the browser is there before the first test, with progress shown. */
+import { type TestProject } from 'vitest/node';
+import { provisionBrowser, type ProvisionedBrowser, terminalProgress } from '../../qemu/provision';
+
+export default async function setUp(project: TestProject): Promise<void> {
+  project.provide('browser', await provisionBrowser({ onProgress: terminalProgress() }));
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    browser: ProvisionedBrowser;
+  }
+}

@@ -1,0 +1,101 @@
+/** Recordings for tests of the report: a driver of the reference card at work, in process and in device time of its own. */
+import { join } from 'node:path';
+import { KERNELS, REFERENCE_REGISTERS, ReferenceCard } from '../../emulator/cards/reference';
+import { ManualClock } from '../../emulator/clock';
+import { InProcessHost } from '../../emulator/host';
+import { readTrace, type RecorderOptions, type Trace, TraceRecorder, traceOf } from '../../emulator/trace';
+import { ChannelDriver } from '../support/reference-driver';
+
+export interface RunOptions extends RecorderOptions {
+  /** Written to and read back, one after the other, in sizes from 64 bytes to 8 KiB. */
+  readonly transfers: number;
+  readonly cards?: number;
+  /** What is written down at the start, as a guest's mark. */
+  readonly mark?: string;
+  /** Left as a run that was killed leaves it. */
+  readonly cutOff?: boolean;
+}
+
+/** The trace of a driver that moves data to the card and back, polls once in a while, and gets something wrong. */
+export function recordRun(
+  folder: string,
+  { transfers, cards = 1, mark, cutOff = false, ...options }: RunOptions,
+): Trace {
+  const path = join(folder, 'run.trace');
+  const recorder = new TraceRecorder(path, options);
+  const drivers = Array.from({ length: cards }, (_, i) => new LoopbackDriver(recorder, `card${i}`));
+  if (mark !== undefined) recorder.mark(mark, 'guest');
+  for (let i = 0; i < transfers; i++) {
+    if (i % Math.ceil(transfers / 6) === 0) recorder.mark(`round ${1 + i / Math.ceil(transfers / 6)}`, 'guest');
+    for (const driver of drivers) driver.roundTrip(i);
+  }
+  for (const driver of drivers) driver.touchWhatIsNotThere();
+  recorder.mark('all done', 'command');
+  if (cutOff) recorder.flush();
+  const trace = cutOff ? readTrace(path) : undefined;
+  recorder.close();
+  for (const driver of drivers) driver.close();
+  return trace ?? readTrace(path);
+}
+
+class LoopbackDriver {
+  readonly #clock = new ManualClock();
+  readonly #card = new ReferenceCard({ clock: this.#clock });
+  readonly #host: InProcessHost;
+  readonly #h2c: ChannelDriver;
+  readonly #c2h: ChannelDriver;
+  readonly #buffers;
+
+  constructor(recorder: TraceRecorder, name: string) {
+    traceOf(this.#card).record(recorder, { name });
+    this.#host = new InProcessHost(this.#card);
+    this.#host.useInterrupts('msix', 8);
+    const registers = this.#registers;
+    for (const register of ['ID', 'VERSION', 'CAPABILITIES'] as const) registers.read(register);
+    registers.write('PAIR[0].KERNEL', KERNELS.LOOPBACK);
+    registers.write('IRQ_ENABLE', 0b00101);
+    this.#clock.advance(5000);
+    this.#h2c = new ChannelDriver(this.#host, 'H2C');
+    this.#c2h = new ChannelDriver(this.#host, 'C2H');
+    this.#buffers = [this.#host.memory.allocate(8192), this.#host.memory.allocate(8192)] as const;
+  }
+
+  get #registers() {
+    return this.#host.registers(0, REFERENCE_REGISTERS);
+  }
+
+  roundTrip(i: number): void {
+    const [from, to] = this.#buffers;
+    const lengthBytes = 64 << (i % 8);
+    // Bytes that differ from transfer to transfer, and some text to be found in a dump.
+    from.bytes.fill(i & 0xff, 0, lengthBytes);
+    from.bytes.set(Buffer.from(`payload ${i}`), 0);
+    const registers = this.#registers;
+    this.#h2c.submit({ hostAddress: from.iova, lengthBytes, interrupt: true, endOfPacket: true });
+    this.#clock.advance(1500 + lengthBytes);
+    if (i % 3 === 0) registers.read('H2C[0].STATUS');
+    registers.write('IRQ_STATUS', registers.read('IRQ_STATUS'));
+    this.#c2h.submit({ hostAddress: to.iova, lengthBytes, interrupt: true });
+    this.#clock.advance(2500 + lengthBytes);
+    registers.read('C2H[0].CONSUMER_INDEX');
+    registers.write('IRQ_STATUS', registers.read('IRQ_STATUS'));
+    // A scheduler that looks elsewhere for a while.
+    this.#clock.advance(i % 25 === 24 ? 60_000 : 700);
+  }
+
+  /** A register that the card does not have, a transfer from nowhere, and the fault that somebody declared. */
+  touchWhatIsNotThere(): void {
+    this.#host.bar(0).read32(0x3f00);
+    this.#registers.write('SCRATCH64', 0x1122334455667788n);
+    this.#h2c.submit({ hostAddress: 0x7fff_0000_0000, lengthBytes: 64 });
+    this.#clock.advance(3000);
+    this.#registers.read('H2C[0].STATUS');
+    const recording = traceOf(this.#card).recording!;
+    recording.record({ kind: 'fault', fault: 'irq-late', what: 'held the interrupt of H2C0 back for 2 us' });
+    recording.record({ kind: 'notice', text: 'the driver polls H2C[0].STATUS without progress' });
+  }
+
+  close(): void {
+    this.#card.close();
+  }
+}
