@@ -127,11 +127,20 @@ struct gc_device *app_open_device(struct app *app)
     return device;
 }
 
+static void notice(void *context, enum ref_event event, const char *text)
+{
+    struct app *app = context;
+    app->noticed[event]++;
+    fprintf(app->text, "noticed %s: %s\n", ref_event_name(event), text);
+}
+
 bool app_open_card(struct app *app)
 {
     struct gc_error error;
     if (!find_device(app))
         return false;
+    app->card.listener = notice;
+    app->card.listener_context = app;
     if (!ref_open(&app->card, app->device, app->irq_given ? &app->irq_mode : NULL, &error))
         return app_give_up(app, error.message);
     note_device(app, app->card.device);
@@ -248,6 +257,30 @@ void app_json_text(struct app *app, const char *name, const char *value)
     add_json(app, text);
 }
 
+static void print_noticed(const struct app *app)
+{
+    const char *separator = "";
+    printf(",\"noticed\":{");
+    for (enum ref_event event = 0; event < REF_EVENT_COUNT; event++) {
+        if (app->noticed[event] == 0)
+            continue;
+        printf("%s\"%s\":{\"times\":%" PRIu64 ",\"remedy\":\"%s\"}", separator, ref_event_name(event),
+                app->noticed[event], ref_event_remedy(event));
+        separator = ",";
+    }
+    printf("}");
+}
+
+/* An app that has not asked for trouble is to have none, but for what a busy machine makes of a good card. */
+static void check_noticed(struct app *app)
+{
+    for (enum ref_event event = 0; event < REF_EVENT_COUNT && !app->copes && !app->cannot_go_on; event++) {
+        if (app->noticed[event] > 0 && !ref_event_is_harmless(event))
+            app_check(app, false, "the driver had to cope with %s (%" PRIu64 " times): it %s",
+                    ref_event_name(event), app->noticed[event], ref_event_remedy(event));
+    }
+}
+
 static void print_json(const struct app *app, bool ok, double seconds)
 {
     printf("{\"app\":\"%s\",\"ok\":%s,\"device\":\"%s\",\"driver\":\"%s\",\"irq_mode\":\"%s\"", app->name,
@@ -257,6 +290,7 @@ static void print_json(const struct app *app, bool ok, double seconds)
             app->bytes, app->interrupts, seconds, (double)app->dma_ns / 1e9);
     printf(",\"checks\":%u,\"failed\":%u,\"not_possible\":%u%s", app->checks, app->failed, app->not_possible,
             app->extra_json);
+    print_noticed(app);
     if (app->first_failure[0] != '\0') {
         printf(",\"error\":");
         print_json_text(stdout, app->first_failure);
@@ -266,9 +300,10 @@ static void print_json(const struct app *app, bool ok, double seconds)
 
 int app_end(struct app *app)
 {
-    bool ok = app->failed == 0 && !app->cannot_go_on;
     app->interrupts += app->card.interrupts;
     ref_close(&app->card);
+    check_noticed(app);
+    bool ok = app->failed == 0 && !app->cannot_go_on;
     double seconds = (double)(gc_now_ns() - app->started_ns) / 1e9;
     if (!app->cannot_go_on)
         app_say(app, "%s: %s, %u checks, %u failed, %" PRIu64 " bytes, %" PRIu64 " interrupts, %.3f s\n",

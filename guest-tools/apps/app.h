@@ -33,6 +33,9 @@ struct app {
     uint64_t bytes, interrupts;
     unsigned checks, failed, not_possible;
     bool cannot_go_on;
+    /* What the driver had to cope with, each so many times; a failure, unless the app is about that. */
+    uint64_t noticed[REF_EVENT_COUNT];
+    bool copes;
     char first_failure[600];
     char excuses[2000];   /* what was not possible, a line each */
     char extra_json[600]; /* further members, each with a comma before it */

@@ -112,7 +112,8 @@ static bool check_hole(struct maps *maps)
     app_check(maps->app, !completion.halted, "a page is unmapped: what ends before it arrives");
     if (!transfer(maps, &maps->pair.h2c, hole - before, before + 1, &completion))
         return false;
-    ref_channel_reset(&maps->pair.h2c);
+    if (!ref_channel_reset(&maps->pair.h2c, &error))
+        return app_error(maps->app, &error);
     return app_check(maps->app,
             completion.halted &&
                     completion.error_code == GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_HOST_ADDRESS &&
@@ -133,7 +134,8 @@ static bool unmap_all(struct maps *maps)
     app_json_number(maps->app, "unmap_ns", each_ns);
     if (!transfer(maps, &maps->pair.h2c, 0, 1, &completion))
         return false;
-    ref_channel_reset(&maps->pair.h2c);
+    if (!ref_channel_reset(&maps->pair.h2c, &error))
+        return app_error(maps->app, &error);
     return app_check(maps->app, completion.halted && completion.error_address == maps->start,
             "all are unmapped at once (%" PRIu64 " us each), and the first is refused", each_ns / 1000);
 }

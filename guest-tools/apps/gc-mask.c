@@ -95,7 +95,8 @@ static bool check_refused(struct job *job, struct ref_channel *channel, const st
     if (!ref_submit(channel, buffer, 0, SIZE, CARD_ADDRESS, &error) ||
             !ref_wait(channel, APP_WAIT_MS, &completion, &error))
         return app_error(job->app, &error);
-    ref_channel_reset(channel);
+    if (!ref_channel_reset(channel, &error))
+        return app_error(job->app, &error);
     return app_check(job->app,
             completion.halted &&
                     completion.error_code == GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_HOST_ADDRESS &&

@@ -67,8 +67,8 @@ static bool try(struct stray *stray, struct ref_channel *channel, uint64_t addre
     ref_doorbell(channel);
     if (!ref_wait(channel, APP_WAIT_MS, completion, &error))
         return app_error(stray->app, &error);
-    if (completion->halted)
-        ref_channel_reset(channel);
+    if (completion->halted && !ref_channel_reset(channel, &error))
+        return app_error(stray->app, &error);
     return true;
 }
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The card as a whole: opening, identity, interrupts, reset. See refcard.h; transfers are in channel.c. */
+/* The card as a whole: opening, identity, reset, careful accesses. See refcard.h; transfers are in channel.c.
+ */
 #include "refcard.h"
 
-#include <string.h>
+#include <linux/pci_regs.h>
+#include <time.h>
 
 const struct gc_window_place REFCARD_REGISTERS = {.name = "registers", .bar = 0};
 const struct gc_window_place REFCARD_MEMORY = {.name = "memory", .bar = 2};
 
-static const uint32_t ALL_SOURCES = (1u << REF_SOURCE_COUNT) - 1;
-
 /* The rings and write-back blocks of all channels. Most drivers round it up to a hugepage of 2 MiB. */
 enum { CONTROL_BYTES = 64 << 10 };
+
+/* An interrupt that has not come after this long is not on its way any more, on a busy machine either. */
+enum { DEFAULT_WATCH_MS = 1000 };
 
 static uint32_t field(uint32_t value, uint32_t mask, unsigned shift)
 {
@@ -20,14 +23,15 @@ static uint32_t field(uint32_t value, uint32_t mask, unsigned shift)
 static bool identify(struct ref_card *card, struct gc_error *error)
 {
     const char *name = gc_name(card->device);
-    uint32_t id = gc_read32(&card->registers, GHOSTCARD_REF_ID);
-    if (id != GHOSTCARD_REF_ID_RESET)
+    uint32_t id;
+    if (!ref_read(card, GHOSTCARD_REF_ID, &id, NULL) || id != GHOSTCARD_REF_ID_RESET)
         return gc_fail(error,
                 "%s is no ghostcard reference card: its ID register holds 0x%08x instead of 0x%08x%s", name,
                 id, GHOSTCARD_REF_ID_RESET,
                 id == UINT32_MAX ? " (all ones: nobody answers; is memory decoding on?)" : "");
-    card->version = gc_read32(&card->registers, GHOSTCARD_REF_VERSION);
-    card->capabilities = gc_read32(&card->registers, GHOSTCARD_REF_CAPABILITIES);
+    if (!ref_read(card, GHOSTCARD_REF_VERSION, &card->version, error) ||
+            !ref_read(card, GHOSTCARD_REF_CAPABILITIES, &card->capabilities, error))
+        return false;
     uint32_t major =
             field(card->version, GHOSTCARD_REF_VERSION_MAJOR_MASK, GHOSTCARD_REF_VERSION_MAJOR_SHIFT);
     uint32_t known = field(
@@ -37,7 +41,9 @@ static bool identify(struct ref_card *card, struct gc_error *error)
                 major, known);
     card->channel_pairs = field(card->capabilities, GHOSTCARD_REF_CAPABILITIES_CHANNEL_PAIRS_MASK,
             GHOSTCARD_REF_CAPABILITIES_CHANNEL_PAIRS_SHIFT);
-    return true;
+    return card->channel_pairs <= REF_MAX_PAIRS ||
+           gc_fail(error, "%s has %u channel pairs, this driver knows %d: rebuild it", name,
+                   card->channel_pairs, REF_MAX_PAIRS);
 }
 
 unsigned ref_address_bits(const struct ref_card *card)
@@ -69,7 +75,12 @@ static bool alloc_control(struct ref_card *card, struct gc_error *error)
 
 bool ref_open(struct ref_card *card, const char *name, const enum gc_irq_mode *mode, struct gc_error *error)
 {
-    *card = (struct ref_card){.device = gc_open(name, error)};
+    *card = (struct ref_card){
+            .device = gc_open(name, error),
+            .watch_ms = card->watch_ms > 0 ? card->watch_ms : DEFAULT_WATCH_MS,
+            .listener = card->listener,
+            .listener_context = card->listener_context,
+    };
     if (!card->device)
         return false;
     card->irq_mode = mode ? *mode : gc_irq_best_mode(card->device);
@@ -93,7 +104,7 @@ void ref_close(struct ref_card *card)
 {
     if (!card->device)
         return;
-    if (card->control.bytes) /* only then it has been identified, and may be running */
+    if (card->control.bytes && !card->gone) /* only then it has been identified, and may be running */
         ref_soft_reset(card);
     gc_set_bus_master(card->device, false, NULL);
     gc_dma_free(&card->control);
@@ -112,81 +123,96 @@ void ref_forget(struct ref_card *card)
 {
     card->control_used = 0;
     card->pending = 0;
-}
-
-bool ref_irq_enable(struct ref_card *card, struct gc_error *error)
-{
-    gc_write32(&card->registers, GHOSTCARD_REF_IRQ_ENABLE, 0);
-    gc_write32(&card->registers, GHOSTCARD_REF_IRQ_STATUS, ALL_SOURCES);
-    gc_read32(&card->registers, GHOSTCARD_REF_IRQ_STATUS);
-    card->pending = 0;
-    card->vectors = REF_SOURCE_COUNT;
-    if (!gc_irq_enable(card->device, card->irq_mode, &card->vectors, error))
-        return false;
-    gc_write32(&card->registers, GHOSTCARD_REF_IRQ_ENABLE, ALL_SOURCES);
-    return true;
-}
-
-void ref_irq_disable(struct ref_card *card)
-{
-    gc_write32(&card->registers, GHOSTCARD_REF_IRQ_ENABLE, 0);
-    gc_read32(&card->registers, GHOSTCARD_REF_IRQ_ENABLE);
-    gc_irq_disable(card->device);
-}
-
-/*
- * One vector for all: finds out who it was and acknowledges, until nobody is left; the last read also makes
- * sure that an INTx line is down before it is unmasked. Bounded: sources that come faster than they are
- * acknowledged will interrupt again.
- */
-static void acknowledge(struct ref_card *card)
-{
-    for (int round = 0; round < 8; round++) {
-        uint32_t status = gc_read32(&card->registers, GHOSTCARD_REF_IRQ_STATUS);
-        if (status == 0)
-            return;
-        gc_write32(&card->registers, GHOSTCARD_REF_IRQ_STATUS, status);
-        card->pending |= status;
-    }
-}
-
-static bool wait_shared(struct ref_card *card, enum ref_source source, int timeout_ms, uint64_t *taken,
-        struct gc_error *error)
-{
-    uint64_t deadline_ns = gc_now_ns() + (uint64_t)timeout_ms * 1000000;
-    uint32_t bit = 1u << source;
-    while (!(card->pending & bit)) {
-        uint64_t interrupts;
-        if (!gc_irq_wait(card->device, 0, gc_left_ms(deadline_ns), &interrupts, error))
-            return false;
-        if (interrupts > 0) {
-            card->interrupts += interrupts;
-            acknowledge(card);
-            if (!gc_irq_rearm(card->device, error))
-                return false;
-        } else if (gc_left_ms(deadline_ns) == 0) {
-            break;
-        }
-    }
-    *taken = card->pending & bit ? 1 : 0;
-    card->pending &= ~bit;
-    return true;
-}
-
-bool ref_irq_wait(struct ref_card *card, enum ref_source source, int timeout_ms, uint64_t *taken,
-        struct gc_error *error)
-{
-    *taken = 0;
-    if (card->vectors < REF_SOURCE_COUNT)
-        return wait_shared(card, source, timeout_ms, taken, error);
-    /* A vector of its own, and a message each time, acknowledged or not: no register access is needed. */
-    if (!gc_irq_wait(card->device, source, timeout_ms, taken, error))
-        return false;
-    card->interrupts += *taken;
-    return true;
+    for (unsigned source = 0; source < REF_SOURCE_COUNT; source++)
+        card->channels[source] = NULL;
+    for (unsigned pair = 0; pair < REF_MAX_PAIRS; pair++)
+        card->kernels[pair] = REF_KERNEL_MEMORY;
 }
 
 void ref_select_kernel(struct ref_card *card, unsigned pair, enum ref_kernel kernel)
 {
-    gc_write32(&card->registers, GHOSTCARD_REF_PAIR_KERNEL(pair), kernel);
+    card->kernels[pair] = kernel;
+    ref_write(card, GHOSTCARD_REF_PAIR_KERNEL(pair), kernel, NULL); /* noted if it is not taken */
+}
+
+/* ------------------------------------------------------------------------------------- careful accesses */
+
+/* Nobody has answered for REF_LINK_MS. A function that still has a configuration space has been reset. */
+static bool fail_silent(struct ref_card *card, size_t offset, struct gc_error *error)
+{
+    const char *name = gc_name(card->device);
+    uint32_t class_revision; /* vfio-pci makes up the ids before it, of a function that is not there too */
+    if (offset != GHOSTCARD_REF_ID && gc_read32(&card->registers, GHOSTCARD_REF_ID) != UINT32_MAX)
+        return gc_fail(error, "register 0x%zx of %s reads all ones for %d ms, and its ID does not", offset,
+                name, REF_LINK_MS);
+    if (gc_is_pci(card->device) &&
+            gc_config_read(card->device, PCI_CLASS_REVISION, 4, &class_revision, NULL) &&
+            class_revision != UINT32_MAX) {
+        ref_note(card, REF_RESET, "the registers read all ones, the configuration space does not");
+        return gc_fail(error, "%s does not decode its addresses: it has been reset", name);
+    }
+    card->gone = true;
+    ref_note(card, REF_GONE, "the registers%s read all ones for %d ms",
+            gc_is_pci(card->device) ? " and the configuration space" : "", REF_LINK_MS);
+    return gc_fail(error,
+            "%s does not answer: register 0x%zx reads all ones for %d ms. It has been taken out, has lost "
+            "its "
+            "power, or its link is down",
+            name, offset, REF_LINK_MS);
+}
+
+bool ref_read(struct ref_card *card, size_t offset, uint32_t *value, struct gc_error *error)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    *value = UINT32_MAX;
+    if (card->gone)
+        return gc_fail(error, "%s is gone: it is not touched any more", gc_name(card->device));
+    uint64_t started_ns = 0; /* looking at the clock costs as much as an access, in some guests */
+    while ((*value = gc_read32(&card->registers, offset)) == UINT32_MAX) {
+        if (started_ns == 0)
+            started_ns = gc_now_ns();
+        if (gc_now_ns() - started_ns > REF_LINK_MS * UINT64_C(1000000))
+            return fail_silent(card, offset, error);
+        nanosleep(&pause, NULL);
+    }
+    if (started_ns != 0)
+        ref_note(card, REF_ALL_ONES, "register 0x%zx has read all ones for %llu us", offset,
+                (unsigned long long)(gc_now_ns() - started_ns) / 1000);
+    return true;
+}
+
+static bool write_and_look(
+        struct ref_card *card, bool is_wide, size_t offset, uint64_t value, struct gc_error *error)
+{
+    enum { ATTEMPTS = 3, LOOKS = 2 }; /* a read pushes what was posted before it: the second sees it */
+    uint64_t seen = 0;
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        if (is_wide)
+            gc_write64(&card->registers, offset, value);
+        else
+            gc_write32(&card->registers, offset, (uint32_t)value);
+        for (int look = 0; look < LOOKS; look++) {
+            uint32_t low, high = 0;
+            if (!ref_read(card, offset, &low, error) ||
+                    (is_wide && !ref_read(card, offset + sizeof(low), &high, error)))
+                return false;
+            seen = (uint64_t)high << 32 | low;
+            if (seen == value)
+                return true;
+        }
+        ref_note(card, REF_WRITE_LOST, "register 0x%zx holds 0x%llx after 0x%llx was written", offset,
+                (unsigned long long)seen, (unsigned long long)value);
+    }
+    return gc_fail(error, "register 0x%zx of %s holds 0x%llx after 0x%llx has been written %d times", offset,
+            gc_name(card->device), (unsigned long long)seen, (unsigned long long)value, ATTEMPTS);
+}
+
+bool ref_write(struct ref_card *card, size_t offset, uint32_t value, struct gc_error *error)
+{
+    return write_and_look(card, false, offset, value, error);
+}
+
+bool ref_write64(struct ref_card *card, size_t offset, uint64_t value, struct gc_error *error)
+{
+    return write_and_look(card, true, offset, value, error);
 }

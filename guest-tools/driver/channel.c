@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A DMA channel of the reference card: ring, doorbell, completion, errors. See refcard.h and
- * docs/reference-card.md.
+ * A DMA channel of the reference card: ring, doorbell, what is complete. See refcard.h and
+ * docs/reference-card.md; waiting is in wait.c.
  *
  * Who writes what: this driver fills descriptors and sets OWNER last; the card clears OWNER last, then
  * updates the write-back block, then interrupts. So after an interrupt, plain memory tells how far the card
@@ -11,9 +11,6 @@
  * nothing. Ring and write-back block have cache lines of their own.
  */
 #include "refcard.h"
-
-#include <stdio.h>
-#include <time.h>
 
 _Static_assert(sizeof(struct ref_descriptor) == GHOSTCARD_REF_DESC_SIZE, "descriptor size");
 _Static_assert(offsetof(struct ref_descriptor, control) == GHOSTCARD_REF_DESC_CONTROL, "descriptor layout");
@@ -77,18 +74,66 @@ static void sync_write_back(const struct ref_channel *channel, sync_call *sync)
     sync(&channel->card->control, channel->write_back_offset, sizeof(*channel->write_back));
 }
 
-static void start_engine(struct ref_channel *channel)
+/* Longer than any engine takes to finish the access in hand. */
+enum { IDLE_LIMIT_MS = 100 };
+
+bool ref_channel_quiesce(struct ref_channel *channel, struct gc_error *error)
 {
-    ref_channel_write(channel, REF_CHANNEL_CONTROL,
-            GHOSTCARD_REF_H2C_CONTROL_RESET_MASK); /* not running, nothing in hand */
-    ref_channel_read(channel, REF_CHANNEL_CONTROL);
+    uint64_t deadline_ns = gc_now_ns() + IDLE_LIMIT_MS * UINT64_C(1000000);
+    uint32_t status;
+    do {
+        if (!ref_read(channel->card, channel->block + REF_CHANNEL_STATUS, &status, error))
+            return false;
+        if (!(status & GHOSTCARD_REF_H2C_STATUS_BUSY_MASK))
+            return true;
+    } while (gc_now_ns() < deadline_ns);
+    ref_note(channel->card, REF_STUCK, "%s: BUSY stays 1 with nothing to do", ref_channel_name(channel));
+    return gc_fail(error, "%s: the engine is still BUSY after %d ms (STATUS 0x%x)", ref_channel_name(channel),
+            IDLE_LIMIT_MS, status);
+}
+
+/* CONTROL.RESET: not running, nothing in hand, the indexes at 0. */
+static bool stop_engine(struct ref_channel *channel, struct gc_error *error)
+{
+    uint32_t consumer = 0;
+    for (int attempt = 0; attempt < 3; attempt++) {
+        ref_channel_write(channel, REF_CHANNEL_CONTROL, GHOSTCARD_REF_H2C_CONTROL_RESET_MASK);
+        if (!ref_channel_quiesce(channel, error) ||
+                !ref_read(channel->card, channel->block + REF_CHANNEL_CONSUMER_INDEX, &consumer, error))
+            return false;
+        if (consumer == 0)
+            return true;
+        ref_note(channel->card, REF_WRITE_LOST, "%s: CONSUMER_INDEX is %u after CONTROL.RESET",
+                ref_channel_name(channel), consumer);
+    }
+    return gc_fail(
+            error, "%s: CONSUMER_INDEX stays %u after CONTROL.RESET", ref_channel_name(channel), consumer);
+}
+
+bool ref_channel_reset(struct ref_channel *channel, struct gc_error *error)
+{
+    if (!stop_engine(channel, error))
+        return false;
     const struct gc_dma_buffer *control = &channel->card->control;
     gc_dma_fill(control, channel->ring_offset, 0, channel->ring_size * sizeof(*channel->ring));
     gc_dma_fill(control, channel->write_back_offset, 0, sizeof(*channel->write_back));
     gc_dma_sync_for_device(control, channel->ring_offset, channel->ring_size * sizeof(*channel->ring));
     gc_dma_sync_for_device(control, channel->write_back_offset, sizeof(*channel->write_back));
     channel->producer = channel->rung = channel->taken = 0;
-    ref_channel_write(channel, REF_CHANNEL_CONTROL, GHOSTCARD_REF_H2C_CONTROL_RUN_MASK);
+    channel->due = channel->missed = 0;
+    return ref_write(
+            channel->card, channel->block + REF_CHANNEL_CONTROL, GHOSTCARD_REF_H2C_CONTROL_RUN_MASK, error);
+}
+
+bool ref_channel_set_up(struct ref_channel *channel, struct gc_error *error)
+{
+    struct ref_card *card = channel->card;
+    size_t block = channel->block;
+    return ref_write(card, block + REF_CHANNEL_CONTROL, 0, error) &&
+           ref_write64(card, block + REF_CHANNEL_RING_BASE, channel->ring_address, error) &&
+           ref_write(card, block + REF_CHANNEL_RING_SIZE, channel->ring_size, error) &&
+           ref_write64(card, block + REF_CHANNEL_WRITEBACK_ADDRESS, channel->write_back_address, error) &&
+           ref_write(card, block + REF_CHANNEL_MODERATION, 0, error) && ref_channel_reset(channel, error);
 }
 
 bool ref_channel_open(struct ref_channel *channel, struct ref_card *card, enum ref_direction direction,
@@ -112,25 +157,18 @@ bool ref_channel_open(struct ref_channel *channel, struct ref_card *card, enum r
                 ring_size, card->control.size, card->control_used);
     channel->ring = (struct ref_descriptor *)(card->control.bytes + channel->ring_offset);
     channel->write_back = (struct ref_write_back *)(card->control.bytes + channel->write_back_offset);
-    const struct gc_window *registers = &card->registers;
-    ref_channel_write(channel, REF_CHANNEL_CONTROL, 0);
-    gc_write64(registers, channel->block + REF_CHANNEL_RING_BASE, channel->ring_address);
-    gc_write32(registers, channel->block + REF_CHANNEL_RING_SIZE, ring_size);
-    gc_write64(registers, channel->block + REF_CHANNEL_WRITEBACK_ADDRESS, channel->write_back_address);
-    gc_write32(registers, channel->block + REF_CHANNEL_MODERATION, 0);
-    start_engine(channel);
+    if (!ref_channel_set_up(channel, error))
+        return false;
+    card->channels[channel->source] = channel;
     return true;
 }
 
 void ref_channel_close(struct ref_channel *channel)
 {
-    ref_channel_write(channel, REF_CHANNEL_CONTROL, GHOSTCARD_REF_H2C_CONTROL_RESET_MASK);
-    ref_channel_read(channel, REF_CHANNEL_CONTROL);
-}
-
-void ref_channel_reset(struct ref_channel *channel)
-{
-    start_engine(channel);
+    struct ref_card *card = channel->card;
+    card->channels[channel->source] = NULL;
+    if (!card->gone && !stop_engine(channel, NULL))
+        gc_set_bus_master(card->device, false, NULL); /* what the engine still does reaches no memory */
 }
 
 uint32_t ref_put(struct ref_channel *channel, uint32_t control, uint64_t host_address, uint32_t length,
@@ -167,9 +205,15 @@ uint32_t ref_consumer(const struct ref_channel *channel)
     return channel->write_back->consumer_index;
 }
 
+/* From one index to another, around the end of the ring if need be. */
+static uint32_t distance(const struct ref_channel *channel, uint32_t from, uint32_t to)
+{
+    return (to - from) % channel->ring_size;
+}
+
 static uint32_t free_descriptors(const struct ref_channel *channel)
 {
-    return (ref_consumer(channel) - channel->producer - 1) % channel->ring_size;
+    return distance(channel, channel->producer + 1, ref_consumer(channel));
 }
 
 bool ref_submit(struct ref_channel *channel, const struct gc_dma_buffer *buffer, size_t offset, size_t size,
@@ -201,92 +245,56 @@ bool ref_submit(struct ref_channel *channel, const struct gc_dma_buffer *buffer,
     return ref_sync_check(channel->card, error);
 }
 
-/* How far the card has come, out of memory. True: nothing more will happen by itself. */
-static bool is_settled(const struct ref_channel *channel, struct ref_completion *completion)
+/* Handed back by the card, which writes OWNER last. */
+static bool is_complete(const struct ref_descriptor *descriptor)
 {
+    if (descriptor->control & GHOSTCARD_REF_DESC_CONTROL_OWNER_MASK)
+        return false;
+    gc_read_barrier();
+    return (descriptor->status & GHOSTCARD_REF_DESC_STATUS_DONE_MASK) != 0;
+}
+
+/* All bytes of a completed descriptor, or those up to the end of a packet. */
+static bool is_whole(const struct ref_channel *channel, const struct ref_descriptor *descriptor)
+{
+    bool ended = channel->direction == REF_C2H && (descriptor->status & GHOSTCARD_REF_DESC_STATUS_EOP_MASK);
+    return descriptor->transferred == descriptor->length ||
+           (ended && descriptor->transferred < descriptor->length);
+}
+
+struct ref_look ref_look(struct ref_channel *channel, bool thorough)
+{
+    struct ref_look look = {0};
     uint32_t consumer = ref_consumer(channel);
     gc_read_barrier();
-    uint32_t status = channel->write_back->status;
-    completion->halted = (status & GHOSTCARD_REF_H2C_STATUS_HALTED_MASK) != 0;
-    return completion->halted || consumer == channel->producer;
-}
-
-/* What a halted engine says about the descriptor that it stopped at; register reads, but errors are rare. */
-static void decode_error(const struct ref_channel *channel, struct ref_completion *completion)
-{
-    uint32_t status = ref_channel_read(channel, REF_CHANNEL_STATUS);
-    completion->error_code =
-            (status & GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_MASK) >> GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_SHIFT;
-    completion->error_index = ref_channel_read(channel, REF_CHANNEL_ERROR_INDEX);
-    completion->error_address =
-            gc_read64(&channel->card->registers, channel->block + REF_CHANNEL_ERROR_ADDRESS);
-}
-
-static const char *channel_name(const struct ref_channel *channel, char name[16])
-{
-    snprintf(name, 16, "%s%u", channel->direction == REF_H2C ? "H2C" : "C2H", channel->pair);
-    return name;
-}
-
-static bool fail_wait(const struct ref_channel *channel, int timeout_ms, bool settled, struct gc_error *error)
-{
-    char name[16];
-    channel_name(channel, name);
-    if (settled)
-        return gc_fail(error,
-                "%s: completion seen in the ring but no interrupt within %d ms (mode %s, IRQ_STATUS 0x%x, "
-                "IRQ_ENABLE "
-                "0x%x): the interrupt was lost",
-                name, timeout_ms, gc_irq_mode_name(channel->card->irq_mode),
-                gc_read32(&channel->card->registers, GHOSTCARD_REF_IRQ_STATUS),
-                gc_read32(&channel->card->registers, GHOSTCARD_REF_IRQ_ENABLE));
-    return gc_fail(error,
-            "%s: no completion within %d ms: the card is at descriptor %u (memory says %u) of %u handed "
-            "over, STATUS "
-            "0x%x",
-            name, timeout_ms, ref_channel_read(channel, REF_CHANNEL_CONSUMER_INDEX),
-            channel->write_back->consumer_index, channel->producer,
-            ref_channel_read(channel, REF_CHANNEL_STATUS));
-}
-
-bool ref_wait(struct ref_channel *channel, int timeout_ms, struct ref_completion *completion,
-        struct gc_error *error)
-{
-    uint64_t deadline_ns = gc_now_ns() + (uint64_t)timeout_ms * 1000000;
-    *completion = (struct ref_completion){0};
-    for (;;) {
-        uint64_t taken;
-        if (!ref_irq_wait(channel->card, channel->source, gc_left_ms(deadline_ns), &taken, error))
-            return false;
-        bool settled = is_settled(channel, completion);
-        if (!ref_sync_check(channel->card, error))
-            return false;
-        if (taken == 0)
-            return fail_wait(channel, timeout_ms, settled, error);
-        if (settled)
-            break;
+    look.halted = (channel->write_back->status & GHOSTCARD_REF_H2C_STATUS_HALTED_MASK) != 0;
+    uint32_t given = distance(channel, channel->taken, channel->producer);
+    uint32_t claimed = distance(channel, channel->taken, consumer);
+    if (consumer >= channel->ring_size || claimed > given)
+        claimed = 0; /* nonsense, which a write-back block that is complete never holds */
+    uint32_t limit = thorough ? given : claimed;
+    sync_ring(channel, gc_dma_sync_for_cpu, channel->taken, (channel->taken + limit) % channel->ring_size);
+    while (look.completed < limit && is_complete(&channel->ring[channel->taken])) {
+        const struct ref_descriptor *descriptor = &channel->ring[channel->taken];
+        if (descriptor->control & GHOSTCARD_REF_DESC_CONTROL_INTERRUPT_MASK)
+            channel->due++;
+        look.is_short |= !is_whole(channel, descriptor);
+        channel->taken = (channel->taken + 1) % channel->ring_size;
+        look.completed++;
     }
-    sync_ring(channel, gc_dma_sync_for_cpu, channel->taken, channel->rung);
-    channel->taken = channel->write_back->consumer_index;
-    if (completion->halted)
-        decode_error(channel, completion);
-    return true;
+    look.is_ahead = look.completed < claimed;
+    look.is_behind = look.completed > claimed;
+    look.all = channel->taken == channel->producer;
+    return look;
 }
 
-bool ref_poll_halt(struct ref_channel *channel, int timeout_ms, struct ref_completion *completion,
-        struct gc_error *error)
+const char *ref_channel_name(const struct ref_channel *channel)
 {
-    const struct timespec pause = {.tv_nsec = 1000000};
-    uint64_t deadline_ns = gc_now_ns() + (uint64_t)timeout_ms * 1000000;
-    *completion = (struct ref_completion){0};
-    while (!(ref_channel_read(channel, REF_CHANNEL_STATUS) & GHOSTCARD_REF_H2C_STATUS_HALTED_MASK)) {
-        if (gc_now_ns() >= deadline_ns)
-            return fail_wait(channel, timeout_ms, false, error);
-        nanosleep(&pause, NULL);
-    }
-    completion->halted = true;
-    decode_error(channel, completion);
-    return true;
+    static const char *const NAMES[] = {[REF_SOURCE_H2C0] = "H2C0",
+            [REF_SOURCE_H2C1] = "H2C1",
+            [REF_SOURCE_C2H0] = "C2H0",
+            [REF_SOURCE_C2H1] = "C2H1"};
+    return NAMES[channel->source];
 }
 
 void ref_clear_error(struct ref_channel *channel)
@@ -294,6 +302,24 @@ void ref_clear_error(struct ref_channel *channel)
     channel->write_back->status = 0; /* what it says about the error is over; the card writes it anew */
     sync_write_back(channel, gc_dma_sync_for_device);
     ref_channel_write(channel, REF_CHANNEL_STATUS, GHOSTCARD_REF_H2C_STATUS_ERROR_MASK);
+}
+
+bool ref_retry_misread(struct ref_channel *channel, const struct ref_completion *completion)
+{
+    uint32_t index = completion->error_index;
+    if (index >= channel->ring_size ||
+            distance(channel, channel->taken, index) >= distance(channel, channel->taken, channel->producer))
+        return false;
+    const struct ref_descriptor *descriptor = &channel->ring[index];
+    bool is_owned = (descriptor->control & GHOSTCARD_REF_DESC_CONTROL_OWNER_MASK) != 0;
+    if (!is_owned || descriptor->length == 0 || descriptor->length > GHOSTCARD_REF_MAX_LENGTH_RESET)
+        return false;
+    ref_note(channel->card, REF_MISREAD,
+            "%s: halted with %s on descriptor %u, which is the card's and %u bytes long",
+            ref_channel_name(channel), ref_error_name(completion->error_code), index, descriptor->length);
+    ref_sync_descriptor(channel, index);
+    ref_clear_error(channel);
+    return true;
 }
 
 uint32_t ref_transferred(const struct ref_channel *channel, uint32_t index)

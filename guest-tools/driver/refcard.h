@@ -4,8 +4,11 @@
  * what they mean: docs/reference-card.md and include/ghostcard_ref_regs.h (generated from the card itself).
  *
  * A transfer is: ref_submit (descriptors into the ring, doorbell), ref_wait (interrupt, then the ring is
- * looked at). The card's state is read from the write-back block in memory, not from registers: a register
- * read crosses the bus.
+ * looked at). The card's state is read from memory, not from registers: a register read crosses the bus.
+ *
+ * An interrupt is a hint to look; what is done is what the descriptors in memory say. Every wait has a limit.
+ * What goes wrong is mended where that can be done without loss (ref_wait), or else by resetting more and
+ * more of the card (ref_recover), and it is noted (ref_note).
  */
 #ifndef GHOSTCARD_REFCARD_H
 #define GHOSTCARD_REFCARD_H
@@ -52,7 +55,54 @@ struct ref_write_back {
     volatile uint32_t reserved;
 };
 
+/* ---------------------------------------------------------------------------------------------- events.c */
+
+/* What a driver has to cope with; ref_event_name and ref_event_remedy have the words. */
+enum ref_event {
+    REF_IRQ_LOST,
+    REF_IRQ_LATE,
+    REF_IRQ_EARLY,
+    REF_IRQ_SURPLUS,
+    REF_WRITE_BACK_EARLY,
+    REF_WRITE_BACK_LATE,
+    REF_DOORBELL_LOST,
+    REF_DOORBELL_LATE,
+    REF_WRITE_LOST,
+    REF_MISREAD,
+    REF_SHORT,
+    REF_SLOW,
+    REF_STALLED,
+    REF_STUCK,
+    REF_ALL_ONES,
+    REF_RESET,
+    REF_GONE,
+    /* Found by whoever compares what was sent with what has come. */
+    REF_DATA_LATE,
+    REF_DATA_WRONG,
+    /* What ref_recover has done. */
+    REF_CHANNEL_RESET,
+    REF_SOFT_RESET,
+    REF_FUNCTION_RESET,
+    REF_EVENT_COUNT,
+};
+
+const char *ref_event_name(enum ref_event event);
+/* What the driver does about it, as in "waits on as long as there is progress". */
+const char *ref_event_remedy(enum ref_event event);
+/* Also seen of a card that works, on a busy machine. */
+bool ref_event_is_harmless(enum ref_event event);
+
+struct ref_card;
+
+/* Is told of every event, with what was seen. */
+typedef void ref_listener(void *context, enum ref_event event, const char *text);
+__attribute__((format(printf, 3, 4))) void ref_note(
+        struct ref_card *card, enum ref_event event, const char *format, ...);
+
 /* ------------------------------------------------------------------------------------------------ card.c */
+
+/* The reference card has 2 pairs. */
+enum { REF_MAX_PAIRS = 2 };
 
 struct ref_card {
     struct gc_device *device;
@@ -67,6 +117,15 @@ struct ref_card {
     size_t control_used;
     uint32_t pending;    /* one vector for all: sources that came while we waited for another; bit each */
     uint64_t interrupts; /* taken since ref_open */
+    /* For ref_recover: what is set up, by source and by pair, and how far up the ladder it has been. */
+    struct ref_channel *channels[REF_SOURCE_COUNT];
+    enum ref_kernel kernels[REF_MAX_PAIRS];
+    unsigned rung;
+    bool gone;    /* it does not answer any more: nothing of it is touched */
+    int watch_ms; /* an interrupt is overdue after this long, and the ring is looked at without */
+    uint64_t events[REF_EVENT_COUNT];
+    ref_listener *listener; /* may be NULL */
+    void *listener_context;
     /* The first synchronisation that the card has refused, until it is told of by ref_sync_check. */
     bool sync_failed;
     struct gc_error sync_error;
@@ -75,10 +134,21 @@ struct ref_card {
 /*
  * Opens the card, a PCI function or a platform device as for gc_open, makes sure that it is one, resets it,
  * turns bus mastering on, enables interrupts of every source. After this the card is idle and its registers
- * are at their reset values.
+ * are at their reset values. `card` is zeroed before, but for watch_ms (0: 1000) and the listener.
  */
 bool ref_open(struct ref_card *card, const char *name, const enum gc_irq_mode *mode, struct gc_error *error);
 void ref_close(struct ref_card *card);
+
+/*
+ * Reads a register that never holds all ones: those mean that nobody has answered. Asks again until the card
+ * does, at most REF_LINK_MS; false: it does not, and if it does not even know its ID any more, card->gone.
+ */
+enum { REF_LINK_MS = 1000 };
+bool ref_read(struct ref_card *card, size_t offset, uint32_t *value, struct gc_error *error);
+
+/* Writes a register that reads as written, and makes sure that it does; for set-up, not for the data path. */
+bool ref_write(struct ref_card *card, size_t offset, uint32_t value, struct gc_error *error);
+bool ref_write64(struct ref_card *card, size_t offset, uint64_t value, struct gc_error *error);
 
 /* Interrupts of all sources on, in the mode given at ref_open; leftovers from before are acknowledged first.
  */
@@ -92,11 +162,19 @@ void ref_irq_disable(struct ref_card *card);
 bool ref_irq_wait(struct ref_card *card, enum ref_source source, int timeout_ms, uint64_t *taken,
         struct gc_error *error);
 
+/*
+ * An interrupt that is overdue: whether `source` has asked for one. What was posted before it has arrived
+ * when this returns; the source is acknowledged.
+ */
+bool ref_irq_poll(struct ref_card *card, enum ref_source source, bool *asked, struct gc_error *error);
+
 /* The whole card back to its reset values by its own register; card memory stays. Interrupts have to be
  * enabled anew. */
 void ref_soft_reset(struct ref_card *card);
+/* The card has been reset: nothing is set up, and channels are to be opened anew. */
 void ref_forget(struct ref_card *card);
 
+/* While both channels of the pair are idle. */
 void ref_select_kernel(struct ref_card *card, unsigned pair, enum ref_kernel kernel);
 
 /* The card's DMA mask: how many address bits it drives, and whether that reaches all of a range. */
@@ -138,7 +216,9 @@ struct ref_channel {
     uint64_t ring_address, write_back_address;
     uint32_t producer; /* next descriptor to be filled; what the card knows after the doorbell */
     uint32_t rung;     /* producer at the last doorbell: those from here on the card has not been given */
-    uint32_t taken;    /* first descriptor that has not been synchronised for us since its completion */
+    uint32_t taken;    /* first descriptor that we have not seen complete */
+    unsigned due;      /* interrupts that may still come, for what we have seen complete */
+    unsigned missed;   /* interrupts that have been given up */
 };
 
 /* Descriptors of a ring when nothing else is asked for: holds one transfer of 16 MiB in any layout of
@@ -149,11 +229,19 @@ enum { REF_DEFAULT_RING_SIZE = 64 };
 bool ref_channel_open(struct ref_channel *channel, struct ref_card *card, enum ref_direction direction,
         unsigned pair, uint32_t ring_size, struct gc_error *error);
 
-/* Stops the engine: it touches memory no more. */
+/* Stops the engine: it touches memory no more. One that stays BUSY is cut off from memory, with the card. */
 void ref_channel_close(struct ref_channel *channel);
 
-/* Ring indexes, counters and errors to zero, engine running; the ring's contents are cleared. */
-void ref_channel_reset(struct ref_channel *channel);
+/* True once the engine has nothing in hand, as it must when everything handed over has been completed. */
+bool ref_channel_quiesce(struct ref_channel *channel, struct gc_error *error);
+
+/*
+ * Ring indexes, counters and errors to zero, engine running; the ring's contents are cleared. False: the
+ * engine does not become idle, or does not take what is written to its registers.
+ */
+bool ref_channel_reset(struct ref_channel *channel, struct gc_error *error);
+/* The same with the registers of the ring written anew, for a card that has been reset. */
+bool ref_channel_set_up(struct ref_channel *channel, struct gc_error *error);
 
 /* A register of this channel, by its offset in the block (REF_CHANNEL_…). */
 uint32_t ref_channel_read(const struct ref_channel *channel, size_t offset);
@@ -172,6 +260,23 @@ void ref_sync_descriptor(struct ref_channel *channel, uint32_t index);
 uint32_t ref_consumer(const struct ref_channel *channel);
 
 /*
+ * Looks at the ring, and takes what the card has handed back. A descriptor is complete when it says so
+ * itself; the write-back block only tells where to look, unless `thorough`.
+ */
+struct ref_look {
+    uint32_t completed; /* descriptors taken */
+    bool all;           /* nothing is left */
+    bool halted;        /* the write-back block says so */
+    bool is_ahead;      /* the write-back block is, of the descriptors */
+    bool is_behind;
+    bool is_short; /* fewer bytes were moved than asked for, with no packet ending, or more */
+};
+struct ref_look ref_look(struct ref_channel *channel, bool thorough);
+
+/* "H2C0", "C2H1" ... */
+const char *ref_channel_name(const struct ref_channel *channel);
+
+/*
  * Hands over `size` bytes of `buffer` from `offset` on, a descriptor for each contiguous part. The last one
  * interrupts and ends the packet. `card_address` is for kernel MEMORY. The buffer is the card's until
  * ref_wait has returned; what the card has written to it is then to be had by gc_dma_sync_for_cpu.
@@ -186,10 +291,14 @@ struct ref_completion {
     uint64_t error_address;
 };
 
+/* -------------------------------------------------------------------------------------- wait.c, recovery.c
+ */
+
 /*
- * Waits, by interrupt, until the card has completed everything handed over, or has halted. False when neither
- * happens in time, and also when it did happen but without an interrupt: a lost interrupt is an error that
- * says so.
+ * Waits, by interrupt, until the card has completed everything handed over, or has halted. False when there
+ * has been no progress for `timeout_ms`, or when there will not be: the card is gone or has been reset, or
+ * has moved other amounts of data than it was to. What can be mended without loss is, and noted: interrupts
+ * that are lost, late or too many; a write-back block that is ahead or behind; a doorbell that is lost.
  */
 bool ref_wait(struct ref_channel *channel, int timeout_ms, struct ref_completion *completion,
         struct gc_error *error);
@@ -199,8 +308,24 @@ bool ref_wait(struct ref_channel *channel, int timeout_ms, struct ref_completion
 bool ref_poll_halt(struct ref_channel *channel, int timeout_ms, struct ref_completion *completion,
         struct gc_error *error);
 
+/* With nothing under way: interrupts that come after all, up to `timeout_ms` later if one was given up. */
+bool ref_collect_interrupts(struct ref_channel *channel, int timeout_ms, struct gc_error *error);
+
 /* Clears the error: the engine fetches the descriptor that failed anew and goes on. */
 void ref_clear_error(struct ref_channel *channel);
+
+/*
+ * The engine has halted on a descriptor of which it says what is not so in memory: it has misread it. Clears
+ * the error, as for a mended one. False: the descriptor is as bad as the engine says.
+ */
+bool ref_retry_misread(struct ref_channel *channel, const struct ref_completion *completion);
+
+/*
+ * Makes a card work again that does not, by the mildest means that is left: its channels are reset, then the
+ * card is by its own register, then by the kernel; one step further each time until ref_wait has succeeded
+ * again. Everything handed over is forgotten. False: nothing has helped, and bus mastering is off.
+ */
+bool ref_recover(struct ref_card *card, struct gc_error *error);
 
 /*
  * Bytes that the card reports to have moved for descriptor `index`, after ref_wait. Two descriptors share a

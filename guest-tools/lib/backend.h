@@ -76,6 +76,8 @@ struct gc_backend_ops {
 
     /* Reset by the kernel, which restores configuration space. NULL: there is none. */
     bool (*reset)(struct gc_device *device, struct gc_error *error);
+    /* Writes the BARs that the kernel has assigned. NULL: the driver does so when memory decoding goes on. */
+    bool (*restore_bars)(struct gc_device *device, struct gc_error *error);
 
     /* Fills in everything but `device`; on failure nothing is left allocated. */
     bool (*dma_alloc)(
@@ -94,6 +96,9 @@ extern const struct gc_backend_ops gc_backend_vfio_pci;
 extern const struct gc_backend_ops gc_backend_uio_pdrv;
 extern const struct gc_backend_ops gc_backend_uio_dmem;
 extern const struct gc_backend_ops gc_backend_vfio_platform;
+
+/* device.c: clears and sets bits of a PCI function's command register. */
+bool gc_pci_set_command(struct gc_device *device, uint32_t clear, uint32_t set, struct gc_error *error);
 
 /* window.c: find_window of PCI functions, whose windows are BARs. */
 bool gc_pci_find_window(struct gc_device *device, const struct gc_window_place *place, unsigned *index,

@@ -63,11 +63,8 @@ static bool uio_config_access(
 
 static bool set_masked(struct gc_device *device, bool masked, struct gc_error *error)
 {
-    uint32_t command;
-    if (!gc_config_read(device, PCI_COMMAND, 2, &command, error))
-        return false;
-    command = masked ? command | PCI_COMMAND_INTX_DISABLE : command & ~(uint32_t)PCI_COMMAND_INTX_DISABLE;
-    return gc_config_write(device, PCI_COMMAND, 2, command, error);
+    return gc_pci_set_command(
+            device, masked ? 0 : PCI_COMMAND_INTX_DISABLE, masked ? PCI_COMMAND_INTX_DISABLE : 0, error);
 }
 
 static bool uio_irq_enable(
@@ -100,6 +97,28 @@ static bool uio_reset(struct gc_device *device, struct gc_error *error)
     return done;
 }
 
+/* Sysfs lists what the kernel has assigned: start, end and flags of each BAR. */
+static bool uio_restore_bars(struct gc_device *device, struct gc_error *error)
+{
+    enum { BAR_COUNT = 6, IS_MEMORY = 0x200, IS_64_BIT = 0x100000 }; /* Linux include/linux/ioport.h */
+    char text[2048];
+    char *line = text;
+    gc_sysfs_read_all(device, "resource", text, sizeof(text));
+    for (unsigned bar = 0; bar < BAR_COUNT; bar++) {
+        unsigned long long start, end, flags;
+        int used;
+        if (sscanf(line, "%llx %llx %llx\n%n", &start, &end, &flags, &used) != 3)
+            return gc_fail(error, "sysfs does not list the addresses of %s", device->name);
+        line += used;
+        unsigned offset = PCI_BASE_ADDRESS_0 + 4 * bar;
+        if ((flags & IS_MEMORY) && !gc_config_write(device, offset, 4, (uint32_t)start, error))
+            return false;
+        if ((flags & IS_64_BIT) && !gc_config_write(device, offset + 4, 4, (uint32_t)(start >> 32), error))
+            return false;
+    }
+    return true;
+}
+
 const struct gc_backend_ops gc_backend_uio_pci = {
         .driver = "uio_pci_generic",
         .best_irq_mode = GC_IRQ_INTX,
@@ -114,6 +133,7 @@ const struct gc_backend_ops gc_backend_uio_pci = {
         .irq_take = gc_uio_irq_take,
         .irq_set_masked = set_masked,
         .reset = uio_reset,
+        .restore_bars = uio_restore_bars,
         .dma_alloc = gc_hugepages_alloc,
         .dma_free = gc_hugepages_free,
 };

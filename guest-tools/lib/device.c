@@ -188,15 +188,41 @@ bool gc_config_write(
     return config_access(device, true, offset, size, &value, error);
 }
 
+/* The command register of a function that is not there. */
+static const uint32_t ALL_ONES = UINT16_MAX;
+
+bool gc_pci_set_command(struct gc_device *device, uint32_t clear, uint32_t set, struct gc_error *error)
+{
+    uint32_t command;
+    if (!gc_config_read(device, PCI_COMMAND, 2, &command, error))
+        return false;
+    if (command == ALL_ONES) /* written back it would turn on whatever there is */
+        return gc_fail(
+                error, "the command register of %s reads 0xffff: the device does not answer", device->name);
+    return gc_config_write(device, PCI_COMMAND, 2, (command & ~clear) | set, error);
+}
+
 bool gc_set_bus_master(struct gc_device *device, bool on, struct gc_error *error)
 {
     uint32_t command;
     if (!gc_is_pci(device))
         return true;
-    if (!gc_config_read(device, PCI_COMMAND, 2, &command, error))
-        return false;
-    command = on ? command | PCI_COMMAND_MASTER : command & ~(uint32_t)PCI_COMMAND_MASTER;
-    return gc_config_write(device, PCI_COMMAND, 2, command, error);
+    if (on)
+        return gc_pci_set_command(device, 0, PCI_COMMAND_MASTER, error);
+    if (gc_config_read(device, PCI_COMMAND, 2, &command, NULL) && command == ALL_ONES)
+        return true; /* what does not answer reaches no memory either */
+    return gc_pci_set_command(device, PCI_COMMAND_MASTER, 0, error);
+}
+
+bool gc_restore(struct gc_device *device, struct gc_error *error)
+{
+    if (!gc_is_pci(device))
+        return gc_fail(error,
+                "%s cannot be given its addresses again: its function is the kernel's, and a platform device "
+                "has no way to it",
+                device->name);
+    return (!device->ops->restore_bars || device->ops->restore_bars(device, error)) &&
+           gc_pci_set_command(device, 0, PCI_COMMAND_MEMORY, error);
 }
 
 bool gc_reset(struct gc_device *device, struct gc_error *error)

@@ -69,6 +69,11 @@ bool gc_set_bus_master(struct gc_device *device, bool on, struct gc_error *error
 bool gc_reset(struct gc_device *device, struct gc_error *error);
 /* False: the kernel driver offers no reset at all. */
 bool gc_can_reset(const struct gc_device *device);
+/*
+ * Gives a PCI function its addresses again, and turns memory decoding on: for one that has been reset behind
+ * the kernel's back, whose configuration space is at reset values.
+ */
+bool gc_restore(struct gc_device *device, struct gc_error *error);
 
 /* ----------------------------------------------------------------------------------------------- windows */
 

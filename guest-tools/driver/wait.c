@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Waiting for a channel: by interrupt, with a watch that looks for itself when none comes. See refcard.h.
+ *
+ * Models: the transmit watchdog of Linux network drivers (ndo_tx_timeout), and the polling of the NVMe driver
+ * when a command times out (nvme_timeout): first the ring, then the registers, then a reset.
+ */
+#include "refcard.h"
+
+#include <time.h>
+
+static const uint64_t MS = 1000000;
+
+/* One ref_wait. */
+struct watch {
+    struct ref_channel *channel;
+    int timeout_ms;
+    uint64_t started_ns, deadline_ns; /* the second moves with every progress */
+    unsigned surplus;                 /* interrupts that came with nothing complete */
+    bool has_ordered;                 /* the order of write-back block and descriptors has been noted */
+    bool has_looked;                  /* progress, at the last look at the registers: */
+    uint32_t bytes;
+};
+
+static void note_progress(struct watch *watch)
+{
+    watch->deadline_ns = gc_now_ns() + (uint64_t)watch->timeout_ms * MS;
+}
+
+/* Interrupts are set against completions; more than these are not expected. */
+static void count_interrupts(struct watch *watch, uint64_t taken)
+{
+    struct ref_channel *channel = watch->channel;
+    unsigned expected = taken < channel->due ? (unsigned)taken : channel->due;
+    channel->due -= expected;
+    watch->surplus += (unsigned)taken - expected;
+}
+
+/* Everything is complete: what is to be said of interrupts that came without a completion? */
+static void note_surplus(struct watch *watch)
+{
+    struct ref_channel *channel = watch->channel;
+    for (; watch->surplus > 0; watch->surplus--) {
+        if (channel->missed == 0) {
+            ref_note(channel->card, REF_IRQ_SURPLUS, "%s: an interrupt has come with nothing complete",
+                    ref_channel_name(channel));
+        } else {
+            channel->missed--;
+            ref_note(channel->card, REF_IRQ_LATE, "%s: an interrupt that was given up has come",
+                    ref_channel_name(channel));
+        }
+    }
+}
+
+static void note_order(struct watch *watch, const struct ref_look *look, bool overdue)
+{
+    struct ref_channel *channel = watch->channel;
+    if (watch->has_ordered)
+        return;
+    watch->has_ordered = look->is_ahead || (overdue && look->is_behind);
+    if (look->is_ahead)
+        ref_note(channel->card, REF_WRITE_BACK_EARLY,
+                "%s: the write-back block says %u, and descriptor %u is still the card's",
+                ref_channel_name(channel), channel->write_back->consumer_index, channel->taken);
+    else if (watch->has_ordered)
+        ref_note(channel->card, REF_WRITE_BACK_LATE,
+                "%s: descriptors up to %u are handed back, and the write-back block says %u",
+                ref_channel_name(channel), channel->taken, channel->write_back->consumer_index);
+}
+
+/* Everything is complete, and no interrupt has said so. */
+static bool take_overdue(struct watch *watch, struct gc_error *error)
+{
+    struct ref_channel *channel = watch->channel;
+    struct ref_card *card = channel->card;
+    uint32_t enabled;
+    uint64_t taken = 0;
+    bool asked = false;
+    if (channel->due == 0) /* none was asked for */
+        return true;
+    /* Completions that come in quick succession share an interrupt: it is one that is overdue. */
+    channel->due = 0;
+    if (watch->surplus > 0) {
+        watch->surplus--;
+        ref_note(card, REF_IRQ_EARLY, "%s: the interrupt came before the completion was in memory",
+                ref_channel_name(channel));
+        return true;
+    }
+    /* A read arrives behind the messages that were sent before it: what comes now was under way. */
+    if (!ref_read(card, GHOSTCARD_REF_IRQ_ENABLE, &enabled, error) ||
+            !ref_irq_wait(card, channel->source, card->watch_ms, &taken, error) ||
+            (taken == 0 && !ref_irq_poll(card, channel->source, &asked, error)))
+        return false;
+    if (taken > 0)
+        return true;
+    channel->missed++;
+    ref_note(card, REF_IRQ_LOST,
+            "%s: complete, and no interrupt for %d ms (%s; IRQ_STATUS: %sraised, IRQ_ENABLE 0x%x)",
+            ref_channel_name(channel), 2 * card->watch_ms, gc_irq_mode_name(card->irq_mode),
+            asked ? "" : "not ", enabled);
+    return true;
+}
+
+/* ------------------------------------------------------------------------------- looking at the registers */
+
+struct engine {
+    uint32_t consumer, status, control, ring_base;
+};
+
+/* CONSUMER_INDEX first: this read is what posted writes arrive before, and shows what was without them. */
+static bool read_engine(const struct ref_channel *channel, struct engine *engine, struct gc_error *error)
+{
+    return ref_read(channel->card, channel->block + REF_CHANNEL_CONSUMER_INDEX, &engine->consumer, error) &&
+           ref_read(channel->card, channel->block + REF_CHANNEL_STATUS, &engine->status, error) &&
+           ref_read(channel->card, channel->block + REF_CHANNEL_CONTROL, &engine->control, error) &&
+           ref_read(channel->card, channel->block + REF_CHANNEL_RING_BASE, &engine->ring_base, error);
+}
+
+static bool is_idle(const struct engine *engine)
+{
+    return !(engine->status & (GHOSTCARD_REF_H2C_STATUS_BUSY_MASK | GHOSTCARD_REF_H2C_STATUS_HALTED_MASK));
+}
+
+/* What a halted engine says about the descriptor that it stopped at; register reads, but errors are rare. */
+static bool decode_error(
+        const struct ref_channel *channel, struct ref_completion *completion, struct gc_error *error)
+{
+    struct ref_card *card = channel->card;
+    uint32_t status;
+    if (!ref_read(card, channel->block + REF_CHANNEL_STATUS, &status, error) ||
+            !ref_read(card, channel->block + REF_CHANNEL_ERROR_INDEX, &completion->error_index, error))
+        return false;
+    completion->halted = (status & GHOSTCARD_REF_H2C_STATUS_HALTED_MASK) != 0;
+    completion->error_code =
+            (status & GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_MASK) >> GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_SHIFT;
+    completion->error_address = gc_read64(&card->registers, channel->block + REF_CHANNEL_ERROR_ADDRESS);
+    return true;
+}
+
+/* The engine had nothing to do, and there are descriptors for it: where is the doorbell? */
+static bool check_doorbell(struct ref_channel *channel, const struct engine *before, struct gc_error *error)
+{
+    const struct timespec pause = {.tv_nsec = 10 * 1000000};
+    struct engine now;
+    nanosleep(&pause, NULL);
+    if (!read_engine(channel, &now, error))
+        return false;
+    if (!is_idle(&now) || now.consumer != before->consumer) {
+        ref_note(channel->card, REF_DOORBELL_LATE,
+                "%s: nothing had happened for %d ms; the engine began when its registers were read",
+                ref_channel_name(channel), channel->card->watch_ms);
+        return true;
+    }
+    ref_note(channel->card, REF_DOORBELL_LOST, "%s: the engine is idle at %u, and has been given up to %u",
+            ref_channel_name(channel), now.consumer, channel->rung);
+    ref_channel_write(channel, REF_CHANNEL_DOORBELL, channel->rung);
+    return true;
+}
+
+/* A channel with work has let nothing be heard for a while. False: there is no use in waiting. */
+static bool check_engine(struct ref_channel *channel, struct gc_error *error)
+{
+    struct engine engine;
+    if (!read_engine(channel, &engine, error))
+        return false;
+    if (!(engine.control & GHOSTCARD_REF_H2C_CONTROL_RUN_MASK) ||
+            engine.ring_base != (uint32_t)channel->ring_address) {
+        ref_note(channel->card, REF_RESET, "%s: CONTROL 0x%x, RING_BASE 0x%x", ref_channel_name(channel),
+                engine.control, engine.ring_base);
+        return gc_fail(error, "%s: the card has been reset: its registers are not as they were set",
+                ref_channel_name(channel));
+    }
+    if (!is_idle(&engine) || engine.consumer == channel->rung) /* at work, or done: memory is to say so */
+        return true;
+    return check_doorbell(channel, &engine, error);
+}
+
+/* All channels: the one that is waited for may be held up by another. */
+static bool check_engines(struct ref_card *card, struct gc_error *error)
+{
+    for (unsigned source = 0; source < REF_SOURCE_COUNT; source++) {
+        struct ref_channel *channel = card->channels[source];
+        if (channel && channel->taken != channel->rung && !check_engine(channel, error))
+            return false;
+    }
+    return true;
+}
+
+static bool check_progress(struct watch *watch, struct gc_error *error)
+{
+    struct ref_channel *channel = watch->channel;
+    uint32_t bytes;
+    if (!ref_read(channel->card, channel->block + REF_CHANNEL_BYTES, &bytes, error))
+        return false;
+    if (watch->has_looked && bytes != watch->bytes)
+        note_progress(watch);
+    watch->has_looked = true;
+    watch->bytes = bytes;
+    return true;
+}
+
+/* The write-back block does not say that the engine has halted: perhaps it cannot be written. */
+static bool check_halt(struct ref_channel *channel, struct ref_completion *completion, struct gc_error *error)
+{
+    if (!decode_error(channel, completion, error))
+        return false;
+    if (!completion->halted)
+        return true;
+    channel->due++;
+    ref_note(channel->card, REF_WRITE_BACK_LATE, "%s: halted, and the write-back block does not say so",
+            ref_channel_name(channel));
+    return true;
+}
+
+/* ---------------------------------------------------------------------------------------------- waiting */
+
+static bool fail_stalled(const struct watch *watch, struct gc_error *error)
+{
+    struct ref_channel *channel = watch->channel;
+    struct engine engine;
+    if (!read_engine(channel, &engine, error))
+        return false;
+    ref_note(channel->card, REF_STALLED, "%s: no progress for %d ms (STATUS 0x%x)", ref_channel_name(channel),
+            watch->timeout_ms, engine.status);
+    return gc_fail(error,
+            "%s: no completion within %d ms: the card is at descriptor %u (memory says %u) of %u handed "
+            "over, STATUS 0x%x",
+            ref_channel_name(channel), watch->timeout_ms, engine.consumer, channel->taken, channel->producer,
+            engine.status);
+}
+
+static bool fail_short(const struct ref_channel *channel, struct gc_error *error)
+{
+    ref_note(channel->card, REF_SHORT, "%s: TRANSFERRED is not LENGTH in a descriptor before %u",
+            ref_channel_name(channel), channel->taken);
+    return gc_fail(error, "%s: the card has completed a descriptor and not moved all of its bytes",
+            ref_channel_name(channel));
+}
+
+/* The write-back block says that the engine has halted; the register is to agree. */
+static bool take_halt(struct watch *watch, struct ref_completion *completion, struct gc_error *error)
+{
+    struct ref_channel *channel = watch->channel;
+    if (!decode_error(channel, completion, error))
+        return false;
+    if (completion->halted)
+        channel->due++; /* an error interrupts, whether asked to or not */
+    else
+        channel->write_back->status = 0;
+    return true;
+}
+
+bool ref_wait(struct ref_channel *channel, int timeout_ms, struct ref_completion *completion,
+        struct gc_error *error)
+{
+    struct ref_card *card = channel->card;
+    struct watch watch = {.channel = channel, .timeout_ms = timeout_ms, .started_ns = gc_now_ns()};
+    bool overdue;
+    *completion = (struct ref_completion){0};
+    for (note_progress(&watch);;) {
+        int left_ms = gc_left_ms(watch.deadline_ns);
+        uint64_t taken;
+        if (!ref_irq_wait(card, channel->source, left_ms < card->watch_ms ? left_ms : card->watch_ms, &taken,
+                    error))
+            return false;
+        overdue = taken == 0;
+        struct ref_look look = ref_look(channel, overdue);
+        if (!ref_sync_check(card, error) || (look.halted && !take_halt(&watch, completion, error)))
+            return false;
+        count_interrupts(&watch, taken);
+        note_order(&watch, &look, overdue);
+        if (look.is_short)
+            return fail_short(channel, error);
+        if (look.all || completion->halted)
+            break;
+        if (look.completed > 0)
+            note_progress(&watch);
+        else if (left_ms == 0)
+            return fail_stalled(&watch, error);
+        if (overdue && (!check_engines(card, error) || !check_progress(&watch, error) ||
+                               !check_halt(channel, completion, error)))
+            return false;
+        if (completion->halted)
+            break;
+    }
+    if (overdue && !take_overdue(&watch, error))
+        return false;
+    if (watch.has_looked && !overdue)
+        ref_note(card, REF_SLOW, "%s: complete after %d ms", ref_channel_name(channel),
+                (int)((gc_now_ns() - watch.started_ns) / MS));
+    note_surplus(&watch);
+    card->rung = 0;
+    return true;
+}
+
+bool ref_collect_interrupts(struct ref_channel *channel, int timeout_ms, struct gc_error *error)
+{
+    struct watch watch = {.channel = channel};
+    uint64_t taken;
+    if (!ref_irq_wait(channel->card, channel->source, channel->missed > 0 ? timeout_ms : 0, &taken, error))
+        return false;
+    count_interrupts(&watch, taken);
+    note_surplus(&watch);
+    return true;
+}
+
+bool ref_poll_halt(struct ref_channel *channel, int timeout_ms, struct ref_completion *completion,
+        struct gc_error *error)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    struct watch watch = {.channel = channel, .timeout_ms = timeout_ms};
+    *completion = (struct ref_completion){0};
+    for (note_progress(&watch); gc_left_ms(watch.deadline_ns) > 0; nanosleep(&pause, NULL)) {
+        if (!decode_error(channel, completion, error))
+            return false;
+        if (completion->halted)
+            return true;
+    }
+    return fail_stalled(&watch, error);
+}
