@@ -24,7 +24,7 @@ const mayImport = {
     'emulator/native',
   ],
   'emulator/analysis': ['emulator/trace', 'emulator/registers'],
-  'emulator/driver-watch': ['emulator/trace', 'emulator/registers'],
+  'emulator/driver-watch': ['emulator/trace', 'emulator/pci', 'emulator/clock'],
   'emulator/replay': [
     'emulator/faults',
     'emulator/trace',

@@ -1,6 +1,7 @@
 /** Writing cards: everything that a card model is made of. `import { PciCard, registerMap } from 'ghostcard'`. */
 export * from './clock';
 export * from './dma';
+export { type DriverNotice, watchDriver, type WatchOptions } from './driver-watch';
 export {
   applyFaults,
   type FaultCount,

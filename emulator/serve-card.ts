@@ -1,5 +1,6 @@
 /** Puts the parts together that serve a card to a vfio-user client: wall clock, memory that can be mapped, socket. */
 import { TimerfdAlarm, WallClock } from './clock';
+import { type DriverNotice, watchDriver } from './driver-watch';
 import { applyFaults, type FaultDeclaration, Link } from './faults';
 import { loadNative } from './native';
 import { type CardEnvironment, type PciCard, sharedMemory } from './pci';
@@ -18,6 +19,8 @@ export interface ServeCardOptions {
   readonly faults?: readonly FaultDeclaration[];
   /** Gets what happens at the socket, and what the card throws. Default: faults go to standard error. */
   readonly onEvent?: (event: ServerEvent) => void;
+  /** Gets what the watch over the driver finds: it waits in vain. Default: it goes to standard error. */
+  readonly onNotice?: (notice: DriverNotice) => void;
 }
 
 export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposable {
@@ -30,13 +33,13 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     /** What the card's model has thrown so far: faults of the model, not of the driver. */
     readonly faults: readonly unknown[],
     private readonly onFault: (error: unknown) => void,
-    private readonly watch: Disposable,
+    private readonly watches: readonly Disposable[],
   ) {}
 
   /** Rejects when the card cannot be made or the path cannot be listened at; nothing is left then. */
   static async start<Card extends PciCard>(
     make: CardFactory<Card>,
-    { socketPath, recording, faults: declared = [], onEvent = complain }: ServeCardOptions,
+    { socketPath, recording, faults: declared = [], onEvent = complain, onNotice = complainOfDriver }: ServeCardOptions,
   ): Promise<ServedCard<Card>> {
     const faults: unknown[] = [];
     let trace: CardTrace | undefined;
@@ -54,19 +57,22 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       onWorked: () => trace?.touch(),
     });
     let card: Card | undefined;
+    let driverWatch: Disposable | undefined;
     try {
       card = make({ clock, allocate: sharedMemory(native) });
       trace = traceOf(card);
+      driverWatch = watchDriver(trace, { onNotice });
       const link = new Link(card);
       const device = declared.length > 0 ? applyFaults(card, declared, link).device : link;
       if (recording) trace.record(recording.recorder, { name: recording.name, faults: declared });
       clock.start();
       const server = await serve(trace.around(device), { socketPath, clock, native, onEvent: observe });
       const onFault = (error: unknown) => observe({ kind: 'device-error', error });
-      return new ServedCard(card, link, socketPath, server, clock, faults, onFault, watch);
+      return new ServedCard(card, link, socketPath, server, clock, faults, onFault, [driverWatch, watch]);
     } catch (error) {
       clock.close();
       card?.close();
+      driverWatch?.[Symbol.dispose]();
       watch[Symbol.dispose]();
       throw error;
     }
@@ -105,10 +111,12 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     } catch (error) {
       this.onFault(error);
     }
-    this.watch[Symbol.dispose]();
+    for (const watch of this.watches) watch[Symbol.dispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 }
+
+const complainOfDriver = ({ text }: DriverNotice): void => console.error(`ghostcard: ${text}`);

@@ -13,6 +13,7 @@ export class CardClock implements Clock {
   #heldNs = 0;
   #depth = 0;
   readonly #settling: (() => void)[] = [];
+  #waiting = 0;
 
   constructor(private readonly clock: Clock) {}
 
@@ -21,7 +22,27 @@ export class CardClock implements Clock {
   }
 
   at(timeNs: number, task: () => void): ScheduledTask {
-    return this.clock.at(timeNs, () => this.#run(task));
+    let isWaiting = true;
+    const leave = () => {
+      isWaiting = false;
+      this.#waiting--;
+    };
+    this.#waiting++;
+    const scheduled = this.clock.at(timeNs, () => {
+      leave();
+      this.#run(task);
+    });
+    return {
+      cancel: () => {
+        if (isWaiting) leave();
+        scheduled.cancel();
+      },
+    };
+  }
+
+  /** Tasks of the card that wait for their time. With none, it will do nothing before something is done to it. */
+  get waiting(): number {
+    return this.#waiting;
   }
 
   after(delayNs: number, task: () => void): ScheduledTask {

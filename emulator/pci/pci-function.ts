@@ -118,6 +118,7 @@ export class PciFunction {
     this.#header.reset();
     this.#power.reset();
     this.#resetExpress(kind);
+    if (this.#told.has('interrupts')) this.#tell('interrupts', this.interrupts.mode);
     this.#updateGates();
   }
 

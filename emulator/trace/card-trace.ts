@@ -4,21 +4,31 @@
  * does it through `trace.device`, which is the card with a listener at the seam.
  */
 import { AddressMap, DmaAccess, type DmaError, type DmaInitiator } from '../memory';
-import { Irq, type PciCard, type ResetKind } from '../pci';
+import { type HeldReason, Irq, type PciCard, type ResetKind } from '../pci';
 import { type DmaMapping, type IrqSink, type VfioUserDevice } from '../vfio-user/device';
 import { CardRecording, type EventSink, type RecordCardOptions } from './card-recording';
+import { type InterruptPhase } from './event';
 import { type EventDetail, EventRing, Kind, type RecentEvent } from './event-ring';
 import { type SeamListener, TracedDevice } from './traced-device';
+import { type TraceWatcher, unwatched } from './watcher';
 
 const DMA_READ = Kind['dma-read'];
 const DMA_WRITE = Kind['dma-write'];
 /** Events kept. */
 const CAPACITY = 4096;
+/** Notices kept. */
+const NOTICES = 100;
 
 export interface DmaTotals {
   readonly accesses: number;
   readonly bytes: number;
   readonly errors: number;
+}
+
+export interface Notice {
+  /** Device time. */
+  readonly timeNs: number;
+  readonly text: string;
 }
 
 const traces = new WeakMap<PciCard, CardTrace>();
@@ -49,23 +59,37 @@ export class CardTrace {
   readonly #hostMemory = new AddressMap();
   readonly #hostAccess = new DmaAccess(this.#hostMemory, () => true);
 
+  /** Looks on as things happen; one at a time. */
+  watcher: TraceWatcher = unwatched;
+  /** What the parts of the card have last said of themselves: 'H2C0' is 'running'. */
+  readonly states = new Map<string, string>();
+  readonly #notices: Notice[] = [];
+
   /** Use `traceOf`. */
   constructor(readonly card: PciCard) {
     this.device = this.around(card);
     const { inspection } = card;
-    inspection.clock.onTask = () => this.#recording?.task();
+    inspection.clock.onTask = () => {
+      this.#recording?.task();
+      this.watcher.turn();
+    };
     inspection.clock.onNested = () => this.#recording?.nested();
     inspection.observer = {
       dma: (access, by, iova, bytes, error, isAsync) => this.#sawDma(access, by, iova, bytes, error, isAsync),
       reset: (kind) => {
         this.#resets[kind]++;
         this.#recording?.reset(kind === 'flr' || this.#clientResets ? kind : 'other');
+        this.watcher.reset();
         this.#add(Kind.reset, 0, 0, 0, 0, 0, kind);
       },
-      raised: (index, vector) => this.#recording?.interrupt('raised', index, vector),
-      lowered: () => this.#recording?.interrupt('lowered', Irq.INTX, 0),
-      held: (index, vector, reason) => this.#recording?.interrupt('held', index, vector, reason),
-      state: (part, state) => this.#recording?.state(part, state),
+      raised: (index, vector) => this.#sawInterrupt('raised', index, vector),
+      lowered: () => this.#sawInterrupt('lowered', Irq.INTX, 0),
+      held: (index, vector, reason) => this.#sawInterrupt('held', index, vector, reason),
+      state: (part, state) => {
+        this.#recording?.state(part, state);
+        this.states.set(part, state);
+        this.watcher.state(part, state);
+      },
     };
   }
 
@@ -151,7 +175,20 @@ export class CardTrace {
   fault(name: string, what: string): void {
     this.#recording?.fault(name, what);
     this.#ring.addFault(`${name}: ${what}`, this.card.inspection.now());
+    this.watcher.fault(name);
     this.touch();
+  }
+
+  /** Keeps what somebody who watches the driver has found, for whoever reports on the card. */
+  notice(text: string): void {
+    this.#recording?.record({ kind: 'notice', text });
+    this.#notices.push({ timeNs: this.card.inspection.now(), text });
+    if (this.#notices.length > NOTICES) this.#notices.shift();
+  }
+
+  /** The last that were found, oldest first. */
+  get notices(): readonly Notice[] {
+    return this.#notices;
   }
 
   /** The client is there, or has gone. */
@@ -164,10 +201,12 @@ export class CardTrace {
     return {
       read: (region, offset, data) => {
         this.#recording?.access('read', region, offset, data);
+        this.watcher.read(region, offset);
         this.#add(Kind.read, region, offset, data.length, wordAt(data, 0), wordAt(data, 4));
       },
       write: (region, offset, data) => {
         this.#recording?.access('write', region, offset, data);
+        this.watcher.write(region, offset);
         this.#add(Kind.write, region, offset, data.length, wordAt(data, 0), wordAt(data, 4));
       },
       written: this.touch,
@@ -181,10 +220,15 @@ export class CardTrace {
       interrupt: (index, vector) => {
         const counts = (this.#interrupts[index] ??= []);
         counts[vector] = (counts[vector] ?? 0) + 1;
-        this.#recording?.interrupt('delivered', index, vector);
+        this.#sawInterrupt('delivered', index, vector);
         this.#add(Kind.interrupt, index, vector, 0, 0, 0);
       },
     };
+  }
+
+  #sawInterrupt(phase: InterruptPhase, index: number, vector: number, reason?: HeldReason): void {
+    this.#recording?.interrupt(phase, index, vector, reason);
+    this.watcher.interrupt(phase, index, vector, reason);
   }
 
   #noteConnected(index: number, start: number, sinks: readonly (IrqSink | undefined)[]): void {
@@ -208,6 +252,7 @@ export class CardTrace {
       totals.bytes += bytes.length;
     }
     this.#recording?.dma(access, by, iova, bytes, error, isAsync);
+    this.watcher.dma();
     this.#add(access === 'read' ? DMA_READ : DMA_WRITE, 0, iova, bytes.length, 0, 0, error?.reason);
   }
 

@@ -1,6 +1,6 @@
 /** Traces: the last events of a card, with the names of its registers. */
 export { Region } from '../pci';
-export { type CardTrace, type DmaTotals, traceOf } from './card-trace';
+export { type CardTrace, type DmaTotals, type Notice, traceOf } from './card-trace';
 export { describeEvent, describeTrace, type DescribeOptions, isAccess } from './describe';
 export { type CardDescription, type RegisterSpace } from './card-description';
 export { CardRecording, type EventSink, type RecordCardOptions } from './card-recording';
@@ -10,6 +10,7 @@ export { FORMAT, PAYLOADS, type Payloads, TRACE_EVENT_KINDS, TraceFormatError, t
 export { type NamedRegister, placeOf, RegisterNames } from './names';
 export { readTrace, type Trace, TraceReader } from './reader';
 export { type RecorderOptions, TraceRecorder, type Unstamped } from './recorder';
+export { type TraceWatcher, unwatched } from './watcher';
 export {
   type AccessWords,
   fieldsOf,

@@ -3,6 +3,7 @@
  *
  * Serves every card on a socket in the run folder, starts a guest with them, and takes all of it down again.
  */
+import { type DriverNotice } from '../../emulator/driver-watch';
 import { type CardFactory, ServedCard } from '../../emulator/serve-card';
 import { type FaultDeclaration } from '../../emulator/faults';
 import { type PciCard } from '../../emulator/pci';
@@ -60,6 +61,8 @@ export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir' | 'sn
   readonly recorder?: TraceRecorder;
   /** Gets what happens at the cards' sockets: refusals and faults. Default: faults go to standard error. */
   readonly onCardEvent?: (card: string, message: string) => void;
+  /** Gets what the watch over the drivers finds: one waits in vain. Default: it goes where `onCardEvent` does. */
+  readonly onNotice?: (card: string, notice: DriverNotice) => void;
 }
 
 /** A card in the rig: how it was asked for, and what serves it. */
@@ -82,11 +85,19 @@ export class Rig implements AsyncDisposable {
     private readonly folder: RunFolder,
     private readonly onCardEvent: RigOptions['onCardEvent'],
     private readonly recorder: TraceRecorder | undefined,
+    private readonly onNotice: RigOptions['onNotice'],
   ) {}
 
   /** Serves the cards and starts the guest. Rejects, with nothing left behind, when any of it fails. */
-  static async start({ cards = [], start = 'warm', onCardEvent, recorder, ...launch }: RigOptions): Promise<Rig> {
-    const rig = new Rig(await RunFolder.create(), onCardEvent, recorder);
+  static async start({
+    cards = [],
+    start = 'warm',
+    onCardEvent,
+    onNotice,
+    recorder,
+    ...launch
+  }: RigOptions): Promise<Rig> {
+    const rig = new Rig(await RunFolder.create(), onCardEvent, recorder, onNotice);
     try {
       const connections = [];
       for (const card of cards) connections.push(await rig.serve(card));
@@ -270,9 +281,14 @@ export class Rig implements AsyncDisposable {
     const socketPath = this.folder.socketPath(`card${this.serial++}.sock`);
     const onEvent = this.onCardEvent && ((event: ServerEvent) => report(describeEvent(event)));
     const { make, faults = [] } = wanted;
+    const onNotice = (notice: DriverNotice) => {
+      if (this.onNotice) this.onNotice(name, notice);
+      else report(this.onCardEvent ? notice.text : `${name}: ${notice.text}`);
+    };
     return ServedCard.start(make, {
       socketPath,
       faults,
+      onNotice,
       ...(this.recorder && { recording: { recorder: this.recorder, name } }),
       ...(onEvent && { onEvent }),
     });

@@ -53,7 +53,7 @@ describe('the report of a failed test', () => {
   });
 
   it('is in the JUnit file too', () => {
-    expect(junit).toContain('tests="10" failures="9"');
+    expect(junit).toContain('tests="11" failures="10"');
     expect(junit).toContain('expected STATUS.DONE to be 1, it is 0; last write to CTRL was 0x1');
     expect(junit).toContain('a word on the console');
     expect(junit).toContain('fails-in-an-assertion');
@@ -71,6 +71,12 @@ describe('the report of a failed test', () => {
     expect(failure).toContain('expected CTRL.START to be 1, it is 0; the card has not been accessed');
     expect(failure).toMatch(
       /Noted at the cards:\n {2}lazy-card: the card 'lazy-card' is being restarted; the guest loses it/,
+    );
+  });
+
+  it('says that the driver has polled in vain', () => {
+    expect(failureOf('fails while its driver polls in vain')).toMatch(
+      /Noted at the cards:\n {2}lazy-card: the driver polls STATUS: \d+ reads in \d\.\d s, since .*, always 0x00000000\./,
     );
   });
 
@@ -118,7 +124,7 @@ describe('after failed tests', () => {
     expect(accesses).toContain('write config:COMMAND');
     expect(accesses).toContain('write CTRL 0x00000001 (START=1)');
     expect(existsSync(artefact('loses-the-guest', 'qemu-stderr.log'))).toBe(true);
-    expect(readdirSync(join(folder, 'artifacts', 'suite.ts'))).toHaveLength(7);
+    expect(readdirSync(join(folder, 'artifacts', 'suite.ts'))).toHaveLength(8);
   });
 
   it('tests that share a guest get a new one', () => {

@@ -9,6 +9,7 @@ import { EXIT } from '../exit-codes';
 import { type Outcome, runInGuest } from '../guest-command';
 import { interruption } from '../interruption';
 import { addSoftwareOptions, collect, softwareOf, wholeNumber } from '../options';
+import { NoticeLog } from '../notice-log';
 import { print } from '../output';
 import { addTraceOptions, Recording } from '../recording';
 import { report, textOf } from '../report';
@@ -101,6 +102,7 @@ async function run(argv: string[], options: RunOptions): Promise<{ exitCode: num
     signal: stop,
     ...(!options.quiet && { onProgress: terminalProgress() }),
   });
+  const notices = new NoticeLog(say);
   await using rig = await Rig.start({
     ...plan.rig,
     provisioned,
@@ -108,6 +110,7 @@ async function run(argv: string[], options: RunOptions): Promise<{ exitCode: num
     ...(recording && { recorder: recording.recorder }),
     ...(options.console && { onConsole: (line: string) => console.error(line) }),
     onProgress: ({ message, elapsedMs }) => say(`${message} (${(elapsedMs / 1000).toFixed(1)} s)`),
+    onNotice: (card, notice) => notices.add(card, notice),
     signal: stop,
   });
   if (plan.gdbPort !== undefined) say(`gdb can look at the guest's kernel: target remote 127.0.0.1:${plan.gdbPort}`);
@@ -128,7 +131,7 @@ async function run(argv: string[], options: RunOptions): Promise<{ exitCode: num
   if (error !== undefined) console.error(`ghostcard: ${error}`);
   const output = result && { ...result, stdout: String(result.stdout), stderr: String(result.stderr) };
   const trace = recording && { trace: recording.recorder.path };
-  return { ...output, exitCode, ...(error !== undefined && { error }), cards, ...trace };
+  return { ...output, exitCode, ...(error !== undefined && { error }), cards, ...trace, ...notices.member };
 }
 
 /** A run with faults of the card model has failed, whatever the command made of it. */

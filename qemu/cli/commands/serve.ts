@@ -41,6 +41,7 @@ With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share
     await using _served = await ServedCard.start(source.make, {
       socketPath,
       ...(recording && { recording: { recorder: recording.recorder, name: source.name } }),
+      onNotice: (notice) => say('notice', notice, notice.text),
       onEvent: (event) => say(event.kind, { text: describeEvent(event) }, describeEvent(event)),
     });
     say('listening', { card: source.name, socketPath }, `${source.name} is served at ${socketPath}`);

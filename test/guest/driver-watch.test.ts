@@ -1,0 +1,83 @@
+/** Drivers in a guest that wait in vain, and drivers that do not: what the watch over them says. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type DriverNotice } from '../../emulator/driver-watch';
+import { traceOf } from '../../emulator/trace';
+import { type Rig } from '../../qemu/rig';
+import { runApp, startRig } from '../support/rig';
+
+let rig: Rig;
+let notices: DriverNotice[] = [];
+beforeAll(async () => {
+  rig = await startRig({ onNotice: (_, notice) => notices.push(notice) });
+  return () => rig.close();
+});
+afterEach(() => void (notices = []));
+
+const guestTools = join(__dirname, '..', '..', 'guest-tools');
+const STATUS = '0x1004';
+/** Longer than the limit, with nothing going on. */
+const IDLE = ['sleep', '3'];
+
+describe.each(['uio_pci_generic', 'vfio-pci'])('under %s', (driver) => {
+  it('a driver that polls a register in vain is told of, with the register', async () => {
+    await rig.bind('card', driver);
+    await rig.guest.run(['sh', '-c', `gc-reg $(yes ${STATUS} | head -n 100000) >/dev/null`]);
+    expect(notices.map(({ kind, register }) => [kind, register])).toEqual([['polling', 'H2C[0].STATUS']]);
+    expect(notices[0]!.text).toMatch(
+      /the driver polls H2C\[0\]\.STATUS: \d{3,} reads in 1\.\d s, since .*, always 0x00000000\. Nothing is scheduled/,
+    );
+    expect(traceOf(rig.card('card')).notices.at(-1)!.text).toBe(notices[0]!.text);
+  });
+
+  it('drivers that get what they wait for are not told of, nor is a card that nobody uses', async () => {
+    await rig.bind('card', driver);
+    await rig.guest.run(IDLE);
+    for (const app of ['gc-identify', 'gc-irq', 'gc-loopback', 'gc-crc', 'gc-errors']) await runApp(rig, 'card', [app]);
+    await rig.guest.run(IDLE);
+    expect(notices).toEqual([]);
+  });
+});
+
+it('a driver whose interrupt has got lost is told of, with the interrupt and what it did last', async () => {
+  await rig.bind('card', 'vfio-pci');
+  const { interrupts } = rig.card('card').inspection;
+  let isLossy = true;
+  interrupts.insert((below) => ({
+    signal(vector) {
+      if (!isLossy) below.signal(vector);
+      isLossy = false;
+    },
+    setIntx: (asserted) => below.setIntx(asserted),
+  }));
+  const { exitCode } = await rig.guest.run(['gc-irq', '--count', '1']);
+  expect(exitCode).not.toBe(0);
+  expect(notices[0]).toMatchObject({
+    kind: 'interrupt-cannot-come',
+    register: 'IRQ_TRIGGER',
+    interrupt: { index: 2, vector: 4 },
+  });
+  expect(notices[0]!.text).toMatch(/MSI-X vector 4 was raised at .* and has got lost\./);
+});
+
+it('a driver that has not let its interrupt through again is told of, with the interrupt and why it is held back', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'gc-driver-watch-'));
+  try {
+    const program = join(folder, 'one-interrupt');
+    const source = join(__dirname, 'one-interrupt.c');
+    execFileSync('cc', ['-static', '-Wall', '-Werror', '-I', guestTools, '-o', program, source]);
+    const { pciAddress, node } = await rig.bind('card', 'uio_pci_generic');
+    await rig.guest.push('/tmp/one-interrupt', readFileSync(program), 0o755);
+    const env = { GHOSTCARD_PCI_ADDRESS: pciAddress, GHOSTCARD_DEVICE: node };
+    const { exitCode, stderr } = await rig.guest.run(['/tmp/one-interrupt'], { env });
+    expect(exitCode, stderr.toString()).toBe(3);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  expect(notices).toHaveLength(1);
+  expect(notices[0]).toMatchObject({ register: 'IRQ_TRIGGER', interrupt: { index: 0, vector: 0 } });
+  expect(notices[0]!.text).toMatch(/INTx was raised at .* and is held back: Interrupt Disable is set/);
+});
