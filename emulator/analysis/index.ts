@@ -22,3 +22,6 @@ export {
   wordEvent,
   wordPayload,
 } from './words';
+export { type Answer, DoorbellAnswers, DOORBELLS } from './doorbells';
+export { exportPerfetto, type PerfettoEvent, perfettoLines, type PerfettoOptions } from './perfetto';
+export { exportVcd, vcdLines, type VcdOptions } from './vcd';

@@ -30,6 +30,13 @@ const QEMU_PROVIDED = ['adduser (= 999)'];
 /** Not needed by a browser without a window; and it runs on the host's own C library. */
 const BROWSER_PROVIDED = ['libc6', 'x11-utils', 'xdg-utils', 'fontconfig-config'].map((name) => `${name} (= 999)`);
 
+/** The viewer's libraries, which its converters do without (names of both suites); and what every Debian has. */
+const GTKWAVE_PROVIDED = [
+  ...['libcairo2', 'libgdk-pixbuf-2.0-0', 'libglib2.0-0', 'libglib2.0-0t64', 'libgtk-3-0', 'libgtk-3-0t64'],
+  ...['libpango-1.0-0', 'libpangocairo-1.0-0', 'libtcl8.6', 'libtk8.6', 'dconf-gsettings-backend', 'gsettings-backend'],
+  ...['libc6', 'libgcc-s1', 'libstdc++6', 'libbz2-1.0', 'liblzma5'],
+].map((name) => `${name} (= 999)`);
+
 export class Context {
   readonly guestArch: GuestArch;
   readonly hostArch: HostArch;
@@ -103,6 +110,15 @@ export class Context {
       suites: [this.suite().codename],
       architectures: [this.hostArch],
       provided: BROWSER_PROVIDED,
+    });
+  }
+
+  /** GTKWave, of the host's own suite, without what only its viewer needs. */
+  gtkwaveApt(): AptRoot {
+    return this.#aptRoot({
+      suites: [this.suite().codename],
+      architectures: [this.hostArch],
+      provided: [...GTKWAVE_PROVIDED, 'zlib1g (= 99:999)'],
     });
   }
 

@@ -22,7 +22,7 @@ import { type ProvisionOptions } from './types';
 export type PartState = 'ready' | 'to be fetched' | 'to be built' | 'wrong';
 
 export interface PartReport {
-  readonly step: Exclude<Step, 'cache' | 'kernel-build' | 'initramfs' | 'browser'>;
+  readonly step: Exclude<Step, 'cache' | 'kernel-build' | 'initramfs' | 'browser' | 'gtkwave'>;
   readonly state: PartState;
   /** What was found and where, or what would be done. */
   readonly detail: string;

@@ -13,9 +13,13 @@ export const STEPS = [
   'guest-tools',
   'initramfs',
   'browser',
+  'gtkwave',
 ] as const;
 
-/** The parts of a guest, in the order in which they are made; `kernel-build` and `browser` only when asked for; `cache` waits for another run that makes them. */
+/**
+ * The parts of a guest, in the order in which they are made; `kernel-build` only when asked for, `browser` and `gtkwave`
+ * by tests; `cache` waits for another run that makes them.
+ */
 export type Step = (typeof STEPS)[number];
 
 export interface ProgressEvent {

@@ -1,9 +1,11 @@
 /** `ghostcard trace`: what can be done with a recording. Each subcommand is a file in trace/. */
 import { Command } from 'commander';
+import { exportCommand } from './trace/export';
 import { showCommand } from './trace/show';
 
 export function traceCommand(): Command {
   return new Command('trace')
     .description('Read a recording that run, serve or a test has made.')
-    .addCommand(showCommand());
+    .addCommand(showCommand())
+    .addCommand(exportCommand());
 }

@@ -1,4 +1,4 @@
-import { appendFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
@@ -27,6 +27,12 @@ describe('ghostcard trace show', () => {
     expect(text).toContain('         1.000 us  write H2C[0].DOORBELL 0x00000001 (PRODUCER=1)\n');
     expect(text).toContain('         1.000 us  interrupt delivered MSI-X vector 0\n');
     expect(text).toContain(`\n${' '.repeat(19)}host mark done\n`);
+  });
+
+  it('prints what docs/tracing.md shows', async () => {
+    const document = readFileSync(join(__dirname, '../../../../docs/tracing.md'), 'utf8');
+    const shown = /^```text\n( +1\.000 us  write H2C\[0\]\.DOORBELL.*?)^```$/ms.exec(document)?.[1];
+    expect(await printed('show', recorded(), '--without-config')).toContain(shown);
   });
 
   it('tells repetitions once, and each of them when asked', async () => {

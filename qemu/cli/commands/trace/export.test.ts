@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { exportHtml, exportPerfetto, exportVcd } from '../../../../emulator/analysis';
+import { readTrace } from '../../../../emulator/trace';
+import { printed, record, useFolder } from './test-run';
+
+const folder = useFolder();
+const inFolder = (name: string): string => join(folder.path, name);
+
+describe('ghostcard trace export', () => {
+  it.each([
+    ['vcd', exportVcd],
+    ['perfetto', exportPerfetto],
+  ])('writes a file: %s', async (format, expected) => {
+    const file = inFolder('run.trace');
+    record(file, { transfers: 300 })[Symbol.dispose]();
+    for (const time of ['device', 'host'] as const) {
+      await printed('export', file, '--format', format, '--output', inFolder('out'), '--time', time);
+      expect(readFileSync(inFolder('out'), 'utf8')).toBe(expected(readTrace(file), { time }));
+    }
+  });
+
+  it('writes a page', async () => {
+    const file = inFolder('run.trace');
+    record(file)[Symbol.dispose]();
+    await printed('export', file, '--format', 'html', '--output', inFolder('report.html'));
+    expect(readFileSync(inFolder('report.html'), 'utf8')).toBe(exportHtml(readTrace(file)));
+    await expect(
+      printed('export', file, '--format', 'html', '--output', inFolder('x'), '--time', 'host'),
+    ).rejects.toThrow('the page shows both times');
+  });
+
+  it('says what is wrong with its arguments', async () => {
+    const file = inFolder('run.trace');
+    record(file)[Symbol.dispose]();
+    const output = inFolder('not/there');
+    await expect(printed('export', file, '--format', 'vcd', '--output', output)).rejects.toThrow(
+      `--output ${output}: it cannot be written`,
+    );
+    await expect(printed('export', file, '--output', output)).rejects.toThrow('--format');
+    await expect(printed('export', inFolder('none'), '--format', 'vcd', '--output', output)).rejects.toThrow(
+      'there is no such file',
+    );
+  });
+});
