@@ -4,6 +4,7 @@ import { BAR_COUNT } from '../pci';
 import { RegisterNames } from '../trace';
 import { type DeviceSlow, type FieldStuck, type ReadsAllOnes, type WriteLost, type WritesPosted } from './declaration';
 import { DeviceStage } from './device-stage';
+import { FaultDeclarationError } from './error';
 import { Fault, type FaultSite } from './fault';
 import { AccessMatcher } from './matcher';
 import { fieldsNamed, type NamedField } from './registers';
@@ -141,6 +142,12 @@ export class StuckField extends Fault<FieldStuck> {
     super(site, declaration);
     const { field } = declaration;
     this.#fields = fieldsNamed(RegisterNames.of(site.card), field);
+    const narrow = this.#fields.find((named) => declaration.value >= 2 ** named.field.width);
+    if (narrow) {
+      const { width } = narrow.field;
+      const bits = `${width} ${width === 1 ? 'bit' : 'bits'}`;
+      throw new FaultDeclarationError(`value is ${declaration.value}; the field ${field} has ${bits}`);
+    }
     const register = field.slice(0, field.lastIndexOf('.'));
     this.waitsFor = new AccessMatcher(site.card, { ...declaration, register }, 'reads');
     this.#spell = new Spell(() => site.clock.now(), declaration);

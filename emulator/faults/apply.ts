@@ -38,6 +38,10 @@ export interface FaultCount {
   readonly waitedFor: string;
 }
 
+/** Whether it was to fire, and has not. */
+export const isUnfired = ({ times, declaration }: FaultCount): boolean =>
+  times === 0 && declaration.mayNotFire !== true;
+
 /** `The fault 'lost' of the card 'reference' has not fired: it waited for …` */
 export const wordUnfired = (card: string, { name, waitedFor }: FaultCount): string =>
   `The fault '${name}' of the card '${card}' has not fired: it waited for ${waitedFor}`;
@@ -107,16 +111,26 @@ export class FaultyCard {
 
   /** Those that were to fire, and have not. */
   get unfired(): FaultCount[] {
-    return this.counts.filter(({ times, declaration }) => times === 0 && declaration.mayNotFire !== true);
+    return this.counts.filter(isUnfired);
   }
 }
 
 /** `fault 2 (interrupt-dropped)` */
-const placeOf = ({ fault }: FaultDeclaration, index: number): string => `fault ${index + 1} (${fault})`;
+function placeOf(declaration: FaultDeclaration, index: number): string {
+  const { fault } = Object(declaration) as Partial<FaultDeclaration>;
+  return `fault ${index + 1}${fault === undefined ? '' : ` (${fault})`}`;
+}
 
 /** Its own name, or its kind, with a number from the second of a kind on. */
 function namesOf(declarations: readonly FaultDeclaration[]): string[] {
-  const taken = new Set(declarations.flatMap(({ name }) => name ?? []));
+  const taken = new Set<string>();
+  declarations.forEach((declaration, index) => {
+    const { name } = declaration;
+    if (name === undefined) return;
+    if (taken.has(name))
+      throw new FaultDeclarationError(`${placeOf(declaration, index)}: there is a fault '${name}' already`);
+    taken.add(name);
+  });
   return declarations.map(({ name, fault }) => {
     if (name !== undefined) return name;
     for (let number = 1; ; number++) {
@@ -124,6 +138,15 @@ function namesOf(declarations: readonly FaultDeclaration[]): string[] {
       if (!taken.has(free)) return (taken.add(free), free);
     }
   });
+}
+
+/**
+ * Whether a card can have the fault, which is not put into its way.
+ * @throws FaultDeclarationError that begins with `place`
+ */
+export function checkFaultFor(card: PciCard, declaration: FaultDeclaration, place: string): void {
+  const site = { card, clock: card.inspection.clock, link: new Link(card), name: '', report: () => {} };
+  makeFor(declaration, place, site);
 }
 
 function makeFor(declaration: FaultDeclaration, place: string, site: FaultSite): Fault {

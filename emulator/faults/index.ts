@@ -1,5 +1,13 @@
 /** Disturbances, which no card knows of: declared ones, and the link that can be severed. */
-export { applyFaults, type FaultCount, faultsOf, type FaultyCard, wordUnfired } from './apply';
+export {
+  applyFaults,
+  checkFaultFor,
+  type FaultCount,
+  faultsOf,
+  type FaultyCard,
+  isUnfired,
+  wordUnfired,
+} from './apply';
 export { checkFault } from './check';
 export type * from './declaration';
 export { FaultDeclarationError } from './error';

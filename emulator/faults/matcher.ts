@@ -113,9 +113,10 @@ export class AccessMatcher extends Matcher {
   /** `access`: what is counted, for people: reads, writes or both. */
   constructor(card: PciCard, match: AccessMatch, access: 'reads' | 'writes' | 'accesses') {
     const { register, bar, offset } = match;
+    const preposition = access === 'writes' ? 'to' : 'of';
     const where =
       register ?? (bar === undefined ? 'any BAR' : `BAR${bar}${offset ? ` at ${offsetsInWords(offset)}` : ''}`);
-    super(card.inspection.clock, match, `${access} of the card`, `${access} of ${where}`);
+    super(card.inspection.clock, match, `${access} ${preposition} the card`, `${access} ${preposition} ${where}`);
     if (register !== undefined) this.#places = registersNamed(RegisterNames.of(card), register).map(placeOf);
     else if (bar !== undefined) {
       const end = offset?.to === undefined ? Infinity : addressOf(offset.to) + 1;
@@ -155,7 +156,7 @@ function isChosen(occurrence: Occurrence, count: number): boolean {
 
 function occurrenceInWords(occurrence: Occurrence): string {
   if (typeof occurrence === 'number') return `occurrence ${occurrence}`;
-  if (occurrence === 'all') return 'all';
+  if (occurrence === 'all') return 'any';
   return 'every' in occurrence ? `one in ${occurrence.every}` : `occurrences ${rangeInWords(occurrence, String)}`;
 }
 

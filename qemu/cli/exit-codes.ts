@@ -5,6 +5,8 @@ export const EXIT = {
   FAILED: 1,
   /** Wrong options or arguments. */
   USAGE: 2,
+  /** `run --faults`: the command has succeeded, and a fault that was declared has never fired. */
+  FAULT_NOT_FIRED: 122,
   /** The guest died under the command. */
   GUEST_DIED: 123,
   /** The command's time limit was reached; as timeout(1). */

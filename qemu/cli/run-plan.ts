@@ -8,6 +8,7 @@ import { hostArch } from '../provision';
 import { type RigOptions } from '../rig';
 import { makeArtefactsFolder } from './artefacts-folder';
 import { type CardSource, cardToPlug, distinctNames, type RemoteCardSource } from './card-source';
+import { type FaultsByCard, loadFaults } from './faults-file';
 import { HostTerminal } from './host-terminal';
 import { type SoftwareOptions } from './options';
 import { type TraceOptions } from './recording';
@@ -16,6 +17,7 @@ import { UsageError } from './usage-error';
 export interface RunOptions extends SoftwareOptions, TraceOptions {
   readonly card?: string[];
   readonly driver?: string[];
+  readonly faults?: string[];
   readonly rw?: string[];
   readonly root?: string;
   readonly minimal?: true;
@@ -47,6 +49,7 @@ export interface RunPlan {
   readonly terminal: boolean;
   readonly environment: Readonly<Record<string, string>>;
   readonly cards: readonly (CardSource | RemoteCardSource)[];
+  readonly faults: FaultsByCard;
   /** Of the card of the same position; shorter when some have none. */
   readonly drivers: readonly string[];
   readonly modules: readonly { readonly file: string; readonly parameters: Readonly<Record<string, string>> }[];
@@ -95,6 +98,7 @@ export async function planRun(command: readonly string[], options: RunOptions): 
     terminal: (options.shell ?? options.tty) === true,
     environment: Object.fromEntries((options.env ?? []).map(parseVariable)),
     cards,
+    faults: loadFaults(options.faults ?? [], cards),
     drivers: driversFor(cards, options),
     modules: (options.module ?? []).map(parseModule),
     pushes: (options.push ?? []).map(parsePush),

@@ -5,7 +5,7 @@
  */
 import { type DriverNotice } from '../../emulator/driver-watch';
 import { type CardFactory, ServedCard } from '../../emulator/serve-card';
-import { type FaultDeclaration } from '../../emulator/faults';
+import { type FaultCount, type FaultDeclaration, faultsOf } from '../../emulator/faults';
 import { type PciCard } from '../../emulator/pci';
 import { type TraceRecorder } from '../../emulator/trace';
 import { describeEvent, type ServerEvent } from '../../emulator/vfio-user';
@@ -144,6 +144,14 @@ export class Rig implements AsyncDisposable {
   /** What the models of the cards have thrown so far, card by card: a run with faults has not tested the driver. */
   get faults(): readonly CardFault[] {
     return this.everyCard.flatMap(([card, { faults }]) => faults.map((error) => ({ card, error })));
+  }
+
+  /** The faults that were declared for the cards, and what has become of them. */
+  get declaredFaults(): readonly (FaultCount & { readonly card: string })[] {
+    return this.everyCard.flatMap(([card, served]) => {
+      const counts = served instanceof ServedCard ? faultsOf(served.card)?.counts : undefined;
+      return (counts ?? []).map((count) => ({ ...count, card }));
+    });
   }
 
   /** Gives a card to a driver of the guest: 'uio_pci_generic', 'vfio-pci' or any other; 'none' takes it away. */

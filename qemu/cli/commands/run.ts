@@ -7,6 +7,7 @@ import { provision, terminalProgress } from '../../provision';
 import { cardVariables, Rig } from '../../rig';
 import { EXIT } from '../exit-codes';
 import { type Outcome, runInGuest } from '../guest-command';
+import { timesFired, withUnfired } from '../fired-faults';
 import { interruption } from '../interruption';
 import { addSoftwareOptions, collect, softwareOf, wholeNumber } from '../options';
 import { NoticeLog } from '../notice-log';
@@ -28,6 +29,7 @@ export function runCommand(): Command {
         'uio_pdrv_genirq, uio_dmem_genirq, vfio-platform, none, any other',
       collect,
     )
+    .option('--faults <file>', 'what is to befall the cards (docs/faults.md), may be repeated', collect)
     .option('--rw <folder[:guest-path]>', 'folder that the guest may write to, may be repeated', collect)
     .option('--root <folder>', "root of the guest's files, in place of this machine's /")
     .addOption(new Option('--minimal', "nothing but the guest's own files").conflicts(['root', 'rw']))
@@ -75,7 +77,7 @@ same with _2, _3 ... of those after it. Under a driver for platform devices (uio
 vfio-platform) also GHOSTCARD_PLATFORM_DEVICE, the first device's name, and GHOSTCARD_PLATFORM_DEVICES of all.
 
 Exit code: the command's own; 128+n when signal n ended it; ${EXIT.TIMED_OUT} time limit; ${EXIT.NOT_STARTED} not started;
-${EXIT.GUEST_DIED} the guest died; ${EXIT.GHOSTCARD} ghostcard failed; ${EXIT.USAGE} wrong options.
+${EXIT.GUEST_DIED} the guest died; ${EXIT.FAULT_NOT_FIRED} a fault (--faults) never fired; ${EXIT.GHOSTCARD} ghostcard failed; ${EXIT.USAGE} wrong options.
 
 Examples:
   ghostcard run --card reference --driver vfio-pci -- gc-identify
@@ -106,7 +108,11 @@ async function run(argv: string[], options: RunOptions): Promise<{ exitCode: num
   await using rig = await Rig.start({
     ...plan.rig,
     provisioned,
-    cards: plan.cards.map((card) => ({ ...card, ...answerTimeoutOf(options) })),
+    cards: plan.cards.map((card) => ({
+      ...card,
+      ...answerTimeoutOf(options),
+      faults: plan.faults.get(card.name) ?? [],
+    })),
     ...(recording && { recorder: recording.recorder }),
     ...(options.console && { onConsole: (line: string) => console.error(line) }),
     onProgress: ({ message, elapsedMs }) => say(`${message} (${(elapsedMs / 1000).toFixed(1)} s)`),
@@ -127,11 +133,12 @@ async function run(argv: string[], options: RunOptions): Promise<{ exitCode: num
     terminal: plan.terminal,
     collect: options.json === true,
   });
-  const { exitCode, error } = withFaults(outcome, rig.faults.length);
+  const { exitCode, error } = withUnfired(withFaults(outcome, rig.faults.length), rig, say);
   if (error !== undefined) console.error(`ghostcard: ${error}`);
   const output = result && { ...result, stdout: String(result.stdout), stderr: String(result.stderr) };
   const trace = recording && { trace: recording.recorder.path };
-  return { ...output, exitCode, ...(error !== undefined && { error }), cards, ...trace, ...notices.member };
+  const faults = options.faults && { faults: timesFired(rig) };
+  return { ...output, exitCode, ...(error !== undefined && { error }), cards, ...faults, ...trace, ...notices.member };
 }
 
 /** A run with faults of the card model has failed, whatever the command made of it. */

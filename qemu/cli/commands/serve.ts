@@ -2,17 +2,20 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
+import { faultsOf, wordUnfired } from '../../../emulator/faults';
 import { ServedCard } from '../../../emulator/serve-card';
 import { describeEvent } from '../../../emulator/vfio-user';
 import { loadCard } from '../card-source';
+import { loadFaults } from '../faults-file';
 import { interruption } from '../interruption';
-import { once as onlyOnce } from '../options';
+import { collect, once as onlyOnce } from '../options';
 import { print } from '../output';
 import { addTraceOptions, Recording, type TraceOptions } from '../recording';
 
 interface ServeOptions extends TraceOptions {
   readonly card: string;
   readonly socket: string;
+  readonly faults?: string[];
   readonly json?: true;
 }
 
@@ -25,6 +28,7 @@ export function serveCommand(): Command {
       onlyOnce,
     )
     .requiredOption('--socket <path>', 'UNIX socket to listen at; made, and removed at the end', socketPathOf)
+    .option('--faults <file>', 'what is to befall the card (docs/faults.md), may be repeated', collect)
     .option('--json', 'print events as JSON, one a line')
     .addHelpText(
       'after',
@@ -32,22 +36,29 @@ export function serveCommand(): Command {
 With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share=on):
   -device '{"driver":"vfio-user-pci","socket":{"type":"unix","path":"PATH"}}'`,
     );
-  return addTraceOptions(command).action(async ({ card, socket: socketPath, json, ...options }: ServeOptions) => {
-    const stop = interruption();
-    const source = loadCard(card);
-    const say = (event: string, detail: object, text: string): void =>
-      print(json ? JSON.stringify({ event, ...detail }) : text);
-    using recording = Recording.start(options, (line) => say('trace', { text: line }, line));
-    await using _served = await ServedCard.start(source.make, {
-      socketPath,
-      ...(recording && { recording: { recorder: recording.recorder, name: source.name } }),
-      onNotice: (notice) => say('notice', notice, notice.text),
-      onEvent: (event) => say(event.kind, { text: describeEvent(event) }, describeEvent(event)),
-    });
-    say('listening', { card: source.name, socketPath }, `${source.name} is served at ${socketPath}`);
-    if (!stop.aborted) await once(stop, 'abort');
-    say('stopped', {}, 'stopped');
-  });
+  return addTraceOptions(command).action(
+    async ({ card, socket: socketPath, json, faults: files, ...options }: ServeOptions) => {
+      const stop = interruption();
+      const source = loadCard(card);
+      const faults = loadFaults(files ?? [], [source]).get(source.name) ?? [];
+      const say = (event: string, detail: object, text: string): void =>
+        print(json ? JSON.stringify({ event, ...detail }) : text);
+      using recording = Recording.start(options, (line) => say('trace', { text: line }, line));
+      await using served = await ServedCard.start(source.make, {
+        socketPath,
+        faults,
+        ...(recording && { recording: { recorder: recording.recorder, name: source.name } }),
+        onNotice: (notice) => say('notice', notice, notice.text),
+        onEvent: (event) => say(event.kind, { text: describeEvent(event) }, describeEvent(event)),
+      });
+      say('listening', { card: source.name, socketPath }, `${source.name} is served at ${socketPath}`);
+      if (!stop.aborted) await once(stop, 'abort');
+      for (const fault of faultsOf(served.card)?.unfired ?? []) {
+        say('fault-not-fired', { fault: fault.name, waitedFor: fault.waitedFor }, wordUnfired(source.name, fault));
+      }
+      say('stopped', {}, 'stopped');
+    },
+  );
 }
 
 /** Of a UNIX socket, in bytes; see unix(7). */

@@ -1,0 +1,130 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { faultyReference } from '../../test/support/faulty-reference';
+import { readTrace, traceOf, TraceRecorder, type TraceEvent } from '../trace';
+import { type FaultDeclaration } from '.';
+
+type WithoutHostTime<E> = E extends TraceEvent ? Omit<E, 'hostNs'> : never;
+
+/** What a driver does that is told by interrupts, with faults in its way: the events of the run, but for the host's times. */
+function recorded(faults: readonly FaultDeclaration[]): WithoutHostTime<TraceEvent>[] {
+  const folder = mkdtempSync(join(tmpdir(), 'ghostcard-faults-'));
+  try {
+    using rig = faultyReference(faults);
+    const recorder = new TraceRecorder(join(folder, 'run.trace'));
+    traceOf(rig.card).record(recorder, { name: 'reference', faults });
+    rig.useInterrupts();
+    const [h2c, c2h] = [rig.channel('H2C'), rig.channel('C2H')];
+    for (let round = 0; round < 4; round++) {
+      for (const channel of [h2c, c2h]) {
+        channel.submit({ hostAddress: rig.host.memory.iova + 4096 * round, lengthBytes: 256, interrupt: true });
+        rig.clock.advance(300);
+        void channel.state;
+      }
+    }
+    rig.clock.advance(10_000_000);
+    recorder.close();
+    return readTrace(recorder.path).events.map(({ hostNs: _, ...event }) => event as WithoutHostTime<TraceEvent>);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const EVERYTHING: readonly FaultDeclaration[] = [
+  { fault: 'interrupt-delayed', delayNs: 500, occurrence: { every: 3 } },
+  { fault: 'interrupt-duplicated', occurrence: 2, gapNs: 50 },
+  { fault: 'interrupt-before-write-back', occurrence: 1, delayNs: 200 },
+  { fault: 'write-back-before-data', occurrence: 2, delayNs: 100 },
+  { fault: 'dma-delayed', role: 'data', access: 'read', delayNs: 250, occurrence: 2 },
+  { fault: 'dma-corrupted', role: 'data', occurrence: { every: 2 } },
+  { fault: 'reads-all-ones', register: 'H2C[0].COMPLETED', occurrence: 2 },
+  { fault: 'writes-posted', register: 'H2C[0].DOORBELL', occurrence: 3 },
+  { fault: 'field-stuck', field: 'C2H[0].STATUS.BUSY', value: 1, reads: 2 },
+  { fault: 'interrupt-spurious', on: 'dma', role: 'write-back', occurrence: 5, vector: 4 },
+  { fault: 'reset-in-transfer', channel: 'C2H0', occurrence: 4 },
+];
+
+describe('several faults', () => {
+  it('act on the same event in the order in which they are declared', () => {
+    using rig = faultyReference([
+      { fault: 'interrupt-dropped', name: 'first', occurrence: 1 },
+      { fault: 'interrupt-dropped', name: 'second', occurrence: 1 },
+      { fault: 'interrupt-duplicated', name: 'third', occurrence: 1, gapNs: 10 },
+    ]);
+    rig.useInterrupts();
+    const arrived: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      rig.trigger(4);
+      arrived.push(rig.host.interrupts.count(4));
+    }
+    // Each sees what those before it have left: the first loses the first, the second what is the first to it.
+    expect(arrived).toEqual([0, 0, 1]);
+    rig.clock.advance(10);
+    expect(rig.host.interrupts.count(4)).toBe(2);
+    expect(rig.faulty.counts.map(({ name, times }) => [name, times])).toEqual([
+      ['first', 1],
+      ['second', 1],
+      ['third', 1],
+    ]);
+  });
+
+  it('of one kind have names of their own', () => {
+    using rig = faultyReference([{ fault: 'write-lost' }, { fault: 'write-lost' }, { fault: 'write-lost', name: 'x' }]);
+    expect(rig.faulty.counts.map(({ name }) => name)).toEqual(['write-lost', 'write-lost-2', 'x']);
+  });
+
+  it('at the accesses too: a write that is lost is not held', () => {
+    using rig = faultyReference([
+      { fault: 'write-lost', register: 'SCRATCH' },
+      { fault: 'writes-posted', register: 'SCRATCH' },
+    ]);
+    rig.registers.write('SCRATCH', 1);
+    rig.registers.write('SCRATCH', 2);
+    expect(rig.card.registers.get('SCRATCH')).toBe(0);
+    expect(rig.registers.read('SCRATCH')).toBe(2);
+  });
+});
+
+describe('the trace', () => {
+  it('is the same when the same is done again', () => {
+    const first = recorded(EVERYTHING);
+    expect(first.filter(({ kind }) => kind === 'fault').length).toBeGreaterThan(9);
+    expect(recorded(EVERYTHING)).toEqual(first);
+  });
+
+  it('carries the faults as they are declared', () => {
+    const [card] = recorded(EVERYTHING);
+    expect(card).toMatchObject({ kind: 'card', description: { faults: JSON.parse(JSON.stringify(EVERYTHING)) } });
+  });
+
+  it('shows what was on the bus: the interrupt, and then the write-back that the card has made before it', () => {
+    const events = recorded([{ fault: 'interrupt-before-write-back', delayNs: 200 }]);
+    const interesting = events.filter(
+      (event) =>
+        (event.kind === 'interrupt' && event.phase !== 'held') ||
+        event.kind === 'fault' ||
+        (event.kind === 'dma-write' && event.role === 'write-back'),
+    );
+    expect(
+      interesting.slice(0, 6).map((event) => {
+        const kind = event.kind === 'interrupt' ? event.phase : event.kind;
+        return `${event.timeNs} ${kind}`;
+      }),
+    ).toEqual(['0 raised', '0 fault', '0 delivered', ...Array<string>(3).fill('200 dma-write')]);
+  });
+
+  it('shows a dropped interrupt as raised and never delivered, and a truncated DMA as it was', () => {
+    const events = recorded([
+      { fault: 'interrupt-dropped' },
+      { fault: 'dma-truncated', channel: 'C2H0', role: 'data', bytes: 100 },
+    ]);
+    const phases = events.flatMap((event) => (event.kind === 'interrupt' ? event.phase : []));
+    expect(phases.slice(0, 4)).toEqual(['raised', 'raised', 'delivered', 'raised']);
+    const writes = events.flatMap((event) =>
+      event.kind === 'dma-write' && event.role === 'data' ? event.sizeBytes : [],
+    );
+    expect(writes).toEqual([100, 256, 256, 256]);
+  });
+});
