@@ -100,6 +100,20 @@ const TRIGGERED: Readonly<Partial<Record<FaultKind, readonly string[]>>> = {
   'surprise-removal': ['read', 'write', 'dma', 'interrupt'],
 };
 
+export const FAULT_KINDS = Object.keys(KINDS) as FaultKind[];
+
+/** What a kind has besides what says which events it is for. */
+export function parametersOf(fault: FaultKind): string[] {
+  const { optional, required } = KINDS[fault];
+  const isTriggered = TRIGGERED[fault] !== undefined;
+  const own = Object.keys({ ...optional, ...required }).filter((key) => isTriggered || !isMatchKey(fault, key));
+  return isTriggered ? [...own, 'atNs', 'on'] : own;
+}
+
+/** `channel` is a parameter of what is no DMA. */
+const isMatchKey = (fault: FaultKind, key: string): boolean =>
+  (key in DMA && !(fault === 'interrupt-before-write-back' && key === 'channel')) || key in ACCESS || key in INTERRUPT;
+
 /** Throws a FaultDeclarationError that begins with `place` when the declaration is none. */
 export function checkFault(declaration: unknown, place: string): asserts declaration is FaultDeclaration {
   const wrong = mistakeIn(declaration);

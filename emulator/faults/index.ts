@@ -8,7 +8,7 @@ export {
   isUnfired,
   wordUnfired,
 } from './apply';
-export { checkFault } from './check';
+export { checkFault, FAULT_KINDS, parametersOf } from './check';
 export type * from './declaration';
 export { FaultDeclarationError } from './error';
 export { Link } from './link';

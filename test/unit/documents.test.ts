@@ -94,6 +94,7 @@ describe('the examples in the documents', () => {
     expect(documents.filter((document) => examples.some((example) => example.document === document))).toEqual([
       'README.md',
       'docs/coherence.md',
+      'docs/faults.md',
       'docs/platform-devices.md',
       'docs/testing.md',
       'docs/tracing.md',
