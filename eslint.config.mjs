@@ -26,6 +26,7 @@ const mayImport = {
   'emulator/analysis': ['emulator/trace', 'emulator/registers'],
   'emulator/driver-watch': ['emulator/trace', 'emulator/pci', 'emulator/clock'],
   'emulator/replay': [
+    'emulator/analysis',
     'emulator/faults',
     'emulator/trace',
     'emulator/pci',

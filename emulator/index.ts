@@ -42,4 +42,13 @@ export {
   TraceRecorder,
 } from './trace';
 export { ReferenceCard, type ReferenceCardOptions, REFERENCE_REGISTERS } from './cards/reference';
+export {
+  type Difference,
+  type MakeCard,
+  replay,
+  ReplayDifferenceError,
+  ReplayError,
+  type ReplayOptions,
+  type ReplayResult,
+} from './replay';
 export { type CardFactory, ServedCard, type ServeCardOptions } from './serve-card';

@@ -4,9 +4,12 @@
  * - `bytes`: memory that this process can touch (mapped from a passed descriptor, or plain memory of the host model).
  *   DMA is a copy, done at once.
  * - `remote`: memory that only the client can touch. DMA goes by message and completes later.
+ * - `none`: nothing; an access is checked and moves no byte. For a replay, which knows from elsewhere what was read.
  */
 export type DmaBacking =
-  { readonly kind: 'bytes'; readonly bytes: Uint8Array } | { readonly kind: 'remote'; readonly memory: RemoteMemory };
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | { readonly kind: 'remote'; readonly memory: RemoteMemory }
+  | { readonly kind: 'none' };
 
 /** Memory reached by DMA_READ / DMA_WRITE messages; addresses are absolute IOVAs in bytes. */
 export interface RemoteMemory {

@@ -21,8 +21,8 @@ export interface Coherence {
   synchroniseForCpu(address: number, sizeBytes: number): Promise<void> | undefined;
   /** The device has no view of anything any more, and what it has written is lost: for resets. */
   clear(): void;
-  /** For a replay, which has no memory behind the view: so much of a read was stale. */
-  readStale(address: number, sizeBytes: number): void;
+  /** For a replay, behind whose view is nothing: the card has read, and so much of it was stale. */
+  countRead(address: number, sizeBytes: number, staleBytes: number): void;
 }
 
 /** Enough for every buffer of a guest of the usual size. */
@@ -90,9 +90,10 @@ export class NonCoherentDma implements DmaPort, Coherence {
     return pending.length === 0 ? undefined : unattended(Promise.all(pending).then(() => {}));
   }
 
-  /** A replay, which has no memory behind the view, knows from elsewhere that so much of a read was stale. */
-  readStale(address: number, sizeBytes: number): void {
-    this.#view.counts.stale += sizeBytes;
+  countRead(address: number, sizeBytes: number, staleBytes: number): void {
+    this.#view.read(address, new Uint8Array(sizeBytes));
+    if (staleBytes === 0) return;
+    this.#view.counts.stale += staleBytes;
     this.#view.lastBadRead = address;
   }
 

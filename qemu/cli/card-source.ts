@@ -7,7 +7,7 @@
  *   ./my-card.ts,leds=8                    a class that extends PciCard, or a function that returns one
  */
 import { existsSync, statSync } from 'node:fs';
-import { basename, extname, resolve } from 'node:path';
+import { basename, extname, relative, resolve } from 'node:path';
 import { ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
 import { type CardEnvironment, PciCard, privateMemory } from '../../emulator/pci';
@@ -24,6 +24,8 @@ type CardMaker = (options: CardEnvironment & Record<string, unknown>) => PciCard
 type OptionNames = { readonly [name: string]: string | OptionNames };
 
 interface BuiltInCard {
+  /** As 'ghostcard' exports it. */
+  readonly className: string;
   readonly make: CardMaker;
   /** What each option takes, for people. */
   readonly options: OptionNames;
@@ -37,7 +39,7 @@ const referenceOptions = {
 } satisfies Record<Exclude<keyof ReferenceCardOptions, keyof CardEnvironment>, string | OptionNames>;
 
 const builtIn: Readonly<Record<string, BuiltInCard>> = {
-  reference: { make: (options) => new ReferenceCard(options), options: referenceOptions },
+  reference: { className: 'ReferenceCard', make: (options) => new ReferenceCard(options), options: referenceOptions },
 };
 
 export interface CardSource {
@@ -133,6 +135,34 @@ function makeChecked(what: string, make: CardMaker, options: CardOptions, enviro
   throw new UsageError(`--card ${what}: the card has no option ${[...unread].map((key) => `'${key}'`).join(', ')}`);
 }
 
+/** How TypeScript makes the card that `argument` names: for a file of `folder` that is written for a user. */
+export interface CardCode {
+  /** Where its class or function comes from; and, of a built-in card, its name in 'ghostcard'. */
+  readonly imports?: string;
+  readonly builtIn?: string;
+  /** An expression that makes it, in an environment that is called `environment`. */
+  readonly make: string;
+  /** What the card is called in words. */
+  readonly name: string;
+}
+
+export function cardCode(argument: string, folder: string): CardCode {
+  const [what = '', ...settings] = argument.split(',');
+  const options = parseOptions(settings, argument);
+  const own = Object.entries(options).map(
+    ([name, value]) => `${/^\w+$/.test(name) ? name : JSON.stringify(name)}: ${JSON.stringify(value)}`,
+  );
+  const given = own.length === 0 ? 'environment' : `{ ${own.join(', ')}, ...environment }`;
+  if (Object.hasOwn(builtIn, what)) {
+    const { className } = builtIn[what]!;
+    return { builtIn: className, make: `new ${className}(${given})`, name: what };
+  }
+  const path = relative(folder, resolve(what)).replace(/\.[cm]?ts$/, '');
+  const imports = `import Card from '${path.startsWith('.') ? path : `./${path}`}';`;
+  const isClass = isCardClass(exportedBy(what));
+  return { imports, make: isClass ? `new Card(${given})` : `Card(${given})`, name: nameFor(what) };
+}
+
 /** Runs code of a card file; what it throws keeps its stack. */
 function ownCode<T>(what: string, code: () => T): T {
   try {
@@ -188,6 +218,15 @@ function parseValue(value: string): OptionValue {
 }
 
 function makerOf(file: string): CardMaker {
+  const exported = exportedBy(file);
+  return (options) => (isCardClass(exported) ? new exported(options) : exported(options));
+}
+
+type CardClass = new (options: Parameters<CardMaker>[0]) => PciCard;
+const isCardClass = (exported: CardMaker | CardClass): exported is CardClass => exported.prototype instanceof PciCard;
+
+/** The card's class, or the function that makes it. */
+function exportedBy(file: string): CardMaker | CardClass {
   const path = resolve(file);
   if (!existsSync(path)) {
     throw new UsageError(
@@ -204,7 +243,5 @@ function makerOf(file: string): CardMaker {
         'export a class that extends PciCard (export default class MyCard extends PciCard …) or a function that returns one',
     );
   }
-  const isClass = exported.prototype instanceof PciCard;
-  return (options) =>
-    isClass ? new (exported as new (o: typeof options) => PciCard)(options) : (exported as CardMaker)(options);
+  return exported as CardMaker;
 }

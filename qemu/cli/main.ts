@@ -18,6 +18,7 @@ const { version, description } = JSON.parse(readFileSync(join(__dirname, '..', '
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'run': async () => (await import('./commands/run.ts')).runCommand(),
   'serve': async () => (await import('./commands/serve.ts')).serveCommand(),
+  'replay': async () => (await import('./commands/replay.ts')).replayCommand(),
   'trace': async () => (await import('./commands/trace.ts')).traceCommand(),
   'provision': async () => (await import('./commands/provision.ts')).provisionCommand(),
   'kernel-build': async () => (await import('./commands/kernel-build.ts')).kernelBuildCommand(),

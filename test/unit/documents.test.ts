@@ -96,6 +96,7 @@ describe('the examples in the documents', () => {
       'docs/coherence.md',
       'docs/faults.md',
       'docs/platform-devices.md',
+      'docs/replay.md',
       'docs/testing.md',
       'docs/tracing.md',
       'docs/writing-a-card.md',

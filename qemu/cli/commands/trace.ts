@@ -2,10 +2,12 @@
 import { Command } from 'commander';
 import { exportCommand } from './trace/export';
 import { showCommand } from './trace/show';
+import { toTestCommand } from './trace/to-test';
 
 export function traceCommand(): Command {
   return new Command('trace')
     .description('Read a recording that run, serve or a test has made.')
     .addCommand(showCommand())
-    .addCommand(exportCommand());
+    .addCommand(exportCommand())
+    .addCommand(toTestCommand());
 }

@@ -1,0 +1,62 @@
+/** What of a trace is replayed: the events of one card, from its description on. */
+import { type CardDescription, type Trace, type TraceEvent, type TraceEventKind } from '../trace';
+import { ReplayError } from './replay-error';
+
+/** What is done to a card; a reset only if the client has asked for it, DMA when it is done later than asked for. */
+const STIMULI: ReadonlySet<TraceEventKind> = new Set([
+  ...(['read', 'write', 'map', 'unmap', 'irq-setup', 'task', 'link-down'] as const),
+]);
+/** What is written down about a card, and nothing that it does or that is done to it. */
+const REMARKS: ReadonlySet<TraceEventKind> = new Set([
+  ...(['card', 'connected', 'disconnected', 'fault', 'mark', 'notice', 'end'] as const),
+]);
+
+export function isStimulus(event: TraceEvent): boolean {
+  if (event.kind === 'reset') return event.reset === 'device';
+  if (event.kind === 'dma-read' || event.kind === 'dma-write') return event.isAsync === true;
+  return STIMULI.has(event.kind);
+}
+
+export const isRemark = ({ kind }: Pick<TraceEvent, 'kind'>): boolean => REMARKS.has(kind);
+
+export interface CardEvents {
+  readonly id: number;
+  readonly description: CardDescription;
+  /** Stimuli and effects, in their order. */
+  readonly events: readonly TraceEvent[];
+}
+
+/** The card that is called `which` or has this number; without it, the only one. Throws ReplayError. */
+export function cardEvents({ header, events }: Trace, which?: string | number): CardEvents {
+  if (header.lostEvents > 0) {
+    throw new ReplayError(
+      `the trace has lost its first ${header.lostEvents} events (it was recorded in ring mode), and a replay begins with ` +
+        'the card as it was made: record without a limit of size',
+    );
+  }
+  const cards = events.flatMap((event) => (event.kind === 'card' ? [event] : []));
+  if (cards.length === 0)
+    throw new ReplayError('the trace holds no card: nothing was plugged in while it was recorded');
+  const isMeant = (card: (typeof cards)[number]) =>
+    which === undefined || card.description.name === which || String(card.card) === String(which);
+  const meant = cards.filter(isMeant);
+  const listed = cards.map(({ card, description }) => `${card} (${description.name})`).join(', ');
+  if (meant.length === 0) throw new ReplayError(`the trace has no card '${which}'; it has ${listed}`);
+  if (meant.length > 1) {
+    const why = which === undefined ? `${meant.length} cards` : `${meant.length} cards that are called '${which}'`;
+    throw new ReplayError(`the trace has ${why}: say which by its number; there are ${listed}`);
+  }
+  const { card: id, description } = meant[0]!;
+  const own = events.filter((event) => event.card === id && !isRemark(event));
+  checkPayloads(own, header.payloads);
+  return { id, description, events: own };
+}
+
+function checkPayloads(events: readonly TraceEvent[], payloads: string): void {
+  const isUnknown = (event: TraceEvent) => event.kind === 'dma-read' && !event.data && !event.error;
+  if (!events.some(isUnknown)) return;
+  throw new ReplayError(
+    `the trace was recorded with DMA payloads '${payloads}', so it does not say what the card read from host memory: ` +
+      "record with payloads 'full'",
+  );
+}

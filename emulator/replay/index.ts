@@ -1,0 +1,4 @@
+/** Recorded runs, once more. */
+export { type Difference } from './difference';
+export { type MakeCard, replay, ReplayDifferenceError, type ReplayOptions, type ReplayResult } from './replay';
+export { ReplayError } from './replay-error';
