@@ -28,15 +28,17 @@ export class Waiting {
     this.#writes = new Writes(trace);
   }
 
-  access(kind: 'read' | 'write', region: number, offset: number): void {
+  /** A driver of UIO that ends looks at configuration space at last. */
+  read(region: number): void {
     this.#isTold = false;
-    if (region === Region.CONFIG) {
-      // The last thing that a driver of UIO does before it waits: interrupts on again. It also ends with a look there.
-      this.#isAsleep = kind === 'write' && offset >= COMMAND && offset < COMMAND_END;
-      return;
-    }
-    this.#isAsleep = true;
-    if (kind === 'write') this.#writes.write(region, offset);
+    this.#isAsleep = region !== Region.CONFIG;
+  }
+
+  write(region: number, offset: number): void {
+    this.#isTold = false;
+    if (region !== Region.CONFIG) this.#writes.write(region, offset);
+    // The last thing that a driver of UIO does before it waits: interrupts on again.
+    this.#isAsleep = region !== Region.CONFIG || (offset >= COMMAND && offset < COMMAND_END);
   }
 
   dma(): void {

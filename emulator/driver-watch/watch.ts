@@ -40,6 +40,7 @@ class DriverWatch implements TraceWatcher, Disposable {
   #lastLookNs = 0;
   #accesses = 0;
   #accessesSeen = 0;
+  /** Beside accesses. */
   #happenings = 0;
   #happeningsSeen = 0;
   /** Since the driver's last access, and since anything has happened. */
@@ -58,12 +59,16 @@ class DriverWatch implements TraceWatcher, Disposable {
     trace.watcher = this;
   }
 
-  read(region: number, offset: number): void {
-    this.#access('read', region, offset);
+  read(region: number): void {
+    this.#accesses++;
+    this.#waiting.read(region);
+    if (this.#next === undefined) this.#wake();
   }
 
   write(region: number, offset: number): void {
-    this.#access('write', region, offset);
+    this.#accesses++;
+    this.#waiting.write(region, offset);
+    if (this.#next === undefined) this.#wake();
   }
 
   dma(): void {
@@ -104,12 +109,6 @@ class DriverWatch implements TraceWatcher, Disposable {
     if (this.trace.watcher === this) this.trace.watcher = unwatched;
   }
 
-  #access(kind: 'read' | 'write', region: number, offset: number): void {
-    this.#accesses++;
-    this.#waiting.access(kind, region, offset);
-    this.#happened();
-  }
-
   #happened(): void {
     this.#happenings++;
     if (this.#next === undefined) this.#wake();
@@ -131,7 +130,7 @@ class DriverWatch implements TraceWatcher, Disposable {
     const elapsedNs = Math.min(nowNs - this.#lastLookNs, (2 * this.#limitNs) / LOOKS);
     this.#lastLookNs = nowNs;
     const hasAccessed = this.#accesses !== this.#accessesSeen;
-    const hasHappened = this.#happenings !== this.#happeningsSeen;
+    const hasHappened = hasAccessed || this.#happenings !== this.#happeningsSeen;
     this.#accessesSeen = this.#accesses;
     this.#happeningsSeen = this.#happenings;
     this.#quietNs = hasAccessed ? 0 : this.#quietNs + elapsedNs;

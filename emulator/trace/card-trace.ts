@@ -201,7 +201,7 @@ export class CardTrace {
     return {
       read: (region, offset, data) => {
         this.#recording?.access('read', region, offset, data);
-        this.watcher.read(region, offset);
+        this.watcher.read(region);
         this.#add(Kind.read, region, offset, data.length, wordAt(data, 0), wordAt(data, 4));
       },
       write: (region, offset, data) => {

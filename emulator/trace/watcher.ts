@@ -4,7 +4,7 @@ import { type InterruptPhase } from './event';
 
 export interface TraceWatcher {
   /** By the client, of a VFIO region. A write is told of before the card acts on it. */
-  read(region: number, offset: number): void;
+  read(region: number): void;
   write(region: number, offset: number): void;
   /** The card has accessed host memory, or tried to. */
   dma(): void;

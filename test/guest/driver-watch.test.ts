@@ -1,9 +1,9 @@
 /** Drivers in a guest that wait in vain, and drivers that do not: what the watch over them says. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type DriverNotice } from '../../emulator/driver-watch';
 import { traceOf } from '../../emulator/trace';
 import { type Rig } from '../../qemu/rig';
@@ -80,4 +80,18 @@ it('a driver that has not let its interrupt through again is told of, with the i
   expect(notices).toHaveLength(1);
   expect(notices[0]).toMatchObject({ register: 'IRQ_TRIGGER', interrupt: { index: 0, vector: 0 } });
   expect(notices[0]!.text).toMatch(/INTx was raised at .* and is held back: Interrupt Disable is set/);
+});
+
+it('ghostcard run says so once, on standard error, and with --json in its object', async () => {
+  const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
+  const poll = `for i in 1 2; do gc-reg $(yes ${STATUS} | head -n 60000) >/dev/null; done`;
+  const card = ['--card', 'reference', '--driver', 'vfio-pci', '--minimal'];
+  const env = { ...process.env, GHOSTCARD_CACHE: inject('provisioned').amd64.cacheDir };
+  const run = (...options: string[]) =>
+    spawnSync(process.execPath, [cli, 'run', ...card, ...options, '--', 'sh', '-c', poll], { env, encoding: 'utf8' });
+  const plain = run();
+  expect(plain.status, plain.stderr).toBe(0);
+  expect(plain.stderr.match(/reference: the driver polls H2C\[0\]\.STATUS: \d+ reads/g)).toHaveLength(1);
+  const { notices } = JSON.parse(run('--json').stdout) as { notices: object[] };
+  expect(notices).toMatchObject([{ card: 'reference', kind: 'polling', register: 'H2C[0].STATUS' }]);
 });
