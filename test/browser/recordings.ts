@@ -86,6 +86,7 @@ class LoopbackDriver {
   /** A register that the card does not have, a transfer from nowhere, and the fault that somebody declared. */
   touchWhatIsNotThere(): void {
     this.#host.bar(0).read32(0x3f00);
+    this.#interruptWhileMasked();
     this.#registers.write('SCRATCH64', 0x1122334455667788n);
     this.#h2c.submit({ hostAddress: 0x7fff_0000_0000, lengthBytes: 64 });
     this.#clock.advance(3000);
@@ -93,6 +94,16 @@ class LoopbackDriver {
     const recording = traceOf(this.#card).recording!;
     recording.record({ kind: 'fault', fault: 'irq-late', what: 'held the interrupt of H2C0 back for 2 us' });
     recording.record({ kind: 'notice', text: 'the driver polls H2C[0].STATUS without progress' });
+  }
+
+  /** The vector of C2H0, by its entry in the table of MSI-X. */
+  #interruptWhileMasked(): void {
+    const control = 2 * 16 + 12;
+    this.#host.bar(4).write32(control, 1);
+    this.#registers.write('IRQ_TRIGGER', 0b100);
+    this.#clock.advance(6000);
+    this.#host.bar(4).write32(control, 0);
+    this.#clock.advance(1000);
   }
 
   close(): void {

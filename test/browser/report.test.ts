@@ -291,9 +291,14 @@ describe('a trace that is not what it seems', () => {
 
   it('of several cards has lanes for each, with its name', async () => {
     const { report } = await openRun({ transfers: 2, cards: 2 });
-    const lanes = await report.texts('.lane-name');
-    for (const lane of ['card0 · DMA H2C0', 'card1 · DMA H2C0', 'card0 · BAR0', 'card1 · BAR0'])
-      expect(lanes).toContain(lane);
+    for (const card of [1, 2]) {
+      const lanes = await report.texts(`.lane[data-card="${card}"] .lane-name`);
+      for (const lane of ['BAR0', 'DMA H2C0', 'MSI-X vector 2', 'C2H0']) expect(lanes).toContain(lane);
+    }
+    expect(await report.texts('.heading')).toEqual(['▾ card0', '▾ card1']);
+    await report.page.click('.heading .link');
+    expect(await report.texts('.lane[data-card="1"]')).toEqual([]);
+    expect(await report.texts('.lane[data-card="2"]')).not.toEqual([]);
     await report.search('card1 0x1014');
     await report.page.press('Enter');
     expect((await report.selectedRow()).slice(4, 7)).toEqual(['card1', 'write', 'H2C[0].DOORBELL']);

@@ -2,7 +2,9 @@
 import { hash } from 'node:crypto';
 import { type TraceEvent } from '../../trace';
 
-const MOST_BYTES = 24 << 20;
+const MOST_BYTES = 8 << 20;
+/** Longer ones are taken for different from all others: to look costs more than it saves. */
+const MOST_COMPARED_BYTES = 64 << 10;
 /** What is kept of each payload: as much as fits. */
 const CUTS = [Infinity, 64 << 10, 4096, 1024, 256, 64];
 
@@ -10,7 +12,8 @@ export class Payloads {
   readonly bytes: Uint8Array;
   /** Where each content begins; and the end of the last. */
   readonly starts: Uint32Array;
-  readonly warnings: readonly string[];
+  /** What is kept of each content, if not all. */
+  readonly cutBytes: number | undefined;
   readonly #numbers: Int32Array;
 
   constructor(events: readonly TraceEvent[]) {
@@ -19,6 +22,7 @@ export class Payloads {
     this.#numbers = Int32Array.from(events, (event) => {
       const data = 'data' in event ? event.data : undefined;
       if (data === undefined) return -1;
+      if (data.length > MOST_COMPARED_BYTES) return contents.push(data) - 1;
       const key = data.length <= 32 ? Buffer.from(data).toString('latin1') : hash('sha1', data, 'base64');
       let number = known.get(key);
       if (number === undefined) known.set(key, (number = contents.push(data) - 1));
@@ -33,10 +37,7 @@ export class Payloads {
       this.bytes.set(kept, this.starts[i]);
       this.starts[i + 1] = this.starts[i]! + kept.length;
     }
-    const isCut = contents.some(({ length }) => length > cut);
-    this.warnings = isCut
-      ? [`Of each DMA payload, this page shows the first ${cut} bytes; the trace file has them all.`]
-      : [];
+    this.cutBytes = contents.some(({ length }) => length > cut) ? cut : undefined;
   }
 
   /** The number of an event's content; -1: it has none. */

@@ -38,7 +38,7 @@ export function reportData(trace: Trace): ReportData {
   const lanes = new Lanes(events, cards);
   const registers = new RegisterTable(cards);
   const payloads = new Payloads(events);
-  const axis = new TimeAxis();
+  const axis = new TimeAxis(events);
   const causes = new CauseFinder(events);
   const strings = new Numbered<string>();
   const facts = new Numbered<Facts>();
@@ -73,8 +73,8 @@ export function reportData(trace: Trace): ReportData {
 
   const head = {
     title: `Trace ${trace.header.startedAt}`,
-    about: aboutOf(trace, cards),
-    warnings: [...warningsOf(trace, cards), ...payloads.warnings],
+    about: aboutOf(trace, cards, payloads),
+    warnings: warningsOf(trace, cards),
     cards: cards.all.map(({ id, description }) => ({
       id,
       name: cards.nameOf(id),
@@ -151,13 +151,16 @@ function emptyColumns(length: number, payloads: Payloads): Omit<Columns, 'touche
   };
 }
 
-function aboutOf({ header, events }: Trace, cards: TraceCards): [string, string][] {
+function aboutOf({ header, events }: Trace, cards: TraceCards, { cutBytes }: Payloads): [string, string][] {
   return [
     ['recorded', header.startedAt],
     ['by', `ghostcard ${header.writer}`],
     ['events', events.length.toLocaleString('en')],
     ['cards', cards.all.map(({ id }) => cards.nameOf(id)).join(', ') || 'none'],
-    ['DMA payloads', header.payloads],
+    [
+      'DMA payloads',
+      `${header.payloads}${cutBytes === undefined ? '' : `; here, the first ${cutBytes} bytes of each`}`,
+    ],
   ];
 }
 

@@ -1,6 +1,6 @@
 /** What the page shows at the moment, and who is to be told when that changes. */
 import { type AxisName, firstFrom, type Lane, type TraceModel } from './model';
-import { INKS, type Ink } from './report';
+import { type CardHead, INKS, type Ink } from './report';
 import { find } from './search';
 import { type View, Viewport } from './viewport';
 
@@ -21,6 +21,8 @@ export class App {
   readonly hiddenInks = new Set<Ink>();
   readonly hiddenLanes = new Set<string>();
   readonly shownRegisters = new Set<number>();
+  /** Cards of which only the heading is shown. */
+  readonly foldedCards = new Set<number>();
   query = '';
   hits: Uint32Array = new Uint32Array();
   /** Events that the filter lets through. */
@@ -151,6 +153,12 @@ export class App {
     this.changed('lanes');
   }
 
+  toggleCard(card: number): void {
+    if (!this.foldedCards.delete(card)) this.foldedCards.add(card);
+    this.#arrangeLanes();
+    this.changed('lanes');
+  }
+
   #refilter(): void {
     this.#applyFilter();
     this.#arrangeLanes();
@@ -173,14 +181,33 @@ export class App {
   #arrangeLanes(): void {
     const { model, hiddenInks, hiddenLanes, shownRegisters } = this;
     const registers = [...shownRegisters].sort((a, b) => a - b).map((register) => model.registerLane(register));
-    const lanes = model.lanes.flatMap((lane) => [lane, ...registers.filter(({ head }) => belongsTo(head, lane))]);
-    this.#lanes = lanes
+    const lanes = model.lanes
+      .flatMap((lane) => [lane, ...registers.filter(({ head }) => belongsTo(head, lane))])
       .filter(({ key }) => !hiddenLanes.has(key))
       .map((lane) => ({
         ...lane,
         rows: lane.rows.filter(({ ink }) => lane.style === 'values' || !hiddenInks.has(ink)),
       }))
       .filter(({ rows }) => rows.length > 0);
+    this.#lanes = model.head.cards.length > 1 ? this.#withHeadings(lanes) : lanes;
+  }
+
+  /** Several cards are told apart by a heading above the lanes of each. */
+  #withHeadings(lanes: readonly Lane[]): Lane[] {
+    const of = (card: number): Lane[] => lanes.filter(({ head }) => head.card === card);
+    const heading = ({ id, name }: CardHead): Lane => ({
+      key: `card ${id}`,
+      head: { card: id, group: 'client', label: name },
+      style: 'heading',
+      rows: [],
+    });
+    return [
+      ...of(0),
+      ...this.model.head.cards.flatMap((card) => [
+        heading(card),
+        ...(this.foldedCards.has(card.id) ? [] : of(card.id)),
+      ]),
+    ];
   }
 
   /** All there is on the axis, with a little room. */

@@ -116,19 +116,16 @@ export class Detail {
     const effects = model.effectsOf(event);
     const lane = (other: number): boolean => columns.lane[other] === columns.lane[event];
     const kind = model.kindOf(event);
-    const driver =
-      kind === 'task'
-        ? this.#search(
-            event,
-            -1,
-            (other) => model.kindOf(other) === 'write' && columns.card[other] === columns.card[event],
-          )
-        : -1;
+    const isOfCard = (other: number, wanted: string): boolean =>
+      model.kindOf(other) === wanted && columns.card[other] === columns.card[event];
+    const driver = kind === 'task' ? this.#search(event, -1, (other) => isOfCard(other, 'write')) : -1;
+    const work = kind === 'write' ? this.#search(event, 1, (other) => isOfCard(other, 'task')) : -1;
     const register = columns.register[event]!;
     const sameRegister = (other: number): boolean => columns.register[other] === register;
     return [
       ...this.#links('Caused by', cause < 0 ? [] : [cause], event),
       ...this.#links('The last write of the driver before', driver < 0 ? [] : [driver], event),
+      ...this.#links('The next scheduled work of the card', work < 0 ? [] : [work], event),
       ...this.#links(`Effects (${effects.length})`, effects, event),
       ...this.#links(
         STIMULI.includes(kind) && register >= 0 ? 'This register, before and after' : 'In this lane, before and after',

@@ -4,7 +4,8 @@
  */
 import { type App, firstAfter } from './app';
 import { byId, h } from './dom';
-import { count, microseconds } from './format';
+import { count, duration, microseconds } from './format';
+import { type TraceModel } from './model';
 
 const ROW_PX = 22;
 /** Browsers cannot scroll through more. */
@@ -14,6 +15,9 @@ interface RowElements {
   readonly row: HTMLElement;
   readonly cells: readonly HTMLElement[];
 }
+
+const offsetOf = (model: TraceModel, card: number): number =>
+  model.head.cards.find(({ id }) => id === card)?.offsetNs ?? 0;
 
 export class EventTable {
   readonly #scroller = byId('events-scroller');
@@ -122,8 +126,8 @@ export class EventTable {
     const card = columns.card[event]!;
     const texts = [
       count(event + 1),
-      microseconds(columns.deviceNs[event]!),
-      delta === undefined || axis === 'order' || delta === 0 ? '' : `${delta < 0 ? '' : '+'}${microseconds(delta)}`,
+      card === 0 ? '' : microseconds(columns.deviceNs[event]! - offsetOf(model, card)),
+      delta === undefined || axis === 'order' || delta === 0 ? '' : `${delta < 0 ? '' : '+'}${duration(delta)}`,
       microseconds(columns.hostNs[event]!),
       card === 0 ? '' : model.cardName(card),
       what,

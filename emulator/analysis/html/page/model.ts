@@ -16,7 +16,7 @@ export interface Row {
   readonly ends?: Int32Array;
 }
 
-export type LaneStyle = 'marks' | 'points' | 'sizes' | 'states' | 'values';
+export type LaneStyle = 'heading' | 'marks' | 'points' | 'sizes' | 'states' | 'values';
 
 export interface Lane {
   /** Names it for good: also while it is hidden. */
@@ -42,6 +42,8 @@ export class TraceModel {
   readonly positions: Readonly<Record<AxisName, Float64Array>>;
   /** By register. */
   readonly uses: readonly RegisterUse[];
+  /** Of the largest DMA access. */
+  readonly mostBytes: number;
   readonly #effects: { readonly starts: Uint32Array; readonly events: Uint32Array };
   readonly #lowered: Uint8Array;
 
@@ -52,6 +54,7 @@ export class TraceModel {
     this.#lowered = Uint8Array.from(head.strings, (text) => (text === 'interrupt lowered' ? 1 : 0));
     const order = Float64Array.from({ length: this.count }, (_, i) => i);
     this.positions = { device: columns.deviceNs, host: columns.hostNs, order };
+    this.mostBytes = this.#largestDma();
     this.lanes = this.#makeLanes();
     this.uses = this.#makeUses();
     this.#effects = grouping(columns.cause, this.count);
@@ -104,6 +107,12 @@ export class TraceModel {
       rows: [{ label: '', ink: 'read', heightPx: 18, events }],
       register,
     };
+  }
+
+  #largestDma(): number {
+    const { kind, sizeBytes } = this.columns;
+    const isDma = this.head.kinds.map((name) => name.startsWith('dma-'));
+    return sizeBytes.reduce((most, size, i) => (isDma[kind[i]!] ? Math.max(most, size) : most), 4096);
   }
 
   #makeLanes(): Lane[] {

@@ -14,8 +14,10 @@ const LABEL_ROOM_PX = 34;
 /** From here on, of several events in one place the first is named. */
 const LONG_LABEL_ROOM_PX = 110;
 
-export const laneHeight = ({ rows }: Lane): number =>
-  rows.reduce((sum, { heightPx }) => sum + heightPx, 2 * LANE_PADDING_PX);
+const HEADING_PX = 24;
+
+export const laneHeight = ({ rows, style }: Lane): number =>
+  style === 'heading' ? HEADING_PX : rows.reduce((sum, { heightPx }) => sum + heightPx, 2 * LANE_PADDING_PX);
 
 export class LanePainter {
   /** Marks drawn: the work of one picture. */
@@ -35,7 +37,7 @@ export class LanePainter {
     this.#positions = app.positions;
     this.#from = from;
     this.#scale = width / (to - from);
-    this.#mostBytes = 1 << 16;
+    this.#mostBytes = app.model.mostBytes;
     g.font = palette.get('canvas-font');
     g.textBaseline = 'middle';
   }
@@ -102,14 +104,14 @@ export class LanePainter {
     if (!ends) return;
     const { g } = this;
     g.fillStyle = this.#color(row);
-    g.globalAlpha = 0.3;
+    g.globalAlpha = 0.22;
     const before = firstFrom(events, this.#positions, this.#from) - 1;
     const span = (i: number): void => {
       const end = ends[i]!;
       if (end === -1) return;
       const from = Math.max(0, this.x(events[i]!));
       const to = Math.min(this.width, end === -2 ? this.width : this.x(end));
-      if (to > from) g.fillRect(from, top + 3, to - from, height - 5);
+      if (to > from) g.fillRect(from, top, to - from, height);
     };
     if (before >= 0) span(before);
     this.#eachColumn(events, (_x, _first, end) => span(end - 1));
@@ -129,7 +131,7 @@ export class LanePainter {
       g.fillStyle = this.palette.get(ink);
       g.globalAlpha = isQuiet ? 0.1 : 0.2;
       g.fillRect(from, top, to - from, height);
-      g.globalAlpha = isQuiet ? 0.45 : 1;
+      g.globalAlpha = isQuiet ? 0.45 : to - from > 2 ? 1 : 0.6;
       if (from >= 0) g.fillRect(from, top, to - from > 3 ? 2 : 1, height);
       g.fillRect(from, top + height - 1, to - from, 1);
       g.globalAlpha = 1;
@@ -230,5 +232,5 @@ export class LanePainter {
 /** States that a reader looks for stand out; rest is quiet. */
 function stateColor(state: string): string {
   if (/err|halt|fault|fail/i.test(state)) return 'ink-fault';
-  return /^(idle|off|stopped|disabled|none|ready|D3|0)/i.test(state) ? 'text-3' : 'ink-state';
+  return /^(idle|off|stopped|reset|disabled|none|D3)/i.test(state) ? 'text-3' : 'ink-state';
 }

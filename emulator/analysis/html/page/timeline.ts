@@ -38,6 +38,7 @@ export class Timeline {
   ) {
     app.onChange((changes) => {
       if (changes.has('lanes')) this.#layOut();
+      if (changes.has('selection')) this.#revealLane();
       this.#draw();
     });
     new ResizeObserver(() => this.#measure()).observe(this.#scroller);
@@ -65,56 +66,64 @@ export class Timeline {
     return undefined;
   }
 
+  /** Scrolls to the lane of the selected event, if it is out of sight. */
+  #revealLane(): void {
+    const y = this.app.selected < 0 ? undefined : this.placeOf(this.app.selected)?.y;
+    if (y === undefined || (y >= 0 && y <= this.#height - 12)) return;
+    this.#scroller.scrollTop += y - this.#height / 2;
+  }
+
   get #unitsPerPixel(): number {
     return this.app.viewport.length / this.#width;
   }
 
-  /** Names of lanes; several cards are told apart by a heading. */
   #layOut(): void {
-    const { lanes, model } = this.app;
     this.#tops = [];
     let top = 0;
-    const names = lanes.map((lane) => {
+    const names = this.app.lanes.map((lane) => {
       this.#tops.push(top);
-      const height = laneHeight(lane);
-      const isSeveral = model.head.cards.length > 1 && lane.head.card !== 0;
-      const name = isSeveral ? `${model.cardName(lane.head.card)} · ${lane.head.label}` : lane.head.label;
-      const element = h(
-        'div',
-        {
-          'class': `lane ${lane.register === undefined ? '' : 'of-register'}`,
-          'role': 'listitem',
-          'data-lane': lane.key,
-        },
-        h('span', { class: 'lane-name', title: name }, name),
-        h(
-          'span',
-          { class: 'lane-rows' },
-          ...lane.rows.map((row) => {
-            const label = h('span', { class: 'lane-row' }, row.label);
-            label.style.height = label.style.lineHeight = `${row.heightPx}px`;
-            label.style.color = `var(--ink-${row.ink})`;
-            return label;
-          }),
-        ),
-        h(
-          'button',
-          {
-            'class': 'hide',
-            'title': `Hide ${name}`,
-            'aria-label': `Hide lane ${name}`,
-            'onclick': () => this.#hide(lane),
-          },
-          '×',
-        ),
-      );
+      const element = lane.style === 'heading' ? this.#heading(lane) : this.#name(lane);
       element.style.top = `${top}px`;
-      element.style.height = `${height}px`;
-      top += height;
+      element.style.height = `${laneHeight(lane)}px`;
+      top += laneHeight(lane);
       return element;
     });
     this.#gutter.replaceChildren(...names);
     this.#content.style.height = `${top}px`;
+  }
+
+  #name(lane: Lane): HTMLElement {
+    const { label, card } = lane.head;
+    const isOfSeveral = this.app.model.head.cards.length > 1 && card !== 0;
+    const title = isOfSeveral ? `${label} of ${this.app.model.cardName(card)}` : label;
+    const rows = lane.rows.map((row) => {
+      const element = h('span', { class: 'lane-row' }, row.label);
+      element.style.height = element.style.lineHeight = `${row.heightPx}px`;
+      element.style.color = `var(--ink-${row.ink})`;
+      return element;
+    });
+    return h(
+      'div',
+      { 'class': lane.register === undefined ? 'lane' : 'lane of-register', 'role': 'listitem', 'data-card': card },
+      h('span', { class: 'lane-name', title }, label),
+      h('span', { class: 'lane-rows' }, ...rows),
+      h(
+        'button',
+        {
+          'class': 'hide',
+          'title': `Hide ${title}`,
+          'aria-label': `Hide lane ${title}`,
+          'onclick': () => this.#hide(lane),
+        },
+        '×',
+      ),
+    );
+  }
+
+  #heading({ head: { card, label } }: Lane): HTMLElement {
+    const isOpen = !this.app.foldedCards.has(card);
+    const fold = { 'class': 'link', 'aria-expanded': String(isOpen), 'onclick': () => this.app.toggleCard(card) };
+    return h('div', { class: 'lane heading', role: 'listitem' }, h('button', fold, `${isOpen ? '▾' : '▸'} ${label}`));
   }
 
   #hide(lane: Lane): void {
@@ -165,7 +174,9 @@ export class Timeline {
     const power = 10 ** Math.floor(Math.log10(least));
     const step = Math.max(1, [1, 2, 5, 10].map((digit) => digit * power).find((each) => each >= least) ?? 10 * power);
     const positions: number[] = [];
-    for (let at = Math.ceil(from / step) * step; at <= to; at += step) positions.push(at);
+    // Events are counted from 1.
+    const shift = this.app.axis === 'order' ? 1 : 0;
+    for (let at = Math.ceil((from + shift) / step) * step; at - shift <= to; at += step) positions.push(at - shift);
     return { step, positions };
   }
 
@@ -362,9 +373,9 @@ export class Timeline {
     const scrolled = y + this.#scroller.scrollTop;
     const at = lanes.findIndex((lane, i) => scrolled < this.#tops[i]! + laneHeight(lane) && scrolled >= this.#tops[i]!);
     const lane = lanes[at];
-    if (!lane) return undefined;
+    if (!lane?.rows[0]) return undefined;
     let top = this.#tops[at]! + LANE_PADDING_PX;
-    let row = lane.rows[0]!;
+    let row = lane.rows[0];
     for (const each of lane.rows) {
       if (scrolled >= top) row = each;
       top += each.heightPx;
