@@ -66,6 +66,7 @@ describe('the report, opened from disk without a network', () => {
       await expectInk(`DMA ${channel}`, 'data', dma('data', channel));
       await expectInk(`DMA ${channel}`, 'write-back', dma('write-back', channel));
     }
+    await expectInk('MSI-X vector 2', 'held', (event) => event.kind === 'interrupt' && event.phase === 'held');
     for (const vector of [0, 2]) {
       for (const phase of ['raised', 'delivered']) {
         await expectInk(
@@ -75,6 +76,26 @@ describe('the report, opened from disk without a network', () => {
         );
       }
     }
+  });
+
+  it('draws for how long an interrupt is held, and why', async () => {
+    const { report, trace } = await openRun({ transfers: 2 });
+    const { page } = report;
+    await report.search('held masked');
+    await page.press('Enter');
+    expect(await report.text('#detail dl')).toContain('reasonmasked');
+    const held = trace.events.find((event) => event.kind === 'interrupt' && event.phase === 'held')!;
+    const delivered = trace.events.findLast((event) => event.kind === 'interrupt' && event.vector === 2)!;
+    const { from, to } = await report.view();
+    const { box } = await report.row('MSI-X vector 2', 'held');
+    const picture = await report.picture();
+    const y = Math.round(box.top);
+    const colorAt = (timeNs: number) =>
+      picture.at(Math.round(box.left + ((timeNs - from) / (to - from)) * box.width), y);
+    const background = colorAt(held.timeNs - 500);
+    expect(colorAt((held.timeNs + delivered.timeNs) / 2)).not.toEqual(background);
+    expect(colorAt(delivered.timeNs - 100)).not.toEqual(background);
+    expect(colorAt(delivered.timeNs + 500)).toEqual(background);
   });
 
   it('is dark or light as the system is, and as the reader wants it, with the same picture', async () => {
