@@ -6,7 +6,16 @@ import { INKS, unpackReport } from './page/report';
 import { reportData } from './report-data';
 
 const description: CardDescription = {
-  ...{ name: 'toy', model: 'Toy', vendorId: 0x1234, deviceId: 0x5678, windows: [], vectors: [1, 0, 0], faults: [] },
+  ...{
+    name: 'toy',
+    model: 'Toy',
+    vendorId: 0x1234,
+    deviceId: 0x5678,
+    windows: [],
+    memory: [],
+    vectors: [1, 0, 0],
+    faults: [],
+  },
   regions: [{ sizeBytes: 4096 }],
   registers: [{ name: '', region: 0, offset: 0, registers: [registerAt('LOW', 0), registerAt('HIGH', 4)] }],
 };

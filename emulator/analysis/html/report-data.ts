@@ -80,9 +80,7 @@ export function reportData(trace: Trace): ReportData {
       name: cards.nameOf(id),
       what: `${description.model}, ${hex4(description.vendorId)}:${hex4(description.deviceId)}`,
       offsetNs: axis.offsetOf(id),
-      regions: description.regions.flatMap(({ sizeBytes }, region) =>
-        sizeBytes > 0 ? [{ region, sizeBytes, hasRegisters: registers.isIn(id, region) }] : [],
-      ),
+      memory: description.memory,
     })),
     lanes: lanes.heads,
     registers: registers.heads,

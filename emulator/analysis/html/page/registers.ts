@@ -3,7 +3,7 @@ import { type App } from './app';
 import { byId, h } from './dom';
 import { count, hex, times } from './format';
 import { type TraceModel } from './model';
-import { type FieldHead, type RegisterHead } from './report';
+import { type CardHead, type FieldHead, type RegisterHead } from './report';
 
 export const regionName = (region: number): string => (region === 7 ? 'config' : `BAR${region}`);
 
@@ -241,7 +241,7 @@ interface Unmodelled {
   readonly event: number;
 }
 
-/** Accesses beside all registers, in a region that has some; elsewhere it is memory. */
+/** Accesses of neither registers nor memory. */
 function unmodelled(model: TraceModel): Unmodelled[] {
   const { columns, head } = model;
   const places = new Map<string, Unmodelled>();
@@ -249,9 +249,10 @@ function unmodelled(model: TraceModel): Unmodelled[] {
     const region = columns.region[event]!;
     if (region < 0 || columns.register[event]! >= 0) continue;
     const card = columns.card[event]!;
-    const known = head.cards.find(({ id }) => id === card)?.regions.find((each) => each.region === region);
-    if (!known?.hasRegisters) continue;
     const [offset, sizeBytes] = [columns.address[event]!, columns.sizeBytes[event]!];
+    const isIn = (place: CardHead['memory'][number]): boolean =>
+      place.region === region && offset >= place.offset && offset < place.offset + place.sizeBytes;
+    if (head.cards.find(({ id }) => id === card)?.memory.some(isIn)) continue;
     const key = `${card} ${region} ${offset} ${sizeBytes}`;
     const place = places.get(key) ?? { card, region, offset, sizeBytes, reads: 0, writes: 0, event };
     if (model.kindOf(event) === 'read') place.reads++;

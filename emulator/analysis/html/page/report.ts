@@ -64,8 +64,8 @@ export interface CardHead {
   readonly what: string;
   /** To be added to a card's device time to have it on the axis that all cards share. */
   readonly offsetNs: number;
-  /** By VFIO region, those that are there. */
-  readonly regions: readonly { readonly region: number; readonly sizeBytes: number; readonly hasRegisters: boolean }[];
+  /** Places in BARs that are no registers, and are not meant to be. */
+  readonly memory: readonly { readonly region: number; readonly offset: number; readonly sizeBytes: number }[];
 }
 
 export interface ReportHead {
