@@ -53,7 +53,7 @@ describe('the report of a failed test', () => {
   });
 
   it('is in the JUnit file too', () => {
-    expect(junit).toContain('tests="11" failures="10"');
+    expect(junit).toContain('tests="12" failures="11"');
     expect(junit).toContain('expected STATUS.DONE to be 1, it is 0; last write to CTRL was 0x1');
     expect(junit).toContain('a word on the console');
     expect(junit).toContain('fails-in-an-assertion');
@@ -64,6 +64,13 @@ describe('the report of a failed test', () => {
     expect(failure).toContain("CardFaultError: The model of the card 'faulty' threw: BREAK was never thought through");
     expect(failure).toContain('write CTRL 0x00000002 (BREAK=1)');
     expect(failure.match(/CardFaultError/g)).toHaveLength(1);
+  });
+
+  it('says that a fault was declared and has not fired, although the driver has succeeded', () => {
+    const failure = failureOf('fails for a fault of the plan that has not fired');
+    expect(failure).toMatch(
+      /UnfiredFaultError: The fault 'write-lost' of the card 'lazy-card' has not fired: it waited for occurrence 2 of writes to CTRL; 1 of \d+ writes to the card fitted \(mayNotFire: true says that it need not\)/,
+    );
   });
 
   it('says that the card was restarted meanwhile', () => {
@@ -124,7 +131,7 @@ describe('after failed tests', () => {
     expect(accesses).toContain('write config:COMMAND');
     expect(accesses).toContain('write CTRL 0x00000001 (START=1)');
     expect(existsSync(artefact('loses-the-guest', 'qemu-stderr.log'))).toBe(true);
-    expect(readdirSync(join(folder, 'artifacts', 'suite.ts'))).toHaveLength(8);
+    expect(readdirSync(join(folder, 'artifacts', 'suite.ts'))).toHaveLength(9);
   });
 
   it('tests that share a guest get a new one', () => {

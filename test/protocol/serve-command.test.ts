@@ -1,8 +1,10 @@
 /** `ghostcard serve` as a process of its own: what its clients do to it, and what they cannot do. */
 import { type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { REFERENCE_REGISTERS } from '../../emulator/cards/reference';
 import { Command, HeaderFlag } from '../../emulator/vfio-user/wire';
 import { accessOf, viewOf, VfioUserClient, words } from '../support/vfio-user-client';
@@ -59,6 +61,23 @@ describe('ghostcard serve', () => {
     child.kill('SIGTERM');
     const [exitCode] = (await once(child, 'exit')) as [number | null];
     expect([exitCode, served.complaints(), existsSync(socketPath)]).toEqual([0, '', false]);
+  });
+
+  test('has the faults of a file, and says at its end which have never fired', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gc-serve-faults-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'faults.json');
+    const fault = { fault: 'reads-all-ones', register: 'ID', occurrence: 1 };
+    writeFileSync(file, JSON.stringify([fault, { ...fault, occurrence: 9 }]));
+    const served = await serving('reference', { args: ['--faults', file] });
+    expect(await readIdentity(served.socketPath)).toBe(0xffff_ffff);
+    expect(await readIdentity(served.socketPath)).toBe(ID);
+    served.process.kill('SIGTERM');
+    expect(await served.ended).toEqual({ exitCode: 0, signal: null });
+    expect(served.texts.at(-1)).toBe(
+      "The fault 'reads-all-ones-2' of the card 'reference' has not fired: it waited for occurrence 9 of reads of ID; " +
+        '1 of 1 reads of the card fitted',
+    );
   });
 
   test('outlives clients that go away while a DMA engine asks them for memory', async () => {

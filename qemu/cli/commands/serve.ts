@@ -54,7 +54,8 @@ With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share
       say('listening', { card: source.name, socketPath }, `${source.name} is served at ${socketPath}`);
       if (!stop.aborted) await once(stop, 'abort');
       for (const fault of faultsOf(served.card)?.unfired ?? []) {
-        say('fault-not-fired', { fault: fault.name, waitedFor: fault.waitedFor }, wordUnfired(source.name, fault));
+        const text = wordUnfired(source.name, fault);
+        say('fault-not-fired', { fault: fault.name, text }, text);
       }
       say('stopped', {}, 'stopped');
     },

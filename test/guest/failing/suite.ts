@@ -81,3 +81,9 @@ isolated('fails before it has a card', async ({ guest }) => {
 isolated('takes too long before the guest is there', { timeout: 100 }, async ({ guest }) => {
   await guest.run(['true']);
 });
+
+test('fails for a fault of the plan that has not fired', async ({ guest }) => {
+  const faults = [{ fault: 'write-lost', register: 'CTRL', occurrence: 2 }] as const;
+  await guest.plug(LazyCard, { driver: 'uio_pci_generic', faults });
+  expect(await guest.run(reg('0x00=1'))).toSucceed();
+});

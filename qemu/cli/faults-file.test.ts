@@ -1,0 +1,78 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadCard } from './card-source';
+import { loadFaults } from './faults-file';
+import { UsageError } from './usage-error';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gc-faults-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const write = (name: string, contents: string | object): string => {
+  const path = join(folder, name);
+  writeFileSync(path, typeof contents === 'string' ? contents : JSON.stringify(contents));
+  return path;
+};
+const reference = loadCard('reference');
+const second = { ...reference, name: 'reference-2' };
+const remote = { name: 'far', socketPath: '/run/far.sock' };
+const lost = { fault: 'write-lost', register: 'SCRATCH' } as const;
+
+describe('--faults', () => {
+  it('takes a list in JSON, for the one card that there is', () => {
+    const faults = loadFaults([write('one.json', [lost])], [reference]);
+    expect([...faults]).toEqual([['reference', [lost]]]);
+  });
+
+  it('takes the default export of a module, and several files', () => {
+    const module = write('more.js', `module.exports.default = [{ fault: 'interrupt-dropped', vector: 1 }];`);
+    const faults = loadFaults([write('one.json', [lost]), module], [reference]);
+    expect(faults.get('reference')).toEqual([lost, { fault: 'interrupt-dropped', vector: 1 }]);
+  });
+
+  it('gives each of several cards its own', () => {
+    const file = write('two.json', [
+      { card: 'reference-2', ...lost },
+      { card: 'reference', fault: 'device-slow', delayNs: 5 },
+    ]);
+    const faults = loadFaults([file], [reference, second]);
+    expect(faults.get('reference')).toEqual([{ fault: 'device-slow', delayNs: 5 }]);
+    expect(faults.get('reference-2')).toEqual([lost]);
+  });
+
+  it.each([
+    ['that is not there', undefined, /there is no file .*\.json/],
+    ['that is no JSON', '[{', /wrong-1\.json: .*JSON/],
+    ['without a list', { fault: 'write-lost' }, /it holds \{"fault":"write-lost"\}; it must hold a list/],
+    ['with something else in it', [lost, 7], /fault 2: a fault is an object such as .*, not 7/],
+    ['with an unknown kind', [{ fault: 'write-list' }], /fault 1 \(write-list\): fault is "write-list"; .*write-lost/],
+    ['with an unknown key', [lost, { ...lost, bits: 1 }], /fault 2 \(write-lost\): it has no 'bits'/],
+    ['with an unknown register', [{ ...lost, register: 'SCRACH' }], /fault 1 .* no register 'SCRACH'; .* SCRATCH/],
+  ])('refuses a file %s, and says where', (name, contents, message) => {
+    const path = contents === undefined ? join(folder, 'none.json') : write('wrong-1.json', contents);
+    expect(() => loadFaults([path], [reference]), name).toThrow(UsageError);
+    expect(() => loadFaults([path], [reference]), name).toThrow(message);
+  });
+
+  it.each([
+    [
+      'no card, of several',
+      lost,
+      /fault 1 \(write-lost\): which card is it for\? "card" must be one of: reference, reference-2, far/,
+    ],
+    ['a card that there is not', { card: 'x', ...lost }, /there is no card "x"\. "card" must be one of/],
+    [
+      'a card of another process',
+      { card: 'far', ...lost },
+      /far is served by another process, at \/run\/far\.sock: give --faults/,
+    ],
+  ])('refuses a fault for %s', (_, fault, message) => {
+    const path = write('cards.json', [fault]);
+    expect(() => loadFaults([path], [reference, second, remote])).toThrow(UsageError);
+    expect(() => loadFaults([path], [reference, second, remote])).toThrow(message);
+  });
+});
