@@ -29,6 +29,8 @@ export interface RegisterUse {
   readonly offset: number;
   readonly reads: number;
   readonly writes: number;
+  /** A write can change something of it. */
+  readonly isWritable: boolean;
   /** Fields that the bus never saw with another value than after a reset, by name. */
   readonly unchangedFields: readonly string[];
 }
@@ -63,6 +65,8 @@ export class CoverageCounter {
     return { cards: [...this.#counts].map(([id, counts]) => counts.result(id, this.#cards.nameOf(id))) };
   }
 }
+
+const WRITABLE: ReadonlySet<string> = new Set(['rw', 'wo', 'w1c', 'w1s']);
 
 interface Counts {
   reads: number;
@@ -135,5 +139,6 @@ function useOf({ name, region, offset, layout }: NamedRegister, use: Counts & { 
   const unchangedFields = layout.fields
     .filter(({ lsb, width }) => ((differed >> BigInt(lsb)) & ((1n << BigInt(width)) - 1n)) === 0n)
     .map((field) => field.name);
-  return { name, region, offset, reads, writes, unchangedFields };
+  const isWritable = [layout, ...layout.fields].some(({ access }) => WRITABLE.has(access));
+  return { name, region, offset, reads, writes, isWritable, unchangedFields };
 }

@@ -19,6 +19,8 @@ export interface Answer {
 
 export class DoorbellAnswers {
   readonly #pattern: RegExp;
+  /** Whether a channel has a doorbell by its name. */
+  readonly #owned = new Map<string, boolean>();
   readonly #cards = new Map<number, { rung: Map<string, AccessEvent>; channel: string }>();
 
   /** `cards` is to have noted an event before it is taken. */
@@ -43,7 +45,7 @@ export class DoorbellAnswers {
     } else if (event.kind === 'reset') {
       rung.clear();
     } else if (event.kind === 'interrupt' && event.phase === 'delivered') {
-      const key = this.#keyFor(rung, state.channel);
+      const key = this.#keyFor(rung, event.card, state.channel);
       if (key === undefined) return undefined;
       const doorbell = rung.get(key)!;
       rung.delete(key);
@@ -52,11 +54,25 @@ export class DoorbellAnswers {
     return undefined;
   }
 
-  /** The doorbell of this channel by its name, 'H2C0' and `H2C[0].DOORBELL`; else the only one that has rung. */
-  #keyFor(rung: ReadonlyMap<string, AccessEvent>, channel: string): string | undefined {
+  /**
+   * The doorbell of this channel by its name, 'H2C0' and `H2C[0].DOORBELL`. Where the card's names do not go together,
+   * the only one that has rung.
+   */
+  #keyFor(rung: ReadonlyMap<string, AccessEvent>, card: number, channel: string): string | undefined {
     const names = [...rung.keys()];
-    const own = channel === '' ? undefined : names.find((name) => name.startsWith(plain(channel)));
-    return own ?? (names.length === 1 ? names[0] : undefined);
+    if (this.#hasDoorbell(card, channel)) return names.find((name) => name.startsWith(plain(channel)));
+    return names.length === 1 ? names[0] : undefined;
+  }
+
+  #hasDoorbell(card: number, channel: string): boolean {
+    if (channel === '') return false;
+    const key = `${card} ${channel}`;
+    let has = this.#owned.get(key);
+    if (has === undefined) {
+      const named = this.cards.names(card).all.filter(({ name }) => this.#pattern.test(name));
+      this.#owned.set(key, (has = named.some(({ name }) => plain(name).startsWith(plain(channel)))));
+    }
+    return has;
   }
 
   #doorbell({ card, region, offset, data }: AccessEvent): string | undefined {

@@ -25,3 +25,13 @@ export {
 export { type Answer, DoorbellAnswers, DOORBELLS } from './doorbells';
 export { exportPerfetto, type PerfettoEvent, perfettoLines, type PerfettoOptions } from './perfetto';
 export { exportVcd, vcdLines, type VcdOptions } from './vcd';
+export {
+  type CardStats,
+  type ChannelStats,
+  type Distribution,
+  type InterruptStats,
+  StatsCounter,
+  type StatsOptions,
+  traceStats,
+  type TraceStats,
+} from './stats';

@@ -74,13 +74,14 @@ describe('a trace for Perfetto', () => {
   });
 
   it('draws an arrow from a doorbell to the interrupt of its channel, once', () => {
-    const events = exported(write(1, 0), write(2, 8), dma(3, 'H2C1'), interrupt(4), interrupt(5, 1));
+    const answered = [write(1, 0), write(2, 8), dma(3, 'H2C1'), interrupt(4), dma(4, 'H2C0'), interrupt(5, 1)];
+    const events = exported(...answered, interrupt(9));
     const arrows = events.filter(({ ph }) => ph === 's' || ph === 'f');
     expect(arrows.map(({ ph, ts }) => [ph, ts])).toEqual([
       ['s', 0.002],
       ['f', 0.004],
       ['s', 0.001],
-      ['f', 0.005],
+      ['f', 0.006],
     ]);
   });
 

@@ -1,0 +1,240 @@
+/** A trace in numbers: how much of what, how fast, how long from a doorbell to its interrupt. */
+import {
+  type DmaEvent,
+  type InterruptEvent,
+  placeOf,
+  type TraceEvent,
+  type TraceEventKind,
+  wordInterrupt,
+} from '../trace';
+import { TraceCards } from './cards';
+import { DoorbellAnswers } from './doorbells';
+
+export interface TraceStats {
+  readonly events: number;
+  /** From the beginning of the recording to its last event. */
+  readonly hostNs: number;
+  /** Most frequent first. */
+  readonly kinds: readonly { readonly kind: TraceEventKind; readonly count: number }[];
+  readonly cards: readonly CardStats[];
+}
+
+export interface CardStats {
+  readonly card: number;
+  readonly name: string;
+  readonly events: number;
+  /** Device time from the card's first event to its last. */
+  readonly deviceNs: number;
+  /** Registers and other places that were accessed, most frequent first. */
+  readonly places: readonly { readonly place: string; readonly reads: number; readonly writes: number }[];
+  readonly channels: readonly ChannelStats[];
+  readonly interrupts: readonly InterruptStats[];
+  /** From a doorbell to the interrupt that answers it, by channel. */
+  readonly latencies: readonly {
+    readonly channel: string;
+    readonly device: Distribution;
+    readonly host: Distribution;
+  }[];
+}
+
+export interface ChannelStats {
+  /** '' for what the card does not say whose it is. */
+  readonly channel: string;
+  readonly reads: Moved;
+  readonly writes: Moved;
+  /** Device time from its first access to its last. */
+  readonly deviceNs: number;
+  readonly errors: readonly { readonly reason: string; readonly count: number; readonly firstIova: number }[];
+}
+
+export interface Moved {
+  readonly count: number;
+  readonly bytes: number;
+  /** Of these, payload: what descriptors and write-backs are not. */
+  readonly dataBytes: number;
+}
+
+export interface InterruptStats {
+  /** `MSI-X vector 0` */
+  readonly interrupt: string;
+  readonly raised: number;
+  readonly delivered: number;
+  readonly held: readonly { readonly reason: string; readonly count: number }[];
+}
+
+/** In nanoseconds. */
+export interface Distribution {
+  readonly count: number;
+  readonly min: number;
+  readonly median: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+export interface StatsOptions {
+  /** Which registers are doorbells; default those with DOORBELL in their names. */
+  readonly doorbells?: string;
+}
+
+export function traceStats(trace: { readonly events: Iterable<TraceEvent> }, options: StatsOptions = {}): TraceStats {
+  const counter = new StatsCounter(options);
+  for (const event of trace.events) counter.take(event);
+  return counter.result();
+}
+
+/** The same event by event. */
+export class StatsCounter {
+  readonly #cards = new TraceCards();
+  readonly #answers: DoorbellAnswers;
+  readonly #kinds = new Map<TraceEventKind, number>();
+  readonly #counts = new Map<number, CardCounts>();
+  #events = 0;
+  #hostNs = 0;
+
+  constructor({ doorbells }: StatsOptions = {}) {
+    this.#answers = new DoorbellAnswers(this.#cards, doorbells);
+  }
+
+  take(event: TraceEvent): void {
+    this.#cards.note(event);
+    this.#events++;
+    this.#hostNs = Math.max(this.#hostNs, event.hostNs);
+    add(this.#kinds, event.kind);
+    if (event.card === 0) return;
+    const counts = entry(this.#counts, event.card, () => new CardCounts());
+    counts.take(event, this.#cards);
+    const answer = this.#answers.take(event);
+    if (!answer) return;
+    const { doorbell, interrupt, channel } = answer;
+    const latencies = entry(counts.latencies, channel, () => ({ device: [], host: [] }));
+    latencies.device.push(interrupt.timeNs - doorbell.timeNs);
+    latencies.host.push(interrupt.hostNs - doorbell.hostNs);
+  }
+
+  result(): TraceStats {
+    return {
+      events: this.#events,
+      hostNs: this.#hostNs,
+      kinds: byCount(this.#kinds).map(([kind, count]) => ({ kind, count })),
+      cards: [...this.#counts].map(([id, counts]) => ({ card: id, name: this.#cards.nameOf(id), ...counts.result() })),
+    };
+  }
+}
+
+class CardCounts {
+  readonly latencies = new Map<string, { device: number[]; host: number[] }>();
+  readonly #places = new Map<string, { reads: number; writes: number }>();
+  readonly #channels = new Map<string, ChannelCounts>();
+  readonly #interrupts = new Map<string, { raised: number; delivered: number; held: Map<string, number> }>();
+  readonly #span = new Span();
+  #events = 0;
+
+  take(event: TraceEvent, cards: TraceCards): void {
+    this.#events++;
+    this.#span.take(event.timeNs);
+    switch (event.kind) {
+      case 'read':
+      case 'write': {
+        const place = placeOf(cards.names(event.card), event.region, event.offset, event.data.length);
+        entry(this.#places, place, () => ({ reads: 0, writes: 0 }))[event.kind === 'read' ? 'reads' : 'writes']++;
+        return;
+      }
+      case 'dma-read':
+      case 'dma-write':
+        return entry(this.#channels, event.channel, () => new ChannelCounts()).take(event);
+      case 'interrupt':
+        return this.#takeInterrupt(event);
+    }
+  }
+
+  result(): Omit<CardStats, 'card' | 'name'> {
+    return {
+      events: this.#events,
+      deviceNs: this.#span.ns,
+      places: [...this.#places]
+        .map(([place, counts]) => ({ place, ...counts }))
+        .sort((a, b) => b.reads + b.writes - a.reads - a.writes),
+      channels: [...this.#channels].map(([channel, counts]) => ({ channel, ...counts.result() })),
+      interrupts: [...this.#interrupts].map(([interrupt, { held, ...counts }]) => ({
+        interrupt,
+        ...counts,
+        held: byCount(held).map(([reason, count]) => ({ reason, count })),
+      })),
+      latencies: [...this.latencies].map(([channel, { device, host }]) => ({
+        channel,
+        device: distributionOf(device),
+        host: distributionOf(host),
+      })),
+    };
+  }
+
+  #takeInterrupt({ phase, index, vector, reason }: InterruptEvent): void {
+    const make = () => ({ raised: 0, delivered: 0, held: new Map<string, number>() });
+    const counts = entry(this.#interrupts, wordInterrupt(index, vector), make);
+    if (phase === 'held') add(counts.held, reason ?? 'unknown');
+    else if (phase !== 'lowered') counts[phase]++;
+  }
+}
+
+class ChannelCounts {
+  readonly #moved = {
+    'dma-read': { count: 0, bytes: 0, dataBytes: 0 },
+    'dma-write': { count: 0, bytes: 0, dataBytes: 0 },
+  };
+  readonly #errors = new Map<string, { count: number; firstIova: number }>();
+  readonly #span = new Span();
+
+  take({ kind, role, iova, sizeBytes, error, timeNs }: DmaEvent): void {
+    this.#span.take(timeNs);
+    if (error !== undefined) {
+      entry(this.#errors, error, () => ({ count: 0, firstIova: iova })).count++;
+      return;
+    }
+    const moved = this.#moved[kind];
+    moved.count++;
+    moved.bytes += sizeBytes;
+    if (role === 'data' || role === 'other') moved.dataBytes += sizeBytes;
+  }
+
+  result(): Omit<ChannelStats, 'channel'> {
+    return {
+      reads: this.#moved['dma-read'],
+      writes: this.#moved['dma-write'],
+      deviceNs: this.#span.ns,
+      errors: [...this.#errors].map(([reason, counts]) => ({ reason, ...counts })),
+    };
+  }
+}
+
+/** From the first time to the last. */
+class Span {
+  #first = Infinity;
+  #last = -Infinity;
+
+  take(timeNs: number): void {
+    this.#first = Math.min(this.#first, timeNs);
+    this.#last = Math.max(this.#last, timeNs);
+  }
+
+  get ns(): number {
+    return Math.max(0, this.#last - this.#first);
+  }
+}
+
+/** Of at least one value; percentiles by the nearest rank. */
+export function distributionOf(values: readonly number[]): Distribution {
+  const sorted = Float64Array.from(values).sort();
+  const rank = (share: number): number => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!;
+  return { count: sorted.length, min: rank(0), median: rank(0.5), p90: rank(0.9), p99: rank(0.99), max: rank(1) };
+}
+
+function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = make()));
+  return value;
+}
+
+const add = <K>(map: Map<K, number>, key: K): void => void map.set(key, (map.get(key) ?? 0) + 1);
+
+const byCount = <K>(map: ReadonlyMap<K, number>): [K, number][] => [...map].sort(([, a], [, b]) => b - a);
