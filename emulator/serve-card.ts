@@ -95,6 +95,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
 
   /** The card is gone for its client, which does not know it yet: see `Link`. */
   severLink(): void {
+    if (this.isSevered) return;
     try {
       traceOf(this.card).linkDown(() => this.link.sever());
     } catch (error) {

@@ -4,7 +4,7 @@
  */
 import { version } from '../../package.json';
 import { type CardDescription } from './card-description';
-import { type CardEvent, type TraceEvent } from './event';
+import { type CardEvent, type MarkEvent, type TraceEvent } from './event';
 import { EventBlock } from './event-block';
 import { FORMAT, FORMAT_VERSION, type Payloads, type TraceHeader } from './format';
 import { type Block, TraceFile } from './trace-file';
@@ -99,7 +99,7 @@ export class TraceRecorder {
     }
   }
 
-  mark(text: string, from: 'guest' | 'host' | 'command' = 'host'): void {
+  mark(text: string, from: MarkEvent['from'] = 'host'): void {
     this.record({ kind: 'mark', card: 0, timeNs: 0, from, text });
   }
 

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "command.h"
 #include "link.h"
+#include "mark.h"
 #include "renew.h"
 #include "reply.h"
 #include "request.h"
@@ -42,6 +43,7 @@ static void abandon_all(void)
 {
     command_abandon_all();
     transfer_abandon_all();
+    mark_abandon_all();
 }
 
 /* Requests that begin something under an id of their own. */
@@ -80,6 +82,8 @@ static bool continue_request(struct link *link, const struct request *request)
         return command_signal(link, request), true;
     if (slice_is(request->type, "resize"))
         return command_resize(link, request), true;
+    if (slice_is(request->type, "marked"))
+        return mark_done(request->id), true;
     return false;
 }
 
@@ -144,10 +148,11 @@ static void serve(struct link *link, int signals)
 {
     bool busy = true; /* the host may be there already */
     while (!link->over) {
-        struct pollfd entries[2 + 3 * MAX_COMMANDS];
+        struct pollfd entries[2 + 3 * MAX_COMMANDS + 1 + MAX_MARKS];
         entries[0] = (struct pollfd){.fd = signals, .events = POLLIN};
         link_poll(link, &entries[1]);
         size_t count = 2 + command_poll(link, entries + 2);
+        count += mark_poll(link, entries + count);
         uint64_t now_ms = monotonic_ms();
         int limit_ms = link_wait_ms(link, now_ms, busy ? 0 : IDLE_WAIT_MS);
         poll(entries, count, command_wait_ms(now_ms, limit_ms));
@@ -166,6 +171,7 @@ static void serve(struct link *link, int signals)
         }
         command_reap();
         command_pump(link, monotonic_ms());
+        mark_pump(link);
         busy = transfer_pump(link);
     }
 }
@@ -217,6 +223,7 @@ int main(int argc, char **argv)
     }
     if (!opened)
         return 1;
+    mark_listen(&the_link);
     serve(&the_link, open_child_signals());
     abandon_all();
     return 0;

@@ -87,6 +87,14 @@ void reply_credit(struct link *link, uint32_t id, uint64_t bytes)
     link_end(link, &writer);
 }
 
+void reply_mark(struct link *link, uint32_t id, const char *text)
+{
+    struct mp_writer writer = begin(link, "mark", 2);
+    put_uint(&writer, "id", id);
+    put_str(&writer, "text", text);
+    link_end(link, &writer);
+}
+
 void reply_exited(struct link *link, uint32_t id, const struct outcome *outcome)
 {
     struct mp_writer writer = begin(link, "exited", 4);

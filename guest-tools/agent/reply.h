@@ -15,6 +15,9 @@ void reply_started(struct link *link, uint32_t id, int pid);
 void reply_output(struct link *link, uint32_t id, const char *stream, const void *bytes, uint32_t size);
 void reply_credit(struct link *link, uint32_t id, uint64_t bytes);
 
+/* Asks the host to mark this moment; `id` is of our choice. */
+void reply_mark(struct link *link, uint32_t id, const char *text);
+
 struct outcome {
     int wait_status; /* as waitpid gives it */
     bool timed_out;

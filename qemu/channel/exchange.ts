@@ -19,7 +19,7 @@ export class GuestRequestError extends Error {
   }
 }
 
-export type AgentAnswer = Exclude<AgentMessage, { type: 'hello' | 'error' | 'credit' | 'failed' }>;
+export type AgentAnswer = Exclude<AgentMessage, { type: 'hello' | 'error' | 'mark' | 'credit' | 'failed' }>;
 
 export interface ExchangeOptions {
   readonly id: number;

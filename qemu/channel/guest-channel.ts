@@ -16,6 +16,8 @@ import { type AgentHello, type AgentMessage, type HostMessage, PROTOCOL_VERSION 
 export interface ConnectOptions {
   /** Bound on the wait for the agent's hello: it covers the guest's boot when the guest has just been started. */
   readonly timeoutMs: number;
+  /** Gets what a program in the guest wants to be marked; the program goes on when this has returned. */
+  readonly onMark?: (text: string) => void;
 }
 
 export interface TransferOptions {
@@ -42,7 +44,11 @@ export class GuestChannel implements AsyncDisposable {
   #ended: Error | undefined;
   #hello: { exchange: Exchange<AgentHello>; agent?: AgentHello };
 
-  private constructor(stream: Duplex, { timeoutMs }: ConnectOptions) {
+  private constructor(
+    stream: Duplex,
+    private readonly options: ConnectOptions,
+  ) {
+    const { timeoutMs } = options;
     this.#messages = new MessageStream(stream, helloAnswerStart(this.#nextId), {
       onMessage: (message) => this.#receive(message),
       onEnd: (reason) => this.abort(reason),
@@ -155,6 +161,9 @@ export class GuestChannel implements AsyncDisposable {
         return this.#receiveHello(message);
       case 'error':
         return this.abort(new Error(`the guest agent could not make sense of a message: ${message.message}`));
+      case 'mark':
+        this.options.onMark?.(message.text);
+        return void this.#messages.send({ type: 'marked', id: message.id });
       default: // one that is no longer waited for is of no interest
         this.#exchanges.get(message.id)?.receive(message);
     }

@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path';
 
 const GUEST_TOOLS = resolve(__dirname, '../../guest-tools');
 const START_LIMIT_MS = 10_000;
+const markProgramIn = (folder: string): string => join(folder, 'bin', 'gc-mark');
 
 export class LocalAgent implements AsyncDisposable {
   private constructor(
@@ -19,10 +20,12 @@ export class LocalAgent implements AsyncDisposable {
     readonly socketPath: string,
   ) {}
 
-  static async start(): Promise<LocalAgent> {
+  /** With `gc-mark` only if it is asked for: the library is compiled for it. */
+  static async start({ withMarks = false } = {}): Promise<LocalAgent> {
     const folder = mkdtempSync(join(tmpdir(), 'ghostcard-agent-'));
     const program = join(folder, 'agent');
-    execFileSync('make', ['-s', '-C', GUEST_TOOLS, `OUT=${folder}`, program], {
+    const programs = [program, ...(withMarks ? [markProgramIn(folder)] : [])];
+    execFileSync('make', ['-s', '-C', GUEST_TOOLS, `OUT=${folder}`, ...programs], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     const socketPath = join(folder, 'agent.sock');
@@ -35,6 +38,16 @@ export class LocalAgent implements AsyncDisposable {
     const socket = connect(this.socketPath);
     await once(socket, 'connect');
     return socket;
+  }
+
+  /** `gc-mark`, for the same machine. */
+  get markProgram(): string {
+    return markProgramIn(this.folder);
+  }
+
+  /** Environment in which programs that the agent has not started find it. */
+  get markEnvironment(): Record<string, string> {
+    return { GHOSTCARD_AGENT: `ghostcard-agent-${this.process.pid}` };
   }
 
   get running(): boolean {

@@ -33,6 +33,10 @@
  * **Ends.** A command has ended when its process has: output of daemons that it leaves behind is not waited for. On its time
  * limit, the agent kills its session, with all process groups in it (SIGKILL), and `exited` says `timedOut`.
  *
+ * **Marks.** A program in the guest that wants a moment to be found again (`gc-mark`) tells the agent, which sends `mark`
+ * with an id of its own choice; the host answers `marked` with that id when everything that the guest wrote to its cards
+ * before has arrived, and only then the program goes on. What a host that goes away leaves unanswered, the agent answers.
+ *
  * **Lost and found.** When the host side closes, the agent kills what runs and forgets all state; when it is opened again the
  * agent sends a `hello` without id, which tells a host that has not noticed that all is lost. A frame that makes no sense gets `failed` (if an id can be read) or `error`, and the
  * agent goes on with the next.
@@ -90,6 +94,7 @@ export type HostMessage =
   | { type: 'credit'; id: number; bytes: number }
   | { type: 'signal'; id: number; signal: string }
   | ({ type: 'resize'; id: number } & TerminalSize)
+  | { type: 'marked'; id: number }
   | { type: 'push'; id: number; path: string; mode: number }
   | { type: 'fetch'; id: number; path: string };
 
@@ -118,6 +123,7 @@ export interface ExitedMessage {
 export type AgentMessage =
   | ({ type: 'hello'; id?: number } & AgentHello)
   | { type: 'pong' | 'renewed'; id: number }
+  | { type: 'mark'; id: number; text: string }
   | { type: 'started'; id: number; pid: number }
   | { type: 'output'; id: number; stream: OutputStream | 'file'; data: Buffer }
   | { type: 'credit'; id: number; bytes: number }

@@ -3,6 +3,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { describeTrace } from '../../emulator/trace';
 import { type TestGuest } from './test-guest';
+import { REPORT_FILE, TRACE_FILE, type TestRecording } from './test-recording';
 
 const CONSOLE_LINES = 20;
 const CARD_EVENTS = 12;
@@ -14,8 +15,9 @@ const CONSOLE_TITLE = "The guest's console";
 /**
  * The last accesses of each card, the last commands and lines of the console, and where the rest is.
  * @param message what went wrong: what it quotes is not shown again
+ * @param where where the rest is, a line each
  */
-export function failureReport(guest: TestGuest, message: string, artefactsDir: string | undefined): string {
+export function failureReport(guest: TestGuest, message: string, where: readonly string[]): string {
   const cards = guest.cards.map((plugged) => {
     const latest = plugged.traces.at(-1);
     const lines = latest === undefined ? [] : describeTrace(latest, { last: CARD_EVENTS, withoutConfig: true });
@@ -25,17 +27,33 @@ export function failureReport(guest: TestGuest, message: string, artefactsDir: s
   const notes = guest.notes.length === 0 ? [] : [block('Noted at the cards', guest.notes.slice(-NOTES))];
   const quoted = message.includes(CONSOLE_TITLE);
   const console = quoted ? [] : [block(CONSOLE_TITLE, guest.consoleTail(CONSOLE_LINES))];
-  const where =
-    artefactsDir === undefined ? [] : [`Console, accesses and QEMU's messages: ${relative('.', artefactsDir)}`];
   return [...cards, ...notes, commands, ...console, ...where].join('\n');
 }
 
-/** Writes the logs of a guest and the accesses of its cards into a folder, in place of what an earlier run has left there. */
-export async function keepTestArtefacts(guest: TestGuest, folder: string): Promise<void> {
+export const logsIn = (folder: string): string => `Console, accesses and QEMU's messages: ${relative('.', folder)}`;
+
+export function recordingIn(folder: string, { problems }: TestRecording): string {
+  const path = relative('.', join(folder, TRACE_FILE));
+  return [`All that happened to the cards: ${path}, and ${REPORT_FILE} beside it, for a browser`, ...problems].join(
+    '\n',
+  );
+}
+
+/** What is kept of a test. */
+interface Kept {
+  /** The logs of its guest, and the accesses of its cards. */
+  readonly logs?: TestGuest;
+  readonly recording?: TestRecording;
+}
+
+/** Writes it into a folder, in place of what an earlier run has left there. */
+export async function keepTestArtefacts(folder: string, { logs, recording }: Kept): Promise<void> {
+  if (!logs && !recording) return;
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
-  await guest.rig.keepArtefacts(folder);
-  for (const plugged of guest.cards) {
+  await recording?.keepIn(folder);
+  await logs?.rig.keepArtefacts(folder);
+  for (const plugged of logs?.cards ?? []) {
     const lines = plugged.traces.flatMap((trace) => [plugged.describe(), ...describeTrace(trace), '']);
     await writeFile(join(folder, `${plugged.name}-accesses.log`), lines.join('\n'));
   }

@@ -9,11 +9,12 @@ import { watchdog } from '../../emulator/watchdog';
 import { GuestPanicError } from '../launch';
 import { type GuestArch } from '../provision';
 import { type CardFault } from '../rig';
-import { failureReport, folderNameOf, keepTestArtefacts } from './failure-report';
+import { failureReport, folderNameOf, keepTestArtefacts, logsIn, recordingIn } from './failure-report';
 import { type GuestOptions, GuestSource } from './guest-source';
 import { refuseUnknownOptions } from './known-options';
 import { provisionOnce } from './provisioning';
 import { TestGuest } from './test-guest';
+import { checkTraceOptions, type Keep, TestRecording, type TestTraceOptions } from './test-recording';
 
 export interface GuestTestOptions extends GuestOptions {
   /** 'test', the default: a fresh guest for each test. 'file': one that the tests of a file use one after the other. */
@@ -21,7 +22,12 @@ export interface GuestTestOptions extends GuestOptions {
   /** Where artefacts go, in a folder for each test. Default 'artifacts'. */
   readonly artefactsDir?: string;
   /** When they are kept. Default 'on-failure'. */
-  readonly artefacts?: 'on-failure' | 'always' | 'never';
+  readonly artefacts?: Keep;
+  /**
+   * When the recording of what happened to the cards is kept among them; 'never': nothing is recorded. Default
+   * 'on-failure', unless artefacts are never kept.
+   */
+  readonly trace?: Keep | TestTraceOptions;
 }
 
 const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
@@ -41,6 +47,7 @@ const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
   bootTimeoutMs: true,
   artefactsDir: true,
   artefacts: true,
+  trace: true,
 };
 
 /** Of a test and of a hook: a guest that boots takes longer than Vitest's own limit. */
@@ -53,7 +60,8 @@ const PROVISION_TIMEOUT_MS = 900_000;
 /** A `test` whose guests are made like this. To be called at the top of a test file, or of a module that it imports. */
 export function guestTest(options: GuestTestOptions = {}) {
   refuseUnknownOptions('guestTest', options, OPTIONS);
-  const { scope = 'test', artefactsDir = 'artifacts', artefacts = 'on-failure', ...guestOptions } = options;
+  const { scope = 'test', artefactsDir = 'artifacts', artefacts = 'on-failure', trace, ...guestOptions } = options;
+  const { keep = artefacts === 'never' ? 'never' : 'on-failure', ...howToTrace } = checkTraceOptions(trace);
   const extended = base
     .extend('guests', { scope: 'file' }, async ({}, { onCleanup }) => {
       const source = new GuestSource(scope, guestOptions);
@@ -67,7 +75,11 @@ export function guestTest(options: GuestTestOptions = {}) {
         // A retry after a time-out is given the signal of the first try.
         const guest = new TestGuest(await guests.take(signal.aborted ? new AbortController().signal : signal));
         const earlierErrors = task.result?.errors?.length ?? 0;
-        onCleanup(() => conclude(guest, task, guests, { artefactsDir, artefacts, earlierErrors }).finally(over));
+        const recording =
+          keep === 'never' ? undefined : new TestRecording(guest.rig, testNameOf(task), { ...howToTrace, keep });
+        onCleanup(() =>
+          conclude(guest, task, guests, { artefactsDir, artefacts, earlierErrors, recording }).finally(over),
+        );
         return guest;
       } catch (error) {
         over();
@@ -95,6 +107,7 @@ function onFirstUse<T extends (...args: never[]) => unknown>(used: T, before: ()
 interface ConclusionOptions extends Required<Pick<GuestTestOptions, 'artefactsDir' | 'artefacts'>> {
   /** Errors of earlier tries, when the test is being retried. */
   readonly earlierErrors: number;
+  readonly recording: TestRecording | undefined;
 }
 
 /** The end of a test: what went wrong is reported, and the guest given back. */
@@ -102,7 +115,7 @@ async function conclude(
   guest: TestGuest,
   task: Readonly<RunnerTestCase>,
   source: GuestSource,
-  { artefactsDir, artefacts, earlierErrors }: ConclusionOptions,
+  { artefactsDir, artefacts, earlierErrors, recording }: ConclusionOptions,
 ): Promise<void> {
   const errors: Error[] = guest.faults.map((fault) => new CardFaultError(fault));
   const { died } = guest.rig.guest;
@@ -118,12 +131,19 @@ async function conclude(
   if (isClean && !isHeld && source.isShared) await guest.cleanUp().catch((error: Error) => errors.push(error));
 
   const hasFailed = hadFailed || errors.length > 0;
+  recording?.end(hasFailed ? (task.result?.errors?.[earlierErrors]?.message ?? errors[0]?.message) : undefined);
+  const keepsLogs = artefacts === 'always' || (artefacts === 'on-failure' && hasFailed);
+  const kept = recording?.keepsAfter(hasFailed) ? recording : undefined;
   const folder = resolve(artefactsDir, folderNameOf(basename(task.file.name)), folderNameOf(testNameOf(task)));
-  const keeps = artefacts === 'always' || (artefacts === 'on-failure' && hasFailed);
-  if (keeps) await keepTestArtefacts(guest, folder).catch((error: Error) => errors.push(error));
+  const keeping = keepTestArtefacts(folder, { ...(keepsLogs && { logs: guest }), ...(kept && { recording: kept }) });
+  await keeping.catch((error: Error) => errors.push(error));
+  await recording?.remove();
   for (const error of errors) fail(task, error);
   const first = task.result?.errors?.[earlierErrors];
-  if (first) first.message += `\n\n${failureReport(guest, first.message, keeps ? folder : undefined)}`;
+  if (first) {
+    const where = [...(keepsLogs ? [logsIn(folder)] : []), ...(kept ? [recordingIn(folder, kept)] : [])];
+    first.message += `\n\n${failureReport(guest, first.message, where)}`;
+  }
   for (const error of task.result?.errors ?? []) if (error.stack) error.stack = withoutOwnFrames(error.stack);
   await source.giveBack(guest.rig, !hasFailed && !isHeld);
 }

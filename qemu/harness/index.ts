@@ -11,3 +11,4 @@ export {
 } from './plugged-card';
 export { type CommandResult, type TestCommand } from './test-commands';
 export { type TestGuest } from './test-guest';
+export { type Keep, type TestTraceOptions } from './test-recording';

@@ -69,6 +69,11 @@ export class TestGuest {
     return tellingCaller(this.fetch, () => this.rig.guest.fetch(guestPath, options));
   }
 
+  /** Marks this moment in the recording, behind everything that the guest has written to its cards by now. */
+  mark(text: string): void {
+    this.rig.mark(text);
+  }
+
   /** The last lines of the guest's console. */
   consoleTail(count?: number): string[] {
     return this.rig.guest.consoleTail(count);

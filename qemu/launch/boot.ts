@@ -78,7 +78,10 @@ export async function bringUp(
 
   const agentAnswers = async (): Promise<GuestChannel> => {
     const agentStream = await step('a connection of QEMU to the agent socket', machine.agentConnection);
-    const greetedByAgent = GuestChannel.connect(agentStream, { timeoutMs: 2 * bootTimeoutMs });
+    const greetedByAgent = GuestChannel.connect(agentStream, {
+      timeoutMs: 2 * bootTimeoutMs,
+      ...(options.onMark && { onMark: options.onMark }),
+    });
     return step("the hello of the guest's agent", greetedByAgent);
   };
 

@@ -168,12 +168,20 @@ export class Guest implements AsyncDisposable {
   ): Promise<GuestCommand> {
     this.died.throwIfAborted();
     const execOptions = host ? await this.onHostFolders(options) : options;
+    const { onCommandStart, onCommandEnd } = this.options;
+    onCommandStart?.(argv);
     const command = this.channel.start(argv, execOptions);
-    const result = this.whileAlive(() => command.result)
-      .catch((error: unknown) => {
-        throw explainFolder(error, execOptions.cwd);
-      })
-      .finally(() => this.options.onCommandEnd?.());
+    const result = this.whileAlive(() => command.result).then(
+      (ended) => {
+        onCommandEnd?.(argv, ended);
+        return ended;
+      },
+      (error: unknown) => {
+        const explained = explainFolder(error, execOptions.cwd);
+        onCommandEnd?.(argv, explained as Error);
+        throw explained;
+      },
+    );
     result.catch(() => {}); // whoever gets it may not wait for it at once
     return { ...command, result };
   }

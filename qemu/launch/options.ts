@@ -1,4 +1,5 @@
 /** What a launch is told. */
+import { type ExecResult } from '../channel';
 import { type GuestArch } from '../provision';
 import { type SnapshotStore } from '../snapshot';
 import { type CardConnection } from './arguments';
@@ -81,11 +82,18 @@ export interface LaunchOptions {
   /** Gets each line of the guest's console as it comes. */
   readonly onConsole?: (line: string) => void;
   readonly onProgress?: (progress: LaunchProgress) => void;
+  /** Is told of each command before it is started in the guest. */
+  readonly onCommandStart?: (argv: readonly string[]) => void;
   /**
-   * Called when a command has ended, before its result is handed over. For the owner of cards: what the command has
-   * written to them last (posted writes) and its result come on different ways.
+   * Called when a command has ended, or could not be started, before its result is handed over. For the owner of cards:
+   * what the command has written to them last (posted writes) and its result come on different ways.
    */
-  readonly onCommandEnd?: () => void;
+  readonly onCommandEnd?: (argv: readonly string[], end: ExecResult | Error) => void;
+  /**
+   * Gets what programs in the guest want to be found in a trace (`gc-mark`). They wait until this has returned, and what
+   * they wrote to cards before comes, as for commands, on another way.
+   */
+  readonly onMark?: (text: string) => void;
   /** Gets the console log, QEMU's standard error and the command line when the guest ends. */
   readonly artefactsDir?: string;
   /** When artefacts are kept, given a folder for them. Default 'always'. */

@@ -7,7 +7,7 @@ import { type DriverNotice } from '../../emulator/driver-watch';
 import { type CardFactory, ServedCard } from '../../emulator/serve-card';
 import { type FaultCount, type FaultDeclaration, faultsOf } from '../../emulator/faults';
 import { type PciCard } from '../../emulator/pci';
-import { type TraceRecorder } from '../../emulator/trace';
+import { type MarkEvent, type TraceRecorder } from '../../emulator/trace';
 import { describeEvent, type ServerEvent } from '../../emulator/vfio-user';
 import {
   type BindOptions,
@@ -22,6 +22,7 @@ import {
 import { Cache } from '../provision';
 import { SnapshotStore } from '../snapshot';
 import { requireAddresses } from './addresses';
+import { wordEnd } from './command-end';
 import { explainRefusal, RemoteCard } from './remote-card';
 
 /** A card to be served by the rig (`make`), or one that another process serves (`socketPath`). */
@@ -47,17 +48,16 @@ export interface CardFault {
   readonly error: unknown;
 }
 
-export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir' | 'snapshots' | 'onCommandEnd'> {
+type LaunchHook = 'onCommandStart' | 'onCommandEnd' | 'onMark';
+
+export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir' | 'snapshots' | LaunchHook> {
   readonly cards?: readonly RigCard[];
   /**
    * 'warm', the default: from the snapshot of a guest that has booted before, in the cache; cards are plugged into the
    * running guest. 'cold': a boot, with the cards there when the machine is switched on.
    */
   readonly start?: 'warm' | 'cold';
-  /**
-   * What happens to each card is recorded, also to those plugged in later; cards of other processes cannot be. The rig
-   * marks the commands of its guest in it, and leaves closing it to its owner.
-   */
+  /** See `Rig.recordTo`. */
   readonly recorder?: TraceRecorder;
   /** Gets what happens at the cards' sockets: refusals and faults. Default: faults go to standard error. */
   readonly onCardEvent?: (card: string, message: string) => void;
@@ -84,7 +84,7 @@ export class Rig implements AsyncDisposable {
   private constructor(
     private readonly folder: RunFolder,
     private readonly onCardEvent: RigOptions['onCardEvent'],
-    private readonly recorder: TraceRecorder | undefined,
+    private recorder: TraceRecorder | undefined,
     private readonly onNotice: RigOptions['onNotice'],
   ) {}
 
@@ -107,7 +107,12 @@ export class Rig implements AsyncDisposable {
         ...launch,
         cards: connections,
         runDir: rig.folder.path,
-        onCommandEnd: () => rig.catchUp(),
+        onCommandStart: (argv) => rig.addMark('command', () => `${argv.join(' ')}: begins`),
+        onCommandEnd: (argv, end) => {
+          rig.catchUp();
+          rig.addMark('command', () => `${argv.join(' ')}: ${wordEnd(end)}`);
+        },
+        onMark: (text) => rig.addMark('guest', () => text),
         ...(snapshots && { snapshots }),
       });
       for (const { name } of cards) rig.connected(name);
@@ -217,6 +222,24 @@ export class Rig implements AsyncDisposable {
     return this.plug('make' in wanted ? { ...wanted, faults: [] } : wanted);
   }
 
+  /**
+   * Records every card that is served from now on, and marks the guest's commands. Whoever gives a recorder closes it.
+   * Cards of other processes are not in it. Undefined: what comes is not recorded.
+   */
+  recordTo(recorder: TraceRecorder | undefined): void {
+    this.recorder = recorder;
+  }
+
+  /** Marks this moment in the trace, if there is one: behind everything that the guest has written to its cards by now. */
+  mark(text: string): void {
+    this.addMark('host', () => text);
+  }
+
+  /** A folder for this run's files, which is gone when the rig is, whatever becomes of this process. */
+  get runDir(): string {
+    return this.folder.path;
+  }
+
   /** Copies the guest's logs, as they are now, into a folder. */
   keepArtefacts(folder: string): Promise<void> {
     return keepArtefacts(this.folder.path, folder);
@@ -241,6 +264,12 @@ export class Rig implements AsyncDisposable {
       await this.folder.close();
       for (const outcome of ended) if (outcome.status === 'rejected') throw outcome.reason as Error;
     }
+  }
+
+  private addMark(from: MarkEvent['from'], text: () => string): void {
+    if (this.recorder === undefined) return;
+    this.catchUp();
+    this.recorder.mark(text(), from);
   }
 
   /** Every write that the guest has posted up to now has arrived at its card after this. */

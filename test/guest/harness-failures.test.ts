@@ -1,9 +1,10 @@
 /** What a test that fails in a guest shows and leaves behind: Vitest is run on tests that fail on purpose. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readTrace, type TraceEvent } from '../../emulator/trace';
 
 const repository = join(__dirname, '..', '..');
 const CONFIG = 'test/guest/failing/vitest.config.mts';
@@ -49,11 +50,14 @@ describe('the report of a failed test', () => {
     );
     expect(failure).toMatch(/The guest's console:\n(.*\n)* {2}a word on the console\n/);
     expect(failure).toContain("Console, accesses and QEMU's messages: ");
+    expect(failure).toMatch(
+      /All that happened to the cards: .*\/fails-in-an-assertion\/run\.trace, and report\.html beside it, for a browser$/m,
+    );
     expect(failure).toContain("expect(card).toHaveRegister('STATUS.DONE', 1);");
   });
 
   it('is in the JUnit file too', () => {
-    expect(junit).toContain('tests="12" failures="11"');
+    expect(junit).toContain('tests="14" failures="12"');
     expect(junit).toContain('expected STATUS.DONE to be 1, it is 0; last write to CTRL was 0x1');
     expect(junit).toContain('a word on the console');
     expect(junit).toContain('fails-in-an-assertion');
@@ -131,7 +135,53 @@ describe('after failed tests', () => {
     expect(accesses).toContain('write config:COMMAND');
     expect(accesses).toContain('write CTRL 0x00000001 (START=1)');
     expect(existsSync(artefact('loses-the-guest', 'qemu-stderr.log'))).toBe(true);
-    expect(readdirSync(join(folder, 'artifacts', 'suite.ts'))).toHaveLength(9);
+    expect(readdirSync(join(folder, 'artifacts', 'suite.ts'))).toHaveLength(11);
+  });
+
+  it('their recordings are kept: all that happened to the cards in that test, with its commands and its end', () => {
+    const { events, isEnded } = readTrace(artefact('fails-in-an-assertion', 'run.trace'));
+    expect(isEnded).toBe(true);
+    const accesses = events.filter((event) => 'region' in event && event.region === 0).map(({ kind }) => kind);
+    expect(accesses).toEqual(['write', 'read', 'read', 'read']);
+    expect(marksIn(events)).toEqual([
+      'host: test: fails in an assertion',
+      expect.stringMatching(/^command: .*ghostcard-card-behind .*: begins$/),
+      expect.stringMatching(/^command: .*ghostcard-card-behind .*: ended with exit code 0$/),
+      expect.stringMatching(/^command: .*ghostcard-bind .* uio_pci_generic: begins$/),
+      expect.stringMatching(/^command: .*ghostcard-bind .* uio_pci_generic: ended with exit code 0$/),
+      'command: gc-reg 0x00=1 0x04 0x04 0x04: begins',
+      'command: gc-reg 0x00=1 0x04 0x04 0x04: ended with exit code 0',
+      'command: sh -c echo a word on the console > /dev/console: begins',
+      'command: sh -c echo a word on the console > /dev/console: ended with exit code 0',
+      expect.stringMatching(/^host: the test has failed: expected STATUS\.DONE to be 1, it is 0/),
+    ]);
+    const names = events.flatMap((event) => (event.kind === 'card' ? event.description.name : []));
+    expect(names).toEqual(['lazy-card']);
+  });
+
+  it('their reports are pages that show it', () => {
+    const report = readFileSync(artefact('fails-in-an-assertion', 'report.html'), 'utf8');
+    expect(report).toMatch(/^<!doctype html>/i);
+    expect(report.length).toBeGreaterThan(10_000);
+  });
+
+  it('a recording holds the second life of a card that was restarted', () => {
+    const { events } = readTrace(artefact('fails-after-its-card-has-been-restarted', 'run.trace'));
+    const story = events.flatMap(({ kind, card }) =>
+      kind === 'card' || kind === 'link-down' ? `${kind} ${card}` : [],
+    );
+    expect(story).toEqual(['card 1', 'link-down 1', 'card 2']);
+  });
+
+  it('nothing is recorded where it was not wanted, and what was wanted in any case is there', () => {
+    expect(existsSync(artefact('fails-unrecorded', 'console.log'))).toBe(true);
+    expect(existsSync(artefact('fails-unrecorded', 'run.trace'))).toBe(false);
+    expect(failureOf('fails unrecorded')).not.toContain('run.trace');
+    const folder = dirname(artefact('passes-and-is-recorded-all-the-same', 'run.trace'));
+    expect(readdirSync(folder).sort()).toEqual(['report.html', 'run.trace']);
+    const { header, events } = readTrace(join(folder, 'run.trace'));
+    expect(header.payloads).toBe('hash');
+    expect(marksIn(events)).toContain('host: here it begins');
   });
 
   it('tests that share a guest get a new one', () => {
@@ -161,6 +211,9 @@ describe('when Vitest is killed', () => {
     await expect.poll(() => [...ofQemu(), ...runFolders()], { timeout: 5_000 }).toEqual([]);
   });
 });
+
+const marksIn = (events: readonly TraceEvent[]): string[] =>
+  events.flatMap((event) => (event.kind === 'mark' ? `${event.from}: ${event.text}` : []));
 
 const runFolders = (): string[] =>
   readdirSync(folder)

@@ -22,6 +22,8 @@ class LazyCard extends PciCard {
 const options = { hostRoot: false, artefactsDir: process.env.GHOSTCARD_TEST_ARTEFACTS ?? 'artifacts' } as const;
 const test = guestTest({ ...options, scope: 'file' });
 const isolated = guestTest(options);
+const recorded = guestTest({ ...options, artefacts: 'never', trace: { keep: 'always', payloads: 'hash' } });
+const unrecorded = guestTest({ ...options, trace: 'never' });
 const reg = (...accesses: string[]) => ['gc-reg', ...accesses];
 
 test('fails in an assertion', async ({ guest }) => {
@@ -86,4 +88,15 @@ test('fails for a fault of the plan that has not fired', async ({ guest }) => {
   const faults = [{ fault: 'write-lost', register: 'CTRL', occurrence: 2 }] as const;
   await guest.plug(LazyCard, { driver: 'uio_pci_generic', faults });
   expect(await guest.run(reg('0x00=1'))).toSucceed();
+});
+
+recorded('passes, and is recorded all the same', async ({ guest }) => {
+  const { card } = await guest.plug(LazyCard, { driver: 'uio_pci_generic' });
+  guest.mark('here it begins');
+  expect(await guest.run(reg('0x00=1'))).toSucceed();
+  expect(card).toHaveRegister('CTRL.START', 1);
+});
+
+unrecorded('fails unrecorded', async ({ guest }) => {
+  expect(await guest.run(['false'])).toSucceed();
 });
