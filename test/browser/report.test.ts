@@ -33,8 +33,8 @@ describe('the report, opened from disk without a network', () => {
     expect(await report.texts('.lane-name')).toEqual([
       ...['marks', 'faults, notices'],
       ...['BAR0', 'IRQ_STATUS', 'H2C[0].STATUS', 'H2C[0].DOORBELL', 'C2H[0].DOORBELL', 'C2H[0].CONSUMER_INDEX', 'BAR4'],
-      ...['DMA H2C0', 'DMA C2H0', 'MSI-X vector 0', 'MSI-X vector 2'],
-      ...['memory decode', 'bus master', 'power', 'interrupts', 'H2C0', 'C2H0', 'scheduled work', 'config', 'host'],
+      ...['scheduled work', 'DMA H2C0', 'DMA C2H0', 'MSI-X vector 0', 'MSI-X vector 2'],
+      ...['memory decode', 'bus master', 'power', 'interrupts', 'H2C0', 'C2H0', 'config', 'host'],
     ]);
     expect(await report.text('#events-count')).toBe(String(trace.events.length));
     expect(report.page.requests).toEqual([report.url]);

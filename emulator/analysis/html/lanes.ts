@@ -6,7 +6,7 @@ import { type LaneHead } from './page/report';
 /** VFIO region of configuration space. */
 const CONFIG = 7;
 /** From top to bottom. */
-const GROUPS = ['marks', 'problems', 'registers', 'dma', 'interrupts', 'states', 'tasks', 'config', 'client'];
+const GROUPS = ['marks', 'problems', 'registers', 'tasks', 'dma', 'interrupts', 'states', 'config', 'client'];
 
 export class Lanes {
   readonly heads: readonly LaneHead[];

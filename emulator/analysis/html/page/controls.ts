@@ -38,6 +38,7 @@ export class Controls {
     app.onChange((changes) => {
       if (changes.has('hits') || changes.has('selection')) this.#showHits();
       if (changes.has('filter')) this.#showFilter();
+      if (changes.has('axis')) document.body.dataset.axis = app.axis;
       if (changes.has('selection')) this.#announce();
     });
   }

@@ -26,7 +26,10 @@ export class EventTable {
   readonly #rows: RowElements[] = [];
 
   constructor(private readonly app: App) {
-    new ResizeObserver(() => this.#draw()).observe(this.#scroller);
+    new ResizeObserver(() => {
+      this.#alignHead();
+      this.#draw();
+    }).observe(this.#scroller);
     this.#scroller.addEventListener('scroll', () => this.#draw());
     this.#scroller.addEventListener('click', (event) => this.#click(event));
     this.#scroller.addEventListener('dblclick', () => this.#zoomTo());
@@ -46,6 +49,12 @@ export class EventTable {
 
   get #rowsInSight(): number {
     return Math.max(1, Math.floor(this.#scroller.clientHeight / ROW_PX));
+  }
+
+  /** Leaves the room of the scroll bar free in the head too. */
+  #alignHead(): void {
+    const barPx = this.#scroller.offsetWidth - this.#scroller.clientWidth;
+    this.#grid.querySelector<HTMLElement>('.head')!.style.paddingRight = `${10 + barPx}px`;
   }
 
   #measure(): void {
@@ -111,7 +120,7 @@ export class EventTable {
   }
 
   #makeRow(): RowElements {
-    const names = ['no', 'time', 'delta', 'time', 'card', 'what', 'subject', 'rest'];
+    const names = ['no', 'time device', 'delta', 'time host', 'card', 'what', 'subject', 'rest'];
     const cells = names.map((name) => h('span', { class: `cell ${name}`, role: 'gridcell' }));
     const row = h('div', { class: 'row', role: 'row' }, ...cells);
     this.#spacer.append(row);

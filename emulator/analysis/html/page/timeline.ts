@@ -233,6 +233,7 @@ export class Timeline {
     const cause = model.columns.cause[selected]!;
     const related = [...(cause < 0 ? [] : [cause]), ...model.effectsOf(selected).subarray(0, MOST_LINKS)];
     g.strokeStyle = accent;
+    g.globalAlpha = 0.4;
     for (const other of place ? related : []) {
       const end = this.placeOf(other);
       if (!end) continue;
