@@ -1,4 +1,5 @@
 /** Writing cards: everything that a card model is made of. `import { PciCard, registerMap } from 'ghostcard'`. */
+export { exportHtml } from './analysis/html';
 export * from './clock';
 export * from './dma';
 export { type DriverNotice, watchDriver, type WatchOptions } from './driver-watch';
