@@ -35,3 +35,4 @@ export {
   traceStats,
   type TraceStats,
 } from './stats';
+export { type DiffLane, type DiffOptions, type Difference, diffTraces, type TraceDiff } from './diff';

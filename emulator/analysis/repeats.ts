@@ -33,6 +33,12 @@ export class RepeatFolder<T> {
     else this.#show({ key, item });
   }
 
+  /** Something else comes in between: what follows repeats nothing of what was before. */
+  interrupt(): void {
+    this.end();
+    this.#recent.length = 0;
+  }
+
   /** Nothing more comes, or not soon. */
   end(): void {
     if (this.#times > 0) this.listener.repeated(this.#length, this.#times, this.#last!);

@@ -1,6 +1,7 @@
 /** `ghostcard trace`: what can be done with a recording. Each subcommand is a file in trace/. */
 import { Command } from 'commander';
 import { coverageCommand } from './trace/coverage';
+import { diffCommand } from './trace/diff';
 import { exportCommand } from './trace/export';
 import { showCommand } from './trace/show';
 import { statsCommand } from './trace/stats';
@@ -12,6 +13,7 @@ export function traceCommand(): Command {
     .addCommand(showCommand())
     .addCommand(statsCommand())
     .addCommand(coverageCommand())
+    .addCommand(diffCommand())
     .addCommand(exportCommand())
     .addCommand(toTestCommand());
 }

@@ -1,0 +1,195 @@
+/**
+ * Where two runs part. They are compared in two lanes, what the driver does and what the card does, each in its order:
+ * how the one falls between the other is a matter of time, and so is how often a driver polls. With `strict` everything
+ * counts but the times.
+ */
+import { type AccessEvent, type DmaEvent, Region, type TraceEvent } from '../trace';
+import { TraceCards } from './cards';
+import { RegisterPattern } from './register-pattern';
+import { RepeatFolder } from './repeats';
+import { linesOf, SameMemory } from './same-memory';
+import { describeWithoutTime } from './words';
+
+export interface DiffOptions {
+  /** One lane for all, each poll, each task, each mapping, and host memory at the same addresses. */
+  readonly strict?: boolean;
+  /** Do not compare the bytes of payload (descriptors and write-backs are compared). */
+  readonly ignoreData?: boolean;
+  /** Accesses of these registers are not compared: patterns, such as `UPTIME_NS`. */
+  readonly ignoreRegisters?: readonly string[];
+  /** Leave out configuration space. */
+  readonly withoutConfig?: boolean;
+}
+
+export type DiffLane = 'driver' | 'card' | 'all';
+
+export interface TraceDiff {
+  /** The first event that differs, by its place in A; undefined when the runs are the same. */
+  readonly difference?: Difference;
+  /** Events that were compared and are the same, of the lane that differs or of all. */
+  readonly same: number;
+  /** Host memory that was taken for the same, under other addresses. */
+  readonly renamed: readonly { readonly a: number; readonly b: number }[];
+  /** Polls that were left out, of A and of B. */
+  readonly polls: readonly [number, number];
+  /** Both have the bytes of DMA in the same way; else they are not compared. */
+  readonly hasPayloads: boolean;
+}
+
+export interface Difference {
+  readonly lane: DiffLane;
+  /** Places in the events of A and B; the number of events where a run has come to its end. */
+  readonly atA: number;
+  readonly atB: number;
+}
+
+type Events = readonly TraceEvent[];
+
+export function diffTraces(
+  { events: a }: { readonly events: Events },
+  { events: b }: { readonly events: Events },
+  options: DiffOptions = {},
+): TraceDiff {
+  const sides = [new Side(a, options), new Side(b, options)] as const;
+  const memory = new SameMemory(linesOf(a), linesOf(b));
+  const hasPayloads = payloadsOf(a) === payloadsOf(b);
+  const comparison = new Comparison(memory, sides, options, hasPayloads);
+  const found: { difference: Difference; same: number }[] = [];
+  let same = 0;
+  // The card first: it accesses the memory that the driver speaks of.
+  for (const lane of options.strict ? (['all'] as const) : (['card', 'driver'] as const)) {
+    const [inA, inB] = sides.map((side) => side.lane(lane)) as [Placed[], Placed[]];
+    const length = Math.max(inA.length, inB.length);
+    let i = 0;
+    while (i < length && comparison.areSame(inA[i]?.event, inB[i]?.event)) i++;
+    same += i;
+    if (i === length) continue;
+    found.push({ difference: { lane, atA: inA[i]?.at ?? a.length, atB: inB[i]?.at ?? b.length }, same: i });
+  }
+  const [first] = found.sort(
+    ({ difference: one }, { difference: other }) => one.atA - other.atA || one.atB - other.atB,
+  );
+  const polls = [sides[0].polls, sides[1].polls] as const;
+  return { ...(first ?? { same }), renamed: memory.renamed, polls, hasPayloads };
+}
+
+/** How a trace has the bytes of DMA, as far as one can see. */
+function payloadsOf(events: Events): string | undefined {
+  const dma = events.find((event): event is DmaEvent => 'channel' in event && event.error === undefined);
+  return dma && (dma.data ? 'full' : dma.hash !== undefined ? 'hash' : 'none');
+}
+
+/** An event, and where in the trace it is. */
+interface Placed {
+  readonly event: TraceEvent;
+  readonly at: number;
+}
+
+/** What a client, the host or a watchdog adds as they like, and what follows from the rest. */
+const BESIDES: ReadonlySet<TraceEvent['kind']> = new Set(['task', 'nested', 'map', 'unmap', 'notice', 'end']);
+const OF_CARD: ReadonlySet<TraceEvent['kind']> = new Set([
+  'dma-read',
+  'dma-write',
+  'stale',
+  'interrupt',
+  'state',
+  'fault',
+]);
+
+class Side {
+  readonly cards: TraceCards;
+  polls = 0;
+  readonly #ignored: readonly RegisterPattern[];
+
+  constructor(
+    private readonly events: Events,
+    private readonly options: DiffOptions,
+  ) {
+    this.cards = TraceCards.of(events);
+    this.#ignored = (options.ignoreRegisters ?? []).map((text) => new RegisterPattern(text));
+  }
+
+  /** What is compared of this lane, in its order. */
+  lane(lane: DiffLane): Placed[] {
+    const placed = this.events.flatMap((event, at) => (this.#isCompared(event, lane) ? [{ event, at }] : []));
+    return lane === 'driver' ? this.#withoutPolls(placed) : placed;
+  }
+
+  #isCompared(event: TraceEvent, lane: DiffLane): boolean {
+    if (event.kind === 'read' || event.kind === 'write') {
+      if (this.options.withoutConfig && event.region === Region.CONFIG) return false;
+      if (this.#ignored.length > 0 && this.#isIgnored(event)) return false;
+    }
+    if (lane === 'all') return event.kind !== 'end';
+    return !BESIDES.has(event.kind) && OF_CARD.has(event.kind) === (lane === 'card');
+  }
+
+  #isIgnored({ card, region, offset, data }: AccessEvent): boolean {
+    const touched = this.cards.names(card).touched(region, offset, data.length);
+    return touched.some((register) => this.#ignored.some((pattern) => pattern.matches(register, undefined)));
+  }
+
+  /** Reads that only repeat those before them, one register or a few in turn, with the same values. */
+  #withoutPolls(placed: readonly Placed[]): Placed[] {
+    const kept: Placed[] = [];
+    const folder = new RepeatFolder<Placed>({
+      item: (one) => kept.push(one),
+      repeated: (length, times) => (this.polls += length * times),
+    });
+    for (const one of placed) {
+      if (one.event.kind === 'read') {
+        folder.take(one, describeWithoutTime(one.event, this.cards));
+      } else {
+        folder.interrupt();
+        kept.push(one);
+      }
+    }
+    folder.end();
+    return kept;
+  }
+}
+
+class Comparison {
+  constructor(
+    private readonly memory: SameMemory,
+    private readonly sides: readonly [Side, Side],
+    private readonly options: DiffOptions,
+    private readonly hasPayloads: boolean,
+  ) {}
+
+  areSame(a: TraceEvent | undefined, b: TraceEvent | undefined): boolean {
+    if (a === undefined || b === undefined || a.kind !== b.kind || a.card !== b.card) return false;
+    switch (a.kind) {
+      case 'read':
+      case 'write':
+        return this.#areSameAccesses(a, b as AccessEvent);
+      case 'dma-read':
+      case 'dma-write':
+        return this.#areSameDma(a, b as DmaEvent);
+      case 'card':
+        return a.description.model === (b as typeof a).description.model;
+      default:
+        return describeWithoutTime(a, this.sides[0].cards) === describeWithoutTime(b, this.sides[1].cards);
+    }
+  }
+
+  #areSameAccesses(a: AccessEvent, b: AccessEvent): boolean {
+    return a.region === b.region && a.offset === b.offset && this.#areSameBytes(a.data, b.data);
+  }
+
+  #areSameDma(a: DmaEvent, b: DmaEvent): boolean {
+    const isSameAccess =
+      a.channel === b.channel && a.role === b.role && a.sizeBytes === b.sizeBytes && a.error === b.error;
+    if (!isSameAccess || !this.#isSamePlace(a.iova, b.iova)) return false;
+    if (!this.hasPayloads || (this.options.ignoreData && a.role === 'data')) return true;
+    return a.data && b.data ? this.#areSameBytes(a.data, b.data) : a.hash === b.hash;
+  }
+
+  #isSamePlace(a: number, b: number): boolean {
+    return this.options.strict ? a === b : this.memory.isSame(a, b);
+  }
+
+  #areSameBytes(a: Uint8Array, b: Uint8Array): boolean {
+    return this.options.strict ? Buffer.compare(a, b) === 0 : this.memory.isSameData(a, b);
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * Two runs use host memory at other addresses for the same things. Which address of the one is which of the other comes
+ * out as they are compared, and has to stay so: a buffer that is mistaken for another is a difference.
+ */
+import { type TraceEvent } from '../trace';
+import { valueOf } from './words';
+
+/** Finer than anything is aligned to that a driver gives to a card. */
+const LINE_BYTES = 16;
+const lineOf = (address: number): number => Math.floor(address / LINE_BYTES);
+
+/** Where the card has accessed host memory: what lies there is an address, wherever else it appears. */
+export function linesOf(events: Iterable<TraceEvent>): Set<number> {
+  const lines = new Set<number>();
+  for (const event of events) if ('channel' in event) lines.add(lineOf(event.iova));
+  return lines;
+}
+
+export class SameMemory {
+  readonly #ofA = new Map<number, number>();
+  readonly #ofB = new Map<number, number>();
+  /** Addresses that are not the same number. */
+  readonly renamed: { readonly a: number; readonly b: number }[] = [];
+
+  constructor(
+    private readonly linesA: ReadonlySet<number>,
+    private readonly linesB: ReadonlySet<number>,
+  ) {}
+
+  /** Whether the card has meant the same place. */
+  isSame(a: number, b: number): boolean {
+    if (a % LINE_BYTES !== b % LINE_BYTES) return false;
+    const [lineA, lineB] = [lineOf(a), lineOf(b)];
+    const [known, knownBack] = [this.#ofA.get(lineA), this.#ofB.get(lineB)];
+    if (known !== undefined || knownBack !== undefined) return known === lineB && knownBack === lineA;
+    this.#ofA.set(lineA, lineB);
+    this.#ofB.set(lineB, lineA);
+    if (a !== b) this.renamed.push({ a, b });
+    return true;
+  }
+
+  /** Whether bytes are equal, but for addresses in them: words of 4 or 8 bytes, little-endian, where they belong. */
+  isSameData(a: Uint8Array, b: Uint8Array): boolean {
+    if (a.length !== b.length) return false;
+    for (let at = 0; at < a.length; at += 8) {
+      const [wordA, wordB] = [a.subarray(at, at + 8), b.subarray(at, at + 8)];
+      if (Buffer.compare(wordA, wordB) === 0) continue;
+      if (!this.#isSameAddress(wordA, wordB) && !this.#hasSameHalves(wordA, wordB)) return false;
+    }
+    return true;
+  }
+
+  #hasSameHalves(a: Uint8Array, b: Uint8Array): boolean {
+    if (a.length !== 8) return false;
+    return [0, 4].every((at) => {
+      const [halfA, halfB] = [a.subarray(at, at + 4), b.subarray(at, at + 4)];
+      return Buffer.compare(halfA, halfB) === 0 || this.#isSameAddress(halfA, halfB);
+    });
+  }
+
+  #isSameAddress(a: Uint8Array, b: Uint8Array): boolean {
+    if (a.length !== 4 && a.length !== 8) return false;
+    const [addressA, addressB] = [Number(valueOf(a)), Number(valueOf(b))];
+    return this.linesA.has(lineOf(addressA)) && this.linesB.has(lineOf(addressB)) && this.isSame(addressA, addressB);
+  }
+}
