@@ -11,7 +11,8 @@
  * - options of `ghostcard` commands in `sh` and `yaml` blocks must exist.
  *
  * The commands of the examples' READMEs are run by examples/readme.test.ts, those of docs/ci.md by test/guest/ci.test.ts,
- * those of docs/coherence.md by test/guest/coherence-document.test.ts.
+ * those of docs/coherence.md by test/guest/coherence-document.test.ts, those of docs/finding-a-dma-bug.md, with its test, by
+ * test/guest/finding-a-dma-bug.test.ts.
  */
 import { execFile } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -63,10 +64,13 @@ const examples: Example[] = documents.flatMap((document) =>
     .filter(({ language }) => language === 'ts')
     .map(({ code }) => ({ document, name: /^\/\/ (\S+\.ts)\n/.exec(code)?.[1] ?? '', code })),
 );
-const isForGuest = ({ code }: Example): boolean =>
+const usesGuest = ({ code }: Example): boolean =>
   /^import \{[^}]*\} from 'ghostcard\/guest'|^import \{[^}]*\b(test|guestTest)\b[^}]*\} from 'ghostcard\/vitest'/m.test(
     code,
   );
+/** What needs a recording is run by the test of its document. */
+const isForGuest = (example: Example): boolean =>
+  usesGuest(example) || example.document === 'docs/finding-a-dma-bug.md';
 const isTest = (example: Example): boolean => example.name.endsWith('.test.ts') && !isForGuest(example);
 
 let project: string;
@@ -95,6 +99,7 @@ describe('the examples in the documents', () => {
       'README.md',
       'docs/coherence.md',
       'docs/faults.md',
+      'docs/finding-a-dma-bug.md',
       'docs/platform-devices.md',
       'docs/replay.md',
       'docs/testing.md',
