@@ -73,7 +73,7 @@ const KINDS: Readonly<Record<FaultKind, Kind>> = {
   'interrupt-dropped': { optional: INTERRUPT },
   'interrupt-delayed': { optional: INTERRUPT, required: { delayNs: ns } },
   'interrupt-duplicated': { optional: { ...INTERRUPT, times: whole(2, 1000), gapNs: ns } },
-  'interrupt-spurious': { optional: { vector: whole(0, 2047) } },
+  'interrupt-spurious': { optional: { vector: whole(0, 2047), forNs: whole(1) } },
   'interrupt-before-write-back': { optional: { ...INTERRUPT, channel: text, delayNs: ns } },
   'write-back-before-data': { optional: { ...CHANNEL, delayNs: ns } },
   'dma-delayed': { optional: DMA, required: { delayNs: ns } },

@@ -80,9 +80,9 @@ export type InterruptDuplicated = Of<
   InterruptMatch,
   { readonly times?: number; readonly gapNs?: number }
 >;
-/** `vector`: of the interrupt that the card has never raised, default 0. */
+/** `vector`: of the interrupt that the card has never raised, default 0; `forNs`: how long INTx stands, default 100,000. */
 export type InterruptSpurious = Kind<'interrupt-spurious'> &
-  Exclude<Trigger, { readonly on: 'interrupt' }> & { readonly vector?: number };
+  Exclude<Trigger, { readonly on: 'interrupt' }> & { readonly vector?: number; readonly forNs?: number };
 
 /** Order. `delayNs`: how much later what was overtaken comes, default 1,000,000. */
 export type InterruptBeforeWriteBack = Of<

@@ -145,13 +145,13 @@ export class SpuriousInterrupt extends TriggeredFault<InterruptSpurious> {
   /** The line stands for a while: a level that falls again at once is none. */
   #interrupt(): void {
     const { mode } = this.site.card.inspection.interrupts;
-    const { vector = 0 } = this.declaration;
+    const { vector = 0, forNs = DEFAULT_GAP_NS } = this.declaration;
     if (mode === 'none') return;
     if (mode === 'intx') {
       const line = this.#line!;
-      this.fire(`INTx rises for ${DEFAULT_GAP_NS} ns, and the card knows nothing of it`);
+      this.fire(`INTx rises for ${forNs} ns, and the card knows nothing of it`);
       line.isForced = true;
-      this.later(DEFAULT_GAP_NS, () => {
+      this.later(forNs, () => {
         line.isForced = false;
         line.update();
       });

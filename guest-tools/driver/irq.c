@@ -64,7 +64,8 @@ static bool wait_shared(struct ref_card *card, enum ref_source source, int timeo
             card->interrupts += interrupts;
             if (!acknowledge(card, &found, error) || !gc_irq_rearm(card->device, error))
                 return false;
-            if (!found)
+            /* A message follows each cause, and several may have been found at the first. */
+            if (!found && card->irq_mode != GC_IRQ_MSI)
                 ref_note(card, REF_IRQ_SURPLUS, "an interrupt has come, and IRQ_STATUS is 0");
         } else if (gc_left_ms(deadline_ns) == 0) {
             break;
