@@ -64,7 +64,8 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       driverWatch = watchDriver(trace, { onNotice });
       const link = new Link(card);
       const device = declared.length > 0 ? applyFaults(card, declared, link).device : link;
-      if (recording) trace.record(recording.recorder, { name: recording.name, faults: declared });
+      const hidesWindows = device.layout.regions.every(({ mappable }) => mappable === undefined);
+      if (recording) trace.record(recording.recorder, { name: recording.name, faults: declared, hidesWindows });
       clock.start();
       const server = await serve(trace.around(device), { socketPath, clock, native, onEvent: observe });
       const onFault = (error: unknown) => observe({ kind: 'device-error', error });

@@ -97,6 +97,19 @@ describe('WallClock', () => {
     clock.close();
     await new Promise((resolve) => setImmediate(resolve));
   });
+
+  it('lets time pass when it is stalled, and what has become due afterwards', () => {
+    const clock = new WallClock();
+    const ran: number[] = [];
+    clock.after(0, () => ran.push(clock.now()));
+    const before = clock.now();
+    clock.stall(2_000_000);
+    expect(ran).toEqual([]);
+    expect(clock.now()).toBeGreaterThanOrEqual(before + 2_000_000);
+    clock.runDue();
+    expect(ran).toHaveLength(1);
+    clock.close();
+  });
 });
 
 describe('CardClock', () => {

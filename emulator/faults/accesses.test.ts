@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { REFERENCE_REGISTERS } from '../cards/reference';
+import { type FaultDeclaration } from '.';
 import { faultyReference } from '../../test/support/faulty-reference';
 
 const ALL_ONES = 0xffff_ffff;
@@ -157,5 +158,18 @@ describe('surprise-removal', () => {
     expect(timed.registers.read('ID')).not.toBe(ALL_ONES);
     timed.clock.advance(1);
     expect(timed.registers.read('ID')).toBe(ALL_ONES);
+  });
+});
+
+describe('memory that a client could map', () => {
+  it('is not shown by a card with a fault at its accesses, and is by one with others', () => {
+    const allocate = (sizeBytes: number) => ({ bytes: new Uint8Array(sizeBytes), fd: 42, close: () => {} });
+    const windows = (fault: FaultDeclaration) => {
+      using rig = faultyReference([fault], { mapMemory: true, allocate });
+      return rig.faulty.traced.layout.regions.filter(({ mappable }) => mappable).length;
+    };
+    expect(windows({ fault: 'write-lost', bar: 2 })).toBe(0);
+    expect(windows({ fault: 'interrupt-dropped' })).toBe(1);
+    expect(windows({ fault: 'interrupt-spurious', on: 'dma' })).toBe(1);
   });
 });

@@ -70,6 +70,8 @@ export function applyFaults(
 export class FaultyCard {
   /** The card with its faults, as it is to stand at the seam: its trace goes around it. */
   readonly device: VfioUserDevice;
+  /** The same with the trace around it: what a host in this process drives. */
+  readonly traced: VfioUserDevice;
   readonly #faults: readonly { readonly name: string; readonly fault: Fault }[];
 
   /** Use `applyFaults`. */
@@ -80,8 +82,8 @@ export class FaultyCard {
     const names = namesOf(declarations);
     this.#faults = declarations.map((declaration, index) => {
       const name = names[index]!;
-      const report = (what: string) => trace.fault(name, what);
-      return { name, fault: makeFor(declaration, placeOf(declaration, index), { card, clock: inspection.clock, link, name, report }) }; // prettier-ignore
+      const site = { card, clock: inspection.clock, link, report: (what: string) => trace.fault(name, what) };
+      return { name, fault: makeFor(declaration, placeOf(declaration, index), site) };
     });
     let device: VfioUserDevice = link;
     for (const { fault } of [...this.#faults].reverse()) {
@@ -95,9 +97,6 @@ export class FaultyCard {
     };
     this.traced = trace.around(device);
   }
-
-  /** The same with the trace around it: what a host in this process drives. */
-  readonly traced: VfioUserDevice;
 
   /** Every fault, in the order in which they are declared. */
   get counts(): FaultCount[] {
@@ -145,8 +144,7 @@ function namesOf(declarations: readonly FaultDeclaration[]): string[] {
  * @throws FaultDeclarationError that begins with `place`
  */
 export function checkFaultFor(card: PciCard, declaration: FaultDeclaration, place: string): void {
-  const site = { card, clock: card.inspection.clock, link: new Link(card), name: '', report: () => {} };
-  makeFor(declaration, place, site);
+  makeFor(declaration, place, { card, clock: card.inspection.clock, link: new Link(card), report: () => {} });
 }
 
 function makeFor(declaration: FaultDeclaration, place: string, site: FaultSite): Fault {

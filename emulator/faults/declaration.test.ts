@@ -3,7 +3,7 @@ import { faultyReference } from '../../test/support/faulty-reference';
 import { ManualClock } from '../clock';
 import { InProcessHost } from '../host';
 import { PciCard } from '../pci';
-import { type DmaError } from '../memory';
+import { type DmaError, type RemoteMemory } from '../memory';
 import { applyFaults, type FaultDeclaration, FaultDeclarationError, wordUnfired } from '.';
 
 /** What a file may hold. */
@@ -11,8 +11,8 @@ const declared = (...faults: unknown[]) => faults as FaultDeclaration[];
 
 /** A card that does not say which of its DMA is which. */
 class PlainCard extends PciCard {
-  constructor() {
-    super({ vendorId: 0x1234, deviceId: 2, classCode: 0, intx: 'A' }, { clock: new ManualClock() });
+  constructor(readonly time = new ManualClock()) {
+    super({ vendorId: 0x1234, deviceId: 2, classCode: 0, intx: 'A' }, { clock: time });
     this.memoryBar(0, 4096);
   }
 
@@ -128,28 +128,40 @@ describe('what is waited for', () => {
 describe('memory that is reached by message', () => {
   it('is no obstacle: a delayed access goes out later, a corrupted one is corrupted when it has come', async () => {
     const card = new PlainCard();
-    const faulty = applyFaults(card, [{ fault: 'dma-corrupted', byte: 1, xor: 0xff, occurrence: 'all' }]);
-    const host = new InProcessHost(faulty.traced, { memoryBytes: 4096 });
+    const { traced } = applyFaults(card, [
+      { fault: 'dma-corrupted', byte: 1, xor: 0xff, occurrence: 'all' },
+      { fault: 'dma-delayed', delayNs: 100 },
+    ]);
+    new InProcessHost(traced, { memoryBytes: 4096 }).enumerate();
     const answers: (() => void)[] = [];
-    faulty.traced.mapDma({
-      ...{ iova: 0x10_0000_0000n, sizeBytes: 4096n, readable: true, writable: true },
-      backing: {
-        kind: 'remote',
-        memory: {
-          read: (_, into) => new Promise((done) => answers.push(() => (into.fill(1), done()))),
-          write: () => Promise.resolve(),
-        },
-      },
-    });
+    const memory: RemoteMemory = {
+      read: (_, into) => new Promise((done) => answers.push(() => (into.fill(1), done()))),
+      write: () => Promise.resolve(),
+    };
+    const range = { iova: 0x10_0000_0000n, sizeBytes: 4096n, readable: true, writable: true };
+    traced.mapDma({ ...range, backing: { kind: 'remote', memory } });
     const bytes = new Uint8Array(3);
     const reading = card.read(0x10_0000_0000, bytes);
-    expect(reading).toBeInstanceOf(Promise);
+    card.time.advance(99);
+    expect(answers).toHaveLength(0);
+    card.time.advance(1);
     answers.forEach((answer) => answer());
     await reading;
     expect([...bytes]).toEqual([1, 0xfe, 1]);
     expect(() => card.read(0, bytes)).toThrow(
       expect.objectContaining({ reason: 'unmapped' } satisfies Partial<DmaError>),
     );
-    void host;
+  });
+
+  it('a late access that the client refuses, or that a reset drops, fails as any other', async () => {
+    const card = new PlainCard();
+    const { traced } = applyFaults(card, [{ fault: 'dma-delayed', delayNs: 100, occurrence: 'all' }]);
+    const host = new InProcessHost(traced, { memoryBytes: 4096 });
+    const refused = expect(card.read(0, new Uint8Array(4))).rejects.toMatchObject({ reason: 'unmapped' });
+    card.time.advance(100);
+    await refused;
+    const dropped = expect(card.read(host.memory.iova, new Uint8Array(4))).rejects.toMatchObject({ reason: 'reset' });
+    host.reset();
+    await dropped;
   });
 });

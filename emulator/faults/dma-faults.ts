@@ -118,45 +118,34 @@ export class WriteBackBeforeDataFault extends DmaFault<WriteBackBeforeData> {
 }
 
 /** Remembers what descriptors were when the card last read or wrote them; before that they were zeros. */
-export class StaleDescriptor extends DmaFault<DescriptorStale> {
+export class StaleDescriptor extends Fault<DescriptorStale> {
+  readonly waitsFor: DmaMatcher;
   /** By address. */
-  readonly #words = new Map<number, number>();
+  readonly #bytes = new Map<number, number>();
 
   constructor(site: FaultSite, declaration: DescriptorStale) {
-    super(site, declaration, { ...declaration, access: 'read', role: 'descriptor' });
+    super(site, declaration);
+    this.waitsFor = new DmaMatcher(site.card, { ...declaration, access: 'read', role: 'descriptor' });
   }
 
   override dma(below: DmaStage): DmaStage {
-    return super.dma(
-      splitDma(below, (call) => {
-        const pending = call.perform();
-        if (call.by.role !== 'descriptor') return pending;
-        return afterwards(pending, () => {
-          if (!this.#isStale) this.#remember(call);
-        });
-      }),
-    );
-  }
-
-  /** A read that is answered with what was: memory as it is remains unseen. */
-  #isStale = false;
-
-  protected override act(call: DmaCall): Promise<void> | undefined {
-    this.fire(`${call} gets what was there when the card last looked`);
-    this.#isStale = true;
-    try {
-      return afterwards(call.perform(), () => this.#recall(call));
-    } finally {
-      this.#isStale = false;
-    }
+    return splitDma(below, (call) => {
+      const { access, by, iova, bytes } = call;
+      const isStale = this.waitsFor.takes(access, by, iova, bytes.length);
+      if (by.role !== 'descriptor') return call.perform();
+      if (!isStale) return afterwards(call.perform(), () => this.#remember(call));
+      this.fire(`${call} gets what was there when the card last looked`);
+      const was = this.#recall(call);
+      return afterwards(call.perform(), () => bytes.set(was));
+    });
   }
 
   #remember({ iova, bytes }: DmaCall): void {
-    for (const [index, byte] of bytes.entries()) this.#words.set(iova + index, byte);
+    for (const [index, byte] of bytes.entries()) this.#bytes.set(iova + index, byte);
   }
 
-  #recall({ iova, bytes }: DmaCall): void {
-    for (let index = 0; index < bytes.length; index++) bytes[index] = this.#words.get(iova + index) ?? 0;
+  #recall({ iova, bytes }: DmaCall): Uint8Array {
+    return bytes.map((_, index) => this.#bytes.get(iova + index) ?? 0);
   }
 }
 

@@ -12,8 +12,6 @@ export interface FaultSite {
   readonly card: PciCard;
   readonly clock: CardClock;
   readonly link: Link;
-  /** What it is called. */
-  readonly name: string;
   /** Is told of each firing. */
   readonly report: (what: string) => void;
 }

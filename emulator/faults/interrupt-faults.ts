@@ -168,6 +168,7 @@ export class InterruptBeforeWriteBackFault extends InterruptFault<InterruptBefor
   #hasCompleted = false;
 
   protected override takes(vector: number): boolean {
+    if (vector !== (this.declaration.vector ?? vector)) return false;
     const isEvent = this.waitsFor.isNext ? this.#held.length > 0 : this.#hasCompleted;
     this.#hasCompleted = false;
     return isEvent && super.takes(vector);

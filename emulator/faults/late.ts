@@ -43,9 +43,14 @@ export class Late extends Promise<void> {
     try {
       const pending = access();
       if (pending === undefined) this.#settle({});
-      else pending.then(() => this.#settle({}), (error: unknown) => this.#settle({ error })); // prettier-ignore
+      else {
+        pending.then(
+          () => this.#settle({}),
+          (error: unknown) => this.fail(error),
+        );
+      }
     } catch (error) {
-      this.#settle({ error });
+      this.fail(error);
     }
   }
 

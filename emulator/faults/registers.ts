@@ -8,7 +8,8 @@ import { FaultDeclarationError } from './error';
 export function registersNamed(names: RegisterNames, wanted: string): NamedRegister[] {
   const found = names.all.filter((register) => isNamed(register, wanted));
   if (found.length > 0) return found;
-  throw unknown('register', wanted, names.all.map(({ name }) => name)); // prettier-ignore
+  const all = names.all.map(({ name }) => name);
+  throw unknown('register', wanted, all);
 }
 
 export interface NamedField {

@@ -12,6 +12,8 @@ export interface RecordCardOptions {
   readonly name: string;
   /** The faults that were declared for it, to be written down. */
   readonly faults?: readonly unknown[];
+  /** Its client is shown no windows anyway. Default false. */
+  readonly hidesWindows?: boolean;
 }
 
 /** Where events of cards go: a recorder, or a replay that compares them. The `data` of one is valid during the call only. */
@@ -35,7 +37,8 @@ export class CardRecording {
     this.unmapsWindows = recorder.unmapsWindows;
     this.id = recorder.nextCard();
     this.#stale = card.coherence?.counts.stale ?? 0;
-    this.record({ kind: 'card', description: describeCard(card, { ...options, unmapsWindows: this.unmapsWindows }) });
+    const unmapsWindows = this.unmapsWindows || options.hidesWindows === true;
+    this.record({ kind: 'card', description: describeCard(card, { ...options, unmapsWindows }) });
   }
 
   /** With the card's time of now. */
