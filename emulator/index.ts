@@ -1,4 +1,17 @@
 /** Writing cards: everything that a card model is made of. `import { PciCard, registerMap } from 'ghostcard'`. */
+export {
+  coverageOf,
+  type Coverage,
+  describeTraceEvent,
+  type DiffOptions,
+  diffTraces,
+  exportPerfetto,
+  exportVcd,
+  TraceCards,
+  type TraceDiff,
+  traceStats,
+  type TraceStats,
+} from './analysis';
 export { exportHtml } from './analysis/html';
 export * from './clock';
 export * from './dma';

@@ -26,7 +26,7 @@ it('of a whole recording there is nothing to say', () => {
 it('mapped windows, lost events, missing payloads and a missing end are told', () => {
   expect(notSeen({ ...header, payloads: 'hash', lostEvents: 7 }, cardWith({ isSeen: false }), false)).toEqual([
     'the first 7 events are not there any more: the recording kept the last ones',
-    'accesses of BAR2 + 0x0 to 0xfff of dut are not in it: the guest maps it, and reaches it directly',
+    'accesses of BAR2 + 0x0 to 0xfff of dut are not in it: the guest maps it (--trace-windows)',
     'the bytes of DMA are not in it, only their hashes',
     'it has no end: the run was killed, or is still going on',
   ]);

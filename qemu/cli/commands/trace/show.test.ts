@@ -82,6 +82,19 @@ describe('ghostcard trace show', () => {
     expect(events(await shown).slice(-2)).toEqual(['host mark later', 'end of the recording']);
   });
 
+  it('follows a ring, in which files take turns', async () => {
+    using run = record(file(), { ringBytes: 64 << 10 });
+    run.recorder.flush();
+    const shown = printed('show', file(), '--follow', '--kind', 'mark', '--all');
+    for (let i = 0; i < 3000; i++) run.recorder.mark(`mark ${i} ${'.'.repeat(64)}`);
+    run.recorder.close();
+    const text = await shown;
+    expect(text).toContain('host mark mark 2999 .');
+    const marks = events(text).filter((line) => line.startsWith('host mark mark')).length;
+    const [, gone = '0'] = /^# (\d+) events were gone before they could be read$/m.exec(text) ?? [];
+    expect(marks + Number(gone)).toBe(3000);
+  });
+
   it('ends with its reader', { timeout: STARTING_MS }, async () => {
     const cli = join(__dirname, '..', '..', 'ghostcard.js');
     const show = `"${process.execPath}" "${cli}" trace show --all "${recorded({ transfers: 300 })}"`;

@@ -64,7 +64,9 @@ async function show(reader: TraceReader, options: ShowOptions): Promise<void> {
       if (isEnded) break;
     }
   }
-  page.end(notSeen(reader.header, cards, isEnded), isEnded);
+  const { missedEvents } = reader;
+  const missed = missedEvents > 0 ? [`${missedEvents} events were gone before they could be read`] : [];
+  page.end([...notSeen(reader.header, cards, isEnded), ...missed], isEnded);
   await page.drain();
 }
 
