@@ -156,8 +156,7 @@ static bool fail_silent(struct ref_card *card, size_t offset, struct gc_error *e
             gc_is_pci(card->device) ? " and the configuration space" : "", REF_LINK_MS);
     return gc_fail(error,
             "%s does not answer: register 0x%zx reads all ones for %d ms. It has been taken out, has lost "
-            "its "
-            "power, or its link is down",
+            "its power, or its link is down",
             name, offset, REF_LINK_MS);
 }
 
