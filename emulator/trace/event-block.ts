@@ -5,7 +5,7 @@
  * Source: the MessagePack specification (msgpack/msgpack, spec.md); layout of the rows: `format.ts`.
  */
 import { encode } from 'msgpack-lite';
-import { type TraceEvent } from './event';
+import { type AccessEvent, type TraceEvent } from './event';
 import { codeOf, packedDescription } from './format';
 
 const INITIAL_BYTES = 64 << 10;
@@ -41,11 +41,11 @@ export class EventBlock {
       case 'read':
       case 'write': {
         const { data } = event;
+        if (data.length <= 4 && event.card < 0x80) return this.#access(event, hostNs);
         this.#row(event, hostNs, 4);
         this.#number(event.region);
         this.#number(event.offset);
         this.#number(data.length);
-        // Most accesses are of 4 bytes or fewer, and a number is quicker to write than a byte string.
         if (data.length > 4) this.#binary(data);
         else this.#number(numberOf(data));
         return;
@@ -119,6 +119,25 @@ export class EventBlock {
     this.#at = HEAD_BYTES;
     this.#count = 0;
     return block;
+  }
+
+  /** What most events are, all parts of them with a fixed size: without a decision on the way. */
+  #access({ kind, card, timeNs, region, offset, data }: Omit<AccessEvent, 'hostNs'>, hostNs: number): void {
+    const bytes = this.#bytes;
+    const view = this.#view;
+    const at = this.#at;
+    bytes[at] = 0x98;
+    bytes[at + 1] = codeOf[kind];
+    bytes[at + 2] = card;
+    bytes[at + 3] = bytes[at + 12] = 0xcb;
+    view.setFloat64(at + 4, timeNs);
+    view.setFloat64(at + 13, hostNs);
+    bytes[at + 21] = region;
+    bytes[at + 22] = bytes[at + 28] = 0xce;
+    view.setUint32(at + 23, offset);
+    bytes[at + 27] = data.length;
+    view.setUint32(at + 29, numberOf(data));
+    this.#at = at + 33;
   }
 
   /** The array that an event is, up to what its kind says. */

@@ -13,8 +13,8 @@ import { type Benchmark, type BenchmarkContext } from './benchmark';
 import { type Figure, figure, type FigureDefinition, type Round } from './figure';
 import { buildNative, loadMemcpyFloor, type MemcpyFloor } from './native';
 
-const MIB = 1 << 20;
-const TRANSFER_BYTES = 64 * MIB;
+export const MIB = 1 << 20;
+export const TRANSFER_BYTES = 64 * MIB;
 const GUEST_IOVA = 0x1_0000_0000;
 
 interface Case {
@@ -30,16 +30,20 @@ const cases: readonly Case[] = (['H2C', 'C2H'] as const).flatMap((direction) => 
 ]);
 
 /** The card on a host whose memory is mapped as a guest's is. */
-class DmaRig implements Disposable {
+export class DmaRig implements Disposable {
   readonly #native = loadNative();
   readonly #clock = new WallClock();
   readonly #fd = this.#native.memfdCreate('ghostcard-bench', TRANSFER_BYTES);
   readonly #mapped = this.#native.map(this.#fd, 0, TRANSFER_BYTES, true);
   readonly guestMemory = new Uint8Array(this.#mapped);
   readonly card = new ReferenceCard({ clock: this.#clock });
-  readonly #host = new InProcessHost(this.card);
+  readonly #recorder: { close(): void } | undefined;
+  readonly #host: InProcessHost;
 
-  constructor() {
+  /** `record`: has the card recorded, before it is driven. */
+  constructor(record?: (card: ReferenceCard) => { close(): void }) {
+    this.#recorder = record?.(this.card);
+    this.#host = new InProcessHost(this.card);
     this.card.mapDma({
       iova: BigInt(GUEST_IOVA),
       sizeBytes: BigInt(TRANSFER_BYTES),
@@ -52,12 +56,12 @@ class DmaRig implements Disposable {
     this.card.memory.fill(0x5a);
   }
 
-  driver({ direction, descriptorBytes }: Case): ChannelDriver {
+  driver({ direction, descriptorBytes }: Pick<Case, 'direction' | 'descriptorBytes'>): ChannelDriver {
     return new ChannelDriver(this.#host, direction, 0, (2 * TRANSFER_BYTES) / descriptorBytes);
   }
 
   /** Moves everything once; returns how long the card took, in nanoseconds. */
-  transfer(driver: ChannelDriver, { descriptorBytes }: Case): number {
+  transfer(driver: ChannelDriver, { descriptorBytes }: Pick<Case, 'descriptorBytes'>): number {
     const memoryBytes = this.card.memory.length;
     for (let at = 0; at < TRANSFER_BYTES; at += descriptorBytes) {
       driver.prepare({
@@ -86,6 +90,7 @@ class DmaRig implements Disposable {
   [Symbol.dispose](): void {
     this.#clock.close();
     this.card.close();
+    this.#recorder?.close();
     this.#native.unmap(this.#mapped);
     this.#native.close(this.#fd);
   }

@@ -19,6 +19,7 @@ import { type Figure } from './figure';
 import { guest } from './guest';
 import { guestTests } from './guest-tests';
 import { Busyness, describeMachine } from './machine';
+import { recording } from './recording';
 import { registerAccess } from './register-access';
 import { formatReport, type Report } from './report';
 import { socketAccess } from './socket-access';
@@ -33,6 +34,7 @@ const benchmarks: readonly Benchmark[] = [
   guestTests,
   registerAccess,
   dmaMaps,
+  recording,
 ];
 const artefacts = join(__dirname, '..', '..', 'artifacts');
 /** How long is looked at what else the machine is doing. */

@@ -33,9 +33,10 @@ export const startEchoServer = (socketPath: string): Promise<SocketServer> =>
   startServer([built('echo-server'), socketPath], socketPath);
 
 /** The reference card in a Node process of its own, as `ghostcard serve` serves it. */
-export function startReferenceCard(socketPath: string): Promise<SocketServer> {
+export function startReferenceCard(socketPath: string, options: readonly string[] = []): Promise<SocketServer> {
   const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
-  return startServer([process.execPath, cli, 'serve', '--card', 'reference', '--socket', socketPath], socketPath);
+  const serve = ['serve', '--card', 'reference', '--socket', socketPath, ...options];
+  return startServer([process.execPath, cli, ...serve], socketPath);
 }
 
 const START_TIMEOUT_MS = 30_000;
