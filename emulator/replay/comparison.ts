@@ -138,6 +138,7 @@ export class Comparison implements EventSink {
       cause: this.#cause,
       before: this.expected.slice(Math.max(0, this.at - CONTEXT_EVENTS), this.at),
       ...what,
+      ...(what.seen && { seen: copied(what.seen) }),
     };
   }
 
@@ -186,3 +187,7 @@ export class Comparison implements EventSink {
 
 const isByMessage = (event: TraceEvent): boolean =>
   (event.kind === 'dma-read' || event.kind === 'dma-write') && event.isAsync === true;
+
+/** The bytes of an event are those of the card, which goes on. */
+const copied = (event: SeenEvent): SeenEvent =>
+  'data' in event && event.data ? { ...event, data: event.data.slice() } : event;
