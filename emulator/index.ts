@@ -58,6 +58,9 @@ export {
 export { ReferenceCard, type ReferenceCardOptions, REFERENCE_REGISTERS } from './cards/reference';
 export {
   type Difference,
+  drive,
+  type DriveOptions,
+  type DriveResult,
   type MakeCard,
   replay,
   ReplayDifferenceError,

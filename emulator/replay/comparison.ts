@@ -6,7 +6,7 @@ import { DmaError, type DmaInitiator } from '../memory';
 import { type DmaEvent, type EventSink, type Payloads, type TraceEvent } from '../trace';
 import { isRemark, isStimulus } from './card-events';
 import { type Difference } from './difference';
-import { isSame, isSameAccess, type SeenEvent } from './event-equality';
+import { isSame, isSameAccess, kept, type SeenEvent } from './event-equality';
 
 /** Events before a difference that are shown. */
 const CONTEXT_EVENTS = 12;
@@ -101,8 +101,8 @@ export class Comparison implements EventSink {
     if (isSame(next, event)) this.at++;
     // A read tells of itself when it is done: what comes first in the trace has not come before it.
     else if (event.kind === 'read' && next.kind !== 'read') this.differ({ cause: this.#previous });
-    else if (this.options.allReads && event.kind === 'read' && next.kind === 'read') this.#readDiffers(event);
-    else this.differ({ seen: event });
+    else if (this.options.allReads && event.kind === 'read' && next.kind === 'read') this.#readDiffers(kept(event));
+    else this.differ({ seen: kept(event) });
   }
 
   /** The trace has effects left, and no stimulus. */
@@ -121,7 +121,7 @@ export class Comparison implements EventSink {
 
   #beyondTheEnd(event: SeenEvent): void {
     if (this.options.isCutOff) this.isOver = true;
-    else this.differ({ seen: event });
+    else this.differ({ seen: kept(event) });
   }
 
   #readDiffers(seen: SeenEvent): void {

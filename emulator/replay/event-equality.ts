@@ -4,6 +4,10 @@ import { type TraceEvent, type Unstamped } from '../trace';
 /** An event as a replay sees it. */
 export type SeenEvent = Unstamped;
 
+/** The event with bytes of its own: those that it comes with are valid in the call only. */
+export const kept = <Event extends SeenEvent>(event: Event): Event =>
+  'data' in event && event.data ? { ...event, data: event.data.slice() } : event;
+
 const WHEN = new Set(['card', 'timeNs', 'hostNs']);
 /** What is known of a DMA access only when it is done. */
 const OUTCOME = new Set([...WHEN, 'data', 'hash', 'error', 'isAsync']);

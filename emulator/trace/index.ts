@@ -9,6 +9,7 @@ export { type EventDetail, type EventKind, type RecentEvent } from './event-ring
 export { FORMAT, PAYLOADS, type Payloads, TRACE_EVENT_KINDS, TraceFormatError, type TraceHeader } from './format';
 export { type NamedRegister, placeOf, RegisterNames } from './names';
 export { readTrace, type Trace, TraceReader } from './reader';
+export { writeTrace } from './writer';
 export { type RecorderOptions, TraceRecorder, type Unstamped } from './recorder';
 export { type TraceWatcher, unwatched } from './watcher';
 export {

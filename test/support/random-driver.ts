@@ -8,6 +8,7 @@ import { COMMAND, InProcessHost } from '../../emulator/host';
 import { type RemoteMemory } from '../../emulator/memory';
 import { type PciCard } from '../../emulator/pci';
 import { traceOf } from '../../emulator/trace';
+import { type VfioUserDevice } from '../../emulator/vfio-user';
 import { ChannelDriver } from './reference-driver';
 
 /** Memory that the card reaches by message: answers come when the driver lets them come. */
@@ -39,17 +40,19 @@ export class RandomDriver {
   readonly #waiting: (() => void)[] = [];
 
   constructor(
-    private readonly card: PciCard,
+    card: PciCard,
     private readonly clock: ManualClock,
     seed: number,
+    /** The card, or what stands in front of it. */
+    device: VfioUserDevice = traceOf(card).device,
   ) {
     this.random = new Random(seed);
-    this.#host = new InProcessHost(card);
+    this.#host = new InProcessHost(device);
     const directions = ['H2C', 'C2H'] as const;
     this.#channels = [0, 1].flatMap((pair) => directions.map((way) => new ChannelDriver(this.#host, way, pair)));
     this.#buffer = this.#host.memory.allocate(1 << 16, 4096);
     this.#host.interrupts.onInterrupt = (vector) => this.#interrupted(vector);
-    traceOf(card).device.mapDma({
+    device.mapDma({
       ...{ iova: BigInt(REMOTE_IOVA), sizeBytes: BigInt(REMOTE_BYTES), readable: true, writable: true },
       backing: { kind: 'remote', memory: this.#remoteMemory() },
     });

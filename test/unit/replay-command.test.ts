@@ -153,3 +153,18 @@ test('a test of a built-in card, and nothing written over unless it is forced', 
   );
   expect(existsSync(join(project, 'nowhere.ts'))).toBe(false);
 });
+
+test(
+  'a trace stands in for the driver of a changed card, and what happens is a trace too',
+  { timeout: SLOW_MS },
+  async () => {
+    writeCard(ANOTHER_ID);
+    const card = ['--card', './my-card.ts,addressBits=40'];
+    const driven = await ghostcard('replay', 'run.trace', ...card, '--drive', '--record', 'changed.trace');
+    expect(driven.stderr).toBe('');
+    expect(driven.stdout).toMatch(/^driven to the end: \d+ events/);
+    expect(driven.stdout).toContain('what happened is in changed.trace');
+    expect(await ghostcard('replay', 'changed.trace', ...card)).toMatchObject({ code: 0 });
+    expect((await ghostcard('replay', 'run.trace', ...card, '--record', 'x.trace')).code).toBe(2);
+  },
+);

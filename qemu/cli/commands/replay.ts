@@ -1,7 +1,8 @@
 /** `ghostcard replay`: a recorded run once more, without a guest. */
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { Command } from 'commander';
-import { replay, ReplayError, type ReplayResult } from '../../../emulator/replay';
+import { drive, type DriveResult, replay, ReplayError, type ReplayResult } from '../../../emulator/replay';
+import { writeTrace } from '../../../emulator/trace';
 import { watchdog } from '../../../emulator/watchdog';
 import { loadCard } from '../card-source';
 import { EXIT } from '../exit-codes';
@@ -15,6 +16,8 @@ interface Options {
   readonly of?: string;
   readonly all?: true;
   readonly json?: true;
+  readonly drive?: true;
+  readonly record?: string;
 }
 
 export function replayCommand(): Command {
@@ -28,19 +31,29 @@ export function replayCommand(): Command {
     )
     .option('--of <name-or-number>', 'which card of the recording; not needed where there is one', once)
     .option('--all', 'go on over reads that give another value, and show them all')
+    .option('--drive', 'the recording stands in for the driver of a card that has changed; nothing is compared')
+    .option('--record <file>', 'with --drive: record what happens, for ghostcard trace', once)
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
       '\nExit codes: 0 the same, 1 a difference, 2 wrong usage, 125 the recording cannot be replayed.',
     )
-    .action(async (file: string, { card, of, all, json }: Options) => {
+    .action(async (file: string, { card, of, all, json, drive: isDriven, record }: Options) => {
       const source = loadCard(card);
       const trace = loadTrace(file);
       using _watch = watchdog.watch();
+      if (record !== undefined && !isDriven) throw new UsageError('--record is for what --drive does: give both');
+      if (isDriven && all) throw new UsageError('--all is about what is compared, and --drive compares nothing');
+      const which = of === undefined ? {} : { card: of };
+      if (isDriven) {
+        const result = await replaying(file, async () => drive(trace, source.make, which));
+        if (record !== undefined) writeTrace(resolve(record), result.trace);
+        print(json ? JSON.stringify(driveJsonOf(result)) : driveLinesOf(result, record).join('\n'));
+        if (result.missing.length + result.thrown.length > 0) process.exitCode = EXIT.FAILED;
+        return;
+      }
       const startedMs = performance.now();
-      const result = await replaying(file, () =>
-        replay(trace, source.make, { ...(of !== undefined && { card: of }), allReads: all === true }),
-      );
+      const result = await replaying(file, () => replay(trace, source.make, { ...which, allReads: all === true }));
       const wallMs = performance.now() - startedMs;
       if (json) print(JSON.stringify(jsonOf(result, wallMs)));
       else for (const line of linesOf(result, wallMs)) print(line);
@@ -76,4 +89,24 @@ function jsonOf(result: ReplayResult, wallMs: number) {
     ...{ deviceNs, wallMs: Math.round(wallMs), notes },
     differences: differences.map((each) => ({ event: each.event, timeNs: each.timeNs, report: result.describe(each) })),
   };
+}
+
+const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
+
+function driveLinesOf({ events, missing, thrown, unknownBytes }: DriveResult, record: string | undefined): string[] {
+  const count = (kind: string) => events.filter((event) => event.kind.startsWith(kind)).length;
+  return [
+    `driven to the end: ${events.length} events, among them ${count('dma')} DMA accesses and ${count('interrupt')} of interrupts`,
+    ...missing.map(({ before, what }) => `missing at ${(before.timeNs / 1000).toFixed(3)} us of the trace: ${what}`),
+    ...thrown.map((error) => `the card has thrown: ${stackOf(error)}`),
+    ...(unknownBytes > 0
+      ? [`the card read ${unknownBytes} bytes of host memory that the trace does not know: they were 0`]
+      : []),
+    ...(record === undefined ? [] : [`what happened is in ${record}`]),
+  ];
+}
+
+function driveJsonOf({ events, missing, thrown, unknownBytes }: DriveResult) {
+  const late = missing.map(({ before, what }) => ({ timeNs: before.timeNs, what }));
+  return { events: events.length, missing: late, thrown: thrown.map(stackOf), unknownBytes };
 }
