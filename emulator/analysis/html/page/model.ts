@@ -131,7 +131,7 @@ export class TraceModel {
     const all = (ink: Ink, heightPx: number): Row => ({ label: '', ink, heightPx, events: own });
     switch (group) {
       case 'marks':
-        return { style: 'marks', rows: [all('mark', 18)] };
+        return { style: 'marks', rows: this.#rowsOfMarks(own) };
       case 'problems':
         return { style: 'marks', rows: nonEmpty([row('fault', 18), row('notice', 18)]) };
       case 'registers':
@@ -160,6 +160,19 @@ export class TraceModel {
       case 'client':
         return { style: 'points', rows: [all('client', 14)] };
     }
+  }
+
+  /** Those of the user apart from those that commands leave. */
+  #rowsOfMarks(own: Uint32Array): Row[] {
+    const kindOf = (event: number): string => this.words(event).what.replace(/ mark$/, '');
+    const row = (label: string, is: (kind: string) => boolean): Row => {
+      return { label, ink: 'mark', heightPx: 18, events: own.filter((event) => is(kindOf(event))) };
+    };
+    return nonEmpty([
+      row('guest', (kind) => kind === 'guest'),
+      row('host', (kind) => kind === 'host'),
+      row('commands', (kind) => kind !== 'guest' && kind !== 'host'),
+    ]);
   }
 
   /** A line that is driven lasts until it is let go of, and what is held until it is delivered or held no more. */

@@ -1,7 +1,8 @@
 /** The timeline: lanes on a canvas, their names beside it, a ruler above; and what mouse and wheel do there. */
-import { type App } from './app';
+import { type App, firstAfter } from './app';
 import { byId, fitCanvas, h, type Palette } from './dom';
 import { duration, timeLabel } from './format';
+import { LaneNames } from './lane-names';
 import { firstFrom, type Lane } from './model';
 import { LANE_PADDING_PX, laneHeight, LanePainter } from './painter';
 
@@ -22,11 +23,12 @@ export class Timeline {
   readonly #scroller = byId('lanes');
   readonly #content = byId('lanes-content');
   readonly #gutter = byId('gutter');
+  readonly #names: LaneNames;
   readonly #canvas = byId<HTMLCanvasElement>('canvas');
   readonly #ruler = byId<HTMLCanvasElement>('ruler');
   readonly #tooltip = byId('tooltip');
   readonly #cursor = byId('cursor');
-  #tops: number[] = [];
+  #tops: readonly number[] = [];
   #width = 1;
   #height = 1;
   #pointerX: number | undefined;
@@ -36,6 +38,7 @@ export class Timeline {
     private readonly app: App,
     private readonly palette: Palette,
   ) {
+    this.#names = new LaneNames(app, this.#gutter);
     app.onChange((changes) => {
       if (changes.has('lanes')) this.#layOut();
       if (changes.has('selection')) this.#revealLane();
@@ -57,7 +60,7 @@ export class Timeline {
     if (at < 0) return undefined;
     let y = this.#tops[at]! + LANE_PADDING_PX - this.#scroller.scrollTop;
     for (const row of lanes[at]!.rows) {
-      if (row.ink === model.inkOf(event) || lanes[at]!.rows.length === 1) {
+      if (row.events[firstAfter(row.events, event)] === event) {
         const x = (this.app.positions[event]! - this.app.viewport.view.from) / this.#unitsPerPixel;
         return { x, y: y + row.heightPx / 2 - 1 };
       }
@@ -78,57 +81,8 @@ export class Timeline {
   }
 
   #layOut(): void {
-    this.#tops = [];
-    let top = 0;
-    const names = this.app.lanes.map((lane) => {
-      this.#tops.push(top);
-      const element = lane.style === 'heading' ? this.#heading(lane) : this.#name(lane);
-      element.style.top = `${top}px`;
-      element.style.height = `${laneHeight(lane)}px`;
-      top += laneHeight(lane);
-      return element;
-    });
-    this.#gutter.replaceChildren(...names);
-    this.#content.style.height = `${top}px`;
-  }
-
-  #name(lane: Lane): HTMLElement {
-    const { label, card } = lane.head;
-    const isOfSeveral = this.app.model.head.cards.length > 1 && card !== 0;
-    const title = isOfSeveral ? `${label} of ${this.app.model.cardName(card)}` : label;
-    const rows = lane.rows.map((row) => {
-      const element = h('span', { class: 'lane-row' }, row.label);
-      element.style.height = element.style.lineHeight = `${row.heightPx}px`;
-      element.style.color = `var(--ink-${row.ink})`;
-      return element;
-    });
-    return h(
-      'div',
-      { 'class': lane.register === undefined ? 'lane' : 'lane of-register', 'role': 'listitem', 'data-card': card },
-      h('span', { class: 'lane-name', title }, label),
-      h('span', { class: 'lane-rows' }, ...rows),
-      h(
-        'button',
-        {
-          'class': 'hide',
-          'title': `Hide ${title}`,
-          'aria-label': `Hide lane ${title}`,
-          'onclick': () => this.#hide(lane),
-        },
-        '×',
-      ),
-    );
-  }
-
-  #heading({ head: { card, label } }: Lane): HTMLElement {
-    const isOpen = !this.app.foldedCards.has(card);
-    const fold = { 'class': 'link', 'aria-expanded': String(isOpen), 'onclick': () => this.app.toggleCard(card) };
-    return h('div', { class: 'lane heading', role: 'listitem' }, h('button', fold, `${isOpen ? '▾' : '▸'} ${label}`));
-  }
-
-  #hide(lane: Lane): void {
-    if (lane.register !== undefined) this.app.toggleRegister(lane.register);
-    else this.app.hideLane(lane.key);
+    this.#tops = this.#names.show();
+    this.#content.style.height = `${this.#names.heightPx}px`;
   }
 
   #measure(): void {
