@@ -32,7 +32,7 @@ const folders = (): string[] =>
   readdirSync(temporary, { recursive: true, encoding: 'utf8' }).filter((path) => path.includes('run-'));
 
 const nothingLeft = (): Promise<void> =>
-  expect.poll(() => [...survivors(), ...folders()], { timeout: 20_000, interval: 50 }).toEqual([]);
+  expect.poll(() => [...survivors(), ...folders()], { timeout: 25_000, interval: 50 }).toEqual([]);
 
 it('leaves nothing behind when it is closed', async () => {
   vi.stubEnv('TMPDIR', temporary);
@@ -55,7 +55,7 @@ it('leaves nothing behind when its runner is killed', async () => {
     env: { ...process.env, TMPDIR: temporary },
   });
   try {
-    const [pid] = await within(once(runner.stdout, 'data'), { what: 'the browser to be there', timeoutMs: 20_000 });
+    const [pid] = await within(once(runner.stdout, 'data'), { what: 'the browser to be there', timeoutMs: 30_000 });
     expect(survivors()).toContain(String(pid).trim());
   } finally {
     runner.kill('SIGKILL');

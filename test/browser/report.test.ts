@@ -294,9 +294,9 @@ describe('a trace that is not what it seems', () => {
     };
     const report = await ReportPage.open(browser, trace, folder);
     expect(await report.texts('#warnings p')).toEqual([
-      'The first 1234 events are not there any more: the recording kept the last ones.',
-      'Accesses of BAR2 + 0x0 to 0xffffff of card0 are not in it: the guest maps it, and reaches it directly.',
-      'It has no end: the run was killed, or is still going on.',
+      expect.stringContaining('The first 1234 events are not there any more'),
+      expect.stringContaining('Accesses of BAR2 + 0x0 to 0xffffff of card0 are not in it'),
+      expect.stringContaining('It has no end'),
     ]);
     expect((await report.page.place('#warnings')).height).toBeGreaterThan(50);
   });
