@@ -7,10 +7,13 @@ export {
   diffTraces,
   exportPerfetto,
   exportVcd,
+  type PerfettoOptions,
+  type StatsOptions,
   TraceCards,
   type TraceDiff,
   traceStats,
   type TraceStats,
+  type VcdOptions,
 } from './analysis';
 export { exportHtml } from './analysis/html';
 export * from './clock';
@@ -50,6 +53,7 @@ export {
   type RecorderOptions,
   type Trace,
   type TraceEvent,
+  TraceFormatError,
   type TraceHeader,
   traceOf,
   TraceReader,

@@ -72,9 +72,9 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       return new ServedCard(card, link, socketPath, server, clock, faults, onFault, [driverWatch, watch]);
     } catch (error) {
       clock.close();
-      card?.close();
       driverWatch?.[Symbol.dispose]();
       watch[Symbol.dispose]();
+      card?.close();
       throw error;
     }
   }

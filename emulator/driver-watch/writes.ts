@@ -3,9 +3,12 @@
  * it is idle (doorbells), and that this time nothing came of it. An acknowledgement that a driver writes before it goes to
  * sleep is none of them.
  */
+import { type BarContents } from '../pci';
 import { type CardTrace } from '../trace';
 
 export class Writes {
+  /** Memory of the card: of what is written there, the address does not matter, and there may be millions. */
+  readonly #memory: BarContents['memory'];
   /** Whether something came of every write of this register to the idle card. */
   readonly #setsToWork = new Map<number, boolean>();
   #key = -1;
@@ -17,12 +20,14 @@ export class Writes {
   #timeNs = 0;
   #fault: string | undefined;
 
-  constructor(private readonly trace: CardTrace) {}
+  constructor(private readonly trace: CardTrace) {
+    this.#memory = trace.card.inspection.contents().memory;
+  }
 
   /** The driver is about to write a register of a BAR. */
   write(region: number, offset: number): void {
     this.#learn();
-    this.#key = region * 2 ** 40 + offset;
+    this.#key = region * 2 ** 40 + this.#placeOf(region, offset);
     const { clock } = this.trace.card.inspection;
     this.#wasIdle = clock.waiting === 0;
     this.#timeNs = clock.now();
@@ -72,6 +77,14 @@ export class Writes {
   forget(): void {
     this.#key = -1;
     this.#fault = undefined;
+  }
+
+  /** The offset of a register, or of the memory that it is in. */
+  #placeOf(region: number, offset: number): number {
+    for (const { bar, offset: start, sizeBytes } of this.#memory) {
+      if (bar === region && offset >= start && offset < start + sizeBytes) return start;
+    }
+    return offset;
   }
 
   #learn(): void {

@@ -3,7 +3,7 @@ export { type CardEnvironment, type MemoryBarOptions, PciCard } from './card';
 export { CardDefinitionError } from './card-definition-error';
 export { CAPABILITY_OFFSETS, type ConfigStructure } from './config-space';
 export { type CardIdentity, type InterruptPin, type LinkIdentity } from './identity';
-export { type CardInspection, type CardObserver } from './inspection';
+export { type BarContents, type CardInspection, type CardObserver } from './inspection';
 export { type InterruptPath, type InterruptStage } from './interrupt-path';
 export { type HeldReason } from './irq-index';
 export { type InterruptController, type InterruptMode } from './interrupt-controller';

@@ -40,11 +40,11 @@ export class EventBlock {
     switch (event.kind) {
       case 'read':
       case 'write': {
-        const { data } = event;
-        if (data.length <= 4 && event.card < 0x80) return this.#access(event, hostNs);
+        const { data, offset } = event;
+        if (data.length <= 4 && event.card < 0x80 && offset >>> 0 === offset) return this.#access(event, hostNs);
         this.#row(event, hostNs, 4);
         this.#number(event.region);
-        this.#number(event.offset);
+        this.#number(offset);
         this.#number(data.length);
         if (data.length > 4) this.#binary(data);
         else this.#number(numberOf(data));

@@ -75,8 +75,6 @@ export const codeOf = Object.fromEntries(TRACE_EVENT_KINDS.map((kind, code) => [
   number
 >;
 
-type Row = readonly unknown[];
-
 export const encodeHeader = (header: TraceHeader): Buffer => encode(header);
 
 /** Throws TraceFormatError when `value`, the first of a file, is no header that this version can read. */
@@ -98,13 +96,20 @@ export class TraceFormatError extends Error {
   override readonly name = 'TraceFormatError';
 }
 
-export const decodeEvents = (block: unknown): TraceEvent[] => (block as Row[]).map(eventOf);
+/** Throws TraceFormatError when `block` is none. */
+export function decodeEvents(block: unknown): TraceEvent[] {
+  if (!Array.isArray(block)) throw new TraceFormatError('what is there is no block of events');
+  return block.map(eventOf);
+}
 
-function eventOf(row: Row): TraceEvent {
+function eventOf(row: unknown): TraceEvent {
+  if (!Array.isArray(row)) throw new TraceFormatError('what is there is no event');
   const [code, card, timeNs, hostNs, ...rest] = row as [number, number, number, number, ...unknown[]];
   const kind = TRACE_EVENT_KINDS[code];
   if (kind === undefined)
-    throw new TraceFormatError(`an event of kind ${code}: there are 0 to ${TRACE_EVENT_KINDS.length - 1}`);
+    throw new TraceFormatError(
+      `an event is of kind ${code}; this ghostcard knows 0 to ${TRACE_EVENT_KINDS.length - 1}`,
+    );
   return { kind, card, timeNs, hostNs, ...fieldsOf(kind, rest) } as TraceEvent;
 }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -112,6 +112,32 @@ describe('a recording', () => {
     recorder.mark('more');
     recorder.flush();
     expect(kindsOf([...reader.events()])).toEqual(['mark']);
+  });
+
+  it('has the offset of an access of a BAR beyond 4 GiB', () => {
+    const { recorder } = recordTransfer();
+    const offset = 2 ** 32 + 8;
+    recorder.record({ kind: 'write', card: 1, timeNs: 1, region: 2, offset, data: Uint8Array.of(1, 2, 3, 4) });
+    recorder.close();
+    expect(readTrace(path).events.at(-2)).toMatchObject({ offset, data: Uint8Array.of(1, 2, 3, 4) });
+  });
+
+  it.each([
+    ['zeros', 0, 'what is there is no block of events'],
+    ['what MessagePack does not know', 0xc1, 'Invalid type: 0xc1'],
+  ])('that is damaged (%s) is read up to there, and says so', (_, byte, problem) => {
+    const { recorder } = recordTransfer();
+    recorder.flush();
+    const { events } = readTrace(path);
+    appendFileSync(path, Buffer.alloc(1000, byte));
+    using reader = new TraceReader(path);
+    const read: TraceEvent[] = [];
+    const readAll = (): void => {
+      for (const event of reader.events()) read.push(event);
+    };
+    expect(readAll).toThrow(`${path} cannot be read behind its first ${events.length} events: ${problem}`);
+    expect(read).toEqual(events);
+    recorder.close();
   });
 
   it('of another kind or version is refused with what to do', () => {

@@ -182,6 +182,10 @@ describe('a recording in a ring', () => {
   });
 });
 
+it('that is to keep only the end needs a file of its own, and is refused another thing', () => {
+  expect(() => new TraceRecorder('/dev/null', { ringBytes: RING_BYTES })).toThrow('/dev/null is no ordinary file');
+});
+
 describe('a recording that cannot be written any more', () => {
   it('ends, says so once, and disturbs nobody', () => {
     recordCard();

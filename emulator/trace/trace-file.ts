@@ -3,7 +3,7 @@
  * FILE.earlier, which was FILE until it was full. Each can be read alone; both are one again when the recording ends, and
  * a reader of FILE takes both as one before. So whatever is on the disk at any moment is a trace.
  */
-import { closeSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { encodeHeader, type TraceHeader } from './format';
 
 export const earlierPartOf = (path: string): string => `${path}.earlier`;
@@ -19,7 +19,8 @@ export interface Block {
 const COPY_BYTES = 1 << 20;
 
 export class TraceFile {
-  #fd: number;
+  /** Undefined when it is closed. */
+  #fd: number | undefined;
   #sizeBytes = 0;
   /** Of what is told again at the beginning. */
   #prefaceBytes = 0;
@@ -39,9 +40,12 @@ export class TraceFile {
     rmSync(earlierPartOf(path), { force: true }); // of a recording that was killed
     this.#fd = openSync(path, 'w');
     try {
+      if (partBytes < Infinity && !fstatSync(this.#fd).isFile()) {
+        throw new Error(`${path} is no ordinary file, which it must be to keep only the end of a recording`);
+      }
       this.#write(encodeHeader(header));
     } catch (error) {
-      closeSync(this.#fd);
+      this.#closeFile();
       throw error;
     }
   }
@@ -65,7 +69,7 @@ export class TraceFile {
   beginPart(preface: Block): void {
     const next = nextPartOf(this.path);
     const fd = openSync(next, 'w');
-    closeSync(this.#fd);
+    this.#closeFile();
     this.#fd = fd;
     this.#sizeBytes = 0;
     const { count } = preface;
@@ -78,18 +82,20 @@ export class TraceFile {
   }
 
   close(): void {
-    closeSync(this.#fd);
+    this.#closeFile();
     if (this.#hasEarlier) this.#join();
   }
 
   /** After a failure: leaves on the disk what is there. */
   abandon(): void {
     rmSync(nextPartOf(this.path), { force: true });
-    try {
-      closeSync(this.#fd);
-    } catch {
-      // it was closed when that failed
-    }
+    this.#closeFile();
+  }
+
+  #closeFile(): void {
+    const fd = this.#fd;
+    this.#fd = undefined; // closed, even if closing it fails
+    if (fd !== undefined) closeSync(fd);
   }
 
   /** A reader counts events: what is in both parts while this happens, or for ever if it fails, it takes once. */
@@ -109,7 +115,7 @@ export class TraceFile {
   }
 
   #write(bytes: Buffer): void {
-    writeAll(this.#fd, bytes);
+    writeAll(this.#fd!, bytes);
     this.#sizeBytes += bytes.length;
   }
 }

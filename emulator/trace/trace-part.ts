@@ -2,7 +2,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import * as msgpack from 'msgpack-lite';
 import { type TraceEvent } from './event';
-import { decodeEvents, headerOf, type TraceHeader } from './format';
+import { decodeEvents, headerOf, TraceFormatError, type TraceHeader } from './format';
 
 const CHUNK_BYTES = 1 << 20;
 
@@ -14,9 +14,12 @@ export class TracePart implements Disposable {
   readonly #decoder = msgpack.Decoder();
   #values: unknown[] = [];
   #at = 0;
+  #events = 0;
+  /** What is behind the values that have been decoded is no MessagePack. */
+  #damage: Error | undefined;
 
   /** @throws TraceFormatError when the file is no trace; what opening it throws */
-  constructor(path: string) {
+  constructor(private readonly path: string) {
     this.#fd = openSync(path, 'r');
     this.#decoder.on('data', (value: unknown) => this.#values.push(value));
     try {
@@ -29,13 +32,19 @@ export class TracePart implements Disposable {
     }
   }
 
-  /** The events that have not been read yet, up to what is in the file now. */
+  /** The events that have not been read yet, up to what is in the file now, or to where it is damaged, which throws. */
   *events(): Generator<TraceEvent> {
     for (;;) {
       const blocks = this.#values;
       this.#values = [];
-      for (const block of blocks) yield* decodeEvents(block);
-      if (this.#values.length === 0 && !this.#readOn()) return;
+      for (const block of blocks) {
+        const events = this.#eventsIn(block);
+        this.#events += events.length;
+        yield* events;
+      }
+      if (this.#values.length > 0 || this.#readOn()) continue;
+      if (this.#damage) throw this.#damaged(this.#damage);
+      return;
     }
   }
 
@@ -45,10 +54,27 @@ export class TracePart implements Disposable {
 
   /** False at the end of what is there. */
   #readOn(): boolean {
+    if (this.#damage) return false;
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     const length = readSync(this.#fd, chunk, 0, CHUNK_BYTES, this.#at);
     this.#at += length;
-    if (length > 0) this.#decoder.decode(chunk.subarray(0, length));
+    try {
+      if (length > 0) this.#decoder.decode(chunk.subarray(0, length));
+    } catch (error) {
+      this.#damage = error as Error;
+    }
     return length > 0;
+  }
+
+  #eventsIn(block: unknown): TraceEvent[] {
+    try {
+      return decodeEvents(block);
+    } catch (error) {
+      throw this.#damaged(error as Error);
+    }
+  }
+
+  #damaged({ message }: Error): TraceFormatError {
+    return new TraceFormatError(`${this.path} cannot be read behind its first ${this.#events} events: ${message}`);
   }
 }

@@ -3,14 +3,12 @@ import { Command } from 'commander';
 import {
   type CardCoverage,
   CoverageCounter,
-  notSeen,
   type RegisterUse,
-  TraceCards,
   type UnmodelledUse,
 } from '../../../../emulator/analysis';
 import { Region } from '../../../../emulator/trace';
 import { print } from '../../output';
-import { openTrace } from './open';
+import { countEvents } from './open';
 
 interface CoverageOptions {
   readonly fields?: true;
@@ -26,16 +24,8 @@ export function coverageCommand(): Command {
     .option('--config', 'configuration space too')
     .option('--json', 'print it as JSON')
     .action((file: string, options: CoverageOptions) => {
-      using reader = openTrace(file);
       const counter = new CoverageCounter();
-      const cards = new TraceCards();
-      let isEnded = false;
-      for (const event of reader.events()) {
-        counter.take(event);
-        cards.note(event);
-        isEnded = event.kind === 'end';
-      }
-      const warnings = notSeen(reader.header, cards, isEnded);
+      const warnings = countEvents(file, counter);
       const coverage = counter.result();
       if (options.json) return print(JSON.stringify({ ...coverage, notSeen: warnings }, undefined, 2));
       for (const card of coverage.cards) show(card, options);

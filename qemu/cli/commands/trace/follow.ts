@@ -1,5 +1,5 @@
 /** Waits for a file to grow. */
-import { watch } from 'node:fs';
+import { type FSWatcher, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 
 /** File systems without notice of changes (9p) are asked again after so long. */
@@ -13,8 +13,7 @@ export async function* changesOf(path: string, stop: AbortSignal): AsyncGenerato
     changed = true;
     wake();
   };
-  const watcher = watch(dirname(path), (_, name) => name === basename(path) && notice());
-  watcher.on('error', () => {}); // what cannot be watched is looked at
+  const watcher = watched(path, notice);
   const timer = setInterval(notice, LOOK_EVERY_MS);
   stop.addEventListener('abort', notice);
   try {
@@ -26,6 +25,15 @@ export async function* changesOf(path: string, stop: AbortSignal): AsyncGenerato
   } finally {
     stop.removeEventListener('abort', notice);
     clearInterval(timer);
-    watcher.close();
+    watcher?.close();
+  }
+}
+
+/** What cannot be watched is only looked at now and then: the limit of inotify is reached, for instance. */
+function watched(path: string, notice: () => void): FSWatcher | undefined {
+  try {
+    return watch(dirname(path), (_, name) => name === basename(path) && notice()).on('error', () => {});
+  } catch {
+    return undefined;
   }
 }

@@ -1,5 +1,6 @@
 /** Opens the recording that a command is given. */
-import { readTrace, type Trace, TraceReader } from '../../../../emulator/trace';
+import { notSeen, TraceCards } from '../../../../emulator/analysis';
+import { readTrace, type Trace, type TraceEvent, TraceReader } from '../../../../emulator/trace';
 import { UsageError } from '../../usage-error';
 
 /** @throws UsageError when there is no such file; TraceFormatError when it is no recording */
@@ -7,6 +8,19 @@ export const openTrace = (path: string): TraceReader => opening(path, () => new 
 
 /** All of it. Throws as `openTrace` does. */
 export const loadTrace = (path: string): Trace => opening(path, () => readTrace(path));
+
+/** Goes through it event by event, for what does not need all of it in memory. Returns what it does not show. */
+export function countEvents(path: string, counter: { take(event: TraceEvent): void }): string[] {
+  using reader = openTrace(path);
+  const cards = new TraceCards();
+  let isEnded = false;
+  for (const event of reader.events()) {
+    counter.take(event);
+    cards.note(event);
+    isEnded = event.kind === 'end';
+  }
+  return notSeen(reader.header, cards, isEnded);
+}
 
 function opening<T>(path: string, open: () => T): T {
   try {

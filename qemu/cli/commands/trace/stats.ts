@@ -4,14 +4,12 @@ import {
   type CardStats,
   type ChannelStats,
   type Distribution,
-  notSeen,
   StatsCounter,
-  TraceCards,
   type TraceStats,
 } from '../../../../emulator/analysis';
 import { print } from '../../output';
 import { formatBytes, formatTable } from '../../table';
-import { openTrace } from './open';
+import { countEvents } from './open';
 
 interface StatsCommandOptions {
   readonly doorbells?: string;
@@ -27,16 +25,8 @@ export function statsCommand(): Command {
     .option('--all', 'all registers, not only those accessed most')
     .option('--json', 'print it as JSON; times in nanoseconds')
     .action((file: string, options: StatsCommandOptions) => {
-      using reader = openTrace(file);
       const counter = new StatsCounter(options);
-      const cards = new TraceCards();
-      let isEnded = false;
-      for (const event of reader.events()) {
-        counter.take(event);
-        cards.note(event);
-        isEnded = event.kind === 'end';
-      }
-      const warnings = notSeen(reader.header, cards, isEnded);
+      const warnings = countEvents(file, counter);
       const stats = counter.result();
       if (options.json) return print(JSON.stringify({ ...stats, notSeen: warnings }, undefined, 2));
       show(stats, options.all === true);
