@@ -2,6 +2,7 @@
  * Writes a trace to a file, for every card that is given to it. What has happened is in the file a moment later, whatever
  * becomes of this process. A file that cannot be written any more ends the recording, and nothing else.
  */
+import { type EventEmitter } from 'node:events';
 import { version } from '../../package.json';
 import { type CardDescription } from './card-description';
 import { type CardEvent, type MarkEvent, type TraceEvent } from './event';
@@ -30,7 +31,9 @@ const BLOCK_BYTES = 32 << 10;
 
 /** A process that ends without closing its recorders still writes what they hold. */
 const open = new Set<TraceRecorder>();
-let flushesAtExit = false;
+/** The second: the watchdog (`emulator/watchdog`) is about to end it, for a card's model does not return. */
+const ENDS = ['exit', 'ghostcard:ends'];
+let flushesAtEnd = false;
 
 export class TraceRecorder {
   readonly payloads: Payloads;
@@ -66,8 +69,8 @@ export class TraceRecorder {
     };
     this.#file = new TraceFile(path, header, ringBytes / 2);
     open.add(this);
-    if (!flushesAtExit) process.on('exit', () => open.forEach((recorder) => recorder.flush()));
-    flushesAtExit = true;
+    if (!flushesAtEnd) for (const end of ENDS) (process as EventEmitter).on(end, flushAll);
+    flushesAtEnd = true;
   }
 
   /** How many events have been recorded, those that a ring has lost among them. */
@@ -157,5 +160,7 @@ export class TraceRecorder {
     open.delete(this);
   }
 }
+
+const flushAll = (): void => open.forEach((recorder) => recorder.flush());
 
 const complain = (message: string): void => console.error(`ghostcard: ${message}`);

@@ -86,7 +86,8 @@ function interrupt() {
     if (!ends) return letGo();
     muteStandardError();
     // Not process.exit: it can be replaced, as Vitest does, and what listens for it might wait for ever.
-    const expression = `process.reallyExit(${EXIT_FAULT})`;
+    // Recordings are told, so that they have what the model has not returned from.
+    const expression = `try { process.emit('ghostcard:ends') } finally { process.reallyExit(${EXIT_FAULT}) }`;
     session.post('Debugger.evaluateOnCallFrame', { callFrameId: callFrames[0].callFrameId, expression });
   });
   session.post('Debugger.enable');

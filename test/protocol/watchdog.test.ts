@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { readTrace } from '../../emulator/trace';
 import { BODY_LINE } from '../support/card-file';
 import { VfioUserClient, words } from '../support/vfio-user-client';
 import { cardFile, serving, startServing } from './serve-process';
@@ -34,6 +35,16 @@ describe('the watchdog', () => {
     expect(served.complaints()).toContain(`    at countForEver (${card}:${BODY_LINE + 2}:`);
     expect(served.complaints()).toContain(`    at go (${card}:${BODY_LINE}:`);
     expect(served.complaints()).toMatch(/GHOSTCARD_WATCHDOG=SECONDS sets another limit, 0 none; .*\n$/);
+  });
+
+  test('leaves a trace of all that has happened, the access that the model has not returned from at its end', async () => {
+    const card = cardFile('go() { for (;;); }');
+    const trace = join(dirname(card), 'run.trace');
+    const served = await serving(card, { env: quick, args: ['--trace', trace] });
+    await go(served.socketPath);
+    expect(await served.ended).toEqual({ exitCode: 125, signal: null });
+    const last = readTrace(trace).events.at(-1);
+    expect(last).toMatchObject({ kind: 'write', region: BAR0, data: Uint8Array.of(1, 0, 0, 0) });
   });
 
   test.each([
