@@ -44,7 +44,10 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     const faults: unknown[] = [];
     let trace: CardTrace | undefined;
     const observe = (event: ServerEvent): void => {
-      if (event.kind === 'device-error') faults.push(event.error);
+      if (event.kind === 'device-error') {
+        faults.push(event.error);
+        trace?.recording?.record({ kind: 'notice', text: `the model of the card threw: ${String(event.error)}` });
+      }
       if (event.kind === 'connected' || event.kind === 'disconnected') trace?.connection(event.kind);
       onEvent(event);
     };

@@ -106,8 +106,15 @@ export class EventBlock {
       case 'card':
         this.#row(event, hostNs, 1);
         return this.#any(packedDescription(event.description));
+      case 'task':
+      case 'nested':
+      case 'link-down':
+      case 'connected':
+      case 'disconnected':
+      case 'end':
+        return this.#row(event, hostNs, 0);
       default:
-        this.#row(event, hostNs, 0);
+        return event satisfies never; // of each kind it is said what is written
     }
   }
 

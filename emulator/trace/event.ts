@@ -157,7 +157,7 @@ export interface MarkEvent extends Happening {
   readonly text: string;
 }
 
-/** What the watchdog over the driver has found. */
+/** What the watch over the driver has found; or what the card's model has thrown. */
 export interface NoticeEvent extends Happening {
   readonly kind: 'notice';
   readonly text: string;

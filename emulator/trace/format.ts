@@ -149,7 +149,12 @@ function fieldsOf(kind: TraceEventKind, rest: readonly unknown[]): object {
       return { text: a };
     case 'card':
       return { description: unpackedDescription(a as PackedDescription) };
-    default:
+    case 'task':
+    case 'nested':
+    case 'link-down':
+    case 'connected':
+    case 'disconnected':
+    case 'end':
       return {};
   }
 }

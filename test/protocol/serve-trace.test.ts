@@ -140,6 +140,21 @@ test('a trace that can grow no more ends alone: the card is served on', async ()
   expect(written.length).toBeGreaterThan(10_000);
 });
 
+test('a card whose model throws is told of in its trace, behind what it threw at', async () => {
+  const path = tracePath();
+  const served = await serving(cardFile(`go() { throw new Error('planted'); }`), { args: ['--trace', path] });
+  await using client = await clientOf(served.socketPath);
+  await expect(client.regionWrite(BAR0, 0, words(1))).rejects.toThrow('EIO');
+  served.process.kill('SIGTERM');
+  await served.ended;
+  const { events } = readTrace(path);
+  const at = events.findIndex(({ kind }) => kind === 'notice');
+  expect(events.slice(at - 1, at + 1)).toMatchObject([
+    { kind: 'write', region: BAR0, data: Uint8Array.of(1, 0, 0, 0) },
+    { kind: 'notice', text: 'the model of the card threw: Error: planted' },
+  ]);
+});
+
 const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
 const refusal = (...args: string[]): string => {
   const socket = join(dirname(tracePath()), 'card');
