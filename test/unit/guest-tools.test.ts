@@ -19,8 +19,8 @@ const run = (app: string, ...options: string[]) =>
 const noCard = ['--device', 'ffff:ff:1f.7'];
 
 const programs = (): string[] => readdirSync(join(out, 'bin'));
-/** Those for people; gc-bench is the guest's end of test/bench, which speaks to it in a way of its own. */
-const apps = (): string[] => programs().filter((name) => name.startsWith('gc-') && name !== 'gc-bench');
+/** Those for people that drive a card; gc-bench is the guest's end of test/bench, which speaks to it in a way of its own. */
+const apps = (): string[] => programs().filter((name) => /^gc-(?!bench$|mark$)/.test(name));
 
 test('every app has its program, and the programs need no shared library', () => {
   const sources = readdirSync(join(source, 'apps')).filter((name) => /^gc-.*\.c$/.test(name));
@@ -56,6 +56,11 @@ test('every app explains itself', () => {
     expect(status).toBe(0);
     expect(stdout).toContain(`usage: ${app} [options]`);
   }
+});
+
+test('a mark where nobody records is made without a word; none is an error', () => {
+  expect(run('gc-mark', 'the ring', 'is full')).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  expect(run('gc-mark')).toMatchObject({ status: 2, stderr: expect.stringContaining('usage: gc-mark TEXT...') });
 });
 
 test.each([
