@@ -3,7 +3,7 @@
  * still to be modelled, or a driver that is lost.
  */
 import { type AccessEvent, type NamedRegister, Region, type TraceEvent } from '../trace';
-import { type TraceCard, TraceCards } from './cards';
+import { type TraceCard, TraceCards } from './card-names';
 import { valueOf } from './words';
 
 export interface Coverage {

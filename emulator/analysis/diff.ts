@@ -4,7 +4,7 @@
  * counts but the times.
  */
 import { type AccessEvent, type DmaEvent, Region, type TraceEvent } from '../trace';
-import { TraceCards } from './cards';
+import { TraceCards } from './card-names';
 import { RegisterPattern } from './register-pattern';
 import { RepeatFolder } from './repeats';
 import { linesOf, SameMemory } from './same-memory';

@@ -3,7 +3,7 @@
  * order and by name: a trace does not say more.
  */
 import { type AccessEvent, type InterruptEvent, type TraceEvent } from '../trace';
-import { type TraceCards } from './cards';
+import { type TraceCards } from './card-names';
 import { wildcard } from './register-pattern';
 
 /** Registers that are taken for doorbells. */

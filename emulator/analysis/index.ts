@@ -1,5 +1,5 @@
 /** A recording in words, numbers and pictures. */
-export { type TraceCard, TraceCards } from './cards';
+export { type TraceCard, TraceCards } from './card-names';
 export {
   type CardCoverage,
   type Coverage,

@@ -1,7 +1,7 @@
 /** Events as JSON: what the trace holds, and what its register maps make of it. */
 import { type FieldLayout } from '../registers';
 import { fieldValue, nameOfValue, type TraceEvent } from '../trace';
-import { type TraceCards } from './cards';
+import { type TraceCards } from './card-names';
 import { valueOf, wordEvent } from './words';
 
 /**

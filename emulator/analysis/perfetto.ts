@@ -5,7 +5,7 @@
  * Source: "Trace Event Format" (Chrome); Perfetto documentation, "Other supported trace formats".
  */
 import { Region, type TraceEvent, type TraceHeader, wordInterrupt } from '../trace';
-import { TraceCards } from './cards';
+import { TraceCards } from './card-names';
 import { DoorbellAnswers } from './doorbells';
 import { valueOf, wordEvent } from './words';
 

@@ -1,6 +1,6 @@
 /** Which events of a trace somebody wants to see. */
 import { type NamedRegister, Region, type TraceEvent, type TraceEventKind } from '../trace';
-import { type TraceCards } from './cards';
+import { type TraceCards } from './card-names';
 import { RegisterPattern, wildcard } from './register-pattern';
 import { valueOf } from './words';
 

@@ -7,7 +7,7 @@ import {
   type TraceEventKind,
   wordInterrupt,
 } from '../trace';
-import { TraceCards } from './cards';
+import { TraceCards } from './card-names';
 import { DoorbellAnswers } from './doorbells';
 
 export interface TraceStats {

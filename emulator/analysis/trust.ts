@@ -1,6 +1,6 @@
 /** What a trace does not show, so that nobody takes it for something that has not happened. */
 import { type TraceHeader } from '../trace';
-import { type TraceCards } from './cards';
+import { type TraceCards } from './card-names';
 
 /** One sentence for each thing. `isEnded`: undefined while the recording goes on. */
 export function notSeen(header: TraceHeader, cards: TraceCards, isEnded: boolean | undefined): string[] {

@@ -5,7 +5,7 @@
  * A card does many things at one instant of device time. They are put one picosecond apart, in their order.
  */
 import { type NamedRegister, Region, type TraceEvent, type TraceHeader, wordMechanism } from '../trace';
-import { TraceCards } from './cards';
+import { TraceCards } from './card-names';
 import { changeOf, VcdDeclarations, type VcdSignal, type VcdType } from './vcd-writer';
 import { valueOf } from './words';
 

@@ -11,7 +11,7 @@ import {
   wordReset,
   wordTime,
 } from '../trace';
-import { type TraceCards } from './cards';
+import { type TraceCards } from './card-names';
 
 export interface EventWords {
   /** What happened: `write`, `DMA reads`, `interrupt raised`, `state`. */

@@ -1,6 +1,6 @@
 /** Which lane an event lies in. Lanes stand in the order in which a reader follows a transfer: driver, card, host. */
 import { type TraceEvent, wordInterrupt } from '../../trace';
-import { type TraceCards } from '../../analysis/cards';
+import { type TraceCards } from '../card-names';
 import { type LaneHead } from './page/report';
 
 /** VFIO region of configuration space. */

@@ -1,6 +1,6 @@
 /** The registers of all cards of a trace under one numbering, and which of them an access touches. */
 import { type AccessEvent, type NamedRegister } from '../../trace';
-import { type TraceCards } from '../../analysis/cards';
+import { type TraceCards } from '../card-names';
 import { type RegisterHead } from './page/report';
 
 export class RegisterTable {

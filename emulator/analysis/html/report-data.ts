@@ -1,6 +1,6 @@
 /** From a trace to what its report holds: events as columns, each in a lane, with its words, its cause and its payload. */
 import { type Trace, type TraceEvent } from '../../trace';
-import { TraceCards } from '../../analysis/cards';
+import { TraceCards } from '../card-names';
 import { notSeen } from '../trust';
 import { wordEvent } from '../words';
 import { CauseFinder } from './causes';
