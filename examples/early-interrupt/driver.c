@@ -54,6 +54,8 @@ static bool receive(
         return gc_fail(error, "waiting for a message: no interrupt within %d ms", WAIT_MS);
     *length = descriptor->transferred;
     gc_mark("takes descriptor %u: %u bytes", slot, *length);
+    if (*length > SLOT_BYTES)
+        return gc_fail(error, "descriptor %u says %u bytes, of a buffer of %d", slot, *length, SLOT_BYTES);
     gc_dma_read(&driver->memory, slot * SLOT_BYTES, text, *length);
     return true;
 }
@@ -106,20 +108,30 @@ static bool self_test(struct driver *driver, struct gc_error *error)
     return true;
 }
 
+/* The engines let go of memory before it is freed. */
+static void stop(struct driver *driver)
+{
+    if (driver->send.ring)
+        ref_channel_close(&driver->send);
+    if (driver->receive.ring)
+        ref_channel_close(&driver->receive);
+    gc_dma_free(&driver->memory);
+    ref_close(&driver->card);
+}
+
 int main(int argc, char **argv)
 {
     const char *address = argc > 1 ? argv[1] : getenv("GHOSTCARD_PCI_ADDRESS");
-    struct driver driver;
+    struct driver driver = {0};
     struct gc_error error;
-    if (!address || !start(&driver, address, &error)) {
-        fprintf(stderr, "driver: %s\n", address ? error.message : "usage: driver PCI-ADDRESS");
+    if (!address) {
+        fputs("usage: driver PCI-ADDRESS\n", stderr);
         return 2;
     }
     setlinebuf(stdout);
-    bool ok = self_test(&driver, &error);
+    bool ok = start(&driver, address, &error) && self_test(&driver, &error);
     if (!ok)
         fprintf(stderr, "driver: %s\n", error.message);
-    gc_dma_free(&driver.memory);
-    ref_close(&driver.card);
+    stop(&driver);
     return ok ? 0 : 1;
 }

@@ -15,6 +15,7 @@ int main(int argc, char **argv)
     if (argc < 2 || strcmp(argv[1], "--help") == 0) {
         fputs("usage: gc-mark TEXT...\n"
               "Marks this moment in the trace of the run, behind all that was written to cards before.\n"
+              "The text has at most 1024 bytes.\n"
               "Does nothing, successfully, where nobody records: on a machine without ghostcard, say.\n",
                 argc < 2 ? stderr : stdout);
         return argc < 2 ? 2 : 0;

@@ -83,11 +83,13 @@ static void prepare(struct job *job, int round)
 /* Until everything handed over is complete. An engine that has misread a descriptor is told to look again. */
 static bool finish(struct ref_channel *channel, struct gc_error *error)
 {
+    enum { RETRIES = 3 };
     struct ref_completion completion;
+    int retries = 0;
     do {
         if (!ref_wait(channel, timeout_ms, &completion, error))
             return false;
-    } while (completion.halted && ref_retry_misread(channel, &completion));
+    } while (completion.halted && retries++ < RETRIES && ref_retry_misread(channel, &completion));
     return !completion.halted || gc_fail(error, "%s: halted on descriptor %u with %s, address 0x%" PRIx64,
                                          ref_channel_name(channel), completion.error_index,
                                          ref_error_name(completion.error_code), completion.error_address);
@@ -173,19 +175,20 @@ static bool collect(struct job *job, struct gc_error *error)
 
 static void say_outcome(struct app *app, int done)
 {
-    const char *outcome = done == rounds ? "nothing-noticed" : "reported";
+    const bool survived = app->failed == 0;
+    const char *outcome = survived ? "nothing-noticed" : "reported";
     for (enum ref_event event = 0; event < REF_EVENT_COUNT; event++) {
         if (app->noticed[event] == 0)
             continue;
-        app_say(app, "%s %s (%" PRIu64 "): the driver %s\n", done == rounds ? "survived" : "reported",
+        app_say(app, "%s %s (%" PRIu64 "): the driver %s\n", survived ? "survived" : "reported",
                 ref_event_name(event), app->noticed[event], ref_event_remedy(event));
-        if (done == rounds)
+        if (survived)
             outcome = "survived";
     }
     if (done < rounds)
         app_say(app, "reported: %d of %d rounds are confirmed, the data of the others are lost\n", done,
                 rounds);
-    else if (strcmp(outcome, "survived") != 0)
+    else if (strcmp(outcome, "nothing-noticed") == 0)
         app_say(app,
                 "nothing noticed: all bytes are right, and no completion had to wait for its interrupt. What "
                 "leaves the same bytes and interrupts, such as a write done twice, cannot be known\n");

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The card as a whole: opening, identity, reset, careful accesses. See refcard.h; transfers are in channel.c.
- */
+/* The card as a whole: opening, identity, reset, careful accesses. See refcard.h. */
 #include "refcard.h"
 
 #include <linux/pci_regs.h>

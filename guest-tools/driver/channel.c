@@ -81,12 +81,14 @@ bool ref_channel_quiesce(struct ref_channel *channel, struct gc_error *error)
 {
     uint64_t deadline_ns = gc_now_ns() + IDLE_LIMIT_MS * UINT64_C(1000000);
     uint32_t status;
+    bool is_last;
     do {
+        is_last = gc_now_ns() >= deadline_ns; /* whoever was not scheduled for long looks once more */
         if (!ref_read(channel->card, channel->block + REF_CHANNEL_STATUS, &status, error))
             return false;
         if (!(status & GHOSTCARD_REF_H2C_STATUS_BUSY_MASK))
             return true;
-    } while (gc_now_ns() < deadline_ns);
+    } while (!is_last);
     ref_note(channel->card, REF_STUCK, "%s: BUSY stays 1 with nothing to do", ref_channel_name(channel));
     return gc_fail(error, "%s: the engine is still BUSY after %d ms (STATUS 0x%x)", ref_channel_name(channel),
             IDLE_LIMIT_MS, status);
@@ -119,7 +121,7 @@ bool ref_channel_reset(struct ref_channel *channel, struct gc_error *error)
     gc_dma_fill(control, channel->write_back_offset, 0, sizeof(*channel->write_back));
     gc_dma_sync_for_device(control, channel->ring_offset, channel->ring_size * sizeof(*channel->ring));
     gc_dma_sync_for_device(control, channel->write_back_offset, sizeof(*channel->write_back));
-    channel->producer = channel->rung = channel->taken = 0;
+    channel->producer = channel->last_doorbell = channel->taken = 0;
     channel->due = channel->missed = 0;
     return ref_write(
             channel->card, channel->block + REF_CHANNEL_CONTROL, GHOSTCARD_REF_H2C_CONTROL_RUN_MASK, error);
@@ -167,8 +169,13 @@ void ref_channel_close(struct ref_channel *channel)
 {
     struct ref_card *card = channel->card;
     card->channels[channel->source] = NULL;
-    if (!card->gone && !stop_engine(channel, NULL))
-        gc_set_bus_master(card->device, false, NULL); /* what the engine still does reaches no memory */
+    if (card->gone || stop_engine(channel, NULL))
+        return;
+    /* What the engine still does is to reach no memory. */
+    if (gc_is_pci(card->device))
+        gc_set_bus_master(card->device, false, NULL);
+    else
+        ref_soft_reset(card);
 }
 
 uint32_t ref_put(struct ref_channel *channel, uint32_t control, uint64_t host_address, uint32_t length,
@@ -194,8 +201,8 @@ void ref_sync_descriptor(struct ref_channel *channel, uint32_t index)
 
 void ref_doorbell(struct ref_channel *channel)
 {
-    sync_ring(channel, gc_dma_sync_for_device, channel->rung, channel->producer);
-    channel->rung = channel->producer;
+    sync_ring(channel, gc_dma_sync_for_device, channel->last_doorbell, channel->producer);
+    channel->last_doorbell = channel->producer;
     ref_channel_write(channel, REF_CHANNEL_DOORBELL, channel->producer);
 }
 
@@ -211,9 +218,10 @@ static uint32_t distance(const struct ref_channel *channel, uint32_t from, uint3
     return (to - from) % channel->ring_size;
 }
 
+/* By the descriptors that have been handed back: the card may still write to the others. */
 static uint32_t free_descriptors(const struct ref_channel *channel)
 {
-    return distance(channel, channel->producer + 1, ref_consumer(channel));
+    return distance(channel, channel->producer + 1, channel->taken);
 }
 
 bool ref_submit(struct ref_channel *channel, const struct gc_dma_buffer *buffer, size_t offset, size_t size,
@@ -268,7 +276,7 @@ struct ref_look ref_look(struct ref_channel *channel, bool thorough)
     uint32_t consumer = ref_consumer(channel);
     gc_read_barrier();
     look.halted = (channel->write_back->status & GHOSTCARD_REF_H2C_STATUS_HALTED_MASK) != 0;
-    uint32_t given = distance(channel, channel->taken, channel->producer);
+    uint32_t given = distance(channel, channel->taken, channel->last_doorbell);
     uint32_t claimed = distance(channel, channel->taken, consumer);
     if (consumer >= channel->ring_size || claimed > given)
         claimed = 0; /* nonsense, which a write-back block that is complete never holds */
@@ -284,7 +292,7 @@ struct ref_look ref_look(struct ref_channel *channel, bool thorough)
     }
     look.is_ahead = look.completed < claimed;
     look.is_behind = look.completed > claimed;
-    look.all = channel->taken == channel->producer;
+    look.all = channel->taken == channel->last_doorbell;
     return look;
 }
 
@@ -306,17 +314,20 @@ void ref_clear_error(struct ref_channel *channel)
 
 bool ref_retry_misread(struct ref_channel *channel, const struct ref_completion *completion)
 {
-    uint32_t index = completion->error_index;
-    if (index >= channel->ring_size ||
-            distance(channel, channel->taken, index) >= distance(channel, channel->taken, channel->producer))
+    uint32_t index = completion->error_index, code = completion->error_code;
+    uint32_t given = distance(channel, channel->taken, channel->last_doorbell);
+    if (index >= channel->ring_size || distance(channel, channel->taken, index) >= given)
         return false;
     const struct ref_descriptor *descriptor = &channel->ring[index];
     bool is_owned = (descriptor->control & GHOSTCARD_REF_DESC_CONTROL_OWNER_MASK) != 0;
-    if (!is_owned || descriptor->length == 0 || descriptor->length > GHOSTCARD_REF_MAX_LENGTH_RESET)
+    bool is_length_right = descriptor->length > 0 && descriptor->length <= GHOSTCARD_REF_MAX_LENGTH_RESET;
+    bool is_about_these = code == GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_NOT_OWNED ||
+                          code == GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_LENGTH;
+    if (!is_about_these || !is_owned || !is_length_right)
         return false;
     ref_note(channel->card, REF_MISREAD,
             "%s: halted with %s on descriptor %u, which is the card's and %u bytes long",
-            ref_channel_name(channel), ref_error_name(completion->error_code), index, descriptor->length);
+            ref_channel_name(channel), ref_error_name(code), index, descriptor->length);
     ref_sync_descriptor(channel, index);
     ref_clear_error(channel);
     return true;

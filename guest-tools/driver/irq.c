@@ -55,21 +55,22 @@ static bool wait_shared(struct ref_card *card, enum ref_source source, int timeo
 {
     uint64_t deadline_ns = gc_now_ns() + (uint64_t)timeout_ms * 1000000;
     uint32_t bit = 1u << source;
-    while (!(card->pending & bit)) {
+    bool is_over = false; /* also when interrupts of others never end, as of a line that is stuck */
+    while (!(card->pending & bit) && !is_over) {
+        int left_ms = gc_left_ms(deadline_ns);
         uint64_t interrupts;
         bool found;
-        if (!gc_irq_wait(card->device, 0, gc_left_ms(deadline_ns), &interrupts, error))
+        is_over = left_ms == 0;
+        if (!gc_irq_wait(card->device, 0, left_ms, &interrupts, error))
             return false;
-        if (interrupts > 0) {
-            card->interrupts += interrupts;
-            if (!acknowledge(card, &found, error) || !gc_irq_rearm(card->device, error))
-                return false;
-            /* A message follows each cause, and several may have been found at the first. */
-            if (!found && card->irq_mode != GC_IRQ_MSI)
-                ref_note(card, REF_IRQ_SURPLUS, "an interrupt has come, and IRQ_STATUS is 0");
-        } else if (gc_left_ms(deadline_ns) == 0) {
-            break;
-        }
+        if (interrupts == 0)
+            continue;
+        card->interrupts += interrupts;
+        if (!acknowledge(card, &found, error) || !gc_irq_rearm(card->device, error))
+            return false;
+        /* A message follows each cause, and several may have been found at the first. */
+        if (!found && card->irq_mode != GC_IRQ_MSI)
+            ref_note(card, REF_IRQ_SURPLUS, "an interrupt has come, and IRQ_STATUS is 0");
     }
     *taken = card->pending & bit ? 1 : 0;
     card->pending &= ~bit;

@@ -43,15 +43,15 @@ static bool reset_function(struct ref_card *card, struct gc_error *error)
     return gc_reset(card->device, error) && set_up(card, error);
 }
 
-static const struct rung {
+static const struct reset {
     enum ref_event event;
-    bool (*climb)(struct ref_card *card, struct gc_error *error);
-} LADDER[] = {
+    bool (*try)(struct ref_card *card, struct gc_error *error);
+} RESETS[] = {
         {REF_CHANNEL_RESET, set_up},
         {REF_SOFT_RESET, reset_card},
         {REF_FUNCTION_RESET, reset_function},
 };
-enum { RUNGS = sizeof(LADDER) / sizeof(LADDER[0]) };
+enum { RESET_COUNT = sizeof(RESETS) / sizeof(RESETS[0]) };
 
 /* A function that has been reset behind the kernel's back does not know its addresses. */
 static bool make_reachable(struct ref_card *card, struct gc_error *error)
@@ -70,10 +70,11 @@ static bool make_reachable(struct ref_card *card, struct gc_error *error)
 
 bool ref_recover(struct ref_card *card, struct gc_error *error)
 {
-    while (card->rung < RUNGS && make_reachable(card, error)) {
-        const struct rung *rung = &LADDER[card->rung++];
-        bool helped = rung->climb(card, error);
-        ref_note(card, rung->event, "%s%s",
+    gc_fail(error, "%s does not work, and no reset is left that has not been tried", gc_name(card->device));
+    while (card->resets_tried < RESET_COUNT && make_reachable(card, error)) {
+        const struct reset *reset = &RESETS[card->resets_tried++];
+        bool helped = reset->try(card, error);
+        ref_note(card, reset->event, "%s%s",
                 helped ? "everything is set up again" : "does not help: ", helped ? "" : error->message);
         if (helped)
             return true;

@@ -117,10 +117,10 @@ struct ref_card {
     size_t control_used;
     uint32_t pending;    /* one vector for all: sources that came while we waited for another; bit each */
     uint64_t interrupts; /* taken since ref_open */
-    /* For ref_recover: what is set up, by source and by pair, and how far up the ladder it has been. */
+    /* For ref_recover: what is set up, by source and by pair, and how many means it has used up. */
     struct ref_channel *channels[REF_SOURCE_COUNT];
     enum ref_kernel kernels[REF_MAX_PAIRS];
-    unsigned rung;
+    unsigned resets_tried;
     bool gone;    /* it does not answer any more: nothing of it is touched */
     int watch_ms; /* an interrupt is overdue after this long, and the ring is looked at without */
     uint64_t events[REF_EVENT_COUNT];
@@ -150,8 +150,7 @@ bool ref_read(struct ref_card *card, size_t offset, uint32_t *value, struct gc_e
 bool ref_write(struct ref_card *card, size_t offset, uint32_t value, struct gc_error *error);
 bool ref_write64(struct ref_card *card, size_t offset, uint64_t value, struct gc_error *error);
 
-/* Interrupts of all sources on, in the mode given at ref_open; leftovers from before are acknowledged first.
- */
+/* Interrupts of all sources on, in the mode given at ref_open. Leftovers from before are acknowledged. */
 bool ref_irq_enable(struct ref_card *card, struct gc_error *error);
 void ref_irq_disable(struct ref_card *card);
 
@@ -163,13 +162,16 @@ bool ref_irq_wait(struct ref_card *card, enum ref_source source, int timeout_ms,
         struct gc_error *error);
 
 /*
- * An interrupt that is overdue: whether `source` has asked for one. What was posted before it has arrived
- * when this returns; the source is acknowledged.
+ * An interrupt that is overdue: whether `source` has asked for one, as IRQ_STATUS says; where each source has
+ * a vector, since this was asked last, for nothing else acknowledges it. What was posted before it has
+ * arrived when this returns; the source is acknowledged.
  */
 bool ref_irq_poll(struct ref_card *card, enum ref_source source, bool *asked, struct gc_error *error);
 
-/* The whole card back to its reset values by its own register; card memory stays. Interrupts have to be
- * enabled anew. */
+/*
+ * The whole card back to its reset values by its own register; card memory stays. Interrupts have to be
+ * enabled anew.
+ */
 void ref_soft_reset(struct ref_card *card);
 /* The card has been reset: nothing is set up, and channels are to be opened anew. */
 void ref_forget(struct ref_card *card);
@@ -214,11 +216,11 @@ struct ref_channel {
     struct ref_write_back *write_back;
     size_t ring_offset, write_back_offset;
     uint64_t ring_address, write_back_address;
-    uint32_t producer; /* next descriptor to be filled; what the card knows after the doorbell */
-    uint32_t rung;     /* producer at the last doorbell: those from here on the card has not been given */
-    uint32_t taken;    /* first descriptor that we have not seen complete */
-    unsigned due;      /* interrupts that may still come, for what we have seen complete */
-    unsigned missed;   /* interrupts that have been given up */
+    uint32_t producer;      /* next descriptor to be filled */
+    uint32_t last_doorbell; /* producer then: those from here on the card has not been given */
+    uint32_t taken;         /* first descriptor that we have not seen complete */
+    unsigned due;           /* interrupts that may still come, for what we have seen complete */
+    unsigned missed;        /* interrupts that have been given up */
 };
 
 /* Descriptors of a ring when nothing else is asked for: holds one transfer of 16 MiB in any layout of
@@ -229,7 +231,10 @@ enum { REF_DEFAULT_RING_SIZE = 64 };
 bool ref_channel_open(struct ref_channel *channel, struct ref_card *card, enum ref_direction direction,
         unsigned pair, uint32_t ring_size, struct gc_error *error);
 
-/* Stops the engine: it touches memory no more. One that stays BUSY is cut off from memory, with the card. */
+/*
+ * Stops the engine: it touches memory no more. One that cannot be stopped takes the card with it: a PCI
+ * function is cut off from memory, a platform device, which has no bus mastering of its own, is reset.
+ */
 void ref_channel_close(struct ref_channel *channel);
 
 /* True once the engine has nothing in hand, as it must when everything handed over has been completed. */
@@ -265,7 +270,7 @@ uint32_t ref_consumer(const struct ref_channel *channel);
  */
 struct ref_look {
     uint32_t completed; /* descriptors taken */
-    bool all;           /* nothing is left */
+    bool all;           /* nothing is left of what the card has been given */
     bool halted;        /* the write-back block says so */
     bool is_ahead;      /* the write-back block is, of the descriptors */
     bool is_behind;
@@ -291,8 +296,7 @@ struct ref_completion {
     uint64_t error_address;
 };
 
-/* -------------------------------------------------------------------------------------- wait.c, recovery.c
- */
+/* ------------------------------------------------------------------------------- wait.c, recovery.c */
 
 /*
  * Waits, by interrupt, until the card has completed everything handed over, or has halted. False when there
@@ -315,15 +319,17 @@ bool ref_collect_interrupts(struct ref_channel *channel, int timeout_ms, struct 
 void ref_clear_error(struct ref_channel *channel);
 
 /*
- * The engine has halted on a descriptor of which it says what is not so in memory: it has misread it. Clears
- * the error, as for a mended one. False: the descriptor is as bad as the engine says.
+ * The engine has halted with NOT_OWNED or BAD_LENGTH, and in memory the descriptor is right: it has been
+ * misread. Clears the error, as for a mended one; the caller limits how often. False: the error is another,
+ * or the descriptor is as bad as the engine says.
  */
 bool ref_retry_misread(struct ref_channel *channel, const struct ref_completion *completion);
 
 /*
  * Makes a card work again that does not, by the mildest means that is left: its channels are reset, then the
  * card is by its own register, then by the kernel; one step further each time until ref_wait has succeeded
- * again. Everything handed over is forgotten. False: nothing has helped, and bus mastering is off.
+ * again. Everything handed over is forgotten. False: nothing has helped, and bus mastering is off (of a PCI
+ * function).
  */
 bool ref_recover(struct ref_card *card, struct gc_error *error);
 

@@ -152,8 +152,8 @@ static bool check_doorbell(struct ref_channel *channel, const struct engine *bef
         return true;
     }
     ref_note(channel->card, REF_DOORBELL_LOST, "%s: the engine is idle at %u, and has been given up to %u",
-            ref_channel_name(channel), now.consumer, channel->rung);
-    ref_channel_write(channel, REF_CHANNEL_DOORBELL, channel->rung);
+            ref_channel_name(channel), now.consumer, channel->last_doorbell);
+    ref_channel_write(channel, REF_CHANNEL_DOORBELL, channel->last_doorbell);
     return true;
 }
 
@@ -170,7 +170,8 @@ static bool check_engine(struct ref_channel *channel, struct gc_error *error)
         return gc_fail(error, "%s: the card has been reset: its registers are not as they were set",
                 ref_channel_name(channel));
     }
-    if (!is_idle(&engine) || engine.consumer == channel->rung) /* at work, or done: memory is to say so */
+    if (!is_idle(&engine) ||
+            engine.consumer == channel->last_doorbell) /* at work, or done: memory is to say so */
         return true;
     return check_doorbell(channel, &engine, error);
 }
@@ -180,7 +181,7 @@ static bool check_engines(struct ref_card *card, struct gc_error *error)
 {
     for (unsigned source = 0; source < REF_SOURCE_COUNT; source++) {
         struct ref_channel *channel = card->channels[source];
-        if (channel && channel->taken != channel->rung && !check_engine(channel, error))
+        if (channel && channel->taken != channel->last_doorbell && !check_engine(channel, error))
             return false;
     }
     return true;
@@ -199,16 +200,13 @@ static bool check_progress(struct watch *watch, struct gc_error *error)
     return true;
 }
 
-/* The write-back block does not say that the engine has halted: perhaps it cannot be written. */
+/* Has the engine halted? The register tells; what the write-back block says of it may be early, or late. */
 static bool check_halt(struct ref_channel *channel, struct ref_completion *completion, struct gc_error *error)
 {
     if (!decode_error(channel, completion, error))
         return false;
-    if (!completion->halted)
-        return true;
-    channel->due++;
-    ref_note(channel->card, REF_WRITE_BACK_LATE, "%s: halted, and the write-back block does not say so",
-            ref_channel_name(channel));
+    if (completion->halted)
+        channel->due++; /* an error interrupts, whether asked to or not */
     return true;
 }
 
@@ -225,8 +223,8 @@ static bool fail_stalled(const struct watch *watch, struct gc_error *error)
     return gc_fail(error,
             "%s: no completion within %d ms: the card is at descriptor %u (memory says %u) of %u handed "
             "over, STATUS 0x%x",
-            ref_channel_name(channel), watch->timeout_ms, engine.consumer, channel->taken, channel->producer,
-            engine.status);
+            ref_channel_name(channel), watch->timeout_ms, engine.consumer, channel->taken,
+            channel->last_doorbell, engine.status);
 }
 
 static bool fail_short(const struct ref_channel *channel, struct gc_error *error)
@@ -235,19 +233,6 @@ static bool fail_short(const struct ref_channel *channel, struct gc_error *error
             ref_channel_name(channel), channel->taken);
     return gc_fail(error, "%s: the card has completed a descriptor and not moved all of its bytes",
             ref_channel_name(channel));
-}
-
-/* The write-back block says that the engine has halted; the register is to agree. */
-static bool take_halt(struct watch *watch, struct ref_completion *completion, struct gc_error *error)
-{
-    struct ref_channel *channel = watch->channel;
-    if (!decode_error(channel, completion, error))
-        return false;
-    if (completion->halted)
-        channel->due++; /* an error interrupts, whether asked to or not */
-    else
-        channel->write_back->status = 0;
-    return true;
 }
 
 bool ref_wait(struct ref_channel *channel, int timeout_ms, struct ref_completion *completion,
@@ -265,7 +250,7 @@ bool ref_wait(struct ref_channel *channel, int timeout_ms, struct ref_completion
             return false;
         overdue = taken == 0;
         struct ref_look look = ref_look(channel, overdue);
-        if (!ref_sync_check(card, error) || (look.halted && !take_halt(&watch, completion, error)))
+        if (!ref_sync_check(card, error) || (look.halted && !check_halt(channel, completion, error)))
             return false;
         count_interrupts(&watch, taken);
         note_order(&watch, &look, overdue);
@@ -280,8 +265,11 @@ bool ref_wait(struct ref_channel *channel, int timeout_ms, struct ref_completion
         if (overdue && (!check_engines(card, error) || !check_progress(&watch, error) ||
                                !check_halt(channel, completion, error)))
             return false;
-        if (completion->halted)
+        if (completion->halted) {
+            ref_note(card, REF_WRITE_BACK_LATE, "%s: halted, and the write-back block does not say so",
+                    ref_channel_name(channel));
             break;
+        }
     }
     if (overdue && !take_overdue(&watch, error))
         return false;
@@ -289,7 +277,8 @@ bool ref_wait(struct ref_channel *channel, int timeout_ms, struct ref_completion
         ref_note(card, REF_SLOW, "%s: complete after %d ms", ref_channel_name(channel),
                 (int)((gc_now_ns() - watch.started_ns) / MS));
     note_surplus(&watch);
-    card->rung = 0;
+    if (!completion->halted)
+        card->resets_tried = 0;
     return true;
 }
 
@@ -310,11 +299,13 @@ bool ref_poll_halt(struct ref_channel *channel, int timeout_ms, struct ref_compl
     const struct timespec pause = {.tv_nsec = 1000000};
     struct watch watch = {.channel = channel, .timeout_ms = timeout_ms};
     *completion = (struct ref_completion){0};
-    for (note_progress(&watch); gc_left_ms(watch.deadline_ns) > 0; nanosleep(&pause, NULL)) {
+    for (note_progress(&watch);; nanosleep(&pause, NULL)) {
+        bool is_last = gc_left_ms(watch.deadline_ns) == 0;
         if (!decode_error(channel, completion, error))
             return false;
         if (completion->halted)
             return true;
+        if (is_last)
+            return fail_stalled(&watch, error);
     }
-    return fail_stalled(&watch, error);
 }

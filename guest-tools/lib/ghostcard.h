@@ -150,10 +150,10 @@ bool gc_irq_set_masked(struct gc_device *device, bool masked, struct gc_error *e
 /* ------------------------------------------------------------------------------------------------ tracing */
 
 /*
- * Marks this moment in the trace of the run (ghostcard run --trace), with a text of at most 1024 bytes:
- * behind every register write before it, and in front of all that comes after it. Waits until the host has
- * it, 10 s at most. Where nobody records (a machine without ghostcard) it does nothing, successfully. On
- * failure errno says why: EMSGSIZE, ETIMEDOUT.
+ * Marks this moment in the trace of the run (ghostcard run --trace), with a text of 1 to 1024 bytes: behind
+ * every register write before it, and in front of all that comes after it. Waits until the host has it, 10 s
+ * at most. Where nobody records (a machine without ghostcard) it does nothing, successfully. On failure errno
+ * says why: EMSGSIZE, EINVAL (no text), ETIMEDOUT, or what a socket can fail with.
  */
 __attribute__((format(printf, 1, 2))) bool gc_mark(const char *format, ...);
 

@@ -14,9 +14,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ANSWER_SECONDS = 10 };
+enum { LIMIT_SECONDS = 10 };
 
-/* A connection to the agent, on which no call takes longer than its limit; -1 with errno. */
+/* A connection to the agent, which does not wait for it longer than LIMIT_SECONDS; -1 with errno. */
 static int connect_to_agent(void)
 {
     const char *given = getenv(GC_AGENT_VARIABLE);
@@ -27,9 +27,8 @@ static int connect_to_agent(void)
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    struct timeval limit = {.tv_sec = ANSWER_SECONDS};
+    struct timeval limit = {.tv_sec = LIMIT_SECONDS};
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length);
     if (connect(fd, (struct sockaddr *)&address, size) == 0)
         return fd;
@@ -37,6 +36,20 @@ static int connect_to_agent(void)
     close(fd);
     errno = error;
     return -1;
+}
+
+/* Until the agent lets go of the connection, also when signals come meanwhile. */
+static bool wait_for_end(int fd)
+{
+    uint64_t deadline_ns = gc_now_ns() + LIMIT_SECONDS * UINT64_C(1000000000);
+    struct pollfd end = {.fd = fd, .events = POLLIN};
+    int ready;
+    do
+        ready = poll(&end, 1, gc_left_ms(deadline_ns));
+    while (ready < 0 && errno == EINTR);
+    if (ready == 0)
+        errno = ETIMEDOUT;
+    return ready > 0;
 }
 
 bool gc_mark(const char *format, ...)
@@ -51,14 +64,15 @@ bool gc_mark(const char *format, ...)
         return false;
     }
     int fd = connect_to_agent();
-    if (fd < 0)
-        return errno != EAGAIN && errno != EINTR; /* no agent, nobody who would want to know */
-    char none;
-    bool done = send(fd, text, (size_t)length, MSG_NOSIGNAL) < 0
-                        ? errno != EAGAIN
-                        : recv(fd, &none, 1, 0) >= 0 || errno != EAGAIN;
-    close(fd);
-    if (!done)
+    if (fd < 0 && errno == EAGAIN)
         errno = ETIMEDOUT;
+    if (fd < 0)
+        return errno == ECONNREFUSED; /* no agent, nobody who would want to know */
+    /* The first message of a connection has room. An agent that has gone is as none. */
+    bool done = send(fd, text, (size_t)length, MSG_NOSIGNAL) < 0 ? errno == EPIPE || errno == ECONNRESET
+                                                                 : wait_for_end(fd);
+    int error = errno;
+    close(fd);
+    errno = error;
     return done;
 }

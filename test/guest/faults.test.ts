@@ -117,6 +117,15 @@ const CASES: readonly Case[] = [
     ...survives('interrupt-surplus'),
   },
   {
+    ...uio,
+    what: 'INTx, for good, while a doorbell is lost',
+    faults: [
+      { fault: 'interrupt-spurious', on: 'dma', ...H2C0, occurrence: 3, forNs: 3_600_000 * MS },
+      { fault: 'write-lost', register: 'H2C[0].DOORBELL', occurrence: 5 },
+    ],
+    ...survives('interrupt-surplus', 'doorbell-lost'),
+  },
+  {
     ...vfio,
     what: 'a message, by 500 ms',
     faults: [{ fault: 'interrupt-before-write-back', vector: 0, channel: 'H2C0', occurrence: 3, delayNs: 500 * MS }],
@@ -165,6 +174,21 @@ const CASES: readonly Case[] = [
     what: 'a descriptor: its length',
     faults: [{ fault: 'dma-corrupted', channel: 'H2C0', role: 'descriptor', access: 'read', occurrence: 3, byte: 7 }],
     ...survives('descriptor-misread'),
+  },
+  {
+    ...vfio,
+    what: 'each descriptor from the third on: its length',
+    faults: [
+      {
+        fault: 'dma-corrupted',
+        channel: 'H2C0',
+        role: 'descriptor',
+        access: 'read',
+        occurrence: { from: 3, to: 1_000_000 },
+        byte: 7,
+      },
+    ],
+    ...reports('descriptor-misread', 'channel-reset', 'soft-reset', 'function-reset'),
   },
   {
     ...vfio,
