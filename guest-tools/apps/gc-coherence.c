@@ -182,8 +182,9 @@ static bool forget_write_back(
     remember();
     finding->old = seen == before;
     finding->right = seen == h2c->producer;
-    if (ref_consumer(h2c) != h2c->producer)
+    if (!ref_look(h2c, false).all)
         return gc_fail(error, "the write-back block is old after it has been synchronised for the processor");
+    h2c->due = 0; /* the interrupt has been taken above */
     app->bytes += SIZE;
     return true;
 }

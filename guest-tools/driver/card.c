@@ -141,9 +141,12 @@ static bool fail_silent(struct ref_card *card, size_t offset, struct gc_error *e
 {
     const char *name = gc_name(card->device);
     uint32_t class_revision; /* vfio-pci makes up the ids before it, of a function that is not there too */
-    if (offset != GHOSTCARD_REF_ID && gc_read32(&card->registers, GHOSTCARD_REF_ID) != UINT32_MAX)
+    if (offset != GHOSTCARD_REF_ID && gc_read32(&card->registers, GHOSTCARD_REF_ID) != UINT32_MAX) {
+        ref_note(card, REF_ALL_ONES, "register 0x%zx reads all ones for %d ms, and ID does not", offset,
+                REF_LINK_MS);
         return gc_fail(error, "register 0x%zx of %s reads all ones for %d ms, and its ID does not", offset,
                 name, REF_LINK_MS);
+    }
     if (gc_is_pci(card->device) &&
             gc_config_read(card->device, PCI_CLASS_REVISION, 4, &class_revision, NULL) &&
             class_revision != UINT32_MAX) {

@@ -327,9 +327,9 @@ bool ref_retry_misread(struct ref_channel *channel, const struct ref_completion 
 
 /*
  * Makes a card work again that does not, by the mildest means that is left: its channels are reset, then the
- * card is by its own register, then by the kernel; one step further each time until ref_wait has succeeded
- * again. Everything handed over is forgotten. False: nothing has helped, and bus mastering is off (of a PCI
- * function).
+ * card is by its own register, then by the kernel; one step further each time until a channel has completed
+ * what it was given. Everything handed over is forgotten. False: nothing has helped, and bus mastering is off
+ * (of a PCI function).
  */
 bool ref_recover(struct ref_card *card, struct gc_error *error);
 

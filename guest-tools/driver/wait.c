@@ -170,8 +170,8 @@ static bool check_engine(struct ref_channel *channel, struct gc_error *error)
         return gc_fail(error, "%s: the card has been reset: its registers are not as they were set",
                 ref_channel_name(channel));
     }
-    if (!is_idle(&engine) ||
-            engine.consumer == channel->last_doorbell) /* at work, or done: memory is to say so */
+    /* At work, or done: memory is to say so. */
+    if (!is_idle(&engine) || engine.consumer == channel->last_doorbell)
         return true;
     return check_doorbell(channel, &engine, error);
 }
