@@ -282,11 +282,19 @@ struct ref_look ref_look(struct ref_channel *channel, bool thorough)
         claimed = 0; /* nonsense, which a write-back block that is complete never holds */
     uint32_t limit = thorough ? given : claimed;
     sync_ring(channel, gc_dma_sync_for_cpu, channel->taken, (channel->taken + limit) % channel->ring_size);
-    while (look.completed < limit && is_complete(&channel->ring[channel->taken])) {
+    /*
+     * Two descriptors share a cache line. A card that is not coherent may hand back one while its neighbour
+     * is being handed over to it, with all of the line: then only the write-back block is left to believe.
+     */
+    uint32_t believed = ref_is_coherent(channel->card) ? 0 : claimed;
+    while (look.completed < limit) {
         const struct ref_descriptor *descriptor = &channel->ring[channel->taken];
+        bool says_so = is_complete(descriptor);
+        if (!says_so && look.completed >= believed)
+            break;
         if (descriptor->control & GHOSTCARD_REF_DESC_CONTROL_INTERRUPT_MASK)
             channel->due++;
-        look.is_short |= !is_whole(channel, descriptor);
+        look.is_short |= says_so && !is_whole(channel, descriptor);
         channel->taken = (channel->taken + 1) % channel->ring_size;
         look.completed++;
     }

@@ -266,7 +266,8 @@ uint32_t ref_consumer(const struct ref_channel *channel);
 
 /*
  * Looks at the ring, and takes what the card has handed back. A descriptor is complete when it says so
- * itself; the write-back block only tells where to look, unless `thorough`.
+ * itself; the write-back block only tells where to look, unless `thorough`. A card that is not coherent has
+ * to be believed what the write-back block says.
  */
 struct ref_look {
     uint32_t completed; /* descriptors taken */
