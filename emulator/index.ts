@@ -1,4 +1,7 @@
-/** Writing cards: everything that a card model is made of. `import { PciCard, registerMap } from 'ghostcard'`. */
+/**
+ * Writing cards, and what can be done with them without a guest: drive, disturb, record, replay, look at recordings.
+ * `import { PciCard, registerMap } from 'ghostcard'`.
+ */
 export {
   coverageOf,
   type Coverage,
