@@ -40,6 +40,15 @@ export class TraceCards {
     return this.#cards.get(id)?.names ?? UNKNOWN;
   }
 
+  /** The memory of the card that lies there; undefined where there is none. */
+  memoryAt(id: number, region: number, at: number): CardDescription['memory'][number] | undefined {
+    return this.#cards
+      .get(id)
+      ?.description.memory.find(
+        ({ region: bar, offset, sizeBytes }) => bar === region && at >= offset && at < offset + sizeBytes,
+      );
+  }
+
   /** What to call it in words. Cards of the same name are told apart by their number. */
   nameOf(id: number): string {
     const name = this.#cards.get(id)?.description.name;

@@ -58,7 +58,7 @@ export class CoverageCounter {
   take(event: TraceEvent): void {
     this.#cards.note(event);
     if (event.kind === 'card') this.#counts.set(event.card, new CardCounts(this.#cards.get(event.card)!));
-    else if (event.kind === 'read' || event.kind === 'write') this.#counts.get(event.card)?.take(event);
+    else if (event.kind === 'read' || event.kind === 'write') this.#counts.get(event.card)?.take(event, this.#cards);
   }
 
   result(): Coverage {
@@ -77,19 +77,19 @@ class CardCounts {
   readonly #uses = new Map<NamedRegister, Counts & { differed: bigint }>();
   readonly #unmodelled = new Map<string, Counts & { region: number; offset: number; sizeBytes: number }>();
 
-  constructor(private readonly card: TraceCard) {
-    for (const register of card.names.all) this.#uses.set(register, { reads: 0, writes: 0, differed: 0n });
+  constructor({ names }: TraceCard) {
+    for (const register of names.all) this.#uses.set(register, { reads: 0, writes: 0, differed: 0n });
   }
 
-  take(event: AccessEvent): void {
-    const { region, offset, data, kind } = event;
-    const touched = this.card.names.touched(region, offset, data.length);
+  take(event: AccessEvent, cards: TraceCards): void {
+    const { card, region, offset, data, kind } = event;
+    const touched = cards.names(card).touched(region, offset, data.length);
     for (const register of touched) {
       const use = this.#uses.get(register)!;
       count(use, kind);
       if (register.layout.fields.length > 0) use.differed |= differenceFromReset(register, offset, data);
     }
-    if (touched.length > 0 || this.#isMemory(region, offset)) return;
+    if (touched.length > 0 || cards.memoryAt(card, region, offset)) return;
     const key = `${region} ${offset} ${data.length}`;
     let use = this.#unmodelled.get(key);
     if (!use) this.#unmodelled.set(key, (use = { region, offset, sizeBytes: data.length, reads: 0, writes: 0 }));
@@ -111,12 +111,6 @@ class CardCounts {
       unmodelled: unmodelled.filter(({ region }) => region !== Region.CONFIG),
       unmodelledConfig: unmodelled.filter(({ region }) => region === Region.CONFIG),
     };
-  }
-
-  #isMemory(region: number, at: number): boolean {
-    return this.card.description.memory.some(
-      ({ region: bar, offset, sizeBytes }) => bar === region && at >= offset && at < offset + sizeBytes,
-    );
   }
 }
 

@@ -40,6 +40,26 @@ describe('the numbers of a trace', () => {
     ]);
   });
 
+  it('count memory of the card as one place', () => {
+    const memory = [
+      { region: 0, offset: 0x40, sizeBytes: 0x40 },
+      { region: 2, offset: 0, sizeBytes: 0x1000 },
+    ];
+    const description = { ...describing('dut', MAP), memory };
+    const inBar2 = [0, 4, 8].map((offset) => ({ ...access('write', 1, offset), region: 2 }) as TraceEvent);
+    const events = [
+      { ...card, description } as TraceEvent,
+      ...inBar2,
+      access('read', 1, 0x7f),
+      access('read', 1, 0x80),
+    ];
+    expect(traceStats({ events }).cards[0]!.places).toEqual([
+      { place: 'BAR2 (memory)', reads: 0, writes: 3 },
+      { place: 'BAR0 + 0x40 (memory)', reads: 1, writes: 0 },
+      { place: 'BAR0 + 0x80', reads: 1, writes: 0 },
+    ]);
+  });
+
   it('tell what channels have moved, payload apart, in which time, and what failed', () => {
     const [channel] = statsOf(
       dma(1000, 'H2C0', { role: 'descriptor', sizeBytes: 32 }),

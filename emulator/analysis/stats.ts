@@ -1,5 +1,6 @@
 /** A trace in numbers: how much of what, how fast, how long from a doorbell to its interrupt. */
 import {
+  type AccessEvent,
   type DmaEvent,
   type InterruptEvent,
   placeOf,
@@ -136,7 +137,7 @@ class CardCounts {
     switch (event.kind) {
       case 'read':
       case 'write': {
-        const place = placeOf(cards.names(event.card), event.region, event.offset, event.data.length);
+        const place = wordPlace(event, cards);
         entry(this.#places, place, () => ({ reads: 0, writes: 0 }))[event.kind === 'read' ? 'reads' : 'writes']++;
         return;
       }
@@ -175,6 +176,13 @@ class CardCounts {
     if (phase === 'held') add(counts.held, reason ?? 'unknown');
     else if (phase !== 'lowered') counts[phase]++;
   }
+}
+
+/** A register; memory of the card is one place, however much of it is accessed. */
+function wordPlace({ card, region, offset, data }: AccessEvent, cards: TraceCards): string {
+  const memory = cards.memoryAt(card, region, offset);
+  if (memory === undefined) return placeOf(cards.names(card), region, offset, data.length);
+  return `BAR${region}${memory.offset === 0 ? '' : ` + 0x${memory.offset.toString(16)}`} (memory)`;
 }
 
 class ChannelCounts {
