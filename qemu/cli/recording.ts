@@ -1,10 +1,11 @@
 /** `--trace` and what belongs to it: the options, the recorder that they make, and what is said when it has ended. */
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { coverageOf } from '../../emulator/analysis';
-import { FORMAT, PAYLOADS, type Payloads, readTrace, TraceRecorder } from '../../emulator/trace';
+import { PAYLOADS, type Payloads, readTrace, TraceRecorder } from '../../emulator/trace';
 import { once, wholeNumber } from './options';
+import { refuseOtherFiles, writingTo } from './output-file';
 import { formatBytes } from './table';
 import { UsageError } from './usage-error';
 
@@ -50,7 +51,7 @@ export class Recording implements Disposable {
       if (first) throw new UsageError(`${first} says how to record a trace: say where, with --trace FILE`);
       return undefined;
     }
-    try {
+    return writingTo('--trace', path, () => {
       refuseOtherFiles(path);
       const recorder = new TraceRecorder(resolve(path), {
         ...(payloads && { payloads }),
@@ -58,9 +59,7 @@ export class Recording implements Disposable {
         ...(traceWindows && { unmapWindows: true }),
       });
       return new Recording(recorder, say);
-    } catch (error) {
-      throw new UsageError(`--trace ${path}: ${(error as Error).message}`);
-    }
+    });
   }
 
   [Symbol.dispose](): void {
@@ -103,18 +102,3 @@ const addressOf = (region: number, offset: number): string => `BAR${region} + 0x
 
 const firstOf = (names: readonly string[]): string =>
   names.length <= SHOWN ? names.join(', ') : `${names.slice(0, SHOWN).join(', ')} and ${names.length - SHOWN} more`;
-
-/** A trace is written over, as by any program that has an output file; what is no trace was hardly meant. */
-function refuseOtherFiles(path: string): void {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  if (!stats?.isFile() || stats.size === 0) return;
-  const start = Buffer.alloc(64);
-  const fd = openSync(path, 'r');
-  try {
-    readSync(fd, start);
-  } finally {
-    closeSync(fd);
-  }
-  if (!start.includes(FORMAT))
-    throw new Error('there is a file of this name that is no trace: it would be overwritten');
-}

@@ -128,6 +128,9 @@ test('a trace becomes a test, which fails once the card does something else', { 
   expect(readFileSync(join(project, 'bug.test.ts'), 'utf8')).toContain(
     'replay(trace, (environment) => new Card({ addressBits: 40, ...environment }))',
   );
+  expect(readFileSync(join(project, 'bug.test.ts'), 'utf8')).toContain(
+    "import { readTrace, replay } from 'ghostcard';\n",
+  );
   expect(await vitest('bug.test.ts')).toMatchObject({ code: 0 });
 
   writeCard(ANOTHER_ID);
@@ -148,6 +151,12 @@ test('a test of a built-in card, and nothing written over unless it is forced', 
   expect(again.code).toBe(2);
   expect(again.stderr).toContain('is there already; --force writes over it');
   expect(await ghostcard(...arguments_, 'built-in.test.ts', '--force')).toMatchObject({ code: 0 });
+  const before = readFileSync(join(project, 'run.trace'));
+  const own = await ghostcard(...arguments_, 'run.test.ts', '--force');
+  expect(own.stderr).toMatch(
+    /run\.trace would be written over, and that is the recording itself; choose another name\n$/,
+  );
+  expect(readFileSync(join(project, 'run.trace'))).toEqual(before);
   expect((await ghostcard(...arguments_, 'nowhere.ts')).stderr).toContain(
     'Vitest finds files whose names end in .test.ts',
   );
@@ -166,5 +175,11 @@ test(
     expect(driven.stdout).toContain('what happened is in changed.trace');
     expect(await ghostcard('replay', 'changed.trace', ...card)).toMatchObject({ code: 0 });
     expect((await ghostcard('replay', 'run.trace', ...card, '--record', 'x.trace')).code).toBe(2);
+    const before = readFileSync(join(project, 'run.trace'));
+    const own = await ghostcard('replay', 'run.trace', ...card, '--drive', '--record', './run.trace');
+    expect(own.stderr).toContain('that is the recording itself (run.trace); choose another name');
+    expect(readFileSync(join(project, 'run.trace'))).toEqual(before);
+    const other = await ghostcard('replay', 'run.trace', ...card, '--drive', '--record', 'my-card.ts');
+    expect(other.stderr).toContain('there is a file of this name that is no trace');
   },
 );

@@ -8,6 +8,7 @@ import { loadCard } from '../card-source';
 import { EXIT } from '../exit-codes';
 import { once } from '../options';
 import { print } from '../output';
+import { refuseOtherFiles, refuseToReplace, writingTo } from '../output-file';
 import { UsageError } from '../usage-error';
 import { loadTrace } from './trace/open';
 
@@ -44,10 +45,14 @@ export function replayCommand(): Command {
       using _watch = watchdog.watch();
       if (record !== undefined && !isDriven) throw new UsageError('--record is for what --drive does: give both');
       if (isDriven && all) throw new UsageError('--all is about what is compared, and --drive compares nothing');
+      if (record !== undefined) {
+        refuseToReplace(file, record, '--record');
+        writingTo('--record', record, () => refuseOtherFiles(record));
+      }
       const which = of === undefined ? {} : { card: of };
       if (isDriven) {
         const result = await replaying(file, async () => drive(trace, source.make, which));
-        if (record !== undefined) writeTrace(resolve(record), result.trace);
+        if (record !== undefined) writingTo('--record', record, () => writeTrace(resolve(record), result.trace));
         print(json ? JSON.stringify(driveJsonOf(result)) : driveLinesOf(result, record).join('\n'));
         if (result.missing.length + result.thrown.length > 0) process.exitCode = EXIT.FAILED;
         return;

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { linkSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { exportHtml, exportPerfetto, exportVcd } from '../../../../emulator/analysis';
@@ -31,12 +31,33 @@ describe('ghostcard trace export', () => {
     ).rejects.toThrow('the page shows both times');
   });
 
+  it.each([
+    ['the file', (file: string) => file],
+    ['a symbolic link', (file: string, link: string) => (symlinkSync(file, link), link)],
+    ['a hard link', (file: string, link: string) => (linkSync(file, link), link)],
+  ])('does not write over the recording that it reads: %s', async (_, named) => {
+    const file = inFolder('run.trace');
+    record(file)[Symbol.dispose]();
+    const before = readFileSync(file);
+    const output = named(file, inFolder('link'));
+    await expect(printed('export', file, '--format', 'vcd', '--output', output)).rejects.toThrow(
+      /that is the recording itself.*choose another name/,
+    );
+    expect(readFileSync(file)).toEqual(before);
+  });
+
   it('says what is wrong with its arguments', async () => {
     const file = inFolder('run.trace');
     record(file)[Symbol.dispose]();
     const output = inFolder('not/there');
     await expect(printed('export', file, '--format', 'vcd', '--output', output)).rejects.toThrow(
-      `--output ${output}: it cannot be written`,
+      `--output ${output}: it cannot be written: its folder is not there: make it first, or name another`,
+    );
+    await expect(printed('export', file, '--format', 'vcd', '--output', folder.path)).rejects.toThrow(
+      'it is a folder: name a file in it',
+    );
+    await expect(printed('export', file, '--format', 'vcd', '--output', join(file, 'x'))).rejects.toThrow(
+      'what should be its folder is a file',
     );
     await expect(printed('export', file, '--output', output)).rejects.toThrow('--format');
     await expect(printed('export', inFolder('none'), '--format', 'vcd', '--output', output)).rejects.toThrow(

@@ -3,6 +3,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { exportHtml, perfettoLines, vcdLines } from '../../../../emulator/analysis';
 import { type Trace } from '../../../../emulator/trace';
+import { refuseToReplace, writingTo } from '../../output-file';
 import { UsageError } from '../../usage-error';
 import { loadTrace } from './open';
 
@@ -29,6 +30,7 @@ export function exportCommand(): Command {
       if (options.format === 'html' && options.time !== undefined) {
         throw new UsageError('--time is for the other formats: the page shows both times');
       }
+      refuseToReplace(file, options.output, '--output');
       writeTo(options.output, partsOf(loadTrace(file), options));
     });
 }
@@ -42,7 +44,7 @@ function* partsOf(trace: Trace, { format, time }: ExportOptions): Generator<stri
 const BLOCK_CHARACTERS = 1 << 16;
 
 function writeTo(path: string, parts: Iterable<string>): void {
-  const fd = openForWriting(path);
+  const fd = writingTo('--output', path, () => openSync(path, 'w'));
   try {
     let block = '';
     for (const part of parts) {
@@ -60,12 +62,4 @@ function writeTo(path: string, parts: Iterable<string>): void {
 function writeAll(fd: number, text: string): void {
   const bytes = Buffer.from(text);
   for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
-}
-
-function openForWriting(path: string): number {
-  try {
-    return openSync(path, 'w');
-  } catch (error) {
-    throw new UsageError(`--output ${path}: it cannot be written: ${(error as Error).message}`);
-  }
 }

@@ -28,6 +28,7 @@ function opening<T>(path: string, open: () => T): T {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new UsageError(`${path}: there is no such file`);
+    if (code === 'ENOTDIR') throw new UsageError(`${path}: there is no such file: what should be its folder is a file`);
     if (code === 'EISDIR') throw new UsageError(`${path} is a folder: name the file in it, run.trace perhaps`);
     throw error;
   }

@@ -8,6 +8,7 @@ import { watchdog } from '../../../../emulator/watchdog';
 import { type CardCode, cardCode, loadCard } from '../../card-source';
 import { once } from '../../options';
 import { print } from '../../output';
+import { isSameFile, writingTo } from '../../output-file';
 import { UsageError } from '../../usage-error';
 import { replaying } from '../replay';
 import { loadTrace } from './open';
@@ -29,7 +30,7 @@ export function toTestCommand(): Command {
     .option('--force', 'write over files that are there')
     .action(async (file: string, options: Options) => {
       const testPath = resolve(options.output);
-      const tracePath = tracePathOf(testPath, options);
+      const tracePath = tracePathOf(testPath, options, file);
       const trace = loadTrace(file);
       const code = cardCode(options.card, dirname(testPath));
       using _watch = watchdog.watch();
@@ -37,18 +38,24 @@ export function toTestCommand(): Command {
       const result = await replaying(file, () =>
         replay(trace, make, options.of === undefined ? {} : { card: options.of }),
       );
-      writeTrace(tracePath, onlyOf(trace, result));
+      writingTo('--output', options.output, () => writeTrace(tracePath, onlyOf(trace, result)));
       writeFileSync(testPath, testFile(file, tracePath, testPath, trace, result, code, commandOf(file, options)));
       print(`${options.output} replays ${basename(tracePath)} beside it: npx vitest run ${options.output}`);
       print(result.difference ? `It fails now: ${result.report}` : 'It passes now.');
     });
 }
 
-function tracePathOf(testPath: string, { output, force }: Options): string {
+function tracePathOf(testPath: string, { output, force }: Options, recording: string): string {
   if (!/\.(test|spec)\.[cm]?[jt]s$/.test(testPath)) {
     throw new UsageError(`--output ${output}: Vitest finds files whose names end in .test.ts; call it so`);
   }
   const tracePath = join(dirname(testPath), `${basename(testPath).replace(/\.(test|spec)\.[cm]?[jt]s$/, '')}.trace`);
+  const own = [testPath, tracePath].find((path) => isSameFile(recording, path));
+  if (own !== undefined) {
+    throw new UsageError(
+      `--output ${output}: ${own} would be written over, and that is the recording itself; choose another name`,
+    );
+  }
   for (const path of [testPath, tracePath]) {
     if (existsSync(path) && !force)
       throw new UsageError(`--output ${output}: ${path} is there already; --force writes over it`);
@@ -73,7 +80,7 @@ function testFile(
   testPath: string,
   { header }: Trace,
   { card, total, deviceNs, events }: ReplayResult,
-  { imports, builtIn = '', make, name }: CardCode,
+  { imports, builtIn, make, name }: CardCode,
   command: string,
 ): string {
   const failures = events.filter((event) => 'error' in event && event.error !== undefined).length;
@@ -86,7 +93,7 @@ function testFile(
  * Run by:     npx vitest run ${basename(testPath)}
  */
 import { join } from 'node:path';
-import { ${['readTrace', 'replay'].concat(builtIn).join(', ')} } from 'ghostcard';
+import { ${['readTrace', 'replay', ...(builtIn === undefined ? [] : [builtIn])].join(', ')} } from 'ghostcard';
 import { describe, expect, it } from 'vitest';${imports === undefined ? '' : `\n${imports}`}
 
 const trace = readTrace(join(__dirname, '${traceName}'));
