@@ -1,5 +1,5 @@
 /** What of a trace is replayed: the events of one card, from its description on. */
-import { type CardDescription, type Trace, type TraceEvent, type TraceEventKind } from '../trace';
+import { type CardDescription, type Trace, type TraceEvent, type TraceEventKind, type TraceHeader } from '../trace';
 import { ReplayError } from './replay-error';
 
 /** What is done to a card; a reset only if the client has asked for it, DMA when it is done later than asked for. */
@@ -48,13 +48,19 @@ export function cardEvents({ header, events }: Trace, which?: string | number): 
   }
   const { card: id, description } = meant[0]!;
   const own = events.filter((event) => event.card === id && !isRemark(event));
-  checkPayloads(own, header.payloads);
+  checkPayloads(own, header);
   return { id, description, events: own };
 }
 
-function checkPayloads(events: readonly TraceEvent[], payloads: string): void {
+function checkPayloads(events: readonly TraceEvent[], { payloads, largestPayloadBytes }: TraceHeader): void {
   const isUnknown = (event: TraceEvent) => event.kind === 'dma-read' && !event.data && !event.error;
   if (!events.some(isUnknown)) return;
+  if (payloads === 'full' && largestPayloadBytes !== undefined) {
+    throw new ReplayError(
+      `the trace was recorded in ring mode, with DMA payloads of more than ${largestPayloadBytes} bytes as hashes, so it ` +
+        'does not say all that the card read from host memory: record without a limit of size, or with a larger one',
+    );
+  }
   throw new ReplayError(
     `the trace was recorded with DMA payloads '${payloads}', so it does not say what the card read from host memory: ` +
       "record with payloads 'full'",

@@ -13,6 +13,8 @@ const CONTEXT_EVENTS = 12;
 
 export interface ComparisonOptions {
   readonly payloads: Payloads;
+  /** Of the trace. Left out: there is no limit. */
+  readonly largestPayloadBytes?: number | undefined;
   /** Go on after a read that gave another value. */
   readonly allReads: boolean;
   /** The trace ends somewhere: what the card does beyond it is no difference. */
@@ -32,6 +34,7 @@ type DifferenceDetails = Partial<Pick<Difference, 'seen' | 'thrown' | 'note' | '
 export class Comparison implements EventSink {
   readonly unmapsWindows = false;
   readonly payloads: Payloads;
+  readonly largestPayloadBytes: number;
   readonly differences: Difference[] = [];
   /** How many events have been as the trace says. */
   at = 0;
@@ -49,6 +52,7 @@ export class Comparison implements EventSink {
     private readonly options: ComparisonOptions,
   ) {
     this.payloads = options.payloads;
+    this.largestPayloadBytes = options.largestPayloadBytes ?? Infinity;
   }
 
   nextCard(): number {

@@ -128,6 +128,7 @@ class Drive {
   #sink(): EventSink {
     return {
       payloads: 'full',
+      largestPayloadBytes: Infinity,
       unmapsWindows: false,
       nextCard: () => 1,
       record: (event) => {

@@ -70,6 +70,7 @@ export async function replay(
   const clock = new ReplayClock();
   const comparison = new Comparison(own.events, {
     payloads: whole.header.payloads,
+    largestPayloadBytes: whole.header.largestPayloadBytes,
     allReads: options.allReads ?? false,
     isCutOff: !whole.isEnded,
   });

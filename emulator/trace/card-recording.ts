@@ -17,7 +17,10 @@ export interface RecordCardOptions {
 }
 
 /** Where events of cards go: a recorder, or a replay that compares them. The `data` of one is valid during the call only. */
-export type EventSink = Pick<TraceRecorder, 'payloads' | 'unmapsWindows' | 'nextCard' | 'record'>;
+export type EventSink = Pick<
+  TraceRecorder,
+  'payloads' | 'largestPayloadBytes' | 'unmapsWindows' | 'nextCard' | 'record'
+>;
 
 /** An event without what is the same for all of a card. */
 type OfCard<E = Unstamped> = E extends Unstamped ? Omit<E, 'card' | 'timeNs'> : never;
@@ -59,7 +62,6 @@ export class CardRecording {
     error: DmaError | undefined,
     isAsync: boolean,
   ): void {
-    const { payloads } = this.recorder;
     this.recorder.record({
       kind: access === 'read' ? 'dma-read' : 'dma-write',
       card: this.id,
@@ -68,7 +70,7 @@ export class CardRecording {
       role,
       iova,
       sizeBytes: bytes.length,
-      ...(error ? { error: error.reason } : payloadOf(bytes, payloads)),
+      ...(error ? { error: error.reason } : payloadOf(bytes, this.recorder)),
       ...(isAsync && { isAsync }),
     });
     if (access === 'read') this.#noteStale();
@@ -131,7 +133,8 @@ export class CardRecording {
   }
 }
 
-function payloadOf(bytes: Uint8Array, payloads: EventSink['payloads']) {
-  if (payloads === 'full') return { data: bytes };
-  return payloads === 'hash' ? { hash: hash('sha256', bytes, 'hex').slice(0, 16) } : {};
+function payloadOf(bytes: Uint8Array, { payloads, largestPayloadBytes }: EventSink) {
+  if (payloads === 'none') return {};
+  if (payloads === 'full' && bytes.length <= largestPayloadBytes) return { data: bytes };
+  return { hash: hash('sha256', bytes, 'hex').slice(0, 16) };
 }

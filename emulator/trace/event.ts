@@ -45,7 +45,7 @@ export interface DmaEvent extends Happening {
   readonly sizeBytes: number;
   /** The bytes, when payloads are recorded in full. */
   readonly data?: Uint8Array;
-  /** Of the bytes, when payloads are recorded by hash: the first 16 hexadecimal digits of their SHA-256. */
+  /** Of the bytes, when payloads are recorded by hash, or this one is too large for a ring: the first 16 hexadecimal digits of their SHA-256. */
   readonly hash?: string;
   /** Why it failed; nothing has been moved then. */
   readonly error?: DmaErrorReason;

@@ -40,6 +40,8 @@ export interface TraceHeader {
   /** When the recording began: ISO 8601, UTC. */
   readonly startedAt: string;
   readonly payloads: Payloads;
+  /** Payloads of more bytes are recorded by hash (ring mode). Left out: there is no limit. */
+  readonly largestPayloadBytes?: number;
   /** How many events of the beginning are not there any more (ring mode); 0 for a whole trace. */
   readonly lostEvents: number;
   /** Of a file that goes on where another was full (ring mode): its first events, which are told again: the cards. */

@@ -15,7 +15,10 @@ export interface RecorderOptions {
   readonly payloads?: Payloads;
   /** Take windows of cards that the guest could map away from it, so that every access of them is seen. Default false. */
   readonly unmapWindows?: boolean;
-  /** Keep the end: at most so many bytes lie on the disk, and the last half of them at least is there. Default: keep all. */
+  /**
+   * Keep the end: at most so many bytes lie on the disk, and the last half of them at least is there. DMA payloads of more
+   * than a quarter of it are recorded by hash. Default: keep all.
+   */
   readonly ringBytes?: number;
   /** Is told, once, when the file cannot be written any more. Default: standard error. */
   readonly onFailure?: (message: string) => void;
@@ -28,6 +31,8 @@ export type Unstamped<E = TraceEvent> = E extends TraceEvent ? Omit<E, 'hostNs'>
 const FLUSH_AFTER_MS = 200;
 /** Bytes that are written together. */
 const BLOCK_BYTES = 32 << 10;
+/** Of a ring, that one payload may take: with it, a block of events still goes into one of the ring's two halves. */
+const PAYLOAD_SHARE = 1 / 4;
 
 /** A process that ends without closing its recorders still writes what they hold. */
 const open = new Set<TraceRecorder>();
@@ -37,6 +42,8 @@ let flushesAtEnd = false;
 
 export class TraceRecorder {
   readonly payloads: Payloads;
+  /** Larger ones are recorded by hash, if the payloads are recorded in full. */
+  readonly largestPayloadBytes: number;
   readonly unmapsWindows: boolean;
   readonly #file: TraceFile;
   readonly #onFailure: (message: string) => void;
@@ -56,6 +63,7 @@ export class TraceRecorder {
     { payloads = 'full', unmapWindows = false, ringBytes = Infinity, onFailure = complain }: RecorderOptions = {},
   ) {
     this.payloads = payloads;
+    this.largestPayloadBytes = ringBytes * PAYLOAD_SHARE;
     this.unmapsWindows = unmapWindows;
     this.#onFailure = onFailure;
     const startedAt = new Date().toISOString();
@@ -65,6 +73,7 @@ export class TraceRecorder {
       writer: version,
       startedAt,
       payloads,
+      ...(ringBytes < Infinity && { largestPayloadBytes: this.largestPayloadBytes }),
       lostEvents: 0,
     };
     this.#file = new TraceFile(path, header, ringBytes / 2);

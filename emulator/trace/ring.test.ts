@@ -92,6 +92,27 @@ describe('a recording in a ring', () => {
     expect(statSync(path).size).toBeGreaterThan(RING_BYTES / 2);
   });
 
+  it('has payloads that are too large for it by their hashes, and stays within its bounds', () => {
+    recordCard();
+    const recording = traceOf(card).recording!;
+    const by = { channel: 'A', role: 'data' } as const;
+    for (let i = 0; i < 10; i++) {
+      recording.dma('write', by, 0x1000, new Uint8Array(RING_BYTES / 4), undefined, false);
+      recording.dma('write', by, 0x1000, new Uint8Array(RING_BYTES / 4 + 1), undefined, false);
+      expect(diskBytes()).toBeLessThanOrEqual(RING_BYTES + BLOCK_BYTES);
+    }
+    recorder.flush();
+    const [kept, hashed] = readTrace(path).events.slice(-2);
+    expect(kept).toMatchObject({ kind: 'dma-write', sizeBytes: RING_BYTES / 4, data: { length: RING_BYTES / 4 } });
+    expect(hashed).toMatchObject({
+      kind: 'dma-write',
+      sizeBytes: RING_BYTES / 4 + 1,
+      hash: expect.any(String) as string,
+    });
+    expect(hashed).not.toHaveProperty('data');
+    expect(readTrace(path).header.largestPayloadBytes).toBe(RING_BYTES / 4);
+  });
+
   it('that is smaller than the ring is whole', () => {
     recordCard();
     write(100);

@@ -31,7 +31,11 @@ export function addTraceOptions(command: Command): Command {
         'DMA payloads in the trace: whole, as hashes or not at all (default: full)',
       ).choices(PAYLOADS),
     )
-    .option('--trace-ring <MiB>', 'keep the end of the trace, so many MiB at most', wholeNumber(1, 1 << 20))
+    .option(
+      '--trace-ring <MiB>',
+      'keep the end of the trace, so many MiB at most; payloads of over a quarter of that as hashes',
+      wholeNumber(1, 1 << 20),
+    )
     .option('--trace-windows', 'show the guest no memory of cards to map, so that the trace misses no access of it');
 }
 

@@ -150,6 +150,8 @@ function emptyColumns(length: number, payloads: Payloads): Omit<Columns, 'touche
 }
 
 function aboutOf({ header, events }: Trace, cards: TraceCards, { cutBytes }: Payloads): [string, string][] {
+  const { largestPayloadBytes } = header;
+  const largest = largestPayloadBytes === undefined ? '' : `, over ${largestPayloadBytes} bytes as hashes`;
   return [
     ['recorded', header.startedAt],
     ['by', `ghostcard ${header.writer}`],
@@ -157,7 +159,7 @@ function aboutOf({ header, events }: Trace, cards: TraceCards, { cutBytes }: Pay
     ['cards', cards.all.map(({ id }) => cards.nameOf(id)).join(', ') || 'none'],
     [
       'DMA payloads',
-      `${header.payloads}${cutBytes === undefined ? '' : `; here, the first ${cutBytes} bytes of each`}`,
+      `${header.payloads}${largest}${cutBytes === undefined ? '' : `; here, the first ${cutBytes} bytes of each`}`,
     ],
   ];
 }
