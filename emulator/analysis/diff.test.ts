@@ -51,6 +51,14 @@ describe('two runs', () => {
     expect(placesOf([write(1), interrupt], [write(1)])).toEqual(['card', 1, 1]);
   });
 
+  it('do not differ in when a command begins, which is no act of the driver; strictly, and in other marks, they do', () => {
+    const mark = (from: 'command' | 'guest'): TraceEvent => ({ ...at(0), kind: 'mark', card: 0, from, text: 'here' });
+    const [command, guest] = [mark('command'), mark('guest')];
+    expect(placesOf([command, write(1)], [write(1), command])).toBeUndefined();
+    expect(placesOf([command, write(1)], [write(1), command], { strict: true })).toEqual(['all', 0, 0]);
+    expect(placesOf([guest, write(1)], [write(1), guest])).toEqual(['driver', 0, 0]);
+  });
+
   it('do not differ in how often is polled, or in tasks; strictly they do', () => {
     const [few, many] = [
       [read(0), read(0), read(1)],

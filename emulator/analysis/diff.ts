@@ -121,6 +121,7 @@ class Side {
       if (this.#ignored.length > 0 && this.#isIgnored(event)) return false;
     }
     if (lane === 'all') return event.kind !== 'end';
+    if (event.kind === 'mark' && event.from === 'command') return false; // it is set while the guest's kernel goes on
     return !BESIDES.has(event.kind) && OF_CARD.has(event.kind) === (lane === 'card');
   }
 

@@ -106,7 +106,7 @@ const SHOWN_LINES = 3;
 
 /** What the guest's kernel has said of programs that it ended, the last of it. */
 async function kernelOnFaults(guest: Guest): Promise<string[]> {
-  const log = await guest.run(['dmesg'], { host: false, timeoutMs: LOG_TIMEOUT_MS });
+  const log = await guest.run(['dmesg'], { host: false, marked: false, timeoutMs: LOG_TIMEOUT_MS });
   const lines = log.stdout.toString().split('\n');
   return lines.filter((line) => KERNEL_ON_FAULTS.test(line)).slice(-SHOWN_LINES);
 }

@@ -18,6 +18,7 @@ const OPTIONS: Readonly<Record<keyof Required<RunOptions>, true>> = {
   collect: true,
   terminal: true,
   host: true,
+  marked: true,
 };
 
 export interface CommandResult extends ExecResult {

@@ -59,6 +59,8 @@ export interface BindOptions {
 export interface RunOptions extends Omit<ExecOptions, 'root'> {
   /** Whether the command sees the host's files, or only the guest's own. Default: the host's, in a guest that has them. */
   readonly host?: boolean;
+  /** Whether its beginning and its end are marks in the trace. Default true; ghostcard's own commands have none. */
+  readonly marked?: boolean;
 }
 
 interface GuestOptions extends LaunchOptions {
@@ -69,6 +71,9 @@ export interface UnplugOptions {
   /** How long the driver may take. Default 20 s. */
   readonly timeoutMs?: number;
 }
+
+/** How ghostcard's own commands are run: with the guest's files, and unmarked. */
+export const OWN = { host: false, marked: false } as const;
 
 export class Guest implements AsyncDisposable {
   /** QEMU's control connection. */
@@ -164,21 +169,21 @@ export class Guest implements AsyncDisposable {
   /** As `run`, for a command to be signalled, and told of its terminal's new size, while it runs. */
   async start(
     argv: readonly string[],
-    { host = this.hostFolders !== undefined, ...options }: RunOptions = {},
+    { host = this.hostFolders !== undefined, marked = true, ...options }: RunOptions = {},
   ): Promise<GuestCommand> {
     this.died.throwIfAborted();
     const execOptions = host ? await this.onHostFolders(options) : options;
     const { onCommandStart, onCommandEnd } = this.options;
-    onCommandStart?.(argv);
+    onCommandStart?.(argv, marked);
     const command = this.channel.start(argv, execOptions);
     const result = this.whileAlive(() => command.result).then(
       (ended) => {
-        onCommandEnd?.(argv, ended);
+        onCommandEnd?.(argv, ended, marked);
         return ended;
       },
       (error: unknown) => {
         const explained = explainFolder(error, execOptions.cwd);
-        onCommandEnd?.(argv, explained as Error);
+        onCommandEnd?.(argv, explained as Error, marked);
         throw explained;
       },
     );
@@ -235,7 +240,7 @@ export class Guest implements AsyncDisposable {
     const pciAddress = await this.pciAddressOf(card);
     const limit = String(Math.ceil(timeoutMs / 1000));
     const result = await this.run([UNPLUG_COMMAND, pciAddress, limit], {
-      host: false,
+      ...OWN,
       timeoutMs: this.allowed(timeoutMs + REPORT_GRACE_MS),
     });
     if (result.exitCode !== 0) {
@@ -254,7 +259,7 @@ export class Guest implements AsyncDisposable {
   async forgoResets(card: string): Promise<void> {
     const methods = `/sys/bus/pci/devices/${await this.pciAddressOf(card)}/reset_method`;
     const result = await this.run(['sh', '-c', '[ ! -e "$0" ] || echo >"$0"', methods], {
-      host: false,
+      ...OWN,
       timeoutMs: this.allowed(UNPLUG_TIMEOUT_MS),
     });
     if (result.exitCode !== 0) {
@@ -277,7 +282,7 @@ export class Guest implements AsyncDisposable {
     if (known !== undefined) return known;
     const port = slotPciAddress(this.slots.of(card));
     const timeoutMs = this.allowed(CARD_TIMEOUT_MS);
-    const { exitCode, stdout, stderr } = await this.run([CARD_COMMAND, port], { host: false, timeoutMs });
+    const { exitCode, stdout, stderr } = await this.run([CARD_COMMAND, port], { ...OWN, timeoutMs });
     if (exitCode === 0) {
       const pciAddress = stdout.toString().trim();
       this.pciAddresses.set(card, pciAddress);
@@ -294,7 +299,7 @@ export class Guest implements AsyncDisposable {
   async bind(card: string, driver: string, options: BindOptions = {}): Promise<BoundCard> {
     const { timeoutMs = this.allowed(BIND_TIMEOUT_MS) } = options;
     const pciAddress = await this.pciAddressOf(card);
-    const result = await this.run([BIND_COMMAND, pciAddress, driver], { host: false, timeoutMs });
+    const result = await this.run([BIND_COMMAND, pciAddress, driver], { ...OWN, timeoutMs });
     if (result.exitCode !== 0) {
       const said = String(result.stderr)
         .trim()

@@ -9,7 +9,7 @@ import { constants } from 'node:os';
 import path from 'node:path';
 import { modinfo, moduleName } from '../guest-image';
 import { type ExecResult } from '../channel';
-import { type Guest } from './guest';
+import { type Guest, OWN } from './guest';
 
 export interface LoadModuleOptions {
   /** The module's parameters: { speed: 3, name: 'x' } is "speed=3 name=x". */
@@ -41,7 +41,7 @@ export async function loadModule(
 ): Promise<LoadedModule> {
   const data = readFileSync(file);
   const { name, release, needed } = readModule(file, data, Object.keys(parameters));
-  const said = await guest.run(['uname', '-r', '-m'], { host: false });
+  const said = await guest.run(['uname', '-r', '-m'], OWN);
   const [running, machine] = said.stdout.toString().trim().split(' ');
   if (release !== running) {
     throw new Error(
@@ -51,7 +51,7 @@ export async function loadModule(
   }
   const assignments = Object.entries(parameters).map(([parameter, value]) => `${parameter}=${quoted(value)}`);
   const result = await guest.run([MODULE_COMMAND, 'load', name, needed.join(' '), ...assignments], {
-    host: false,
+    ...OWN,
     stdin: data,
     timeoutMs,
   });
@@ -71,7 +71,7 @@ export async function unloadModule(
   name: string,
   { timeoutMs = DEFAULT_TIMEOUT_MS }: Pick<LoadModuleOptions, 'timeoutMs'> = {},
 ): Promise<readonly string[]> {
-  const result = await guest.run([MODULE_COMMAND, 'unload', name], { host: false, timeoutMs });
+  const result = await guest.run([MODULE_COMMAND, 'unload', name], { ...OWN, timeoutMs });
   if (result.exitCode !== 0) throw refusal(`unload the module ${name}`, undefined, result, timeoutMs);
   return linesOf(result.stdout);
 }

@@ -83,12 +83,12 @@ export interface LaunchOptions {
   readonly onConsole?: (line: string) => void;
   readonly onProgress?: (progress: LaunchProgress) => void;
   /** Is told of each command before it is started in the guest. */
-  readonly onCommandStart?: (argv: readonly string[]) => void;
+  readonly onCommandStart?: (argv: readonly string[], marked: boolean) => void;
   /**
    * Called when a command has ended, or could not be started, before its result is handed over. For the owner of cards:
    * what the command has written to them last (posted writes) and its result come on different ways.
    */
-  readonly onCommandEnd?: (argv: readonly string[], end: ExecResult | Error) => void;
+  readonly onCommandEnd?: (argv: readonly string[], end: ExecResult | Error, marked: boolean) => void;
   /**
    * Gets what programs in the guest want to be found in a trace (`gc-mark`). They wait until this has returned, and what
    * they wrote to cards before comes, as for commands, on another way.

@@ -107,10 +107,12 @@ export class Rig implements AsyncDisposable {
         ...launch,
         cards: connections,
         runDir: rig.folder.path,
-        onCommandStart: (argv) => rig.addMark('command', () => `${argv.join(' ')}: begins`),
-        onCommandEnd: (argv, end) => {
+        onCommandStart: (argv, marked) => {
+          if (marked) rig.addMark('command', () => `${argv.join(' ')}: begins`);
+        },
+        onCommandEnd: (argv, end, marked) => {
           rig.catchUp();
-          rig.addMark('command', () => `${argv.join(' ')}: ${wordEnd(end)}`);
+          if (marked) rig.addMark('command', () => `${argv.join(' ')}: ${wordEnd(end)}`);
         },
         onMark: (text) => rig.addMark('guest', () => text),
         ...(snapshots && { snapshots }),

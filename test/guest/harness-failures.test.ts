@@ -145,10 +145,6 @@ describe('after failed tests', () => {
     expect(accesses).toEqual(['write', 'read', 'read', 'read']);
     expect(marksIn(events)).toEqual([
       'host: test: fails in an assertion',
-      expect.stringMatching(/^command: .*ghostcard-card-behind .*: begins$/),
-      expect.stringMatching(/^command: .*ghostcard-card-behind .*: ended with exit code 0$/),
-      expect.stringMatching(/^command: .*ghostcard-bind .* uio_pci_generic: begins$/),
-      expect.stringMatching(/^command: .*ghostcard-bind .* uio_pci_generic: ended with exit code 0$/),
       'command: gc-reg 0x00=1 0x04 0x04 0x04: begins',
       'command: gc-reg 0x00=1 0x04 0x04 0x04: ended with exit code 0',
       'command: sh -c echo a word on the console > /dev/console: begins',

@@ -81,7 +81,7 @@ function notesOf({ renamed, polls, hasPayloads }: TraceDiff): string[] {
   const shown = renamed.slice(0, SHOWN_ADDRESSES).map(({ a, b }) => `0x${a.toString(16)} is 0x${b.toString(16)}`);
   const more = renamed.length > SHOWN_ADDRESSES ? ` and ${renamed.length - SHOWN_ADDRESSES} more` : '';
   return [
-    'not compared: times, scheduled work, mappings, how accesses of the driver fall between what the card does',
+    'not compared: times, scheduled work, mappings, marks of commands, how accesses of the driver fall between what the card does',
     ...(polls[0] + polls[1] > 0 ? [`left out: reads that repeat those before, ${polls[0]} and ${polls[1]}`] : []),
     ...(renamed.length > 0 ? [`host memory at other addresses: ${shown.join(', ')}${more}`] : []),
     ...(hasPayloads ? [] : ['the bytes of DMA are not compared: the two recordings do not have them in the same way']),
