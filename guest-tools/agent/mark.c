@@ -37,7 +37,8 @@ void mark_listen(const struct link *link)
             close(fd);
         return;
     }
-    setenv(GC_AGENT_VARIABLE, name, 1);
+    if (strcmp(name, GC_AGENT_NAME) != 0)
+        setenv(GC_AGENT_VARIABLE, name, 1);
     listener = fd;
 }
 
