@@ -43,6 +43,8 @@ export class EventSelector {
   /** Registers, addresses or channels are asked for: what has none of them is not. */
   readonly #hasPlaces: boolean;
   #isInTime: boolean;
+  /** What `channels` can mean, as far as it has come up. */
+  readonly #parts = new Set<string>();
 
   /** `cards` is to have noted an event before it is given to `selects`. */
   constructor(selection: Selection, cards: TraceCards) {
@@ -57,6 +59,7 @@ export class EventSelector {
 
   selects(event: TraceEvent): boolean {
     const { kind, card, timeNs } = event;
+    this.#notePart(event);
     const { fromNs = 0, toNs = Infinity, withoutConfig } = this.#selection;
     if (card !== 0) this.#isInTime = timeNs >= fromNs && timeNs <= toNs;
     if (!this.#isInTime || !this.#isOfCard(card)) return false;
@@ -71,6 +74,24 @@ export class EventSelector {
     return this.#registers
       .filter((pattern) => !all.some((register) => pattern.means(register)))
       .map(({ text }) => ({ pattern: text, alike: alike(text, all) }));
+  }
+
+  /** Channel patterns that mean nothing of what has come up, which is `known`. */
+  get unknownChannels(): { patterns: string[]; known: string[] } {
+    const known = [...this.#parts].sort();
+    const patterns = this.#selection.channels ?? [];
+    return { patterns: patterns.filter((_, i) => !known.some((name) => this.#channels[i]!.test(name))), known };
+  }
+
+  /** The card that is asked for has not been noted. */
+  get isCardUnknown(): boolean {
+    return !this.#cards.all.some(({ id }) => this.#isOfCard(id)) && this.#selection.card !== undefined;
+  }
+
+  #notePart(event: TraceEvent): void {
+    if (this.#channels.length === 0) return;
+    if (event.kind === 'state') this.#parts.add(event.part);
+    else if (event.kind === 'dma-read' || event.kind === 'dma-write') this.#parts.add(event.channel);
   }
 
   #isOfCard(id: number): boolean {

@@ -1,6 +1,6 @@
 /** The options that choose events of a recording. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type AddressRange, type EventSelector, type Selection } from '../../../../emulator/analysis';
+import { type AddressRange, type EventSelector, type Selection, type TraceCards } from '../../../../emulator/analysis';
 import { Region, TRACE_EVENT_KINDS, type TraceEventKind } from '../../../../emulator/trace';
 import { collect } from '../../options';
 import { UsageError } from '../../usage-error';
@@ -36,22 +36,40 @@ export function addSelectionOptions(command: Command): Command {
     .option('--without-config', 'leave out accesses of configuration space');
 }
 
-export const selectionOf = (options: SelectionOptions): Selection => ({
-  ...(options.kind && { kinds: options.kind }),
-  ...(options.register && { registers: options.register }),
-  ...(options.address && { ranges: options.address }),
-  ...(options.channel && { channels: options.channel }),
-  ...(options.from !== undefined && { fromNs: options.from }),
-  ...(options.to !== undefined && { toNs: options.to }),
-  ...(options.card !== undefined && { card: options.card }),
-  ...(options.withoutConfig && { withoutConfig: true }),
-});
+/** Throws UsageError when no time can be in it. */
+export function selectionOf(options: SelectionOptions): Selection {
+  const { from = 0, to = Infinity } = options;
+  if (from > to) throw new UsageError('--from is behind --to: nothing is between them; exchange the two');
+  return {
+    ...(options.kind && { kinds: options.kind }),
+    ...(options.register && { registers: options.register }),
+    ...(options.address && { ranges: options.address }),
+    ...(options.channel && { channels: options.channel }),
+    ...(options.from !== undefined && { fromNs: options.from }),
+    ...(options.to !== undefined && { toNs: options.to }),
+    ...(options.card !== undefined && { card: options.card }),
+    ...(options.withoutConfig && { withoutConfig: true }),
+  };
+}
 
 /** Throws UsageError when a pattern means no register of the cards in the recording. */
 export function checkRegisters(selector: EventSelector): void {
   for (const { pattern, alike } of selector.unknownRegisters) {
     const known = alike.length === 0 ? 'the recording describes none' : `there are ${alike.join(', ')} …`;
     throw new UsageError(`--register ${pattern}: no register is called that; ${known}`);
+  }
+}
+
+/** Throws UsageError when the recording, which has been read to its end, has no such card, or nothing of a channel. */
+export function checkPlaces(selector: EventSelector, cards: TraceCards, { card }: SelectionOptions): void {
+  if (selector.isCardUnknown) {
+    const known = cards.all.map(({ id, description }) => `${id} (${description.name})`).join(', ');
+    throw new UsageError(`--card ${card}: no card has this name or number; there are ${known}`);
+  }
+  const { patterns, known } = selector.unknownChannels;
+  for (const pattern of patterns) {
+    const there = known.length === 0 ? 'there is nothing of any channel' : `there are ${known.join(', ')}`;
+    throw new UsageError(`--channel ${pattern}: nothing in the recording is of a channel of this name; ${there}`);
   }
 }
 

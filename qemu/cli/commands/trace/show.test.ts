@@ -104,6 +104,10 @@ describe('ghostcard trace show', () => {
 
   it.each([
     [['--register', 'DORBELL'], '--register DORBELL: no register is called that; there are '],
+    [['--card', 'nope'], '--card nope: no card has this name or number; there are 1 (reference)'],
+    [['--channel', 'X9'], '--channel X9: nothing in the recording is of a channel of this name; there are H2C0'],
+    [['--channel', 'H2C*', '--channel', 'X*'], '--channel X*: nothing'],
+    [['--from', '2s', '--to', '1s'], '--from is behind --to: nothing is between them'],
     [['--kind', 'writes'], "There is no kind 'writes'; there are access, dma, card, read, write"],
     [['--from', '15'], 'It must be a time with a unit (ns, us, ms, s), such as 1.5ms.'],
     [['--address', 'bar9:0'], 'It must be an address or a range, 0x1000, 0x1000-0x1fff or 0x1000+64'],

@@ -16,7 +16,7 @@ import { coloured, showsColours } from './colours';
 import { changesOf } from './follow';
 import { Lines } from './lines';
 import { openTrace } from './open';
-import { addSelectionOptions, checkRegisters, selectionOf, type SelectionOptions } from './selection';
+import { addSelectionOptions, checkPlaces, checkRegisters, selectionOf, type SelectionOptions } from './selection';
 
 interface ShowOptions extends SelectionOptions {
   readonly last?: number;
@@ -55,6 +55,7 @@ async function show(reader: TraceReader, options: ShowOptions): Promise<void> {
   page.begin(reader);
   await readOn();
   if (cards.all.length > 0) checkRegisters(selector);
+  if (cards.all.length > 0 && (isEnded || !options.follow)) checkPlaces(selector, cards, options);
   if (options.follow && !isEnded) {
     page.showKept();
     await page.drain();
