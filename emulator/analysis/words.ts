@@ -118,13 +118,26 @@ export function valueOf(data: Uint8Array): bigint {
   return value;
 }
 
-function wordDma({ kind, channel, role, iova, sizeBytes, data, hash, error, isAsync }: DmaEvent): EventWords {
+function wordDma(event: DmaEvent): EventWords {
+  const { what, by, range, outcome } = partsOfDma(event);
+  const who = by.length === 0 ? '' : `(${by.join(', ')})`;
+  return words(what, range, [who, outcome].filter((part) => part !== '').join(': '));
+}
+
+/** As `wordEvent`, but DMA by who does it, where that is known: `H2C0 descriptor`, `32 bytes at 0x1000: 01 00 00 …`. */
+export function wordEventByActor(event: TraceEvent, cards: TraceCards): EventWords {
+  if (event.kind !== 'dma-read' && event.kind !== 'dma-write') return wordEvent(event, cards);
+  const { what, by, range, outcome } = partsOfDma(event);
+  if (by.length === 0) return words(what, range, outcome);
+  return words(what, by.join(' '), [range, outcome].filter((part) => part !== '').join(': '));
+}
+
+function partsOfDma({ kind, channel, role, iova, sizeBytes, data, hash, error, isAsync }: DmaEvent) {
   const by = [channel, role === 'other' ? '' : role, isAsync ? 'by message' : ''].filter((part) => part !== '');
   const payload = data ? wordPayload(data) : hash !== undefined ? `SHA-256 ${hash}…` : '';
   const outcome = error === undefined ? payload : `failed, ${error}`;
   const what = kind === 'dma-read' ? 'DMA reads' : 'DMA writes';
-  const who = by.length === 0 ? '' : `(${by.join(', ')})`;
-  return words(what, wordRange(sizeBytes, iova), [who, outcome].filter((part) => part !== '').join(': '));
+  return { what, by, range: wordRange(sizeBytes, iova), outcome };
 }
 
 const SHOWN_BYTES = 32;

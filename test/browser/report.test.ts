@@ -179,7 +179,10 @@ describe('the report, opened from disk without a network', () => {
     const descriptor = trace.events.find((event): event is DmaEvent => 'role' in event && event.role === 'descriptor')!;
     await report.search(`0x${(descriptor.iova + 5).toString(16)} reads`);
     await report.page.press('Enter');
-    expect(await report.text('#detail h2')).toBe(`DMA reads 32 bytes at 0x${descriptor.iova.toString(16)}`);
+    expect(await report.text('#detail h2')).toBe('DMA reads H2C0 descriptor');
+    const [, , , , , , of, detail] = await report.selectedRow();
+    expect(of).toBe('H2C0 descriptor');
+    expect(detail).toContain(`32 bytes at 0x${descriptor.iova.toString(16)}: `);
     await report.search('no such thing');
     expect(await report.text('#hits')).toBe('none');
   });
@@ -193,7 +196,8 @@ describe('the report, opened from disk without a network', () => {
       await page.clickAt(box.left + x! + 1, box.top + box.height - 2);
     };
     await clickInk('DMA H2C0', 'data');
-    expect(await report.text('#detail h2')).toBe('DMA reads 64 bytes at 0x100440');
+    expect(await report.text('#detail h2')).toBe('DMA reads H2C0 data');
+    expect(await report.text('#detail dl')).toContain('address0x100440size64 bytes');
     expect(await report.text('#detail .dump')).toMatch(/^0*100440 {2}70 61 79 6c 6f 61 64 20 {2}30 00 .* payload 0·/);
     expect(await report.text('#detail dl')).toContain('roledata');
     expect(await report.texts('#detail h3')).toEqual(['Payload', 'Caused by', 'In this lane, before and after']);
@@ -265,6 +269,8 @@ describe('the report, opened from disk without a network', () => {
     expect(await cellsOf('SCRATCH')).toContain('never touched');
     expect((await cellsOf('SCRATCH64'))[6]).toBe('0x1122334455667788');
     expect((await cellsOf('BAR0 + 0x3f00')).join(' ')).toContain('not modelled');
+    const [table, room] = await Promise.all(['.registers', '#registers-panel'].map((each) => report.page.place(each)));
+    expect(table!.width).toBeLessThanOrEqual(room!.width);
     await report.page.click('#registers-body tr:nth-child(2) .name');
     expect(await report.text('#detail h2')).toBe('ID');
     expect(await report.text('#detail dl')).toContain('reset value0x47484331');
@@ -299,6 +305,39 @@ describe('a trace that is not what it seems', () => {
       expect.stringContaining('It has no end'),
     ]);
     expect((await report.page.place('#warnings')).height).toBeGreaterThan(50);
+  });
+
+  it('begins, at first and when all is shown, with what happened to the card, however long after it was made', async () => {
+    const whole = recordRun(folder, { transfers: 2 });
+    const late = 1e9;
+    const trace: Trace = {
+      ...whole,
+      events: whole.events.map((event) =>
+        event.kind === 'card' ? event : { ...event, timeNs: event.timeNs + late, hostNs: event.hostNs + late },
+      ),
+    };
+    const report = await ReportPage.open(browser, trace, folder);
+    const { from, to } = await report.view();
+    expect(from).toBeLessThanOrEqual(late);
+    expect(from).toBeGreaterThan(late - (to - late) * 0.05);
+    await report.page.press('-');
+    await report.page.press('f');
+    expect(await report.view()).toEqual({ from, to });
+  });
+
+  it('of a card with faults lists them with what is said of the recording', async () => {
+    const whole = recordRun(folder, { transfers: 1 });
+    const faults = [
+      { fault: 'interrupt-delayed', name: 'late', vector: 0, delayNs: 2000 },
+      { fault: 'dma-duplicated' },
+    ];
+    const events = whole.events.map((event) =>
+      event.kind === 'card' ? { ...event, description: { ...event.description, faults } } : event,
+    );
+    const report = await ReportPage.open(browser, { ...whole, events }, folder);
+    await report.page.click('#tab-about');
+    const words = ["interrupt-delayed 'late' (vector 0, delayNs 2000)", 'dma-duplicated'];
+    expect((await report.texts('#about-facts dd')).slice(-2)).toEqual(words);
   });
 
   it('without events is an empty page, not a broken one', async () => {

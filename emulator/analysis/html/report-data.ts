@@ -2,7 +2,7 @@
 import { type Trace, type TraceEvent } from '../../trace';
 import { TraceCards } from '../card-names';
 import { notSeen } from '../trust';
-import { wordEvent } from '../words';
+import { wordEventByActor } from '../words';
 import { CauseFinder } from './causes';
 import { Lanes } from './lanes';
 import { type Columns, INKS, type Ink, type ReportHead } from './page/report';
@@ -48,7 +48,7 @@ export function reportData(trace: Trace): ReportData {
   const said = (text: string): number => strings.number(text, text);
 
   for (const [i, event] of events.entries()) {
-    const { what, subject, detail } = wordEvent(event, cards);
+    const { what, subject, detail } = wordEventByActor(event, cards);
     columns.kind[i] = kinds.number(event.kind, event.kind);
     columns.ink[i] = INKS.indexOf(inkOf(event));
     columns.card[i] = event.card;
@@ -81,6 +81,7 @@ export function reportData(trace: Trace): ReportData {
       what: `${description.model}, ${hex4(description.vendorId)}:${hex4(description.deviceId)}`,
       offsetNs: axis.offsetOf(id),
       memory: description.memory,
+      faults: description.faults.map(wordDeclared),
     })),
     lanes: lanes.heads,
     registers: registers.heads,
@@ -116,13 +117,27 @@ function inkOf(event: TraceEvent): Ink {
   }
 }
 
-const SHOWN_ELSEWHERE = ['kind', 'card', 'timeNs', 'hostNs', 'region', 'offset', 'iova', 'sizeBytes', 'data'];
+const SHOWN_ELSEWHERE = [
+  ...['kind', 'card', 'timeNs', 'hostNs', 'region', 'offset', 'iova', 'sizeBytes', 'data'],
+  // The words of the event say it.
+  ...['text', 'fault', 'what', 'part', 'state'],
+];
 
 function factsOf(event: TraceEvent): Facts {
-  if (event.kind === 'card') return [['faults declared', JSON.stringify(event.description.faults)]];
+  if (event.kind === 'card') return event.description.faults.map((fault) => ['fault declared', wordDeclared(fault)]);
   return Object.entries(event)
     .filter(([name]) => !SHOWN_ELSEWHERE.includes(name))
     .map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]);
+}
+
+/** `interrupt-delayed 'late' (vector 0, byNs 2000)`: a fault as it was declared. */
+function wordDeclared(declaration: unknown): string {
+  const { fault, name, ...rest } = Object(declaration) as Record<string, unknown>;
+  const details = Object.entries(rest).map(
+    ([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  const called = typeof name === 'string' ? ` '${name}'` : '';
+  return `${String(fault)}${called}${details.length === 0 ? '' : ` (${details.join(', ')})`}`;
 }
 
 function emptyColumns(length: number, payloads: Payloads): Omit<Columns, 'touches'> {

@@ -210,11 +210,15 @@ export class App {
     ];
   }
 
-  /** All there is on the axis, with a little room. */
+  /**
+   * All there is on the axis, with a little room. Where a card was made does not count: what happened to it may come long
+   * after, above all where a ring has lost the beginning.
+   */
   #extent(): View {
     const { positions } = this;
     let [from, to] = [Infinity, -Infinity];
-    for (const position of positions) {
+    for (const [event, position] of positions.entries()) {
+      if (this.model.kindOf(event) === 'card') continue;
       if (position < from) from = position;
       if (position > to) to = position;
     }

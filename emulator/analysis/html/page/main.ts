@@ -24,8 +24,16 @@ function describe({ title, warnings, about, cards }: ReportHead): void {
   byId('title').title = title;
   document.body.classList.toggle('several-cards', cards.length > 1);
   byId('warnings').append(...warnings.map((warning) => h('p', {}, warning)));
-  const facts = [...about, ...cards.map(({ name, what }) => [`card ${name}`, what] as const)];
-  byId('about-facts').append(...facts.flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));
+  const facts = [
+    ...about,
+    ...cards.flatMap(({ name, what, faults }) => [
+      [`card ${name}`, what],
+      [`faults of ${name}`, ...(faults.length > 0 ? faults : ['none declared'])],
+    ]),
+  ];
+  byId('about-facts').append(
+    ...facts.flatMap(([name, ...values]) => [h('dt', {}, name), ...values.map((value) => h('dd', {}, value))]),
+  );
   const notes = warnings.length > 0 ? warnings : ['The trace is whole: nothing in it was cut off, lost or not seen.'];
   byId('about-warnings').append(...notes.map((warning) => h('li', {}, warning)));
 }

@@ -203,7 +203,7 @@ export class RegisterMap {
       h('td', { class: 'number' }, hex(register.offset, 3)),
       h('td', {}, h('button', { class: 'link name', onclick: () => this.app.showRegister(number) }, register.name)),
       h('td', {}, accessTag(register.access)),
-      h('td', { class: 'number faint' }, hex(BigInt(`0x${register.reset}`), register.width / 4)),
+      h('td', { class: 'number faint reset' }, hex(BigInt(`0x${register.reset}`), register.width / 4)),
       h('td', { class: 'number read' }, valueOf('read')),
       h('td', { class: 'number write' }, valueOf('write')),
       h(
@@ -223,7 +223,9 @@ export class RegisterMap {
       h('td'),
       h('td', { class: 'number' }, hex(offset, 3)),
       h('td', {}, h('button', { class: 'link name', onclick: () => this.app.select(event, { reveal: true }) }, name)),
-      h('td', { colspan: 4 }, h('span', { class: 'tag bad' }, 'not modelled'), ` ${sizeBytes} bytes`),
+      h('td'),
+      h('td', { class: 'reset' }),
+      h('td', { colspan: 2 }, h('span', { class: 'tag bad' }, 'not modelled'), ` ${sizeBytes} bytes`),
       h('td', { class: 'number' }, `${count(reads)} / ${count(writes)}`),
       h('td', { class: 'doc' }, `No register of the card lies there; touched ${times(reads + writes)}.`),
     );

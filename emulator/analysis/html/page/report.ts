@@ -66,6 +66,8 @@ export interface CardHead {
   readonly offsetNs: number;
   /** Places in BARs that are no registers, and are not meant to be. */
   readonly memory: readonly { readonly region: number; readonly offset: number; readonly sizeBytes: number }[];
+  /** Those that were declared for it, in words. */
+  readonly faults: readonly string[];
 }
 
 export interface ReportHead {
