@@ -7,6 +7,7 @@ import { KERNELS } from '../cards/reference/registers';
 import { REFERENCE_REGISTERS, ReferenceCard, type ReferenceCardOptions } from '../cards/reference';
 import { ManualClock } from '../clock';
 import { InProcessHost } from '../host';
+import { type CardEnvironment, PciCard } from '../pci';
 import { readTrace, type TraceEvent, TraceRecorder, traceOf, writeTrace } from '../trace';
 import { drive, replay } from '.';
 
@@ -89,6 +90,28 @@ describe('a trace in place of the driver', () => {
     record();
     const { missing } = drive(path, (environment) => new SilentCard(environment));
     expect(missing.map(({ what }) => what)).toContain('interrupt 2.0: 0 of 1');
+  });
+
+  it('says first that the card is another model, also when it cannot have the faults of the trace', async () => {
+    class OtherCard extends PciCard {
+      constructor(environment: CardEnvironment) {
+        super({ vendorId: 0x1234, deviceId: 0x4742, classCode: 0xff_00_00 }, environment);
+      }
+    }
+    const other = 'the trace is of ReferenceCard 1234:4743, this is OtherCard 1234:4742';
+    const make = (environment: CardEnvironment) => new OtherCard(environment);
+    record();
+    expect(driven().notes).toEqual([]);
+    expect(drive(path, make).notes).toEqual([other]);
+    expect((await replay(path, make)).report.split('\n')[0]).toBe(`note: ${other}`);
+    const { header, events } = readTrace(path);
+    const faults = [{ fault: 'interrupt-dropped', vector: 0 }];
+    const faulty = events.map((event) =>
+      event.kind === 'card' ? { ...event, description: { ...event.description, faults } } : event,
+    );
+    const trace = { header, events: faulty, isEnded: true };
+    expect(() => drive(trace, make)).toThrow(`${other}, and it cannot have the faults of the trace: `);
+    await expect(replay(trace, make)).rejects.toThrow(`${other}, and it cannot have the faults of the trace: `);
   });
 
   it('says what the card has thrown, and goes on', () => {

@@ -3,13 +3,14 @@
  * order, and the card answers as it does now. Where the driver had been told of something (an interrupt, a write-back)
  * before it went on, the trace waits until the card has done that too.
  */
-import { applyFaults, type FaultDeclaration, Link } from '../faults';
+import { Link } from '../faults';
 import { privateMemory } from '../pci';
 import { type CardDescription, type EventSink, readTrace, type Trace, type TraceEvent, traceOf } from '../trace';
 import { DeviceError } from '../vfio-user/device';
 import { cardEvents } from './card-events';
 import { kept } from './event-equality';
 import { GuestMemory } from './guest-memory';
+import { applyRecordedFaults, otherModel } from './model';
 import { type DriverStep, driverSteps, signOf } from './recorded-driver';
 import { type MakeCard } from './replay';
 import { ReplayClock } from './replay-clock';
@@ -26,6 +27,8 @@ export interface DriveResult {
   /** What the card did, and what was done to it, as a trace: to be written, compared, or asked about. */
   readonly trace: Trace;
   readonly events: readonly TraceEvent[];
+  /** What else is to be known: that the card is another model. */
+  readonly notes: readonly string[];
   /** What the driver had waited for, and the card has not done in time. */
   readonly missing: readonly { readonly before: TraceEvent; readonly what: string }[];
   /** Bytes of host memory that the card has read and that the trace does not know: they were 0. */
@@ -64,12 +67,13 @@ class Drive {
     const { name, faults } = this.description;
     const card = this.make({ clock: this.#clock, allocate: privateMemory });
     try {
+      const other = otherModel(this.description, card);
       const trace = traceOf(card);
       trace.record(this.#sink(), { name, faults });
       let memory!: GuestMemory;
       card.inspection.dma.replaceMemory((mapped) => (memory = new GuestMemory(mapped, card.coherence)));
       const link = new Link(card);
-      const device = trace.around(applyFaults(card, faults as FaultDeclaration[], link).device);
+      const device = trace.around(applyRecordedFaults(this.description, card, link, other).device);
       for (const { stimulus, stores, done } of steps) {
         this.#reach(stimulus, done);
         for (const { address, bytes } of stores) memory.memory.write(address, bytes);
@@ -83,7 +87,8 @@ class Drive {
       const events: TraceEvent[] = [...this.#events, { kind: 'end', card: 0, timeNs: 0, hostNs: timeNs }];
       const { unknownBytes } = memory;
       const driven = { header: { ...header, payloads: 'full', lostEvents: 0 } as const, events, isEnded: true };
-      return { trace: driven, events, missing: this.#missing, unknownBytes, thrown: this.#thrown };
+      const notes = other === undefined ? [] : [other];
+      return { trace: driven, notes, events, missing: this.#missing, unknownBytes, thrown: this.#thrown };
     } finally {
       card.close();
     }

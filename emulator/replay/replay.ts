@@ -3,13 +3,14 @@
  * device times and with the same contents of host memory, and what the card does is compared with what it did then.
  */
 import { TraceCards } from '../analysis';
-import { applyFaults, type FaultDeclaration, Link } from '../faults';
+import { Link } from '../faults';
 import { type CardEnvironment, type PciCard, privateMemory } from '../pci';
 import { type CardDescription, readTrace, type Trace, type TraceEvent, traceOf } from '../trace';
 import { describeCard } from '../trace/card-description';
 import { type CardEvents, cardEvents } from './card-events';
 import { Comparison } from './comparison';
 import { describeDifference, type Difference } from './difference';
+import { applyRecordedFaults, otherModel } from './model';
 import { OutsideWorld } from './outside';
 import { Player } from './player';
 import { RecordedMemory } from './recorded-memory';
@@ -41,7 +42,7 @@ export interface ReplayResult {
   readonly total: number;
   /** Device time that has been replayed, in nanoseconds. */
   readonly deviceNs: number;
-  /** What else is to be known: a trace that was cut off, registers that are others. */
+  /** What else is to be known: another model of card, a trace that was cut off, registers that are others. */
   readonly notes: readonly string[];
   /** A difference in lines, with the events before it. */
   readonly describe: (difference: Difference) => string[];
@@ -77,14 +78,15 @@ export async function replay(
   const outside = new OutsideWorld();
   const card = outside.watch(() => make({ clock, allocate: privateMemory }));
   try {
+    const other = otherModel(own.description, card);
     const trace = traceOf(card);
     trace.record(comparison, { name: own.description.name });
     card.inspection.dma.replaceMemory((mapped) => new RecordedMemory(mapped, comparison, card.coherence));
     const link = new Link(card);
-    const { device } = applyFaults(card, own.description.faults as FaultDeclaration[], link);
+    const { device } = applyRecordedFaults(own.description, card, link, other);
     await new Player({ trace, clock, comparison, outside, link, device }).play();
     const notes = notesOf(whole, own, card, comparison, outside);
-    return resultOf(whole, own, comparison, clock, notes);
+    return resultOf(whole, own, comparison, clock, { other, notes });
   } finally {
     card.close();
   }
@@ -95,17 +97,20 @@ function resultOf(
   { id, description, events }: CardEvents,
   { differences, at }: Comparison,
   clock: ReplayClock,
-  notes: readonly string[],
+  { other, notes: behind }: { other: string | undefined; notes: readonly string[] },
 ): ReplayResult {
   const [difference] = differences;
   const cards = TraceCards.of(trace.events.filter((event) => event.card === id));
   const describe = (which: Difference) => describeDifference(which, cards);
+  const first = other === undefined ? [] : [other];
+  const notes = [...first, ...behind];
   const report = [
+    ...first.map((note) => `note: ${note}`),
     difference
       ? `${description.name} does something else than the trace, at event ${difference.event} of ${events.length}:`
       : `${description.name} does what the trace says: ${at} events`,
     ...(difference ? describe(difference) : []),
-    ...notes.map((note) => `note: ${note}`),
+    ...behind.map((note) => `note: ${note}`),
   ].join('\n');
   return {
     ...{ id, card: description, difference, differences, notes, describe, report },

@@ -98,9 +98,13 @@ function jsonOf(result: ReplayResult, wallMs: number) {
 
 const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
-function driveLinesOf({ events, missing, thrown, unknownBytes }: DriveResult, record: string | undefined): string[] {
+function driveLinesOf(
+  { notes, events, missing, thrown, unknownBytes }: DriveResult,
+  record: string | undefined,
+): string[] {
   const count = (kind: string) => events.filter((event) => event.kind.startsWith(kind)).length;
   return [
+    ...notes.map((note) => `note: ${note}`),
     `driven to the end: ${events.length} events, among them ${count('dma')} DMA accesses and ${count('interrupt')} of interrupts`,
     ...missing.map(({ before, what }) => `missing at ${(before.timeNs / 1000).toFixed(3)} us of the trace: ${what}`),
     ...thrown.map((error) => `the card has thrown: ${stackOf(error)}`),
@@ -111,7 +115,7 @@ function driveLinesOf({ events, missing, thrown, unknownBytes }: DriveResult, re
   ];
 }
 
-function driveJsonOf({ events, missing, thrown, unknownBytes }: DriveResult) {
+function driveJsonOf({ notes, events, missing, thrown, unknownBytes }: DriveResult) {
   const late = missing.map(({ before, what }) => ({ timeNs: before.timeNs, what }));
-  return { events: events.length, missing: late, thrown: thrown.map(stackOf), unknownBytes };
+  return { notes, events: events.length, missing: late, thrown: thrown.map(stackOf), unknownBytes };
 }
