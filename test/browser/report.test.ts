@@ -340,6 +340,39 @@ describe('a trace that is not what it seems', () => {
     expect((await report.texts('#about-facts dd')).slice(-2)).toEqual(words);
   });
 
+  it('leads from a fault to what became of the interrupt or the DMA that it names', async () => {
+    const { events, ...rest } = recordRun(folder, { transfers: 2 });
+    const at = (is: (event: TraceEvent) => boolean): number => events.findIndex(is);
+    const raised = at((event) => event.kind === 'interrupt' && event.phase === 'raised');
+    const data = at((event) => event.kind === 'dma-read' && event.role === 'data');
+    const { card, timeNs, hostNs } = events[data]!;
+    const { iova } = events[data] as DmaEvent;
+    const fault = (name: string, what: string): TraceEvent => ({
+      kind: 'fault',
+      fault: name,
+      what,
+      card,
+      timeNs,
+      hostNs,
+    });
+    const dma = fault('slow', `DMA read of 64 bytes at 0x${iova.toString(16)} by H2C0 is done 10 ns late`);
+    const interrupt = fault('late', 'MSI-X vector 0 comes 10 ns late');
+    const report = await ReportPage.open(
+      browser,
+      { ...rest, events: events.toSpliced(data, 0, dma, interrupt) },
+      folder,
+    );
+    const nextOf = async (name: string): Promise<Record<string, string>> => {
+      await report.search(`fault ${name}`);
+      await report.page.press('Enter');
+      const titles = await report.texts('#detail h3');
+      const links = await report.texts('#detail h3 + .links li:first-child');
+      return Object.fromEntries(titles.map((title, i) => [title, links[i]!]));
+    };
+    expect((await nextOf('slow'))[`Next DMA read at 0x${iova.toString(16)}`]).toContain(`#${data + 3} `);
+    expect((await nextOf('late'))['Next of MSI-X vector 0']).toContain(`#${raised + 3} `);
+  });
+
   it('without events is an empty page, not a broken one', async () => {
     const { header } = recordRun(folder, { transfers: 1 });
     const report = await ReportPage.open(browser, { header, events: [], isEnded: false }, folder);

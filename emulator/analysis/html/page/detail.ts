@@ -127,12 +127,37 @@ export class Detail {
       ...this.#links('The last write of the driver before', driver < 0 ? [] : [driver], event),
       ...this.#links('The next scheduled work of the card', work < 0 ? [] : [work], event),
       ...this.#links(`Effects (${effects.length})`, effects, event),
+      ...(kind === 'fault' ? this.#nextOfNamed(event) : []),
       ...this.#links(
         STIMULI.includes(kind) && register >= 0 ? 'This register, before and after' : 'In this lane, before and after',
         [...this.#neighbours(event, STIMULI.includes(kind) && register >= 0 ? sameRegister : lane)],
         event,
       ),
     ];
+  }
+
+  /** What became of that which a fault begins by naming: an interrupt, or DMA at an address. */
+  #nextOfNamed(event: number): HTMLElement[] {
+    const { model } = this.app;
+    const { columns, head } = model;
+    const said = model.words(event).detail;
+    const isOfCard = (card: number): boolean => card === columns.card[event];
+    const next = (is: (other: number) => boolean): number[] =>
+      [this.#search(event, 1, is)].filter((other) => other >= 0);
+    const [, access, address] = /^DMA (read|write) of \d+ bytes at (0x[0-9a-f]+)/.exec(said) ?? [];
+    if (access !== undefined) {
+      const isAccess = (other: number): boolean =>
+        isOfCard(columns.card[other]!) &&
+        model.kindOf(other) === `dma-${access}` &&
+        columns.address[other] === Number(address);
+      return this.#links(`Next DMA ${access} at ${address}`, next(isAccess), event);
+    }
+    const lane = head.lanes.findIndex(
+      ({ card, group, label }) => group === 'interrupts' && isOfCard(card) && said.startsWith(`${label} `),
+    );
+    if (lane < 0) return [];
+    const isThere = (other: number): boolean => columns.lane[other] === lane;
+    return this.#links(`Next of ${head.lanes[lane]!.label}`, next(isThere), event);
   }
 
   #neighbours(event: number, belongs: (other: number) => boolean): number[] {
