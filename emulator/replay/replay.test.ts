@@ -264,6 +264,8 @@ describe('a replay', () => {
   it('cannot do without the contents of host memory', async () => {
     record({ payloads: 'hash' });
     await expect(again()).rejects.toThrow("recorded with DMA payloads 'hash'");
+    record({ ringBytes: 4 });
+    await expect(again()).rejects.toThrow('recorded in ring mode, with DMA payloads of more than 1 bytes as hashes');
   });
 
   it('cannot begin in the middle', async () => {
