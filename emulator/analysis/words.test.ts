@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { registerMap } from '../registers';
-import { type TraceEvent } from '../trace';
+import { type TraceEvent, wordDuration } from '../trace';
 import { describeTraceEvent, TraceCards, wordEvent } from '.';
 import { describing } from './test-traces';
 
@@ -61,6 +61,7 @@ describe('an event in words', () => {
       { kind: 'dma-write', channel: '', role: 'other', iova: 0, sizeBytes: 64, data: new Uint8Array(64) },
       `DMA writes 64 bytes at 0x0 ${'00 '.repeat(32)}…`,
     ],
+    ['the whole of memory', { kind: 'unmap', iova: 0, sizeBytes: 2 ** 64 }, 'client unmaps all memory'],
     [
       'a mapping',
       { kind: 'map', iova: 0x2000, sizeBytes: 4096, readable: true, writable: false },
@@ -131,4 +132,13 @@ describe('an event in words', () => {
     const event = { ...stamp, card: 9, kind: 'read', region: 0, offset: 0, data: Uint8Array.of(0) } as const;
     expect(describeTraceEvent(event, cards)).toContain('read BAR0 + 0x0 0x00 (1 byte)');
   });
+});
+
+it.each([
+  [40, '40 ns'],
+  [1500, '1.5 us'],
+  [250_000_000, '250 ms'],
+  [2e9, '2 s'],
+])('a length of time in words: %d ns', (ns, text) => {
+  expect(wordDuration(ns)).toBe(text);
 });

@@ -1,7 +1,7 @@
 /** What befalls an access of the driver on its way to the card, or its answer on the way back. */
 import { type VfioUserDevice } from '../vfio-user';
 import { BAR_COUNT } from '../pci';
-import { RegisterNames } from '../trace';
+import { RegisterNames, wordDuration } from '../trace';
 import { type DeviceSlow, type FieldStuck, type ReadsAllOnes, type WriteLost, type WritesPosted } from './declaration';
 import { DeviceStage } from './device-stage';
 import { FaultDeclarationError } from './error';
@@ -36,8 +36,9 @@ class Spell {
 }
 
 const lastsInWords = ({ reads, forNs }: { readonly reads?: number; readonly forNs?: number }): string =>
-  [reads === undefined ? [] : `for ${reads} reads`, forNs === undefined ? [] : `for ${forNs} ns`].flat().join(' or ') ||
-  'from now on';
+  [reads === undefined ? [] : `for ${reads} reads`, forNs === undefined ? [] : `for ${wordDuration(forNs)}`]
+    .flat()
+    .join(' or ') || 'from now on';
 
 export class AllOnes extends Fault<ReadsAllOnes> {
   readonly waitsFor: AccessMatcher;
@@ -125,7 +126,7 @@ export class SlowDevice extends Fault<DeviceSlow> {
   #stall(region: number, offset: number, sizeBytes: number): void {
     if (!this.waitsFor.takes(region, offset, sizeBytes)) return;
     const { delayNs } = this.declaration;
-    this.fire(`the access takes ${delayNs} ns`);
+    this.fire(`the access takes ${wordDuration(delayNs)}`);
     this.site.clock.stall(delayNs);
   }
 }
@@ -223,7 +224,7 @@ export class PostedWrites extends Fault<WritesPosted> {
         else if (isTaken || this.#held.length > 0) {
           this.#held.push({ region, offset, data: data.slice() });
           this.#flushAfter ??= this.later(holdNs, flush);
-          if (isTaken) this.fire(`the write waits for the next read, or ${holdNs} ns`);
+          if (isTaken) this.fire(`the write waits for the next read, or ${wordDuration(holdNs)}`);
           return;
         }
         below.writeRegion(region, offset, data);

@@ -3,6 +3,7 @@
  * shows, so it is what has really been moved.
  */
 import { DmaError, type DmaStage } from '../memory';
+import { wordDuration } from '../trace';
 import {
   type DescriptorStale,
   type DmaCorrupted,
@@ -48,7 +49,7 @@ export class DelayedDma extends DmaFault<DmaDelayed> {
   protected override act(call: DmaCall): Promise<void> {
     const { delayNs } = this.declaration;
     const { access, iova, bytes } = call;
-    this.fire(`${call} is done ${delayNs} ns late`);
+    this.fire(`${call} is done ${wordDuration(delayNs)} late`);
     const late = new Late();
     this.later(
       delayNs,
@@ -94,7 +95,7 @@ export class DuplicatedDma extends DmaFault<DmaDuplicated> {
 
   protected override act(call: DmaCall): Promise<void> | undefined {
     const { delayNs = 0 } = this.declaration;
-    this.fire(`${call} is done twice${delayNs === 0 ? '' : `, again ${delayNs} ns later`}`);
+    this.fire(`${call} is done twice${delayNs === 0 ? '' : `, again ${wordDuration(delayNs)} later`}`);
     const again = call.kept();
     return afterwards(call.perform(), () => {
       if (delayNs === 0) performQuietly(again);
@@ -111,7 +112,7 @@ export class WriteBackBeforeDataFault extends DmaFault<WriteBackBeforeData> {
   /** Posted: the card takes it for done, and goes on to tell its driver so. */
   protected override act(call: DmaCall): undefined {
     const { delayNs = DEFAULT_OVERTAKEN_NS } = this.declaration;
-    this.fire(`${call} reaches memory ${delayNs} ns late; what the card writes after it comes first`);
+    this.fire(`${call} reaches memory ${wordDuration(delayNs)} late; what the card writes after it comes first`);
     const kept = call.kept();
     this.later(delayNs, () => performQuietly(kept));
   }

@@ -3,6 +3,7 @@
  * INTx line is a level: what befalls its rise lasts until it changes next.
  */
 import { type DmaStage } from '../memory';
+import { wordDuration } from '../trace';
 import { type InterruptStage } from '../pci';
 import {
   type InterruptBeforeWriteBack,
@@ -103,12 +104,12 @@ export class DroppedInterrupt extends InterruptFault<InterruptDropped> {
 
 export class DelayedInterrupt extends InterruptFault<InterruptDelayed> {
   protected override message(name: string, send: () => void): void {
-    this.fire(`${name} comes ${this.declaration.delayNs} ns late`);
+    this.fire(`${name} comes ${wordDuration(this.declaration.delayNs)} late`);
     this.later(this.declaration.delayNs, send);
   }
 
   protected override rises(line: Line): void {
-    this.fire(`INTx rises ${this.declaration.delayNs} ns late`);
+    this.fire(`INTx rises ${wordDuration(this.declaration.delayNs)} late`);
     line.isWithheld = true;
     const rise = this.later(this.declaration.delayNs, () => {
       line.isWithheld = false;
@@ -143,7 +144,7 @@ export class DuplicatedInterrupt extends InterruptFault<InterruptDuplicated> {
     if (!this.#linger) return;
     this.#linger = false;
     const { times = 2, gapNs = DEFAULT_GAP_NS } = this.declaration;
-    this.fire(`INTx falls ${(times - 1) * gapNs} ns late`);
+    this.fire(`INTx falls ${wordDuration((times - 1) * gapNs)} late`);
     line.isForced = true;
     this.later((times - 1) * gapNs, () => {
       line.isForced = false;
@@ -206,7 +207,9 @@ export class InterruptBeforeWriteBackFault extends InterruptFault<InterruptBefor
   #overtakes(name: string): void {
     const { delayNs = DEFAULT_OVERTAKEN_NS } = this.declaration;
     const writes = this.#held.length;
-    this.fire(`${name} comes ${delayNs} ns before the ${writes} writes to memory that the card has made ahead of it`);
+    this.fire(
+      `${name} comes ${wordDuration(delayNs)} before the ${writes} writes to memory that the card has made ahead of it`,
+    );
     this.#releaseAfter(delayNs);
   }
 

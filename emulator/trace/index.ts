@@ -20,6 +20,7 @@ export {
   nameOfValue,
   wordAccess,
   wordBytes,
+  wordDuration,
   wordInterrupt,
   wordMechanism,
   wordRange,

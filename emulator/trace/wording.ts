@@ -7,6 +7,18 @@ const INTERRUPT_NAMES = ['INTx', 'MSI', 'MSI-X', 'error interrupt', 'request int
 /** `   12.345 us` */
 export const wordTime = (timeNs: number): string => `${(timeNs / 1000).toFixed(3).padStart(14)} us`;
 
+const DURATIONS = [
+  [1e9, 's'],
+  [1e6, 'ms'],
+  [1e3, 'us'],
+] as const;
+
+/** `250 ms`, `1.5 us`, `40 ns`: a length of time, exactly. */
+export function wordDuration(ns: number): string {
+  const [divisor, unit] = DURATIONS.find(([divisor]) => ns >= divisor) ?? [1, 'ns'];
+  return `${ns / divisor} ${unit}`;
+}
+
 export interface AccessWords {
   /** `CTRL`, `SCRATCH64 + 4`, `BAR0 + 0x3000` */
   readonly place: string;
@@ -40,9 +52,9 @@ export function wordAccess(
 /** `1 byte`, `64 bytes` */
 export const wordBytes = (count: number): string => `${count} ${count === 1 ? 'byte' : 'bytes'}`;
 
-/** `64 bytes at 0x1000` */
+/** `64 bytes at 0x1000`; the whole address space is `all memory`. */
 export const wordRange = (sizeBytes: number, address: number): string =>
-  `${wordBytes(sizeBytes)} at 0x${address.toString(16)}`;
+  sizeBytes >= 2 ** 64 ? 'all memory' : `${wordBytes(sizeBytes)} at 0x${address.toString(16)}`;
 
 /** `MSI-X vector 3`, `INTx` */
 export const wordInterrupt = (index: number, vector: number): string =>
