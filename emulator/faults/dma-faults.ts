@@ -3,6 +3,7 @@
  * shows, so it is what has really been moved.
  */
 import { DmaError, type DmaStage } from '../memory';
+import { SparseMemory } from '../memory/sparse-memory';
 import { wordDuration } from '../trace';
 import {
   type DescriptorStale,
@@ -121,8 +122,7 @@ export class WriteBackBeforeDataFault extends DmaFault<WriteBackBeforeData> {
 /** Remembers what descriptors were when the card last read or wrote them; before that they were zeros. */
 export class StaleDescriptor extends Fault<DescriptorStale> {
   readonly waitsFor: DmaMatcher;
-  /** By address. */
-  readonly #bytes = new Map<number, number>();
+  readonly #seen = new SparseMemory();
 
   constructor(site: FaultSite, declaration: DescriptorStale) {
     super(site, declaration);
@@ -134,19 +134,12 @@ export class StaleDescriptor extends Fault<DescriptorStale> {
       const { access, by, iova, bytes } = call;
       const isStale = this.waitsFor.takes(access, by, iova, bytes.length);
       if (by.role !== 'descriptor') return call.perform();
-      if (!isStale) return afterwards(call.perform(), () => this.#remember(call));
+      if (!isStale) return afterwards(call.perform(), () => this.#seen.write(iova, bytes));
       this.fire(`${call} gets what was there when the card last looked`);
-      const was = this.#recall(call);
+      const was = new Uint8Array(bytes.length);
+      this.#seen.read(iova, was);
       return afterwards(call.perform(), () => bytes.set(was));
     });
-  }
-
-  #remember({ iova, bytes }: DmaCall): void {
-    for (const [index, byte] of bytes.entries()) this.#bytes.set(iova + index, byte);
-  }
-
-  #recall({ iova, bytes }: DmaCall): Uint8Array {
-    return bytes.map((_, index) => this.#bytes.get(iova + index) ?? 0);
   }
 }
 

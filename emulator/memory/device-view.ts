@@ -7,10 +7,10 @@
  *
  * Models: Linux Documentation/core-api/dma-api.rst (dma_sync_single_for_device and dma_sync_single_for_cpu).
  */
+import { forEachPage, PAGE_BYTES, pageOf } from './pages';
 
 /** A cache line: what is synchronised is rounded outwards to these. */
 export const LINE_BYTES = 64;
-const PAGE_BYTES = 4096;
 const LINES = PAGE_BYTES / LINE_BYTES;
 
 /**
@@ -205,8 +205,6 @@ export function wholeLines(address: number, sizeBytes: number): { address: numbe
   return { address: start, sizeBytes: Math.ceil((address + sizeBytes) / LINE_BYTES) * LINE_BYTES - start };
 }
 
-const pageOf = (address: number) => Math.floor(address / PAGE_BYTES);
-
 function* range(first: number, last: number): Generator<number> {
   for (let number = first; number <= last; number++) yield number;
 }
@@ -215,18 +213,4 @@ function countOnes(flags: Uint8Array, start: number, end: number): number {
   let count = 0;
   for (let at = start; at < end; at++) count += flags[at]!;
   return count;
-}
-
-/** `visit` gets the page's number, where the range begins and ends in it, and how many bytes were before it. */
-function forEachPage(
-  address: number,
-  sizeBytes: number,
-  visit: (number: number, start: number, end: number, done: number) => void,
-): void {
-  for (let done = 0; done < sizeBytes;) {
-    const start = (address + done) % PAGE_BYTES;
-    const length = Math.min(PAGE_BYTES - start, sizeBytes - done);
-    visit(pageOf(address + done), start, start + length, done);
-    done += length;
-  }
 }

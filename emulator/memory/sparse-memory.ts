@@ -1,5 +1,5 @@
 /** Memory of which only some bytes are known. */
-const PAGE_BYTES = 4096;
+import { forEachPage, PAGE_BYTES, pageOf } from './pages';
 
 interface Page {
   readonly bytes: Uint8Array;
@@ -45,20 +45,7 @@ export class SparseMemory {
   }
 
   #holds(address: number, byte: number): boolean {
-    const page = this.#pages.get(Math.floor(address / PAGE_BYTES));
+    const page = this.#pages.get(pageOf(address));
     return page !== undefined && page.known[address % PAGE_BYTES] === 1 && page.bytes[address % PAGE_BYTES] === byte;
-  }
-}
-
-function forEachPage(
-  address: number,
-  sizeBytes: number,
-  visit: (number: number, start: number, end: number, done: number) => void,
-): void {
-  for (let done = 0; done < sizeBytes;) {
-    const start = (address + done) % PAGE_BYTES;
-    const length = Math.min(PAGE_BYTES - start, sizeBytes - done);
-    visit(Math.floor((address + done) / PAGE_BYTES), start, start + length, done);
-    done += length;
   }
 }

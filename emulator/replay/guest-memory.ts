@@ -1,6 +1,6 @@
 /** Host memory for a card that is driven by a trace: what the driver stored, as far as the trace knows, and what the card writes. */
 import { type Coherence, type DmaInitiator, type DmaStage } from '../memory';
-import { SparseMemory } from './sparse-memory';
+import { SparseMemory } from '../memory/sparse-memory';
 
 export class GuestMemory implements DmaStage {
   readonly memory = new SparseMemory();

@@ -7,7 +7,7 @@
  */
 import { type TraceEvent } from '../trace';
 import { isStimulus } from './card-events';
-import { SparseMemory } from './sparse-memory';
+import { SparseMemory } from '../memory/sparse-memory';
 
 export interface DriverStep {
   /** An access, a mapping, a set-up of interrupts, a reset. */
