@@ -1,8 +1,7 @@
 /** Plays the stimuli of a trace to a card, one after the other, as long as the card does what the trace says. */
-import { DeviceError } from '../vfio-user/device';
+import { DeviceError, type VfioUserDevice } from '../vfio-user/device';
 import { type Link } from '../faults';
-import { type CardTrace, type TraceEvent } from '../trace';
-import { type VfioUserDevice } from '../vfio-user/device';
+import { type CardTrace, type TraceEvent, wordTime } from '../trace';
 import { type Comparison } from './comparison';
 import { type OutsideWorld } from './outside';
 import { type ReplayClock } from './replay-clock';
@@ -83,7 +82,7 @@ export class Player {
     if (task) return task();
     const { nextDueNs } = clock;
     const instead =
-      nextDueNs === undefined ? 'it has scheduled none' : `the next is due at ${(nextDueNs / 1000).toFixed(3)} us`;
+      nextDueNs === undefined ? 'it has scheduled none' : `the next is due at ${wordTime(nextDueNs).trim()}`;
     comparison.differ({ note: `the card has no work that is due now: ${instead}` });
   }
 

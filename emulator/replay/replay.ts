@@ -5,7 +5,7 @@
 import { TraceCards } from '../analysis';
 import { Link } from '../faults';
 import { type CardEnvironment, type PciCard, privateMemory } from '../pci';
-import { type CardDescription, readTrace, type Trace, type TraceEvent, traceOf } from '../trace';
+import { type CardDescription, readTrace, type Trace, type TraceEvent, traceOf, wordTime } from '../trace';
 import { describeCard } from '../trace/card-description';
 import { type CardEvents, cardEvents } from './card-events';
 import { Comparison } from './comparison';
@@ -135,7 +135,7 @@ function notesOf(
   const notes: string[] = [];
   if (!trace.isEnded) {
     const lastNs = events.at(-1)?.timeNs ?? 0;
-    notes.push(`the trace was cut off; it was replayed as far as it goes, to ${(lastNs / 1000).toFixed(3)} us`);
+    notes.push(`the trace was cut off; it was replayed as far as it goes, to ${wordTime(lastNs).trim()}`);
   }
   const now = describeCard(card, { name: description.name, unmapsWindows: false });
   const registers = registerDifferences(description.registers, now.registers);
