@@ -7,7 +7,7 @@
 import { PciCard } from '../pci';
 import { type MapSpec, type RegisterMap } from '../registers';
 import { traceOf } from '../trace';
-import { type VfioUserDevice } from '../vfio-user/device';
+import { type VfioUserDevice } from '../device/device';
 import { BAR_SLOTS, placeBars } from './enumeration';
 import { HostInterrupts, type InterruptKind } from './interrupts';
 import { initiateFunctionLevelReset, selectInterrupts } from './capabilities';

@@ -3,7 +3,7 @@
  *
  * INTx is handled as a VFIO user does it: after a trigger the line counts as masked until `unmaskIntx`.
  */
-import { type IrqSink, type VfioUserDevice } from '../vfio-user/device';
+import { type IrqSink, type VfioUserDevice } from '../device/device';
 
 /** VFIO interrupt indexes of a PCI function (include/uapi/linux/vfio.h). */
 const irqIndex = { intx: 0, msi: 1, msix: 2 } as const;

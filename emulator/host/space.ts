@@ -5,7 +5,7 @@
  * first access. A register of up to 32 bits has taken its data before its hooks run, so the scratch bytes are shared;
  * an access of 8 bytes may touch two registers, and has bytes of its own.
  */
-import { type VfioUserDevice } from '../vfio-user/device';
+import { type VfioUserDevice } from '../device/device';
 
 export class RegionSpace {
   readonly #bytes = new Uint8Array(4);

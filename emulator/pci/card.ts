@@ -23,7 +23,7 @@ import {
   type RegionLayout,
   type SetIrqs,
   type VfioUserDevice,
-} from '../vfio-user/device';
+} from '../device/device';
 import { type BarOptions, Bars, type BarTarget } from './bars';
 import { CardDefinitionError } from './card-definition-error';
 import { type CardIdentity, checkIdentity } from './identity';

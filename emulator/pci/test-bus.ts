@@ -3,7 +3,7 @@
  * count. (The in-process host lies above this folder.)
  */
 import { ManualClock } from '../clock';
-import type { IrqSink, VfioUserDevice } from '../vfio-user/device';
+import type { IrqSink, VfioUserDevice } from '../device/device';
 import { PciCard } from './card';
 import { CAPABILITY_OFFSETS } from './config-space';
 import { type InterruptController } from './interrupt-controller';

@@ -1,5 +1,5 @@
 /** Plays the stimuli of a trace to a card, one after the other, as long as the card does what the trace says. */
-import { DeviceError, type VfioUserDevice } from '../vfio-user/device';
+import { DeviceError, type VfioUserDevice } from '../device/device';
 import { type Link } from '../faults';
 import { type CardTrace, type TraceEvent, wordTime } from '../trace';
 import { type Comparison } from './comparison';

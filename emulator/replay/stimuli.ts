@@ -1,5 +1,5 @@
 /** Does to a card what a trace says was done to it. */
-import { type VfioUserDevice } from '../vfio-user/device';
+import { type VfioUserDevice } from '../device/device';
 import { type MapEvent, type IrqSetupEvent, type TraceEvent } from '../trace';
 
 /** What a trace's stimulus becomes; tasks, DMA by message and the end of the link are the player's own. */

@@ -5,7 +5,7 @@
  */
 import { AddressMap, DmaAccess, type DmaError, type DmaInitiator } from '../memory';
 import { type HeldReason, Irq, type PciCard, type ResetKind } from '../pci';
-import { type DmaMapping, type IrqSink, type VfioUserDevice } from '../vfio-user/device';
+import { type DmaMapping, type IrqSink, type VfioUserDevice } from '../device/device';
 import { CardRecording, type EventSink, type RecordCardOptions } from './card-recording';
 import { type InterruptPhase } from './event';
 import { type EventDetail, EventRing, Kind, type RecentEvent } from './event-ring';

@@ -6,7 +6,7 @@ import {
   type IrqSink,
   type SetIrqs,
   type VfioUserDevice,
-} from '../vfio-user/device';
+} from '../device/device';
 
 /** Takes what has been seen. `data` is valid during the call only. */
 export interface SeamListener {

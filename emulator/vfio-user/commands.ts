@@ -15,7 +15,7 @@ import {
   encodeNoRegionIoFds,
   encodeRegionInfo,
 } from './codec';
-import { DeviceError, type IrqLayout, type RegionLayout, type VfioUserDevice } from './device';
+import { DeviceError, type IrqLayout, type RegionLayout, type VfioUserDevice } from '../device/device';
 import { type DmaWindows } from './dma-windows';
 import { EINVAL, ENOSYS, ENOTTY, EOPNOTSUPP } from './errno';
 import { setIrqs } from './irq-setup';

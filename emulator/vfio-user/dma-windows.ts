@@ -7,7 +7,7 @@
  */
 import { type Native } from '../native';
 import { type DmaMapRequest } from './codec';
-import { DeviceError, type DmaMapping, type VfioUserDevice } from './device';
+import { DeviceError, type DmaMapping, type VfioUserDevice } from '../device/device';
 import { EINVAL, ENOSPC } from './errno';
 import { MappedFiles } from './mapped-files';
 import { type RemoteMemory } from '../memory';

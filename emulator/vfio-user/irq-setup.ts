@@ -1,7 +1,7 @@
 /** DEVICE_SET_IRQS: passed eventfds become interrupt sinks, and the request becomes the device's `SetIrqs`. */
 import { type Native } from '../native';
 import { type SetIrqsRequest } from './codec';
-import { DeviceError, type IrqAction, type IrqSink, type VfioUserDevice } from './device';
+import { DeviceError, type IrqAction, type IrqSink, type VfioUserDevice } from '../device/device';
 import { EINVAL, EOPNOTSUPP } from './errno';
 
 class EventfdSink implements IrqSink {

@@ -5,7 +5,7 @@
  *
  * Source: QEMU docs/interop/vfio-user.rst, section "Read and Write Operations".
  */
-import { DeviceError, type RegionLayout, type VfioUserDevice } from './device';
+import { DeviceError, type RegionLayout, type VfioUserDevice } from '../device/device';
 import { EINVAL } from './errno';
 import { HEADER_BYTES, REGION_ACCESS_BYTES, RegionAccess, WriteMulti } from './wire';
 

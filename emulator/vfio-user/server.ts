@@ -4,7 +4,7 @@
  */
 import { lstatSync, unlinkSync } from 'node:fs';
 import { loadNative, type Native, type NativeError, type Poller, READABLE, WOULD_BLOCK } from '../native';
-import { type VfioUserDevice } from './device';
+import { type VfioUserDevice } from '../device/device';
 import { defaultPieceBytes } from './dma-windows';
 import { describeEvent, type ServerEvent } from './events';
 import { sharedPollGroup } from './poll-group';

@@ -8,7 +8,7 @@ import { type Native } from '../native';
 import { encodeHeader, isReply } from './codec';
 import { Commands } from './commands';
 import { Connection, ConnectionEnded } from './connection';
-import { DeviceError, type VfioUserDevice } from './device';
+import { DeviceError, type VfioUserDevice } from '../device/device';
 import { DmaWindows } from './dma-windows';
 import { EIO, EINVAL, EMFILE, errnoOf } from './errno';
 import { type ServerEvent } from './events';
