@@ -1,10 +1,9 @@
 /**
- * The seam: what a vfio-user session serves, and what everything behind it looks like from outside.
+ * The device interface: what a virtual machine monitor sees of a device. A vfio-user session (QEMU), the in-process host
+ * (unit tests) and a replay drive it; a card implements it. It numbers regions and interrupt indexes as VFIO does, and
+ * knows nothing of PCI, registers or the protocol.
  *
- * Three callers drive this one interface: the socket session (QEMU), the in-process host (unit tests) and, later, replay.
- * It speaks of regions and interrupt indexes as VFIO numbers them and knows nothing of PCI, registers or cards.
- *
- * Source: QEMU docs/interop/vfio-user.rst; Linux include/uapi/linux/vfio.h.
+ * Source: Linux include/uapi/linux/vfio.h; QEMU docs/interop/vfio-user.rst.
  */
 import type { DmaMapping } from '../memory/backing';
 
@@ -75,7 +74,7 @@ export class DeviceError extends Error {
   }
 }
 
-export interface VfioUserDevice {
+export interface Device {
   readonly layout: DeviceLayout;
   /** Fills `data` with what the device drives at `offset` of `region`. The length of `data` is the access size. */
   readRegion(region: number, offset: number, data: Uint8Array): void;

@@ -1,5 +1,5 @@
 /** What befalls an access of the driver on its way to the card, or its answer on the way back. */
-import { type VfioUserDevice } from '../vfio-user';
+import { type Device } from '../device';
 import { BAR_COUNT } from '../pci';
 import { RegisterNames, wordDuration } from '../trace';
 import { type DeviceSlow, type FieldStuck, type ReadsAllOnes, type WriteLost, type WritesPosted } from './declaration';
@@ -54,7 +54,7 @@ export class AllOnes extends Fault<ReadsAllOnes> {
     this.#howLong = lastsInWords(lasts);
   }
 
-  override device(below: VfioUserDevice): VfioUserDevice {
+  override device(below: Device): Device {
     const spell = this.#spell;
     const { linkDown = false } = this.declaration;
     return new DeviceStage(below, {
@@ -85,7 +85,7 @@ export class LostWrite extends Fault<WriteLost> {
     this.waitsFor = new AccessMatcher(site.card, declaration, 'writes');
   }
 
-  override device(below: VfioUserDevice): VfioUserDevice {
+  override device(below: Device): Device {
     return new DeviceStage(below, {
       writeRegion: (region, offset, data) => {
         if (this.waitsFor.takes(region, offset, data.length)) this.fire('the write does not reach the card');
@@ -105,7 +105,7 @@ export class SlowDevice extends Fault<DeviceSlow> {
     this.waitsFor = new AccessMatcher(site.card, declaration, on === undefined ? 'accesses' : `${on}s`);
   }
 
-  override device(below: VfioUserDevice): VfioUserDevice {
+  override device(below: Device): Device {
     const { on } = this.declaration;
     return new DeviceStage(below, {
       ...(on !== 'write' && {
@@ -154,7 +154,7 @@ export class StuckField extends Fault<FieldStuck> {
     this.#spell = new Spell(() => site.clock.now(), declaration);
   }
 
-  override device(below: VfioUserDevice): VfioUserDevice {
+  override device(below: Device): Device {
     const spell = this.#spell;
     const { field, value } = this.declaration;
     return new DeviceStage(below, {
@@ -205,7 +205,7 @@ export class PostedWrites extends Fault<WritesPosted> {
     this.waitsFor = new AccessMatcher(site.card, declaration, 'writes');
   }
 
-  override device(below: VfioUserDevice): VfioUserDevice {
+  override device(below: Device): Device {
     const { holdNs = DEFAULT_HOLD_NS } = this.declaration;
     const flush = () => {
       this.#flushAfter?.cancel();

@@ -4,7 +4,7 @@
  */
 import { type PciCard } from '../pci';
 import { traceOf } from '../trace';
-import { type VfioUserDevice } from '../vfio-user';
+import { type Device } from '../device';
 import { AllOnes, LostWrite, PostedWrites, SlowDevice, StuckField } from './access-faults';
 import { checkFault, checkForCard } from './check';
 import { type FaultDeclaration } from './declaration';
@@ -69,9 +69,9 @@ export function applyFaults(
 
 export class FaultyCard {
   /** The card with its faults, as it is to stand at the seam: its trace goes around it. */
-  readonly device: VfioUserDevice;
+  readonly device: Device;
   /** The same with the trace around it: what a host in this process drives. */
-  readonly traced: VfioUserDevice;
+  readonly traced: Device;
   readonly #faults: readonly { readonly name: string; readonly fault: Fault }[];
 
   /** Use `applyFaults`. */
@@ -85,7 +85,7 @@ export class FaultyCard {
       const site = { card, clock: inspection.clock, link, report: (what: string) => trace.fault(name, what) };
       return { name, fault: makeFor(declaration, placeOf(declaration, index), site) };
     });
-    let device: VfioUserDevice = link;
+    let device: Device = link;
     for (const { fault } of [...this.#faults].reverse()) {
       if (fault.dma) inspection.dma.insert((below) => fault.dma!(below));
       if (fault.interrupts) inspection.interrupts.insert((below) => fault.interrupts!(below));

@@ -1,10 +1,10 @@
 /** A device in front of a device: what a fault at the driver's accesses is made of. */
-import { type DeviceLayout, type DmaMapping, type SetIrqs, type VfioUserDevice } from '../vfio-user';
+import { type DeviceLayout, type DmaMapping, type SetIrqs, type Device } from '../device';
 
-export class DeviceStage implements VfioUserDevice {
+export class DeviceStage implements Device {
   constructor(
-    protected readonly below: VfioUserDevice,
-    private readonly acts: Partial<Pick<VfioUserDevice, 'readRegion' | 'writeRegion' | 'reset'>>,
+    protected readonly below: Device,
+    private readonly acts: Partial<Pick<Device, 'readRegion' | 'writeRegion' | 'reset'>>,
   ) {}
 
   /** Windows that the client maps would be reached past us. */

@@ -2,7 +2,7 @@
 import { type CardClock, type ScheduledTask } from '../clock';
 import { type DmaStage } from '../memory';
 import { type InterruptStage, type PciCard } from '../pci';
-import { type VfioUserDevice } from '../vfio-user';
+import { type Device } from '../device';
 import { type FaultDeclaration } from './declaration';
 import { type Link } from './link';
 import { type Matcher } from './matcher';
@@ -31,7 +31,7 @@ export abstract class Fault<D extends FaultDeclaration = FaultDeclaration> {
   /** Stages that it puts between the card and what is below, or between the driver and the device. */
   dma?(below: DmaStage): DmaStage;
   interrupts?(below: InterruptStage): InterruptStage;
-  device?(below: VfioUserDevice): VfioUserDevice;
+  device?(below: Device): Device;
 
   /** The card is being reset: what the fault holds back is lost. */
   reset(): void {

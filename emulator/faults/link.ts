@@ -6,12 +6,12 @@
  * Source: PCI Express Base Specification 6.0, section 2.3.2 (reads that are not answered), 6.7.6 (async removal).
  */
 import { loadNative } from '../native';
-import { type DeviceLayout, type DmaMapping, type SetIrqs, type VfioUserDevice } from '../vfio-user';
+import { type DeviceLayout, type DmaMapping, type SetIrqs, type Device } from '../device';
 
-export class Link implements VfioUserDevice {
+export class Link implements Device {
   private up = true;
 
-  constructor(private readonly device: VfioUserDevice) {}
+  constructor(private readonly device: Device) {}
 
   get isUp(): boolean {
     return this.up;

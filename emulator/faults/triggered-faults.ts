@@ -1,7 +1,7 @@
 /** What happens at a time, or when the driver or the card does something: an interrupt of nothing, the end of the card. */
 import { DmaError, type DmaStage } from '../memory';
 import { type InterruptStage } from '../pci';
-import { type VfioUserDevice } from '../vfio-user';
+import { type Device } from '../device';
 import { type InterruptSpurious, type SurpriseRemoval } from './declaration';
 import { DeviceStage } from './device-stage';
 import { type DmaCall, splitDma } from './dma-call';
@@ -51,7 +51,7 @@ abstract class TriggeredFault<D extends InterruptSpurious | SurpriseRemoval> ext
     });
   }
 
-  override device(below: VfioUserDevice): VfioUserDevice {
+  override device(below: Device): Device {
     const matcher = this.#matcher;
     if (!(matcher instanceof AccessMatcher)) return below;
     const { on } = this.declaration as { on?: string };

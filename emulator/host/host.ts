@@ -7,7 +7,7 @@
 import { PciCard } from '../pci';
 import { type MapSpec, type RegisterMap } from '../registers';
 import { traceOf } from '../trace';
-import { type VfioUserDevice } from '../device/device';
+import { type Device } from '../device';
 import { BAR_SLOTS, placeBars } from './enumeration';
 import { HostInterrupts, type InterruptKind } from './interrupts';
 import { initiateFunctionLevelReset, selectInterrupts } from './capabilities';
@@ -34,10 +34,10 @@ export class InProcessHost {
   readonly memory: HostMemory;
   readonly interrupts: HostInterrupts;
   readonly #bars: RegionSpace[];
-  readonly #seam: VfioUserDevice;
+  readonly #seam: Device;
 
   constructor(
-    readonly device: VfioUserDevice,
+    readonly device: Device,
     options: HostOptions = {},
   ) {
     const { memoryBytes = 4 << 20, memoryIova = 1 << 20, enumerate = true } = options;

@@ -3,7 +3,7 @@
  *
  * INTx is handled as a VFIO user does it: after a trigger the line counts as masked until `unmaskIntx`.
  */
-import { type IrqSink, type VfioUserDevice } from '../device/device';
+import { type IrqSink, type Device } from '../device';
 
 /** VFIO interrupt indexes of a PCI function (include/uapi/linux/vfio.h). */
 const irqIndex = { intx: 0, msi: 1, msix: 2 } as const;
@@ -15,7 +15,7 @@ export class HostInterrupts {
   /** Called for each interrupt that arrives, with its vector. */
   onInterrupt: (vector: number) => void = () => {};
 
-  constructor(private readonly device: VfioUserDevice) {}
+  constructor(private readonly device: Device) {}
 
   /** Connects `vectors` sinks to one kind of interrupt, in place of what was connected before; counts start at 0. */
   connect(kind: InterruptKind, vectors = 1): void {
@@ -47,7 +47,7 @@ export class HostInterrupts {
     this.onInterrupt(vector);
   }
 
-  #set(request: Omit<Parameters<VfioUserDevice['setIrqs']>[0], 'index'>): void {
+  #set(request: Omit<Parameters<Device['setIrqs']>[0], 'index'>): void {
     this.device.setIrqs({ index: irqIndex[this.#kind!], ...request });
   }
 }

@@ -5,7 +5,7 @@
  * first access. A register of up to 32 bits has taken its data before its hooks run, so the scratch bytes are shared;
  * an access of 8 bytes may touch two registers, and has bytes of its own.
  */
-import { type VfioUserDevice } from '../device/device';
+import { type Device } from '../device';
 
 export class RegionSpace {
   readonly #bytes = new Uint8Array(4);
@@ -14,7 +14,7 @@ export class RegionSpace {
   readonly #cut = [1, 2, 4].map((size) => this.#bytes.subarray(0, size)) as [Uint8Array, Uint8Array, Uint8Array];
 
   constructor(
-    private readonly device: VfioUserDevice,
+    private readonly device: Device,
     readonly region: number,
   ) {}
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ManualClock } from '../clock';
 import { DmaError, type RemoteMemory } from '../memory';
 import { registerMap } from '../registers';
-import { DeviceError, type DmaMapping } from '../device/device';
+import { DeviceError, type DmaMapping } from '../device';
 import { type CardEnvironment, PciCard } from './card';
 import { CardDefinitionError } from './card-definition-error';
 import { type CardIdentity } from './identity';

@@ -1,5 +1,5 @@
 /**
- * `PciCard`: what a card author extends. It is a PCI Express endpoint that answers at the seam (VfioUserDevice); the
+ * `PciCard`: what a card author extends. It is a PCI Express endpoint that answers at the seam (Device); the
  * subclass says who it is, which BARs it has, and what its registers do.
  *
  * Source: Linux include/uapi/linux/vfio.h for the numbering of regions; PCI Local Bus Spec 3.0, chapter 6.
@@ -17,13 +17,7 @@ import {
   NonCoherentDma,
 } from '../memory';
 import { type MapSpec, RegisterFile, type RegisterMap } from '../registers';
-import {
-  DeviceError,
-  type DeviceLayout,
-  type RegionLayout,
-  type SetIrqs,
-  type VfioUserDevice,
-} from '../device/device';
+import { DeviceError, type DeviceLayout, type RegionLayout, type SetIrqs, type Device } from '../device';
 import { type BarOptions, Bars, type BarTarget } from './bars';
 import { CardDefinitionError } from './card-definition-error';
 import { type CardIdentity, checkIdentity } from './identity';
@@ -64,7 +58,7 @@ const PAGE_BYTES = 4096;
  *
  * Protected members are the author's; public ones are the seam, for whoever plugs the card in.
  */
-export abstract class PciCard implements VfioUserDevice {
+export abstract class PciCard implements Device {
   protected readonly clock: Clock;
   /** Host memory, as far as the client has mapped it and Bus Master Enable allows; as it was last synchronised. */
   protected readonly dma: DmaPort;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { DeviceError } from '../device/device';
+import { DeviceError } from '../device';
 import { CountingSink, poweredBell, type TestBus } from './test-bus';
 import { Irq } from './vfio-layout';
 

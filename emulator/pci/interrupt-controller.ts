@@ -5,7 +5,7 @@
  * Source: PCI Local Bus Spec 3.0, 6.8.2 (MSI-X and MSI exclude INTx); Linux include/uapi/linux/vfio.h,
  * VFIO_DEVICE_SET_IRQS.
  */
-import { DeviceError, type IrqLayout, type SetIrqs } from '../device/device';
+import { DeviceError, type IrqLayout, type SetIrqs } from '../device';
 import { type Intx } from './intx';
 import { type IrqIndex, Notification } from './irq-index';
 import { type MessageVectors } from './message-vectors';

@@ -8,7 +8,7 @@
  * Source: PCI Local Bus Spec 3.0, 2.2.6 and 6.2.2 (Interrupt Disable), 6.2.3 (Interrupt Status); PCI Express Base Spec
  * 5.0, 6.1.2; Linux include/uapi/linux/vfio.h, VFIO_IRQ_INFO_AUTOMASKED.
  */
-import type { IrqLayout, IrqSink } from '../device/device';
+import type { IrqLayout, IrqSink } from '../device';
 import type { HeldReason, IrqIndex } from './irq-index';
 import { IrqSinks } from './irq-sinks';
 

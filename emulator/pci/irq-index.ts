@@ -4,7 +4,7 @@
  *
  * Source: Linux include/uapi/linux/vfio.h, VFIO_DEVICE_SET_IRQS.
  */
-import type { IrqLayout, IrqSink } from '../device/device';
+import type { IrqLayout, IrqSink } from '../device';
 import { IrqSinks } from './irq-sinks';
 
 /** Why an interrupt cannot go out: its vector (or all) is masked, its mechanism is not enabled, nobody listens, or DMA is off. */

@@ -2,7 +2,7 @@
  * Where the vectors of one interrupt index are connected to. It owns the sinks it holds: each is closed exactly once,
  * when it has been replaced or disconnected and no other vector of the index uses it any more.
  */
-import type { IrqSink } from '../device/device';
+import type { IrqSink } from '../device';
 
 export class IrqSinks {
   readonly #sinks: (IrqSink | undefined)[];

@@ -6,7 +6,7 @@
  *
  * Source: PCI Local Bus Spec 3.0, 6.8.1.10 and 6.8.3.4 (per-vector masking and pending bits).
  */
-import type { IrqLayout, IrqSink } from '../device/device';
+import type { IrqLayout, IrqSink } from '../device';
 import type { HeldReason, IrqIndex } from './irq-index';
 import { IrqSinks } from './irq-sinks';
 

@@ -3,7 +3,7 @@
  * count. (The in-process host lies above this folder.)
  */
 import { ManualClock } from '../clock';
-import type { IrqSink, VfioUserDevice } from '../device/device';
+import type { IrqSink, Device } from '../device';
 import { PciCard } from './card';
 import { CAPABILITY_OFFSETS } from './config-space';
 import { type InterruptController } from './interrupt-controller';
@@ -25,7 +25,7 @@ export const INITIATE_FLR = 1 << 15;
 type AccessBytes = 1 | 2 | 4;
 
 export class TestBus {
-  constructor(readonly device: VfioUserDevice) {}
+  constructor(readonly device: Device) {}
 
   read(region: number, offset: number, sizeBytes: AccessBytes = 4): number {
     const data = new Uint8Array(sizeBytes);

@@ -6,7 +6,7 @@
 import { Link } from '../faults';
 import { privateMemory } from '../pci';
 import { type CardDescription, type EventSink, readTrace, type Trace, type TraceEvent, traceOf } from '../trace';
-import { DeviceError } from '../device/device';
+import { DeviceError } from '../device';
 import { cardEvents } from './card-events';
 import { kept } from './event-equality';
 import { GuestMemory } from './guest-memory';

@@ -1,5 +1,5 @@
 /** Plays the stimuli of a trace to a card, one after the other, as long as the card does what the trace says. */
-import { DeviceError, type VfioUserDevice } from '../device/device';
+import { DeviceError, type Device } from '../device';
 import { type Link } from '../faults';
 import { type CardTrace, type TraceEvent, wordTime } from '../trace';
 import { type Comparison } from './comparison';
@@ -14,11 +14,11 @@ export interface PlayerOptions {
   readonly outside: OutsideWorld;
   readonly link: Link;
   /** The card behind its link, and behind its faults, if it has any. */
-  readonly device: VfioUserDevice;
+  readonly device: Device;
 }
 
 export class Player {
-  readonly #device: VfioUserDevice;
+  readonly #device: Device;
 
   constructor(private readonly options: PlayerOptions) {
     this.#device = options.trace.around(options.device);

@@ -1,9 +1,9 @@
 /** Does to a card what a trace says was done to it. */
-import { type VfioUserDevice } from '../device/device';
+import { type Device } from '../device';
 import { type MapEvent, type IrqSetupEvent, type TraceEvent } from '../trace';
 
 /** What a trace's stimulus becomes; tasks, DMA by message and the end of the link are the player's own. */
-export function stimulate(device: VfioUserDevice, event: TraceEvent, onInterrupt: () => void): void {
+export function stimulate(device: Device, event: TraceEvent, onInterrupt: () => void): void {
   switch (event.kind) {
     case 'read':
       return device.readRegion(event.region, event.offset, new Uint8Array(event.data.length));

@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import { type DmaError, type DmaInitiator } from '../memory';
 import { type HeldReason, type PciCard, type ResetKind } from '../pci';
-import { type DmaMapping, type SetIrqs } from '../device/device';
+import { type DmaMapping, type SetIrqs } from '../device';
 import { describeCard } from './card-description';
 import { type InterruptPhase } from './event';
 import { type TraceRecorder, type Unstamped } from './recorder';

@@ -5,7 +5,7 @@
  */
 import { AddressMap, DmaAccess, type DmaError, type DmaInitiator } from '../memory';
 import { type HeldReason, Irq, type PciCard, type ResetKind } from '../pci';
-import { type DmaMapping, type IrqSink, type VfioUserDevice } from '../device/device';
+import { type DmaMapping, type IrqSink, type Device } from '../device';
 import { CardRecording, type EventSink, type RecordCardOptions } from './card-recording';
 import { type InterruptPhase } from './event';
 import { type EventDetail, EventRing, Kind, type RecentEvent } from './event-ring';
@@ -42,7 +42,7 @@ export function traceOf(card: PciCard): CardTrace {
 
 export class CardTrace {
   /** The card as a client is to drive it. */
-  readonly device: VfioUserDevice;
+  readonly device: Device;
   readonly #ring = new EventRing(CAPACITY);
   readonly #listeners = new Set<() => void>();
   /** Something may have changed that is no event: the card has worked in its own time. */
@@ -107,7 +107,7 @@ export class CardTrace {
   }
 
   /** The same for a device that stands between the client and the card. */
-  around(device: VfioUserDevice): VfioUserDevice {
+  around(device: Device): Device {
     const unmapsWindows = () => this.#recording?.unmapsWindows === true;
     return new TracedDevice(device, this.card.inspection.clock, this.#seamListener(), unmapsWindows);
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ReferenceCard } from '../cards/reference';
 import { ManualClock } from '../clock';
 import { InProcessHost } from '../host';
-import { type IrqSink } from '../device/device';
+import { type IrqSink } from '../device';
 import { describeTrace, traceOf } from '.';
 import { EventRing, Kind } from './event-ring';
 

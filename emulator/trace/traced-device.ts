@@ -1,12 +1,6 @@
 /** A device at the seam that writes down what passes through it: the client sees no difference. */
 import { type CardClock } from '../clock';
-import {
-  type DeviceLayout,
-  type DmaMapping,
-  type IrqSink,
-  type SetIrqs,
-  type VfioUserDevice,
-} from '../device/device';
+import { type DeviceLayout, type DmaMapping, type IrqSink, type SetIrqs, type Device } from '../device';
 
 /** Takes what has been seen. `data` is valid during the call only. */
 export interface SeamListener {
@@ -30,12 +24,12 @@ export interface SeamListener {
 /** What is asked of the clock of the card behind the device: to stand still while the device reacts. */
 type Stillness = Pick<CardClock, 'enter' | 'leave'>;
 
-export class TracedDevice implements VfioUserDevice {
+export class TracedDevice implements Device {
   /** How many vectors each sink of the client serves: it is closed when the device has let go of the last. */
   readonly #uses = new Map<IrqSink, number>();
 
   constructor(
-    private readonly device: VfioUserDevice,
+    private readonly device: Device,
     private readonly clock: Stillness,
     private readonly listener: SeamListener,
     /** Keep windows that the client could map to ourselves. */

@@ -12,7 +12,7 @@ import {
   encodeRegionInfo,
   headerFault,
 } from './codec';
-import { type DeviceLayout, type IrqLayout, type RegionLayout } from '../device/device';
+import { type DeviceLayout, type IrqLayout, type RegionLayout } from '../device';
 
 /** Bytes written as they stand on the wire; spaces are for the eye. */
 const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex.replaceAll(' ', ''), 'hex'));

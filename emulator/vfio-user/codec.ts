@@ -4,7 +4,7 @@
  *
  * Source: QEMU docs/interop/vfio-user.rst; Linux include/uapi/linux/vfio.h.
  */
-import { DeviceError, type DeviceLayout, type IrqLayout, type RegionLayout } from '../device/device';
+import { DeviceError, type DeviceLayout, type IrqLayout, type RegionLayout } from '../device';
 import { EINVAL } from './errno';
 import {
   DEVICE_INFO_BYTES,

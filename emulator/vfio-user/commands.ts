@@ -15,7 +15,7 @@ import {
   encodeNoRegionIoFds,
   encodeRegionInfo,
 } from './codec';
-import { DeviceError, type IrqLayout, type RegionLayout, type VfioUserDevice } from '../device/device';
+import { DeviceError, type IrqLayout, type RegionLayout, type Device } from '../device';
 import { type DmaWindows } from './dma-windows';
 import { EINVAL, ENOSYS, ENOTTY, EOPNOTSUPP } from './errno';
 import { setIrqs } from './irq-setup';
@@ -38,7 +38,7 @@ export interface Reply {
 export class Commands {
   constructor(
     private readonly native: Native,
-    private readonly device: VfioUserDevice,
+    private readonly device: Device,
     private readonly dma: DmaWindows,
   ) {}
 

@@ -7,7 +7,7 @@
  */
 import { type Native } from '../native';
 import { type DmaMapRequest } from './codec';
-import { DeviceError, type DmaMapping, type VfioUserDevice } from '../device/device';
+import { DeviceError, type DmaMapping, type Device } from '../device';
 import { EINVAL, ENOSPC } from './errno';
 import { MappedFiles } from './mapped-files';
 import { type RemoteMemory } from '../memory';
@@ -23,7 +23,7 @@ export class DmaWindows {
 
   constructor(
     native: Native,
-    private readonly device: VfioUserDevice,
+    private readonly device: Device,
     private readonly remote: RemoteMemory,
     private readonly limits: { readonly maxMaps: number; readonly pieceBytes: number },
   ) {

@@ -1,7 +1,7 @@
 /** DEVICE_SET_IRQS: passed eventfds become interrupt sinks, and the request becomes the device's `SetIrqs`. */
 import { type Native } from '../native';
 import { type SetIrqsRequest } from './codec';
-import { DeviceError, type IrqAction, type IrqSink, type VfioUserDevice } from '../device/device';
+import { DeviceError, type IrqAction, type IrqSink, type Device } from '../device';
 import { EINVAL, EOPNOTSUPP } from './errno';
 
 class EventfdSink implements IrqSink {
@@ -26,12 +26,7 @@ class EventfdSink implements IrqSink {
 }
 
 /** Carries the request out. Takes ownership of `descriptors`, whatever happens. */
-export function setIrqs(
-  native: Native,
-  device: VfioUserDevice,
-  request: SetIrqsRequest,
-  descriptors: readonly number[],
-): void {
+export function setIrqs(native: Native, device: Device, request: SetIrqsRequest, descriptors: readonly number[]): void {
   const { index, start, count } = request;
   const sinks = descriptors.map((fd) => new EventfdSink(native, fd));
   try {

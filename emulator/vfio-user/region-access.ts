@@ -5,7 +5,7 @@
  *
  * Source: QEMU docs/interop/vfio-user.rst, section "Read and Write Operations".
  */
-import { DeviceError, type RegionLayout, type VfioUserDevice } from '../device/device';
+import { DeviceError, type RegionLayout, type Device } from '../device';
 import { EINVAL } from './errno';
 import { HEADER_BYTES, REGION_ACCESS_BYTES, RegionAccess, WriteMulti } from './wire';
 
@@ -22,7 +22,7 @@ export class RegionAccessor {
   readonly #regions: readonly RegionLayout[];
 
   constructor(
-    private readonly device: VfioUserDevice,
+    private readonly device: Device,
     private readonly maxTransferBytes: number,
   ) {
     this.reply = new Uint8Array(HEADER_BYTES + REGION_ACCESS_BYTES + maxTransferBytes);

@@ -4,7 +4,7 @@
  */
 import { lstatSync, unlinkSync } from 'node:fs';
 import { loadNative, type Native, type NativeError, type Poller, READABLE, WOULD_BLOCK } from '../native';
-import { type VfioUserDevice } from '../device/device';
+import { type Device } from '../device';
 import { defaultPieceBytes } from './dma-windows';
 import { describeEvent, type ServerEvent } from './events';
 import { sharedPollGroup } from './poll-group';
@@ -45,7 +45,7 @@ export class VfioUserServer implements AsyncDisposable {
   #closed = false;
 
   constructor(
-    private readonly device: VfioUserDevice,
+    private readonly device: Device,
     private readonly options: ServeOptions,
   ) {
     this.socketPath = options.socketPath;
@@ -127,7 +127,7 @@ export class VfioUserServer implements AsyncDisposable {
 }
 
 /** Starts serving `device`. Rejects when the path cannot be listened at, for example because another server does. */
-export async function serve(device: VfioUserDevice, options: ServeOptions): Promise<VfioUserServer> {
+export async function serve(device: Device, options: ServeOptions): Promise<VfioUserServer> {
   return new VfioUserServer(device, options);
 }
 

@@ -8,7 +8,7 @@ import { type Native } from '../native';
 import { encodeHeader, isReply } from './codec';
 import { Commands } from './commands';
 import { Connection, ConnectionEnded } from './connection';
-import { DeviceError, type VfioUserDevice } from '../device/device';
+import { DeviceError, type Device } from '../device';
 import { DmaWindows } from './dma-windows';
 import { EIO, EINVAL, EMFILE, errnoOf } from './errno';
 import { type ServerEvent } from './events';
@@ -56,7 +56,7 @@ export class Session implements PollMember {
   /** Takes over the connection `fd`. */
   constructor(
     fd: number,
-    private readonly device: VfioUserDevice,
+    private readonly device: Device,
     private readonly options: SessionOptions,
   ) {
     this.#native = options.native;

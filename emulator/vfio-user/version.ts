@@ -4,7 +4,7 @@
  * Source: QEMU docs/interop/vfio-user.rst, section "VFIO_USER_VERSION"; what QEMU's client insists on is in
  * docs/how-it-works.md (max_msg_fds of more than 16 is refused by it; eventfds come so many to a message).
  */
-import { DeviceError } from '../device/device';
+import { DeviceError } from '../device';
 import { EINVAL, EPROTO } from './errno';
 
 export interface Capabilities {

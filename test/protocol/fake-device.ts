@@ -10,8 +10,8 @@ import {
   type MappableArea,
   type RegionLayout,
   type SetIrqs,
-  type VfioUserDevice,
-} from '../../emulator/vfio-user';
+  type Device,
+} from '../../emulator/device';
 
 export interface MappableMemory {
   readonly fd: number;
@@ -22,7 +22,7 @@ export interface MappableMemory {
 const absent: RegionLayout = { sizeBytes: 0, readable: false, writable: false };
 const readWrite = (sizeBytes: number): RegionLayout => ({ sizeBytes, readable: true, writable: true });
 
-export class FakeDevice implements VfioUserDevice {
+export class FakeDevice implements Device {
   readonly layout: DeviceLayout;
   readonly regions: Uint8Array[];
   /** The calls in order, as short sentences. */

@@ -8,7 +8,7 @@ import { COMMAND, InProcessHost } from '../../emulator/host';
 import { type RemoteMemory } from '../../emulator/memory';
 import { type PciCard } from '../../emulator/pci';
 import { traceOf } from '../../emulator/trace';
-import { type VfioUserDevice } from '../../emulator/vfio-user';
+import { type Device } from '../../emulator/device';
 import { ChannelDriver } from './reference-driver';
 
 /** Memory that the card reaches by message: answers come when the driver lets them come. */
@@ -44,7 +44,7 @@ export class RandomDriver {
     private readonly clock: ManualClock,
     seed: number,
     /** The card, or what stands in front of it. */
-    device: VfioUserDevice = traceOf(card).device,
+    device: Device = traceOf(card).device,
   ) {
     this.random = new Random(seed);
     this.#host = new InProcessHost(device);
