@@ -6,7 +6,7 @@
  */
 import { PciCard } from '../pci';
 import { type MapSpec, type RegisterMap } from '../registers';
-import { traceOf } from '../trace';
+import { traceOf } from '../../instrumentation/trace';
 import { type Device } from '../device';
 import { BAR_SLOTS, placeBars } from './enumeration';
 import { HostInterrupts, type InterruptKind } from './interrupts';

@@ -1,5 +1,5 @@
 /** What has become of the faults that were declared for a run: one that has never fired has tested nothing. */
-import { isUnfired, wordUnfired } from '../../emulator/faults';
+import { isUnfired, wordUnfired } from '../../instrumentation/faults';
 import { type Rig } from '../rig';
 import { EXIT } from './exit-codes';
 import { type Outcome } from './guest-command';

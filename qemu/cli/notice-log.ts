@@ -1,5 +1,5 @@
 /** What the watch over the drivers of a run has found. */
-import { type DriverNotice } from '../../emulator/driver-watch';
+import { type DriverNotice } from '../../instrumentation/stalls';
 
 type CardNotice = DriverNotice & { readonly card: string };
 

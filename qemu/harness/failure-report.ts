@@ -1,7 +1,7 @@
 /** What a test that failed shows of its guest and cards, and what it leaves for people to read. */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { describeTrace } from '../../emulator/trace';
+import { describeTrace } from '../../instrumentation/trace';
 import { type TestGuest } from './test-guest';
 import { REPORT_FILE, TRACE_FILE, type TestRecording } from './test-recording';
 

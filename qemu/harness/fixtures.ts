@@ -4,7 +4,7 @@
  */
 import { basename, resolve } from 'node:path';
 import { beforeAll, type RunnerTestCase, test as base, vi } from 'vitest';
-import { type FaultCount, wordUnfired } from '../../emulator/faults';
+import { type FaultCount, wordUnfired } from '../../instrumentation/faults';
 import { watchdog } from '../../emulator/watchdog';
 import { GuestPanicError } from '../launch';
 import { type GuestArch } from '../provision';

@@ -1,8 +1,8 @@
 /** A card in a guest, as a test holds it: the model on this side, the device on the other, and the hand on the slot. */
-import { type FaultCount, type FaultDeclaration, faultsOf } from '../../emulator/faults';
+import { type FaultCount, type FaultDeclaration, faultsOf } from '../../instrumentation/faults';
 import { type CardEnvironment, PciCard } from '../../emulator/pci';
-import { type CardFactory } from '../../emulator/serve-card';
-import { type CardTrace, traceOf } from '../../emulator/trace';
+import { type CardFactory } from '../../instrumentation/served-card';
+import { type CardTrace, traceOf } from '../../instrumentation/trace';
 import { type BoundCard, type BoundPlatformDevice } from '../launch';
 import { type Rig } from '../rig';
 import { tellingCaller } from './caller';

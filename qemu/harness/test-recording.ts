@@ -4,8 +4,8 @@
  */
 import { copyFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exportHtml } from '../../emulator/analysis';
-import { PAYLOADS, type Payloads, readTrace, type Trace, TraceRecorder } from '../../emulator/trace';
+import { exportHtml } from '../../instrumentation/analysis';
+import { PAYLOADS, type Payloads, readTrace, type Trace, TraceRecorder } from '../../instrumentation/trace';
 import { type Rig } from '../rig';
 import { refuseUnknownOptions } from './known-options';
 

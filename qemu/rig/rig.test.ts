@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { ReferenceCard } from '../../emulator/cards/reference';
-import { type CardFactory } from '../../emulator/serve-card';
+import { type CardFactory } from '../../instrumentation/served-card';
 import { fakeQemu } from '../launch/test-support/fixtures';
 import { Rig, type RigOptions } from './rig';
 

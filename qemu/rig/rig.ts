@@ -3,11 +3,11 @@
  *
  * Serves every card on a socket in the run folder, starts a guest with them, and takes all of it down again.
  */
-import { type DriverNotice } from '../../emulator/driver-watch';
-import { type CardFactory, ServedCard } from '../../emulator/serve-card';
-import { type FaultCount, type FaultDeclaration, faultsOf } from '../../emulator/faults';
+import { type DriverNotice } from '../../instrumentation/stalls';
+import { type CardFactory, ServedCard } from '../../instrumentation/served-card';
+import { type FaultCount, type FaultDeclaration, faultsOf } from '../../instrumentation/faults';
 import { type PciCard } from '../../emulator/pci';
-import { type MarkEvent, type TraceRecorder } from '../../emulator/trace';
+import { type MarkEvent, type TraceRecorder } from '../../instrumentation/trace';
 import { describeEvent, type ServerEvent } from '../../emulator/vfio-user';
 import {
   type BindOptions,

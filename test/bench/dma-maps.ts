@@ -8,7 +8,7 @@ import { ReferenceCard } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
 import { AddressMap, DmaAccess } from '../../emulator/memory';
 import { loadNative, type Native } from '../../emulator/native';
-import { traceOf } from '../../emulator/trace';
+import { traceOf } from '../../instrumentation/trace';
 import { defaultPieceBytes, DmaWindows } from '../../emulator/vfio-user/dma-windows';
 import { type Benchmark, type BenchmarkContext } from './benchmark';
 import { type Figure, figure, type Round } from './figure';

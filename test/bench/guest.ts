@@ -4,7 +4,7 @@
  * mapped, which makes QEMU wait for every write to its registers.
  */
 import { type ReferenceCardOptions, ReferenceCard } from '../../emulator/cards/reference';
-import { type CardFactory } from '../../emulator/serve-card';
+import { type CardFactory } from '../../instrumentation/served-card';
 import { provision } from '../../qemu/provision';
 import { Rig } from '../../qemu/rig';
 import { type Benchmark, type BenchmarkContext, nsToUs, parseSamples } from './benchmark';

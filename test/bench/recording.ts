@@ -3,7 +3,7 @@
  * the same run; and DMA in process, for each way to record payloads. The goal is on the register path: at most a tenth.
  */
 import { join } from 'node:path';
-import { PAYLOADS, TraceRecorder, traceOf } from '../../emulator/trace';
+import { PAYLOADS, TraceRecorder, traceOf } from '../../instrumentation/trace';
 import { type Benchmark, type BenchmarkContext } from './benchmark';
 import { DmaRig, MIB, TRANSFER_BYTES } from './dma';
 import { type Figure, figure, type Round } from './figure';

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { execa, type Options } from 'execa';
 import { ReferenceCard } from '../../emulator/cards/reference';
-import { type CardFactory } from '../../emulator/serve-card';
+import { type CardFactory } from '../../instrumentation/served-card';
 import { type Provisioned, provision } from '../../qemu/provision';
 import { Rig, type RigOptions } from '../../qemu/rig';
 import { type Benchmark, type BenchmarkContext } from './benchmark';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { KERNELS, REFERENCE_REGISTERS, ReferenceCard } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
 import { InProcessHost } from '../../emulator/host';
-import { readTrace, type RecorderOptions, type Trace, TraceRecorder, traceOf } from '../../emulator/trace';
+import { readTrace, type RecorderOptions, type Trace, TraceRecorder, traceOf } from '../../instrumentation/trace';
 import { ChannelDriver } from '../support/reference-driver';
 
 export interface RunOptions extends RecorderOptions {

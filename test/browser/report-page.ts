@@ -2,8 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { exportHtml } from '../../emulator/analysis/html';
-import { type Trace } from '../../emulator/trace';
+import { exportHtml } from '../../instrumentation/report';
+import { type Trace } from '../../instrumentation/trace';
 import { type Browser, type Page } from '../support/browser';
 import { type Color, Picture } from '../support/png';
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { type DmaEvent, type Trace, type TraceEvent } from '../../emulator/trace';
+import { type DmaEvent, type Trace, type TraceEvent } from '../../instrumentation/trace';
 import { Browser } from '../support/browser';
 import { recordRun } from './recordings';
 import { ReportPage } from './report-page';

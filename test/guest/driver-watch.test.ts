@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { type DriverNotice } from '../../emulator/driver-watch';
-import { traceOf } from '../../emulator/trace';
+import { type DriverNotice } from '../../instrumentation/stalls';
+import { traceOf } from '../../instrumentation/trace';
 import { type Rig } from '../../qemu/rig';
 import { runApp, startRig } from '../support/rig';
 

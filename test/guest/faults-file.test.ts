@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { type FaultDeclaration } from '../../emulator/faults';
-import { readTrace } from '../../emulator/trace';
+import { type FaultDeclaration } from '../../instrumentation/faults';
+import { readTrace } from '../../instrumentation/trace';
 
 const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
 /** Of the reference card. */

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe } from 'vitest';
 import { ReferenceCard } from '../../emulator/cards/reference';
-import { type FaultDeclaration } from '../../emulator/faults';
+import { type FaultDeclaration } from '../../instrumentation/faults';
 import { type DriverName, expect, guestTest } from '../../qemu/harness';
 
 const DOCUMENT = join(__dirname, '..', '..', 'docs', 'faults.md');

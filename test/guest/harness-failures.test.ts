@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readTrace, type TraceEvent } from '../../emulator/trace';
+import { readTrace, type TraceEvent } from '../../instrumentation/trace';
 
 const repository = join(__dirname, '..', '..');
 const CONFIG = 'test/guest/failing/vitest.config.mts';

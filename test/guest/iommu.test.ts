@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ReferenceCard } from '../../emulator/cards/reference';
-import { traceOf } from '../../emulator/trace';
+import { traceOf } from '../../instrumentation/trace';
 import { GUEST_ARCHES } from '../../qemu/provision';
 import { type Rig } from '../../qemu/rig';
 import { reference, runApp, startRig } from '../support/rig';

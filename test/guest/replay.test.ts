@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type ReferenceCardOptions } from '../../emulator/cards/reference';
-import { type FaultDeclaration } from '../../emulator/faults';
-import { replay } from '../../emulator/replay';
-import { readTrace, type Trace, TraceRecorder } from '../../emulator/trace';
+import { type FaultDeclaration } from '../../instrumentation/faults';
+import { replay } from '../../instrumentation/replay';
+import { readTrace, type Trace, TraceRecorder } from '../../instrumentation/trace';
 import { reference, runApp, startRig } from '../support/rig';
 
 const FAULTS: readonly FaultDeclaration[] = [

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { REFERENCE_REGISTERS } from '../../emulator/cards/reference';
-import { type DmaEvent, readTrace, type TraceEvent } from '../../emulator/trace';
+import { type DmaEvent, readTrace, type TraceEvent } from '../../instrumentation/trace';
 
 const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
 const SCRATCH = REFERENCE_REGISTERS.registers.find(({ path }) => path === 'SCRATCH')!.offset;

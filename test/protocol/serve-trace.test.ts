@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { REFERENCE_REGISTERS } from '../../emulator/cards/reference';
-import { readTrace, type Trace } from '../../emulator/trace';
+import { readTrace, type Trace } from '../../instrumentation/trace';
 import { viewOf, VfioUserClient, words } from '../support/vfio-user-client';
 import { cardFile, serving } from './serve-process';
 import { until } from './serving';

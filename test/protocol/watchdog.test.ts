@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readTrace } from '../../emulator/trace';
+import { readTrace } from '../../instrumentation/trace';
 import { BODY_LINE } from '../support/card-file';
 import { VfioUserClient, words } from '../support/vfio-user-client';
 import { cardFile, serving, startServing } from './serve-process';

@@ -3,8 +3,8 @@ import { ChannelDriver } from './reference-driver';
 import { REFERENCE_REGISTERS, ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
 import { InProcessHost } from '../../emulator/host';
-import { describeTrace, traceOf } from '../../emulator/trace';
-import { applyFaults, type FaultDeclaration } from '../../emulator/faults';
+import { describeTrace, traceOf } from '../../instrumentation/trace';
+import { applyFaults, type FaultDeclaration } from '../../instrumentation/faults';
 
 export function faultyReference(faults: readonly FaultDeclaration[], options: ReferenceCardOptions = {}) {
   const clock = new ManualClock();

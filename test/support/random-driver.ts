@@ -7,7 +7,7 @@ import { type ManualClock } from '../../emulator/clock';
 import { COMMAND, InProcessHost } from '../../emulator/host';
 import { type RemoteMemory } from '../../emulator/memory';
 import { type PciCard } from '../../emulator/pci';
-import { traceOf } from '../../emulator/trace';
+import { traceOf } from '../../instrumentation/trace';
 import { type Device } from '../../emulator/device';
 import { ChannelDriver } from './reference-driver';
 

@@ -1,6 +1,6 @@
 /** Rigs for guest tests: a guest with reference cards, and running the apps of guest-tools in it. */
 import { expect, inject } from 'vitest';
-import { type CardFactory } from '../../emulator/serve-card';
+import { type CardFactory } from '../../instrumentation/served-card';
 import { ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
 import { type GuestArch } from '../../qemu/provision';
 import { type AppReport, appReport, Rig, type RigOptions } from '../../qemu/rig';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ReferenceCard } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
-import { applyFaults, type FaultDeclaration, parametersOf, FAULT_KINDS } from '../../emulator/faults';
+import { applyFaults, type FaultDeclaration, parametersOf, FAULT_KINDS } from '../../instrumentation/faults';
 
 const text = readFileSync(join(__dirname, '..', '..', 'docs', 'faults.md'), 'utf8');
 const examples = [...text.matchAll(/^```json\n(.*?)^```$/gms)].map(

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ReferenceCard } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
-import { TraceRecorder, traceOf } from '../../emulator/trace';
+import { TraceRecorder, traceOf } from '../../instrumentation/trace';
 import { RandomDriver } from '../support/random-driver';
 
 const run = promisify(execFile);
@@ -129,7 +129,7 @@ test('a trace becomes a test, which fails once the card does something else', { 
     'replay(trace, (environment) => new Card({ addressBits: 40, ...environment }))',
   );
   expect(readFileSync(join(project, 'bug.test.ts'), 'utf8')).toContain(
-    "import { readTrace, replay } from 'ghostcard';\n",
+    "import { readTrace, replay } from 'ghostcard/instrumentation';\n",
   );
   expect(await vitest('bug.test.ts')).toMatchObject({ code: 0 });
 
@@ -144,7 +144,7 @@ test('a test of a built-in card, and nothing written over unless it is forced', 
   const arguments_ = ['trace', 'to-test', 'run.trace', '--card', 'reference,addressBits=40', '--output'];
   expect(await ghostcard(...arguments_, 'built-in.test.ts')).toMatchObject({ code: 0 });
   expect(readFileSync(join(project, 'built-in.test.ts'), 'utf8')).toContain(
-    "import { readTrace, replay, ReferenceCard } from 'ghostcard';",
+    "import { ReferenceCard } from 'ghostcard';\nimport { readTrace, replay } from 'ghostcard/instrumentation';\n",
   );
   expect(await vitest('built-in.test.ts')).toMatchObject({ code: 0 });
   const again = await ghostcard(...arguments_, 'built-in.test.ts');

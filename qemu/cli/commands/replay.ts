@@ -1,8 +1,8 @@
 /** `ghostcard replay`: a recorded run once more, without a guest. */
 import { basename, resolve } from 'node:path';
 import { Command } from 'commander';
-import { drive, type DriveResult, replay, ReplayError, type ReplayResult } from '../../../emulator/replay';
-import { writeTrace } from '../../../emulator/trace';
+import { drive, type DriveResult, replay, ReplayError, type ReplayResult } from '../../../instrumentation/replay';
+import { writeTrace } from '../../../instrumentation/trace';
 import { watchdog } from '../../../emulator/watchdog';
 import { loadCard } from '../card-source';
 import { EXIT } from '../exit-codes';

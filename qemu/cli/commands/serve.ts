@@ -2,8 +2,8 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { faultsOf, wordUnfired } from '../../../emulator/faults';
-import { ServedCard } from '../../../emulator/serve-card';
+import { faultsOf, wordUnfired } from '../../../instrumentation/faults';
+import { ServedCard } from '../../../instrumentation/served-card';
 import { describeEvent } from '../../../emulator/vfio-user';
 import { loadCard } from '../card-source';
 import { loadFaults } from '../faults-file';

@@ -4,7 +4,7 @@
  */
 import { type DmaErrorReason } from '../../../emulator/memory';
 import { type PciCard } from '../../../emulator/pci';
-import { type CardTrace, describeEvent, RegisterNames, traceOf } from '../../../emulator/trace';
+import { type CardTrace, describeEvent, RegisterNames, traceOf } from '../../../instrumentation/trace';
 import { recentEvents } from './history';
 import { checkCard } from './subject';
 import { DEFAULT_WAIT_MS, reached, type WaitOptions } from './wait';

@@ -1,6 +1,13 @@
 /** What a trace has to say about a register: who wrote last, and how long ago. */
 import { type PciCard, Region } from '../../../emulator/pci';
-import { type CardTrace, describeTrace, fieldsOf, formatValue, isAccess, RegisterNames } from '../../../emulator/trace';
+import {
+  type CardTrace,
+  describeTrace,
+  fieldsOf,
+  formatValue,
+  isAccess,
+  RegisterNames,
+} from '../../../instrumentation/trace';
 import { type CardValue } from './card-value';
 
 /** Events shown below a failure. */

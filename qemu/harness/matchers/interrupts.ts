@@ -1,6 +1,6 @@
 /** `toHaveInterrupted`, and `toInterrupt`, which waits. */
 import { type PciCard } from '../../../emulator/pci';
-import { type CardTrace, traceOf } from '../../../emulator/trace';
+import { type CardTrace, traceOf } from '../../../instrumentation/trace';
 import { recentEvents } from './history';
 import { checkCard } from './subject';
 import { DEFAULT_WAIT_MS, reached, type WaitOptions } from './wait';

@@ -1,6 +1,6 @@
 /** `toHaveRegister`, and `toReachRegister`, which waits. */
 import { type PciCard } from '../../../emulator/pci';
-import { fieldsOf, traceOf } from '../../../emulator/trace';
+import { fieldsOf, traceOf } from '../../../instrumentation/trace';
 import { type CardValue, findValue } from './card-value';
 import { formatHex, lastWrite, recentEvents, valueInWords } from './history';
 import { checkCard } from './subject';

@@ -1,6 +1,6 @@
 /** `toHaveBeenReset`: by a function-level reset, which its driver asks for, or otherwise: by QEMU, or the loss of its link. */
 import { type PciCard, type ResetKind } from '../../../emulator/pci';
-import { traceOf } from '../../../emulator/trace';
+import { traceOf } from '../../../instrumentation/trace';
 import { recentEvents } from './history';
 import { timesInWords } from './interrupts';
 import { checkCard } from './subject';

@@ -1,5 +1,5 @@
 /** Waiting for a card: a condition is looked at after everything that happens to the card, and never in between. */
-import { type CardTrace } from '../../../emulator/trace';
+import { type CardTrace } from '../../../instrumentation/trace';
 
 export interface WaitOptions {
   /** Default 5000. */

@@ -1,6 +1,6 @@
 /** Colours for the kinds of events, on terminals. */
 import { styleText } from 'node:util';
-import { type TraceEvent } from '../../../../emulator/trace';
+import { type TraceEvent } from '../../../../instrumentation/trace';
 
 type Style = Parameters<typeof styleText>[0];
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { coverageOf } from '../../../../emulator/analysis';
-import { readTrace } from '../../../../emulator/trace';
+import { coverageOf } from '../../../../instrumentation/analysis';
+import { readTrace } from '../../../../instrumentation/trace';
 import { printed, record, useFolder } from './test-run';
 
 const folder = useFolder();

@@ -5,8 +5,8 @@ import {
   CoverageCounter,
   type RegisterUse,
   type UnmodelledUse,
-} from '../../../../emulator/analysis';
-import { Region } from '../../../../emulator/trace';
+} from '../../../../instrumentation/analysis';
+import { Region } from '../../../../instrumentation/trace';
 import { print } from '../../output';
 import { countEvents } from './open';
 

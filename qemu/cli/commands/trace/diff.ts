@@ -7,8 +7,8 @@ import {
   TraceCards,
   type TraceDiff,
   wordEventTime,
-} from '../../../../emulator/analysis';
-import { type Trace } from '../../../../emulator/trace';
+} from '../../../../instrumentation/analysis';
+import { type Trace } from '../../../../instrumentation/trace';
 import { EXIT } from '../../exit-codes';
 import { collect, wholeNumber } from '../../options';
 import { print } from '../../output';

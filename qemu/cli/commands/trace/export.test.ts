@@ -1,8 +1,8 @@
 import { linkSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { exportHtml, exportPerfetto, exportVcd } from '../../../../emulator/analysis';
-import { readTrace } from '../../../../emulator/trace';
+import { exportHtml, exportPerfetto, exportVcd } from '../../../../instrumentation/analysis';
+import { readTrace } from '../../../../instrumentation/trace';
 import { printed, record, useFolder } from './test-run';
 
 const folder = useFolder();

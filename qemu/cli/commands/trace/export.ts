@@ -1,8 +1,8 @@
 /** `ghostcard trace export`: a recording for other programs. */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { Command, Option } from 'commander';
-import { exportHtml, perfettoLines, vcdLines } from '../../../../emulator/analysis';
-import { type Trace } from '../../../../emulator/trace';
+import { exportHtml, perfettoLines, vcdLines } from '../../../../instrumentation/analysis';
+import { type Trace } from '../../../../instrumentation/trace';
 import { refuseToReplace, writingTo } from '../../output-file';
 import { UsageError } from '../../usage-error';
 import { loadTrace } from './open';

@@ -1,6 +1,6 @@
 /** Opens the recording that a command is given. */
-import { notSeen, TraceCards } from '../../../../emulator/analysis';
-import { readTrace, type Trace, type TraceEvent, TraceReader } from '../../../../emulator/trace';
+import { notSeen, TraceCards } from '../../../../instrumentation/analysis';
+import { readTrace, type Trace, type TraceEvent, TraceReader } from '../../../../instrumentation/trace';
 import { UsageError } from '../../usage-error';
 
 /** @throws UsageError when there is no such file; TraceFormatError when it is no recording */

@@ -1,7 +1,12 @@
 /** The options that choose events of a recording. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type AddressRange, type EventSelector, type Selection, type TraceCards } from '../../../../emulator/analysis';
-import { Region, TRACE_EVENT_KINDS, type TraceEventKind } from '../../../../emulator/trace';
+import {
+  type AddressRange,
+  type EventSelector,
+  type Selection,
+  type TraceCards,
+} from '../../../../instrumentation/analysis';
+import { Region, TRACE_EVENT_KINDS, type TraceEventKind } from '../../../../instrumentation/trace';
 import { collect } from '../../options';
 import { UsageError } from '../../usage-error';
 

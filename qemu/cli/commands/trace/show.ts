@@ -8,8 +8,8 @@ import {
   RepeatFolder,
   TraceCards,
   wordEventTime,
-} from '../../../../emulator/analysis';
-import { type TraceEvent, type TraceReader } from '../../../../emulator/trace';
+} from '../../../../instrumentation/analysis';
+import { type TraceEvent, type TraceReader } from '../../../../instrumentation/trace';
 import { interruption } from '../../interruption';
 import { wholeNumber } from '../../options';
 import { coloured, showsColours } from './colours';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { traceStats } from '../../../../emulator/analysis';
-import { readTrace } from '../../../../emulator/trace';
+import { traceStats } from '../../../../instrumentation/analysis';
+import { readTrace } from '../../../../instrumentation/trace';
 import { printed, record, useFolder } from './test-run';
 
 const folder = useFolder();

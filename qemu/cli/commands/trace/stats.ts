@@ -6,7 +6,7 @@ import {
   type Distribution,
   StatsCounter,
   type TraceStats,
-} from '../../../../emulator/analysis';
+} from '../../../../instrumentation/analysis';
 import { print } from '../../output';
 import { formatBytes, formatTable } from '../../table';
 import { countEvents } from './open';

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, vi } from 'vitest';
 import { REFERENCE_REGISTERS, ReferenceCard } from '../../../../emulator/cards/reference';
 import { ManualClock } from '../../../../emulator/clock';
 import { InProcessHost } from '../../../../emulator/host';
-import { type RecorderOptions, TraceRecorder, traceOf } from '../../../../emulator/trace';
+import { type RecorderOptions, TraceRecorder, traceOf } from '../../../../instrumentation/trace';
 import { ChannelDriver } from '../../../../test/support/reference-driver';
 import { traceCommand } from '../trace';
 

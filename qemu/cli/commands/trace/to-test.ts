@@ -2,8 +2,8 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
-import { replay, type ReplayResult } from '../../../../emulator/replay';
-import { type Trace, writeTrace } from '../../../../emulator/trace';
+import { replay, type ReplayResult } from '../../../../instrumentation/replay';
+import { type Trace, writeTrace } from '../../../../instrumentation/trace';
 import { watchdog } from '../../../../emulator/watchdog';
 import { type CardCode, cardCode, loadCard } from '../../card-source';
 import { once } from '../../options';
@@ -93,7 +93,7 @@ function testFile(
  * Run by:     npx vitest run ${basename(testPath)}
  */
 import { join } from 'node:path';
-import { ${['readTrace', 'replay', ...(builtIn === undefined ? [] : [builtIn])].join(', ')} } from 'ghostcard';
+${builtIn === undefined ? '' : `import { ${builtIn} } from 'ghostcard';\n`}import { readTrace, replay } from 'ghostcard/instrumentation';
 import { describe, expect, it } from 'vitest';${imports === undefined ? '' : `\n${imports}`}
 
 const trace = readTrace(join(__dirname, '${traceName}'));

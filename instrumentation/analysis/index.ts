@@ -1,0 +1,38 @@
+/** A recording in words, numbers and pictures. */
+export { type TraceCard, TraceCards } from './card-names';
+export {
+  type CardCoverage,
+  type Coverage,
+  CoverageCounter,
+  coverageOf,
+  type RegisterUse,
+  type UnmodelledUse,
+} from './coverage';
+export { exportHtml } from '../report';
+export { eventToJson } from './json';
+export { RepeatFolder, type RepeatListener } from './repeats';
+export { type AddressRange, EventSelector, type Selection } from './select';
+export { notSeen } from './trust';
+export {
+  describeTraceEvent,
+  describeWithoutTime,
+  type EventWords,
+  valueOf,
+  wordEventTime,
+  wordEvent,
+  wordPayload,
+} from './words';
+export { type Answer, DoorbellAnswers, DOORBELLS } from './doorbells';
+export { exportPerfetto, type PerfettoEvent, perfettoLines, type PerfettoOptions } from './perfetto';
+export { exportVcd, vcdLines, type VcdOptions } from './vcd';
+export {
+  type CardStats,
+  type ChannelStats,
+  type Distribution,
+  type InterruptStats,
+  StatsCounter,
+  type StatsOptions,
+  traceStats,
+  type TraceStats,
+} from './stats';
+export { type DiffLane, type DiffOptions, type Difference, diffTraces, type TraceDiff } from './diff';

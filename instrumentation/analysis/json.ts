@@ -1,0 +1,44 @@
+/** Events as JSON: what the trace holds, and what its register maps make of it. */
+import { type FieldLayout } from '../../emulator/registers';
+import { fieldValue, nameOfValue, type TraceEvent } from '../trace';
+import { type TraceCards } from './card-names';
+import { valueOf, wordEvent } from './words';
+
+/**
+ * A plain object: the fields of the event, bytes as hexadecimal text; of an access that is a whole register's, its name
+ * in `register`, its value as hexadecimal text in `value`, and its `fields`, by name; what `trace show` prints, in `text`.
+ */
+export function eventToJson(event: TraceEvent, cards: TraceCards): Record<string, unknown> {
+  const { what, subject, detail } = wordEvent(event, cards);
+  return {
+    ...event,
+    ...('data' in event && event.data && { data: Buffer.from(event.data).toString('hex') }),
+    ...((event.kind === 'read' || event.kind === 'write') && registerOf(event, cards)),
+    ...(event.kind === 'card' && { description: describable(event.description) }),
+    text: [what, subject, detail].filter((part) => part !== '').join(' '),
+  };
+}
+
+function registerOf(event: Extract<TraceEvent, { region: number }>, cards: TraceCards): object {
+  const { card, region, offset, data } = event;
+  const register = cards.names(card).at(region, offset, data.length);
+  if (register?.offset !== offset || register.layout.width !== data.length * 8) return {};
+  const value = valueOf(data);
+  const fields = register.layout.fields.map((field) => [field.name, fieldJson(field, value)] as const);
+  return { register: register.name, value: `0x${value.toString(16)}`, fields: Object.fromEntries(fields) };
+}
+
+/** The name of the field's value if it has one; a number, or, where that is not exact, hexadecimal text. */
+function fieldJson(field: FieldLayout, value: bigint): string | number {
+  const held = fieldValue(field, value);
+  return nameOfValue(field, held) ?? (held <= Number.MAX_SAFE_INTEGER ? Number(held) : `0x${held.toString(16)}`);
+}
+
+/** JSON knows no bigint. */
+function describable(description: Extract<TraceEvent, { kind: 'card' }>['description']): object {
+  const registers = description.registers.map((space) => ({
+    ...space,
+    registers: space.registers.map((register) => ({ ...register, reset: `0x${register.reset.toString(16)}` })),
+  }));
+  return { ...description, registers };
+}

@@ -1,0 +1,199 @@
+/**
+ * Puts declared faults into a card's way: at its DMA, at its interrupts and at the seam, the first that is declared nearest
+ * to where the access or interrupt comes from. So each sees what those before it have left.
+ */
+import { type PciCard } from '../../emulator/pci';
+import { traceOf } from '../trace';
+import { type Device } from '../../emulator/device';
+import { AllOnes, LostWrite, PostedWrites, SlowDevice, StuckField } from './access-faults';
+import { checkFault, checkForCard } from './check';
+import { type FaultDeclaration } from './declaration';
+import {
+  CorruptedDma,
+  DelayedDma,
+  DuplicatedDma,
+  StaleDescriptor,
+  TransferReset,
+  TruncatedDma,
+  WriteBackBeforeDataFault,
+} from './dma-faults';
+import { FaultDeclarationError } from './error';
+import { type Fault, type FaultSite } from './fault';
+import {
+  DelayedInterrupt,
+  DroppedInterrupt,
+  DuplicatedInterrupt,
+  InterruptBeforeWriteBackFault,
+} from './interrupt-faults';
+import { Link } from './link';
+import { Removal, SpuriousInterrupt } from './triggered-faults';
+
+/** A declared fault, and what has become of it. */
+export interface FaultCount {
+  readonly name: string;
+  readonly declaration: FaultDeclaration;
+  /** How often it has fired. */
+  readonly times: number;
+  /** What it waited for, and how much of that came. */
+  readonly waitedFor: string;
+}
+
+/** Whether it was to fire, and has not. */
+export const isUnfired = ({ times, declaration }: FaultCount): boolean =>
+  times === 0 && declaration.mayNotFire !== true;
+
+/** `The fault 'lost' of the card 'reference' has not fired: it waited for …` */
+export const wordUnfired = (card: string, { name, waitedFor }: FaultCount): string =>
+  `The fault '${name}' of the card '${card}' has not fired: it waited for ${waitedFor}`;
+
+const faultyCards = new WeakMap<PciCard, FaultyCard>();
+
+/** The faults that a card has, if it has any. */
+export const faultsOf = (card: PciCard): FaultyCard | undefined => faultyCards.get(card);
+
+/**
+ * To be called when the card is made, before anything drives it.
+ * @param link what drives the card goes through it; it is severed when the card is removed by surprise
+ * @throws FaultDeclarationError
+ */
+export function applyFaults(
+  card: PciCard,
+  declarations: readonly FaultDeclaration[],
+  link: Link = new Link(card),
+): FaultyCard {
+  if (faultyCards.has(card)) throw new Error('the card has faults already: declare all of them at once');
+  const faulty = new FaultyCard(card, declarations, link);
+  faultyCards.set(card, faulty);
+  return faulty;
+}
+
+export class FaultyCard {
+  /** The card with its faults, as it is to stand at the seam: its trace goes around it. */
+  readonly device: Device;
+  /** The same with the trace around it: what a host in this process drives. */
+  readonly traced: Device;
+  readonly #faults: readonly { readonly name: string; readonly fault: Fault }[];
+
+  /** Use `applyFaults`. */
+  constructor(card: PciCard, declarations: readonly FaultDeclaration[], link: Link) {
+    const { inspection } = card;
+    const trace = traceOf(card);
+    declarations.forEach((declaration, index) => checkFault(declaration, placeOf(declaration, index)));
+    const names = namesOf(declarations);
+    this.#faults = declarations.map((declaration, index) => {
+      const name = names[index]!;
+      const site = { card, clock: inspection.clock, link, report: (what: string) => trace.fault(name, what) };
+      return { name, fault: makeFor(declaration, placeOf(declaration, index), site) };
+    });
+    let device: Device = link;
+    for (const { fault } of [...this.#faults].reverse()) {
+      if (fault.dma) inspection.dma.insert((below) => fault.dma!(below));
+      if (fault.interrupts) inspection.interrupts.insert((below) => fault.interrupts!(below));
+      if (fault.device) device = fault.device(device);
+    }
+    this.device = device;
+    inspection.onReset = () => {
+      for (const { fault } of this.#faults) fault.reset();
+    };
+    this.traced = trace.around(device);
+  }
+
+  /** Every fault, in the order in which they are declared. */
+  get counts(): FaultCount[] {
+    return this.#faults.map(({ name, fault }) => ({
+      name,
+      declaration: fault.declaration,
+      times: fault.times,
+      waitedFor: fault.waitsFor.describe(),
+    }));
+  }
+
+  /** Those that were to fire, and have not. */
+  get unfired(): FaultCount[] {
+    return this.counts.filter(isUnfired);
+  }
+}
+
+/** `fault 2 (interrupt-dropped)` */
+function placeOf(declaration: FaultDeclaration, index: number): string {
+  const { fault } = Object(declaration) as Partial<FaultDeclaration>;
+  return `fault ${index + 1}${fault === undefined ? '' : ` (${fault})`}`;
+}
+
+/** Its own name, or its kind, with a number from the second of a kind on. */
+function namesOf(declarations: readonly FaultDeclaration[]): string[] {
+  const taken = new Set<string>();
+  declarations.forEach((declaration, index) => {
+    const { name } = declaration;
+    if (name === undefined) return;
+    if (taken.has(name))
+      throw new FaultDeclarationError(`${placeOf(declaration, index)}: there is a fault '${name}' already`);
+    taken.add(name);
+  });
+  return declarations.map(({ name, fault }) => {
+    if (name !== undefined) return name;
+    for (let number = 1; ; number++) {
+      const free = number === 1 ? fault : `${fault}-${number}`;
+      if (!taken.has(free)) return (taken.add(free), free);
+    }
+  });
+}
+
+/**
+ * Whether a card can have the fault, which is not put into its way.
+ * @throws FaultDeclarationError that begins with `place`
+ */
+export function checkFaultFor(card: PciCard, declaration: FaultDeclaration, place: string): void {
+  makeFor(declaration, place, { card, clock: card.inspection.clock, link: new Link(card), report: () => {} });
+}
+
+function makeFor(declaration: FaultDeclaration, place: string, site: FaultSite): Fault {
+  try {
+    checkForCard(declaration, site.card);
+    return make(declaration, site);
+  } catch (error) {
+    if (error instanceof FaultDeclarationError) throw new FaultDeclarationError(`${place}: ${error.message}`);
+    throw error;
+  }
+}
+
+function make(declaration: FaultDeclaration, site: FaultSite): Fault {
+  switch (declaration.fault) {
+    case 'interrupt-dropped':
+      return new DroppedInterrupt(site, declaration);
+    case 'interrupt-delayed':
+      return new DelayedInterrupt(site, declaration);
+    case 'interrupt-duplicated':
+      return new DuplicatedInterrupt(site, declaration);
+    case 'interrupt-spurious':
+      return new SpuriousInterrupt(site, declaration);
+    case 'interrupt-before-write-back':
+      return new InterruptBeforeWriteBackFault(site, declaration);
+    case 'write-back-before-data':
+      return new WriteBackBeforeDataFault(site, declaration);
+    case 'dma-delayed':
+      return new DelayedDma(site, declaration);
+    case 'dma-truncated':
+      return new TruncatedDma(site, declaration);
+    case 'dma-corrupted':
+      return new CorruptedDma(site, declaration);
+    case 'dma-duplicated':
+      return new DuplicatedDma(site, declaration);
+    case 'descriptor-stale':
+      return new StaleDescriptor(site, declaration);
+    case 'reads-all-ones':
+      return new AllOnes(site, declaration);
+    case 'write-lost':
+      return new LostWrite(site, declaration);
+    case 'device-slow':
+      return new SlowDevice(site, declaration);
+    case 'field-stuck':
+      return new StuckField(site, declaration);
+    case 'writes-posted':
+      return new PostedWrites(site, declaration);
+    case 'reset-in-transfer':
+      return new TransferReset(site, declaration);
+    case 'surprise-removal':
+      return new Removal(site, declaration);
+  }
+}

@@ -1,0 +1,71 @@
+/** One DMA access of a card, as a thing that a fault can put off, change or do again. */
+import { DmaError, type DmaInitiator, type DmaStage } from '../../emulator/memory';
+
+export class DmaCall {
+  constructor(
+    private readonly below: DmaStage,
+    readonly access: 'read' | 'write',
+    readonly by: DmaInitiator,
+    readonly iova: number,
+    readonly bytes: Uint8Array,
+    /** Written as one word: whoever sees it sees everything that was written before. */
+    private readonly isWord = false,
+  ) {}
+
+  perform(): Promise<void> | undefined {
+    const { below, by, iova, bytes } = this;
+    if (this.access === 'read') return below.read(by, iova, bytes);
+    if (!this.isWord) return below.write(by, iova, bytes);
+    return below.write32(by, iova, new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true));
+  }
+
+  /** The same with bytes of its own: the card may do with its own what it likes. */
+  kept(): DmaCall {
+    return new DmaCall(this.below, this.access, this.by, this.iova, this.bytes.slice(), this.isWord);
+  }
+
+  /** Its first bytes. */
+  first(count: number): DmaCall {
+    return new DmaCall(this.below, this.access, this.by, this.iova, this.bytes.subarray(0, count));
+  }
+
+  /** `DMA read of 64 bytes at 0x1000 by H2C0` */
+  toString(): string {
+    const { access, by, iova, bytes } = this;
+    const who = by.channel === '' ? '' : ` by ${by.channel}`;
+    return `DMA ${access} of ${bytes.length} bytes at 0x${iova.toString(16)}${who}`;
+  }
+}
+
+/** A stage that sees reads, writes and writes of words as one. */
+export function splitDma(below: DmaStage, act: (call: DmaCall) => Promise<void> | undefined): DmaStage {
+  return {
+    read: (by, iova, into) => act(new DmaCall(below, 'read', by, iova, into)),
+    write: (by, iova, from) => act(new DmaCall(below, 'write', by, iova, from)),
+    write32: (by, iova, value) => {
+      const bytes = new Uint8Array(4);
+      new DataView(bytes.buffer).setUint32(0, value, true);
+      return act(new DmaCall(below, 'write', by, iova, bytes, true));
+    },
+  };
+}
+
+/** What the driver is told of completed work in memory: descriptors that are handed back, and the write-back block. */
+export const isCompletion = ({ access, by }: DmaCall): boolean =>
+  access === 'write' && (by.role === 'descriptor' || by.role === 'write-back');
+
+/** Of an access that the card takes for done: that it fails is in the trace, and concerns nobody else. */
+export function performQuietly(call: DmaCall): void {
+  try {
+    call.perform()?.catch(() => {});
+  } catch (error) {
+    if (!(error instanceof DmaError)) throw error;
+  }
+}
+
+/** Does something once an access is done. */
+export function afterwards(pending: Promise<void> | undefined, act: () => void): Promise<void> | undefined {
+  if (pending) return pending.then(act);
+  act();
+  return undefined;
+}

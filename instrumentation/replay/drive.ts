@@ -1,0 +1,146 @@
+/**
+ * A trace in place of the driver, for a card that is being changed: it is done to the card what was done, in the same
+ * order, and the card answers as it does now. Where the driver had been told of something (an interrupt, a write-back)
+ * before it went on, the trace waits until the card has done that too.
+ */
+import { Link } from '../faults';
+import { privateMemory } from '../../emulator/pci';
+import { type CardDescription, type EventSink, readTrace, type Trace, type TraceEvent, traceOf } from '../trace';
+import { DeviceError } from '../../emulator/device';
+import { cardEvents } from './card-events';
+import { kept } from './event-equality';
+import { GuestMemory } from './guest-memory';
+import { applyRecordedFaults, otherModel } from './model';
+import { type DriverStep, driverSteps, signOf } from './recorded-driver';
+import { type MakeCard } from './replay';
+import { ReplayClock } from './replay-clock';
+import { stimulate } from './stimuli';
+
+export interface DriveOptions {
+  /** Which card of the trace: its name or its number. Not needed where there is one. */
+  readonly card?: string | number;
+  /** How long, in device time, the card may take for what the driver waited for. Default: one second. */
+  readonly patienceNs?: number;
+}
+
+export interface DriveResult {
+  /** What the card did, and what was done to it, as a trace: to be written, compared, or asked about. */
+  readonly trace: Trace;
+  readonly events: readonly TraceEvent[];
+  /** What else is to be known: that the card is another model. */
+  readonly notes: readonly string[];
+  /** What the driver had waited for, and the card has not done in time. */
+  readonly missing: readonly { readonly before: TraceEvent; readonly what: string }[];
+  /** Bytes of host memory that the card has read and that the trace does not know: they were 0. */
+  readonly unknownBytes: number;
+  /** What the card has thrown. */
+  readonly thrown: readonly unknown[];
+}
+
+const PATIENCE_NS = 1e9;
+/** Turns of tasks in one wait: a card that schedules itself at once, again and again, must not hold the run for ever. */
+const MOST_TASKS = 1_000_000;
+
+/** Drives the card that `make` makes as the trace, or the file that holds it, says that one was driven. Throws ReplayError. */
+export function drive(trace: Trace | string, make: MakeCard, options: DriveOptions = {}): DriveResult {
+  const whole = typeof trace === 'string' ? readTrace(trace) : trace;
+  const { description, events } = cardEvents(whole, options.card);
+  return new Drive(description, make, options.patienceNs ?? PATIENCE_NS).run(whole, driverSteps(events));
+}
+
+class Drive {
+  readonly #clock = new ReplayClock();
+  readonly #events: TraceEvent[] = [];
+  readonly #done = new Map<string, number>();
+  readonly #missing: { before: TraceEvent; what: string }[] = [];
+  readonly #thrown: unknown[] = [];
+  /** How much later than in the trace the card is. */
+  #lateNs = 0;
+
+  constructor(
+    private readonly description: CardDescription,
+    private readonly make: MakeCard,
+    private readonly patienceNs: number,
+  ) {}
+
+  run({ header }: Trace, steps: readonly DriverStep[]): DriveResult {
+    const { name, faults } = this.description;
+    const card = this.make({ clock: this.#clock, allocate: privateMemory });
+    try {
+      const other = otherModel(this.description, card);
+      const trace = traceOf(card);
+      trace.record(this.#sink(), { name, faults });
+      let memory!: GuestMemory;
+      card.inspection.dma.replaceMemory((mapped) => (memory = new GuestMemory(mapped, card.coherence)));
+      const link = new Link(card);
+      const device = trace.around(applyRecordedFaults(this.description, card, link, other).device);
+      for (const { stimulus, stores, done } of steps) {
+        this.#reach(stimulus, done);
+        for (const { address, bytes } of stores) memory.memory.write(address, bytes);
+        this.#attempt(() => {
+          if (stimulus.kind === 'link-down') trace.linkDown(() => link.sever());
+          else stimulate(device, stimulus, () => {});
+        });
+      }
+      this.#runUntil(this.#clock.now() + this.patienceNs, () => false);
+      const timeNs = this.#clock.now();
+      const events: TraceEvent[] = [...this.#events, { kind: 'end', card: 0, timeNs: 0, hostNs: timeNs }];
+      const { unknownBytes } = memory;
+      const driven = { header: { ...header, payloads: 'full', lostEvents: 0 } as const, events, isEnded: true };
+      const notes = other === undefined ? [] : [other];
+      return { trace: driven, notes, events, missing: this.#missing, unknownBytes, thrown: this.#thrown };
+    } finally {
+      card.close();
+    }
+  }
+
+  /** To the time of the next step: when it came in the trace, or when all is done that the driver may have waited for. */
+  #reach(stimulus: TraceEvent, awaited: ReadonlyMap<string, number>): void {
+    const timeNs = stimulus.timeNs + this.#lateNs;
+    // What is due at the very time of the step comes after it, as a doorbell's work comes after the doorbell.
+    this.#runUntil(timeNs - 1, () => false);
+    this.#clock.moveTo(Math.max(timeNs, this.#clock.now()));
+    const isDone = () => [...awaited].every(([sign, times]) => (this.#done.get(sign) ?? 0) >= times);
+    if (isDone()) return;
+    this.#runUntil(this.#clock.now() + this.patienceNs, isDone);
+    this.#lateNs = Math.max(this.#lateNs, this.#clock.now() - stimulus.timeNs);
+    for (const [sign, times] of awaited) {
+      const seen = this.#done.get(sign) ?? 0;
+      if (seen >= times) continue;
+      this.#missing.push({ before: stimulus, what: `${sign}: ${seen} of ${times}` });
+      this.#done.set(sign, times); // said once
+    }
+  }
+
+  /** Gives tasks their turns up to a time, each at its own, or until `isDone`. */
+  #runUntil(timeNs: number, isDone: () => boolean): void {
+    for (let tasks = 0; tasks < MOST_TASKS && !isDone(); tasks++) {
+      const dueNs = this.#clock.nextDueNs;
+      if (dueNs === undefined || dueNs > timeNs) break;
+      this.#clock.moveTo(Math.max(dueNs, this.#clock.now()));
+      this.#attempt(() => this.#clock.takeDue()?.());
+    }
+  }
+
+  #attempt(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      if (!(error instanceof DeviceError)) this.#thrown.push(error);
+    }
+  }
+
+  #sink(): EventSink {
+    return {
+      payloads: 'full',
+      largestPayloadBytes: Infinity,
+      unmapsWindows: false,
+      nextCard: () => 1,
+      record: (event) => {
+        const sign = signOf(event);
+        if (sign !== undefined) this.#done.set(sign, (this.#done.get(sign) ?? 0) + 1);
+        this.#events.push({ ...kept(event), hostNs: event.timeNs } as TraceEvent);
+      },
+    };
+  }
+}

@@ -1,0 +1,33 @@
+/** Host memory for a card that is driven by a trace: what the driver stored, as far as the trace knows, and what the card writes. */
+import { type Coherence, type DmaInitiator, type DmaStage } from '../../emulator/memory';
+import { SparseMemory } from '../../emulator/memory/sparse-memory';
+
+export class GuestMemory implements DmaStage {
+  readonly memory = new SparseMemory();
+  /** Bytes that the card has read and that the trace does not know. */
+  unknownBytes = 0;
+
+  constructor(
+    /** Checks accesses; behind its mappings is nothing. */
+    private readonly mapped: DmaStage,
+    private readonly coherence: Coherence | undefined,
+  ) {}
+
+  read(by: DmaInitiator, iova: number, into: Uint8Array): undefined {
+    if (this.coherence) this.coherence.countRead(iova, into.length, 0);
+    else void this.mapped.read(by, iova, into);
+    this.unknownBytes += this.memory.read(iova, into);
+  }
+
+  write(by: DmaInitiator, iova: number, from: Uint8Array): undefined {
+    void this.mapped.write(by, iova, this.coherence ? new Uint8Array(from.length) : from);
+    this.memory.write(iova, from);
+  }
+
+  write32(by: DmaInitiator, iova: number, value: number): undefined {
+    void this.mapped.write32(by, iova, this.coherence ? 0 : value);
+    const bytes = new Uint8Array(4);
+    new DataView(bytes.buffer).setUint32(0, value, true);
+    this.memory.write(iova, bytes);
+  }
+}

@@ -1,0 +1,102 @@
+/** Plays the stimuli of a trace to a card, one after the other, as long as the card does what the trace says. */
+import { DeviceError, type Device } from '../../emulator/device';
+import { type Link } from '../faults';
+import { type CardTrace, type TraceEvent, wordTime } from '../trace';
+import { type Comparison } from './comparison';
+import { type OutsideWorld } from './outside';
+import { type ReplayClock } from './replay-clock';
+import { stimulate } from './stimuli';
+
+export interface PlayerOptions {
+  readonly trace: CardTrace;
+  readonly clock: ReplayClock;
+  readonly comparison: Comparison;
+  readonly outside: OutsideWorld;
+  readonly link: Link;
+  /** The card behind its link, and behind its faults, if it has any. */
+  readonly device: Device;
+}
+
+export class Player {
+  readonly #device: Device;
+
+  constructor(private readonly options: PlayerOptions) {
+    this.#device = options.trace.around(options.device);
+  }
+
+  /** To the end of the trace, or to the first difference. */
+  async play(): Promise<void> {
+    const { comparison } = this.options;
+    while (!comparison.isOver && comparison.next !== undefined) {
+      if (comparison.next.kind === 'nested') comparison.skip();
+      const found = comparison.nextStimulus();
+      const isAtOnce = found !== undefined && (found.index === comparison.at || this.#isOfRead(found.stimulus));
+      if (!isAtOnce) {
+        // Effects that no stimulus has had: of a model that does something later, in a continuation of its own.
+        if (await this.#letContinue()) continue;
+        return found ? comparison.differ() : comparison.endsEarly();
+      }
+      this.#perform(found.stimulus, found.index);
+      if (found.stimulus.kind.startsWith('dma')) await drained();
+      if (!comparison.isOver && comparison.at <= found.index) comparison.differ();
+    }
+  }
+
+  /** Whether the effects that come next may be those of a read that is told of after them. */
+  #isOfRead({ kind, timeNs }: TraceEvent): boolean {
+    return kind === 'read' && this.options.comparison.next?.timeNs === timeNs;
+  }
+
+  /** Gives continuations of the model a turn, at the time at which the trace saw one; whether anything came of it. */
+  async #letContinue(): Promise<boolean> {
+    const { comparison, clock } = this.options;
+    const { at, next } = comparison;
+    clock.moveTo(next!.timeNs);
+    await drained();
+    return comparison.at > at;
+  }
+
+  #perform(stimulus: TraceEvent, index: number): void {
+    const { comparison, outside, clock } = this.options;
+    clock.moveTo(stimulus.timeNs);
+    comparison.during(stimulus, () => {
+      try {
+        outside.watch(() => this.#act(stimulus, index));
+      } catch (error) {
+        // A client's mistake, which the card has refused then, too.
+        if (!(error instanceof DeviceError)) comparison.differ({ thrown: error });
+      }
+    });
+  }
+
+  #act(stimulus: TraceEvent, index: number): void {
+    if (stimulus.kind === 'task') this.#runTask();
+    else if (stimulus.kind === 'dma-read' || stimulus.kind === 'dma-write') this.options.comparison.complete(index);
+    else if (stimulus.kind === 'link-down') this.options.trace.linkDown(() => this.options.link.sever());
+    else stimulate(this.#device, stimulus, () => this.#performNested());
+  }
+
+  #runTask(): void {
+    const { clock, comparison } = this.options;
+    const task = clock.takeDue();
+    if (task) return task();
+    const { nextDueNs } = clock;
+    const instead =
+      nextDueNs === undefined ? 'it has scheduled none' : `the next is due at ${wordTime(nextDueNs).trim()}`;
+    comparison.differ({ note: `the card has no work that is due now: ${instead}` });
+  }
+
+  /** A driver in this process has done something in the very call that told it of an interrupt. */
+  #performNested(): void {
+    const { comparison } = this.options;
+    while (!comparison.isOver && comparison.next?.kind === 'nested') {
+      const { at } = comparison;
+      const found = comparison.nextStimulus(at + 1);
+      if (found) this.#perform(found.stimulus, found.index);
+      if (comparison.at === at) return;
+    }
+  }
+}
+
+/** All continuations of promises that can run have run. */
+const drained = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -1,0 +1,72 @@
+/** Host memory as the trace knows it: reads are given what they were given then, writes go nowhere. */
+import { type Coherence, DmaError, type DmaInitiator, type DmaStage } from '../../emulator/memory';
+import { type TraceEvent } from '../trace';
+import { type Comparison } from './comparison';
+
+export class RecordedMemory implements DmaStage {
+  readonly #word = new DataView(new ArrayBuffer(4));
+
+  constructor(
+    /** Checks accesses and keeps the books of a card that is not coherent; behind its mappings is nothing. */
+    private readonly mapped: DmaStage,
+    private readonly comparison: Comparison,
+    private readonly coherence: Coherence | undefined,
+  ) {}
+
+  read(by: DmaInitiator, iova: number, into: Uint8Array): Promise<void> | undefined {
+    const known = this.comparison.dma('read', by, iova, into);
+    if (known instanceof Promise) return known.then((next) => this.#count(iova, into, next));
+    if (known === undefined) {
+      const what = {
+        card: 0,
+        timeNs: this.comparison.timeNs,
+        kind: 'dma-read',
+        ...by,
+        iova,
+        sizeBytes: into.length,
+      } as const;
+      this.comparison.differ({ seen: what });
+      return undefined;
+    }
+    const { event, next } = known;
+    if (event.error) this.#refuse('read', by, iova, into, event.error);
+    this.#count(iova, into, next);
+    into.set(event.data!);
+    return undefined;
+  }
+
+  write(by: DmaInitiator, iova: number, from: Uint8Array): Promise<void> | undefined {
+    const known = this.comparison.dma('write', by, iova, from);
+    if (known instanceof Promise) return known.then(() => {});
+    if (known?.event.error) this.#refuse('write', by, iova, from, known.event.error);
+    if (known && this.coherence) void this.mapped.write(by, iova, new Uint8Array(from.length));
+    return undefined;
+  }
+
+  write32(by: DmaInitiator, iova: number, value: number): Promise<void> | undefined {
+    if (iova % 4 !== 0) return this.mapped.write32(by, iova, value); // which throws
+    this.#word.setUint32(0, value, true);
+    return this.write(by, iova, new Uint8Array(this.#word.buffer));
+  }
+
+  /** Keeps the books of a card that is not coherent. `next`: what the trace has after the read. */
+  #count(iova: number, { length }: Uint8Array, next: TraceEvent | undefined): void {
+    this.coherence?.countRead(iova, length, next?.kind === 'stale' ? next.sizeBytes : 0);
+  }
+
+  /** Throws what the mappings say, which know the first address that is refused, or else what the trace says. */
+  #refuse(
+    access: 'read' | 'write',
+    by: DmaInitiator,
+    iova: number,
+    bytes: Uint8Array,
+    reason: DmaError['reason'],
+  ): never {
+    try {
+      void this.mapped[access](by, iova, new Uint8Array(bytes.length));
+    } catch (error) {
+      if (error instanceof DmaError && error.reason === reason) throw error;
+    }
+    throw new DmaError(reason, access, iova, bytes.length);
+  }
+}

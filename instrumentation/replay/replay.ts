@@ -1,0 +1,156 @@
+/**
+ * A recorded run once more, in this process and without a driver: what was done to the card is done again, at the same
+ * device times and with the same contents of host memory, and what the card does is compared with what it did then.
+ */
+import { TraceCards } from '../analysis';
+import { Link } from '../faults';
+import { type CardEnvironment, type PciCard, privateMemory } from '../../emulator/pci';
+import { type CardDescription, readTrace, type Trace, type TraceEvent, traceOf, wordTime } from '../trace';
+import { describeCard } from '../trace/card-description';
+import { type CardEvents, cardEvents } from './card-events';
+import { Comparison } from './comparison';
+import { describeDifference, type Difference } from './difference';
+import { applyRecordedFaults, otherModel } from './model';
+import { OutsideWorld } from './outside';
+import { Player } from './player';
+import { RecordedMemory } from './recorded-memory';
+import { registerDifferences } from './register-differences';
+import { ReplayClock } from './replay-clock';
+
+/** Makes the card that is to be driven, in the environment that it is given. */
+export type MakeCard = (environment: Required<CardEnvironment>) => PciCard;
+
+export interface ReplayOptions {
+  /** Which card of the trace: its name or its number. Not needed where there is one. */
+  readonly card?: string | number;
+  /** Go on after a read that gives another value, and list them all. Default false: the first difference is the last. */
+  readonly allReads?: boolean;
+}
+
+export interface ReplayResult {
+  /** The card's number in the trace. */
+  readonly id: number;
+  /** The card as the trace describes it. */
+  readonly card: CardDescription;
+  /** Where the card first did something else than the trace says; undefined: it did the same to the end. */
+  readonly difference: Difference | undefined;
+  /** All that were found: one at the most, unless `allReads`. */
+  readonly differences: readonly Difference[];
+  /** What the card did and what was done to it, as far as that was the same. */
+  readonly events: readonly TraceEvent[];
+  /** How many events the trace has of the card. */
+  readonly total: number;
+  /** Device time that has been replayed, in nanoseconds. */
+  readonly deviceNs: number;
+  /** What else is to be known: another model of card, a trace that was cut off, registers that are others. */
+  readonly notes: readonly string[];
+  /** A difference in lines, with the events before it. */
+  readonly describe: (difference: Difference) => string[];
+  /** The first difference in words, and the notes; that there is none, if so. */
+  readonly report: string;
+  /** Throws a ReplayDifferenceError that says what `report` says, if there is a difference. */
+  check(): void;
+}
+
+/** A card has done something else than the trace says. */
+export class ReplayDifferenceError extends Error {
+  override readonly name = 'ReplayDifferenceError';
+}
+
+/**
+ * Replays a trace, or the file that holds one, to the card that `make` makes. Throws ReplayError when the trace cannot be
+ * replayed, and what `make` throws.
+ */
+export async function replay(
+  trace: Trace | string,
+  make: MakeCard,
+  options: ReplayOptions = {},
+): Promise<ReplayResult> {
+  const whole = typeof trace === 'string' ? readTrace(trace) : trace;
+  const own = cardEvents(whole, options.card);
+  const clock = new ReplayClock();
+  const comparison = new Comparison(own.events, {
+    payloads: whole.header.payloads,
+    largestPayloadBytes: whole.header.largestPayloadBytes,
+    allReads: options.allReads ?? false,
+    isCutOff: !whole.isEnded,
+  });
+  const outside = new OutsideWorld();
+  const card = outside.watch(() => make({ clock, allocate: privateMemory }));
+  try {
+    const other = otherModel(own.description, card);
+    const trace = traceOf(card);
+    trace.record(comparison, { name: own.description.name });
+    card.inspection.dma.replaceMemory((mapped) => new RecordedMemory(mapped, comparison, card.coherence));
+    const link = new Link(card);
+    const { device } = applyRecordedFaults(own.description, card, link, other);
+    await new Player({ trace, clock, comparison, outside, link, device }).play();
+    const notes = notesOf(whole, own, card, comparison, outside);
+    return resultOf(whole, own, comparison, clock, { other, notes });
+  } finally {
+    card.close();
+  }
+}
+
+function resultOf(
+  trace: Trace,
+  { id, description, events }: CardEvents,
+  { differences, at }: Comparison,
+  clock: ReplayClock,
+  { other, notes: behind }: { other: string | undefined; notes: readonly string[] },
+): ReplayResult {
+  const [difference] = differences;
+  const cards = TraceCards.of(trace.events.filter((event) => event.card === id));
+  const describe = (which: Difference) => describeDifference(which, cards);
+  const first = other === undefined ? [] : [other];
+  const notes = [...first, ...behind];
+  const report = [
+    ...first.map((note) => `note: ${note}`),
+    difference
+      ? `${description.name} does something else than the trace, at event ${difference.event} of ${events.length}:`
+      : `${description.name} does what the trace says: ${at} events`,
+    ...(difference ? describe(difference) : []),
+    ...behind.map((note) => `note: ${note}`),
+  ].join('\n');
+  return {
+    ...{ id, card: description, difference, differences, notes, describe, report },
+    ...{ events: events.slice(0, at), total: events.length },
+    deviceNs: clock.now(),
+    check: () => {
+      if (difference) throw new ReplayDifferenceError(report);
+    },
+  };
+}
+
+/** Register differences that are listed. */
+const SHOWN = 8;
+
+function notesOf(
+  trace: Trace,
+  { description, events }: CardEvents,
+  card: PciCard,
+  { differences }: Comparison,
+  { asked }: OutsideWorld,
+): string[] {
+  const notes: string[] = [];
+  if (!trace.isEnded) {
+    const lastNs = events.at(-1)?.timeNs ?? 0;
+    notes.push(`the trace was cut off; it was replayed as far as it goes, to ${wordTime(lastNs).trim()}`);
+  }
+  const now = describeCard(card, { name: description.name, unmapsWindows: false });
+  const registers = registerDifferences(description.registers, now.registers);
+  const more = registers.length > SHOWN ? `; and ${registers.length - SHOWN} more` : '';
+  if (registers.length > 0) {
+    notes.push(`the card's registers are not those of the trace: ${registers.slice(0, SHOWN).join('; ')}${more}`);
+  }
+  if (differences.length === 0) return notes;
+  if (asked.size > 0) {
+    notes.push(`the card's model calls ${[...asked].join(', ')}, whose answers no trace holds; let it use this.clock`);
+  }
+  if (description.windows.some(({ isSeen }) => !isSeen)) {
+    notes.push(
+      'the guest could map memory of the card, and what it did there is not in the trace: record with windows unmapped',
+    );
+  }
+  return notes;
+}

@@ -1,0 +1,68 @@
+/** Which lane an event lies in. Lanes stand in the order in which a reader follows a transfer: driver, card, host. */
+import { type TraceEvent, wordInterrupt } from '../trace';
+import { type TraceCards } from '../analysis/card-names';
+import { type LaneHead } from './page/report';
+
+/** VFIO region of configuration space. */
+const CONFIG = 7;
+/** From top to bottom. */
+const GROUPS = ['marks', 'problems', 'registers', 'tasks', 'dma', 'interrupts', 'states', 'config', 'client'];
+
+export class Lanes {
+  readonly heads: readonly LaneHead[];
+  readonly #numbers: ReadonlyMap<string, number>;
+
+  constructor(events: readonly TraceEvent[], cards: TraceCards) {
+    const byKey = new Map<string, LaneHead>();
+    for (const event of events) {
+      const lane = laneOf(event);
+      if (!byKey.has(keyOf(lane))) byKey.set(keyOf(lane), lane);
+    }
+    const order = [0, ...cards.all.map(({ id }) => id)];
+    const sorted = [...byKey.values()].sort(
+      (a, b) =>
+        order.indexOf(a.card) - order.indexOf(b.card) ||
+        GROUPS.indexOf(a.group) - GROUPS.indexOf(b.group) ||
+        (a.region ?? 0) - (b.region ?? 0) ||
+        // Vectors in the order of their numbers; anything else in the order in which it comes.
+        (a.group === 'interrupts' ? a.label.localeCompare(b.label, 'en', { numeric: true }) : 0),
+    );
+    this.heads = sorted;
+    this.#numbers = new Map(sorted.map((lane, number) => [keyOf(lane), number]));
+  }
+
+  of(event: TraceEvent): number {
+    return this.#numbers.get(keyOf(laneOf(event)))!;
+  }
+}
+
+const keyOf = ({ card, group, label }: LaneHead): string => `${card} ${group} ${label}`;
+
+function laneOf(event: TraceEvent): LaneHead {
+  const { card } = event;
+  switch (event.kind) {
+    case 'read':
+    case 'write': {
+      const { region } = event;
+      if (region === CONFIG) return { card, group: 'config', label: 'config', region };
+      return { card, group: 'registers', label: `BAR${region}`, region };
+    }
+    case 'dma-read':
+    case 'dma-write':
+      return { card, group: 'dma', label: event.channel === '' ? 'DMA' : `DMA ${event.channel}` };
+    case 'interrupt':
+      return { card, group: 'interrupts', label: wordInterrupt(event.index, event.vector) };
+    case 'state':
+      return { card, group: 'states', label: event.part };
+    case 'task':
+      return { card, group: 'tasks', label: 'scheduled work' };
+    case 'fault':
+    case 'notice':
+      return { card, group: 'problems', label: 'faults, notices' };
+    case 'mark':
+    case 'end':
+      return { card: 0, group: 'marks', label: 'marks' };
+    default:
+      return { card, group: 'client', label: 'host' };
+  }
+}

@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { type CardDescription, type Trace, type TraceEvent } from '../trace';
+import { packReport } from './pack';
+import { inflateRawSync } from 'node:zlib';
+import { INKS, unpackReport } from './page/report';
+import { reportData } from './report-data';
+
+const description: CardDescription = {
+  ...{
+    name: 'toy',
+    model: 'Toy',
+    vendorId: 0x1234,
+    deviceId: 0x5678,
+    windows: [],
+    memory: [],
+    vectors: [1, 0, 0],
+    faults: [],
+  },
+  regions: [{ sizeBytes: 4096 }],
+  registers: [{ name: '', region: 0, offset: 0, registers: [registerAt('LOW', 0), registerAt('HIGH', 4)] }],
+};
+
+function registerAt(name: string, offset: number) {
+  return { name, path: name, offset, width: 32 as const, access: 'rw' as const, reset: 0n, doc: '', fields: [] };
+}
+
+const header = {
+  format: 'ghostcard-trace',
+  version: 1,
+  writer: '0',
+  startedAt: 'today',
+  payloads: 'full',
+  lostEvents: 0,
+} as const;
+const traceOf = (events: readonly TraceEvent[]): Trace => ({ header, events, isEnded: true });
+const at = (timeNs: number, card = 1, hostNs = timeNs) => ({ card, timeNs, hostNs });
+const card = (timeNs: number, id = 1, hostNs = timeNs): TraceEvent => ({
+  kind: 'card',
+  description,
+  ...at(timeNs, id, hostNs),
+});
+const access = (kind: 'read' | 'write', timeNs: number, size = 4, offset = 0): TraceEvent => ({
+  ...{ kind, region: 0, offset, data: new Uint8Array(size), ...at(timeNs) },
+});
+const state = (timeNs: number): TraceEvent => ({ kind: 'state', part: 'engine', state: 'running', ...at(timeNs) });
+const dma = (timeNs: number, data: Uint8Array): TraceEvent => ({
+  ...{ kind: 'dma-write', channel: 'A', role: 'data', iova: 0x1000, sizeBytes: data.length, data, ...at(timeNs) },
+});
+
+describe('the data of a report', () => {
+  it('comes out of the page as it was put in', () => {
+    const trace = traceOf([card(0), access('write', 5), dma(7, Uint8Array.of(1, 2, 3)), access('read', 2 ** 40)]);
+    const { head, columns } = reportData(trace);
+    const unpacked = unpackReport(new Uint8Array(inflateRawSync(Buffer.from(packReport(head, columns), 'base64'))));
+    expect(unpacked.columns).toEqual(columns);
+    expect(unpacked.head).toMatchObject(head);
+    expect([...unpacked.columns.deviceNs]).toEqual([0, 5, 7, 2 ** 40]);
+  });
+
+  it('ties effects to their cause: a write or a task before them, or a read after them', () => {
+    const events = [card(0), access('write', 5), state(5), state(8), access('read', 8), state(9)];
+    const task: TraceEvent = { kind: 'task', ...at(12) };
+    const { columns } = reportData(traceOf([...events, task, dma(12, Uint8Array.of(1)), state(12)]));
+    expect([...columns.cause]).toEqual([-1, -1, 1, 4, -1, -1, -1, 6, 6]);
+  });
+
+  it('knows every register that an access touches', () => {
+    const { columns } = reportData(
+      traceOf([card(0), access('read', 1, 8), access('read', 2, 4, 4), access('read', 3, 4, 8)]),
+    );
+    expect([...columns.touches]).toEqual([1, 0, 1, 1, 2, 1]);
+    expect([...columns.register]).toEqual([-1, 0, 1, -1]);
+  });
+
+  it('has equal payloads once, and of payloads that are too much for a page what fits', () => {
+    const large = Array.from({ length: 12 }, (_, i) => dma(i, new Uint8Array(1 << 20).fill(i)));
+    const { head, columns } = reportData(
+      traceOf([card(0), ...large, dma(20, Uint8Array.of(9)), dma(21, Uint8Array.of(9))]),
+    );
+    expect(columns.payloads.length).toBe(12 * (64 << 10) + 1);
+    expect(columns.payload.at(-1)).toBe(columns.payload.at(-2));
+    expect(head.about).toContainEqual(['DMA payloads', 'full; here, the first 65536 bytes of each']);
+  });
+
+  it('puts a card that comes later where it came, in real time and in a time that a test makes', () => {
+    const marks: TraceEvent = { kind: 'mark', from: 'host', text: 'now', ...at(0, 0, 6001) };
+    const later = [card(0, 2, 5000), marks, card(6000, 1, 6000)];
+    expect([...reportData(traceOf([card(0), ...later])).columns.deviceNs]).toEqual([0, 5000, 5000, 6000]);
+    const manual = [card(0), state(10), card(0, 2, 5e6), { ...state(20), hostNs: 6e6 }];
+    expect([...reportData(traceOf(manual)).columns.deviceNs]).toEqual([0, 10, 10, 20]);
+  });
+
+  it('has lanes in the order in which a transfer is followed', () => {
+    const vector = (index: number, number: number): TraceEvent => ({
+      ...{ kind: 'interrupt', phase: 'raised', index, vector: number, ...at(3) },
+    });
+    const config: TraceEvent = { kind: 'read', region: 7, offset: 0, data: new Uint8Array(2), ...at(1) };
+    const mark: TraceEvent = { kind: 'mark', from: 'guest', text: 'now', ...at(0, 0) };
+    const { head, columns } = reportData(
+      traceOf([card(0), config, vector(2, 10), vector(2, 9), access('read', 4), mark]),
+    );
+    const labels = ['marks', 'BAR0', 'MSI-X vector 9', 'MSI-X vector 10', 'config', 'host'];
+    expect(head.lanes.map(({ label }) => label)).toEqual(labels);
+    expect([...columns.lane].map((lane) => labels[lane])).toEqual([
+      'host',
+      'config',
+      labels[3],
+      labels[2],
+      'BAR0',
+      'marks',
+    ]);
+    expect([...columns.ink].map((ink) => INKS[ink])).toEqual(['client', 'read', 'raised', 'raised', 'read', 'mark']);
+  });
+});

@@ -1,0 +1,186 @@
+/** From a trace to what its report holds: events as columns, each in a lane, with its words, its cause and its payload. */
+import { type Trace, type TraceEvent } from '../trace';
+import { TraceCards } from '../analysis/card-names';
+import { notSeen } from '../analysis/trust';
+import { wordEventByActor } from '../analysis/words';
+import { CauseFinder } from './causes';
+import { Lanes } from './lanes';
+import { type Columns, INKS, type Ink, type ReportHead } from './page/report';
+import { Payloads } from './payloads';
+import { RegisterTable } from './register-table';
+import { TimeAxis } from './time-axis';
+
+export interface ReportData {
+  readonly head: Omit<ReportHead, 'columns'>;
+  readonly columns: Columns;
+}
+
+/** Numbers things that are said again and again. */
+class Numbered<T> {
+  readonly items: T[] = [];
+  readonly #known = new Map<string, number>();
+
+  number(item: T, key: string): number {
+    let number = this.#known.get(key);
+    if (number === undefined) {
+      number = this.items.push(item) - 1;
+      this.#known.set(key, number);
+    }
+    return number;
+  }
+}
+
+type Facts = [name: string, value: string][];
+
+export function reportData(trace: Trace): ReportData {
+  const { events } = trace;
+  const cards = TraceCards.of(events);
+  const lanes = new Lanes(events, cards);
+  const registers = new RegisterTable(cards);
+  const payloads = new Payloads(events);
+  const axis = new TimeAxis(events);
+  const causes = new CauseFinder(events);
+  const strings = new Numbered<string>();
+  const facts = new Numbered<Facts>();
+  const kinds = new Numbered<string>();
+  const touches: number[] = [];
+  const columns = emptyColumns(events.length, payloads);
+  const said = (text: string): number => strings.number(text, text);
+
+  for (const [i, event] of events.entries()) {
+    const { what, subject, detail } = wordEventByActor(event, cards);
+    columns.kind[i] = kinds.number(event.kind, event.kind);
+    columns.ink[i] = INKS.indexOf(inkOf(event));
+    columns.card[i] = event.card;
+    columns.lane[i] = lanes.of(event);
+    columns.deviceNs[i] = axis.place(event);
+    columns.hostNs[i] = event.hostNs;
+    columns.what[i] = said(what);
+    columns.subject[i] = said(subject);
+    columns.detail[i] = said(detail);
+    const rest = factsOf(event);
+    columns.facts[i] = facts.number(rest, JSON.stringify(rest));
+    columns.region[i] = 'region' in event ? event.region : -1;
+    columns.address[i] = 'iova' in event ? event.iova : 'offset' in event ? event.offset : -1;
+    columns.sizeBytes[i] = 'sizeBytes' in event ? event.sizeBytes : 'offset' in event ? event.data.length : 0;
+    columns.failed[i] = 'error' in event ? 1 : 0;
+    columns.cause[i] = causes.of(i);
+    columns.payload[i] = payloads.numberOf(i);
+    const touched = 'offset' in event ? registers.touchedBy(event) : [];
+    columns.register[i] = touched[0] ?? -1;
+    for (const register of touched) touches.push(i, register);
+  }
+
+  const head = {
+    title: `Trace ${trace.header.startedAt}`,
+    about: aboutOf(trace, cards, payloads),
+    warnings: warningsOf(trace, cards),
+    cards: cards.all.map(({ id, description }) => ({
+      id,
+      name: cards.nameOf(id),
+      what: `${description.model}, ${hex4(description.vendorId)}:${hex4(description.deviceId)}`,
+      offsetNs: axis.offsetOf(id),
+      memory: description.memory,
+      faults: description.faults.map(wordDeclared),
+    })),
+    lanes: lanes.heads,
+    registers: registers.heads,
+    strings: strings.items,
+    kinds: kinds.items,
+    facts: facts.items,
+    eventCount: events.length,
+  };
+  return { head, columns: { ...columns, touches: Uint32Array.from(touches) } };
+}
+
+/** The shade in which an event is drawn, and by which it is filtered. */
+function inkOf(event: TraceEvent): Ink {
+  switch (event.kind) {
+    case 'read':
+    case 'write':
+      return event.kind;
+    case 'dma-read':
+    case 'dma-write':
+      return event.role === 'other' ? 'other-dma' : event.role;
+    case 'interrupt':
+      return event.phase === 'lowered' ? 'raised' : event.phase;
+    case 'state':
+    case 'task':
+    case 'mark':
+    case 'fault':
+    case 'notice':
+      return event.kind;
+    case 'end':
+      return 'mark';
+    default:
+      return 'client';
+  }
+}
+
+const SHOWN_ELSEWHERE = [
+  ...['kind', 'card', 'timeNs', 'hostNs', 'region', 'offset', 'iova', 'sizeBytes', 'data'],
+  // The words of the event say it.
+  ...['text', 'fault', 'what', 'part', 'state'],
+];
+
+function factsOf(event: TraceEvent): Facts {
+  if (event.kind === 'card') return event.description.faults.map((fault) => ['fault declared', wordDeclared(fault)]);
+  return Object.entries(event)
+    .filter(([name]) => !SHOWN_ELSEWHERE.includes(name))
+    .map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]);
+}
+
+/** `interrupt-delayed 'late' (vector 0, byNs 2000)`: a fault as it was declared. */
+function wordDeclared(declaration: unknown): string {
+  const { fault, name, ...rest } = Object(declaration) as Record<string, unknown>;
+  const details = Object.entries(rest).map(
+    ([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  const called = typeof name === 'string' ? ` '${name}'` : '';
+  return `${String(fault)}${called}${details.length === 0 ? '' : ` (${details.join(', ')})`}`;
+}
+
+function emptyColumns(length: number, payloads: Payloads): Omit<Columns, 'touches'> {
+  return {
+    kind: new Uint8Array(length),
+    ink: new Uint8Array(length),
+    card: new Uint16Array(length),
+    lane: new Uint16Array(length),
+    deviceNs: new Float64Array(length),
+    hostNs: new Float64Array(length),
+    what: new Uint32Array(length),
+    subject: new Uint32Array(length),
+    detail: new Uint32Array(length),
+    facts: new Uint32Array(length),
+    region: new Int8Array(length),
+    address: new Float64Array(length),
+    sizeBytes: new Float64Array(length),
+    register: new Int32Array(length),
+    cause: new Int32Array(length),
+    failed: new Uint8Array(length),
+    payload: new Int32Array(length),
+    payloadAt: payloads.starts,
+    payloads: payloads.bytes,
+  };
+}
+
+function aboutOf({ header, events }: Trace, cards: TraceCards, { cutBytes }: Payloads): [string, string][] {
+  const { largestPayloadBytes } = header;
+  const largest = largestPayloadBytes === undefined ? '' : `, over ${largestPayloadBytes} bytes as hashes`;
+  return [
+    ['recorded', header.startedAt],
+    ['by', `ghostcard ${header.writer}`],
+    ['events', events.length.toLocaleString('en')],
+    ['cards', cards.all.map(({ id }) => cards.nameOf(id)).join(', ') || 'none'],
+    [
+      'DMA payloads',
+      `${header.payloads}${largest}${cutBytes === undefined ? '' : `; here, the first ${cutBytes} bytes of each`}`,
+    ],
+  ];
+}
+
+/** What is not in the trace, and would be taken for something that did not happen. */
+const warningsOf = ({ header, isEnded }: Trace, cards: TraceCards): string[] =>
+  notSeen(header, cards, isEnded).map((what) => `${what[0]!.toUpperCase()}${what.slice(1)}.`);
+
+const hex4 = (id: number): string => id.toString(16).padStart(4, '0');

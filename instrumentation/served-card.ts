@@ -1,0 +1,127 @@
+/** Puts the parts together that serve a card to a vfio-user client: wall clock, memory that can be mapped, socket. */
+import { TimerfdAlarm, WallClock } from '../emulator/clock';
+import { type DriverNotice, watchDriver } from './stalls';
+import { applyFaults, type FaultDeclaration, Link } from './faults';
+import { loadNative } from '../emulator/native';
+import { type CardEnvironment, type PciCard, sharedMemory } from '../emulator/pci';
+import { type CardTrace, traceOf, type TraceRecorder } from './trace';
+import { complain, serve, type ServerEvent, type VfioUserServer } from '../emulator/vfio-user';
+import { watchdog } from '../emulator/watchdog';
+
+/** Makes a card in the environment that it is to live in. */
+export type CardFactory<Card extends PciCard = PciCard> = (environment: Required<CardEnvironment>) => Card;
+
+export interface ServeCardOptions {
+  readonly socketPath: string;
+  /** Everything is recorded to it, under this name. */
+  readonly recording?: { readonly recorder: TraceRecorder; readonly name: string };
+  /** What is to befall the card. */
+  readonly faults?: readonly FaultDeclaration[];
+  /** Gets what happens at the socket, and what the card throws. Default: faults go to standard error. */
+  readonly onEvent?: (event: ServerEvent) => void;
+  /** Gets what the watch over the driver finds: it waits in vain. Default: it goes to standard error. */
+  readonly onNotice?: (notice: DriverNotice) => void;
+}
+
+export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposable {
+  private constructor(
+    readonly card: Card,
+    private readonly link: Link,
+    readonly socketPath: string,
+    private readonly server: VfioUserServer,
+    private readonly clock: WallClock,
+    /** What the card's model has thrown so far: faults of the model, not of the driver. */
+    readonly faults: readonly unknown[],
+    private readonly onFault: (error: unknown) => void,
+    private readonly watches: readonly Disposable[],
+  ) {}
+
+  /** Rejects when the card cannot be made or the path cannot be listened at; nothing is left then. */
+  static async start<Card extends PciCard>(
+    make: CardFactory<Card>,
+    { socketPath, recording, faults: declared = [], onEvent = complain, onNotice = complainOfDriver }: ServeCardOptions,
+  ): Promise<ServedCard<Card>> {
+    const faults: unknown[] = [];
+    let trace: CardTrace | undefined;
+    const observe = (event: ServerEvent): void => {
+      if (event.kind === 'device-error') {
+        faults.push(event.error);
+        trace?.recording?.record({ kind: 'notice', text: `the model of the card threw: ${String(event.error)}` });
+      }
+      if (event.kind === 'connected' || event.kind === 'disconnected') trace?.connection(event.kind);
+      onEvent(event);
+    };
+    const native = loadNative();
+    const watch = watchdog.watch();
+    const clock = new WallClock({
+      alarm: new TimerfdAlarm(native),
+      isStarted: false,
+      onError: (error) => observe({ kind: 'device-error', error }),
+      onWorked: () => trace?.touch(),
+    });
+    let card: Card | undefined;
+    let driverWatch: Disposable | undefined;
+    try {
+      card = make({ clock, allocate: sharedMemory(native) });
+      trace = traceOf(card);
+      driverWatch = watchDriver(trace, { onNotice });
+      const link = new Link(card);
+      const device = declared.length > 0 ? applyFaults(card, declared, link).device : link;
+      const hidesWindows = device.layout.regions.every(({ mappable }) => mappable === undefined);
+      if (recording) trace.record(recording.recorder, { name: recording.name, faults: declared, hidesWindows });
+      clock.start();
+      const server = await serve(trace.around(device), { socketPath, clock, native, onEvent: observe });
+      const onFault = (error: unknown) => observe({ kind: 'device-error', error });
+      return new ServedCard(card, link, socketPath, server, clock, faults, onFault, [driverWatch, watch]);
+    } catch (error) {
+      clock.close();
+      driverWatch?.[Symbol.dispose]();
+      watch[Symbol.dispose]();
+      card?.close();
+      throw error;
+    }
+  }
+
+  /** Whether a client is connected. */
+  get connected(): boolean {
+    return this.server.connected;
+  }
+
+  /** Takes at once what the client has sent up to now: posted writes may still be on their way. */
+  catchUp(): void {
+    this.server.catchUp();
+  }
+
+  /** Whether the card has been pulled out: by `severLink`, or by a fault. */
+  get isSevered(): boolean {
+    return !this.link.isUp;
+  }
+
+  /** The card is gone for its client, which does not know it yet: see `Link`. */
+  severLink(): void {
+    if (this.isSevered) return;
+    try {
+      traceOf(this.card).linkDown(() => this.link.sever());
+    } catch (error) {
+      this.onFault(error); // the card threw in its reset
+    }
+  }
+
+  /** Disconnects the client, removes the socket, stops device time and releases the card's memory. */
+  async close(): Promise<void> {
+    await this.server.close();
+    this.clock.close();
+    try {
+      this.card.close();
+    } catch (error) {
+      this.onFault(error);
+    }
+    for (const watch of this.watches) watch[Symbol.dispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+const complainOfDriver = ({ text }: DriverNotice): void => console.error(`ghostcard: ${text}`);

@@ -1,0 +1,354 @@
+import { describe, expect, it } from 'vitest';
+import { ReferenceCard } from '../../emulator/cards/reference';
+import { ManualClock } from '../../emulator/clock';
+import { applyFaults, type FaultDeclaration } from '../faults';
+import { InProcessHost } from '../../emulator/host';
+import { type InterruptKind } from '../../emulator/host/interrupts';
+import { traceOf } from '../trace';
+import { type DriverNotice, watchDriver } from '.';
+
+const MS = 1e6;
+const COMMAND = { offset: 0x04, interruptDisable: 1 << 10, memoryAndBusMaster: 6 };
+const IRQ_ENABLE = 0x104;
+const IRQ_STATUS = 0x100;
+const IRQ_TRIGGER = 0x108;
+const USER = 1 << 4;
+const H2C = 0x1000;
+const STATUS = H2C + 0x04;
+const DOORBELL = H2C + 0x14;
+
+function setUp(...faults: FaultDeclaration[]) {
+  const clock = new ManualClock();
+  const card = new ReferenceCard({ clock });
+  const trace = traceOf(card);
+  const host = new InProcessHost(applyFaults(card, faults).traced);
+  const notices: DriverNotice[] = [];
+  const watch = watchDriver(trace, { clock, onNotice: (notice) => notices.push(notice) });
+  const bar = host.bar(0);
+  /** Reads a register again and again, ten milliseconds apart. */
+  const poll = (offset: number, times: number): void => {
+    for (let i = 0; i < times; i++) {
+      bar.read32(offset);
+      clock.advance(10 * MS);
+    }
+  };
+  const use = (kind: InterruptKind, vectors: number): void => {
+    host.useInterrupts(kind, vectors);
+    bar.write32(IRQ_ENABLE, 0x1f);
+  };
+  return { bar, card, clock, host, notices, poll, trace, use, watch };
+}
+type Bench = ReturnType<typeof setUp>;
+
+/** A ring with `count` descriptors that each send 64 bytes, and ask for an interrupt. */
+function prepareTransfer({ bar, clock, host }: Bench, count = 4): void {
+  const ring = host.memory.allocate(32 * 16, 64);
+  const data = host.memory.allocate(64);
+  const view = new DataView(ring.bytes.buffer, ring.bytes.byteOffset);
+  for (let i = 0; i < count; i++) {
+    view.setUint32(32 * i + 4, 64, true);
+    view.setBigUint64(32 * i + 8, BigInt(data.iova), true);
+    view.setUint32(32 * i, 0b11, true);
+  }
+  bar.write64(H2C + 0x08, BigInt(ring.iova));
+  bar.write32(H2C + 0x10, 16);
+  bar.write32(H2C, 1);
+  clock.runDue();
+}
+
+describe('a driver that polls in vain', () => {
+  it('is told of once, with the register, its value, how often and since when', () => {
+    const { clock, notices, poll } = setUp();
+    clock.advance(5 * MS);
+    poll(STATUS, 400);
+    expect(notices).toHaveLength(1);
+    expect(notices[0]).toMatchObject({ kind: 'polling', register: 'H2C[0].STATUS' });
+    expect(notices[0]!.text).toMatch(
+      /^the driver polls H2C\[0\]\.STATUS: 1\d\d reads in 1\.3 s, since 5000\.000 us, always 0x00000000\. Nothing is scheduled in the card: it will not change by itself\./,
+    );
+  });
+
+  it('is told of with the fields of the register, and what the parts of the card do', () => {
+    const bench = setUp();
+    const { bar, card, notices, poll } = bench;
+    prepareTransfer(bench, 0);
+    bar.write32(DOORBELL, 1); // a descriptor that is not the card's: it halts
+    card.inspection.clock.after(0, () => {});
+    poll(STATUS, 200);
+    expect(notices).toHaveLength(1);
+    expect(notices[0]!.text).toContain('always 0x00000106 (HALTED=1, ERROR=1, ERROR_CODE=NOT_OWNED)');
+    expect(notices[0]!.text).toContain('H2C0 halted: NOT_OWNED');
+  });
+
+  it('is told of again when it polls in vain again', () => {
+    const { bar, notices, poll } = setUp();
+    poll(STATUS, 200);
+    bar.read32(IRQ_STATUS);
+    poll(STATUS, 200);
+    expect(notices.map(({ register }) => register)).toEqual(['H2C[0].STATUS', 'H2C[0].STATUS']);
+  });
+
+  it('is kept for reports, and names what all ones mean', () => {
+    const { host, poll, trace } = setUp();
+    host.command(0);
+    poll(STATUS, 200);
+    expect(trace.notices).toHaveLength(1);
+    expect(trace.notices[0]!.text).toContain('always 0xffffffff');
+    expect(trace.notices[0]!.text).toContain('which is what is read where nothing answers');
+  });
+
+  it('is given ten times as long while the card has something scheduled, and told of that', () => {
+    const { card, notices, poll } = setUp();
+    card.inspection.clock.after(60_000 * MS, () => {});
+    poll(STATUS, 900);
+    expect(notices).toEqual([]);
+    poll(STATUS, 200);
+    expect(notices).toHaveLength(1);
+    expect(notices[0]!.text).toContain('The card has a task scheduled.');
+  });
+
+  it('is not one that waits a while, nor one whose register changes', () => {
+    const { bar, clock, notices, poll } = setUp();
+    poll(STATUS, 90);
+    bar.write32(0x0c, 1);
+    for (let i = 0; i < 500; i++) {
+      bar.read32(0x28); // UPTIME_NS
+      clock.advance(10 * MS);
+    }
+    expect(notices).toEqual([]);
+  });
+
+  it('is not one that looks at a register now and then', () => {
+    const { bar, clock, notices } = setUp();
+    for (let i = 0; i < 500; i++) {
+      bar.read32(STATUS);
+      clock.advance(3000 * MS);
+    }
+    expect(notices).toEqual([]);
+  });
+
+  it('is not one that reads often within a short time', () => {
+    const { bar, clock, notices } = setUp();
+    for (let i = 0; i < 100_000; i++) bar.read32(STATUS);
+    clock.advance(5000 * MS);
+    expect(notices).toEqual([]);
+  });
+});
+
+describe('a driver that waits for an interrupt', () => {
+  it('that is masked is told so, with the vector and its last access', () => {
+    const { bar, clock, notices, use, host } = setUp();
+    use('msix', 8);
+    host.bar(4).write32(4 * 16 + 12, 1); // vector 4 is masked
+    bar.write32(IRQ_TRIGGER, USER);
+    clock.advance(10_000 * MS);
+    expect(notices).toHaveLength(1);
+    expect(notices[0]).toMatchObject({
+      kind: 'interrupt-cannot-come',
+      register: 'IRQ_TRIGGER',
+      interrupt: { index: 2, vector: 4 },
+    });
+    expect(notices[0]!.text).toMatch(
+      /^the driver may be waiting for an interrupt that cannot come: MSI-X vector 4 was raised at 0\.000 us and is held back: it is masked\. It has done nothing for 1\.\d s, its last access: write IRQ_TRIGGER 0x00000010 \(USER=1\) at 0\.000 us\./,
+    );
+  });
+
+  it('on a vector that nobody is connected to is told so', () => {
+    const { bar, clock, host, notices, use } = setUp();
+    use('msix', 4);
+    host.bar(4).write32(4 * 16 + 12, 0); // not masked, either
+    bar.write32(IRQ_TRIGGER, USER);
+    clock.advance(3000 * MS);
+    expect(notices.map(({ text }) => text)).toEqual([expect.stringContaining('MSI-X vector 4 was raised')]);
+    expect(notices[0]!.text).toContain('never set it up');
+  });
+
+  it('of a card that may not master the bus is told so', () => {
+    const { bar, clock, host, notices, use } = setUp();
+    use('msix', 8);
+    host.command(0x2);
+    bar.write32(IRQ_TRIGGER, USER);
+    clock.advance(3000 * MS);
+    expect(notices[0]!.text).toContain('is held back: Bus Master Enable is 0');
+  });
+
+  it('that it has not let through again after the last one is told so', () => {
+    const { bar, clock, host, notices, use } = setUp();
+    use('intx', 1);
+    bar.write32(IRQ_TRIGGER, USER);
+    host.command(COMMAND.memoryAndBusMaster | COMMAND.interruptDisable);
+    bar.write32(IRQ_STATUS, USER);
+    host.interrupts.unmaskIntx();
+    bar.write32(IRQ_TRIGGER, USER);
+    clock.advance(3000 * MS);
+    expect(notices.map(({ interrupt }) => interrupt)).toEqual([{ index: 0, vector: 0 }]);
+    expect(notices[0]!.text).toContain('INTx was raised at 0.000 us and is held back: Interrupt Disable is set');
+  });
+
+  it('that has got lost on its way is told so, with the fault', () => {
+    const { bar, clock, notices, use } = setUp({ fault: 'interrupt-dropped', name: 'a message is lost' });
+    use('msix', 8);
+    bar.write32(IRQ_TRIGGER, USER);
+    clock.advance(3000 * MS);
+    expect(notices[0]!.text).toContain(
+      "MSI-X vector 4 was raised at 0.000 us and was dropped by the fault 'a message is lost'",
+    );
+  });
+
+  it('that is only late is not told of', () => {
+    const { bar, clock, notices, use } = setUp({ fault: 'interrupt-delayed', delayNs: 8000 * MS });
+    use('msix', 8);
+    bar.write32(IRQ_TRIGGER, USER);
+    clock.advance(20_000 * MS);
+    expect(notices).toEqual([]);
+  });
+
+  it('that is raised and held back long after it has gone to sleep is told so then', () => {
+    const { bar, card, clock, notices, use } = setUp();
+    use('msix', 4);
+    bar.write32(IRQ_STATUS, 0);
+    card.inspection.clock.after(60_000 * MS, () => card.inspection.interrupts.signal(4));
+    clock.advance(60_500 * MS);
+    expect(notices).toEqual([]);
+    clock.advance(3000 * MS);
+    expect(notices).toHaveLength(1);
+  });
+
+  it('after a doorbell that nothing came of is told so, where each one before had set the card to work', () => {
+    const bench = setUp();
+    const { bar, clock, notices, use } = bench;
+    use('msix', 8);
+    prepareTransfer(bench);
+    bar.write32(DOORBELL, 1);
+    clock.advance(5 * MS);
+    bar.write32(DOORBELL, 1); // nothing new
+    clock.advance(5000 * MS);
+    expect(notices).toHaveLength(1);
+    expect(notices[0]).toMatchObject({ register: 'H2C[0].DOORBELL' });
+    expect(notices[0]!.text).toContain('nothing has come of the write of 0x00000001 (PRODUCER=1) to H2C[0].DOORBELL');
+    expect(notices[0]!.text).toContain('Nothing is scheduled in the card');
+  });
+
+  it('after a write that a fault has swallowed is told so', () => {
+    const { bar, clock, notices, use } = setUp({ fault: 'write-lost', register: 'H2C[*].DOORBELL' });
+    use('msix', 8);
+    bar.write32(DOORBELL, 1);
+    clock.advance(5000 * MS);
+    expect(notices.map(({ text }) => text)).toEqual([
+      expect.stringContaining(
+        "the write of 0x00000001 (PRODUCER=1) to H2C[0].DOORBELL at 0.000 us: the fault 'write-lost' has interfered with it.",
+      ),
+    ]);
+  });
+
+  it('of work that is done is told that the card has raised none', () => {
+    const bench = setUp();
+    const { bar, clock, host, notices } = bench;
+    host.useInterrupts('msix', 8); // and IRQ_ENABLE is forgotten
+    prepareTransfer(bench);
+    bar.write32(DOORBELL, 1);
+    clock.advance(5000 * MS);
+    expect(notices).toHaveLength(1);
+    expect(notices[0]!.text).toContain('has set the card to work, it is done, and has not raised any vector of MSI-X');
+    expect(notices[0]!.text).toContain('H2C0 idle');
+  });
+});
+
+describe('no notice is given of a driver', () => {
+  /** Nothing happens for a long time. */
+  const expectSilence = ({ clock, notices }: Bench): void => {
+    clock.advance(100_000 * MS);
+    expect(notices.map(({ text }) => text)).toEqual([]);
+  };
+
+  it('that has been bound, and has nothing to do', () => {
+    const bench = setUp();
+    bench.host.useInterrupts('intx');
+    bench.bar.read32(0);
+    expectSilence(bench);
+  });
+
+  it('whose interrupts are set up, and that waits for somebody to use it', () => {
+    const bench = setUp();
+    bench.use('msix', 8);
+    prepareTransfer(bench);
+    expectSilence(bench);
+  });
+
+  it('that has been told of everything, and has acknowledged it', () => {
+    const bench = setUp();
+    const { bar, clock, use } = bench;
+    use('msix', 8);
+    prepareTransfer(bench);
+    for (let producer = 1; producer <= 4; producer++) {
+      bar.write32(DOORBELL, producer);
+      clock.advance(MS);
+      bar.write32(IRQ_STATUS, 1);
+      clock.advance(MS);
+    }
+    expectSilence(bench);
+  });
+
+  it('that polls memory, and has never set up an interrupt', () => {
+    const bench = setUp();
+    const { bar, host } = bench;
+    host.command(COMMAND.memoryAndBusMaster | COMMAND.interruptDisable);
+    bar.write32(IRQ_ENABLE, 0x1f);
+    prepareTransfer(bench);
+    bar.write32(DOORBELL, 1);
+    expectSilence(bench);
+  });
+
+  /** A driver on UIO has been interrupted once, and has not been told of the interrupt that came after. */
+  const withInterruptStanding = () => {
+    const bench = setUp();
+    const { bar, host, use } = bench;
+    use('intx', 1);
+    bar.write32(IRQ_TRIGGER, USER);
+    host.command(COMMAND.memoryAndBusMaster | COMMAND.interruptDisable);
+    bar.write32(IRQ_STATUS, USER);
+    host.interrupts.unmaskIntx();
+    bar.write32(IRQ_TRIGGER, USER);
+    return bench;
+  };
+
+  it('that has closed its device with an interrupt standing: by UIO, which looks at the command register', () => {
+    const bench = withInterruptStanding();
+    const { host } = bench;
+    host.config.read16(COMMAND.offset);
+    expectSilence(bench);
+  });
+
+  it('that has closed its device with an interrupt standing: by UIO, which turns bus mastering off', () => {
+    const bench = withInterruptStanding();
+    const { host } = bench;
+    host.command(2 | COMMAND.interruptDisable);
+    expectSilence(bench);
+  });
+
+  it('that has closed its device: by VFIO, which resets it', () => {
+    const bench = setUp();
+    const { bar, host, use } = bench;
+    use('msix', 4);
+    bar.write32(IRQ_TRIGGER, USER);
+    host.reset('flr');
+    expectSilence(bench);
+  });
+
+  it('after the watch has been disposed of', () => {
+    const bench = setUp();
+    bench.watch[Symbol.dispose]();
+    bench.poll(STATUS, 400);
+    expectSilence(bench);
+    expect(bench.clock.nextDueNs).toBeUndefined();
+  });
+});
+
+it('looks at nothing while nothing happens', () => {
+  const { bar, clock } = setUp();
+  bar.read32(STATUS);
+  clock.advance(5000 * MS);
+  expect(clock.nextDueNs).toBeUndefined();
+  bar.read32(STATUS);
+  expect(clock.nextDueNs).toBeDefined();
+});

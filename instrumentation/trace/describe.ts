@@ -1,0 +1,64 @@
+/** A trace in words: one line for an event, with the names of registers and fields. */
+import { Region } from '../../emulator/pci';
+import { type CardTrace } from './card-trace';
+import { type RecentEvent } from './event-ring';
+import { RegisterNames } from './names';
+import { wordAccess, wordInterrupt, wordRange, wordReset, wordTime } from './wording';
+
+/** Which events of a trace. */
+export interface DescribeOptions {
+  /** Events described, the last ones. Default: all that are kept. */
+  readonly last?: number;
+  /** Leave out configuration space: many accesses when a driver is bound, and rarely what is looked for. Default false. */
+  readonly withoutConfig?: boolean;
+}
+
+/** The last events, oldest first; a line above them says how many there were before. */
+export function describeTrace(trace: CardTrace, options: DescribeOptions = {}): string[] {
+  const { last = Infinity, withoutConfig = false } = options;
+  const names = RegisterNames.of(trace.card);
+  const lines: string[] = [];
+  let earlier = trace.forgotten;
+  for (const event of trace.newestFirst()) {
+    if (withoutConfig && isAccess(event) && event.index === Region.CONFIG) continue;
+    if (lines.length < last) lines.push(describeEvent(event, names));
+    else earlier++;
+  }
+  if (earlier > 0) lines.push(`(${earlier} earlier)`);
+  return lines.reverse();
+}
+
+/** `   12.345 us  write CTRL 0x00000001 (START=1)` */
+export function describeEvent(event: RecentEvent, names: RegisterNames): string {
+  const times = event.times > 1 ? `  (${event.times} times)` : '';
+  return `${wordTime(event.timeNs)}  ${whatOf(event, names)}${times}`;
+}
+
+function whatOf(event: RecentEvent, names: RegisterNames): string {
+  const { kind, index, address, sizeBytes, value: accessed, detail } = event;
+  switch (kind) {
+    case 'read':
+    case 'write': {
+      const { place, value, detail } = wordAccess(names, index, address, sizeBytes, accessed);
+      return `${kind.padEnd(5)} ${place} ${value} ${detail}`.trimEnd();
+    }
+    case 'dma-read':
+    case 'dma-write': {
+      const failure = detail === undefined ? '' : `: failed, ${detail}`;
+      return `DMA ${kind === 'dma-read' ? 'reads' : 'writes'} ${wordRange(sizeBytes, address)}${failure}`;
+    }
+    case 'interrupt':
+      return `interrupt ${wordInterrupt(index, address)}`;
+    case 'reset':
+      return wordReset(detail);
+    case 'fault':
+      return `fault ${event.text}`;
+    case 'connected':
+    case 'disconnected':
+      return `client ${kind}`;
+  }
+}
+
+export function isAccess({ kind }: RecentEvent): boolean {
+  return kind === 'read' || kind === 'write';
+}
