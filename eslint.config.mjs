@@ -62,8 +62,8 @@ const mayImport = {
   'qemu/launch': ['qemu/snapshot', 'qemu/qmp', 'qemu/channel', 'qemu/provision', 'qemu/guest-image', 'emulator'],
   'qemu/rig': ['qemu/launch', 'qemu/snapshot', 'qemu/provision', 'qemu/channel', 'instrumentation', 'emulator'],
   'qemu': ['qemu'],
-  'qemu/harness': ['qemu/rig', 'qemu/launch', 'qemu/provision', 'qemu/channel', 'instrumentation', 'emulator'],
-  'qemu/cli': ['qemu', 'instrumentation', 'emulator'],
+  'harness': ['qemu/rig', 'qemu/launch', 'qemu/provision', 'qemu/channel', 'instrumentation', 'emulator'],
+  'cli': ['qemu', 'instrumentation', 'emulator'],
 };
 const isBelow = (path, folder) => path === folder || path.startsWith(`${folder}/`);
 /** The narrowest folder of the list that holds a file; undefined where none does: examples, configuration. */

@@ -8,7 +8,10 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['{emulator,instrumentation,qemu,test/unit,test/bench}/**/*.test.ts'] },
+        test: {
+          name: 'unit',
+          include: ['{emulator,instrumentation,qemu,harness,cli,test/unit,test/bench}/**/*.test.ts'],
+        },
       },
       { extends: true, test: { name: 'protocol', include: ['test/protocol/**/*.test.ts'], testTimeout: 20_000 } },
       {
@@ -27,7 +30,11 @@ export default defineConfig({
           name: 'guest',
           // Wherever a user of this clone puts a test, it is found here.
           include: ['**/*.test.ts'],
-          exclude: ['**/node_modules/**', '{emulator,instrumentation,qemu}/**', 'test/{unit,protocol,browser,bench}/**'],
+          exclude: [
+            '**/node_modules/**',
+            '{emulator,instrumentation,qemu,harness,cli}/**',
+            'test/{unit,protocol,browser,bench}/**',
+          ],
           globalSetup: ['test/support/provisioned.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,

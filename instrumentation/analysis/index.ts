@@ -8,7 +8,6 @@ export {
   type RegisterUse,
   type UnmodelledUse,
 } from './coverage';
-export { exportHtml } from '../report';
 export { eventToJson } from './json';
 export { RepeatFolder, type RepeatListener } from './repeats';
 export { type AddressRange, EventSelector, type Selection } from './select';

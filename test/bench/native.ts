@@ -34,7 +34,7 @@ export const startEchoServer = (socketPath: string): Promise<SocketServer> =>
 
 /** The reference card in a Node process of its own, as `ghostcard serve` serves it. */
 export function startReferenceCard(socketPath: string, options: readonly string[] = []): Promise<SocketServer> {
-  const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
+  const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
   const serve = ['serve', '--card', 'reference', '--socket', socketPath, ...options];
   return startServer([process.execPath, cli, ...serve], socketPath);
 }

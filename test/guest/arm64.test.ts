@@ -8,11 +8,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { ReferenceCard } from '../../emulator/cards/reference';
-import { expect, guestTest } from '../../qemu/harness';
+import { expect, guestTest } from '../../harness';
 import { loadModule } from '../../qemu/launch';
 import { buildModules, hostArch } from '../../qemu/provision';
 
-const cli = path.join(__dirname, '../../qemu/cli/ghostcard.js');
+const cli = path.join(__dirname, '../../cli/ghostcard.js');
 const MACHINE = { amd64: 'x86_64', arm64: 'aarch64' };
 const arch = hostArch() === 'amd64' ? 'arm64' : 'amd64';
 const test = guestTest({ arch, scope: 'file' });

@@ -83,7 +83,7 @@ it('a driver that has not let its interrupt through again is told of, with the i
 });
 
 it('ghostcard run says so once, on standard error, and with --json in its object', async () => {
-  const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
+  const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
   const poll = `for i in 1 2; do timeout 3 gc-reg $(yes ${STATUS} | head -n 100000) >/dev/null; done; true`;
   const card = ['--card', 'reference', '--driver', 'vfio-pci', '--minimal'];
   const env = { ...process.env, GHOSTCARD_CACHE: inject('provisioned').amd64.cacheDir };

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe } from 'vitest';
 import { ReferenceCard } from '../../emulator/cards/reference';
 import { type FaultDeclaration } from '../../instrumentation/faults';
-import { type DriverName, expect, guestTest } from '../../qemu/harness';
+import { type DriverName, expect, guestTest } from '../../harness';
 
 const DOCUMENT = join(__dirname, '..', '..', 'docs', 'faults.md');
 const BEGIN = '<!-- filled by test/guest/faults.test.ts: do not edit -->';

@@ -2,7 +2,7 @@
 import { constants } from 'node:os';
 import { describe } from 'vitest';
 import { ReferenceCard } from '../../emulator/cards/reference';
-import { expect, guestTest } from '../../qemu/harness';
+import { expect, guestTest } from '../../harness';
 
 const shared = guestTest({ scope: 'file', hostRoot: false });
 const isolated = guestTest({ hostRoot: false });

@@ -155,7 +155,7 @@ test('a card whose model throws is told of in its trace, behind what it threw at
   ]);
 });
 
-const cli = join(__dirname, '..', '..', 'qemu', 'cli', 'ghostcard.js');
+const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
 const refusal = (...args: string[]): string => {
   const socket = join(dirname(tracePath()), 'card');
   const { status, stderr } = spawnSync(

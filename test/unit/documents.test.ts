@@ -23,8 +23,8 @@ import { promisify } from 'node:util';
 import { type Command } from 'commander';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EXIT } from '../../qemu/cli/exit-codes';
-import { program } from '../../qemu/cli/main';
+import { EXIT } from '../../cli/exit-codes';
+import { program } from '../../cli/main';
 
 const run = promisify(execFile);
 const repository = join(__dirname, '..', '..');

@@ -1,0 +1,247 @@
+/**
+ * What `--card` names: a built-in card, or a TypeScript or JavaScript file whose default export is one.
+ *
+ *   reference                              the reference card
+ *   reference,addressBits=32               with options for its constructor
+ *   reference,link.bytesPerSecond=1e9      an option inside an option
+ *   ./my-card.ts,leds=8                    a class that extends PciCard, or a function that returns one
+ */
+import { existsSync, statSync } from 'node:fs';
+import { basename, extname, relative, resolve } from 'node:path';
+import { ReferenceCard, type ReferenceCardOptions } from '../emulator/cards/reference';
+import { ManualClock } from '../emulator/clock';
+import { type CardEnvironment, PciCard, privateMemory } from '../emulator/pci';
+import { type CardFactory } from '../instrumentation/served-card';
+import { CardCodeError } from './card-code-error';
+import { UsageError } from './usage-error';
+
+type OptionValue = string | number | boolean;
+type CardOptions = { [name: string]: OptionValue | CardOptions };
+/** A card file's default export: it is given the environment and the options of the command line in one object. */
+type CardMaker = (options: CardEnvironment & Record<string, unknown>) => PciCard;
+
+/** The names of a card's options, and of options inside an option. */
+type OptionNames = { readonly [name: string]: string | OptionNames };
+
+interface BuiltInCard {
+  /** As 'ghostcard' exports it. */
+  readonly className: string;
+  readonly make: CardMaker;
+  /** What each option takes, for people. */
+  readonly options: OptionNames;
+}
+
+const referenceOptions = {
+  addressBits: 'a number from 24 to 64',
+  coherent: 'on or off',
+  mapMemory: 'on or off',
+  link: { bytesPerSecond: 'a number', completionLatencyNs: 'a number' },
+} satisfies Record<Exclude<keyof ReferenceCardOptions, keyof CardEnvironment>, string | OptionNames>;
+
+const builtIn: Readonly<Record<string, BuiltInCard>> = {
+  reference: { className: 'ReferenceCard', make: (options) => new ReferenceCard(options), options: referenceOptions },
+};
+
+export interface CardSource {
+  /** Short name for messages and sockets. */
+  readonly name: string;
+  readonly make: CardFactory;
+}
+
+/** A card that another process serves. */
+export interface RemoteCardSource {
+  readonly name: string;
+  readonly socketPath: string;
+}
+
+const REMOTE = 'unix:';
+
+/** What can be plugged into a guest: a card of ours (`loadCard`), or `unix:PATH`, where another process serves one. */
+export function cardToPlug(argument: string): CardSource | RemoteCardSource {
+  if (!argument.startsWith(REMOTE)) return loadCard(argument);
+  const socketPath = resolve(argument.slice(REMOTE.length));
+  if (!statSync(socketPath, { throwIfNoEntry: false })?.isSocket()) {
+    throw new UsageError(
+      `--card ${argument}: nobody serves a card there: ${socketPath} is no socket. Start its server first, ` +
+        `for example: ghostcard serve --card reference --socket ${socketPath}`,
+    );
+  }
+  return { name: nameFor(socketPath), socketPath };
+}
+
+/** A card file or socket as a short word. */
+const nameFor = (path: string): string =>
+  basename(path, extname(path))
+    .replace(/[^A-Za-z0-9_-]/g, '_')
+    .slice(0, 20);
+
+export function loadCard(argument: string): CardSource {
+  const [what = '', ...settings] = argument.split(',');
+  const options = parseOptions(settings, argument);
+  const known = Object.hasOwn(builtIn, what) ? builtIn[what] : undefined;
+  const make = known?.make ?? makerOf(what);
+  if (known) tryOptions(argument, known, options);
+  return {
+    name: known ? what : nameFor(what),
+    make: (environment) => makeChecked(what, make, options, environment),
+  };
+}
+
+/** Of a card that we know, a wrong option is told before anything is fetched or started. */
+function tryOptions(argument: string, { make, options: names }: BuiltInCard, options: CardOptions): void {
+  checkNames(argument, names, options);
+  try {
+    make({ ...options, clock: new ManualClock(), allocate: privateMemory }).close();
+  } catch (error) {
+    throw new UsageError(`--card ${argument}: ${(error as Error).message}`);
+  }
+}
+
+function checkNames(argument: string, names: OptionNames, options: CardOptions, path = ''): void {
+  for (const [name, value] of Object.entries(options)) {
+    const takes = Object.hasOwn(names, name) ? names[name] : undefined;
+    if (takes === undefined) {
+      const known = Object.keys(names).map((each) => path + each);
+      throw new UsageError(`--card ${argument}: the card has no option '${path}${name}'; it has ${known.join(', ')}`);
+    }
+    const isGroup = typeof value === 'object';
+    if (typeof takes === 'object' && isGroup) checkNames(argument, takes, value, `${path}${name}.`);
+    else if (typeof takes === 'object' || isGroup) {
+      const expected = typeof takes === 'object' ? `${name}.${Object.keys(takes).join(`=…, ${name}.`)}=…` : takes;
+      throw new UsageError(`--card ${argument}: '${path}${name}' takes ${expected}`);
+    } else if (takes === 'on or off' && typeof value !== 'boolean') {
+      throw new UsageError(`--card ${argument}: '${path}${name}' is ${value}; it takes ${takes}`);
+    }
+  }
+}
+
+/** Makes the card, and refuses options that it never looked at: a misspelt one must not pass for its default. */
+function makeChecked(what: string, make: CardMaker, options: CardOptions, environment: CardEnvironment): PciCard {
+  const unread = new Set(Object.keys(options));
+  const watched = new Proxy({ ...options, ...environment } as Parameters<CardMaker>[0], {
+    get: (target, key: string) => {
+      unread.delete(key);
+      return target[key];
+    },
+  });
+  const card: unknown = ownCode(`--card ${what}: the card could not be made`, () => make(watched));
+  if (!(card instanceof PciCard)) {
+    throw new UsageError(
+      `--card ${what}: what it exports makes no PciCard (got ${card === null ? 'null' : typeof card})`,
+    );
+  }
+  if (unread.size === 0) return card;
+  card.close();
+  throw new UsageError(`--card ${what}: the card has no option ${[...unread].map((key) => `'${key}'`).join(', ')}`);
+}
+
+/** How TypeScript makes the card that `argument` names: for a file of `folder` that is written for a user. */
+export interface CardCode {
+  /** Where its class or function comes from; and, of a built-in card, its name in 'ghostcard'. */
+  readonly imports?: string;
+  readonly builtIn?: string;
+  /** An expression that makes it, in an environment that is called `environment`. */
+  readonly make: string;
+  /** What the card is called in words. */
+  readonly name: string;
+}
+
+export function cardCode(argument: string, folder: string): CardCode {
+  const [what = '', ...settings] = argument.split(',');
+  const options = parseOptions(settings, argument);
+  const own = Object.entries(options).map(
+    ([name, value]) => `${/^\w+$/.test(name) ? name : JSON.stringify(name)}: ${JSON.stringify(value)}`,
+  );
+  const given = own.length === 0 ? 'environment' : `{ ${own.join(', ')}, ...environment }`;
+  if (Object.hasOwn(builtIn, what)) {
+    const { className } = builtIn[what]!;
+    return { builtIn: className, make: `new ${className}(${given})`, name: what };
+  }
+  const path = relative(folder, resolve(what)).replace(/\.[cm]?ts$/, '');
+  const imports = `import Card from '${path.startsWith('.') ? path : `./${path}`}';`;
+  const isClass = isCardClass(exportedBy(what));
+  return { imports, make: isClass ? `new Card(${given})` : `Card(${given})`, name: nameFor(what) };
+}
+
+/** Runs code of a card file; what it throws keeps its stack. */
+function ownCode<T>(what: string, code: () => T): T {
+  try {
+    return code();
+  } catch (error) {
+    throw new CardCodeError(`${what}:`, error);
+  }
+}
+
+/** Names for cards of the same source that are used together: reference, reference-2, and so on. */
+export function distinctNames<Source extends { readonly name: string }>(cards: readonly Source[]): Source[] {
+  const seen = new Map<string, number>();
+  return cards.map((card) => {
+    const count = (seen.get(card.name) ?? 0) + 1;
+    seen.set(card.name, count);
+    return count === 1 ? card : { ...card, name: `${card.name}-${count}` };
+  });
+}
+
+/** `a=1,b.c=on` -> { a: 1, b: { c: true } } */
+function parseOptions(settings: readonly string[], argument: string): CardOptions {
+  const options = emptyOptions();
+  for (const setting of settings) {
+    const [path = '', value] = setting.split(/=(.*)/s);
+    if (path === '' || value === undefined) {
+      throw new UsageError(
+        `--card ${argument}: '${setting}' is no option; write name=value, as in reference,addressBits=32`,
+      );
+    }
+    const keys = path.split('.');
+    const last = keys.pop()!;
+    let group = options;
+    for (const key of keys) group = groupAt(group, key, argument);
+    group[last] = parseValue(value);
+  }
+  return options;
+}
+
+/** Without a prototype: `__proto__` is a name like any other. */
+const emptyOptions = (): CardOptions => Object.create(null) as CardOptions;
+
+function groupAt(group: CardOptions, key: string, argument: string): CardOptions {
+  const inner = (group[key] ??= emptyOptions());
+  if (typeof inner === 'object') return inner;
+  throw new UsageError(`--card ${argument}: '${key}' has a value, and options inside as well`);
+}
+
+function parseValue(value: string): OptionValue {
+  if (value === 'true' || value === 'on') return true;
+  if (value === 'false' || value === 'off') return false;
+  const number = Number(value);
+  return value.trim() !== '' && !Number.isNaN(number) ? number : value;
+}
+
+function makerOf(file: string): CardMaker {
+  const exported = exportedBy(file);
+  return (options) => (isCardClass(exported) ? new exported(options) : exported(options));
+}
+
+type CardClass = new (options: Parameters<CardMaker>[0]) => PciCard;
+const isCardClass = (exported: CardMaker | CardClass): exported is CardClass => exported.prototype instanceof PciCard;
+
+/** The card's class, or the function that makes it. */
+function exportedBy(file: string): CardMaker | CardClass {
+  const path = resolve(file);
+  if (!existsSync(path)) {
+    throw new UsageError(
+      `--card ${file}: no built-in card has this name (there is: ${Object.keys(builtIn).join(', ')}), and there is no file ${path}`,
+    );
+  }
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the path is known only now
+  const load = () => require(path) as { default?: unknown };
+  const module = ownCode(`--card ${file}: the file could not be loaded`, load);
+  const exported = module.default ?? module;
+  if (typeof exported !== 'function') {
+    throw new UsageError(
+      `--card ${file}: its default export is ${typeof exported === 'object' ? 'an object' : typeof exported}; ` +
+        'export a class that extends PciCard (export default class MyCard extends PciCard …) or a function that returns one',
+    );
+  }
+  return exported as CardMaker;
+}

@@ -1,0 +1,19 @@
+/** `ghostcard kernel-build`: prints the folder to build kernel modules for the guest in. */
+import { Command } from 'commander';
+import { kernelBuild, terminalProgress } from '../../qemu/provision';
+import { interruption } from '../interruption';
+import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../options';
+import { print } from '../output';
+
+export function kernelBuildCommand(): Command {
+  const command = new Command('kernel-build')
+    .description("Print the folder to build modules for the guest's kernel in: make -C FOLDER M=$PWD modules.")
+    .option('--json', 'print folder and release as JSON');
+  return addSoftwareOptions(command)
+    .addHelpText('after', '\nExample:\n  make -C "$(npx ghostcard kernel-build)" M="$PWD" modules')
+    .action(async (options: SoftwareOptions & { json?: true }) => {
+      const onProgress = terminalProgress();
+      const build = await kernelBuild({ ...softwareOf(options), signal: interruption(), onProgress });
+      print(options.json ? JSON.stringify(build, undefined, 2) : build.folder);
+    });
+}

@@ -1,0 +1,25 @@
+/** `ghostcard provision`: finds or fetches QEMU and the guest's software, so that later starts do not wait for it. */
+import { Command } from 'commander';
+import { provision, terminalProgress } from '../../qemu/provision';
+import { interruption } from '../interruption';
+import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../options';
+import { print } from '../output';
+
+export function provisionCommand(): Command {
+  const command = new Command('provision')
+    .description('Find or fetch QEMU, and fetch and build what the guest needs, into the cache.')
+    .option('--json', 'print what there is as JSON');
+  return addSoftwareOptions(command).action(async (options: SoftwareOptions & { json?: true }) => {
+    const provisioned = await provision({
+      ...softwareOf(options),
+      signal: interruption(),
+      onProgress: terminalProgress(),
+    });
+    if (options.json) return print(JSON.stringify(provisioned, undefined, 2));
+    const { qemu, kernel, initramfsPath, cacheDir } = provisioned;
+    print(`QEMU       ${qemu.version} (${qemu.origin})`);
+    print(`kernel     ${kernel.release} (${kernel.origin})`);
+    print(`initramfs  ${initramfsPath}`);
+    print(`cache      ${cacheDir}`);
+  });
+}

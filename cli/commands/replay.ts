@@ -1,0 +1,121 @@
+/** `ghostcard replay`: a recorded run once more, without a guest. */
+import { basename, resolve } from 'node:path';
+import { Command } from 'commander';
+import { drive, type DriveResult, replay, ReplayError, type ReplayResult } from '../../instrumentation/replay';
+import { writeTrace } from '../../instrumentation/trace';
+import { watchdog } from '../../emulator/watchdog';
+import { loadCard } from '../card-source';
+import { EXIT } from '../exit-codes';
+import { once } from '../options';
+import { print } from '../output';
+import { refuseOtherFiles, refuseToReplace, writingTo } from '../output-file';
+import { UsageError } from '../usage-error';
+import { loadTrace } from './trace/open';
+
+interface Options {
+  readonly card: string;
+  readonly of?: string;
+  readonly all?: true;
+  readonly json?: true;
+  readonly drive?: true;
+  readonly record?: string;
+}
+
+export function replayCommand(): Command {
+  return new Command('replay')
+    .description('Do to a card what a recording says was done to it, and find the first difference in what it does.')
+    .argument('<file>', 'the recording')
+    .requiredOption(
+      '--card <name-or-file>',
+      'built-in card, or a file whose default export is one; options as name,key=value',
+      once,
+    )
+    .option('--of <name-or-number>', 'which card of the recording; not needed where there is one', once)
+    .option('--all', 'go on over reads that give another value, and show them all')
+    .option('--drive', 'the recording stands in for the driver of a card that has changed; nothing is compared')
+    .option('--record <file>', 'with --drive: record what happens, for ghostcard trace', once)
+    .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 the same, 1 a difference, 2 wrong usage, 125 the recording cannot be replayed.',
+    )
+    .action(async (file: string, { card, of, all, json, drive: isDriven, record }: Options) => {
+      const source = loadCard(card);
+      const trace = loadTrace(file);
+      using _watch = watchdog.watch();
+      if (record !== undefined && !isDriven) throw new UsageError('--record is for what --drive does: give both');
+      if (isDriven && all) throw new UsageError('--all is about what is compared, and --drive compares nothing');
+      if (record !== undefined) {
+        refuseToReplace(file, record, '--record');
+        writingTo('--record', record, () => refuseOtherFiles(record));
+      }
+      const which = of === undefined ? {} : { card: of };
+      if (isDriven) {
+        const result = await replaying(file, async () => drive(trace, source.make, which));
+        if (record !== undefined) writingTo('--record', record, () => writeTrace(resolve(record), result.trace));
+        print(json ? JSON.stringify(driveJsonOf(result)) : driveLinesOf(result, record).join('\n'));
+        if (result.missing.length + result.thrown.length > 0) process.exitCode = EXIT.FAILED;
+        return;
+      }
+      const startedMs = performance.now();
+      const result = await replaying(file, () => replay(trace, source.make, { ...which, allReads: all === true }));
+      const wallMs = performance.now() - startedMs;
+      if (json) print(JSON.stringify(jsonOf(result, wallMs)));
+      else for (const line of linesOf(result, wallMs)) print(line);
+      if (result.difference) process.exitCode = EXIT.FAILED;
+    });
+}
+
+/** Errors name the file; which card is meant is a matter of the command line. */
+export async function replaying<T>(file: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!(error instanceof ReplayError)) throw error;
+    const isChoice = /say which by its number|has no card/.test(error.message);
+    throw isChoice
+      ? new UsageError(`${basename(file)}: ${error.message} (--of)`)
+      : new ReplayError(`${basename(file)}: ${error.message}`);
+  }
+}
+
+function linesOf(result: ReplayResult, wallMs: number): string[] {
+  const { differences, events, total, deviceNs } = result;
+  const others = differences.slice(1).flatMap((difference) => ['', ...result.describe(difference)]);
+  const more = differences.length > 1 ? [`${differences.length} differences`] : [];
+  const times = `${(deviceNs / 1e6).toFixed(3)} ms of device time in ${wallMs.toFixed(0)} ms`;
+  return [result.report, ...others, ...more, `${events.length} of ${total} events replayed: ${times}`];
+}
+
+function jsonOf(result: ReplayResult, wallMs: number) {
+  const { card, difference, differences, events, total, deviceNs, notes } = result;
+  return {
+    ...{ same: difference === undefined, card: card.name, events: total, replayed: events.length },
+    ...{ deviceNs, wallMs: Math.round(wallMs), notes },
+    differences: differences.map((each) => ({ event: each.event, timeNs: each.timeNs, report: result.describe(each) })),
+  };
+}
+
+const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
+
+function driveLinesOf(
+  { notes, events, missing, thrown, unknownBytes }: DriveResult,
+  record: string | undefined,
+): string[] {
+  const count = (kind: string) => events.filter((event) => event.kind.startsWith(kind)).length;
+  return [
+    ...notes.map((note) => `note: ${note}`),
+    `driven to the end: ${events.length} events, among them ${count('dma')} DMA accesses and ${count('interrupt')} of interrupts`,
+    ...missing.map(({ before, what }) => `missing at ${(before.timeNs / 1000).toFixed(3)} us of the trace: ${what}`),
+    ...thrown.map((error) => `the card has thrown: ${stackOf(error)}`),
+    ...(unknownBytes > 0
+      ? [`the card read ${unknownBytes} bytes of host memory that the trace does not know: they were 0`]
+      : []),
+    ...(record === undefined ? [] : [`what happened is in ${record}`]),
+  ];
+}
+
+function driveJsonOf({ notes, events, missing, thrown, unknownBytes }: DriveResult) {
+  const late = missing.map(({ before, what }) => ({ timeNs: before.timeNs, what }));
+  return { notes, events: events.length, missing: late, thrown: thrown.map(stackOf), unknownBytes };
+}

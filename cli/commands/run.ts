@@ -1,0 +1,175 @@
+/** `ghostcard run`: starts a guest with cards in it and runs a command there. */
+import { Command, Option } from 'commander';
+import { watchdog } from '../../emulator/watchdog';
+import { type BoundCard, loadModule } from '../../qemu/launch';
+import { MAX_SLOTS } from '../../qemu/launch/arguments';
+import { provision, terminalProgress } from '../../qemu/provision';
+import { cardVariables, Rig } from '../../qemu/rig';
+import { EXIT } from '../exit-codes';
+import { type Outcome, runInGuest } from '../guest-command';
+import { timesFired, withUnfired } from '../fired-faults';
+import { interruption } from '../interruption';
+import { addSoftwareOptions, collect, softwareOf, wholeNumber } from '../options';
+import { NoticeLog } from '../notice-log';
+import { print } from '../output';
+import { addTraceOptions, Recording } from '../recording';
+import { report, textOf } from '../report';
+import { answerTimeoutOf, hasNoDma, planRun, type RunOptions, type RunPlan } from '../run-plan';
+import { UsageError } from '../usage-error';
+
+export function runCommand(): Command {
+  const command = new Command('run')
+    .description("Start a guest with cards in it and run a command there, on this machine's files.")
+    .argument('[command...]', 'the command and its arguments; put -- before it')
+    .passThroughOptions()
+    .option('--card <name-or-file>', 'card to plug in, may be repeated; options as name,key=value', collect)
+    .option(
+      '--driver <name>',
+      'kernel driver for the card of the same position, may be repeated: uio_pci_generic, vfio-pci, ' +
+        'uio_pdrv_genirq, uio_dmem_genirq, vfio-platform, none, any other',
+      collect,
+    )
+    .option('--faults <file>', 'what is to befall the cards (docs/faults.md), may be repeated', collect)
+    .option('--rw <folder[:guest-path]>', 'folder that the guest may write to, may be repeated', collect)
+    .option('--root <folder>', "root of the guest's files, in place of this machine's /")
+    .addOption(new Option('--minimal', "nothing but the guest's own files").conflicts(['root', 'rw']))
+    .option('--module <file.ko[,name=value...]>', 'kernel module to load first, may be repeated', collect)
+    .option(
+      '--push <file[:guest-path]>',
+      'copy a file into the guest first, to /tmp unless told, may be repeated',
+      collect,
+    )
+    .option('--env <NAME[=VALUE]>', 'environment variable for the command, may be repeated', collect)
+    .addOption(new Option('--shell', 'an interactive shell (or the command) on this terminal').conflicts('json'))
+    .addOption(new Option('-t, --tty', 'run the command on this terminal').conflicts('json'))
+    .option('--timeout <seconds>', 'end the command after this long (exit code 124)', wholeNumber(1, 86_400))
+    .option('--memory <MiB>', "the guest's memory", wholeNumber(128, 65_536), 512)
+    .option('--cpus <n>', "the guest's processors", wholeNumber(1, 64), 1)
+    .option('--hugepages <n>', '2 MiB pages to reserve for DMA buffers (default: 32)', wholeNumber(0, 16_384))
+    .option('--slots <n>', 'places for cards, empty ones included', wholeNumber(1, MAX_SLOTS))
+    .option('--iommu', 'put a virtual IOMMU in front of the cards')
+    .option('--append <arguments>', "added to the kernel's command line")
+    .option('--kvm', 'use KVM (it must really work here; default is TCG, which always does)')
+    .option('--cold', 'boot the guest, with the cards there from the beginning, instead of loading a booted one')
+    .option('--gdb [port]', "QEMU's gdb stub, for the guest's kernel (default: 1234)", wholeNumber(1, 65_535))
+    .addOption(
+      new Option('--debug', 'let a breakpoint in a card hold everything up for as long as it likes').conflicts(
+        'timeout',
+      ),
+    )
+    .option('--artefacts <folder>', 'keep console log, QEMU errors and command line there')
+    .option('--console', "show the guest's console on standard error as it comes")
+    .option('--quiet', 'say nothing but what the command says')
+    .addOption(new Option('--json', 'print one JSON object at the end, with the output in it').conflicts('console'));
+  addTraceOptions(command);
+  return addSoftwareOptions(command)
+    .addHelpText('after', help)
+    .action(async (argv: string[], options: RunOptions) => {
+      const outcome = await run(argv, options).catch((error: unknown) => failed(error, options));
+      if (options.json) print(JSON.stringify(outcome));
+      process.exitCode = outcome.exitCode;
+    });
+}
+
+const help = `
+The command sees GHOSTCARD_PCI_ADDRESS and GHOSTCARD_DEVICE (/dev/uio0, /dev/vfio/noiommu-0) of the first card, and the
+same with _2, _3 ... of those after it. Under a driver for platform devices (uio_pdrv_genirq, uio_dmem_genirq,
+vfio-platform) also GHOSTCARD_PLATFORM_DEVICE, the first device's name, and GHOSTCARD_PLATFORM_DEVICES of all.
+
+Exit code: the command's own; 128+n when signal n ended it; ${EXIT.TIMED_OUT} time limit; ${EXIT.NOT_STARTED} not started;
+${EXIT.GUEST_DIED} the guest died; ${EXIT.FAULT_NOT_FIRED} a fault (--faults) never fired; ${EXIT.GHOSTCARD} ghostcard failed; ${EXIT.USAGE} wrong options.
+
+Examples:
+  ghostcard run --card reference --driver vfio-pci -- gc-identify
+  ghostcard run --card ./my-card.ts --driver uio_pci_generic -- ./build/my_driver --self-test
+  ghostcard run --card ./my-card.ts --shell`;
+
+type Say = (text: string) => void;
+
+/** For `--json`, what kept the command from running; a wrong option is told as ever. */
+function failed(error: unknown, { json }: RunOptions): { exitCode: number; error: string } {
+  if (!json || error instanceof UsageError) throw error;
+  return { exitCode: report(error), error: textOf(error) };
+}
+
+/** Resolves with the exit code, and with `--json` what is printed beside it. */
+async function run(argv: string[], options: RunOptions): Promise<{ exitCode: number; [member: string]: unknown }> {
+  const stop = interruption();
+  const plan = await planRun(argv, options);
+  if (options.debug) watchdog.configure({ off: true });
+  const say: Say = options.quiet || options.json ? () => {} : (text) => console.error(`ghostcard: ${text}`);
+  using recording = Recording.start(options, say);
+  const provisioned = await provision({
+    ...softwareOf(options),
+    signal: stop,
+    ...(!options.quiet && { onProgress: terminalProgress() }),
+  });
+  const notices = new NoticeLog(say);
+  await using rig = await Rig.start({
+    ...plan.rig,
+    provisioned,
+    cards: plan.cards.map((card) => ({
+      ...card,
+      ...answerTimeoutOf(options),
+      faults: plan.faults.get(card.name) ?? [],
+    })),
+    ...(recording && { recorder: recording.recorder }),
+    ...(options.console && { onConsole: (line: string) => console.error(line) }),
+    onProgress: ({ message, elapsedMs }) => say(`${message} (${(elapsedMs / 1000).toFixed(1)} s)`),
+    onNotice: (card, notice) => notices.add(card, notice),
+    signal: stop,
+  });
+  if (plan.gdbPort !== undefined) say(`gdb can look at the guest's kernel: target remote 127.0.0.1:${plan.gdbPort}`);
+  for (const { file, parameters } of plan.modules) {
+    const { name } = await loadModule(rig.guest, file, { parameters });
+    say(`${file} is loaded as ${name}`);
+  }
+  const cards = await bindCards(rig, plan, say);
+  for (const { bytes, guestPath, mode } of plan.pushes) await rig.guest.push(guestPath, bytes, mode);
+  if (options.shell) say('a shell in the guest; its end is the end of the guest, and so is Ctrl-] pressed three times');
+  const { result, ...outcome } = await runInGuest(rig.guest, plan.argv, {
+    env: { ...cardVariables(cards), ...plan.environment },
+    timeoutS: options.timeout,
+    terminal: plan.terminal,
+    collect: options.json === true,
+  });
+  const { exitCode, error } = withUnfired(withFaults(outcome, rig.faults.length), rig, say);
+  if (error !== undefined) console.error(`ghostcard: ${error}`);
+  const output = result && { ...result, stdout: String(result.stdout), stderr: String(result.stderr) };
+  const trace = recording && { trace: recording.recorder.path };
+  const faults = options.faults && { faults: timesFired(rig) };
+  return { ...output, exitCode, ...(error !== undefined && { error }), cards, ...faults, ...trace, ...notices.member };
+}
+
+/** A run with faults of the card model has failed, whatever the command made of it. */
+function withFaults(outcome: Outcome, faults: number): Outcome {
+  if (faults === 0) return outcome;
+  const { exitCode, error } = outcome;
+  const ownError = error === undefined ? '' : `${error}\n`;
+  const fault = `${faults} fault(s) of the card model, see above; the command ended with ${exitCode}`;
+  return { exitCode: EXIT.GHOSTCARD, error: ownError + fault };
+}
+
+type Bound = BoundCard & { card: string; driver: string };
+
+async function bindCards(rig: Rig, plan: RunPlan, say: Say): Promise<Bound[]> {
+  const { cards, drivers, bindTimeoutMs } = plan;
+  const bound: Bound[] = [];
+  for (const [index, { name }] of cards.entries()) {
+    const driver = drivers[index] ?? '';
+    const where = driver
+      ? await rig.bind(name, driver, bindTimeoutMs === undefined ? {} : { timeoutMs: bindTimeoutMs })
+      : { pciAddress: await rig.guest.pciAddressOf(name), node: '' };
+    bound.push({ card: name, driver, ...where });
+    const devices = (where.platformDevices ?? []).map((device) => `${device.name} ${device.node}`.trim());
+    const nodes = devices.length > 0 ? devices.join(', ') : where.node;
+    say([`${name} is ${where.pciAddress}`, driver && `driver ${driver}`, nodes].filter(Boolean).join(', '));
+    if (hasNoDma(driver, plan.rig)) {
+      say(
+        `${name} is behind an IOMMU, and ${driver} has no way to map memory in it: DMA to physical addresses is refused. ` +
+          'Use vfio-pci, or have the IOMMU pass them through (--append iommu=pt; arm64: iommu.passthrough=1).',
+      );
+    }
+  }
+  return bound;
+}

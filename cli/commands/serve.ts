@@ -1,0 +1,73 @@
+/** `ghostcard serve`: a card on a socket, for any vfio-user client, until it is stopped. */
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { faultsOf, wordUnfired } from '../../instrumentation/faults';
+import { ServedCard } from '../../instrumentation/served-card';
+import { describeEvent } from '../../emulator/vfio-user';
+import { loadCard } from '../card-source';
+import { loadFaults } from '../faults-file';
+import { interruption } from '../interruption';
+import { collect, once as onlyOnce } from '../options';
+import { print } from '../output';
+import { addTraceOptions, Recording, type TraceOptions } from '../recording';
+
+interface ServeOptions extends TraceOptions {
+  readonly card: string;
+  readonly socket: string;
+  readonly faults?: string[];
+  readonly json?: true;
+}
+
+export function serveCommand(): Command {
+  const command = new Command('serve')
+    .description('Serve a card to any vfio-user client until stopped (Ctrl-C).')
+    .requiredOption(
+      '--card <name-or-file>',
+      'built-in card, or a file whose default export is one; options as name,key=value',
+      onlyOnce,
+    )
+    .requiredOption('--socket <path>', 'UNIX socket to listen at; made, and removed at the end', socketPathOf)
+    .option('--faults <file>', 'what is to befall the card (docs/faults.md), may be repeated', collect)
+    .option('--json', 'print events as JSON, one a line')
+    .addHelpText(
+      'after',
+      `
+With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share=on):
+  -device '{"driver":"vfio-user-pci","socket":{"type":"unix","path":"PATH"}}'`,
+    );
+  return addTraceOptions(command).action(
+    async ({ card, socket: socketPath, json, faults: files, ...options }: ServeOptions) => {
+      const stop = interruption();
+      const source = loadCard(card);
+      const faults = loadFaults(files ?? [], [source]).get(source.name) ?? [];
+      const say = (event: string, detail: object, text: string): void =>
+        print(json ? JSON.stringify({ event, ...detail }) : text);
+      using recording = Recording.start(options, (line) => say('trace', { text: line }, line));
+      await using served = await ServedCard.start(source.make, {
+        socketPath,
+        faults,
+        ...(recording && { recording: { recorder: recording.recorder, name: source.name } }),
+        onNotice: (notice) => say('notice', notice, notice.text),
+        onEvent: (event) => say(event.kind, { text: describeEvent(event) }, describeEvent(event)),
+      });
+      say('listening', { card: source.name, socketPath }, `${source.name} is served at ${socketPath}`);
+      if (!stop.aborted) await once(stop, 'abort');
+      for (const fault of faultsOf(served.card)?.unfired ?? []) {
+        const text = wordUnfired(source.name, fault);
+        say('fault-not-fired', { fault: fault.name, text }, text);
+      }
+      say('stopped', {}, 'stopped');
+    },
+  );
+}
+
+/** Of a UNIX socket, in bytes; see unix(7). */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+function socketPathOf(value: string, previous: string | undefined): string {
+  const path = resolve(onlyOnce(value, previous));
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= MAX_SOCKET_PATH_BYTES) return path;
+  throw new InvalidArgumentError(`${path} has ${bytes} bytes; ${MAX_SOCKET_PATH_BYTES} is the limit for a socket.`);
+}

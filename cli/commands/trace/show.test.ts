@@ -1,0 +1,127 @@
+import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { describe, expect, it } from 'vitest';
+import { printed, record, useFolder } from '../../../test/support/trace-command';
+
+const folder = useFolder();
+const file = (): string => join(folder.path, 'run.trace');
+const recorded = (options: Parameters<typeof record>[1] = {}): string => {
+  record(file(), options)[Symbol.dispose]();
+  return file();
+};
+const lines = (text: string): string[] => text.trimEnd().split('\n');
+/** Without times and comments. */
+const events = (text: string): string[] =>
+  lines(text)
+    .filter((line) => !line.startsWith('#'))
+    .map((line) => line.slice(19));
+
+/** A process of our own, on a busy machine. */
+const STARTING_MS = 60_000;
+
+describe('ghostcard trace show', () => {
+  it('prints events with their device time, and says where they come from', async () => {
+    const text = await printed('show', recorded());
+    expect(lines(text)[0]).toMatch(/^# .*run\.trace: recorded by ghostcard \d+\.\d+\.\d+, begun \d{4}-/);
+    expect(text).toContain('         1.000 us  write H2C[0].DOORBELL 0x00000001 (PRODUCER=1)\n');
+    expect(text).toContain('         1.000 us  interrupt delivered MSI-X vector 0\n');
+    expect(text).toContain(`\n${' '.repeat(19)}host mark done\n`);
+  });
+
+  it('prints what docs/tracing.md shows', async () => {
+    const document = readFileSync(join(__dirname, '../../../docs/tracing.md'), 'utf8');
+    const shown = /^```text\n( +1\.000 us  write H2C\[0\]\.DOORBELL.*?)^```$/ms.exec(document)?.[1];
+    expect(await printed('show', recorded(), '--without-config')).toContain(shown);
+  });
+
+  it('tells repetitions once, and each of them when asked', async () => {
+    const polls = ['--register', 'H2C[0].STATUS'];
+    expect(events(await printed('show', recorded(), ...polls))).toEqual([
+      'read H2C[0].STATUS 0x00000000',
+      '… 2 times more',
+    ]);
+    expect(events(await printed('show', file(), ...polls, '--all'))).toHaveLength(3);
+  });
+
+  it('selects', async () => {
+    const text = await printed('show', recorded(), '--channel', 'H2C0', '--kind', 'dma-write', '--from', '1us');
+    expect(events(text)).toHaveLength(6);
+    expect(events(text)[0]).toMatch(/^DMA writes 4 bytes at 0x\w+ \(H2C0, descriptor\): 40 00 00 00$/);
+    expect(events(await printed('show', file(), '--address', 'bar0:0x104'))).toEqual([
+      'write IRQ_ENABLE 0x00000001 (H2C0=1)',
+    ]);
+    expect(await printed('show', file(), '--without-config')).not.toContain('config:');
+  });
+
+  it('prints the last lines only', async () => {
+    const all = lines(await printed('show', recorded({ transfers: 50 })));
+    expect(lines(await printed('show', file(), '--last', '7')).slice(1)).toEqual(all.slice(-7));
+  });
+
+  it('prints JSON: a header, an object for each event, and a summary', async () => {
+    const objects = lines(await printed('show', recorded(), '--json', '--kind', 'interrupt')).map(
+      (line) => JSON.parse(line) as { kind: string },
+    );
+    expect(objects.map(({ kind }) => kind)).toEqual(['header', 'interrupt', 'interrupt', 'summary']);
+    expect(objects[1]).toMatchObject({ phase: 'raised', index: 2, vector: 0, card: 1 });
+    expect(objects[3]).toEqual({ kind: 'summary', isEnded: true, notSeen: [] });
+  });
+
+  it('says that a recording has no end', async () => {
+    truncateSync(recorded(), 4000);
+    expect(lines(await printed('show', file())).at(-1)).toContain('# it has no end: the run was killed');
+  });
+
+  it('follows a recording that goes on, to its end', async () => {
+    using run = record(file());
+    run.recorder.flush();
+    const shown = printed('show', file(), '--follow', '--last', '1');
+    run.recorder.mark('later');
+    run.recorder.close();
+    expect(events(await shown).slice(-2)).toEqual(['host mark later', 'end of the recording']);
+  });
+
+  it('follows a ring, in which files take turns', async () => {
+    using run = record(file(), { ringBytes: 64 << 10 });
+    run.recorder.flush();
+    const shown = printed('show', file(), '--follow', '--kind', 'mark', '--all');
+    for (let i = 0; i < 3000; i++) run.recorder.mark(`mark ${i} ${'.'.repeat(64)}`);
+    run.recorder.close();
+    const text = await shown;
+    expect(text).toContain('host mark mark 2999 .');
+    const marks = events(text).filter((line) => line.startsWith('host mark mark')).length;
+    const [, gone = '0'] = /^# (\d+) events were gone before they could be read$/m.exec(text) ?? [];
+    expect(marks + Number(gone)).toBe(3000);
+  });
+
+  it('ends with its reader', { timeout: STARTING_MS }, async () => {
+    const cli = join(__dirname, '..', '..', 'ghostcard.js');
+    const show = `"${process.execPath}" "${cli}" trace show --all "${recorded({ transfers: 300 })}"`;
+    const { stdout } = await execa('bash', ['-c', `${show} | head -n 1; echo \${PIPESTATUS[0]}`]);
+    expect(lines(stdout)[1]).toBe('141');
+  });
+
+  it.each([
+    [['--register', 'DORBELL'], '--register DORBELL: no register is called that; there are '],
+    [['--card', 'nope'], '--card nope: no card has this name or number; there are 1 (reference)'],
+    [['--channel', 'X9'], '--channel X9: nothing in the recording is of a channel of this name; there are H2C0'],
+    [['--channel', 'H2C*', '--channel', 'X*'], '--channel X*: nothing'],
+    [['--from', '2s', '--to', '1s'], '--from is behind --to: nothing is between them'],
+    [['--kind', 'writes'], "There is no kind 'writes'; there are access, dma, card, read, write"],
+    [['--from', '15'], 'It must be a time with a unit (ns, us, ms, s), such as 1.5ms.'],
+    [['--address', 'bar9:0'], 'It must be an address or a range, 0x1000, 0x1000-0x1fff or 0x1000+64'],
+    [['--address', '0x20-0x10'], 'It must be an address or a range'],
+    [['--last', '0'], 'It must be a whole number from 1 to'],
+  ])('refuses %j and says what is wrong', async (args, message) => {
+    await expect(printed('show', recorded(), ...args)).rejects.toThrow(message);
+  });
+
+  it('refuses what is no recording', async () => {
+    writeFileSync(file(), '');
+    appendFileSync(file(), 'something else');
+    await expect(printed('show', file())).rejects.toThrow('is no trace of ghostcard');
+    await expect(printed('show', `${file()}.not`)).rejects.toThrow('there is no such file');
+    await expect(printed('show', folder.path)).rejects.toThrow('is a folder: name the file in it');
+  });
+});

@@ -1,0 +1,141 @@
+/** `ghostcard trace show`: the events of a recording, one a line. */
+import { Command } from 'commander';
+import {
+  describeWithoutTime,
+  EventSelector,
+  eventToJson,
+  notSeen,
+  RepeatFolder,
+  TraceCards,
+  wordEventTime,
+} from '../../../instrumentation/analysis';
+import { type TraceEvent, type TraceReader } from '../../../instrumentation/trace';
+import { interruption } from '../../interruption';
+import { wholeNumber } from '../../options';
+import { coloured, showsColours } from './colours';
+import { changesOf } from './follow';
+import { Lines } from './lines';
+import { openTrace } from './open';
+import { addSelectionOptions, checkPlaces, checkRegisters, selectionOf, type SelectionOptions } from './selection';
+
+interface ShowOptions extends SelectionOptions {
+  readonly last?: number;
+  readonly follow?: true;
+  readonly all?: true;
+  readonly json?: true;
+}
+
+export function showCommand(): Command {
+  const command = new Command('show')
+    .description('Print the events of a recording, one a line, with the names of registers and fields.')
+    .argument('<file>', 'the recording');
+  return addSelectionOptions(command)
+    .option('--last <n>', 'only the last lines', wholeNumber(1, 1e9))
+    .option('--follow', 'go on while the recording grows, until it ends (or Ctrl-C)')
+    .option('--all', 'every event, also those that repeat the ones before')
+    .option('--json', 'print events as JSON, one a line')
+    .action(async (file: string, options: ShowOptions) => {
+      using reader = openTrace(file);
+      await show(reader, options);
+    });
+}
+
+async function show(reader: TraceReader, options: ShowOptions): Promise<void> {
+  const cards = new TraceCards();
+  const selector = new EventSelector(selectionOf(options), cards);
+  const page = new Page(options, cards);
+  let isEnded = false;
+  const readOn = async (): Promise<void> => {
+    for (const event of reader.events()) {
+      cards.note(event);
+      isEnded = event.kind === 'end';
+      if (selector.selects(event) && page.take(event)) await page.drain();
+    }
+  };
+  page.begin(reader);
+  await readOn();
+  if (cards.all.length > 0) checkRegisters(selector);
+  if (cards.all.length > 0 && (isEnded || !options.follow)) checkPlaces(selector, cards, options);
+  if (options.follow && !isEnded) {
+    page.showKept();
+    await page.drain();
+    for await (const _ of changesOf(reader.path, interruption())) {
+      await readOn();
+      await page.drain();
+      if (isEnded) break;
+    }
+  }
+  const { missedEvents } = reader;
+  const missed = missedEvents > 0 ? [`${missedEvents} events were gone before they could be read`] : [];
+  page.end([...notSeen(reader.header, cards, isEnded), ...missed], isEnded);
+  await page.drain();
+}
+
+/** What is printed. */
+class Page {
+  readonly #lines = new Lines();
+  readonly #repeats: RepeatFolder<{ event: TraceEvent; text: string }>;
+  readonly #hasColours: boolean;
+  /** The last lines, until it is known that they are the last; undefined when all are printed. */
+  #kept: string[] | undefined;
+
+  constructor(
+    private readonly options: ShowOptions,
+    private readonly cards: TraceCards,
+  ) {
+    this.#kept = options.last === undefined ? undefined : [];
+    this.#hasColours = showsColours();
+    this.#repeats = new RepeatFolder({
+      item: ({ event, text }) => this.#print(event, text),
+      repeated: (length, times, { event }) => {
+        const what = length === 1 ? '' : `the last ${length} lines `;
+        this.#add(`${wordEventTime(event)}  … ${what}${times === 1 ? 'once' : `${times} times`} more`);
+      },
+    });
+  }
+
+  begin({ header, path }: TraceReader): void {
+    if (this.options.json) this.#lines.add(JSON.stringify({ kind: 'header', ...header }));
+    else this.#lines.add(`# ${path}: recorded by ghostcard ${header.writer}, begun ${header.startedAt}`);
+  }
+
+  /** True when `drain` is to be called. */
+  take(event: TraceEvent): boolean {
+    const { json, all } = this.options;
+    if (json) {
+      this.#add(JSON.stringify(eventToJson(event, this.cards)));
+    } else {
+      const text = describeWithoutTime(event, this.cards);
+      if (all) this.#print(event, text);
+      else this.#repeats.take({ event, text }, text);
+    }
+    return this.#lines.isFull;
+  }
+
+  showKept(): void {
+    const kept = this.#kept ?? [];
+    this.#kept = undefined;
+    for (const line of kept.slice(-this.options.last!)) this.#lines.add(line);
+  }
+
+  end(warnings: readonly string[], isEnded: boolean): void {
+    this.#repeats.end();
+    if (this.#kept) this.showKept();
+    if (this.options.json) this.#lines.add(JSON.stringify({ kind: 'summary', isEnded, notSeen: warnings }));
+    else for (const warning of warnings) this.#lines.add(`# ${warning}`);
+  }
+
+  drain(): Promise<void> {
+    return this.#lines.drain();
+  }
+
+  #print(event: TraceEvent, text: string): void {
+    this.#add(`${wordEventTime(event)}  ${this.#hasColours ? coloured(event, text) : text}`);
+  }
+
+  #add(line: string): void {
+    if (this.#kept === undefined) return void this.#lines.add(line);
+    this.#kept.push(line);
+    if (this.#kept.length >= 2 * this.options.last!) this.#kept.splice(0, this.#kept.length - this.options.last!);
+  }
+}

@@ -1,0 +1,116 @@
+/** `ghostcard trace to-test`: a recorded run as a unit test, which runs in milliseconds and needs no guest. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { Command } from 'commander';
+import { replay, type ReplayResult } from '../../../instrumentation/replay';
+import { type Trace, writeTrace } from '../../../instrumentation/trace';
+import { watchdog } from '../../../emulator/watchdog';
+import { type CardCode, cardCode, loadCard } from '../../card-source';
+import { once } from '../../options';
+import { print } from '../../output';
+import { isSameFile, writingTo } from '../../output-file';
+import { UsageError } from '../../usage-error';
+import { replaying } from '../replay';
+import { loadTrace } from './open';
+
+interface Options {
+  readonly card: string;
+  readonly output: string;
+  readonly of?: string;
+  readonly force?: true;
+}
+
+export function toTestCommand(): Command {
+  return new Command('to-test')
+    .description('Write a Vitest file that replays a recording, and the recording, cut down to one card, beside it.')
+    .argument('<file>', 'the recording')
+    .requiredOption('--card <name-or-file>', 'the card that is to be tested, as for run', once)
+    .requiredOption('--output <file>', 'the test to write: a name that ends in .test.ts', once)
+    .option('--of <name-or-number>', 'which card of the recording; not needed where there is one', once)
+    .option('--force', 'write over files that are there')
+    .action(async (file: string, options: Options) => {
+      const testPath = resolve(options.output);
+      const tracePath = tracePathOf(testPath, options, file);
+      const trace = loadTrace(file);
+      const code = cardCode(options.card, dirname(testPath));
+      using _watch = watchdog.watch();
+      const { make } = loadCard(options.card);
+      const result = await replaying(file, () =>
+        replay(trace, make, options.of === undefined ? {} : { card: options.of }),
+      );
+      writingTo('--output', options.output, () => writeTrace(tracePath, onlyOf(trace, result)));
+      writeFileSync(testPath, testFile(file, tracePath, testPath, trace, result, code, commandOf(file, options)));
+      print(`${options.output} replays ${basename(tracePath)} beside it: npx vitest run ${options.output}`);
+      print(result.difference ? `It fails now: ${result.report}` : 'It passes now.');
+    });
+}
+
+function tracePathOf(testPath: string, { output, force }: Options, recording: string): string {
+  if (!/\.(test|spec)\.[cm]?[jt]s$/.test(testPath)) {
+    throw new UsageError(`--output ${output}: Vitest finds files whose names end in .test.ts; call it so`);
+  }
+  const tracePath = join(dirname(testPath), `${basename(testPath).replace(/\.(test|spec)\.[cm]?[jt]s$/, '')}.trace`);
+  const own = [testPath, tracePath].find((path) => isSameFile(recording, path));
+  if (own !== undefined) {
+    throw new UsageError(
+      `--output ${output}: ${own} would be written over, and that is the recording itself; choose another name`,
+    );
+  }
+  for (const path of [testPath, tracePath]) {
+    if (existsSync(path) && !force)
+      throw new UsageError(`--output ${output}: ${path} is there already; --force writes over it`);
+  }
+  if (!existsSync(dirname(testPath)))
+    throw new UsageError(`--output ${output}: there is no folder ${dirname(testPath)}`);
+  return tracePath;
+}
+
+/** The trace of one card, with the marks that belong to no card. */
+const onlyOf = ({ header, events }: Trace, { id }: ReplayResult) => ({
+  header,
+  events: events.filter(({ card }) => card === id || card === 0),
+});
+
+const commandOf = (file: string, { card, output, of }: Options): string =>
+  `ghostcard trace to-test ${file} --card ${card}${of === undefined ? '' : ` --of ${of}`} --output ${output}`;
+
+function testFile(
+  file: string,
+  tracePath: string,
+  testPath: string,
+  { header }: Trace,
+  { card, total, deviceNs, events }: ReplayResult,
+  { imports, builtIn, make, name }: CardCode,
+  command: string,
+): string {
+  const failures = events.filter((event) => 'error' in event && event.error !== undefined).length;
+  const traceName = basename(tracePath);
+  return `/**
+ * What happened to the card '${card.name}' in ${basename(file)}, once more: the card has to do the same again.
+ *
+ * Recorded on ${header.startedAt} by ghostcard ${header.writer}: ${total} events, ${(deviceNs / 1e6).toFixed(3)} ms of device time.
+ * Written by: ${command}
+ * Run by:     npx vitest run ${basename(testPath)}
+ */
+import { join } from 'node:path';
+${builtIn === undefined ? '' : `import { ${builtIn} } from 'ghostcard';\n`}import { readTrace, replay } from 'ghostcard/instrumentation';
+import { describe, expect, it } from 'vitest';${imports === undefined ? '' : `\n${imports}`}
+
+const trace = readTrace(join(__dirname, '${traceName}'));
+const replayed = () => replay(trace, (environment) => ${make});
+
+describe('${name}, as in ${traceName}', () => {
+  it('does what it did', async () => {
+    const run = await replayed();
+    run.check(); // throws, and says what is different
+  });
+
+  // A rule over all that the card did, in the events of the trace: see docs/replay.md for others.
+  it('fails in ${failures === 0 ? 'no' : failures} DMA access${failures === 1 ? '' : 'es'}', async () => {
+    const { events } = await replayed();
+    const failed = events.filter((event) => event.kind.startsWith('dma-') && 'error' in event);
+    expect(failed).toHaveLength(${failures});
+  });
+});
+`;
+}

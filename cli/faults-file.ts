@@ -1,0 +1,101 @@
+/**
+ * `--faults FILE`: what is to befall which card. A list of declarations (docs/faults.md), as JSON or as the default export
+ * of a TypeScript or JavaScript file; with several cards, each says which one it is for: `"card": "reference-2"`.
+ */
+import { readFileSync } from 'node:fs';
+import { extname, resolve } from 'node:path';
+import { ManualClock } from '../emulator/clock';
+import { checkFault, checkFaultFor, type FaultDeclaration, FaultDeclarationError } from '../instrumentation/faults';
+import { privateMemory } from '../emulator/pci';
+import { type CardSource, type RemoteCardSource } from './card-source';
+import { UsageError } from './usage-error';
+
+/** By the name of the card. */
+export type FaultsByCard = ReadonlyMap<string, readonly FaultDeclaration[]>;
+
+/** Reads the files and finds out whether the cards can have these faults, before anything is started. */
+export function loadFaults(files: readonly string[], cards: readonly (CardSource | RemoteCardSource)[]): FaultsByCard {
+  const byCard = new Map<string, FaultDeclaration[]>();
+  for (const file of files) {
+    for (const { card, declaration, place } of declarationsIn(file)) {
+      const source = cardFor(card, cards, place);
+      checkAgainst(source, declaration, place);
+      byCard.set(source.name, [...(byCard.get(source.name) ?? []), declaration]);
+    }
+  }
+  return byCard;
+}
+
+interface Declared {
+  readonly card: unknown;
+  readonly declaration: FaultDeclaration;
+  /** The file and the place in it, for messages. */
+  readonly place: string;
+}
+
+function declarationsIn(file: string): Declared[] {
+  const list = contentsOf(file);
+  if (!Array.isArray(list)) {
+    throw new UsageError(
+      `--faults ${file}: it holds ${shown(list)}; it must hold a list of faults: [{ "fault": … }, …]`,
+    );
+  }
+  return list.map((entry: unknown, index) => {
+    const { card, ...rest } = Object(entry) as { card?: unknown; fault?: unknown };
+    const kind = typeof rest.fault === 'string' ? ` (${rest.fault})` : '';
+    const place = `--faults ${file}, fault ${index + 1}${kind}`;
+    const declaration: unknown = typeof entry === 'object' && !Array.isArray(entry) && entry !== null ? rest : entry;
+    telling(() => checkFault(declaration, place));
+    return { card, declaration: declaration as FaultDeclaration, place };
+  });
+}
+
+function contentsOf(file: string): unknown {
+  const path = resolve(file);
+  try {
+    if (extname(path) === '.json') return JSON.parse(readFileSync(path, 'utf8'));
+    readFileSync(path);
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- the path is known only now
+    const module = require(path) as { default?: unknown };
+    return module.default ?? module;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new UsageError(`--faults ${file}: ${code === 'ENOENT' ? `there is no file ${path}` : message}`);
+  }
+}
+
+function cardFor(wanted: unknown, cards: readonly (CardSource | RemoteCardSource)[], place: string): CardSource {
+  const names = cards.map(({ name }) => name).join(', ');
+  const [only] = cards;
+  const source = wanted === undefined && cards.length === 1 ? only : cards.find(({ name }) => name === wanted);
+  if (source === undefined) {
+    const problem = wanted === undefined ? 'which card is it for?' : `there is no card ${shown(wanted)}.`;
+    throw new UsageError(`${place}: ${problem} "card" must be one of: ${names}`);
+  }
+  if ('make' in source) return source;
+  throw new UsageError(
+    `${place}: the card ${source.name} is served by another process, at ${source.socketPath}: give --faults to that ` +
+      'process (ghostcard serve --faults FILE)',
+  );
+}
+
+/** On a card that is made for this only. */
+function checkAgainst({ make }: CardSource, declaration: FaultDeclaration, place: string): void {
+  const card = make({ clock: new ManualClock(), allocate: privateMemory });
+  try {
+    telling(() => checkFaultFor(card, declaration, place));
+  } finally {
+    card.close();
+  }
+}
+
+function telling(check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof FaultDeclarationError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+const shown = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));

@@ -1,0 +1,112 @@
+/** A command in the guest, its streams connected to ours, to its end; and the exit code for it. */
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { type ExecResult, GuestRequestError } from '../qemu/channel';
+import { type Guest, GuestPanicError, QemuExitedError, type RunOptions } from '../qemu/launch';
+import { EXIT } from './exit-codes';
+import { HostTerminal } from './host-terminal';
+
+export interface GuestCommandOptions {
+  readonly env: Readonly<Record<string, string>>;
+  readonly timeoutS: number | undefined;
+  /** Hands our terminal over to it. */
+  readonly terminal: boolean;
+  /** Keeps its output for the outcome, in place of passing it on. */
+  readonly collect: boolean;
+}
+
+export interface Outcome {
+  /** What ghostcard ends with. */
+  readonly exitCode: number;
+  /** Why there is no exit code of the command's own. */
+  readonly error?: string;
+  /** Of a command that has run. */
+  readonly result?: ExecResult;
+}
+
+/** Runs it; that it cannot be started, or that the guest dies, is an outcome too. */
+export async function runInGuest(
+  guest: Guest,
+  argv: readonly string[],
+  options: GuestCommandOptions,
+): Promise<Outcome> {
+  const { env, timeoutS, collect } = options;
+  const common: RunOptions = { env, timeoutMs: timeoutS === undefined ? Infinity : timeoutS * 1000 };
+  try {
+    const result = options.terminal ? await onTerminal(guest, argv, common) : await piped(guest, argv, common, collect);
+    const error = await whyEnded(guest, result, timeoutS);
+    return { exitCode: exitCodeOf(result), ...(error !== undefined && { error }), result };
+  } catch (error) {
+    const exitCode = exitCodeOfFailure(error);
+    if (exitCode === undefined) throw error;
+    return { exitCode, error: (error as Error).message };
+  } finally {
+    process.stdin.destroy();
+  }
+}
+
+/** Undefined when it ended on its own. */
+async function whyEnded(guest: Guest, result: ExecResult, timeoutS: number | undefined): Promise<string | undefined> {
+  if (result.timedOut) return `the command was ended after ${timeoutS} s (--timeout)`;
+  if (result.signal === undefined) return undefined;
+  return [`the command was ended by ${result.signal}`, ...(await kernelOnFaults(guest))].join('\n  ');
+}
+
+function piped(guest: Guest, argv: readonly string[], options: RunOptions, collect: boolean): Promise<ExecResult> {
+  return guest.run(argv, {
+    ...options,
+    ...(!process.stdin.isTTY && { stdin: process.stdin }),
+    ...(!collect && {
+      collect: false,
+      onStdout: (chunk: Buffer) => write(process.stdout, chunk),
+      onStderr: (chunk: Buffer) => write(process.stderr, chunk),
+    }),
+  });
+}
+
+async function onTerminal(guest: Guest, argv: readonly string[], options: RunOptions): Promise<ExecResult> {
+  using terminal = new HostTerminal(() => process.kill(process.pid, 'SIGINT'));
+  const command = await guest.start(argv, {
+    ...options,
+    env: { ...terminal.environment, ...options.env },
+    terminal: terminal.size,
+    stdin: terminal.input,
+    collect: false,
+    onStdout: (chunk) => write(process.stdout, chunk),
+  });
+  terminal.follow((size) => command.resize(size));
+  return await command.result;
+}
+
+/** Writes a piece and, when the reader is slow, waits until it has caught up. */
+async function write(stream: NodeJS.WriteStream, chunk: Buffer | string): Promise<void> {
+  if (!stream.write(chunk)) await once(stream, 'drain');
+}
+
+function exitCodeOf({ exitCode, signal, timedOut }: ExecResult): number {
+  if (timedOut) return EXIT.TIMED_OUT;
+  if (signal !== undefined) return EXIT.SIGNAL + (constants.signals[signal as NodeJS.Signals] ?? 0);
+  return exitCode ?? EXIT.GHOSTCARD;
+}
+
+function exitCodeOfFailure(error: unknown): number | undefined {
+  if (error instanceof GuestPanicError || error instanceof QemuExitedError) return EXIT.GUEST_DIED;
+  if (error instanceof GuestRequestError) return EXIT.NOT_STARTED;
+  return undefined;
+}
+
+/**
+ * How the kernel tells of a program that it ends; see arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/arm64/kernel/traps.c,
+ * mm/oom_kill.c.
+ */
+const KERNEL_ON_FAULTS =
+  /\[\d+\]: segfault at |\[\d+\]: unhandled exception: |traps: .+\[\d+\] |Out of memory: Killed process /;
+const LOG_TIMEOUT_MS = 5000;
+const SHOWN_LINES = 3;
+
+/** What the guest's kernel has said of programs that it ended, the last of it. */
+async function kernelOnFaults(guest: Guest): Promise<string[]> {
+  const log = await guest.run(['dmesg'], { host: false, marked: false, timeoutMs: LOG_TIMEOUT_MS });
+  const lines = log.stdout.toString().split('\n');
+  return lines.filter((line) => KERNEL_ON_FAULTS.test(line)).slice(-SHOWN_LINES);
+}

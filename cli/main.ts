@@ -1,0 +1,66 @@
+/** The command line: what can be typed, and what an error becomes. Each command is a file in commands/. */
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { watchdog } from '../emulator/watchdog';
+import { checkEnvironment } from './environment';
+import { EXIT } from './exit-codes';
+import { cardsSpeakOnStandardError } from './output';
+import { report, reportUncaught } from './report';
+
+const { version, description } = JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8')) as {
+  version: string;
+  description: string;
+};
+
+/** Loaded when they are used: nobody waits for a guest's parts to hear the version. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  'run': async () => (await import('./commands/run.ts')).runCommand(),
+  'serve': async () => (await import('./commands/serve.ts')).serveCommand(),
+  'replay': async () => (await import('./commands/replay.ts')).replayCommand(),
+  'trace': async () => (await import('./commands/trace.ts')).traceCommand(),
+  'provision': async () => (await import('./commands/provision.ts')).provisionCommand(),
+  'kernel-build': async () => (await import('./commands/kernel-build.ts')).kernelBuildCommand(),
+  'cache': async () => (await import('./commands/cache.ts')).cacheCommand(),
+  'doctor': async () => (await import('./commands/doctor.ts')).doctorCommand(),
+  'demo': async () => (await import('./commands/demo.ts')).demoCommand(),
+};
+
+/** The command line with these commands: all, unless it is known that one will do. */
+export async function program(names: readonly string[] = Object.keys(commands)): Promise<Command> {
+  const root = new Command('ghostcard')
+    .description(description)
+    .version(version)
+    .enablePositionalOptions()
+    .showHelpAfterError('(--help shows what is possible)');
+  for (const name of names) root.addCommand(await commands[name]!());
+  return root;
+}
+
+const withSubcommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withSubcommands)];
+
+/** The commands that the first argument needs: its own; all for help and for what is misspelt. */
+function namesFor(argument: string | undefined): string[] | undefined {
+  if (argument === '--version' || argument === '-V') return [];
+  return argument !== undefined && Object.hasOwn(commands, argument) ? [argument] : undefined;
+}
+
+export async function main(argv: readonly string[]): Promise<void> {
+  const root = await program(namesFor(argv[2]));
+  cardsSpeakOnStandardError();
+  watchdog.configure({ scope: 'process' });
+  // What is thrown where nobody waits for it. Guards take down what this process leaves.
+  process.on('uncaughtException', (error) => process.exit(reportUncaught(error)));
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.SIGNAL + constants.signals.SIGPIPE); // as `| head` does to any program
+    throw error;
+  });
+  for (const command of withSubcommands(root)) command.exitOverride();
+  try {
+    checkEnvironment(process.env, (text) => console.error(`ghostcard: ${text}`));
+    await root.parseAsync(argv);
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}

@@ -1,0 +1,69 @@
+/** Files that a command writes where the user says: what it must not write over, and why one cannot be written. */
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { FORMAT } from '../instrumentation/trace';
+import { UsageError } from './usage-error';
+
+/** Throws a UsageError when `output` is the recording that the command reads, by whatever name or link. */
+export function refuseToReplace(recording: string, output: string, option: string): void {
+  if (!isSameFile(recording, output)) return;
+  const called = output === recording ? '' : ` (${recording})`;
+  throw new UsageError(`${option} ${output}: that is the recording itself${called}; choose another name`);
+}
+
+/** By whatever name or link; not when one of them is not there. */
+export function isSameFile(one: string, other: string): boolean {
+  const [a, b] = [one, other].map(identityOf);
+  return a !== undefined && a === b;
+}
+
+function identityOf(path: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined; // whoever opens it says why
+  }
+}
+
+/** A trace is written over, as by any program that has an output file; what is no trace was hardly meant. */
+export function refuseOtherFiles(path: string): void {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (!stats?.isFile() || stats.size === 0) return;
+  const start = Buffer.alloc(64);
+  const fd = openSync(path, 'r');
+  try {
+    readSync(fd, start);
+  } finally {
+    closeSync(fd);
+  }
+  if (!start.includes(FORMAT)) {
+    throw new Error(
+      'there is a file of this name that is no trace, and it would be overwritten: name another, or remove it first',
+    );
+  }
+}
+
+const CURES: Readonly<Record<string, string>> = {
+  ENOENT: 'its folder is not there: make it first, or name another',
+  ENOTDIR: 'what should be its folder is a file: name a folder that is one',
+  EISDIR: 'it is a folder: name a file in it',
+  EACCES: 'it is not yours to write: name a file that is',
+  EPERM: 'it is not yours to write: name a file that is',
+  EROFS: 'the file system there is read-only: name a file in another',
+  ENOSPC: 'the disk is full: make room, or name a file on another',
+};
+
+/** Why a file cannot be written, and what to do, when that is known. */
+export function wordWriteError(error: unknown): string {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return Object.hasOwn(CURES, code) ? `it cannot be written: ${CURES[code]}` : message;
+}
+
+/** Runs what opens or writes the file that `option` names. Errors become UsageErrors that say so. */
+export function writingTo<T>(option: string, path: string, write: () => T): T {
+  try {
+    return write();
+  } catch (error) {
+    throw new UsageError(`${option} ${path}: ${wordWriteError(error)}`);
+  }
+}

@@ -1,0 +1,108 @@
+/** `--trace` and what belongs to it: the options, the recorder that they make, and what is said when it has ended. */
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { coverageOf } from '../instrumentation/analysis';
+import { PAYLOADS, type Payloads, readTrace, TraceRecorder } from '../instrumentation/trace';
+import { once, wholeNumber } from './options';
+import { refuseOtherFiles, writingTo } from './output-file';
+import { formatBytes } from './table';
+import { UsageError } from './usage-error';
+
+export interface TraceOptions {
+  readonly trace?: string;
+  readonly tracePayloads?: Payloads;
+  readonly traceRing?: number;
+  readonly traceWindows?: true;
+}
+
+const MIB = 1 << 20;
+/** Read at the end of a run in a second or so. */
+const LARGE_BYTES = 32 * MIB;
+/** Names in a line. */
+const SHOWN = 6;
+
+export function addTraceOptions(command: Command): Command {
+  return command
+    .option('--trace <file>', 'record everything that happens to the cards there, for ghostcard trace', once)
+    .addOption(
+      new Option(
+        '--trace-payloads <how>',
+        'DMA payloads in the trace: whole, as hashes or not at all (default: full)',
+      ).choices(PAYLOADS),
+    )
+    .option(
+      '--trace-ring <MiB>',
+      'keep the end of the trace, so many MiB at most; payloads of over a quarter of that as hashes',
+      wholeNumber(1, 1 << 20),
+    )
+    .option('--trace-windows', 'show the guest no memory of cards to map, so that the trace misses no access of it');
+}
+
+/** Records from its beginning until it is disposed of, behind the cards that it records. */
+export class Recording implements Disposable {
+  private constructor(
+    readonly recorder: TraceRecorder,
+    private readonly say: (line: string) => void,
+  ) {}
+
+  /** Undefined without `--trace`. Throws a UsageError when nothing can be recorded there. */
+  static start(options: TraceOptions, say: (line: string) => void): Recording | undefined {
+    const { trace: path, tracePayloads: payloads, traceRing, traceWindows } = options;
+    if (path === undefined) {
+      const stray = [payloads && '--trace-payloads', traceRing && '--trace-ring', traceWindows && '--trace-windows'];
+      const first = stray.find(Boolean);
+      if (first) throw new UsageError(`${first} says how to record a trace: say where, with --trace FILE`);
+      return undefined;
+    }
+    return writingTo('--trace', path, () => {
+      refuseOtherFiles(path);
+      const recorder = new TraceRecorder(resolve(path), {
+        ...(payloads && { payloads }),
+        ...(traceRing && { ringBytes: traceRing * MIB }),
+        ...(traceWindows && { unmapWindows: true }),
+      });
+      return new Recording(recorder, say);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.recorder.close();
+    for (const line of [summaryOf(this.recorder), ...coverageLines(this.recorder.path)]) this.say(line);
+  }
+}
+
+/** Where it is, how much it is, and what it has not seen. */
+function summaryOf({ path, events, cards }: TraceRecorder): string {
+  const unseen = cards.flatMap(({ name, windows }) =>
+    windows
+      .filter(({ isSeen }) => !isSeen)
+      .map(({ region, sizeBytes, offset }) => `${name} ${addressOf(region, offset)}, ${formatBytes(sizeBytes)}`),
+  );
+  const summary = `the trace is in ${path}: ${events} events`;
+  if (unseen.length === 0) return summary;
+  return (
+    `${summary}. Not in it: what the guest did in memory that it had mapped (${[...new Set(unseen)].join('; ')}); ` +
+    '--trace-windows keeps that from being mapped'
+  );
+}
+
+/** Card by card, what of its register map has been used. Of a large trace, nobody waits for that. */
+function coverageLines(path: string): string[] {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (!stats?.isFile() || stats.size > LARGE_BYTES) return [];
+  return coverageOf(readTrace(path)).cards.map(({ name, registers, touched, unmodelled }) => {
+    const never = registers.filter(({ reads, writes }) => reads + writes === 0).map((register) => register.name);
+    const strays = unmodelled.map(({ region, offset }) => addressOf(region, offset));
+    return [
+      `${name}: ${touched} of ${registers.length} registers were used`,
+      ...(never.length > 0 ? [`never: ${firstOf(never)}`] : []),
+      ...(strays.length > 0 ? [`accessed, but not modelled: ${firstOf(strays)}`] : []),
+    ].join('; ');
+  });
+}
+
+const addressOf = (region: number, offset: number): string => `BAR${region} + 0x${offset.toString(16)}`;
+
+const firstOf = (names: readonly string[]): string =>
+  names.length <= SHOWN ? names.join(', ') : `${names.slice(0, SHOWN).join(', ')} and ${names.length - SHOWN} more`;

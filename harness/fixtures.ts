@@ -1,0 +1,213 @@
+/**
+ * Vitest's `test` with a guest: `test('…', async ({ guest }) => …)`. The guest starts with the first use and is gone after
+ * the test, however that ends; what a failed test leaves is its report.
+ */
+import { basename, resolve } from 'node:path';
+import { beforeAll, type RunnerTestCase, test as base, vi } from 'vitest';
+import { type FaultCount, wordUnfired } from '../instrumentation/faults';
+import { watchdog } from '../emulator/watchdog';
+import { GuestPanicError } from '../qemu/launch';
+import { type GuestArch } from '../qemu/provision';
+import { type CardFault } from '../qemu/rig';
+import { failureReport, folderNameOf, keepTestArtefacts, logsIn, recordingIn } from './failure-report';
+import { type GuestOptions, GuestSource } from './guest-source';
+import { refuseUnknownOptions } from './known-options';
+import { provisionOnce } from './provisioning';
+import { TestGuest } from './test-guest';
+import { checkTraceOptions, type Keep, TestRecording, type TestTraceOptions } from './test-recording';
+
+export interface GuestTestOptions extends GuestOptions {
+  /** 'test', the default: a fresh guest for each test. 'file': one that the tests of a file use one after the other. */
+  readonly scope?: 'test' | 'file';
+  /** Where artefacts go, in a folder for each test. Default 'artifacts'. */
+  readonly artefactsDir?: string;
+  /** When they are kept. Default 'on-failure'. */
+  readonly artefacts?: Keep;
+  /**
+   * When the recording of what happened to the cards is kept among them; 'never': nothing is recorded. Default
+   * 'on-failure', unless artefacts are never kept.
+   */
+  readonly trace?: Keep | TestTraceOptions;
+}
+
+const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
+  scope: true,
+  start: true,
+  hostRoot: true,
+  shares: true,
+  arch: true,
+  memoryMiB: true,
+  cpus: true,
+  hugepages: true,
+  iommu: true,
+  slots: true,
+  kernelAppend: true,
+  accel: true,
+  extraQemuArgs: true,
+  bootTimeoutMs: true,
+  artefactsDir: true,
+  artefacts: true,
+  trace: true,
+};
+
+/** Of a test and of a hook: a guest that boots takes longer than Vitest's own limit. */
+const TIMEOUT_MS = 60_000;
+/** Vitest's own limit, if a config says nothing. */
+const VITEST_TIMEOUT_MS = 5_000;
+/** Of what is downloaded and built before the first guest. */
+const PROVISION_TIMEOUT_MS = 900_000;
+
+/** A `test` whose guests are made like this. To be called at the top of a test file, or of a module that it imports. */
+export function guestTest(options: GuestTestOptions = {}) {
+  refuseUnknownOptions('guestTest', options, OPTIONS);
+  const { scope = 'test', artefactsDir = 'artifacts', artefacts = 'on-failure', trace, ...guestOptions } = options;
+  const { keep = artefacts === 'never' ? 'never' : 'on-failure', ...howToTrace } = checkTraceOptions(trace);
+  const extended = base
+    .extend('guests', { scope: 'file' }, async ({}, { onCleanup }) => {
+      const source = new GuestSource(scope, guestOptions);
+      onCleanup(() => source.close());
+      return source;
+    })
+    .extend('guest', async ({ guests, task, signal }, { onCleanup }) => {
+      const activity = watchdog.during(`the test '${testNameOf(task)}' of ${basename(task.file.name)}`);
+      const over = () => activity[Symbol.dispose]();
+      try {
+        // A retry after a time-out is given the signal of the first try.
+        const guest = new TestGuest(await guests.take(signal.aborted ? new AbortController().signal : signal));
+        const earlierErrors = task.result?.errors?.length ?? 0;
+        const recording =
+          keep === 'never' ? undefined : new TestRecording(guest.rig, testNameOf(task), { ...howToTrace, keep });
+        onCleanup(() =>
+          conclude(guest, task, guests, { artefactsDir, artefacts, earlierErrors, recording }).finally(over),
+        );
+        return guest;
+      } catch (error) {
+        over();
+        throw error;
+      }
+    });
+  let isAllowedFor = false;
+  return onFirstUse(extended, () => {
+    if (!isAllowedFor) allowForGuests(guestOptions.arch);
+    isAllowedFor = true;
+  });
+}
+
+/** A fresh guest for each test. */
+export const test = guestTest();
+
+/** Calls `before` ahead of every use: a file that imports only matchers is not to wait for what guests need. */
+function onFirstUse<T extends (...args: never[]) => unknown>(used: T, before: () => void): T {
+  return new Proxy(used, {
+    apply: (target, self, args) => (before(), Reflect.apply(target, self, args)),
+    get: (target, key) => (before(), Reflect.get(target, key)),
+  });
+}
+
+interface ConclusionOptions extends Required<Pick<GuestTestOptions, 'artefactsDir' | 'artefacts'>> {
+  /** Errors of earlier tries, when the test is being retried. */
+  readonly earlierErrors: number;
+  readonly recording: TestRecording | undefined;
+}
+
+/** The end of a test: what went wrong is reported, and the guest given back. */
+async function conclude(
+  guest: TestGuest,
+  task: Readonly<RunnerTestCase>,
+  source: GuestSource,
+  { artefactsDir, artefacts, earlierErrors, recording }: ConclusionOptions,
+): Promise<void> {
+  const errors: Error[] = guest.faults.map((fault) => new CardFaultError(fault));
+  const { died } = guest.rig.guest;
+  const hadFailed = task.result?.state === 'fail';
+  if (!hadFailed && died.reason instanceof GuestPanicError) errors.push(died.reason);
+  if (!hadFailed) {
+    for (const card of guest.cards)
+      for (const fault of card.unfiredFaults) errors.push(new UnfiredFaultError(card.name, fault));
+  }
+  // A test may have wanted it: it has passed, and the guest is not asked again.
+  const isHeld = guest.cards.some((card) => card.isHeld);
+  const isClean = !hadFailed && errors.length === 0;
+  if (isClean && !isHeld && source.isShared) await guest.cleanUp().catch((error: Error) => errors.push(error));
+
+  const hasFailed = hadFailed || errors.length > 0;
+  recording?.end(hasFailed ? (task.result?.errors?.[earlierErrors]?.message ?? errors[0]?.message) : undefined);
+  const keepsLogs = artefacts === 'always' || (artefacts === 'on-failure' && hasFailed);
+  const kept = recording?.keepsAfter(hasFailed) ? recording : undefined;
+  const folder = resolve(artefactsDir, folderNameOf(basename(task.file.name)), folderNameOf(testNameOf(task)));
+  const keeping = keepTestArtefacts(folder, { ...(keepsLogs && { logs: guest }), ...(kept && { recording: kept }) });
+  await keeping.catch((error: Error) => errors.push(error));
+  await recording?.remove();
+  for (const error of errors) fail(task, error);
+  const first = task.result?.errors?.[earlierErrors];
+  if (first) {
+    const where = [...(keepsLogs ? [logsIn(folder)] : []), ...(kept ? [recordingIn(folder, kept)] : [])];
+    first.message += `\n\n${failureReport(guest, first.message, where)}`;
+  }
+  for (const error of task.result?.errors ?? []) if (error.stack) error.stack = withoutOwnFrames(error.stack);
+  await source.giveBack(guest.rig, !hasFailed && !isHeld);
+}
+
+/** Not by throwing: what a fixture throws after a test is reported twice. */
+function fail(task: Readonly<RunnerTestCase>, { name, message, stack }: Error): void {
+  if (!task.result) return;
+  task.result.state = 'fail';
+  (task.result.errors ??= []).push({ name, message, ...(stack !== undefined && { stack }) });
+}
+
+/** A test that takes too long is reported where it was declared: by the test file, not by this one. */
+const withoutOwnFrames = (stack: string): string =>
+  stack
+    .split('\n')
+    .filter((line) => !line.includes(__filename))
+    .join('\n');
+
+/** The model of a card has thrown: its driver has been tested with a card that does not work. */
+export class CardFaultError extends Error {
+  constructor({ card, error }: CardFault) {
+    super(`The model of the card '${card}' threw: ${error instanceof Error ? error.message : String(error)}`);
+    this.name = 'CardFaultError';
+    if (error instanceof Error && error.stack !== undefined) this.stack = error.stack;
+  }
+}
+
+/** A fault was declared and has never fired: the test has not tested what it was to test. */
+export class UnfiredFaultError extends Error {
+  constructor(card: string, fault: FaultCount) {
+    super(`${wordUnfired(card, fault)} (mayNotFire: true says that it need not)`);
+    this.name = 'UnfiredFaultError';
+    this.stack = ''; // it is the test's end that it is thrown at, and no line of it
+  }
+}
+
+function testNameOf(task: Readonly<RunnerTestCase>): string {
+  const names = [task.name];
+  for (let suite = task.suite; suite; suite = suite.suite) names.unshift(suite.name);
+  return names.join(' ');
+}
+
+/**
+ * Limits that leave room for a guest, unless the config has limits of its own; and what guests need, made in a hook with
+ * a limit of its own, so that a download counts against no test.
+ */
+function allowForGuests(arch: GuestArch | undefined): void {
+  const worker = (globalThis as { __vitest_worker__?: { config?: { testTimeout?: number; hookTimeout?: number } } })
+    .__vitest_worker__;
+  const { testTimeout, hookTimeout } = worker?.config ?? {};
+  if (testTimeout === undefined || testTimeout === VITEST_TIMEOUT_MS) vi.setConfig({ testTimeout: TIMEOUT_MS });
+  if (hookTimeout === undefined || hookTimeout < TIMEOUT_MS) vi.setConfig({ hookTimeout: TIMEOUT_MS });
+  if (!process.listeners('disconnect').some(({ name }) => name === endWithRunner.name)) {
+    process.on('disconnect', endWithRunner);
+  }
+  beforeAll(async () => {
+    await provisionOnce(arch);
+  }, PROVISION_TIMEOUT_MS);
+}
+
+/**
+ * Vitest's main process has been killed. Its workers would notice when they next report, after a test or two; guests and
+ * folders are taken down by their guards.
+ */
+function endWithRunner(): void {
+  process.kill(process.pid, 'SIGKILL');
+}

@@ -1,0 +1,76 @@
+/** Registers of any card by name: `STATUS`, `STATUS.DONE`, `H2C[0].STATUS`, and `BAR2:STATUS` when several BARs have one. */
+import { type PciCard } from '../../emulator/pci';
+import { type FieldLayout, type RegisterFile, type RegisterLayout } from '../../emulator/registers';
+
+export interface CardValue {
+  /** As it was asked for. */
+  readonly path: string;
+  readonly bar: number;
+  readonly register: RegisterLayout;
+  /** When it is a field that was asked for. */
+  readonly field: FieldLayout | undefined;
+  /** The hardware's side: no side effects, and read hooks are not asked. */
+  get(): bigint;
+  getRegister(): bigint;
+}
+
+const WITH_BAR = /^BAR(\d):(.+)$/;
+
+/** @throws RangeError when the card has no such register, or several; it says which there are */
+export function findValue(card: PciCard, path: string): CardValue {
+  const { registerFiles } = card.inspection;
+  const [, barDigits, rest] = WITH_BAR.exec(path) ?? [];
+  const name = rest ?? path;
+  const found = [...registerFiles].flatMap(([bar, file]) => {
+    if (barDigits !== undefined && bar !== Number(barDigits)) return [];
+    const place = placeIn(file, name);
+    return place ? [{ path, bar, ...place }] : [];
+  });
+  if (found.length === 1) return found[0]!;
+  if (found.length > 1) {
+    const choices = found.map(({ bar }) => `'BAR${bar}:${name}'`).join(' or ');
+    throw new RangeError(`'${name}' is in several BARs of this card: write ${choices}.`);
+  }
+  throw new RangeError(`This card has no register or field '${path}'. ${hintFor(registerFiles, name)}`);
+}
+
+function placeIn(file: RegisterFile, name: string): Omit<CardValue, 'path' | 'bar'> | undefined {
+  for (const register of file.map.registers) {
+    const field = register.fields.find((candidate) => `${register.path}.${candidate.name}` === name);
+    if (register.path !== name && !field) continue;
+    const getRegister = () => BigInt(file.get(register.path));
+    return { register, field, getRegister, get: () => BigInt(file.get(name)) };
+  }
+  return undefined;
+}
+
+/** Names that are near, or all when there are few. */
+function hintFor(files: ReadonlyMap<number, RegisterFile>, name: string): string {
+  const registers = [...files.values()].flatMap(({ map }) => map.registers);
+  if (registers.length === 0) return 'It has no registers.';
+  const owner = registers.find(({ path }) => name.startsWith(`${path}.`));
+  if (owner) {
+    const fields = owner.fields.map((field) => field.name).join(', ');
+    return fields === '' ? `${owner.path} has no fields.` : `${owner.path} has the fields ${fields}.`;
+  }
+  const known = registers.map(({ path }) => path);
+  const distances = known.map((path) => ({ path, distance: distance(path, name) }));
+  const near = distances.filter((candidate) => candidate.distance <= 2).map(({ path }) => path);
+  if (near.length > 0) return `Did you mean ${near.join(' or ')}?`;
+  const shown = known.slice(0, 30).join(', ');
+  return `It has ${shown}${known.length > 30 ? ` and ${known.length - 30} more` : ''}.`;
+}
+
+/** Letters to be inserted, removed or replaced to get from one word to the other. */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= from.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= to.length; j++) {
+      const replaced = row[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row.at(-1)!;
+}

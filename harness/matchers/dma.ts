@@ -1,0 +1,131 @@
+/**
+ * What a card has done to host memory: `toHaveReadHost` (host to card), `toHaveWrittenHost` (card to host), their waiting
+ * forms `toReadHost` and `toWriteHost`, and `toHaveDmaError`.
+ */
+import { type DmaErrorReason } from '../../emulator/memory';
+import { type PciCard } from '../../emulator/pci';
+import { type CardTrace, describeEvent, RegisterNames, traceOf } from '../../instrumentation/trace';
+import { recentEvents } from './history';
+import { checkCard } from './subject';
+import { DEFAULT_WAIT_MS, reached, type WaitOptions } from './wait';
+
+type Iova = number | bigint;
+
+/** Nothing but `atLeastBytes`: a sum over all DMA of the card, descriptors included. Otherwise a range of addresses. */
+export type DmaExpectation =
+  | { readonly atLeastBytes: number }
+  | { readonly iova: Iova; readonly sizeBytes: number }
+  /** The range has been accessed, and holds these bytes now. */
+  | { readonly iova: Iova; readonly bytes: Uint8Array };
+
+type Access = 'read' | 'write';
+const VERBS = { read: { past: 'read', infinitive: 'read' }, write: { past: 'written', infinitive: 'write' } } as const;
+
+export const toHaveReadHost = (card: PciCard, expected?: DmaExpectation) =>
+  judgeNow('read', 'toHaveReadHost', card, expected);
+export const toHaveWrittenHost = (card: PciCard, expected?: DmaExpectation) =>
+  judgeNow('write', 'toHaveWrittenHost', card, expected);
+export const toReadHost = (card: PciCard, expected?: DmaExpectation & WaitOptions) =>
+  judgeWithin('read', 'toReadHost', card, expected);
+export const toWriteHost = (card: PciCard, expected?: DmaExpectation & WaitOptions) =>
+  judgeWithin('write', 'toWriteHost', card, expected);
+
+export function toHaveDmaError(card: PciCard, reason?: DmaErrorReason) {
+  const trace = traceOf(checkCard(card, 'toHaveDmaError'));
+  const errors = [...trace.newestFirst()].filter(({ kind, detail }) => kind.startsWith('dma') && detail !== undefined);
+  const matching = errors.filter(({ detail }) => reason === undefined || detail === reason);
+  const what = reason === undefined ? 'a DMA error' : `a DMA error '${reason}'`;
+  const names = RegisterNames.of(card);
+  const list = errors.slice(0, 5).map((event) => describeEvent(event, names));
+  const seen = list.length === 0 ? 'there was none' : `there was:\n${list.reverse().join('\n')}`;
+  const pass = matching.length > 0;
+  return { pass, message: () => `expected the card ${pass ? 'not ' : ''}to have had ${what}; ${seen}` };
+}
+
+function judgeNow(access: Access, matcher: string, card: PciCard, expected: DmaExpectation | undefined) {
+  const trace = traceOf(checkCard(card, matcher));
+  const pass = isMet(trace, access, expected);
+  const wanted = `have ${VERBS[access].past}`;
+  return { pass, message: () => failure(trace, access, pass, `${wanted} ${inWords(expected)}`, expected) };
+}
+
+async function judgeWithin(
+  access: Access,
+  matcher: string,
+  card: PciCard,
+  expected: (DmaExpectation & WaitOptions) | undefined,
+) {
+  const trace = traceOf(checkCard(card, matcher));
+  const timeoutMs = expected?.timeoutMs ?? DEFAULT_WAIT_MS;
+  const pass = await reached(trace, () => isMet(trace, access, expected), timeoutMs);
+  const wanted = `${VERBS[access].infinitive} ${inWords(expected)} within ${timeoutMs} ms`;
+  return { pass, message: () => failure(trace, access, pass, wanted, expected) };
+}
+
+function isMet(trace: CardTrace, access: Access, expected: DmaExpectation | undefined): boolean {
+  if (expected === undefined) return trace.dma(access).accesses > 0;
+  if ('atLeastBytes' in expected) return trace.dma(access).bytes >= expected.atLeastBytes;
+  const range = rangeOf(expected);
+  if (!isCovered(trace, access, range.start, range.end)) return false;
+  return !('bytes' in expected) || differsAt(trace, expected.bytes, range.start) === undefined;
+}
+
+const rangeOf = (expected: Exclude<DmaExpectation, { atLeastBytes: number }>) => {
+  const start = Number(expected.iova);
+  return { start, end: start + ('bytes' in expected ? expected.bytes.length : expected.sizeBytes) };
+};
+
+/** Whether the accesses that the trace still knows have touched every byte of the range. */
+function isCovered(trace: CardTrace, access: Access, start: number, end: number): boolean {
+  const parts = [...trace.newestFirst()]
+    .filter(({ kind, detail }) => kind === `dma-${access}` && detail === undefined)
+    .map(({ address, sizeBytes }) => ({ from: address, to: address + sizeBytes }))
+    .sort((a, b) => a.from - b.from);
+  let covered = start;
+  for (const { from, to } of parts) if (from <= covered && to > covered) covered = to;
+  return covered >= end;
+}
+
+/** Index of the first byte of host memory that is not as expected; -1 when the memory cannot be looked at. */
+function differsAt(trace: CardTrace, expected: Uint8Array, iova: number): number | undefined {
+  const actual = trace.hostMemory(iova, expected.length);
+  if (actual === undefined) return -1;
+  const index = expected.findIndex((byte, i) => byte !== actual[i]);
+  return index < 0 ? undefined : index;
+}
+
+function inWords(expected: DmaExpectation | undefined): string {
+  if (expected === undefined) return 'host memory';
+  if ('atLeastBytes' in expected) return `at least ${expected.atLeastBytes} bytes of host memory`;
+  const { start, end } = rangeOf(expected);
+  return `the ${end - start} bytes of host memory at 0x${start.toString(16)}`;
+}
+
+function failure(
+  trace: CardTrace,
+  access: Access,
+  pass: boolean,
+  wanted: string,
+  expected: DmaExpectation | undefined,
+): string {
+  const { accesses, bytes, errors } = trace.dma(access);
+  const done =
+    accesses === 0
+      ? `it has ${VERBS[access].past} nothing`
+      : `it has ${VERBS[access].past} ${bytes} bytes in ${accesses === 1 ? 'one access' : `${accesses} accesses`}`;
+  const failed = errors === 0 ? '' : `, and ${errors} failed`;
+  return `expected the card ${pass ? 'not ' : ''}to ${wanted}; ${done}${failed}${difference(trace, access, pass, expected)}${recentEvents(trace)}`;
+}
+
+/** Where the bytes differ, when all of them have been accessed. */
+function difference(trace: CardTrace, access: Access, pass: boolean, expected: DmaExpectation | undefined): string {
+  if (pass || expected === undefined || !('bytes' in expected)) return '';
+  const { start, end } = rangeOf(expected);
+  if (!isCovered(trace, access, start, end)) return '; not all of these addresses have been accessed';
+  const index = differsAt(trace, expected.bytes, start);
+  if (index === undefined) return '';
+  if (index < 0) return '; the memory there is not mapped, or cannot be looked at from here';
+  const actual = trace.hostMemory(start + index, 1)?.[0] ?? 0;
+  const [is, should] = [actual, expected.bytes[index]!].map((byte) => `0x${byte.toString(16).padStart(2, '0')}`);
+  return `; byte ${index} (at 0x${(start + index).toString(16)}) is ${is} instead of ${should}`;
+}

@@ -1,0 +1,94 @@
+/**
+ * Matchers as the compiler knows them: which registers a card has follows from the type of what is given to `expect`, by
+ * its public properties that are register files. A card that keeps its registers private can be asked for any name.
+ */
+import { type DmaErrorReason } from '../../emulator/memory';
+import { type PciCard, type ResetKind } from '../../emulator/pci';
+import { type RegisterFile, type ValueAt, type ValuePath } from '../../emulator/registers';
+import { type ExecResult } from '../../qemu/channel';
+import { type PrintOptions } from './commands';
+import { type DmaExpectation } from './dma';
+import { type InterruptOptions } from './interrupts';
+import { type WaitOptions } from './wait';
+
+type IsAny<T> = 0 extends 1 & T ? true : false;
+
+/** Declarations of the public register files of a card, as a union. */
+type SpecOf<Card> = {
+  [K in keyof Card]: Card[K] extends RegisterFile<infer S> ? S : never;
+}[keyof Card];
+
+type PathIn<Spec> = Spec extends unknown ? ValuePath<Spec> : never;
+type ValueIn<Spec, P extends string> = Spec extends unknown
+  ? P extends ValuePath<Spec>
+    ? ValueAt<Spec, P>
+    : never
+  : never;
+
+/** `infer` makes the compiler list the names in its messages, rather than the declaration that they are from. */
+type KnownPath<Spec> = `${'' | `BAR${number}:`}${PathIn<Spec>}` extends infer Path ? Path & string : never;
+type KnownValue<Spec, P> = P extends `BAR${number}:${infer Rest}`
+  ? ValueIn<Spec, Rest>
+  : P extends string
+    ? ValueIn<Spec, P>
+    : never;
+
+/** Names of the registers and fields of a card; none for what is no card. */
+export type CardPath<Card> =
+  IsAny<Card> extends true
+    ? string
+    : Card extends PciCard
+      ? [SpecOf<Card>] extends [never]
+        ? string
+        : KnownPath<SpecOf<Card>>
+      : never;
+
+/** `bigint` for 64-bit registers, `number` for others. */
+export type CardPathValue<Card, P> =
+  IsAny<Card> extends true
+    ? number | bigint
+    : [SpecOf<Card>] extends [never]
+      ? number | bigint
+      : KnownValue<SpecOf<Card>, P>;
+
+/** Arguments of a matcher for cards; impossible ones when `T` is no card. */
+type OnCard<T, Arguments extends unknown[]> = [T] extends [PciCard] ? Arguments : [onlyForCards: never];
+type OnResult<T, Arguments extends unknown[]> = [Awaited<T>] extends [ExecResult]
+  ? Arguments
+  : [onlyForResultsOfGuestRun: never];
+
+/** What `expect` has in addition; `T` is the type of what it was given. */
+export interface GhostcardMatchers<T> {
+  /** The register or field has this value now, seen from the hardware's side. */
+  toHaveRegister<P extends CardPath<T>>(path: P, value: CardPathValue<T, P>): void;
+  /** The register or field has this value within a time; looked at after everything that happens to the card. */
+  toReachRegister<P extends CardPath<T>>(path: P, value: CardPathValue<T, P>, options?: WaitOptions): Promise<void>;
+
+  /** The card has interrupted on this vector (default 0), so often. */
+  toHaveInterrupted(...args: OnCard<T, [vector?: number, options?: InterruptOptions]>): void;
+  /** The card has interrupted so often, or does within a time. */
+  toInterrupt(...args: OnCard<T, [vector?: number, options?: InterruptOptions & WaitOptions]>): Promise<void>;
+
+  /** The card has been reset: 'flr' by its driver, 'device' otherwise. */
+  toHaveBeenReset(...args: OnCard<T, [by?: ResetKind]>): void;
+
+  /** The card has read host memory: anything, so many bytes, or a range. */
+  toHaveReadHost(...args: OnCard<T, [expected?: DmaExpectation]>): void;
+  /** The card has written host memory: anything, so many bytes, a range, or these bytes. */
+  toHaveWrittenHost(...args: OnCard<T, [expected?: DmaExpectation]>): void;
+  toReadHost(...args: OnCard<T, [expected?: DmaExpectation & WaitOptions]>): Promise<void>;
+  toWriteHost(...args: OnCard<T, [expected?: DmaExpectation & WaitOptions]>): Promise<void>;
+  /** A DMA access of the card has failed, for this reason. */
+  toHaveDmaError(...args: OnCard<T, [reason?: DmaErrorReason]>): void;
+
+  /** The command has ended with exit code 0. */
+  toSucceed(...args: OnResult<T, []>): void;
+  toExitWith(...args: OnResult<T, [code: number]>): void;
+  /** The command has printed this. */
+  toPrint(...args: OnResult<T, [pattern: RegExp | string, options?: PrintOptions]>): void;
+}
+
+declare module 'vitest' {
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any, @typescript-eslint/no-empty-object-type -- as Vitest declares it
+  interface Matchers<T = any> extends GhostcardMatchers<T> {}
+}

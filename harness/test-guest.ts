@@ -1,0 +1,114 @@
+/** The guest of one test: cards are plugged in, commands run. */
+import { type PciCard } from '../emulator/pci';
+import { type TransferOptions } from '../qemu/channel';
+import { type RunOptions } from '../qemu/launch';
+import { cardVariables, type CardFault, type Rig } from '../qemu/rig';
+import { callerOf, tellingCaller } from './caller';
+import { type Hosted } from './guest-source';
+import { type CardSource, factoryOf, nameOf, PluggedCard, type PlugOptions } from './plugged-card';
+import { type CommandResult, type TestCommand, TestCommands } from './test-commands';
+
+export class TestGuest {
+  readonly #cards: PluggedCard[] = [];
+  readonly #commands: TestCommands;
+  readonly #before: { readonly faults: number; readonly notes: number };
+  readonly #notes: readonly string[];
+  /** What is below, for what this class does not cover. */
+  readonly rig: Rig;
+
+  /** Use the fixture `guest`. */
+  constructor({ rig, notes }: Hosted) {
+    this.rig = rig;
+    this.#commands = new TestCommands(rig.guest);
+    this.#notes = notes;
+    this.#before = { faults: rig.faults.length, notes: notes.length };
+  }
+
+  /** Plugs a new card into the running guest, and gives it to the driver. */
+  plug<Card extends PciCard>(source: CardSource<Card>, options: PlugOptions = {}): Promise<PluggedCard<Card>> {
+    return tellingCaller(this.plug, async () => {
+      const make = factoryOf(source);
+      const plugged = new PluggedCard(this.rig, this.#nameFor(options.name ?? nameOf(source)), make, options);
+      this.#cards.push(plugged);
+      await plugged.replug();
+      return plugged;
+    });
+  }
+
+  /** Cards that the test has plugged in, those among them that have been taken out too. */
+  get cards(): readonly PluggedCard[] {
+    return this.#cards;
+  }
+
+  /**
+   * Runs a command in the guest to its end, on the host's files, in the folder of this process (`host: false`: on
+   * the guest's own files).
+   * It finds the cards in GHOSTCARD_PCI_ADDRESS and GHOSTCARD_DEVICE, with _2, _3 ... for those after the first.
+   */
+  async run(argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
+    return (await this.#start(argv, options, callerOf(this.run))).result;
+  }
+
+  /** As `run`, for a command that goes on while the test does something else; it is killed when the test has ended. */
+  start(argv: readonly string[], options: RunOptions = {}): Promise<TestCommand> {
+    return this.#start(argv, options, callerOf(this.start));
+  }
+
+  /** The last commands, oldest first, each with how it ended. */
+  commandsTail(count: number): string[] {
+    return this.#commands.tail(count);
+  }
+
+  /** Writes a file in the guest. */
+  push(guestPath: string, bytes: Uint8Array, mode?: number, options?: TransferOptions): Promise<void> {
+    return tellingCaller(this.push, () => this.rig.guest.push(guestPath, bytes, mode, options));
+  }
+
+  /** Reads a file of the guest. */
+  fetch(guestPath: string, options?: TransferOptions): Promise<Buffer> {
+    return tellingCaller(this.fetch, () => this.rig.guest.fetch(guestPath, options));
+  }
+
+  /** Marks this moment in the recording, behind everything that the guest has written to its cards by now. */
+  mark(text: string): void {
+    this.rig.mark(text);
+  }
+
+  /** The last lines of the guest's console. */
+  consoleTail(count?: number): string[] {
+    return this.rig.guest.consoleTail(count);
+  }
+
+  /** What the models of the cards have thrown in this test. */
+  get faults(): readonly CardFault[] {
+    return this.rig.faults.slice(this.#before.faults);
+  }
+
+  /** What the servers of the cards have had to say in this test: refused requests, restarts. */
+  get notes(): readonly string[] {
+    return this.#notes.slice(this.#before.notes);
+  }
+
+  /** For the next test in this guest: ends commands that still run; takes out, last in first out, what is plugged in. */
+  async cleanUp(): Promise<void> {
+    await this.#commands.end();
+    for (const card of [...this.#cards].reverse()) if (card.isPlugged) await card.unplug();
+  }
+
+  #start(argv: readonly string[], options: RunOptions, caller: readonly string[]): Promise<TestCommand> {
+    return this.#commands.start(argv, { ...options, env: { ...this.#variables(), ...options.env } }, caller);
+  }
+
+  #variables(): Record<string, string> {
+    return cardVariables(this.#cards.filter(({ isReady }) => isReady));
+  }
+
+  /** A name that no card of this test has, or has had. */
+  #nameFor(wanted: string): string {
+    const taken = new Set(this.#cards.map(({ name }) => name));
+    for (let number = 1; ; number++) {
+      const name = number === 1 ? wanted : `${wanted}-${number}`;
+      if (!taken.has(name)) return name;
+    }
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * The recording of one test: everything that happens to its cards, in the folder of the run, until it is known whether
+ * anybody wants it.
+ */
+import { copyFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { exportHtml } from '../instrumentation/report';
+import { PAYLOADS, type Payloads, readTrace, type Trace, TraceRecorder } from '../instrumentation/trace';
+import { type Rig } from '../qemu/rig';
+import { refuseUnknownOptions } from './known-options';
+
+/** When what a test leaves is kept. */
+export type Keep = 'on-failure' | 'always' | 'never';
+
+export interface TestTraceOptions {
+  /** Default 'on-failure'. 'never': nothing is recorded. */
+  readonly keep?: Keep;
+  /** DMA payloads: whole (the default), as hashes, or not at all. */
+  readonly payloads?: Payloads;
+  /** Cards offer no memory to be mapped, so that no access of it goes past the trace. Default false. */
+  readonly unmapWindows?: boolean;
+  /** The end of a longer recording is kept, so many MiB at most. Default 64. */
+  readonly ringMiB?: number;
+}
+
+const OPTIONS: Readonly<Record<keyof Required<TestTraceOptions>, true>> = {
+  keep: true,
+  payloads: true,
+  unmapWindows: true,
+  ringMiB: true,
+};
+
+const DEFAULT_RING_MIB = 64;
+export const TRACE_FILE = 'run.trace';
+export const REPORT_FILE = 'report.html';
+/** More than that, nobody looks at as a picture. */
+const REPORT_EVENTS = 200_000;
+
+export function checkTraceOptions(given: Keep | TestTraceOptions = {}): TestTraceOptions {
+  const options = typeof given === 'string' ? { keep: given } : given;
+  refuseUnknownOptions("The option 'trace' of guestTest", options, OPTIONS);
+  const { keep, payloads, ringMiB = DEFAULT_RING_MIB } = options;
+  refuseUnlessOneOf('trace', keep, ['on-failure', 'always', 'never']);
+  refuseUnlessOneOf('trace.payloads', payloads, PAYLOADS);
+  if (!(ringMiB > 0)) throw new RangeError(`guestTest: trace.ringMiB is ${ringMiB}; it must be above 0`);
+  return options;
+}
+
+function refuseUnlessOneOf(name: string, given: string | undefined, known: readonly string[]): void {
+  if (given === undefined || known.includes(given)) return;
+  throw new TypeError(`guestTest: ${name} is '${given}'; it can be ${known.map((each) => `'${each}'`).join(', ')}`);
+}
+
+export class TestRecording {
+  readonly #recorder: TraceRecorder;
+  readonly #problems: string[] = [];
+
+  constructor(
+    private readonly rig: Rig,
+    testName: string,
+    private readonly options: TestTraceOptions,
+  ) {
+    const { payloads, unmapWindows, ringMiB = DEFAULT_RING_MIB } = options;
+    this.#recorder = new TraceRecorder(join(rig.runDir, TRACE_FILE), {
+      ...(payloads && { payloads }),
+      ...(unmapWindows && { unmapWindows }),
+      ringBytes: ringMiB * 2 ** 20,
+      onFailure: (message) => this.#problems.push(message),
+    });
+    this.#recorder.mark(`test: ${testName}`);
+    rig.recordTo(this.#recorder);
+  }
+
+  /** Why the recording is not whole, if it could not be written to its end. */
+  get problems(): readonly string[] {
+    return this.#problems;
+  }
+
+  keepsAfter(hasFailed: boolean): boolean {
+    const { keep = 'on-failure' } = this.options;
+    return keep === 'always' || hasFailed;
+  }
+
+  /** Nothing more is recorded. `failure`: what the test has failed for. */
+  end(failure: string | undefined): void {
+    this.rig.recordTo(undefined);
+    if (failure !== undefined) this.#recorder.mark(`the test has failed: ${failure.split('\n')[0]}`);
+    this.#recorder.close();
+  }
+
+  /** Puts it, and the report that is made of it, into a folder that is there. */
+  async keepIn(folder: string): Promise<void> {
+    const path = join(folder, TRACE_FILE);
+    await copyFile(this.#recorder.path, path);
+    await writeFile(join(folder, REPORT_FILE), exportHtml(endOf(readTrace(path))));
+  }
+
+  /** Makes room for that of the next test. */
+  remove(): Promise<void> {
+    return rm(this.#recorder.path, { force: true });
+  }
+}
+
+/** The last events of a trace, and the cards that they are of. */
+function endOf({ header, events, isEnded }: Trace): Trace {
+  const lost = events.slice(0, -REPORT_EVENTS).filter(({ kind }) => kind !== 'card').length;
+  const cards = events.slice(0, -REPORT_EVENTS).filter(({ kind }) => kind === 'card');
+  return {
+    header: { ...header, lostEvents: header.lostEvents + lost },
+    events: [...cards, ...events.slice(-REPORT_EVENTS)],
+    isEnded,
+  };
+}
