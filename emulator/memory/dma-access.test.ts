@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AddressMap, DmaAccess, type DmaBacking, type RemoteMemory } from '.';
-import { reasonOf } from './test-errors';
+import { reasonOf } from '../../test/support/dma-errors';
 
 /** Memory that only answers by message: what it was asked, and when it answers, is up to the test. */
 class ScriptedRemote implements RemoteMemory {

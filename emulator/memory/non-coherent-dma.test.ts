@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AddressMap, DmaAccess, NonCoherentDma, type RemoteMemory } from '.';
-import { reasonOf } from './test-errors';
+import { reasonOf } from '../../test/support/dma-errors';
 
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
 

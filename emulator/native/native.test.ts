@@ -15,8 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { addonPath, loadAddon, loadNative, requireBuilt } from '.';
-import { nativeContract } from './contract';
-import { FakeNative } from './fake';
+import { nativeContract } from '../../test/support/native/contract';
+import { FakeNative } from '../../test/support/native/fake';
 
 const folder = mkdtempSync(join(tmpdir(), 'ghostcard-native-'));
 afterAll(() => rmSync(folder, { recursive: true }));

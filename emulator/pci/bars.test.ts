@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ManualClock } from '../clock';
 import { Bars } from './bars';
 import { type MemoryBarOptions, PciCard } from './card';
-import { TestBus } from './test-bus';
+import { TestBus } from '../../test/support/pci-bus';
 
 class OneBarCard extends PciCard {
   constructor(index: number, sizeBytes: number, options: MemoryBarOptions) {

@@ -7,7 +7,16 @@ import { type CardEnvironment, PciCard } from './card';
 import { CardDefinitionError } from './card-definition-error';
 import { type CardIdentity } from './identity';
 import { type CardMemory } from './memory-bar';
-import { BUS_MASTER, COMMAND, D3_HOT, DEVICE_CONTROL, INITIATE_FLR, MEMORY_SPACE, PMCSR, TestBus } from './test-bus';
+import {
+  BUS_MASTER,
+  COMMAND,
+  D3_HOT,
+  DEVICE_CONTROL,
+  INITIATE_FLR,
+  MEMORY_SPACE,
+  PMCSR,
+  TestBus,
+} from '../../test/support/pci-bus';
 import { Irq, Region } from './vfio-layout';
 
 const BLINK = registerMap({

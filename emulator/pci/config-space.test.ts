@@ -2,7 +2,17 @@ import { describe, expect, test } from 'vitest';
 import { ManualClock } from '../clock';
 import { PciCard } from './card';
 import { type CardIdentity } from './identity';
-import { BUS_MASTER, COMMAND, INTERRUPT_DISABLE, MEMORY_SPACE, MSI, MSIX, PMCSR, STATUS, TestBus } from './test-bus';
+import {
+  BUS_MASTER,
+  COMMAND,
+  INTERRUPT_DISABLE,
+  MEMORY_SPACE,
+  MSI,
+  MSIX,
+  PMCSR,
+  STATUS,
+  TestBus,
+} from '../../test/support/pci-bus';
 import { Region } from './vfio-layout';
 
 class BareCard extends PciCard {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { DeviceError } from '../device';
-import { CountingSink, poweredBell, type TestBus } from './test-bus';
+import { CountingSink, poweredBell, type TestBus } from '../../test/support/pci-bus';
 import { Irq } from './vfio-layout';
 
 describe('what a client sets up', () => {

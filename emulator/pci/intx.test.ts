@@ -12,7 +12,7 @@ import {
   poweredBell,
   STATUS,
   TestBus,
-} from './test-bus';
+} from '../../test/support/pci-bus';
 import { Irq } from './vfio-layout';
 
 describe('INTx', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { BUS_MASTER, D3_HOT, MSI, PMCSR, poweredBell, type TestBus } from './test-bus';
+import { BUS_MASTER, D3_HOT, MSI, PMCSR, poweredBell, type TestBus } from '../../test/support/pci-bus';
 import { Irq } from './vfio-layout';
 
 describe('MSI', () => {

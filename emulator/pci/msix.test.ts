@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { BUS_MASTER, DEVICE_CONTROL, INITIATE_FLR, MEMORY_SPACE, MSIX, poweredBell, type TestBus } from './test-bus';
+import {
+  BUS_MASTER,
+  DEVICE_CONTROL,
+  INITIATE_FLR,
+  MEMORY_SPACE,
+  MSIX,
+  poweredBell,
+  type TestBus,
+} from '../../test/support/pci-bus';
 import { Irq } from './vfio-layout';
 
 describe('MSI-X', () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { FIRST_DESCRIPTOR, WOULD_BLOCK } from '../native';
-import { FakeNative } from '../native/fake';
+import { FakeNative } from '../../test/support/native/fake';
 import { Outbox } from './outbox';
 
 function setUp() {

@@ -3,7 +3,7 @@ import { describe, expect as plainExpect, it } from 'vitest';
 import { ManualClock } from '../../emulator/clock';
 import { expect } from '.';
 import { mustBeAwaited } from './awaited';
-import { TestCard } from './test-card';
+import { TestCard } from '../../test/support/matcher-card';
 
 const newCard = () => new TestCard({ clock: new ManualClock() });
 

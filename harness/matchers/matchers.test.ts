@@ -4,7 +4,7 @@ import { ManualClock, WallClock } from '../../emulator/clock';
 import { InProcessHost } from '../../emulator/host';
 import { type ExecResult } from '../../qemu/channel';
 import { expect } from '.';
-import { CONTROL, SecretiveCard, TestCard, TwoBarCard } from './test-card';
+import { CONTROL, SecretiveCard, TestCard, TwoBarCard } from '../../test/support/matcher-card';
 
 function setUp() {
   const clock = new ManualClock();

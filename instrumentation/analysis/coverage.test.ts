@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { registerMap } from '../../emulator/registers';
 import { type TraceEvent } from '../trace';
 import { coverageOf } from '.';
-import { at, describing } from './test-traces';
+import { at, describing } from '../../test/support/traces';
 
 const MAP = registerMap({
   CONTROL: { offset: 0, access: 'rw', reset: 2, fields: { START: [0], MODE: [3, 1] } },

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { registerMap } from '../../emulator/registers';
 import { type TraceEvent } from '../trace';
 import { eventToJson, TraceCards } from '.';
-import { at, describing } from './test-traces';
+import { at, describing } from '../../test/support/traces';
 
 const MAP = registerMap({
   STATUS: { offset: 0, access: 'ro', fields: { BUSY: [0], CODE: { bits: [3, 1], values: { BROKEN: 5 } } } },

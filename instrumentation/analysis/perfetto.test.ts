@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { registerMap } from '../../emulator/registers';
 import { type TraceEvent, type TraceHeader } from '../trace';
 import { exportPerfetto, type PerfettoEvent } from '.';
-import { at, describing } from './test-traces';
+import { at, describing } from '../../test/support/traces';
 
 const MAP = registerMap({
   H2C: { offset: 0, stride: 8, count: 2, registers: { DOORBELL: { offset: 0, access: 'rw' } } },

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { registerMap } from '../../emulator/registers';
 import { type TraceEvent } from '../trace';
 import { EventSelector, type Selection, TraceCards } from '.';
-import { at, describing } from './test-traces';
+import { at, describing } from '../../test/support/traces';
 
 const MAP = registerMap({
   SCRATCH: { offset: 0, access: 'rw' },

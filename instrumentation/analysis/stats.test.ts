@@ -3,7 +3,7 @@ import { registerMap } from '../../emulator/registers';
 import { type TraceEvent } from '../trace';
 import { traceStats } from '.';
 import { distributionOf } from './stats';
-import { at, describing } from './test-traces';
+import { at, describing } from '../../test/support/traces';
 
 const MAP = registerMap({
   H2C: { offset: 0, stride: 8, count: 2, registers: { DOORBELL: { offset: 0, access: 'rw' } } },

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { registerMap } from '../../emulator/registers';
 import { type TraceEvent, type TraceHeader } from '../trace';
 import { notSeen, TraceCards } from '.';
-import { at, describing } from './test-traces';
+import { at, describing } from '../../test/support/traces';
 
 const header: TraceHeader = {
   ...{ format: 'ghostcard-trace', version: 1, writer: '0.1.0', startedAt: '2026-01-01T00:00:00.000Z' },

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { registerMap } from '../../emulator/registers';
 import { type TraceEvent, type TraceHeader } from '../trace';
 import { exportVcd } from '.';
-import { at, describing } from './test-traces';
+import { at, describing } from '../../test/support/traces';
 
 const MAP = registerMap({
   CH: {

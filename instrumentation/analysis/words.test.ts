@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { registerMap } from '../../emulator/registers';
 import { type TraceEvent, wordDuration } from '../trace';
 import { describeTraceEvent, TraceCards, wordEvent } from '.';
-import { describing } from './test-traces';
+import { describing } from '../../test/support/traces';
 
 const MAP = registerMap({
   CONTROL: { offset: 0, access: 'rw', fields: { START: [0], MODE: { bits: [3, 2], values: { FAST: 2 } } } },

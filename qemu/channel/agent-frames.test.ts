@@ -4,7 +4,7 @@ import { type Socket } from 'node:net';
 import { encode } from 'msgpack-lite';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { FrameDecoder } from './framing';
-import { LocalAgent } from './local-agent';
+import { LocalAgent } from '../../test/support/local-agent';
 
 let agent: LocalAgent;
 let socket: Socket;

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { GuestChannel } from '.';
-import { LocalAgent } from './local-agent';
+import { LocalAgent } from '../../test/support/local-agent';
 
 let agent: LocalAgent;
 let channel: GuestChannel;

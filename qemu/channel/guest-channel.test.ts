@@ -6,7 +6,7 @@ import { Duplex, PassThrough, Readable } from 'node:stream';
 import { decode, encode } from 'msgpack-lite';
 import { afterAll, beforeAll, beforeEach, afterEach, expect, test } from 'vitest';
 import { GuestChannel } from '.';
-import { LocalAgent } from './local-agent';
+import { LocalAgent } from '../../test/support/local-agent';
 
 let agent: LocalAgent;
 let channel: GuestChannel;

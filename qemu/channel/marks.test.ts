@@ -5,7 +5,7 @@ import { type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { encodeFrame, FrameDecoder } from './framing';
 import { GuestChannel } from './guest-channel';
-import { LocalAgent } from './local-agent';
+import { LocalAgent } from '../../test/support/local-agent';
 import { type HostMessage } from './protocol';
 
 let agent: LocalAgent;

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { Sitting } from '../../test/support/sitting';
 import { GuestChannel } from '.';
-import { LocalAgent } from './local-agent';
+import { LocalAgent } from '../../test/support/local-agent';
 
 vi.setConfig({ testTimeout: 30_000 }); // longer than what is shown is waited for, so that its error is seen
 

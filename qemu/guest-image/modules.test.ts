@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { moduleFile } from './module-fixture';
+import { moduleFile } from '../../test/support/module-fixture';
 import { describeModule, type KernelModule, loadOrder, modinfo, modulesDep } from './modules';
 
 const modules: KernelModule[] = [

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GuestConsole } from './console';
-import { until } from './test-support/processes';
+import { until } from '../../test/support/launch/processes';
 
 let folder: string;
 let path: string;

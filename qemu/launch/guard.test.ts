@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { guardCommand } from './guard';
-import { isRunning, until } from './test-support/processes';
+import { isRunning, until } from '../../test/support/launch/processes';
 
 const [guard] = guardCommand();
 

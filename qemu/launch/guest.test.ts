@@ -8,8 +8,8 @@ import { GuestBootError, GuestClosedError, GuestPanicError, QemuExitedError } fr
 import { type Guest } from './guest';
 import { launchGuest } from './launch';
 import { type LaunchOptions } from './options';
-import { fakeQemu, shellQemu, software } from './test-support/fixtures';
-import { isRunning, until } from './test-support/processes';
+import { fakeQemu, shellQemu, software } from '../../test/support/launch/fixtures';
+import { isRunning, until } from '../../test/support/launch/processes';
 
 let folder: string;
 beforeEach(async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ExecResult } from '../channel';
-import { moduleFile } from '../guest-image/module-fixture';
+import { moduleFile } from '../../test/support/module-fixture';
 import { loadModule, parseModuleArgument, unloadModule } from './kernel-module';
 
 let folder: string;

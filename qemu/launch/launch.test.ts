@@ -9,9 +9,9 @@ import { SnapshotStore } from '../snapshot';
 import { QemuExitedError } from './errors';
 import { launchGuest } from './launch';
 import { type LaunchOptions, type LaunchProgress } from './options';
-import { shellQemu } from './test-support/fixtures';
+import { shellQemu } from '../../test/support/launch/fixtures';
 
-const FAKE_QEMU = join(__dirname, 'test-support', 'fake-qemu.js');
+const FAKE_QEMU = join(__dirname, '..', '..', 'test', 'support', 'launch', 'fake-qemu.js');
 
 let folder: string;
 let options: LaunchOptions;

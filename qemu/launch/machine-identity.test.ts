@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { cacheKey } from '../provision/cache';
 import { machineIdentity } from './machine-identity';
 import { type LaunchOptions } from './options';
-import { software } from './test-support/fixtures';
+import { software } from '../../test/support/launch/fixtures';
 
 let folder: string;
 beforeAll(() => {

@@ -14,7 +14,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Cache } from './cache';
 import { listCache } from './cache-items';
 import { pruneCache } from './cache-prune';
-import { killOutright, lockHolder } from './lock-holder';
+import { killOutright, lockHolder } from '../../test/support/lock-holder';
 
 let folder: string;
 let cache: Cache;

@@ -5,7 +5,6 @@ export { cacheFolder, cacheLimitBytes, explainCacheFault, parseSize } from './ca
 export { type CacheItem, type CacheItemKind, listCache } from './cache-items';
 export { type Pruned, pruneCache, type PruneOptions } from './cache-prune';
 export { FolderLock } from './folder-lock';
-export { provisionBrowser, type ProvisionedBrowser } from './browser';
 export { buildModules, kernelBuild, type KernelBuild } from './kernel-build';
 export { type Failure, ProvisionError } from './errors';
 export { inspect, type Inspection, type PartReport, type PartState } from './inspect';

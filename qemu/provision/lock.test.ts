@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { withLock } from './lock';
-import { lockHolder } from './lock-holder';
+import { lockHolder } from '../../test/support/lock-holder';
 import { tryLock } from './try-lock';
 
 let folder: string;

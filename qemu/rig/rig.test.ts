@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { ReferenceCard } from '../../emulator/cards/reference';
 import { type CardFactory } from '../../instrumentation/served-card';
-import { fakeQemu } from '../launch/test-support/fixtures';
+import { fakeQemu } from '../../test/support/launch/fixtures';
 import { Rig, type RigOptions } from './rig';
 
 let folder: string;

@@ -1,6 +1,7 @@
 /** Global set-up of the browser tests: the browser is there before the first test, with progress shown. */
 import { type TestProject } from 'vitest/node';
-import { provisionBrowser, type ProvisionedBrowser, terminalProgress } from '../../qemu/provision';
+import { terminalProgress } from '../../qemu/provision';
+import { provisionBrowser, type ProvisionedBrowser } from '../support/packages/browser';
 
 export default async function setUp(project: TestProject): Promise<void> {
   project.provide('browser', await provisionBrowser({ onProgress: terminalProgress() }));

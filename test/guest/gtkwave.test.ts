@@ -9,7 +9,7 @@ import { ManualClock } from '../../emulator/clock';
 import { InProcessHost } from '../../emulator/host';
 import { readTrace, TraceRecorder, traceOf } from '../../instrumentation/trace';
 import { terminalProgress } from '../../qemu/provision';
-import { provisionGtkwave } from '../../qemu/provision/gtkwave';
+import { provisionGtkwave } from '../support/packages/gtkwave';
 import { ChannelDriver } from '../support/reference-driver';
 
 let folder: string;

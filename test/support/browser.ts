@@ -12,7 +12,7 @@ import { type Readable, type Writable } from 'node:stream';
 import { guardedCommand } from '../../qemu/launch/guard';
 import { RunFolder } from '../../qemu/launch/run-folder';
 import { within } from '../../qemu/launch/within';
-import { type ProvisionedBrowser } from '../../qemu/provision';
+import { type ProvisionedBrowser } from './packages/browser';
 
 const TIMEOUT_MS = 20_000;
 

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { registerMap } from '../../registers';
 import { type CardEnvironment, PciCard } from '../card';
 import { type CardIdentity } from '../identity';
-import { MEMORY_SPACE, TestBus } from '../test-bus';
+import { MEMORY_SPACE, TestBus } from '../../../test/support/pci-bus';
 import { platformDevice, type PlatformDevice } from './declaration';
 import { alignmentOfMember, placedMembers } from './structs';
 import { STRUCTS } from './layout';

@@ -1,5 +1,11 @@
 /** What the descriptors of the fake refer to: sockets, listeners, memory, counters. Each tells its watchers of changes. */
-import { FIRST_DESCRIPTOR, type NativeError, READABLE, WOULD_BLOCK, WRITABLE } from './interface';
+import {
+  FIRST_DESCRIPTOR,
+  type NativeError,
+  READABLE,
+  WOULD_BLOCK,
+  WRITABLE,
+} from '../../../emulator/native/interface';
 
 /** As much as a socket takes before it says WOULD_BLOCK; of the size that Linux has. */
 const SOCKET_BYTES = 208 * 1024;

@@ -7,13 +7,13 @@
  */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { versionsOf } from './apt-root';
-import { hostFacts } from './arch';
-import { type Described, type Entry } from './cache';
-import { Context } from './context';
-import { withProvisioningLock } from './provision';
-import { runTool } from './tools';
-import { type ProvisionOptions } from './types';
+import { versionsOf } from '../../../qemu/provision/apt-root';
+import { hostFacts } from '../../../qemu/provision/arch';
+import { type Described, type Entry } from '../../../qemu/provision/cache';
+import { Context } from '../../../qemu/provision/context';
+import { withProvisioningLock } from '../../../qemu/provision/provision';
+import { runTool } from '../../../qemu/provision/tools';
+import { type ProvisionOptions } from '../../../qemu/provision/types';
 
 const RECIPE = 1;
 const PACKAGES = ['chromium-headless-shell', 'fonts-dejavu-core'];

@@ -1,5 +1,5 @@
 /** For tests: why an access to host memory fails. */
-import { DmaError } from './dma-error';
+import { DmaError } from '../../emulator/memory/dma-error';
 
 export function reasonOf(attempt: () => unknown): string {
   try {

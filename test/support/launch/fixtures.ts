@@ -1,7 +1,7 @@
 /** Launches with a stand-in for QEMU: the fake one, following a script, or any shell script. */
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type GuestSoftware } from '../options';
+import { type GuestSoftware } from '../../../qemu/launch/options';
 
 /** The fake QEMU (and agent), following `script`; see fake-qemu.js. */
 export function fakeQemu(script: string): GuestSoftware {

@@ -3,7 +3,7 @@
  * a unit test on the fake means something.
  */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { FIRST_DESCRIPTOR, type Native, READABLE, WOULD_BLOCK, WRITABLE } from './interface';
+import { FIRST_DESCRIPTOR, type Native, READABLE, WOULD_BLOCK, WRITABLE } from '../../../emulator/native/interface';
 
 export interface ContractSetup {
   readonly native: Native;

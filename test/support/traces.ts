@@ -1,6 +1,6 @@
 /** For tests: the parts of which a trace is made up by hand. */
 import { type MapSpec, type RegisterMap } from '../../emulator/registers';
-import { type CardDescription } from '../trace';
+import { type CardDescription } from '../../instrumentation/trace';
 
 /** The stamps of an event of card 1. */
 export const at = (timeNs: number, card = 1) => ({ card, timeNs, hostNs: timeNs });

@@ -4,12 +4,12 @@
  */
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { versionsOf } from './apt-root';
-import { type Described, type Entry } from './cache';
-import { Context } from './context';
-import { withProvisioningLock } from './provision';
-import { runTool } from './tools';
-import { type ProvisionOptions } from './types';
+import { versionsOf } from '../../../qemu/provision/apt-root';
+import { type Described, type Entry } from '../../../qemu/provision/cache';
+import { Context } from '../../../qemu/provision/context';
+import { withProvisioningLock } from '../../../qemu/provision/provision';
+import { runTool } from '../../../qemu/provision/tools';
+import { type ProvisionOptions } from '../../../qemu/provision/types';
 
 const RECIPE = 1;
 const PACKAGE = 'gtkwave';

@@ -2,12 +2,12 @@
  * For the tests of this folder: the seam as a driver would use it, with numbers instead of byte arrays, and sinks that
  * count. (The in-process host lies above this folder.)
  */
-import { ManualClock } from '../clock';
-import type { IrqSink, Device } from '../device';
-import { PciCard } from './card';
-import { CAPABILITY_OFFSETS } from './config-space';
-import { type InterruptController } from './interrupt-controller';
-import { Region } from './vfio-layout';
+import { ManualClock } from '../../emulator/clock';
+import type { IrqSink, Device } from '../../emulator/device';
+import { PciCard } from '../../emulator/pci/card';
+import { CAPABILITY_OFFSETS } from '../../emulator/pci/config-space';
+import { type InterruptController } from '../../emulator/pci/interrupt-controller';
+import { Region } from '../../emulator/pci/vfio-layout';
 
 export const COMMAND = 0x04;
 export const STATUS = 0x06;

@@ -13,7 +13,7 @@ import {
   report,
   socketPair,
 } from './fake-files';
-import { type FileStatus, type Native, type Poller, WOULD_BLOCK } from './interface';
+import { type FileStatus, type Native, type Poller, WOULD_BLOCK } from '../../../emulator/native/interface';
 
 const PATH_BYTES = 107;
 
