@@ -54,7 +54,7 @@ function transpile(path, source) {
   throw new SyntaxError(ts.formatDiagnostics(diagnostics, host).trimEnd());
 }
 
-/** As qemu/provision/cache-folder.ts, which cannot be loaded yet. Undefined: there is none. */
+/** As qemu/provision/cache/folder.ts, which cannot be loaded yet. Undefined: there is none. */
 function cacheFolder(env = process.env) {
   try {
     if (env.GHOSTCARD_CACHE) return join(resolve(env.GHOSTCARD_CACHE), FOLDER);

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { cacheFolder as provisionedCacheFolder } from '../qemu/provision/cache-folder';
+import { cacheFolder as provisionedCacheFolder } from '../qemu/provision/cache/folder';
 
 const hook = join(__dirname, 'typescript.js');
 let folder: string;

@@ -2,7 +2,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { cacheKey } from '../provision/cache';
+import { cacheKey } from '../provision/cache/cache';
 import { machineIdentity } from './machine-identity';
 import { type LaunchOptions } from './options';
 import { software } from '../../test/support/launch/fixtures';

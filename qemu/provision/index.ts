@@ -1,14 +1,21 @@
 /** Provisioning: everything a guest needs, found on the machine, in the cache, or made. */
-export { GUEST_ARCHES, type GuestArch, hostArch } from './arch';
-export { Cache, type Entry, type Ingredients, type Described, type PublishOptions, type UsedEntry } from './cache';
-export { cacheFolder, cacheLimitBytes, explainCacheFault, parseSize } from './cache-folder';
-export { type CacheItem, type CacheItemKind, listCache } from './cache-items';
-export { type Pruned, pruneCache, type PruneOptions } from './cache-prune';
-export { FolderLock } from './folder-lock';
+export { GUEST_ARCHES, type GuestArch, hostArch } from './basis/arch';
+export {
+  Cache,
+  type Entry,
+  type Ingredients,
+  type Described,
+  type PublishOptions,
+  type UsedEntry,
+} from './cache/cache';
+export { cacheFolder, cacheLimitBytes, explainCacheFault, parseSize } from './cache/folder';
+export { type CacheItem, type CacheItemKind, listCache } from './cache/items';
+export { type Pruned, pruneCache, type PruneOptions } from './cache/prune';
+export { FolderLock } from './cache/folder-lock';
 export { buildModules, kernelBuild, type KernelBuild } from './kernel-build';
-export { type Failure, ProvisionError } from './errors';
+export { type Failure, ProvisionError } from './basis/errors';
 export { inspect, type Inspection, type PartReport, type PartState } from './inspect';
-export { type ProgressEvent, type ProgressListener, type Step } from './progress';
-export { formatBytes, terminalProgress, type TextSink } from './progress-terminal';
+export { type ProgressEvent, type ProgressListener, type Step } from './basis/progress';
+export { formatBytes, terminalProgress, type TextSink } from './basis/progress-terminal';
 export { provision } from './provision';
-export { type Provisioned, type ProvisionedKernel, type ProvisionedQemu, type ProvisionOptions } from './types';
+export { type Provisioned, type ProvisionedKernel, type ProvisionedQemu, type ProvisionOptions } from './basis/types';

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { hostArch } from './arch';
+import { hostArch } from './basis/arch';
 import { inspect } from './inspect';
-import { type ProvisionOptions } from './types';
+import { type ProvisionOptions } from './basis/types';
 
 const foreign = hostArch() === 'amd64' ? 'arm64' : 'amd64';
 

@@ -4,20 +4,20 @@
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { findBusybox } from './busybox';
-import { findCompiler, isForeign } from './compiler';
-import { Context } from './context';
-import { ProvisionError, type Failure } from './errors';
-import { checkedKernel, modulesForGiven } from './given-kernel';
-import { findGuestModules, guestModules } from './guest-modules';
-import { findGuestTools, guestToolsIngredients } from './guest-tools';
-import { findKernel } from './kernel';
-import { requireBuildTools } from './kernel-modules';
-import { type Step } from './progress';
-import { findQemu } from './qemu';
-import { QEMU_SUITE } from './suite';
-import { findTool, missingTool } from './tools';
-import { type ProvisionOptions } from './types';
+import { findBusybox } from './steps/busybox';
+import { findCompiler, isForeign } from './steps/compiler';
+import { Context } from './steps/context';
+import { ProvisionError, type Failure } from './basis/errors';
+import { checkedKernel, modulesForGiven } from './steps/given-kernel';
+import { findGuestModules, guestModules } from './steps/guest-modules';
+import { findGuestTools, guestToolsIngredients } from './steps/guest-tools';
+import { findKernel } from './steps/kernel';
+import { requireBuildTools } from './steps/kernel-modules';
+import { type Step } from './basis/progress';
+import { findQemu } from './steps/qemu';
+import { QEMU_SUITE } from './packages/suite';
+import { findTool, missingTool } from './basis/tools';
+import { type ProvisionOptions } from './basis/types';
 
 export type PartState = 'ready' | 'to be fetched' | 'to be built' | 'wrong';
 

@@ -7,16 +7,16 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { Context } from './context';
-import { ProvisionError } from './errors';
-import { checkedKernel } from './given-kernel';
-import { findCompiler, requireCompiler } from './compiler';
-import { findKernel } from './kernel';
-import { kernelHeaders } from './kernel-headers';
-import { findModules, requireBuildTools } from './kernel-modules';
+import { Context } from './steps/context';
+import { ProvisionError } from './basis/errors';
+import { checkedKernel } from './steps/given-kernel';
+import { findCompiler, requireCompiler } from './steps/compiler';
+import { findKernel } from './steps/kernel';
+import { kernelHeaders } from './steps/kernel-headers';
+import { findModules, requireBuildTools } from './steps/kernel-modules';
 import { provision, withProvisioningLock } from './provision';
-import { runTool } from './tools';
-import { type ProvisionOptions } from './types';
+import { runTool } from './basis/tools';
+import { type ProvisionOptions } from './basis/types';
 
 export interface KernelBuild {
   /** For `make -C`; also has .config, Module.symvers and include, as /lib/modules/RELEASE/build has. */

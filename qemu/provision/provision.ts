@@ -3,19 +3,18 @@
  * initramfs out of these. When all is in the cache no lock is taken, nothing is fetched and nothing is built.
  */
 import path from 'node:path';
-import { fetchBusybox, findBusybox } from './busybox';
-import { explainCacheFault } from './cache-folder';
-import { Context } from './context';
-import { checkedKernel, fingerprint, modulesForGiven } from './given-kernel';
-import { buildGuestModules, findGuestModules, guestModules } from './guest-modules';
-import { buildGuestTools, findGuestTools, guestToolsIngredients } from './guest-tools';
-import { buildInitramfs, findInitramfs } from './initramfs';
-import { fetchKernel, findKernel, kernelImage, kernelKey, kernelModules } from './kernel';
-import { findModules, requireBuildTools } from './kernel-modules';
-import { withLock } from './lock';
-import { fetchQemu, findQemu } from './qemu';
-import { tryLock } from './try-lock';
-import { type Provisioned, type ProvisionedKernel, type ProvisionOptions } from './types';
+import { fetchBusybox, findBusybox } from './steps/busybox';
+import { explainCacheFault } from './cache/folder';
+import { Context } from './steps/context';
+import { checkedKernel, fingerprint, modulesForGiven } from './steps/given-kernel';
+import { buildGuestModules, findGuestModules, guestModules } from './steps/guest-modules';
+import { buildGuestTools, findGuestTools, guestToolsIngredients } from './steps/guest-tools';
+import { buildInitramfs, findInitramfs } from './steps/initramfs';
+import { fetchKernel, findKernel, kernelImage, kernelKey, kernelModules } from './steps/kernel';
+import { findModules, requireBuildTools } from './steps/kernel-modules';
+import { fetchQemu, findQemu } from './steps/qemu';
+import { withLock, tryLock } from './cache/lock';
+import { type Provisioned, type ProvisionedKernel, type ProvisionOptions } from './basis/types';
 
 /** What is missing is made only where this is true; elsewhere the answer is "not there". */
 type Mode = 'find' | 'make';

@@ -7,13 +7,13 @@
  */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { versionsOf } from '../../../qemu/provision/apt-root';
-import { hostFacts } from '../../../qemu/provision/arch';
-import { type Described, type Entry } from '../../../qemu/provision/cache';
-import { Context } from '../../../qemu/provision/context';
+import { versionsOf } from '../../../qemu/provision/packages/apt-root';
+import { hostFacts } from '../../../qemu/provision/basis/arch';
+import { type Described, type Entry } from '../../../qemu/provision/cache/cache';
+import { Context } from '../../../qemu/provision/steps/context';
 import { withProvisioningLock } from '../../../qemu/provision/provision';
-import { runTool } from '../../../qemu/provision/tools';
-import { type ProvisionOptions } from '../../../qemu/provision/types';
+import { runTool } from '../../../qemu/provision/basis/tools';
+import { type ProvisionOptions } from '../../../qemu/provision/basis/types';
 
 const RECIPE = 1;
 const PACKAGES = ['chromium-headless-shell', 'fonts-dejavu-core'];

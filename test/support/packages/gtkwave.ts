@@ -4,12 +4,12 @@
  */
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { versionsOf } from '../../../qemu/provision/apt-root';
-import { type Described, type Entry } from '../../../qemu/provision/cache';
-import { Context } from '../../../qemu/provision/context';
+import { versionsOf } from '../../../qemu/provision/packages/apt-root';
+import { type Described, type Entry } from '../../../qemu/provision/cache/cache';
+import { Context } from '../../../qemu/provision/steps/context';
 import { withProvisioningLock } from '../../../qemu/provision/provision';
-import { runTool } from '../../../qemu/provision/tools';
-import { type ProvisionOptions } from '../../../qemu/provision/types';
+import { runTool } from '../../../qemu/provision/basis/tools';
+import { type ProvisionOptions } from '../../../qemu/provision/basis/types';
 
 const RECIPE = 1;
 const PACKAGE = 'gtkwave';

@@ -4,13 +4,13 @@
  */
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { guestModules } from '../guest-image';
-import { versionsOf } from './apt-root';
-import { guestFacts } from './arch';
-import { type Described, type Entry, type Ingredients } from './cache';
+import { guestModules } from '../../guest-image';
+import { versionsOf } from '../packages/apt-root';
+import { guestFacts } from '../basis/arch';
+import { type Described, type Entry, type Ingredients } from '../cache/cache';
 import { requireCompiler } from './compiler';
 import { type Context } from './context';
-import { ProvisionError } from './errors';
+import { ProvisionError } from '../basis/errors';
 import { rebuildModules, findModules, moduleRecipe, requireBuildTools, xzProgram } from './kernel-modules';
 import { collectModules } from './module-files';
 

@@ -1,10 +1,10 @@
 /** Step `busybox`: the guest's shell and utilities, one statically linked program out of the host's suite. */
 import { copyFileSync, existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { versionsOf } from './apt-root';
-import { type Described } from './cache';
+import { versionsOf } from '../packages/apt-root';
+import { type Described } from '../cache/cache';
 import { type Context } from './context';
-import { ProvisionError } from './errors';
+import { ProvisionError } from '../basis/errors';
 
 const RECIPE = 1;
 /** Where the package keeps it; the place has moved with merged /usr. */

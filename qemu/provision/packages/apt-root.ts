@@ -8,9 +8,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { ProvisionError } from './errors';
-import { type StepProgress } from './progress';
-import { runTool } from './tools';
+import { ProvisionError } from '../basis/errors';
+import { type StepProgress } from '../basis/progress';
+import { runTool } from '../basis/tools';
 
 export interface AptRootOptions {
   readonly folder: string;

@@ -5,9 +5,9 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { execaSync } from 'execa';
-import { describeModule, type ImageModule, type KernelModule, loadOrder, moduleName } from '../guest-image';
-import { ProvisionError } from './errors';
-import { findTool, missingTool } from './tools';
+import { describeModule, type ImageModule, type KernelModule, loadOrder, moduleName } from '../../guest-image';
+import { ProvisionError } from '../basis/errors';
+import { findTool, missingTool } from '../basis/tools';
 
 export interface ModuleTools {
   /** Program that decompresses .xz from standard input to standard output, if it is not the one on PATH. */

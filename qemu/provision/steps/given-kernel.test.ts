@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { moduleFile } from '../../test/support/module-fixture';
+import { moduleFile } from '../../../test/support/module-fixture';
 import { checkedKernel, checkedModules, modulesForGiven, releaseOf } from './given-kernel';
 
 const RELEASE = '6.1.0-test';

@@ -7,12 +7,11 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { lockOf, workOf } from './cache-folder';
-import { type CacheItem, type CacheItemKind, listCache } from './cache-items';
-import { ProvisionError } from './errors';
+import { lockOf, workOf } from './folder';
+import { type CacheItem, type CacheItemKind, listCache } from './items';
+import { ProvisionError } from '../basis/errors';
 import { FolderLock } from './folder-lock';
-import { withLock } from './lock';
-import { tryLock } from './try-lock';
+import { withLock, tryLock } from './lock';
 
 /** Leftovers of killed runs always go; what else goes is said by one of these. */
 export type PruneOptions =

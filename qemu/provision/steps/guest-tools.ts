@@ -5,14 +5,14 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { type Described, type Entry } from './cache';
+import { type Described, type Entry } from '../cache/cache';
 import { compilerVersion, crossCompilerKey, isForeign, requireCompiler } from './compiler';
 import { type Context } from './context';
-import { filesBelow } from './host-files';
-import { findTool, missingTool, runTool } from './tools';
+import { filesBelow } from '../basis/host-files';
+import { findTool, missingTool, runTool } from '../basis/tools';
 
 const RECIPE = 1;
-const SOURCE = path.resolve(__dirname, '../../guest-tools');
+const SOURCE = path.resolve(__dirname, '../../../guest-tools');
 const ATTEMPTED = "building the guest's tools";
 
 export interface GuestToolsManifest extends Described {

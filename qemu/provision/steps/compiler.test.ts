@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { hostArch } from './arch';
+import { hostArch } from '../basis/arch';
 import { crossCompilerKey, findCompiler } from './compiler';
 import { Context } from './context';
 

@@ -5,10 +5,14 @@
 import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ProvisionError } from './errors';
+import { loadNative } from '../../../emulator/native';
+import { ProvisionError } from '../basis/errors';
 
 /** Takes an exclusive lock on an open file without waiting. False: somebody else has it. */
 export type TryLock = (fd: number) => boolean;
+
+/** flock(2), which Node itself does not offer: taken from the addon, which is loaded when there is something to lock. */
+export const tryLock: TryLock = (fd) => loadNative().flock(fd, true);
 
 export interface LockOptions {
   readonly tryLock: TryLock;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Cache, cacheKey, type UsedEntry } from './cache';
-import { killOutright, lockHolder } from '../../test/support/lock-holder';
+import { killOutright, lockHolder } from '../../../test/support/lock-holder';
 
 describe('a key', () => {
   test('does not depend on the order in which ingredients are written', () => {

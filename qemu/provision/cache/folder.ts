@@ -10,8 +10,8 @@
 import { readFileSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import path from 'node:path';
-import { ProvisionError } from './errors';
-import { ROOM_CURE } from './tools';
+import { ProvisionError } from '../basis/errors';
+import { ROOM_CURE } from '../basis/tools';
 
 export function cacheFolder(env: NodeJS.ProcessEnv): string {
   if (env.GHOSTCARD_CACHE) return path.resolve(env.GHOSTCARD_CACHE);

@@ -4,14 +4,14 @@
  */
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { guestFacts, hostFacts } from './arch';
-import { type Described, type Entry } from './cache';
+import { guestFacts, hostFacts } from '../basis/arch';
+import { type Described, type Entry } from '../cache/cache';
 import { type Context } from './context';
-import { ProvisionError } from './errors';
-import { QEMU_SUITE } from './suite';
-import { versionsOf } from './apt-root';
-import { findTool, runTool } from './tools';
-import { type ProvisionedQemu } from './types';
+import { ProvisionError } from '../basis/errors';
+import { QEMU_SUITE } from '../packages/suite';
+import { versionsOf } from '../packages/apt-root';
+import { findTool, runTool } from '../basis/tools';
+import { type ProvisionedQemu } from '../basis/types';
 
 const RECIPE = 2;
 const CLIENT_DEVICE = 'vfio-user-pci';

@@ -9,20 +9,11 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  aptOf,
-  cacheLimitBytes,
-  entriesOf,
-  explainCacheFault,
-  lockOf,
-  MANIFEST,
-  readManifest,
-  workOf,
-} from './cache-folder';
-import { pruneCache, removeLeftovers } from './cache-prune';
-import { ProvisionError } from './errors';
+import { aptOf, cacheLimitBytes, entriesOf, explainCacheFault, lockOf, MANIFEST, readManifest, workOf } from './folder';
+import { pruneCache, removeLeftovers } from './prune';
+import { ProvisionError } from '../basis/errors';
 import { FolderLock } from './folder-lock';
-import { filesBelow } from './host-files';
+import { filesBelow } from '../basis/host-files';
 
 /** What an entry is made from: anything JSON can tell apart. */
 export type Ingredients = Readonly<Record<string, unknown>>;

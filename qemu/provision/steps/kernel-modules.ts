@@ -8,11 +8,11 @@
 import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { type GuestArch } from './arch';
+import { type GuestArch } from '../basis/arch';
 import { type Compiler, isForeign, ownCompiler, requireCompiler } from './compiler';
 import { awkwardCachePath, type Context } from './context';
-import { type StepProgress } from './progress';
-import { findTool, missingTool, runPipeline, runTool } from './tools';
+import { type StepProgress } from '../basis/progress';
+import { findTool, missingTool, runPipeline, runTool } from '../basis/tools';
 
 interface PartRecipe {
   readonly options: readonly string[];

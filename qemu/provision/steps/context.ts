@@ -4,16 +4,22 @@
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { GUEST_ARCHES, type GuestArch, type HostArch, hostArch, hostFacts } from './arch';
-import { AptRoot } from './apt-root';
-import { type AptSource, checkedMirror, chooseMirror, parseDeb822Sources, parseOneLineSources } from './apt-sources';
-import { Cache, cacheKey } from './cache';
-import { cacheFolder, cacheLimitBytes } from './cache-folder';
-import { ProvisionError } from './errors';
-import { readAptSources } from './host-files';
-import { type Step, StepProgress } from './progress';
-import { type HostSuite, hostSuite, QEMU_SUITE } from './suite';
-import { type ProvisionOptions } from './types';
+import { GUEST_ARCHES, type GuestArch, type HostArch, hostArch, hostFacts } from '../basis/arch';
+import { AptRoot } from '../packages/apt-root';
+import {
+  type AptSource,
+  checkedMirror,
+  chooseMirror,
+  parseDeb822Sources,
+  parseOneLineSources,
+} from '../packages/apt-sources';
+import { Cache, cacheKey } from '../cache/cache';
+import { cacheFolder, cacheLimitBytes } from '../cache/folder';
+import { ProvisionError } from '../basis/errors';
+import { readAptSources } from '../basis/host-files';
+import { type Step, StepProgress } from '../basis/progress';
+import { type HostSuite, hostSuite, QEMU_SUITE } from '../packages/suite';
+import { type ProvisionOptions } from '../basis/types';
 
 /** Libraries of a compiler that no program for the guest is linked with. */
 const SANITIZERS = 'libasan8 libhwasan0 liblsan0 libtsan2 libubsan1 libitm1 libgomp1 libatomic1 libstdc++6'.split(' ');

@@ -1,7 +1,7 @@
 /** What is in the cache, thing by thing, for `ghostcard cache` and for pruning. Only looks. */
 import { lstatSync, readdirSync, readFileSync, type Stats } from 'node:fs';
 import path from 'node:path';
-import { aptOf, entriesOf, lockOf, readManifest, transpiledOf, workOf } from './cache-folder';
+import { aptOf, entriesOf, lockOf, readManifest, transpiledOf, workOf } from './folder';
 
 /** `work` is being made or removed; a `leftover` was, by a process that is no more; `unknown` is not ours. */
 export type CacheItemKind = 'entry' | 'downloads' | 'transpiled' | 'work' | 'leftover' | 'lock' | 'unknown';

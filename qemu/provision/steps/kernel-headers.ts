@@ -7,13 +7,13 @@
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { guestFacts, hostFacts } from './arch';
-import { type Described, type Entry, type Ingredients } from './cache';
+import { guestFacts, hostFacts } from '../basis/arch';
+import { type Described, type Entry, type Ingredients } from '../cache/cache';
 import { type Compiler } from './compiler';
 import { type Context } from './context';
 import { type KernelEntry, kernelKey, kernelPackages, rebuiltSymbols } from './kernel';
 import { compileWith } from './kernel-modules';
-import { runTool } from './tools';
+import { runTool } from '../basis/tools';
 
 const RECIPE = 1;
 

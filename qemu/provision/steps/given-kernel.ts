@@ -8,9 +8,9 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { GUEST_MODULES, modinfo } from '../guest-image';
-import { type GuestArch } from './arch';
-import { ProvisionError } from './errors';
+import { GUEST_MODULES, modinfo } from '../../guest-image';
+import { type GuestArch } from '../basis/arch';
+import { ProvisionError } from '../basis/errors';
 import { findModules } from './kernel-modules';
 import { collectModules } from './module-files';
 

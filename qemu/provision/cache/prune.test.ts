@@ -12,9 +12,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Cache } from './cache';
-import { listCache } from './cache-items';
-import { pruneCache } from './cache-prune';
-import { killOutright, lockHolder } from '../../test/support/lock-holder';
+import { listCache } from './items';
+import { pruneCache } from './prune';
+import { killOutright, lockHolder } from '../../../test/support/lock-holder';
 
 let folder: string;
 let cache: Cache;

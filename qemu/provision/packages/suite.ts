@@ -5,7 +5,7 @@
  *
  * Source: os-release(5); the package lists of the suites named here.
  */
-import { ProvisionError } from './errors';
+import { ProvisionError } from '../basis/errors';
 
 export interface HostSuite {
   readonly codename: string;

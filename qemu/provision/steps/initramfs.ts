@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { buildImage, guestModules, IMAGE_RECIPE, type ImageModule, imageScripts } from '../guest-image';
-import { type Described, type Entry } from './cache';
+import { buildImage, guestModules, IMAGE_RECIPE, type ImageModule, imageScripts } from '../../guest-image';
+import { type Described, type Entry } from '../cache/cache';
 import { type Context } from './context';
 import { type GuestToolsEntry, readGuestTools } from './guest-tools';
 import { collectModules } from './module-files';

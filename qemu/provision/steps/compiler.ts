@@ -8,12 +8,12 @@
  */
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { versionsOf } from './apt-root';
-import { guestFacts, hostFacts } from './arch';
-import { type Described, type Entry } from './cache';
+import { versionsOf } from '../packages/apt-root';
+import { guestFacts, hostFacts } from '../basis/arch';
+import { type Described, type Entry } from '../cache/cache';
 import { type Context } from './context';
-import { ProvisionError } from './errors';
-import { findTool, missingTool, runTool } from './tools';
+import { ProvisionError } from '../basis/errors';
+import { findTool, missingTool, runTool } from '../basis/tools';
 
 const RECIPE = 1;
 const ATTEMPTED = 'looking for a compiler for the guest';

@@ -3,7 +3,7 @@
  *
  * Source: sources.list(5), both the one-line style and the deb822 style.
  */
-import { ProvisionError } from './errors';
+import { ProvisionError } from '../basis/errors';
 
 export interface AptSource {
   readonly uri: string;

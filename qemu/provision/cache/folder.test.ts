@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { cacheFolder, cacheLimitBytes, explainCacheFault, parseSize } from './cache-folder';
-import { ProvisionError } from './errors';
+import { cacheFolder, cacheLimitBytes, explainCacheFault, parseSize } from './folder';
+import { ProvisionError } from '../basis/errors';
 
 describe('the cache folder', () => {
   test('is the one of GHOSTCARD_CACHE, else below XDG_CACHE_HOME, else below the home folder', () => {

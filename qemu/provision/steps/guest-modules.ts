@@ -7,17 +7,17 @@
 import { copyFileSync, cpSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { type Described, type Entry, type Ingredients } from './cache';
+import { type Described, type Entry, type Ingredients } from '../cache/cache';
 import { requireCompiler } from './compiler';
 import { type Context } from './context';
 import { sourceDigest } from './guest-tools';
 import { type KernelEntry, kernelKey, privateHeaders } from './kernel';
 import { kernelHeaders } from './kernel-headers';
 import { findModules, requireBuildTools, WITHOUT_DEBUG_INFO } from './kernel-modules';
-import { runTool } from './tools';
+import { runTool } from '../basis/tools';
 
 const RECIPE = 1;
-const SOURCE = path.resolve(__dirname, '../../guest-tools/modules');
+const SOURCE = path.resolve(__dirname, '../../../guest-tools/modules');
 
 type GuestModulesEntry = Entry<Described>;
 

@@ -4,7 +4,7 @@
  * works in a cache that can only be read, and is gone with its holder, however that ends.
  */
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
-import { loadNative } from '../../emulator/native';
+import { loadNative } from '../../../emulator/native';
 
 type Mode = 'shared' | 'exclusive';
 

@@ -2,9 +2,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { withLock } from './lock';
-import { lockHolder } from '../../test/support/lock-holder';
-import { tryLock } from './try-lock';
+import { lockHolder } from '../../../test/support/lock-holder';
+import { withLock, tryLock } from './lock';
 
 let folder: string;
 let file: string;
