@@ -241,7 +241,7 @@ describe('docs/command-line.md', async () => {
   });
 
   it('has every environment variable that the sources know', () => {
-    const inSources = ['qemu', 'guest-tools'].flatMap((folder) =>
+    const inSources = ['instrumentation', 'qemu', 'harness', 'cli', 'guest-tools'].flatMap((folder) =>
       readdirSync(join(repository, folder), { recursive: true, encoding: 'utf8' })
         .filter((path) => /^(?!.*(?:build\/|\.test\.ts$)).*\.(?:ts|js|c)$/.test(path))
         .flatMap((path) => [...read(join(folder, path)).matchAll(/(?:env\.|'|")(GHOSTCARD_[A-Z_]*[A-Z])\b/g)])
