@@ -14,7 +14,7 @@ const { SourceMap } = require('node:module');
 const { fileURLToPath } = require('node:url');
 const { parentPort, workerData } = require('node:worker_threads');
 
-const { beats, beatMs, emulator } = workerData;
+const { beats, beatMs, folders } = workerData;
 const EXIT_FAULT = 125;
 /** How long the main thread may take to be interrupted; what runs JavaScript takes some milliseconds. */
 const STACK_TIMEOUT_MS = 2000;
@@ -75,7 +75,7 @@ function interrupt() {
     const frames = callFrames
       .map(({ functionName, location }) => ({ functionName, location, ...scripts.get(location.scriptId) }))
       .filter(({ file }) => file !== undefined);
-    const outside = frames.filter(({ file }) => !file.startsWith(`${emulator}/`));
+    const outside = frames.filter(({ file }) => !folders.some((folder) => file.startsWith(`${folder}/`)));
     const isModel = outside.length < frames.length;
     const ends = isModel || scope === 'process';
     const card = await cardAmong(callFrames, session);

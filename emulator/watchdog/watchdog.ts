@@ -17,6 +17,8 @@ export type WatchdogScope = 'cards' | 'process';
 
 const DEFAULT_LIMIT_S = 10;
 const BEAT_MS = 500;
+/** Code from here on the stack makes what lies above it the model of a card: it is driven by it. */
+const DRIVING_FOLDERS = ['emulator', 'instrumentation'].map((folder) => join(__dirname, '..', '..', folder));
 
 class Watchdog {
   /** Of now: Infinity while no card is served. */
@@ -67,7 +69,7 @@ class Watchdog {
     this.#worker ??= new Worker(join(__dirname, 'thread.js'), {
       execArgv: [], // no loaders: it is plain JavaScript, and starts in a tenth of the time
       env: {},
-      workerData: { beats: this.#beats, beatMs: BEAT_MS, emulator: join(__dirname, '..') },
+      workerData: { beats: this.#beats, beatMs: BEAT_MS, folders: DRIVING_FOLDERS },
     });
     this.#worker.unref();
     this.#limitMs = limitMs;

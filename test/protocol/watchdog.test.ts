@@ -73,12 +73,12 @@ describe('the watchdog', () => {
 
   test('only warns when it is other code of a program with a card that takes its time', async () => {
     const card = cardFile('');
-    const emulator = join(__dirname, '..', '..', 'emulator');
+    const repository = join(__dirname, '..', '..');
     const program = join(dirname(card), 'program.js');
     writeFileSync(
       program,
-      `const { ServedCard } = require(${JSON.stringify(join(emulator, 'serve-card.ts'))});
-const { watchdog } = require(${JSON.stringify(join(emulator, 'watchdog'))});
+      `const { ServedCard } = require(${JSON.stringify(join(repository, 'instrumentation', 'served-card.ts'))});
+const { watchdog } = require(${JSON.stringify(join(repository, 'emulator', 'watchdog'))});
 const Card = require(${JSON.stringify(card)});
 async function main() {
   const served = await ServedCard.start((environment) => new Card(environment), { socketPath: ${JSON.stringify(join(dirname(card), 'card'))} });
