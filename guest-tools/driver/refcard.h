@@ -140,6 +140,23 @@ bool ref_open(struct ref_card *card, const char *name, const enum gc_irq_mode *m
 void ref_close(struct ref_card *card);
 
 /*
+ * The whole card back to its reset values by its own register; card memory stays. Interrupts have to be
+ * enabled anew.
+ */
+void ref_soft_reset(struct ref_card *card);
+/* The card has been reset: nothing is set up, and channels are to be opened anew. */
+void ref_forget(struct ref_card *card);
+
+/* While both channels of the pair are idle. */
+void ref_select_kernel(struct ref_card *card, unsigned pair, enum ref_kernel kernel);
+
+/* The card's DMA mask: how many address bits it drives, and whether that reaches all of a range. */
+unsigned ref_address_bits(const struct ref_card *card);
+bool ref_can_reach(const struct ref_card *card, uint64_t address, size_t size);
+
+/* ------------------------------------------------------------------------------------------- registers.c */
+
+/*
  * Reads a register that never holds all ones: those mean that nobody has answered. Asks again until the card
  * does, at most REF_LINK_MS; false: it does not, and if it does not even know its ID any more, card->gone.
  */
@@ -149,6 +166,8 @@ bool ref_read(struct ref_card *card, size_t offset, uint32_t *value, struct gc_e
 /* Writes a register that reads as written, and makes sure that it does; for set-up, not for the data path. */
 bool ref_write(struct ref_card *card, size_t offset, uint32_t value, struct gc_error *error);
 bool ref_write64(struct ref_card *card, size_t offset, uint64_t value, struct gc_error *error);
+
+/* ------------------------------------------------------------------------------------------------- irq.c */
 
 /* Interrupts of all sources on, in the mode given at ref_open. Leftovers from before are acknowledged. */
 bool ref_irq_enable(struct ref_card *card, struct gc_error *error);
@@ -167,21 +186,6 @@ bool ref_irq_wait(struct ref_card *card, enum ref_source source, int timeout_ms,
  * arrived when this returns; the source is acknowledged.
  */
 bool ref_irq_poll(struct ref_card *card, enum ref_source source, bool *asked, struct gc_error *error);
-
-/*
- * The whole card back to its reset values by its own register; card memory stays. Interrupts have to be
- * enabled anew.
- */
-void ref_soft_reset(struct ref_card *card);
-/* The card has been reset: nothing is set up, and channels are to be opened anew. */
-void ref_forget(struct ref_card *card);
-
-/* While both channels of the pair are idle. */
-void ref_select_kernel(struct ref_card *card, unsigned pair, enum ref_kernel kernel);
-
-/* The card's DMA mask: how many address bits it drives, and whether that reaches all of a range. */
-unsigned ref_address_bits(const struct ref_card *card);
-bool ref_can_reach(const struct ref_card *card, uint64_t address, size_t size);
 
 /* ------------------------------------------------------------------------------------------- coherence.c */
 
