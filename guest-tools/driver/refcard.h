@@ -256,6 +256,28 @@ bool ref_channel_set_up(struct ref_channel *channel, struct gc_error *error);
 uint32_t ref_channel_read(const struct ref_channel *channel, size_t offset);
 void ref_channel_write(const struct ref_channel *channel, size_t offset, uint32_t value);
 
+/* Offsets of the registers in a channel's block: the same for both directions. */
+enum {
+    REF_CHANNEL_CONTROL = GHOSTCARD_REF_H2C_CONTROL(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_STATUS = GHOSTCARD_REF_H2C_STATUS(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_RING_BASE = GHOSTCARD_REF_H2C_RING_BASE(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_RING_SIZE = GHOSTCARD_REF_H2C_RING_SIZE(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_DOORBELL = GHOSTCARD_REF_H2C_DOORBELL(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_CONSUMER_INDEX = GHOSTCARD_REF_H2C_CONSUMER_INDEX(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_ERROR_INDEX = GHOSTCARD_REF_H2C_ERROR_INDEX(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_WRITEBACK_ADDRESS = GHOSTCARD_REF_H2C_WRITEBACK_ADDRESS(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_MODERATION = GHOSTCARD_REF_H2C_MODERATION(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_ERROR_ADDRESS = GHOSTCARD_REF_H2C_ERROR_ADDRESS(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_BYTES = GHOSTCARD_REF_H2C_BYTES(0) - GHOSTCARD_REF_H2C(0),
+    REF_CHANNEL_COMPLETED = GHOSTCARD_REF_H2C_COMPLETED(0) - GHOSTCARD_REF_H2C(0),
+};
+
+/* "H2C0", "C2H1" ... */
+const char *ref_channel_name(const struct ref_channel *channel);
+const char *ref_error_name(uint32_t code);
+
+/* ------------------------------------------------------------------------------------------------ ring.c */
+
 /* One descriptor as the caller wants it, right or wrong; returns its index. The card learns of it by
  * ref_doorbell. */
 uint32_t ref_put(struct ref_channel *channel, uint32_t control, uint64_t host_address, uint32_t length,
@@ -283,9 +305,6 @@ struct ref_look {
 };
 struct ref_look ref_look(struct ref_channel *channel, bool thorough);
 
-/* "H2C0", "C2H1" ... */
-const char *ref_channel_name(const struct ref_channel *channel);
-
 /*
  * Hands over `size` bytes of `buffer` from `offset` on, a descriptor for each contiguous part. The last one
  * interrupts and ends the packet. `card_address` is for kernel MEMORY. The buffer is the card's until
@@ -301,7 +320,24 @@ struct ref_completion {
     uint64_t error_address;
 };
 
-/* ------------------------------------------------------------------------------- wait.c, recovery.c */
+/*
+ * Bytes that the card reports to have moved for descriptor `index`, after ref_wait. Two descriptors share a
+ * cache line: with a card that is not coherent, what it reports of one is lost if its neighbour is handed
+ * over before ref_wait.
+ */
+uint32_t ref_transferred(const struct ref_channel *channel, uint32_t index);
+
+/* Clears the error: the engine fetches the descriptor that failed anew and goes on. */
+void ref_clear_error(struct ref_channel *channel);
+
+/*
+ * The engine has halted with NOT_OWNED or BAD_LENGTH, and in memory the descriptor is right: it has been
+ * misread. Clears the error, as for a mended one; the caller limits how often. False: the error is another,
+ * or the descriptor is as bad as the engine says.
+ */
+bool ref_retry_misread(struct ref_channel *channel, const struct ref_completion *completion);
+
+/* ------------------------------------------------------------------------------------ wait.c, recovery.c */
 
 /*
  * Waits, by interrupt, until the card has completed everything handed over, or has halted. False when there
@@ -320,16 +356,6 @@ bool ref_poll_halt(struct ref_channel *channel, int timeout_ms, struct ref_compl
 /* With nothing under way: interrupts that come after all, up to `timeout_ms` later if one was given up. */
 bool ref_collect_interrupts(struct ref_channel *channel, int timeout_ms, struct gc_error *error);
 
-/* Clears the error: the engine fetches the descriptor that failed anew and goes on. */
-void ref_clear_error(struct ref_channel *channel);
-
-/*
- * The engine has halted with NOT_OWNED or BAD_LENGTH, and in memory the descriptor is right: it has been
- * misread. Clears the error, as for a mended one; the caller limits how often. False: the error is another,
- * or the descriptor is as bad as the engine says.
- */
-bool ref_retry_misread(struct ref_channel *channel, const struct ref_completion *completion);
-
 /*
  * Makes a card work again that does not, by the mildest means that is left: its channels are reset, then the
  * card is by its own register, then by the kernel; one step further each time until a channel has completed
@@ -337,30 +363,5 @@ bool ref_retry_misread(struct ref_channel *channel, const struct ref_completion 
  * (of a PCI function).
  */
 bool ref_recover(struct ref_card *card, struct gc_error *error);
-
-/*
- * Bytes that the card reports to have moved for descriptor `index`, after ref_wait. Two descriptors share a
- * cache line: with a card that is not coherent, what it reports of one is lost if its neighbour is handed
- * over before ref_wait.
- */
-uint32_t ref_transferred(const struct ref_channel *channel, uint32_t index);
-
-const char *ref_error_name(uint32_t code);
-
-/* Offsets of the registers in a channel's block: the same for both directions. */
-enum {
-    REF_CHANNEL_CONTROL = GHOSTCARD_REF_H2C_CONTROL(0) - GHOSTCARD_REF_H2C(0),
-    REF_CHANNEL_STATUS = GHOSTCARD_REF_H2C_STATUS(0) - GHOSTCARD_REF_H2C(0),
-    REF_CHANNEL_RING_BASE = GHOSTCARD_REF_H2C_RING_BASE(0) - GHOSTCARD_REF_H2C(0),
-    REF_CHANNEL_RING_SIZE = GHOSTCARD_REF_H2C_RING_SIZE(0) - GHOSTCARD_REF_H2C(0),
-    REF_CHANNEL_DOORBELL = GHOSTCARD_REF_H2C_DOORBELL(0) - GHOSTCARD_REF_H2C(0),
-    REF_CHANNEL_CONSUMER_INDEX = GHOSTCARD_REF_H2C_CONSUMER_INDEX(0) - GHOSTCARD_REF_H2C(0),
-    REF_CHANNEL_ERROR_INDEX = GHOSTCARD_REF_H2C_ERROR_INDEX(0) - GHOSTCARD_REF_H2C(0),
-    REF_CHANNEL_WRITEBACK_ADDRESS = GHOSTCARD_REF_H2C_WRITEBACK_ADDRESS(0) - GHOSTCARD_REF_H2C(0),
-    REF_CHANNEL_MODERATION = GHOSTCARD_REF_H2C_MODERATION(0) - GHOSTCARD_REF_H2C(0),
-    REF_CHANNEL_ERROR_ADDRESS = GHOSTCARD_REF_H2C_ERROR_ADDRESS(0) - GHOSTCARD_REF_H2C(0),
-    REF_CHANNEL_BYTES = GHOSTCARD_REF_H2C_BYTES(0) - GHOSTCARD_REF_H2C(0),
-    REF_CHANNEL_COMPLETED = GHOSTCARD_REF_H2C_COMPLETED(0) - GHOSTCARD_REF_H2C(0),
-};
 
 #endif
