@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a back end does, and the device that it does it to. One table for each kernel driver, in backend_*.c;
- * what the drivers of one family share is in uio.h and vfio.h, what is the same for all in device.c.
+ * what the drivers of one family share is in uio.h and vfio.h, what is the same for all in open.c
+ * and device.c.
  */
 #ifndef GHOSTCARD_BACKEND_H
 #define GHOSTCARD_BACKEND_H
