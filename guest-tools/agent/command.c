@@ -2,7 +2,6 @@
 /* Commands that run for the host; see command.h. Starting the process itself is in spawn.c. */
 #define _GNU_SOURCE
 #include "command.h"
-#include "clock.h"
 #include "input.h"
 #include "reply.h"
 #include "session.h"

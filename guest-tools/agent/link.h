@@ -48,6 +48,9 @@ bool link_open_port(struct link *link, const char *name);
 bool link_open_fd(struct link *link, int fd);
 bool link_open_listener(struct link *link, const char *path);
 
+/* The one clock that the agent's time limits are held against: every `now_ms` is its time. */
+uint64_t monotonic_ms(void);
+
 /*
  * News of a port's closing may be older than what has been read from it: a host that comes at once behind
  * another may have been heard and answered before the kernel tells that the other has gone. So soon after a

@@ -9,7 +9,6 @@
  * the host comes and goes.
  */
 #define _GNU_SOURCE
-#include "clock.h"
 #include "command.h"
 #include "link.h"
 #include "mark.h"

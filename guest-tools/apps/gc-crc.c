@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The card computes CRC-32C of packets, of one descriptor or of many; the results are checked against
- * crc32c.c, and that against published values by --self-test, which needs no card.
+ * crc32c() in transfer.c, and that against published values by --self-test, which needs no card.
  */
-#include "crc32c.h"
 #include "transfer.h"
 
 #include <string.h>

@@ -7,7 +7,6 @@
  *
  * Exit code 0: everything has arrived as it was sent. What left no trace, nobody can know.
  */
-#include "crc32c.h"
 #include "transfer.h"
 
 #include <inttypes.h>

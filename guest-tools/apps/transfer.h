@@ -29,4 +29,10 @@ bool is_filled(const struct gc_dma_buffer *buffer, size_t offset, size_t size, u
 /* ref_wait for a transfer of `size` bytes, with an engine that halts as an error; adds to bytes and time. */
 bool wait_done(struct app *app, struct ref_channel *channel, size_t size, struct gc_error *error);
 
+/*
+ * CRC-32C (Castagnoli) of `size` bytes that follow others with the CRC `before` (0 at the start): the
+ * reference that the card's is checked against. Models: RFC 3720, appendix B.4.
+ */
+uint32_t crc32c(uint32_t before, const void *bytes, size_t size);
+
 #endif

@@ -9,7 +9,6 @@
  * nothing that allows or forbids DMA.
  */
 #define _GNU_SOURCE
-#include "dmem.h"
 #include "platform.h"
 #include "uio.h"
 

@@ -11,7 +11,6 @@
  * own; the device's is then in `dma_addresses`, which the kernel module ghostcard adds (guest-tools/modules).
  */
 #define _GNU_SOURCE
-#include "dmem.h"
 #include "uio.h"
 
 #include <stdio.h>

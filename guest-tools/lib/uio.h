@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the back ends for UIO share: the node /dev/uioN, and its interrupts. */
+/*
+ * What the back ends for UIO share. uio.c: the node /dev/uioN, its maps and its interrupts. dmem.c: DMA
+ * buffers out of memory that the kernel owns, the maps of uio_dmem_genirq.
+ */
 #ifndef GHOSTCARD_UIO_H
 #define GHOSTCARD_UIO_H
 
@@ -26,5 +29,13 @@ bool gc_uio_open_map(
 bool gc_uio_start_counting(struct gc_device *device, struct gc_error *error);
 int gc_uio_irq_fd(const struct gc_device *device, unsigned vector);
 bool gc_uio_irq_take(struct gc_device *device, unsigned vector, uint64_t *taken, struct gc_error *error);
+
+/* Maps what lies beyond the `windows` first maps of a UIO device whose node is open. */
+bool gc_dmem_open(struct gc_device *device, unsigned windows, struct gc_error *error);
+void gc_dmem_close(struct gc_device *device);
+bool gc_dmem_alloc(
+        struct gc_device *device, struct gc_dma_buffer *buffer, size_t size, struct gc_error *error);
+void gc_dmem_free(struct gc_dma_buffer *buffer);
+size_t gc_dmem_limit(const struct gc_device *device);
 
 #endif
