@@ -62,19 +62,18 @@ const struct ghostcard_block *gc_table_block(const struct ghostcard_table *table
 int gc_irq_init(struct gc_card *card);
 void gc_irq_exit(struct gc_card *card);
 
+/* block.c */
+struct gc_block *gc_block_of(struct device *dev);
+extern const struct attribute_group *gc_block_groups[];
+
 /* platform.c */
-extern const struct attribute_group *gc_card_groups[];
 int gc_platform_init(void);
 void gc_platform_exit(void);
 int gc_blocks_add(struct gc_card *card);
 void gc_blocks_remove(struct gc_card *card);
-struct gc_block *gc_block_of(struct device *dev);
 
 /* reset.c */
 int gc_reset_init(struct gc_block *block);
 void gc_reset_exit(struct gc_block *block);
-
-/* main.c */
-bool gc_is_card(struct device *dev);
 
 #endif

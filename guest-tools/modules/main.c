@@ -9,8 +9,14 @@
  */
 #include <linux/iommu.h>
 #include <linux/module.h>
+#include <linux/sysfs.h>
+#include <linux/version.h>
 
 #include "ghostcard.h"
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "ghostcard is for Linux 6.1 and later"
+#endif
 
 /* The addresses of a platform device's DMA are those of the PCI function, which an IOMMU would
  * translate. */
@@ -108,17 +114,32 @@ static void gc_remove(struct pci_dev *pdev)
 	kfree(card);
 }
 
+/* Of the PCI function: its platform devices, in the table's order. */
+static ssize_t platform_devices_show(struct device *dev, struct device_attribute *attr,
+				     char *buffer)
+{
+	struct gc_card *card = dev_get_drvdata(dev);
+	unsigned int i;
+	int at = 0;
+
+	for (i = 0; i < card->block_count; i++)
+		at += sysfs_emit_at(buffer, at, "%s\n", dev_name(&card->blocks[i].pdev->dev));
+	return at;
+}
+static DEVICE_ATTR_RO(platform_devices);
+
+static struct attribute *gc_card_attrs[] = {
+	&dev_attr_platform_devices.attr,
+	NULL,
+};
+ATTRIBUTE_GROUPS(gc_card);
+
 static struct pci_driver gc_driver = {
 	.name = "ghostcard",
 	.probe = gc_probe,
 	.remove = gc_remove,
 	.dev_groups = gc_card_groups,
 };
-
-bool gc_is_card(struct device *dev)
-{
-	return dev && dev->driver == &gc_driver.driver;
-}
 
 static int __init gc_init(void)
 {

@@ -10,30 +10,9 @@
 #include <linux/dma-map-ops.h>
 #include <linux/property.h>
 #include <linux/slab.h>
-#include <linux/sysfs.h>
 #include <linux/uio_driver.h>
-#include <linux/version.h>
 
 #include "ghostcard.h"
-
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
-#error "ghostcard is for Linux 6.1 and later"
-#endif
-
-/* The block whose device this is; NULL for other devices. */
-struct gc_block *gc_block_of(struct device *dev)
-{
-	struct gc_card *card;
-	unsigned int i;
-
-	if (!gc_is_card(dev->parent))
-		return NULL;
-	card = dev_get_drvdata(dev->parent);
-	for (i = 0; card && i < card->block_count; i++)
-		if (card->blocks[i].pdev && &card->blocks[i].pdev->dev == dev)
-			return &card->blocks[i];
-	return NULL;
-}
 
 static void gc_block_set_dma(struct gc_block *block, struct device *dev)
 {
@@ -76,78 +55,6 @@ static int gc_bus_notify(struct notifier_block *notifier, unsigned long event, v
 
 static struct notifier_block gc_bus_notifier = {
 	.notifier_call = gc_bus_notify,
-};
-
-/* vfio-platform does not say what its regions are called: one name a line, by rising index. */
-static ssize_t reg_names_show(struct device *dev, struct device_attribute *attr, char *buffer)
-{
-	struct gc_block *block = gc_block_of(dev);
-	int at = 0;
-	u32 i;
-
-	for (i = 0; block && i < le32_to_cpu(block->entry->window_count); i++)
-		at += sysfs_emit_at(buffer, at, "%s\n", block->entry->window[i].name);
-	return at;
-}
-static DEVICE_ATTR_RO(reg_names);
-
-/*
- * Where the device finds the buffers of uio_dmem_genirq: one address a line, all ones while there
- * is none. Until Linux 6.8 the UIO maps show the same; since then an address of the kernel's own.
- */
-static ssize_t dma_addresses_show(struct device *dev, struct device_attribute *attr, char *buffer)
-{
-	const struct uio_dmem_genirq_pdata *data = dev_get_platdata(dev);
-	struct gc_block *block = gc_block_of(dev);
-	int at = 0;
-	u32 i;
-
-	for (i = 0; block && i < le32_to_cpu(block->entry->buffer_count); i++) {
-		u32 map = le32_to_cpu(block->entry->window_count) + i;
-		const struct uio_mem *mem = &data->uioinfo.mem[map];
-		u64 address = mem->addr;
-
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
-		if (mem->memtype == UIO_MEM_DMA_COHERENT && mem->addr != (phys_addr_t)~0)
-			address = mem->dma_addr;
-#endif
-		at += sysfs_emit_at(buffer, at, "0x%llx\n", mem->size ? address : U64_MAX);
-	}
-	return at;
-}
-static DEVICE_ATTR_RO(dma_addresses);
-
-static struct attribute *gc_block_attrs[] = {
-	&dev_attr_reg_names.attr,
-	&dev_attr_dma_addresses.attr,
-	NULL,
-};
-ATTRIBUTE_GROUPS(gc_block);
-
-/* Of the PCI function: its platform devices, in the table's order. */
-static ssize_t platform_devices_show(struct device *dev, struct device_attribute *attr,
-				     char *buffer)
-{
-	struct gc_card *card = dev_get_drvdata(dev);
-	unsigned int i;
-	int at = 0;
-
-	for (i = 0; i < card->block_count; i++)
-		at += sysfs_emit_at(buffer, at, "%s\n", dev_name(&card->blocks[i].pdev->dev));
-	return at;
-}
-static DEVICE_ATTR_RO(platform_devices);
-
-static struct attribute *gc_card_attrs[] = {
-	&dev_attr_platform_devices.attr,
-	NULL,
-};
-static const struct attribute_group gc_card_group = {
-	.attrs = gc_card_attrs,
-};
-const struct attribute_group *gc_card_groups[] = {
-	&gc_card_group,
-	NULL,
 };
 
 static int gc_block_add_resources(struct gc_block *block, struct platform_device *pdev)
