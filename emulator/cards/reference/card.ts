@@ -5,12 +5,12 @@
  *   BAR2  16 MiB  card memory
  *   BAR4          MSI-X table and pending bits, table of platform devices
  *
- * Two pairs of DMA channels (emulator/dma), with a kernel between the H2C and the C2H channel of each (kernels.ts).
+ * Two pairs of DMA channels (emulator/dma), with a kernel between the H2C and the C2H channel of each (processing.ts).
  */
 import { DmaChannel, type DmaChannelOptions, Link, type LinkModel, SyncUnit, unlimitedLink } from '../../dma';
 import { CardDefinitionError, type CardEnvironment, type MemoryBar, PciCard, platformDevice } from '../../pci';
 import { InterruptBlock } from './interrupt-block';
-import { Crc32cKernel, type Kernel, LoopbackKernel, MemoryKernel } from './kernels';
+import { Crc32cKernel, type Kernel, LoopbackKernel, MemoryKernel } from './processing';
 import {
   CHANNEL_PAIRS,
   IRQ_SOURCES,
