@@ -35,7 +35,7 @@ export const DESCRIPTOR = registerBlock({
     access: 'rw',
     doc: 'Address of the buffer as the card sees it; any alignment.',
   },
-  CARD_ADDRESS: { offset: 0x10, width: 64, access: 'rw', doc: 'Offset in card memory; used by kernel MEMORY only.' },
+  CARD_ADDRESS: { offset: 0x10, width: 64, access: 'rw', doc: 'Offset in card memory; used by MEMORY only.' },
   TRANSFERRED: { offset: 0x18, access: 'ro', doc: 'Written by the card: bytes moved.' },
   STATUS: {
     offset: 0x1c,

@@ -3,8 +3,8 @@
  * Receives messages from the reference card: driver [PCI-ADDRESS]
  *
  * Channel C2H0 has a ring of four descriptors, each with a buffer of its own. The messages are sent by H2C0,
- * and the card's kernel LOOPBACK sends them back: a self-test, which knows what it must receive. One thing in
- * here is wrong; docs/finding-a-dma-bug.md finds it.
+ * and the processing function LOOPBACK returns them: a self-test, which knows what it must receive. One thing
+ * in here is wrong; docs/finding-a-dma-bug.md finds it.
  */
 #include "driver/refcard.h"
 
@@ -74,7 +74,7 @@ static bool start(struct driver *driver, const char *address, struct gc_error *e
     if (!ref_open(&driver->card, address, NULL, error) ||
             !gc_dma_alloc(driver->card.device, &driver->memory, SENT_FROM + SLOT_BYTES, error))
         return false;
-    ref_select_kernel(&driver->card, 0, REF_KERNEL_LOOPBACK);
+    ref_select_processing(&driver->card, 0, REF_PROCESSING_LOOPBACK);
     if (!ref_channel_open(&driver->send, &driver->card, REF_H2C, 0, SLOTS, error) ||
             !ref_channel_open(&driver->receive, &driver->card, REF_C2H, 0, SLOTS, error))
         return false;

@@ -285,7 +285,7 @@ int main(int argc, char **argv)
         app_say(&app, "%s: the card is %scoherent\n", app.name, coherent ? "" : "not ");
         app_json_text(&app, "coherent", coherent ? "yes" : "no");
         gc_dma_set_sync(app.card.device, sync_or_forget, &app.card);
-        ref_select_kernel(&app.card, 0, REF_KERNEL_MEMORY);
+        ref_select_processing(&app.card, 0, REF_PROCESSING_MEMORY);
         if (pair.source.size < (1 + (size_t)rounds) * SIZE)
             app_give_up(&app, "the DMA buffers are too small for so many rounds: give --rounds fewer");
         else

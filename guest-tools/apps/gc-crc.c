@@ -137,7 +137,7 @@ static void check_pair(struct app *app, unsigned index)
     struct pair pair;
     if (!pair_open(app, &pair, index, MAX_PACKET))
         return;
-    ref_select_kernel(&app->card, index, REF_KERNEL_CRC32C);
+    ref_select_processing(&app->card, index, REF_PROCESSING_CRC32C);
     bool good = true;
     for (unsigned i = 0; good && i < PACKET_COUNT; i++) {
         if (PACKETS[i].offset + PACKETS[i].size <= pair.source.size)

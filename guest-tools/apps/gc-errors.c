@@ -238,7 +238,7 @@ int main(int argc, char **argv)
     struct pair pair;
     app_begin(&app, &USAGE, argc, argv);
     if (app_open_card(&app) && pair_open(&app, &pair, 0, 1 << 20)) {
-        ref_select_kernel(&app.card, 0, REF_KERNEL_MEMORY);
+        ref_select_processing(&app.card, 0, REF_PROCESSING_MEMORY);
         if (check_channel(&app, &pair, &pair.h2c) && check_channel(&app, &pair, &pair.c2h))
             check_data(&app, &pair);
         pair_close(&pair);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Data to the card and back, verified byte for byte: sizes from 1 byte to 16 MiB, unaligned host addresses,
- * both channel pairs, through the kernel LOOPBACK and through card memory. Nothing may be written beside the
- * target either.
+ * both channel pairs, through LOOPBACK and through card memory. Nothing may be written beside the target
+ * either.
  */
 #include "transfer.h"
 
@@ -49,11 +49,11 @@ enum { TRANSFER_COUNT = sizeof(TRANSFERS) / sizeof(TRANSFERS[0]) };
 
 /* To the card, and back from it. LOOPBACK: the card's buffer is small, so both directions must be under way
  * at once. */
-static bool move(struct app *app, struct pair *pair, enum ref_kernel kernel, size_t source, size_t target,
-        size_t size, uint64_t card_address, struct gc_error *error)
+static bool move(struct app *app, struct pair *pair, enum ref_processing processing, size_t source,
+        size_t target, size_t size, uint64_t card_address, struct gc_error *error)
 {
     uint64_t started_ns = gc_now_ns();
-    bool moved = kernel == REF_KERNEL_LOOPBACK
+    bool moved = processing == REF_PROCESSING_LOOPBACK
                          ? ref_submit(&pair->c2h, &pair->sink, target, size, 0, error) &&
                                    ref_submit(&pair->h2c, &pair->source, source, size, 0, error) &&
                                    wait_done(app, &pair->h2c, size, error) &&
@@ -67,7 +67,7 @@ static bool move(struct app *app, struct pair *pair, enum ref_kernel kernel, siz
     return moved;
 }
 
-static bool check_one(struct app *app, struct pair *pair, enum ref_kernel kernel, unsigned i)
+static bool check_one(struct app *app, struct pair *pair, enum ref_processing processing, unsigned i)
 {
     struct gc_error error;
     size_t size = TRANSFERS[i].size;
@@ -75,11 +75,11 @@ static bool check_one(struct app *app, struct pair *pair, enum ref_kernel kernel
            target = GUARD_BYTES + TRANSFERS[i].target_offset;
     /* Anywhere in card memory where it fits, unaligned too. */
     uint64_t card_address = (GHOSTCARD_REF_MEMORY_SIZE_RESET - size) / 2;
-    const char *name = kernel == REF_KERNEL_LOOPBACK ? "LOOPBACK" : "MEMORY";
+    const char *name = processing == REF_PROCESSING_LOOPBACK ? "LOOPBACK" : "MEMORY";
 
     fill_pattern(&pair->source, source, size, i + 1);
     gc_dma_fill(&pair->sink, target - GUARD_BYTES, GUARD_VALUE, size + 2 * GUARD_BYTES);
-    if (!move(app, pair, kernel, source, target, size, card_address, &error)) {
+    if (!move(app, pair, processing, source, target, size, card_address, &error)) {
         app_say(app, "pair %u, %s, %zu bytes:\n", pair->index, name, size);
         return app_error(app, &error);
     }
@@ -110,13 +110,13 @@ static bool fits(const struct pair *pair, unsigned i)
 
 static void check_pair(struct app *app, unsigned index)
 {
-    static const enum ref_kernel KERNELS[] = {REF_KERNEL_LOOPBACK, REF_KERNEL_MEMORY};
+    static const enum ref_processing FUNCTIONS[] = {REF_PROCESSING_LOOPBACK, REF_PROCESSING_MEMORY};
     struct pair pair;
     size_t largest = max_size < (16u << 20) ? max_size : 16u << 20;
     if (!pair_open(app, &pair, index, largest + 4096 + 2 * GUARD_BYTES))
         return;
-    for (size_t k = 0; k < sizeof(KERNELS) / sizeof(KERNELS[0]); k++) {
-        ref_select_kernel(&app->card, index, KERNELS[k]);
+    for (size_t k = 0; k < sizeof(FUNCTIONS) / sizeof(FUNCTIONS[0]); k++) {
+        ref_select_processing(&app->card, index, FUNCTIONS[k]);
         for (unsigned i = 0; i < TRANSFER_COUNT; i++) {
             if (TRANSFERS[i].size > max_size)
                 continue;
@@ -124,7 +124,7 @@ static void check_pair(struct app *app, unsigned index)
                 app_not_possible(app, "a transfer of %zu bytes in one piece of memory", TRANSFERS[i].size);
                 continue;
             }
-            if (!check_one(app, &pair, KERNELS[k], i))
+            if (!check_one(app, &pair, FUNCTIONS[k], i))
                 goto out; /* the channels may be in any state */
         }
     }

@@ -158,7 +158,7 @@ static void run(struct maps *maps)
         app_give_up(maps->app, error.message);
         return;
     }
-    ref_select_kernel(&maps->app->card, 0, REF_KERNEL_MEMORY);
+    ref_select_processing(&maps->app->card, 0, REF_PROCESSING_MEMORY);
     if (map_all(maps) && check_data(maps) && check_hole(maps))
         unmap_all(maps);
     if (maps->mapped > 0)

@@ -182,7 +182,7 @@ int main(int argc, char **argv)
     if (app_open_card(&app) && open_channels(&job)) {
         job.address_bits = ref_address_bits(&app.card);
         app_json_number(&app, "address_bits", job.address_bits);
-        ref_select_kernel(&app.card, 0, REF_KERNEL_MEMORY);
+        ref_select_processing(&app.card, 0, REF_PROCESSING_MEMORY);
         if (gc_dma_limit(app.card.device) == SIZE_MAX)
             check_hugepages(&job);
         else

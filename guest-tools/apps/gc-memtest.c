@@ -176,7 +176,7 @@ static void check_against_dma(struct app *app)
     bool done = true;
     if (!pair_open(app, &pair, 0, size))
         return;
-    ref_select_kernel(&app->card, 0, REF_KERNEL_MEMORY);
+    ref_select_processing(&app->card, 0, REF_PROCESSING_MEMORY);
     for (unsigned i = 0; i < words; i++)
         put_word(app, sample(app, i), ~(uint64_t)sample(app, i));
     for (size_t start = 0; done && start < size; start += piece) {

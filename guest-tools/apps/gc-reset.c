@@ -19,12 +19,12 @@ static bool make_state(struct app *app)
         return false;
     gc_write32(registers, GHOSTCARD_REF_SCRATCH, 0xdeadbeef);
     gc_write64(registers, GHOSTCARD_REF_SCRATCH64, UINT64_C(0x123456789abcdef0));
-    ref_select_kernel(&app->card, 0, REF_KERNEL_MEMORY);
+    ref_select_processing(&app->card, 0, REF_PROCESSING_MEMORY);
     bool moved =
             ref_submit(&pair.h2c, &pair.source, 0, 100, 0, &error) && wait_done(app, &pair.h2c, 100, &error);
     if (!moved)
         app_error(app, &error);
-    ref_select_kernel(&app->card, 0, REF_KERNEL_LOOPBACK);
+    ref_select_processing(&app->card, 0, REF_PROCESSING_LOOPBACK);
     struct ref_completion completion;
     ref_put(&pair.c2h, 0, 0, 0, 0); /* not the card's: the engine halts, and stays so */
     ref_doorbell(&pair.c2h);
@@ -51,7 +51,7 @@ static void check_state_gone(struct app *app, const char *reset)
     check_register(app, "IRQ_STATUS", GHOSTCARD_REF_IRQ_STATUS, 0);
     check_register(app, "IRQ_ENABLE", GHOSTCARD_REF_IRQ_ENABLE, 0);
     check_register(app, "IRQ_COUNT", GHOSTCARD_REF_IRQ_COUNT, 0);
-    check_register(app, "PAIR[0].KERNEL", GHOSTCARD_REF_PAIR_KERNEL(0), REF_KERNEL_MEMORY);
+    check_register(app, "PAIR[0].PROCESSING", GHOSTCARD_REF_PAIR_PROCESSING(0), REF_PROCESSING_MEMORY);
     check_register(app, "H2C[0].CONTROL", GHOSTCARD_REF_H2C_CONTROL(0), 0);
     check_register(app, "H2C[0].RING_BASE", GHOSTCARD_REF_H2C_RING_BASE(0), 0);
     check_register(app, "H2C[0].CONSUMER", GHOSTCARD_REF_H2C_CONSUMER_INDEX(0), 0);
@@ -87,7 +87,7 @@ static void check_works(struct app *app, uint32_t command_before)
     if (!pair_open(app, &pair, 0, 1 << 20))
         return;
     size_t size = pair.source.size < 1 << 20 ? pair.source.size : 1 << 20;
-    ref_select_kernel(&app->card, 0, REF_KERNEL_LOOPBACK);
+    ref_select_processing(&app->card, 0, REF_PROCESSING_LOOPBACK);
     fill_pattern(&pair.source, 0, size, 11);
     if (!ref_submit(&pair.c2h, &pair.sink, 0, size, 0, &error) ||
             !ref_submit(&pair.h2c, &pair.source, 0, size, 0, &error) ||

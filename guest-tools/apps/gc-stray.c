@@ -210,7 +210,7 @@ static void run(struct stray *stray)
         return;
     snprintf(text, sizeof(text), "0x%" PRIx64, stray->address);
     app_json_text(stray->app, "stray_address", text);
-    ref_select_kernel(&stray->app->card, 0, REF_KERNEL_MEMORY);
+    ref_select_processing(&stray->app->card, 0, REF_PROCESSING_MEMORY);
     if (!stray_write(stray) || !stray_read(stray))
         return;
     if (!stray->has_iommu)

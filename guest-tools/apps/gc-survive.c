@@ -48,8 +48,8 @@ static bool open_job(struct job *job, struct gc_error *error)
         if (!ref_channel_open(&job->h2c[pair], card, REF_H2C, pair, RING_SIZE, error) ||
                 !ref_channel_open(&job->c2h[pair], card, REF_C2H, pair, RING_SIZE, error))
             return false;
-    ref_select_kernel(card, LOOP, REF_KERNEL_LOOPBACK);
-    ref_select_kernel(card, DIGEST, REF_KERNEL_CRC32C);
+    ref_select_processing(card, LOOP, REF_PROCESSING_LOOPBACK);
+    ref_select_processing(card, DIGEST, REF_PROCESSING_CRC32C);
     return true;
 }
 

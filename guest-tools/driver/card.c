@@ -122,11 +122,11 @@ void ref_forget(struct ref_card *card)
     for (unsigned source = 0; source < REF_SOURCE_COUNT; source++)
         card->channels[source] = NULL;
     for (unsigned pair = 0; pair < REF_MAX_PAIRS; pair++)
-        card->kernels[pair] = REF_KERNEL_MEMORY;
+        card->processing[pair] = REF_PROCESSING_MEMORY;
 }
 
-void ref_select_kernel(struct ref_card *card, unsigned pair, enum ref_kernel kernel)
+void ref_select_processing(struct ref_card *card, unsigned pair, enum ref_processing processing)
 {
-    card->kernels[pair] = kernel;
-    ref_write(card, GHOSTCARD_REF_PAIR_KERNEL(pair), kernel, NULL); /* noted if it is not taken */
+    card->processing[pair] = processing;
+    ref_write(card, GHOSTCARD_REF_PAIR_PROCESSING(pair), processing, NULL); /* noted if it is not taken */
 }

@@ -9,8 +9,8 @@
 #include "refcard.h"
 
 /*
- * Interrupts, kernels and rings as they were, whatever the registers hold. Each channel is reset, and what is
- * in the streams goes: the mildest of resets.
+ * Interrupts, processing functions and rings as they were, whatever the registers hold. Each channel is
+ * reset, and what is in the streams goes: the mildest of resets.
  */
 static bool set_up(struct ref_card *card, struct gc_error *error)
 {
@@ -20,7 +20,7 @@ static bool set_up(struct ref_card *card, struct gc_error *error)
         if (card->channels[source] && !ref_channel_set_up(card->channels[source], error))
             return false;
     for (unsigned pair = 0; pair < card->channel_pairs; pair++) /* which also empties the streams */
-        if (!ref_write(card, GHOSTCARD_REF_PAIR_KERNEL(pair), card->kernels[pair], error))
+        if (!ref_write(card, GHOSTCARD_REF_PAIR_PROCESSING(pair), card->processing[pair], error))
             return false;
     return true;
 }

@@ -31,10 +31,11 @@ enum ref_source {
     REF_SOURCE_COUNT,
 };
 
-enum ref_kernel {
-    REF_KERNEL_MEMORY = GHOSTCARD_REF_PAIR_KERNEL_SELECT_MEMORY,
-    REF_KERNEL_LOOPBACK = GHOSTCARD_REF_PAIR_KERNEL_SELECT_LOOPBACK,
-    REF_KERNEL_CRC32C = GHOSTCARD_REF_PAIR_KERNEL_SELECT_CRC32C,
+/* What sits between the two channels of a pair: its processing function. */
+enum ref_processing {
+    REF_PROCESSING_MEMORY = GHOSTCARD_REF_PAIR_PROCESSING_SELECT_MEMORY,
+    REF_PROCESSING_LOOPBACK = GHOSTCARD_REF_PAIR_PROCESSING_SELECT_LOOPBACK,
+    REF_PROCESSING_CRC32C = GHOSTCARD_REF_PAIR_PROCESSING_SELECT_CRC32C,
 };
 
 /* One entry of a ring, as it lies in memory. */
@@ -119,7 +120,7 @@ struct ref_card {
     uint64_t interrupts; /* taken since ref_open */
     /* For ref_recover: what is set up, by source and by pair, and how many means it has used up. */
     struct ref_channel *channels[REF_SOURCE_COUNT];
-    enum ref_kernel kernels[REF_MAX_PAIRS];
+    enum ref_processing processing[REF_MAX_PAIRS];
     unsigned resets_tried;
     bool gone;    /* it does not answer any more: nothing of it is touched */
     int watch_ms; /* an interrupt is overdue after this long, and the ring is looked at without */
@@ -148,7 +149,7 @@ void ref_soft_reset(struct ref_card *card);
 void ref_forget(struct ref_card *card);
 
 /* While both channels of the pair are idle. */
-void ref_select_kernel(struct ref_card *card, unsigned pair, enum ref_kernel kernel);
+void ref_select_processing(struct ref_card *card, unsigned pair, enum ref_processing processing);
 
 /* The card's DMA mask: how many address bits it drives, and whether that reaches all of a range. */
 unsigned ref_address_bits(const struct ref_card *card);
@@ -307,8 +308,8 @@ struct ref_look ref_look(struct ref_channel *channel, bool thorough);
 
 /*
  * Hands over `size` bytes of `buffer` from `offset` on, a descriptor for each contiguous part. The last one
- * interrupts and ends the packet. `card_address` is for kernel MEMORY. The buffer is the card's until
- * ref_wait has returned; what the card has written to it is then to be had by gc_dma_sync_for_cpu.
+ * interrupts and ends the packet. `card_address` is for MEMORY. The buffer is the card's until ref_wait has
+ * returned; what the card has written to it is then to be had by gc_dma_sync_for_cpu.
  */
 bool ref_submit(struct ref_channel *channel, const struct gc_dma_buffer *buffer, size_t offset, size_t size,
         uint64_t card_address, struct gc_error *error);

@@ -106,13 +106,13 @@
 #define GHOSTCARD_REF_PAIR(n)          (0x200u + (n) * 0x10u)
 #define GHOSTCARD_REF_PAIR_BLOCK_COUNT 2u
 
-/* PAIR[n].KERNEL: 32 bits, rw. What sits between H2C and C2H of this pair. A write empties the kernel; do it while both channels are idle. */
-#define GHOSTCARD_REF_PAIR_KERNEL(n)              (GHOSTCARD_REF_PAIR(n) + 0x00u)
-#define GHOSTCARD_REF_PAIR_KERNEL_SELECT_SHIFT    0u
-#define GHOSTCARD_REF_PAIR_KERNEL_SELECT_MASK     0x0000000fu /* [3:0] rw. The kernel. */
-#define GHOSTCARD_REF_PAIR_KERNEL_SELECT_MEMORY   0u
-#define GHOSTCARD_REF_PAIR_KERNEL_SELECT_LOOPBACK 1u
-#define GHOSTCARD_REF_PAIR_KERNEL_SELECT_CRC32C   2u
+/* PAIR[n].PROCESSING: 32 bits, rw. What sits between H2C and C2H of this pair. A write empties its streams; do it while both channels are idle. */
+#define GHOSTCARD_REF_PAIR_PROCESSING(n)              (GHOSTCARD_REF_PAIR(n) + 0x00u)
+#define GHOSTCARD_REF_PAIR_PROCESSING_SELECT_SHIFT    0u
+#define GHOSTCARD_REF_PAIR_PROCESSING_SELECT_MASK     0x0000000fu /* [3:0] rw. The processing function. */
+#define GHOSTCARD_REF_PAIR_PROCESSING_SELECT_MEMORY   0u
+#define GHOSTCARD_REF_PAIR_PROCESSING_SELECT_LOOPBACK 1u
+#define GHOSTCARD_REF_PAIR_PROCESSING_SELECT_CRC32C   2u
 
 /* SYNC[n]: 1 block of registers, n from 0. Synchronising memory. */
 #define GHOSTCARD_REF_SYNC(n)          (0x300u + (n) * 0x38u)
@@ -314,7 +314,7 @@
 /* DESC.HOST_ADDRESS: 64 bits. Address of the buffer as the card sees it; any alignment. */
 #define GHOSTCARD_REF_DESC_HOST_ADDRESS 0x08u
 
-/* DESC.CARD_ADDRESS: 64 bits. Offset in card memory; used by kernel MEMORY only. */
+/* DESC.CARD_ADDRESS: 64 bits. Offset in card memory; used by MEMORY only. */
 #define GHOSTCARD_REF_DESC_CARD_ADDRESS 0x10u
 
 /* DESC.TRANSFERRED: 32 bits. Written by the card: bytes moved. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { KERNELS } from '../../emulator/cards/reference';
+import { PROCESSING } from '../../emulator/cards/reference';
 import { faultyReference } from '../../test/support/faulty-reference';
 
 const pattern = Uint8Array.from({ length: 64 }, (_, index) => index + 1);
@@ -203,7 +203,7 @@ describe('a fault by addresses', () => {
     const iova = { from: '0x100000', to: '0x100fff' } as const;
     using rig = faultyReference([{ fault: 'dma-truncated', role: 'data', iova, bytes: 0, occurrence: 'all' }]);
     const h2c = rig.channel('H2C');
-    rig.registers.write('PAIR[0].KERNEL', KERNELS.MEMORY);
+    rig.registers.write('PAIR[0].PROCESSING', PROCESSING.MEMORY);
     const beyond = rig.host.memory.allocate(64, 4096);
     rig.host.memory.bytes.fill(3);
     const entry = { lengthBytes: 64 };

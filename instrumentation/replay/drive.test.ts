@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ChannelDriver } from '../../test/support/reference-driver';
-import { KERNELS } from '../../emulator/cards/reference/registers';
+import { PROCESSING } from '../../emulator/cards/reference/registers';
 import { REFERENCE_REGISTERS, ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
 import { InProcessHost } from '../../emulator/host';
@@ -32,7 +32,7 @@ function record(): void {
   host.useInterrupts('msix', 8);
   const registers = host.registers(0, REFERENCE_REGISTERS);
   registers.write('IRQ_ENABLE', 0xf);
-  registers.write('PAIR[0].KERNEL', KERNELS.LOOPBACK);
+  registers.write('PAIR[0].PROCESSING', PROCESSING.LOOPBACK);
   const [h2c, c2h] = [new ChannelDriver(host, 'H2C', 0, 2), new ChannelDriver(host, 'C2H', 0, 2)];
   const [from, to] = [host.memory.allocate(BYTES), host.memory.allocate(BYTES)];
   for (let round = 0; round < ROUNDS; round++) {

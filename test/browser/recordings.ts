@@ -1,6 +1,6 @@
 /** Recordings for tests of the report: a driver of the reference card at work, in process and in device time of its own. */
 import { join } from 'node:path';
-import { KERNELS, REFERENCE_REGISTERS, ReferenceCard } from '../../emulator/cards/reference';
+import { PROCESSING, REFERENCE_REGISTERS, ReferenceCard } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
 import { InProcessHost } from '../../emulator/host';
 import { readTrace, type RecorderOptions, type Trace, TraceRecorder, traceOf } from '../../instrumentation/trace';
@@ -52,7 +52,7 @@ class LoopbackDriver {
     this.#host.useInterrupts('msix', 8);
     const registers = this.#registers;
     for (const register of ['ID', 'VERSION', 'CAPABILITIES'] as const) registers.read(register);
-    registers.write('PAIR[0].KERNEL', KERNELS.LOOPBACK);
+    registers.write('PAIR[0].PROCESSING', PROCESSING.LOOPBACK);
     registers.write('IRQ_ENABLE', 0b00101);
     this.#clock.advance(5000);
     this.#h2c = new ChannelDriver(this.#host, 'H2C');

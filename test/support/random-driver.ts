@@ -91,7 +91,7 @@ export class RandomDriver {
       () => random.of(this.#channels).setUp(),
       () => random.of(this.#channels).write('CONTROL', random.of([1, 1, 1, 0, 2])),
       () => random.of(this.#channels).write('MODERATION', random.below(4) | (random.of([0, 1, 50]) << 16)),
-      () => this.#registers.write(`PAIR[${pair}].KERNEL`, random.below(3)),
+      () => this.#registers.write(`PAIR[${pair}].PROCESSING`, random.below(3)),
       () => this.#registers.write('IRQ_ENABLE', random.below(32)),
       () => this.#registers.write('IRQ_TRIGGER', random.below(32)),
       () => this.#registers.write('IRQ_STATUS', random.below(32)),

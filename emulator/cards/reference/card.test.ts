@@ -4,7 +4,7 @@ import { ManualClock } from '../../clock';
 import { COMMAND, InProcessHost } from '../../host';
 import {
   IRQ_SOURCES,
-  KERNELS,
+  PROCESSING,
   MAX_LENGTH_BYTES,
   REFERENCE_REGISTERS,
   ReferenceCard,
@@ -95,7 +95,7 @@ describe('reference card on the bus', () => {
   });
 });
 
-describe('kernel MEMORY', () => {
+describe('processing function MEMORY', () => {
   it('moves bytes from the host into card memory and back, at any alignment', () => {
     const { card, host, clock } = setUp();
     const h2c = new ChannelDriver(host, 'H2C');
@@ -131,10 +131,10 @@ describe('kernel MEMORY', () => {
   });
 });
 
-describe('kernel LOOPBACK', () => {
+describe('processing function LOOPBACK', () => {
   it('brings H2C data out of C2H with its packet boundaries, however descriptors cut it', () => {
     const { host, clock, registers } = setUp();
-    registers.write('PAIR[1].KERNEL', KERNELS.LOOPBACK);
+    registers.write('PAIR[1].PROCESSING', PROCESSING.LOOPBACK);
     const h2c = new ChannelDriver(host, 'H2C', 1);
     const c2h = new ChannelDriver(host, 'C2H', 1);
     const source = host.memory.allocate(1000);
@@ -162,7 +162,7 @@ describe('kernel LOOPBACK', () => {
 
   it('holds H2C back while nobody takes the data, and loses none of it', () => {
     const { host, clock, registers } = setUp({}, 8 << 20);
-    registers.write('PAIR[0].KERNEL', KERNELS.LOOPBACK);
+    registers.write('PAIR[0].PROCESSING', PROCESSING.LOOPBACK);
     const h2c = new ChannelDriver(host, 'H2C');
     const c2h = new ChannelDriver(host, 'C2H');
     const sizeBytes = 3 << 20;
@@ -180,10 +180,10 @@ describe('kernel LOOPBACK', () => {
   });
 });
 
-describe('kernel CRC32C', () => {
+describe('processing function CRC32C', () => {
   it('answers each packet with its checksum', () => {
     const { host, clock, registers } = setUp();
-    registers.write('PAIR[0].KERNEL', KERNELS.CRC32C);
+    registers.write('PAIR[0].PROCESSING', PROCESSING.CRC32C);
     const h2c = new ChannelDriver(host, 'H2C');
     const c2h = new ChannelDriver(host, 'C2H');
     const source = host.memory.allocate(64);
@@ -410,7 +410,7 @@ describe('errors', () => {
 describe('reset', () => {
   it('of a channel drops the transfer in hand and starts the ring anew', () => {
     const { host, clock, registers } = setUp();
-    registers.write('PAIR[0].KERNEL', KERNELS.LOOPBACK);
+    registers.write('PAIR[0].PROCESSING', PROCESSING.LOOPBACK);
     const c2h = new ChannelDriver(host, 'C2H');
     c2h.submit({ hostAddress: host.memory.iova, lengthBytes: 16 });
     clock.runDue();
@@ -418,7 +418,7 @@ describe('reset', () => {
     c2h.write('CONTROL', 0b10);
     expect(c2h.state).toMatchObject({ busy: false, consumer: 0, completed: 0 });
     c2h.setUp();
-    registers.write('PAIR[0].KERNEL', KERNELS.MEMORY);
+    registers.write('PAIR[0].PROCESSING', PROCESSING.MEMORY);
     c2h.submit({ hostAddress: host.memory.iova, lengthBytes: 16 });
     clock.runDue();
     expect(c2h.state).toMatchObject({ completed: 1, consumer: 1 });

@@ -5,18 +5,18 @@
  *   BAR2  16 MiB  card memory
  *   BAR4          MSI-X table and pending bits, table of platform devices
  *
- * Two pairs of DMA channels (emulator/dma), with a kernel between the H2C and the C2H channel of each (processing.ts).
+ * Two pairs of DMA channels (emulator/dma), with a processing function between H2C and C2H of each (processing.ts).
  */
 import { DmaChannel, type DmaChannelOptions, Link, type LinkModel, SyncUnit, unlimitedLink } from '../../dma';
 import { CardDefinitionError, type CardEnvironment, type MemoryBar, PciCard, platformDevice } from '../../pci';
 import { InterruptBlock } from './interrupt-block';
-import { Crc32cKernel, type Kernel, LoopbackKernel, MemoryKernel } from './processing';
+import { Crc32cFunction, LoopbackFunction, MemoryFunction, type ProcessingFunction } from './processing';
 import {
   CHANNEL_PAIRS,
   IRQ_SOURCES,
-  KERNELS,
   MAX_LENGTH_BYTES,
   MEMORY_BYTES,
+  PROCESSING,
   REFERENCE_REGISTERS,
   VECTORS,
 } from './registers';
@@ -41,8 +41,8 @@ export class ReferenceCard extends PciCard {
   readonly registers = this.registerBar(0, REFERENCE_REGISTERS);
   readonly #interrupts = new InterruptBlock(this.registers, this.interrupts);
   readonly #channels: DmaChannel[] = [];
-  /** By pair, then by KERNEL.SELECT. */
-  readonly #kernels: Kernel[][] = [];
+  /** By pair, then by PROCESSING.SELECT. */
+  readonly #processing: ProcessingFunction[][] = [];
   readonly #addressBits: number;
   readonly #link: Link;
   readonly #memory: MemoryBar;
@@ -72,11 +72,11 @@ export class ReferenceCard extends PciCard {
 
     this.#link = new Link(this.clock, { ...unlimitedLink, ...link });
     for (let pair = 0; pair < CHANNEL_PAIRS; pair++) {
-      this.#kernels[pair] = [];
-      this.#kernels[pair]![KERNELS.MEMORY] = new MemoryKernel(this.#memory, MEMORY_BYTES);
-      this.#kernels[pair]![KERNELS.LOOPBACK] = new LoopbackKernel();
-      this.#kernels[pair]![KERNELS.CRC32C] = new Crc32cKernel();
-      this.registers.onWrite(`PAIR[${pair}].KERNEL`, () => this.#resetKernels(pair));
+      this.#processing[pair] = [];
+      this.#processing[pair]![PROCESSING.MEMORY] = new MemoryFunction(this.#memory, MEMORY_BYTES);
+      this.#processing[pair]![PROCESSING.LOOPBACK] = new LoopbackFunction();
+      this.#processing[pair]![PROCESSING.CRC32C] = new Crc32cFunction();
+      this.registers.onWrite(`PAIR[${pair}].PROCESSING`, () => this.#resetProcessing(pair));
       const common = {
         clock: this.clock,
         link: this.#link,
@@ -88,14 +88,14 @@ export class ReferenceCard extends PciCard {
           ...common,
           ...this.#tracedAs(`H2C${pair}`),
           registers: this.registers.block('H2C', pair),
-          endpoint: { h2c: () => this.#kernel(pair).sink },
+          endpoint: { h2c: () => this.#functionOf(pair).sink },
           interrupt: () => this.#interrupts.raise(IRQ_SOURCES.H2C0 + pair),
         }),
         new DmaChannel({
           ...common,
           ...this.#tracedAs(`C2H${pair}`),
           registers: this.registers.block('C2H', pair),
-          endpoint: { c2h: () => this.#kernel(pair).source },
+          endpoint: { c2h: () => this.#functionOf(pair).source },
           interrupt: () => this.#interrupts.raise(IRQ_SOURCES.C2H0 + pair),
         }),
       );
@@ -107,7 +107,7 @@ export class ReferenceCard extends PciCard {
     this.#showOptions();
   }
 
-  /** Card memory, 16 MiB: what BAR2 shows and kernel MEMORY moves. */
+  /** Card memory, 16 MiB: what BAR2 shows and processing function MEMORY moves. */
   get memory(): Uint8Array {
     return this.#memory.bytes;
   }
@@ -118,7 +118,7 @@ export class ReferenceCard extends PciCard {
     this.#sync.reset();
     this.#link.reset();
     for (const channel of this.#channels) channel.reset();
-    for (let pair = 0; pair < CHANNEL_PAIRS; pair++) this.#resetKernels(pair);
+    for (let pair = 0; pair < CHANNEL_PAIRS; pair++) this.#resetProcessing(pair);
     this.#interrupts.reset();
   }
 
@@ -141,14 +141,14 @@ export class ReferenceCard extends PciCard {
     this.onReset();
   }
 
-  #resetKernels(pair: number): void {
-    for (const kernel of this.#kernels[pair]!) kernel.reset();
+  #resetProcessing(pair: number): void {
+    for (const processingFunction of this.#processing[pair]!) processingFunction.reset();
   }
 
-  /** The kernel that the pair's KERNEL register selects; numbers without a kernel behave as MEMORY. */
-  #kernel(pair: number): Kernel {
-    const kernels = this.#kernels[pair]!;
-    return kernels[this.registers.get(`PAIR[${pair}].KERNEL.SELECT`)] ?? kernels[KERNELS.MEMORY]!;
+  /** What the pair's PROCESSING register selects; numbers without a processing function behave as MEMORY. */
+  #functionOf(pair: number): ProcessingFunction {
+    const functions = this.#processing[pair]!;
+    return functions[this.registers.get(`PAIR[${pair}].PROCESSING.SELECT`)] ?? functions[PROCESSING.MEMORY]!;
   }
 }
 

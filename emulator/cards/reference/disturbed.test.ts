@@ -7,7 +7,7 @@ import { ChannelDriver } from '../../../test/support/reference-driver';
 import { ManualClock } from '../../clock';
 import { COMMAND, InProcessHost } from '../../host';
 import { DmaError, type RemoteMemory } from '../../memory';
-import { IRQ_SOURCES, KERNELS, REFERENCE_REGISTERS, ReferenceCard, type ReferenceCardOptions } from '.';
+import { IRQ_SOURCES, PROCESSING, REFERENCE_REGISTERS, ReferenceCard, type ReferenceCardOptions } from '.';
 
 const cards: ReferenceCard[] = [];
 afterEach(() => {
@@ -105,14 +105,14 @@ const states: Record<string, (bench: Bench) => ChannelDriver> = {
     return channel;
   },
   'waiting for a stream that has nothing': (bench) => {
-    bench.registers.write('PAIR[0].KERNEL', KERNELS.LOOPBACK);
+    bench.registers.write('PAIR[0].PROCESSING', PROCESSING.LOOPBACK);
     const channel = new ChannelDriver(bench.host, 'C2H');
     channel.submit(job(bench));
     bench.clock.runDue();
     return channel;
   },
   'waiting for a stream that is full': (bench) => {
-    bench.registers.write('PAIR[0].KERNEL', KERNELS.LOOPBACK);
+    bench.registers.write('PAIR[0].PROCESSING', PROCESSING.LOOPBACK);
     const channel = new ChannelDriver(bench.host, 'H2C');
     channel.submit({ ...job(bench), lengthBytes: 2 << 20 });
     bench.clock.advance(2e9);
@@ -154,7 +154,7 @@ describe.each(Object.entries(resets))('%s', (_, reset) => {
       expect([0, 1, 2, 3].map((vector) => host.interrupts.count(vector))).toEqual(before);
       expect(clock.nextDueNs).toBeUndefined();
 
-      registers.write('PAIR[0].KERNEL', KERNELS.MEMORY);
+      registers.write('PAIR[0].PROCESSING', PROCESSING.MEMORY);
       channel.write('MODERATION', 0);
       channel.setUp();
       channel.submit(job(bench));
@@ -255,7 +255,7 @@ describe('bus mastering taken away in mid-transfer', () => {
 describe('memory unmapped in mid-transfer', () => {
   it('halts the engine with the address that is not there any more; it goes on when it is', () => {
     const { card, host, clock, registers } = setUp({ link: { bytesPerSecond: 1e6 } });
-    registers.write('PAIR[0].KERNEL', KERNELS.LOOPBACK);
+    registers.write('PAIR[0].PROCESSING', PROCESSING.LOOPBACK);
     const c2h = new ChannelDriver(host, 'C2H');
     const h2c = new ChannelDriver(host, 'H2C');
     c2h.submit({ hostAddress: host.memory.iova + 0x1000, lengthBytes: 16 });
@@ -360,7 +360,7 @@ describe('memory that is reached by message', () => {
     const bench = setUp();
     const { host, registers } = bench;
     const remote = makeRemote(bench);
-    registers.write('PAIR[1].KERNEL', KERNELS.LOOPBACK);
+    registers.write('PAIR[1].PROCESSING', PROCESSING.LOOPBACK);
     const h2c = new ChannelDriver(host, 'H2C', 1);
     const c2h = new ChannelDriver(host, 'C2H', 1);
     const packetBytes = 700_001;

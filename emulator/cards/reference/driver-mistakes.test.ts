@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { ChannelDriver } from '../../../test/support/reference-driver';
 import { ManualClock } from '../../clock';
 import { COMMAND, InProcessHost } from '../../host';
-import { IRQ_SOURCES, KERNELS, REFERENCE_REGISTERS, ReferenceCard, type ReferenceCardOptions } from '.';
+import { IRQ_SOURCES, PROCESSING, REFERENCE_REGISTERS, ReferenceCard, type ReferenceCardOptions } from '.';
 
 const cards: ReferenceCard[] = [];
 afterEach(() => {
@@ -203,23 +203,23 @@ describe('the write-back address', () => {
   });
 });
 
-describe('a KERNEL switched while a channel waits for its stream', () => {
-  it('takes effect at once: what waits for the old stream goes on with the new kernel', () => {
+describe('PROCESSING switched while a channel waits for its stream', () => {
+  it('takes effect at once: what waits for the old stream goes on with the new processing function', () => {
     const { card, host, clock, registers, job, buffer } = setUp();
     card.memory.fill(7, 0, 16);
-    registers.write('PAIR[0].KERNEL', KERNELS.LOOPBACK);
+    registers.write('PAIR[0].PROCESSING', PROCESSING.LOOPBACK);
     const c2h = new ChannelDriver(host, 'C2H');
     c2h.submit(job);
     clock.runDue();
     expect(c2h.state).toMatchObject({ busy: true, completed: 0 });
-    registers.write('PAIR[0].KERNEL', KERNELS.MEMORY);
+    registers.write('PAIR[0].PROCESSING', PROCESSING.MEMORY);
     expect(c2h.state).toMatchObject({ busy: false, completed: 1 });
     expect([...buffer.bytes]).toEqual(Array(16).fill(7));
   });
 
-  it('whose number no kernel has is MEMORY', () => {
+  it('to a number without a processing function behaves as MEMORY', () => {
     const { card, host, clock, registers, job, buffer } = setUp();
-    registers.write('PAIR[0].KERNEL', 15);
+    registers.write('PAIR[0].PROCESSING', 15);
     buffer.bytes.fill(9);
     const h2c = new ChannelDriver(host, 'H2C');
     h2c.submit(job);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ChannelDriver } from '../../../test/support/reference-driver';
 import { ManualClock } from '../../clock';
 import { COMMAND, InProcessHost } from '../../host';
-import { KERNELS, REFERENCE_REGISTERS, ReferenceCard, type ReferenceCardOptions } from '.';
+import { PROCESSING, REFERENCE_REGISTERS, ReferenceCard, type ReferenceCardOptions } from '.';
 
 function setUp(options: ReferenceCardOptions = {}) {
   const clock = new ManualClock();
@@ -132,12 +132,12 @@ it('an interrupt handler may reset the channel and give it another ring', () => 
 
 it('CRC32C keeps its digests when a driver takes them out by single bytes', () => {
   const { host, clock, registers, buffer } = setUp();
-  registers.write('PAIR[0].KERNEL', KERNELS.CRC32C);
+  registers.write('PAIR[0].PROCESSING', PROCESSING.CRC32C);
   buffer.bytes.forEach((_, index) => (buffer.bytes[index] = (index * 31) ^ (index >> 8)));
   const packets = 1100;
   const take = (firstBytes: number): Uint8Array => {
     registers.write('CONTROL', 1);
-    registers.write('PAIR[0].KERNEL', KERNELS.CRC32C);
+    registers.write('PAIR[0].PROCESSING', PROCESSING.CRC32C);
     const h2c = new ChannelDriver(host, 'H2C', 0, 2048);
     const c2h = new ChannelDriver(host, 'C2H', 0, 2048);
     const target = host.memory.allocate(4 * packets);
@@ -160,7 +160,7 @@ it('CRC32C keeps its digests when a driver takes them out by single bytes', () =
 
 it('CRC32C begins a packet anew after the H2C channel has been reset in its midst', () => {
   const { host, clock, registers, buffer } = setUp();
-  registers.write('PAIR[0].KERNEL', KERNELS.CRC32C);
+  registers.write('PAIR[0].PROCESSING', PROCESSING.CRC32C);
   const h2c = new ChannelDriver(host, 'H2C');
   const c2h = new ChannelDriver(host, 'C2H');
   buffer.bytes.set(Buffer.from('xxxx123456789'));
@@ -170,7 +170,7 @@ it('CRC32C begins a packet anew after the H2C channel has been reset in its mids
     channel.write('CONTROL', 0b10);
     channel.setUp();
   }
-  registers.write('PAIR[0].KERNEL', KERNELS.CRC32C);
+  registers.write('PAIR[0].PROCESSING', PROCESSING.CRC32C);
   c2h.submit({ hostAddress: buffer.iova + 64, lengthBytes: 4 });
   h2c.submit({ hostAddress: buffer.iova + 4, lengthBytes: 9, endOfPacket: true });
   clock.runDue();
@@ -179,7 +179,7 @@ it('CRC32C begins a packet anew after the H2C channel has been reset in its mids
 
 it('an error between transfer and completion does not send stream data twice', () => {
   const { host, clock, registers, job } = setUp({ link: { bytesPerSecond: 1e6 } });
-  registers.write('PAIR[0].KERNEL', KERNELS.LOOPBACK);
+  registers.write('PAIR[0].PROCESSING', PROCESSING.LOOPBACK);
   const h2c = new ChannelDriver(host, 'H2C');
   const c2h = new ChannelDriver(host, 'C2H');
   h2c.submit({ ...job, endOfPacket: true });

@@ -1,18 +1,18 @@
 /**
- * What sits between the H2C and the C2H channel of a pair, chosen by the pair's KERNEL register.
- * To add one: a class with a sink and a source here, its number in registers.ts (KERNEL.SELECT).
+ * What sits between the H2C and the C2H channel of a pair, chosen by the pair's PROCESSING register.
+ * To add one: a class with a sink and a source here, its number in registers.ts (PROCESSING.SELECT).
  */
 import { CardMemoryEndpoint, type DataSink, type DataSource, StreamFifo } from '../../dma';
 import { crc32cResult, crc32cStart, crc32cUpdate } from './crc32c';
 
-export interface Kernel {
+export interface ProcessingFunction {
   readonly sink: DataSink;
   readonly source: DataSource;
   reset(): void;
 }
 
 /** H2C writes card memory, C2H reads it, at the card address of the descriptor. */
-export class MemoryKernel implements Kernel {
+export class MemoryFunction implements ProcessingFunction {
   readonly sink: CardMemoryEndpoint;
   readonly source: CardMemoryEndpoint;
 
@@ -24,7 +24,7 @@ export class MemoryKernel implements Kernel {
 }
 
 /** What goes in by H2C comes out by C2H, packet boundaries kept. */
-export class LoopbackKernel implements Kernel {
+export class LoopbackFunction implements ProcessingFunction {
   readonly #fifo = new StreamFifo(1 << 20);
   readonly sink = this.#fifo;
   readonly source = this.#fifo;
@@ -35,7 +35,7 @@ export class LoopbackKernel implements Kernel {
 }
 
 /** Each packet that goes in by H2C yields a packet of four bytes: its CRC-32C, little-endian. */
-export class Crc32cKernel implements Kernel {
+export class Crc32cFunction implements ProcessingFunction {
   readonly #digests = new StreamFifo(4096);
   readonly #window = new Uint8Array(1 << 16);
   #crc = crc32cStart;

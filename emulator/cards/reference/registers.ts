@@ -13,8 +13,8 @@ export const MEMORY_BYTES = 16 << 20;
 /** Interrupt sources: bit in the IRQ registers, and MSI / MSI-X vector. */
 export const IRQ_SOURCES = { H2C0: 0, H2C1: 1, C2H0: 2, C2H1: 3, USER: 4 } as const;
 
-/** Kernels: KERNEL.SELECT of a channel pair. */
-export const KERNELS = { MEMORY: 0, LOOPBACK: 1, CRC32C: 2 } as const;
+/** Processing functions: PROCESSING.SELECT of a channel pair. */
+export const PROCESSING = { MEMORY: 0, LOOPBACK: 1, CRC32C: 2 } as const;
 
 const irqFields = {
   H2C0: [IRQ_SOURCES.H2C0, 'H2C channel 0.'],
@@ -25,11 +25,11 @@ const irqFields = {
 } as const;
 
 const PAIR = registerBlock({
-  KERNEL: {
+  PROCESSING: {
     offset: 0x0,
     access: 'rw',
-    doc: 'What sits between H2C and C2H of this pair. A write empties the kernel; do it while both channels are idle.',
-    fields: { SELECT: { bits: [3, 0], doc: 'The kernel.', values: KERNELS } },
+    doc: 'What sits between H2C and C2H of this pair. A write empties its streams; do it while both channels are idle.',
+    fields: { SELECT: { bits: [3, 0], doc: 'The processing function.', values: PROCESSING } },
   },
 });
 
