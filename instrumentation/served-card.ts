@@ -48,7 +48,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
         faults.push(event.error);
         trace?.recording?.record({ kind: 'notice', text: `the model of the card threw: ${String(event.error)}` });
       }
-      if (event.kind === 'connected' || event.kind === 'disconnected') trace?.connection(event.kind);
+      if (event.kind === 'connected' || event.kind === 'disconnected') trace?.add({ kind: event.kind });
       onEvent(event);
     };
     const native = loadNative();
@@ -57,7 +57,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       alarm: new TimerfdAlarm(native),
       isStarted: false,
       onError: (error) => observe({ kind: 'device-error', error }),
-      onWorked: () => trace?.touch(),
+      onWorked: () => card?.inspection.events.changed(),
     });
     let card: Card | undefined;
     let driverWatch: Disposable | undefined;
@@ -70,7 +70,8 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       const hidesWindows = device.layout.regions.every(({ mappable }) => mappable === undefined);
       if (recording) trace.record(recording.recorder, { name: recording.name, faults: declared, hidesWindows });
       clock.start();
-      const server = await serve(trace.around(device), { socketPath, clock, native, onEvent: observe });
+      card.inspection.device.insert(() => device);
+      const server = await serve(card.inspection.device, { socketPath, clock, native, onEvent: observe });
       const onFault = (error: unknown) => observe({ kind: 'device-error', error });
       return new ServedCard(card, link, socketPath, server, clock, faults, onFault, [driverWatch, watch]);
     } catch (error) {

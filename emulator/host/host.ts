@@ -6,7 +6,6 @@
  */
 import { PciCard } from '../pci';
 import { type MapSpec, type RegisterMap } from '../registers';
-import { traceOf } from '../../instrumentation/trace';
 import { type Device } from '../device';
 import { BAR_SLOTS, placeBars } from './enumeration';
 import { HostInterrupts, type InterruptKind } from './interrupts';
@@ -34,21 +33,21 @@ export class InProcessHost {
   readonly memory: HostMemory;
   readonly interrupts: HostInterrupts;
   readonly #bars: RegionSpace[];
-  readonly #seam: Device;
+  /** What is driven: of a card, its front, where events are published. */
+  readonly #driven: Device;
 
   constructor(
     readonly device: Device,
     options: HostOptions = {},
   ) {
     const { memoryBytes = 4 << 20, memoryIova = 1 << 20, enumerate = true } = options;
-    // A card is driven through its trace, so that a test can say what led to a failure.
-    const seam = (this.#seam = device instanceof PciCard ? traceOf(device).device : device);
+    const driven = (this.#driven = device instanceof PciCard ? device.inspection.device : device);
     void device.layout; // final from here on: a BAR that is added later is an error
-    this.config = new RegionSpace(seam, configRegion);
-    this.#bars = Array.from({ length: BAR_SLOTS }, (_, index) => new RegionSpace(seam, index));
-    this.interrupts = new HostInterrupts(seam);
+    this.config = new RegionSpace(driven, configRegion);
+    this.#bars = Array.from({ length: BAR_SLOTS }, (_, index) => new RegionSpace(driven, index));
+    this.interrupts = new HostInterrupts(driven);
     this.memory = new HostMemory(memoryIova, memoryBytes);
-    seam.mapDma({
+    driven.mapDma({
       iova: BigInt(memoryIova),
       sizeBytes: BigInt(memoryBytes),
       readable: true,
@@ -80,7 +79,7 @@ export class InProcessHost {
    * enumerates it again. What `useInterrupts` had enabled is disabled.
    */
   reset(kind: 'device' | 'flr' = 'device'): void {
-    if (kind === 'device') this.#seam.reset();
+    if (kind === 'device') this.#driven.reset();
     else initiateFunctionLevelReset(this.config);
     this.enumerate();
   }

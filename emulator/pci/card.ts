@@ -19,12 +19,15 @@ import {
 import { type MapSpec, RegisterFile, type RegisterMap } from '../registers';
 import { DeviceError, type DeviceLayout, type RegionLayout, type SetIrqs, type Device } from '../device';
 import { type BarOptions, Bars, type BarTarget } from './bars';
+import { CardEvents } from './card-events';
 import { CardDefinitionError } from './card-definition-error';
 import { type CardIdentity, checkIdentity } from './identity';
-import { type BarContents, CardInspection, ObservedDma, unobserved } from './inspection';
+import { type BarContents, CardInspection } from './inspection';
 import { type InterruptController } from './interrupt-controller';
 import { InterruptPath } from './interrupt-path';
 import { type MemoryAllocator, MemoryBar, privateMemory } from './memory-bar';
+import { ObservedDevice } from './observed-device';
+import { ObservedDma } from './observed-dma';
 import { PciFunction, type ResetKind } from './pci-function';
 import { PlatformTable } from './platform/table';
 import { BAR_COUNT, CONFIG_SIZE_BYTES, EEXIST, EINVAL, Region, REGION_COUNT } from './vfio-layout';
@@ -41,6 +44,12 @@ export interface MemoryBarOptions extends BarOptions {
   /** Offer the memory to the client, so that the guest reaches it without a message; needs an allocator with a file. */
   readonly mappable?: boolean;
 }
+
+/**
+ * Called with each card before it is driven for the first time: how a tool follows every card from its beginning. What a
+ * tool adds when it is loaded holds for the cards that come after.
+ */
+export const onFirstDriven = new Set<(card: PciCard) => void>();
 
 /** A BAR of registers is at least a page, so that a driver in the guest's user space can map it. */
 const PAGE_BYTES = 4096;
@@ -66,6 +75,7 @@ export abstract class PciCard implements Device {
   /** For tools that look at a card from outside: traces, test matchers. */
   readonly inspection: CardInspection;
 
+  readonly #events: CardEvents;
   readonly #function: PciFunction;
   readonly #interrupts: InterruptPath;
   readonly #bars = new Bars();
@@ -89,21 +99,25 @@ export abstract class PciCard implements Device {
     this.clock = clock;
     this.#allocate = environment.allocate ?? privateMemory;
     this.#platform = PlatformTable.of(identity, () => void this.layout);
-    const observed = () => this.inspection?.observer ?? unobserved;
-    this.#function = new PciFunction(identity, this.#bars, observed, () => this.#reset('flr'), this.#platform);
-    this.interrupts = this.#interrupts = new InterruptPath(this.#function.interrupts, observed);
+    const events = (this.#events = new CardEvents(clock));
+    clock.onTask = () => events.publish({ kind: 'task' });
+    clock.onNested = () => events.publish({ kind: 'nested' });
+    this.#function = new PciFunction(identity, this.#bars, events, () => this.#reset('flr'), this.#platform);
+    this.interrupts = this.#interrupts = new InterruptPath(this.#function.interrupts, events);
     const { coherent = true, viewLimitBytes } = identity;
-    if (!coherent) {
-      const memory = new DmaAccess(this.#hostMemory, () => true);
-      this.#nonCoherent = new NonCoherentDma(this.#dma, memory, viewLimitBytes);
-    }
-    const path = new DmaPath(this.#nonCoherent ?? this.#dma, (below) => new ObservedDma(below, observed, clock));
+    const memory = new DmaAccess(this.#hostMemory, () => true);
+    if (!coherent) this.#nonCoherent = new NonCoherentDma(this.#dma, memory, viewLimitBytes);
+    const path = new DmaPath(this.#nonCoherent ?? this.#dma, (below) => new ObservedDma(below, events, clock));
     this.inspection = new CardInspection(
       clock,
+      events,
+      () => onFirstDriven.forEach((tool) => tool(this)),
+      new ObservedDevice(this, clock, events),
       this.#registerFiles,
       this.#function.config.structures,
       path,
       this.#interrupts,
+      memory,
       () => this.#contents(identity),
     );
     this.dma = this.dmaAs({ channel: '', role: 'other' });
@@ -159,9 +173,9 @@ export abstract class PciCard implements Device {
     return this.inspection.dma.port(by);
   }
 
-  /** Tells a trace that a part of the card has changed its state: 'H2C0' is 'running'. */
+  /** Publishes, for traces, that a part of the card has changed its state: 'H2C0' is 'running'. */
   protected changed(part: string, state: string): void {
-    this.inspection.observer.state(part, state);
+    this.#events.publish({ kind: 'state', part, state });
   }
 
   /**
@@ -206,7 +220,7 @@ export abstract class PciCard implements Device {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.inspection.observer = unobserved; // nothing of this happens on a board
+    this.#events.close(); // nothing of this happens on a board
     this.inspection.isClosed = true;
     try {
       this.#reset('device'); // What the card is doing must not outlive the memory that it does it with.
@@ -233,7 +247,8 @@ export abstract class PciCard implements Device {
   }
 
   #reset(kind: ResetKind): void {
-    this.inspection.observer.reset(kind);
+    const isClients = kind === 'flr' || this.inspection.device.isResetting;
+    this.#events.publish({ kind: 'reset', reset: isClients ? kind : 'other' });
     this.inspection.onReset();
     this.#dma.drop();
     this.#nonCoherent?.clear();

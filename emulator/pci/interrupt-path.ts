@@ -1,8 +1,8 @@
 /**
- * What a card's interrupts go through on their way out of its model: where an observer hears that the card has raised one,
+ * What a card's interrupts go through on their way out of its model: where it is published that the card has raised one,
  * and where faults are put in, between that and the function's own masks.
  */
-import { type CardObserver } from './inspection';
+import { type CardEvents } from './card-events';
 import { type InterruptController, type InterruptMode } from './interrupt-controller';
 import { Irq } from './vfio-layout';
 
@@ -15,7 +15,7 @@ export class InterruptPath implements InterruptController {
 
   constructor(
     private readonly controller: InterruptController,
-    private readonly observed: () => CardObserver,
+    private readonly events: CardEvents,
   ) {
     this.#next = controller;
   }
@@ -26,16 +26,19 @@ export class InterruptPath implements InterruptController {
 
   signal(vector: number): void {
     const { mode } = this.controller;
-    if (mode === 'msix' || mode === 'msi') this.observed().raised(mode === 'msix' ? Irq.MSIX : Irq.MSI, vector);
+    if (mode === 'msix' || mode === 'msi') {
+      const index = mode === 'msix' ? Irq.MSIX : Irq.MSI;
+      this.events.publish({ kind: 'interrupt', phase: 'raised', index, vector });
+    }
     this.#next.signal(vector);
   }
 
   setIntx(asserted: boolean): void {
-    // A card drives its line in any mode; while messages are enabled nobody is told of it.
+    // A card drives its line in any mode; while messages are enabled it is not published.
     if (asserted !== this.#asserted && (!asserted || this.mode === 'intx')) {
       this.#asserted = asserted;
-      if (asserted) this.observed().raised(Irq.INTX, 0);
-      else this.observed().lowered();
+      const phase = asserted ? 'raised' : 'lowered';
+      this.events.publish({ kind: 'interrupt', phase, index: Irq.INTX, vector: 0 });
     }
     this.#next.setIntx(asserted);
   }

@@ -6,6 +6,7 @@
  */
 import { RegisterFile } from '../registers';
 import { type Bars } from './bars';
+import { type CardEvents } from './card-events';
 import { deviceSerialNumber } from './capabilities/device-serial-number';
 import { pciExpress } from './capabilities/pci-express';
 import { platformTableCapability } from './capabilities/platform-table';
@@ -24,12 +25,6 @@ import { BAR_COUNT, Irq } from './vfio-layout';
 
 /** 'flr': the driver wrote Initiate Function Level Reset. 'device': the client reset the device. */
 export type ResetKind = 'flr' | 'device';
-
-/** Is told of what changes in the function. */
-export interface FunctionWatcher {
-  held(index: number, vector: number, reason: HeldReason): void;
-  state(part: string, state: string): void;
-}
 
 /** PMCSR, bits 1:0. */
 const D0 = 0;
@@ -58,7 +53,7 @@ export class PciFunction {
   constructor(
     identity: CardIdentity,
     bars: Bars,
-    private readonly watcher: () => FunctionWatcher,
+    private readonly events: CardEvents,
     onFlr: () => void,
     platform?: PlatformTable,
   ) {
@@ -74,7 +69,7 @@ export class PciFunction {
         this.#tell('interrupts', this.interrupts.mode);
         this.interrupts.update();
       },
-      held: (index, vector, reason) => watcher().held(index, vector, reason),
+      held: (index, vector, reason) => this.#held(index, vector, reason),
     };
     this.#header = new RegisterFile(type0Header(identity, pm));
     this.#power = new RegisterFile(powerManagement(after(pm)));
@@ -85,7 +80,7 @@ export class PciFunction {
       identity.intx !== undefined,
       () => (this.#letsIntxThrough() ? undefined : 'disabled'),
       (reason) => {
-        if (this.interrupts.mode === 'intx') watcher().held(Irq.INTX, 0, reason);
+        if (this.interrupts.mode === 'intx') this.#held(Irq.INTX, 0, reason);
       },
     );
     this.interrupts = new FunctionInterrupts({ intx: this.#intx, msi: this.#msi, msix: this.msix });
@@ -149,11 +144,15 @@ export class PciFunction {
     this.interrupts.update();
   }
 
-  /** Tells of what has changed. */
+  /** Publishes what has changed. */
   #tell(part: string, state: string): void {
     if (this.#told.get(part) === state) return;
     this.#told.set(part, state);
-    this.watcher().state(part, state);
+    this.events.publish({ kind: 'state', part, state });
+  }
+
+  #held(index: number, vector: number, reason: HeldReason): void {
+    this.events.publish({ kind: 'interrupt', phase: 'held', index, vector, reason });
   }
 
   #letsIntxThrough(): boolean {

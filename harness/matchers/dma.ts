@@ -4,7 +4,7 @@
  */
 import { type DmaErrorReason } from '../../emulator/memory';
 import { type PciCard } from '../../emulator/pci';
-import { type CardTrace, describeEvent, RegisterNames, traceOf } from '../../instrumentation/trace';
+import { type CardTrace, describeEvent, isDma, RegisterNames, traceOf } from '../../instrumentation/trace';
 import { recentEvents } from './history';
 import { checkCard } from './subject';
 import { DEFAULT_WAIT_MS, reached, type WaitOptions } from './wait';
@@ -32,8 +32,8 @@ export const toWriteHost = (card: PciCard, expected?: DmaExpectation & WaitOptio
 
 export function toHaveDmaError(card: PciCard, reason?: DmaErrorReason) {
   const trace = traceOf(checkCard(card, 'toHaveDmaError'));
-  const errors = [...trace.newestFirst()].filter(({ kind, detail }) => kind.startsWith('dma') && detail !== undefined);
-  const matching = errors.filter(({ detail }) => reason === undefined || detail === reason);
+  const errors = [...trace.newestFirst()].filter(isDma).filter(({ error }) => error !== undefined);
+  const matching = errors.filter(({ error }) => reason === undefined || error === reason);
   const what = reason === undefined ? 'a DMA error' : `a DMA error '${reason}'`;
   const names = RegisterNames.of(card);
   const list = errors.slice(0, 5).map((event) => describeEvent(event, names));
@@ -78,8 +78,9 @@ const rangeOf = (expected: Exclude<DmaExpectation, { atLeastBytes: number }>) =>
 /** Whether the accesses that the trace still knows have touched every byte of the range. */
 function isCovered(trace: CardTrace, access: Access, start: number, end: number): boolean {
   const parts = [...trace.newestFirst()]
-    .filter(({ kind, detail }) => kind === `dma-${access}` && detail === undefined)
-    .map(({ address, sizeBytes }) => ({ from: address, to: address + sizeBytes }))
+    .filter(isDma)
+    .filter(({ kind, error }) => kind === `dma-${access}` && error === undefined)
+    .map(({ iova, sizeBytes }) => ({ from: iova, to: iova + sizeBytes }))
     .sort((a, b) => a.from - b.from);
   let covered = start;
   for (const { from, to } of parts) if (from <= covered && to > covered) covered = to;

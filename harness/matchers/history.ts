@@ -7,6 +7,7 @@ import {
   formatValue,
   isAccess,
   RegisterNames,
+  valueOf,
 } from '../../instrumentation/trace';
 import { type CardValue } from './card-value';
 
@@ -27,11 +28,11 @@ export function lastWrite(trace: CardTrace, { bar, register }: CardValue): strin
   let best: { text: string; nearness: number } | undefined;
   let accesses = 0;
   for (const event of trace.newestFirst()) {
-    if (!isAccess(event) || event.index === Region.CONFIG) continue;
+    if (!isAccess(event) || event.region === Region.CONFIG) continue;
     const written =
-      event.kind === 'write' && event.index === bar ? names.at(bar, event.address, event.sizeBytes) : undefined;
+      event.kind === 'write' && event.region === bar ? names.at(bar, event.offset, event.data.length) : undefined;
     if (written && nearness(written) > (best?.nearness ?? -1)) {
-      const value = `${formatHex(event.value)}${fieldsOf(written.layout, event.value)}`;
+      const value = `${formatHex(valueOf(event.data))}${fieldsOf(written.layout, valueOf(event.data))}`;
       best = { text: `last write to ${written.name} was ${value}, ${ago(accesses)}`, nearness: nearness(written) };
     }
     if (best?.nearness === 2) break;

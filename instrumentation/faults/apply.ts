@@ -3,7 +3,6 @@
  * to where the access or interrupt comes from. So each sees what those before it have left.
  */
 import { type PciCard } from '../../emulator/pci';
-import { traceOf } from '../trace';
 import { type Device } from '../../emulator/device';
 import { AllOnes, LostWrite, PostedWrites, SlowDevice, StuckField } from './access-faults';
 import { checkFault, checkForCard } from './check';
@@ -77,12 +76,16 @@ export class FaultyCard {
   /** Use `applyFaults`. */
   constructor(card: PciCard, declarations: readonly FaultDeclaration[], link: Link) {
     const { inspection } = card;
-    const trace = traceOf(card);
     declarations.forEach((declaration, index) => checkFault(declaration, placeOf(declaration, index)));
     const names = namesOf(declarations);
     this.#faults = declarations.map((declaration, index) => {
       const name = names[index]!;
-      const site = { card, clock: inspection.clock, link, report: (what: string) => trace.fault(name, what) };
+      const site = {
+        card,
+        clock: inspection.clock,
+        link,
+        report: (what: string) => inspection.events.publish({ kind: 'fault', fault: name, what }),
+      };
       return { name, fault: makeFor(declaration, placeOf(declaration, index), site) };
     });
     let device: Device = link;
@@ -95,7 +98,8 @@ export class FaultyCard {
     inspection.onReset = () => {
       for (const { fault } of this.#faults) fault.reset();
     };
-    this.traced = trace.around(device);
+    inspection.device.insert(() => device);
+    this.traced = inspection.device;
   }
 
   /** Every fault, in the order in which they are declared. */

@@ -21,7 +21,9 @@ export class Player {
   readonly #device: Device;
 
   constructor(private readonly options: PlayerOptions) {
-    this.#device = options.trace.around(options.device);
+    const { device } = options.trace.card.inspection;
+    device.insert(() => options.device);
+    this.#device = device;
   }
 
   /** To the end of the trace, or to the first difference. */

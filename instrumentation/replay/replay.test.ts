@@ -306,7 +306,8 @@ describe('a replay', () => {
     const trace = traceOf(card);
     trace.record(recorder, { name: 'adder' });
     const link = new Link(card);
-    const seam = trace.around(link);
+    const seam = trace.device;
+    card.inspection.device.insert(() => link);
     seam.readRegion(7, 0, new Uint8Array(4));
     trace.linkDown(() => link.sever());
     seam.readRegion(7, 0, new Uint8Array(4));

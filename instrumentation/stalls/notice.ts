@@ -1,6 +1,6 @@
 /** What the watch has to say, in words. */
 import { Region } from '../../emulator/pci';
-import { type CardTrace, type RecentEvent, RegisterNames, wordAccess, wordTime } from '../trace';
+import { type CardTrace, type RecentEvent, RegisterNames, valueOf, wordAccess, wordTime } from '../trace';
 
 export interface DriverNotice {
   readonly kind: 'polling' | 'interrupt-cannot-come';
@@ -12,18 +12,22 @@ export interface DriverNotice {
   readonly text: string;
 }
 
+export type RecentAccess = Extract<RecentEvent, { kind: 'read' | 'write' }>;
+
 /** An access as `describeTrace` has it: `H2C[0].STATUS`, and `0x00000001 (BUSY=1)`. */
-export function accessed(trace: CardTrace, event: RecentEvent): { register: string; value: string } {
-  const { index, address, sizeBytes, value } = event;
-  const words = wordAccess(RegisterNames.of(trace.card), index, address, sizeBytes, value);
+export function accessed(
+  trace: CardTrace,
+  { region, offset, data }: RecentAccess,
+): { register: string; value: string } {
+  const words = wordAccess(RegisterNames.of(trace.card), region, offset, data.length, valueOf(data));
   return { register: words.place, value: `${words.value} ${words.detail}`.trimEnd() };
 }
 
 /** The last access of a BAR, of either kind or of this one. */
-export function lastAccess(trace: CardTrace, wanted?: 'write'): RecentEvent | undefined {
+export function lastAccess(trace: CardTrace, wanted?: 'write'): RecentAccess | undefined {
   for (const event of trace.newestFirst()) {
     if (event.kind !== 'write' && (event.kind !== 'read' || wanted === 'write')) continue;
-    if (event.index !== Region.CONFIG) return event;
+    if (event.region !== Region.CONFIG) return event;
   }
   return undefined;
 }

@@ -3,7 +3,7 @@
  * trace's ring counts such reads anyway: it is looked at now and then, and an access costs nothing.
  */
 import { type CardTrace, type RecentEvent } from '../trace';
-import { accessed, deviceTime, type DriverNotice, seconds, stateOf } from './notice';
+import { accessed, deviceTime, type DriverNotice, type RecentAccess, seconds, stateOf } from './notice';
 
 /** A card that has something scheduled may well be slow: it is given so many times as long. */
 const PATIENCE = 10;
@@ -64,9 +64,9 @@ export class Polling {
     this.#isTold = false;
   }
 
-  #notice(newest: RecentEvent, polls: number): DriverNotice {
+  #notice(newest: RecentAccess, polls: number): DriverNotice {
     const { register, value } = accessed(this.trace, newest);
-    const isAllOnes = newest.value === (1n << BigInt(8 * Math.min(newest.sizeBytes, 8))) - 1n;
+    const isAllOnes = newest.data.every((byte, at) => byte === 0xff || at >= 8);
     const hint = isAllOnes ? ', which is what is read where nothing answers' : '';
     const forNs = this.trace.card.inspection.now() - this.#sinceNs;
     const turns = this.#turns === 0 ? '' : ` ${this.#turns} turns of its tasks have changed nothing.`;

@@ -4,8 +4,8 @@
  * access may be that of a driver that goes to sleep (none of configuration space, as when a device is closed), and if
  * there is an interrupt that it has a reason to expect.
  */
-import { Irq, Region } from '../../emulator/pci';
-import { type CardTrace, type InterruptPhase, wordInterrupt, wordMechanism } from '../trace';
+import { type InterruptPhase, Irq, Region } from '../../emulator/pci';
+import { type CardTrace, wordInterrupt, wordMechanism } from '../trace';
 import { accessed, deviceTime, type DriverNotice, lastAccess, seconds, stateOf } from './notice';
 import { type RaisedInterrupt, RaisedInterrupts } from './raised';
 import { Writes } from './writes';

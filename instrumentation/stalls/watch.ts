@@ -4,8 +4,8 @@
  * happens.
  */
 import { type Clock, type ScheduledTask } from '../../emulator/clock';
-import { type HeldReason } from '../../emulator/pci';
-import { type CardTrace, type InterruptPhase, type TraceWatcher, unwatched } from '../trace';
+import { type CardEvent } from '../../emulator/pci';
+import { type CardTrace } from '../trace';
 import { type DriverNotice } from './notice';
 import { Polling } from './polling';
 import { Waiting } from './waiting';
@@ -29,7 +29,8 @@ export function watchDriver(trace: CardTrace, options: WatchOptions = {}): Dispo
   return new DriverWatch(trace, options);
 }
 
-class DriverWatch implements TraceWatcher, Disposable {
+class DriverWatch implements Disposable {
+  readonly #unsubscribe: () => void;
   readonly #clock: Pick<Clock, 'now' | 'after'>;
   readonly #limitNs: number;
   readonly #polling: Polling;
@@ -56,62 +57,54 @@ class DriverWatch implements TraceWatcher, Disposable {
     this.#polling = new Polling(trace, { polls, limitNs: this.#limitNs });
     this.#waiting = new Waiting(trace, this.#limitNs);
     this.#onNotice = onNotice;
-    trace.watcher = this;
+    this.#unsubscribe = trace.card.inspection.events.subscribe((event) => this.#take(event));
   }
 
-  read(region: number): void {
-    this.#accesses++;
-    this.#waiting.read(region);
+  #take(event: CardEvent): void {
+    switch (event.kind) {
+      case 'read':
+        this.#waiting.read(event.region);
+        return this.#accessed();
+      case 'write':
+        this.#waiting.write(event.region, event.offset);
+        return this.#accessed();
+      case 'dma-read':
+      case 'dma-write':
+        this.#waiting.dma();
+        break;
+      case 'task':
+        this.#polling.turn();
+        break;
+      case 'interrupt':
+        this.#polling.progress();
+        this.#waiting.interrupt(event.phase, event.index, event.vector, event.reason);
+        break;
+      case 'state':
+        this.#polling.progress();
+        this.#waiting.state(event.part, event.state);
+        break;
+      case 'fault':
+        this.#waiting.fault(event.fault);
+        break;
+      case 'reset':
+        this.#polling.progress();
+        this.#waiting.reset();
+        break;
+      default:
+        return;
+    }
+    this.#happenings++;
     if (this.#next === undefined) this.#wake();
   }
 
-  write(region: number, offset: number): void {
+  #accessed(): void {
     this.#accesses++;
-    this.#waiting.write(region, offset);
     if (this.#next === undefined) this.#wake();
-  }
-
-  dma(): void {
-    this.#waiting.dma();
-    this.#happened();
-  }
-
-  turn(): void {
-    this.#polling.turn();
-    this.#happened();
-  }
-
-  interrupt(phase: InterruptPhase, index: number, vector: number, reason?: HeldReason): void {
-    this.#polling.progress();
-    this.#waiting.interrupt(phase, index, vector, reason);
-    this.#happened();
-  }
-
-  state(part: string, state: string): void {
-    this.#polling.progress();
-    this.#waiting.state(part, state);
-    this.#happened();
-  }
-
-  fault(name: string): void {
-    this.#waiting.fault(name);
-    this.#happened();
-  }
-
-  reset(): void {
-    this.#polling.progress();
-    this.#waiting.reset();
-    this.#happened();
   }
 
   [Symbol.dispose](): void {
     this.#next?.cancel();
-    if (this.trace.watcher === this) this.trace.watcher = unwatched;
-  }
-
-  #happened(): void {
-    this.#happenings++;
-    if (this.#next === undefined) this.#wake();
+    this.#unsubscribe();
   }
 
   #wake(): void {
@@ -139,7 +132,7 @@ class DriverWatch implements TraceWatcher, Disposable {
     if (isQuiet) this.#polling.progress(); // it has stopped
     const notice = isQuiet ? this.#waiting.look(this.#quietNs) : this.#polling.look(elapsedNs);
     if (notice) {
-      this.trace.notice(notice.text);
+      this.trace.add({ kind: 'notice', text: notice.text });
       this.#onNotice(notice);
     }
     // Two limits: an interrupt that is raised while the driver is quiet is given one of its own.

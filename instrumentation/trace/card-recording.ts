@@ -1,10 +1,7 @@
 /** What a card does and what is done to it, as events for the recorder. */
 import { hash } from 'node:crypto';
-import { type DmaError, type DmaInitiator } from '../../emulator/memory';
-import { type HeldReason, type PciCard, type ResetKind } from '../../emulator/pci';
-import { type DmaMapping, type SetIrqs } from '../../emulator/device';
+import { type CardEvent, type DmaEvent, type PciCard } from '../../emulator/pci';
 import { describeCard } from './card-description';
-import { type InterruptPhase } from './event';
 import { type TraceRecorder, type Unstamped } from './recorder';
 
 export interface RecordCardOptions {
@@ -26,7 +23,6 @@ export type EventSink = Pick<
 type OfCard<E = Unstamped> = E extends Unstamped ? Omit<E, 'card' | 'timeNs'> : never;
 
 export class CardRecording {
-  readonly unmapsWindows: boolean;
   /** The card's number in the trace. */
   readonly id: number;
   /** What the card has read up to now that was stale, in bytes. */
@@ -37,99 +33,50 @@ export class CardRecording {
     private readonly recorder: EventSink,
     options: RecordCardOptions,
   ) {
-    this.unmapsWindows = recorder.unmapsWindows;
     this.id = recorder.nextCard();
     this.#stale = card.coherence?.counts.stale ?? 0;
-    const unmapsWindows = this.unmapsWindows || options.hidesWindows === true;
+    const unmapsWindows = recorder.unmapsWindows || options.hidesWindows === true;
     this.record({ kind: 'card', description: describeCard(card, { ...options, unmapsWindows }) });
+    card.inspection.device.hidesMappings = recorder.unmapsWindows;
+    card.inspection.events.subscribe((event, timeNs) => this.#take(event, timeNs));
   }
 
   /** With the card's time of now. */
   record(event: OfCard): void {
-    this.recorder.record({ ...event, card: this.id, timeNs: this.#now() } as Unstamped);
+    this.recorder.record({ ...event, card: this.id, timeNs: this.card.inspection.now() } as Unstamped);
   }
 
-  access(kind: 'read' | 'write', region: number, offset: number, data: Uint8Array): void {
-    // Part of each register access: one object, and no more.
-    this.recorder.record({ kind, card: this.id, timeNs: this.#now(), region, offset, data });
+  #take(event: CardEvent, timeNs: number): void {
+    switch (event.kind) {
+      case 'read':
+      case 'write': {
+        // Part of each register access: one object, and no more.
+        const { kind, region, offset, data } = event;
+        return this.recorder.record({ kind, card: this.id, timeNs, region, offset, data });
+      }
+      case 'dma-read':
+      case 'dma-write':
+        this.#takeDma(event, timeNs);
+        return;
+      default:
+        this.recorder.record({ ...event, card: this.id, timeNs });
+    }
   }
 
-  dma(
-    access: 'read' | 'write',
-    { channel, role }: DmaInitiator,
-    iova: number,
-    bytes: Uint8Array,
-    error: DmaError | undefined,
-    isAsync: boolean,
-  ): void {
+  #takeDma({ kind, channel, role, iova, sizeBytes, data, error, isAsync }: DmaEvent, timeNs: number): void {
     this.recorder.record({
-      kind: access === 'read' ? 'dma-read' : 'dma-write',
-      card: this.id,
-      timeNs: this.#now(),
-      channel,
-      role,
-      iova,
-      sizeBytes: bytes.length,
-      ...(error ? { error: error.reason } : payloadOf(bytes, this.recorder)),
+      ...{ kind, card: this.id, timeNs, channel, role, iova, sizeBytes },
+      ...(data ? payloadOf(data, this.recorder) : error !== undefined && { error }),
       ...(isAsync && { isAsync }),
     });
-    if (access === 'read') this.#noteStale();
+    if (kind === 'dma-read') this.#noteStale();
   }
 
-  /** Of a card that is not coherent: how much of what it has just read is others in memory. */
+  /** Of a card that is not coherent: how much of what it has just read differs in memory. */
   #noteStale(): void {
     const { stale = 0 } = this.card.coherence?.counts ?? {};
     if (stale > this.#stale) this.record({ kind: 'stale', sizeBytes: stale - this.#stale });
     this.#stale = stale;
-  }
-
-  map({ iova, sizeBytes, readable, writable }: DmaMapping): void {
-    this.record({ kind: 'map', iova: Number(iova), sizeBytes: Number(sizeBytes), readable, writable });
-  }
-
-  unmap(iova: bigint, sizeBytes: bigint): void {
-    this.record({ kind: 'unmap', iova: Number(iova), sizeBytes: Number(sizeBytes) });
-  }
-
-  irqSetup({ index, start, count, action }: SetIrqs): void {
-    const vectors = action.kind === 'sinks' ? action.sinks.map((sink) => sink !== undefined) : action.vectors;
-    this.record({ kind: 'irq-setup', index, start, count, action: action.kind, ...(vectors && { vectors }) });
-  }
-
-  interrupt(phase: InterruptPhase, index: number, vector: number, reason?: HeldReason): void {
-    this.record({ kind: 'interrupt', phase, index, vector, ...(reason && { reason }) });
-  }
-
-  reset(reset: ResetKind | 'other'): void {
-    this.record({ kind: 'reset', reset });
-  }
-
-  state(part: string, state: string): void {
-    this.record({ kind: 'state', part, state });
-  }
-
-  task(): void {
-    this.record({ kind: 'task' });
-  }
-
-  nested(): void {
-    this.record({ kind: 'nested' });
-  }
-
-  linkDown(): void {
-    this.record({ kind: 'link-down' });
-  }
-
-  fault(fault: string, what: string): void {
-    this.record({ kind: 'fault', fault, what });
-  }
-
-  connection(kind: 'connected' | 'disconnected'): void {
-    this.record({ kind });
-  }
-
-  #now(): number {
-    return this.card.inspection.now();
   }
 }
 

@@ -20,7 +20,7 @@ export function describeTrace(trace: CardTrace, options: DescribeOptions = {}): 
   const lines: string[] = [];
   let earlier = trace.forgotten;
   for (const event of trace.newestFirst()) {
-    if (withoutConfig && isAccess(event) && event.index === Region.CONFIG) continue;
+    if (withoutConfig && isAccess(event) && event.region === Region.CONFIG) continue;
     if (lines.length < last) lines.push(describeEvent(event, names));
     else earlier++;
   }
@@ -35,30 +35,44 @@ export function describeEvent(event: RecentEvent, names: RegisterNames): string 
 }
 
 function whatOf(event: RecentEvent, names: RegisterNames): string {
-  const { kind, index, address, sizeBytes, value: accessed, detail } = event;
-  switch (kind) {
+  switch (event.kind) {
     case 'read':
     case 'write': {
-      const { place, value, detail } = wordAccess(names, index, address, sizeBytes, accessed);
-      return `${kind.padEnd(5)} ${place} ${value} ${detail}`.trimEnd();
+      const { place, value, detail } = wordAccess(
+        names,
+        event.region,
+        event.offset,
+        event.data.length,
+        valueOf(event.data),
+      );
+      return `${event.kind.padEnd(5)} ${place} ${value} ${detail}`.trimEnd();
     }
     case 'dma-read':
     case 'dma-write': {
-      const failure = detail === undefined ? '' : `: failed, ${detail}`;
-      return `DMA ${kind === 'dma-read' ? 'reads' : 'writes'} ${wordRange(sizeBytes, address)}${failure}`;
+      const failure = event.error === undefined ? '' : `: failed, ${event.error}`;
+      return `DMA ${event.kind === 'dma-read' ? 'reads' : 'writes'} ${wordRange(event.sizeBytes, event.iova)}${failure}`;
     }
     case 'interrupt':
-      return `interrupt ${wordInterrupt(index, address)}`;
+      return `interrupt ${wordInterrupt(event.index, event.vector)}`;
     case 'reset':
-      return wordReset(detail);
+      return wordReset(event.reset);
     case 'fault':
-      return `fault ${event.text}`;
+      return `fault ${event.fault}: ${event.what}`;
     case 'connected':
     case 'disconnected':
-      return `client ${kind}`;
+      return `client ${event.kind}`;
+    default:
+      return event.kind;
   }
 }
 
-export function isAccess({ kind }: RecentEvent): boolean {
-  return kind === 'read' || kind === 'write';
+export function isAccess(event: RecentEvent): event is Extract<RecentEvent, { kind: 'read' | 'write' }> {
+  return event.kind === 'read' || event.kind === 'write';
+}
+
+/** The little-endian value of the first eight bytes. */
+export function valueOf(data: Uint8Array): bigint {
+  let value = 0n;
+  for (let i = Math.min(data.length, 8); i-- > 0;) value = (value << 8n) | BigInt(data[i]!);
+  return value;
 }

@@ -1,117 +1,58 @@
 /**
- * The last events of a card, in columns of numbers: adding one allocates nothing. An event that equals the one before it
- * (a driver that polls) only counts up, so that a loop does not push out what led to it. Texts are for what is rare.
+ * The last events of a card. One that equals the one before it (a driver that polls) only counts up, so that a loop does
+ * not push out what led to it.
+ *
+ * Register accesses, which are most events, lie in columns of numbers, by hand: adding one allocates nothing and copies
+ * at most eight bytes. Everything else is kept as the event that it is; a DMA event has no payload any more when it has
+ * been published.
  */
-import { type DmaErrorReason } from '../../emulator/memory';
-import { type ResetKind } from '../../emulator/pci';
+import { type AccessEvent, type CardEvent, type DmaEvent } from '../../emulator/pci';
 
-const KINDS = [
-  ...(['read', 'write', 'dma-read', 'dma-write', 'interrupt', 'reset', 'connected', 'disconnected'] as const),
-  'fault',
-] as const;
-export type EventKind = (typeof KINDS)[number];
-
-/** Codes of the kinds, for `add`. */
-export const Kind = Object.fromEntries(KINDS.map((kind, code) => [kind, code])) as Record<EventKind, number>;
-
-/** What `detail` of an event may say: why a DMA access failed, or which reset it was. */
-const DETAILS = [
-  undefined,
-  ...(['unmapped', 'not-readable', 'not-writable', 'bus-master-off', 'beyond-address-bits'] as const),
-  ...(['client-error', 'view-full', 'reset', 'flr', 'device'] as const),
-] as const;
-export type EventDetail = DmaErrorReason | ResetKind;
-const codeOfDetail = new Map(DETAILS.map((detail, code) => [detail as EventDetail | undefined, code]));
-
-export interface RecentEvent {
+export type RecentEvent = CardEvent & {
   /** Counts the events of the card from 0. */
   readonly sequence: number;
-  readonly kind: EventKind;
-  /** VFIO region of an access (BARs 0 to 5, configuration space 7), or interrupt index (INTx 0, MSI 1, MSI-X 2). */
-  readonly index: number;
-  /** Offset in the region, address in host memory, or interrupt vector. */
-  readonly address: number;
-  readonly sizeBytes: number;
-  /** What was read or written, little-endian: the first eight bytes; 0 for DMA. */
-  readonly value: bigint;
   /** Device time of the first of them. */
   readonly timeNs: number;
   /** How often it happened in a row. */
   readonly times: number;
-  readonly detail: EventDetail | undefined;
-  /** Of a fault: its name, and what it did. */
-  readonly text: string | undefined;
-}
+};
+
+/** Beside accesses and DMA, what is worth keeping of a card when a test has failed; of interrupts, those delivered. */
+const KEPT: ReadonlySet<CardEvent['kind']> = new Set([
+  ...(['interrupt', 'reset', 'connected', 'disconnected', 'fault'] as const),
+]);
+/** Bytes of an access that are kept. */
+const VALUE_BYTES = 8;
 
 export class EventRing {
-  readonly #kinds: Uint8Array;
-  readonly #indexes: Uint8Array;
-  readonly #details: Uint8Array;
+  /** Undefined where an access is, which lies in the columns. */
+  readonly #events: (CardEvent | undefined)[];
+  readonly #isWrite: Uint8Array;
+  readonly #regions: Uint8Array;
   readonly #sizes: Uint32Array;
   readonly #low: Uint32Array;
   readonly #high: Uint32Array;
+  readonly #offsets: Float64Array;
   readonly #repeats: Uint32Array;
-  readonly #addresses: Float64Array;
   readonly #times: Float64Array;
-  /** By place in the ring, of the events that have one. */
-  readonly #texts = new Map<number, string>();
   #next = 0;
 
   constructor(readonly capacity: number) {
     const bytes = () => new Uint8Array(capacity);
     const words = () => new Uint32Array(capacity);
     const numbers = () => new Float64Array(capacity);
-    [this.#kinds, this.#indexes, this.#details] = [bytes(), bytes(), bytes()];
+    this.#events = new Array<CardEvent | undefined>(capacity).fill(undefined);
+    [this.#isWrite, this.#regions] = [bytes(), bytes()];
     [this.#sizes, this.#low, this.#high, this.#repeats] = [words(), words(), words(), words()];
-    [this.#addresses, this.#times] = [numbers(), numbers()];
+    [this.#offsets, this.#times] = [numbers(), numbers()];
   }
 
-  /** `kind` is a code of `Kind`; `low` and `high` are the words of the value. */
-  add(
-    kind: number,
-    index: number,
-    address: number,
-    sizeBytes: number,
-    low: number,
-    high: number,
-    timeNs: number,
-    detail?: EventDetail,
-  ): void {
-    const detailCode = detail === undefined ? 0 : codeOfDetail.get(detail)!;
-    const last = (this.#next - 1) % this.capacity;
-    if (
-      this.#next > 0 &&
-      this.#addresses[last] === address &&
-      this.#low[last] === low >>> 0 &&
-      this.#high[last] === high >>> 0 &&
-      this.#kinds[last] === kind &&
-      this.#indexes[last] === index &&
-      this.#sizes[last] === sizeBytes &&
-      this.#details[last] === detailCode
-    ) {
-      this.#repeats[last]!++;
-      return;
-    }
-    const at = this.#next++ % this.capacity;
-    if (this.#texts.size > 0) this.#texts.delete(at);
-    this.#kinds[at] = kind;
-    this.#indexes[at] = index;
-    this.#details[at] = detailCode;
-    this.#sizes[at] = sizeBytes;
-    this.#low[at] = low;
-    this.#high[at] = high;
-    this.#repeats[at] = 1;
-    this.#addresses[at] = address;
-    this.#times[at] = timeNs;
-  }
-
-  addFault(text: string, timeNs: number): void {
-    const last = (this.#next - 1) % this.capacity;
-    if (this.#texts.get(last) === text) this.#repeats[last]!++;
-    else {
-      // No two in a row have the same number, and are taken for the same.
-      this.add(Kind.fault, 0, this.#next, 0, 0, 0, timeNs);
-      this.#texts.set((this.#next - 1) % this.capacity, text);
+  /** Takes an event; what it holds is copied. */
+  add(event: CardEvent, timeNs: number): void {
+    if (event.kind === 'read' || event.kind === 'write') this.#addAccess(event, timeNs);
+    else if (isDma(event)) this.#keep(event, timeNs, isSameDma);
+    else if (KEPT.has(event.kind) && (event.kind !== 'interrupt' || event.phase === 'delivered')) {
+      this.#keep(event, timeNs, isSame);
     }
   }
 
@@ -125,25 +66,98 @@ export class EventRing {
     return this.#next - this.length;
   }
 
-  /** From the last event back to the oldest that is kept. */
+  /** From the last event back to the oldest that is kept. Of an access, bytes beyond the first eight are 0. */
   *newestFirst(): Generator<RecentEvent> {
     const end = this.#next;
     for (let sequence = end - 1; sequence >= Math.max(0, end - this.capacity); sequence--) yield this.#at(sequence);
   }
 
+  #addAccess({ kind, region, offset, data }: AccessEvent, timeNs: number): void {
+    const isWrite = kind === 'write' ? 1 : 0;
+    const low = wordAt(data, 0);
+    const high = wordAt(data, 4);
+    const last = (this.#next - 1) % this.capacity;
+    if (
+      this.#next > 0 &&
+      this.#offsets[last] === offset &&
+      this.#low[last] === low &&
+      this.#high[last] === high &&
+      this.#isWrite[last] === isWrite &&
+      this.#regions[last] === region &&
+      this.#sizes[last] === data.length &&
+      this.#events[last] === undefined
+    ) {
+      this.#repeats[last]!++;
+      return;
+    }
+    const at = this.#place(timeNs);
+    this.#events[at] = undefined;
+    this.#isWrite[at] = isWrite;
+    this.#regions[at] = region;
+    this.#sizes[at] = data.length;
+    this.#low[at] = low;
+    this.#high[at] = high;
+    this.#offsets[at] = offset;
+  }
+
+  #keep<E extends CardEvent>(event: E, timeNs: number, isSame: (one: E, other: CardEvent) => boolean): void {
+    const last = (this.#next - 1) % this.capacity;
+    const before = last < 0 ? undefined : this.#events[last];
+    if (before !== undefined && isSame(event, before)) this.#repeats[last]!++;
+    else this.#events[this.#place(timeNs)] = event;
+  }
+
+  #place(timeNs: number): number {
+    const at = this.#next++ % this.capacity;
+    this.#repeats[at] = 1;
+    this.#times[at] = timeNs;
+    return at;
+  }
+
   #at(sequence: number): RecentEvent {
     const at = sequence % this.capacity;
-    return {
-      sequence,
-      kind: KINDS[this.#kinds[at]!]!,
-      index: this.#indexes[at]!,
-      address: this.#addresses[at]!,
-      sizeBytes: this.#sizes[at]!,
-      value: (BigInt(this.#high[at]!) << 32n) | BigInt(this.#low[at]!),
-      timeNs: this.#times[at]!,
-      times: this.#repeats[at]!,
-      detail: DETAILS[this.#details[at]!],
-      text: this.#texts.get(at),
-    };
+    const recent = { sequence, timeNs: this.#times[at]!, times: this.#repeats[at]! };
+    const event = this.#events[at];
+    if (event !== undefined) return { ...event, ...recent };
+    const data = new Uint8Array(this.#sizes[at]!);
+    const value = new DataView(new ArrayBuffer(VALUE_BYTES));
+    value.setUint32(0, this.#low[at]!, true);
+    value.setUint32(4, this.#high[at]!, true);
+    data.set(new Uint8Array(value.buffer, 0, Math.min(data.length, VALUE_BYTES)));
+    const kind = this.#isWrite[at] === 1 ? 'write' : 'read';
+    return { kind, region: this.#regions[at]!, offset: this.#offsets[at]!, data, ...recent };
   }
+}
+
+/** Whether two events say the same. */
+function isSame(one: CardEvent, other: CardEvent): boolean {
+  return Object.entries(one).every(([key, value]) => other[key as keyof CardEvent] === value);
+}
+
+/** The same for DMA, by hand, as this is part of every descriptor. Payloads aside. */
+function isSameDma(one: DmaEvent, other: CardEvent): boolean {
+  return (
+    isDma(other) &&
+    one.iova === other.iova &&
+    one.kind === other.kind &&
+    one.sizeBytes === other.sizeBytes &&
+    one.channel === other.channel &&
+    one.role === other.role &&
+    one.error === other.error
+  );
+}
+
+export function isDma<E extends CardEvent>(event: E): event is Extract<E, { kind: 'dma-read' | 'dma-write' }> {
+  return event.kind === 'dma-read' || event.kind === 'dma-write';
+}
+
+/** Four bytes of an access from `at` on; what lies beyond its end is 0. */
+function wordAt(data: Uint8Array, at: number): number {
+  const { length } = data;
+  if (at >= length) return 0;
+  let word = data[at]!;
+  if (at + 1 < length) word |= data[at + 1]! << 8;
+  if (at + 2 < length) word |= data[at + 2]! << 16;
+  if (at + 3 < length) word |= data[at + 3]! << 24;
+  return word >>> 0;
 }

@@ -94,11 +94,14 @@ describe('a recording in a ring', () => {
 
   it('has payloads that are too large for it by their hashes, and stays within its bounds', () => {
     recordCard();
-    const recording = traceOf(card).recording!;
-    const by = { channel: 'A', role: 'data' } as const;
+    const write = (sizeBytes: number) =>
+      traceOf(card).add({
+        ...({ kind: 'dma-write', channel: 'A', role: 'data', iova: 0x1000 } as const),
+        ...{ sizeBytes, data: new Uint8Array(sizeBytes) },
+      });
     for (let i = 0; i < 10; i++) {
-      recording.dma('write', by, 0x1000, new Uint8Array(RING_BYTES / 4), undefined, false);
-      recording.dma('write', by, 0x1000, new Uint8Array(RING_BYTES / 4 + 1), undefined, false);
+      write(RING_BYTES / 4);
+      write(RING_BYTES / 4 + 1);
       expect(diskBytes()).toBeLessThanOrEqual(RING_BYTES + BLOCK_BYTES);
     }
     recorder.flush();

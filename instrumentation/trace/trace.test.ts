@@ -3,8 +3,9 @@ import { ReferenceCard } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
 import { InProcessHost } from '../../emulator/host';
 import { type IrqSink } from '../../emulator/device';
+import { type AccessEvent } from '../../emulator/pci';
 import { describeTrace, traceOf } from '.';
-import { EventRing, Kind } from './event-ring';
+import { EventRing, type RecentEvent } from './event-ring';
 
 const BAR0 = 0;
 const SCRATCH = 0x0c;
@@ -21,12 +22,14 @@ const lastLines = (card: ReferenceCard, last: number) =>
   describeTrace(traceOf(card), { last, withoutConfig: true }).filter((line) => !line.endsWith('earlier)'));
 
 describe('the ring of events', () => {
-  const add = (ring: EventRing, address: number, value = 0) => ring.add(Kind.read, 0, address, 4, value, 0, address);
+  const add = (ring: EventRing, offset: number, value = 0) =>
+    ring.add({ kind: 'read', region: 0, offset, data: Uint8Array.of(value, 0, 0, 0) }, offset);
+  const accesses = (ring: EventRing) => [...ring.newestFirst()] as (RecentEvent & AccessEvent)[];
 
   it('keeps the last events, and says how many it has lost', () => {
     const ring = new EventRing(3);
-    for (let address = 0; address < 5; address++) add(ring, address);
-    expect([...ring.newestFirst()].map(({ address }) => address)).toEqual([4, 3, 2]);
+    for (let offset = 0; offset < 5; offset++) add(ring, offset);
+    expect(accesses(ring).map(({ offset }) => offset)).toEqual([4, 3, 2]);
     expect([ring.length, ring.forgotten]).toEqual([3, 2]);
   });
 
@@ -35,10 +38,10 @@ describe('the ring of events', () => {
     add(ring, 1);
     for (let i = 0; i < 100; i++) add(ring, 2);
     add(ring, 2, 1);
-    expect([...ring.newestFirst()].map(({ address, value, times }) => [address, value, times])).toEqual([
-      [2, 1n, 1],
-      [2, 0n, 100],
-      [1, 0n, 1],
+    expect(accesses(ring).map(({ offset, data, times }) => [offset, data[0], times])).toEqual([
+      [2, 1, 1],
+      [2, 0, 100],
+      [1, 0, 1],
     ]);
   });
 
@@ -116,7 +119,7 @@ describe('the trace of a card', () => {
   it('tells listeners when a write has had its effect', () => {
     const { bar, card, trace } = setUp();
     const seen: number[] = [];
-    const stop = trace.onEvent(() => seen.push(card.registers.get('SCRATCH')));
+    const stop = trace.onChange(() => seen.push(card.registers.get('SCRATCH')));
     bar.write32(SCRATCH, 5);
     stop();
     bar.write32(SCRATCH, 6);

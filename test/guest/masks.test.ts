@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ReferenceCard } from '../../emulator/cards/reference';
-import { traceOf } from '../../instrumentation/trace';
+import { isDma, traceOf } from '../../instrumentation/trace';
 import { type Rig } from '../../qemu/rig';
 import { reference, runApp, startRig } from '../support/rig';
 
@@ -57,9 +57,9 @@ describe.each(GUESTS)('in a guest of $arch with $memoryMiB MiB', ({ arch, memory
 
   it('the card with 32 has reached for nothing above 4 GiB', () => {
     const trace = traceOf(rig.card<ReferenceCard>('bits32'));
-    const dma = [...trace.newestFirst()].filter(({ kind }) => kind === 'dma-read' || kind === 'dma-write');
+    const dma = [...trace.newestFirst()].filter(isDma);
     expect(dma.length).toBeGreaterThan(0);
-    expect(dma.filter(({ address, sizeBytes }) => address + sizeBytes > BOUNDARY)).toEqual([]);
+    expect(dma.filter(({ iova, sizeBytes }) => iova + sizeBytes > BOUNDARY)).toEqual([]);
   });
 
   it.each([

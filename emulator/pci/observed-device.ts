@@ -1,0 +1,151 @@
+/**
+ * A card as its client drives it: device time stands still while the card reacts, and what passes is published. The client
+ * sees no difference.
+ */
+import { type Device, type DeviceLayout, type DmaMapping, type IrqSink, type SetIrqs } from '../device';
+import { type CardClock } from '../clock';
+import { type CardEvents } from './card-events';
+
+export class ObservedDevice implements Device {
+  /** How many vectors each sink of the client serves: it is closed when the device has released the last. */
+  readonly #uses = new Map<IrqSink, number>();
+  readonly #connected: boolean[][] = [];
+  #isResetting = false;
+
+  /** Offer the client no BAR mappings: every access passes here. */
+  hidesMappings = false;
+
+  constructor(
+    private device: Device,
+    private readonly clock: Pick<CardClock, 'enter' | 'leave'>,
+    private readonly events: CardEvents,
+  ) {}
+
+  /** Puts a stage between the client and everything that has been there before. */
+  insert(make: (below: Device) => Device): void {
+    this.device = make(this.device);
+  }
+
+  /** The client is resetting the device, in the call that is on the stack. */
+  get isResetting(): boolean {
+    return this.#isResetting;
+  }
+
+  /** The vectors of an interrupt index (INTx 0, MSI 1, MSI-X 2) that the client has connected. */
+  connectedVectors(index: number): number[] {
+    return (this.#connected[index] ?? []).flatMap((connected, vector) => (connected ? [vector] : []));
+  }
+
+  get layout(): DeviceLayout {
+    const { layout } = this.device;
+    if (!this.hidesMappings) return layout;
+    return { ...layout, regions: layout.regions.map(({ mappable: _, ...region }) => region) };
+  }
+
+  /** Published once it is known what the device drives. */
+  readRegion(region: number, offset: number, data: Uint8Array): void {
+    this.clock.enter();
+    try {
+      this.device.readRegion(region, offset, data);
+      this.events.publish({ kind: 'read', region, offset, data });
+    } finally {
+      this.clock.leave();
+    }
+  }
+
+  /** Published before the device acts on it: the cause comes before the effect. */
+  writeRegion(region: number, offset: number, data: Uint8Array): void {
+    this.clock.enter();
+    try {
+      this.events.publish({ kind: 'write', region, offset, data });
+      this.device.writeRegion(region, offset, data);
+    } finally {
+      this.clock.leave();
+    }
+    this.events.changed();
+  }
+
+  mapDma(mapping: DmaMapping): void {
+    const { readable, writable } = mapping;
+    this.#whileStill(() => {
+      this.events.publish({ kind: 'map', ...numbersOf(mapping.iova, mapping.sizeBytes), readable, writable });
+      this.device.mapDma(mapping);
+    });
+  }
+
+  unmapDma(iova: bigint, sizeBytes: bigint): readonly DmaMapping[] {
+    return this.#whileStill(() => {
+      this.events.publish({ kind: 'unmap', ...numbersOf(iova, sizeBytes) });
+      return this.device.unmapDma(iova, sizeBytes);
+    });
+  }
+
+  setIrqs(request: SetIrqs): void {
+    const { index, start, count, action } = request;
+    const vectors = action.kind === 'sinks' ? action.sinks.map((sink) => sink !== undefined) : action.vectors;
+    this.#whileStill(() => {
+      this.events.publish({ kind: 'irq-setup', index, start, count, action: action.kind, ...(vectors && { vectors }) });
+      if (action.kind === 'sinks') this.#connect(request, action.sinks);
+      else this.device.setIrqs(request);
+    });
+  }
+
+  reset(): void {
+    this.#whileStill(() => {
+      this.#isResetting = true;
+      try {
+        this.device.reset();
+      } finally {
+        this.#isResetting = false;
+      }
+    });
+  }
+
+  #connect(request: SetIrqs, given: readonly (IrqSink | undefined)[]): void {
+    const { index, start } = request;
+    const sinks = given.map((sink, i) => sink && this.#observed(sink, index, start + i));
+    // Once the device has them it may close them at any time, in this call too; when it refuses they stay the caller's.
+    for (const sink of given) if (sink) this.#uses.set(sink, (this.#uses.get(sink) ?? 0) + 1);
+    try {
+      this.device.setIrqs({ ...request, action: { kind: 'sinks', sinks } });
+    } catch (error) {
+      for (const sink of given) if (sink) this.#dropUse(sink);
+      throw error;
+    }
+    if (sinks.length === 0) this.#connected[index] = [];
+    const connected = (this.#connected[index] ??= []);
+    sinks.forEach((sink, i) => (connected[start + i] = sink !== undefined));
+  }
+
+  #whileStill<T>(act: () => T): T {
+    this.clock.enter();
+    try {
+      return act();
+    } finally {
+      this.clock.leave();
+    }
+  }
+
+  #observed(sink: IrqSink, index: number, vector: number): IrqSink {
+    return {
+      trigger: () => {
+        this.events.publish({ kind: 'interrupt', phase: 'delivered', index, vector });
+        sink.trigger();
+      },
+      close: () => {
+        if (this.#dropUse(sink) === 0) sink.close();
+      },
+    };
+  }
+
+  /** Returns how many uses are left. */
+  #dropUse(sink: IrqSink): number {
+    const left = this.#uses.get(sink)! - 1;
+    if (left > 0) this.#uses.set(sink, left);
+    else this.#uses.delete(sink);
+    return left;
+  }
+}
+
+/** Exact up to 2^53, as for `DmaPort`. */
+const numbersOf = (iova: bigint, sizeBytes: bigint) => ({ iova: Number(iova), sizeBytes: Number(sizeBytes) });

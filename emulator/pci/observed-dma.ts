@@ -1,0 +1,114 @@
+/** Publishes what a card does to host memory. */
+import { type CardClock } from '../clock';
+import { DmaError, type DmaErrorReason, type DmaInitiator, type DmaStage } from '../memory';
+import { type CardEvents, type DmaEvent } from './card-events';
+
+type Payload = Omit<DmaEvent, 'data'> & { data: Uint8Array | undefined };
+
+/** The stage of a card's DMA path that publishes each access when it is done, or has failed. */
+export class ObservedDma implements DmaStage {
+  readonly #word = new DataView(new ArrayBuffer(4));
+  readonly #wordBytes = new Uint8Array(this.#word.buffer);
+
+  constructor(
+    private readonly below: DmaStage,
+    private readonly events: CardEvents,
+    private readonly clock: Pick<CardClock, 'settle'>,
+  ) {}
+
+  read(by: DmaInitiator, iova: number, into: Uint8Array): Promise<void> | undefined {
+    try {
+      return this.#done('read', by, iova, into, this.below.read(by, iova, into));
+    } catch (error) {
+      this.#failed('read', by, iova, into, error);
+      throw error;
+    }
+  }
+
+  write(by: DmaInitiator, iova: number, from: Uint8Array): Promise<void> | undefined {
+    try {
+      return this.#done('write', by, iova, from, this.below.write(by, iova, from));
+    } catch (error) {
+      this.#failed('write', by, iova, from, error);
+      throw error;
+    }
+  }
+
+  write32(by: DmaInitiator, iova: number, value: number): Promise<void> | undefined {
+    try {
+      const pending = this.below.write32(by, iova, value);
+      return this.#done('write', by, iova, this.#bytesOf(value, pending !== undefined), pending);
+    } catch (error) {
+      this.#failed('write', by, iova, this.#bytesOf(value, false), error);
+      throw error;
+    }
+  }
+
+  #bytesOf(value: number, isAsync: boolean): Uint8Array {
+    this.#word.setUint32(0, value, true);
+    return isAsync ? this.#wordBytes.slice() : this.#wordBytes;
+  }
+
+  #done(
+    access: 'read' | 'write',
+    by: DmaInitiator,
+    iova: number,
+    bytes: Uint8Array,
+    pending: Promise<void> | undefined,
+  ): Promise<void> | undefined {
+    if (pending === undefined) {
+      this.#publish(access, by, iova, bytes, undefined, false);
+      return undefined;
+    }
+    const settled = new Promise<void>((resolve, reject) => {
+      pending.then(
+        () =>
+          this.clock.settle(() => {
+            this.#publish(access, by, iova, bytes, undefined, true);
+            resolve();
+          }),
+        (error: Error) =>
+          this.clock.settle(() => {
+            this.#failed(access, by, iova, bytes, error, true);
+            reject(error);
+          }),
+      );
+    });
+    // A card may choose not to wait (a posted write): a refusal then concerns nobody, and must not end the process.
+    settled.catch(() => {});
+    return settled;
+  }
+
+  #failed(
+    access: 'read' | 'write',
+    by: DmaInitiator,
+    iova: number,
+    bytes: Uint8Array,
+    error: unknown,
+    isAsync = false,
+  ): void {
+    if (error instanceof DmaError) this.#publish(access, by, iova, bytes, error.reason, isAsync);
+  }
+
+  /** One object for an access, and no more: this is part of every DMA. */
+  #publish(
+    access: 'read' | 'write',
+    { channel, role }: DmaInitiator,
+    iova: number,
+    data: Uint8Array,
+    error: DmaErrorReason | undefined,
+    isAsync: boolean,
+  ): void {
+    const kind = access === 'read' ? 'dma-read' : 'dma-write';
+    const sizeBytes = data.length;
+    if (error !== undefined) {
+      this.events.publish({ kind, channel, role, iova, sizeBytes, error, ...(isAsync && { isAsync }) });
+    } else {
+      const event: Payload = isAsync
+        ? { kind, channel, role, iova, sizeBytes, data, isAsync }
+        : { kind, channel, role, iova, sizeBytes, data };
+      this.events.publish(event as DmaEvent);
+      event.data = undefined; // whoever keeps the event does not keep the payload, which is the engine's
+    }
+  }
+}
