@@ -15,14 +15,7 @@ const mayImport = {
   'emulator/pci': ['emulator/device', 'emulator/registers', 'emulator/memory', 'emulator/clock', 'emulator/native'],
   'emulator/dma': ['emulator/registers', 'emulator/memory', 'emulator/clock'],
   'emulator/cards': ['emulator/pci', 'emulator/registers', 'emulator/dma', 'emulator/memory', 'emulator/clock'],
-  'emulator/host': [
-    'instrumentation/trace',
-    'emulator/pci',
-    'emulator/device',
-    'emulator/registers',
-    'emulator/memory',
-    'emulator/clock',
-  ],
+  'emulator/host': ['emulator/pci', 'emulator/device', 'emulator/registers', 'emulator/memory', 'emulator/clock'],
   'emulator': ['emulator'],
   'instrumentation/trace': [
     'emulator/pci',
