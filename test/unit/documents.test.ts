@@ -100,6 +100,7 @@ describe('the examples in the documents', () => {
       'docs/coherence.md',
       'docs/faults.md',
       'docs/finding-a-dma-bug.md',
+      'docs/getting-started.md',
       'docs/platform-devices.md',
       'docs/replay.md',
       'docs/testing.md',
