@@ -1,5 +1,6 @@
 /**
- * Keeps the documents true: what they show compiles and runs, what they link to exists, what they list is what there is.
+ * Keeps the documents true: what they show compiles and runs, what they list is what there is. What they refer to is
+ * checked by document-references.test.ts.
  *
  * Code blocks become the files of a user's project that has ghostcard in its node_modules. The rules for them:
  * - a `ts` block begins with the comment `// NAME.ts`; blocks of one document import each other by these names;
@@ -15,40 +16,29 @@
  * test/guest/finding-a-dma-bug.test.ts.
  */
 import { execFile } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { symlinkSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Command } from 'commander';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EXIT } from '../../cli/exit-codes';
 import { program } from '../../cli/main';
+import { blocksOf, documents, read, repository } from '../support/documents';
 
 const run = promisify(execFile);
-const repository = join(__dirname, '..', '..');
-const read = (path: string): string => readFileSync(join(repository, path), 'utf8');
 /** Starting a compiler on a busy machine. */
 const SLOW_MS = 120_000;
-
-const examplesFolders = readdirSync(join(repository, 'examples'), { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
-  .map(({ name }) => join('examples', name));
-
-const documents = ['.', 'docs', ...examplesFolders].flatMap((folder) =>
-  readdirSync(join(repository, folder))
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => join(folder, name)),
-);
-
-interface Block {
-  readonly language: string;
-  readonly code: string;
-}
-
-const blocksOf = (document: string): Block[] =>
-  [...read(document).matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', code = '']) => ({ language, code }));
 
 const codeOf = (document: string, language: string): string =>
   blocksOf(document).find((block) => block.language === language)?.code ?? '';
@@ -164,32 +154,6 @@ describe('the examples in the documents', () => {
       await run('cc', [...flags, '-I', join(repository, 'guest-tools'), file]);
     }
   });
-});
-
-describe('links in the documents', () => {
-  it.each(documents)('%s points to files and headings that exist', (document) => {
-    const links = [...read(document).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
-    const broken = links.filter((target) => !/^[a-z]+:/.test(target) && !exists(document, target));
-    expect(broken).toEqual([]);
-  });
-
-  function exists(document: string, target: string): boolean {
-    const [path = '', anchor] = target.split('#');
-    const file = path === '' ? resolve(repository, document) : resolve(repository, dirname(document), path);
-    if (!existsSync(file)) return false;
-    return anchor === undefined || anchorsOf(relative(repository, file)).includes(anchor);
-  }
-
-  /** As GitHub makes them. */
-  function anchorsOf(document: string): string[] {
-    const headings = read(document).matchAll(/^#+ (.*)$/gm);
-    return [...headings].map(([, text = '']) =>
-      text
-        .toLowerCase()
-        .replaceAll(/[^\w\- ]/g, '')
-        .replaceAll(' ', '-'),
-    );
-  }
 });
 
 describe('the commands that a newcomer types', () => {
