@@ -190,6 +190,13 @@ describe('docs/command-line.md', async () => {
   const sectionOf = (name: string): string =>
     new RegExp(`^## ghostcard ${name}\\n(.*?)(?=^## |$(?![\\s\\S]))`, 'ms').exec(text)?.[1] ?? '';
 
+  it('has every command in its first table, and no other', () => {
+    const [table = ''] = /^\| Command \|.*?\n\n/ms.exec(text) ?? [];
+    const listed = [...table.matchAll(/^\| \[`([a-z -]+)`\]\(#ghostcard-([a-z-]+)\)/gm)];
+    expect(listed.map(([, name]) => name).sort()).toEqual(commands.map(({ name }) => name).sort());
+    expect(listed.filter(([, name, anchor]) => name?.replaceAll(' ', '-') !== anchor)).toEqual([]);
+  });
+
   it.each(commands)('has every option of $name, and no other', ({ name, command }) => {
     const listed = [...sectionOf(name).matchAll(/^\| `(--[\w-]+)/gm)].map(([, option]) => option);
     expect(listed.sort()).toEqual(command.options.map(({ long }) => long).sort());
