@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { circlesIn } from '../support/circles';
 
 const source = resolve(__dirname, '../../guest-tools');
 let out: string;
@@ -29,6 +30,29 @@ test('every app has its program, and the programs need no shared library', () =>
   for (const program of [join(out, 'agent'), ...programs().map((app) => join(out, 'bin', app))]) {
     expect(execFileSync('readelf', ['-l', program], { encoding: 'utf8' })).not.toContain('INTERP');
   }
+});
+
+test('no file calls another that calls it back', () => {
+  const objects = readdirSync(join(out, 'obj'), { recursive: true, encoding: 'utf8' }).filter((file) =>
+    /\.o$/.test(file),
+  );
+  expect(objects.length).toBeGreaterThan(20);
+  // POSIX's portable format, a line a symbol: `agent/link.o: gc_link_open T 0 4c`; U is one that is defined elsewhere.
+  const rows = execFileSync('nm', ['-A', '-P', '-g', ...objects], { cwd: join(out, 'obj'), encoding: 'utf8' })
+    .split('\n')
+    .flatMap((line) => {
+      const [, object, name, type] = /^(\S+): (\S+) (\w)/.exec(line) ?? [];
+      return object && name ? [{ object, name, isWanted: type === 'U' }] : [];
+    });
+  // Of a name that several programs define (main), nothing says whose is meant.
+  const ownersOf = (wanted: string) => rows.filter(({ name, isWanted }) => !isWanted && name === wanted);
+  const graph = new Map(objects.map((object): [string, string[]] => [object, []]));
+  for (const { object, name, isWanted } of rows) {
+    const [owner, another] = isWanted ? ownersOf(name) : [];
+    if (owner && !another) graph.get(object)!.push(owner.object);
+  }
+  expect(graph.get('driver/channel.o')).toContain('driver/registers.o');
+  expect(circlesIn(graph)).toEqual([]);
 });
 
 test('the CRC-32C that the card is checked against gives the published values', () => {
