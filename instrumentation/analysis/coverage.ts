@@ -2,9 +2,8 @@
  * How much of a card's register map its driver has used, and what it has used that is not in the map: a register that is
  * still to be modelled, or a driver that is lost.
  */
-import { type AccessEvent, type NamedRegister, Region, type TraceEvent } from '../trace';
+import { type AccessEvent, type NamedRegister, Region, type TraceEvent, valueOf } from '../trace';
 import { type TraceCard, TraceCards } from './card-names';
-import { valueOf } from './words';
 
 export interface Coverage {
   readonly cards: readonly CardCoverage[];

@@ -3,7 +3,7 @@
  * how the one falls between the other is a matter of time, and so is how often a driver polls. With `strict` everything
  * counts but the times.
  */
-import { type AccessEvent, type DmaEvent, Region, type TraceEvent } from '../trace';
+import { type AccessEvent, actorOf, type DmaEvent, Region, type TraceEvent } from '../trace';
 import { TraceCards } from './card-names';
 import { RegisterPattern } from './register-pattern';
 import { RepeatFolder } from './repeats';
@@ -85,17 +85,6 @@ interface Placed {
   readonly at: number;
 }
 
-/** What a client, the host or a watchdog adds as they like, and what follows from the rest. */
-const BESIDES: ReadonlySet<TraceEvent['kind']> = new Set(['task', 'nested', 'map', 'unmap', 'notice', 'end']);
-const OF_CARD: ReadonlySet<TraceEvent['kind']> = new Set([
-  'dma-read',
-  'dma-write',
-  'stale',
-  'interrupt',
-  'state',
-  'fault',
-]);
-
 class Side {
   readonly cards: TraceCards;
   polls = 0;
@@ -122,7 +111,7 @@ class Side {
     }
     if (lane === 'all') return event.kind !== 'end';
     if (event.kind === 'mark' && event.from === 'command') return false; // it is set while the guest's kernel goes on
-    return !BESIDES.has(event.kind) && OF_CARD.has(event.kind) === (lane === 'card');
+    return actorOf(event) === lane;
   }
 
   #isIgnored({ card, region, offset, data }: AccessEvent): boolean {

@@ -11,16 +11,7 @@ export {
 export { eventToJson } from './json';
 export { RepeatFolder, type RepeatListener } from './repeats';
 export { type AddressRange, EventSelector, type Selection } from './select';
-export { notSeen } from './trust';
-export {
-  describeTraceEvent,
-  describeWithoutTime,
-  type EventWords,
-  valueOf,
-  wordEventTime,
-  wordEvent,
-  wordPayload,
-} from './words';
+export { describeTraceEvent, describeWithoutTime, notSeen, wordEvent, wordEventTime } from './words';
 export { type Answer, DoorbellAnswers, DOORBELLS } from './doorbells';
 export { exportPerfetto, type PerfettoEvent, perfettoLines, type PerfettoOptions } from './perfetto';
 export { exportVcd, vcdLines, type VcdOptions } from './vcd';

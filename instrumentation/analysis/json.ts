@@ -1,26 +1,24 @@
 /** Events as JSON: what the trace holds, and what its register maps make of it. */
 import { type FieldLayout } from '../../emulator/registers';
-import { fieldValue, nameOfValue, type TraceEvent } from '../trace';
+import { type AccessEvent, fieldValue, inOneLine, nameOfValue, type TraceEvent, valueOf, withResets } from '../trace';
 import { type TraceCards } from './card-names';
-import { valueOf, wordEvent } from './words';
+import { wordEvent } from './words';
 
 /**
  * A plain object: the fields of the event, bytes as hexadecimal text; of an access that is a whole register's, its name
  * in `register`, its value as hexadecimal text in `value`, and its `fields`, by name; what `trace show` prints, in `text`.
  */
 export function eventToJson(event: TraceEvent, cards: TraceCards): Record<string, unknown> {
-  const { what, subject, detail } = wordEvent(event, cards);
   return {
     ...event,
     ...('data' in event && event.data && { data: Buffer.from(event.data).toString('hex') }),
-    ...((event.kind === 'read' || event.kind === 'write') && registerOf(event, cards)),
-    ...(event.kind === 'card' && { description: describable(event.description) }),
-    text: [what, subject, detail].filter((part) => part !== '').join(' '),
+    ...('region' in event && registerOf(event, cards)),
+    ...(event.kind === 'card' && { description: withResets(event.description, (reset) => `0x${reset.toString(16)}`) }),
+    text: inOneLine(wordEvent(event, cards)),
   };
 }
 
-function registerOf(event: Extract<TraceEvent, { region: number }>, cards: TraceCards): object {
-  const { card, region, offset, data } = event;
+function registerOf({ card, region, offset, data }: AccessEvent, cards: TraceCards): object {
   const register = cards.names(card).at(region, offset, data.length);
   if (register?.offset !== offset || register.layout.width !== data.length * 8) return {};
   const value = valueOf(data);
@@ -32,13 +30,4 @@ function registerOf(event: Extract<TraceEvent, { region: number }>, cards: Trace
 function fieldJson(field: FieldLayout, value: bigint): string | number {
   const held = fieldValue(field, value);
   return nameOfValue(field, held) ?? (held <= Number.MAX_SAFE_INTEGER ? Number(held) : `0x${held.toString(16)}`);
-}
-
-/** JSON knows no bigint. */
-function describable(description: Extract<TraceEvent, { kind: 'card' }>['description']): object {
-  const registers = description.registers.map((space) => ({
-    ...space,
-    registers: space.registers.map((register) => ({ ...register, reset: `0x${register.reset.toString(16)}` })),
-  }));
-  return { ...description, registers };
 }

@@ -4,10 +4,10 @@
  *
  * Source: "Trace Event Format" (Chrome); Perfetto documentation, "Other supported trace formats".
  */
-import { Region, type TraceEvent, type TraceHeader, wordInterrupt } from '../trace';
+import { inOneLine, Region, type TraceEvent, type TraceHeader, valueOf, wordInterrupt } from '../trace';
 import { TraceCards } from './card-names';
 import { DoorbellAnswers } from './doorbells';
-import { valueOf, wordEvent } from './words';
+import { wordEvent } from './words';
 
 /** One object of `traceEvents`; times in microseconds. */
 export interface PerfettoEvent {
@@ -95,7 +95,8 @@ class Tracks {
 
   *show(event: TraceEvent, ts: number): Generator<PerfettoEvent> {
     const { card: pid, kind } = event;
-    const { what, subject, detail } = wordEvent(event, this.cards);
+    const words = wordEvent(event, this.cards);
+    const { what, subject, detail } = words;
     switch (kind) {
       case 'card':
         yield { name: 'process_name', ph: 'M', pid, tid: 0, args: { name: this.cards.nameOf(pid) } };
@@ -134,22 +135,20 @@ class Tracks {
         yield slice;
         return;
       }
-      case 'mark':
-      case 'notice':
-      case 'fault':
-      case 'reset':
-      case 'link-down':
-      case 'connected':
-      case 'disconnected': {
-        const tid = yield* this.#track(pid, 'marks');
-        const name = [what, subject, detail].filter((part) => part !== '').join(' ');
-        yield { name, ph: 'i', s: pid === 0 ? 'g' : 'p', cat: kind, pid, tid, ts };
-        return;
-      }
       case 'map':
       case 'unmap':
       case 'irq-setup':
         yield* this.#slice(pid, 'client', `${what} ${subject}`, ts, kind, { detail });
+        return;
+      case 'stale':
+      case 'task':
+      case 'nested':
+      case 'end':
+        return;
+      default: {
+        const tid = yield* this.#track(pid, 'marks');
+        yield { name: inOneLine(words), ph: 'i', s: pid === 0 ? 'g' : 'p', cat: kind, pid, tid, ts };
+      }
     }
   }
 

@@ -2,8 +2,7 @@
  * Two runs use host memory at other addresses for the same things. Which address of the one is which of the other comes
  * out as they are compared, and has to stay so: a buffer that is mistaken for another is a difference.
  */
-import { type TraceEvent } from '../trace';
-import { valueOf } from './words';
+import { type TraceEvent, valueOf } from '../trace';
 
 /** Finer than anything is aligned to that a driver gives to a card. */
 const LINE_BYTES = 16;

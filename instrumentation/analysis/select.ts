@@ -1,8 +1,7 @@
 /** Which events of a trace somebody wants to see. */
-import { type NamedRegister, Region, type TraceEvent, type TraceEventKind } from '../trace';
+import { type AccessEvent, type NamedRegister, Region, type TraceEvent, type TraceEventKind, valueOf } from '../trace';
 import { type TraceCards } from './card-names';
 import { RegisterPattern, wildcard } from './register-pattern';
-import { valueOf } from './words';
 
 export interface Selection {
   /** Default: all. */
@@ -90,8 +89,8 @@ export class EventSelector {
 
   #notePart(event: TraceEvent): void {
     if (this.#channels.length === 0) return;
-    if (event.kind === 'state') this.#parts.add(event.part);
-    else if (event.kind === 'dma-read' || event.kind === 'dma-write') this.#parts.add(event.channel);
+    const part = partOf(event);
+    if (part !== undefined) this.#parts.add(part);
   }
 
   #isOfCard(id: number): boolean {
@@ -101,31 +100,23 @@ export class EventSelector {
   }
 
   #isAtPlace(event: TraceEvent): boolean {
-    switch (event.kind) {
-      case 'read':
-      case 'write': {
-        const { card, region, offset, data } = event;
-        if (this.#isInRange(region, offset, data.length)) return true;
-        if (this.#registers.length === 0) return false;
-        const touched = this.#cards.names(card).touched(region, offset, data.length);
-        return touched.some((register) => {
-          const [from, sizeBytes] = [register.offset - offset, register.layout.width / 8];
-          const isWhole = from >= 0 && from + sizeBytes <= data.length;
-          const value = isWhole ? valueOf(data.subarray(from, from + sizeBytes)) : undefined;
-          return this.#registers.some((pattern) => pattern.matches(register, value));
-        });
-      }
-      case 'dma-read':
-      case 'dma-write':
-        return this.#isChannel(event.channel) || this.#isInRange(undefined, event.iova, event.sizeBytes);
-      case 'map':
-      case 'unmap':
-        return this.#isInRange(undefined, event.iova, event.sizeBytes);
-      case 'state':
-        return this.#isChannel(event.part);
-      default:
-        return false;
-    }
+    const part = partOf(event);
+    if (part !== undefined && this.#channels.some((pattern) => pattern.test(part))) return true;
+    if ('iova' in event) return this.#isInRange(undefined, event.iova, event.sizeBytes);
+    return (
+      'region' in event && (this.#isInRange(event.region, event.offset, event.data.length) || this.#isOfRegister(event))
+    );
+  }
+
+  #isOfRegister({ card, region, offset, data }: AccessEvent): boolean {
+    if (this.#registers.length === 0) return false;
+    const touched = this.#cards.names(card).touched(region, offset, data.length);
+    return touched.some((register) => {
+      const [from, sizeBytes] = [register.offset - offset, register.layout.width / 8];
+      const isWhole = from >= 0 && from + sizeBytes <= data.length;
+      const value = isWhole ? valueOf(data.subarray(from, from + sizeBytes)) : undefined;
+      return this.#registers.some((pattern) => pattern.matches(register, value));
+    });
   }
 
   #isInRange(region: number | undefined, offset: number, sizeBytes: number): boolean {
@@ -133,11 +124,11 @@ export class EventSelector {
       (range) => range.region === region && offset <= range.to && range.from < offset + sizeBytes,
     );
   }
-
-  #isChannel(name: string): boolean {
-    return this.#channels.some((pattern) => pattern.test(name));
-  }
 }
+
+/** The part of the card whose event it is, as `channels` means it. */
+const partOf = (event: TraceEvent): string | undefined =>
+  'channel' in event ? event.channel : 'part' in event ? event.part : undefined;
 
 const ALIKE = 6;
 

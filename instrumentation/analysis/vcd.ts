@@ -4,10 +4,9 @@
  *
  * A card does many things at one instant of device time. They are put one picosecond apart, in their order.
  */
-import { type NamedRegister, Region, type TraceEvent, type TraceHeader, wordMechanism } from '../trace';
+import { type NamedRegister, Region, type TraceEvent, type TraceHeader, valueOf, wordMechanism } from '../trace';
 import { TraceCards } from './card-names';
 import { changeOf, VcdDeclarations, type VcdSignal, type VcdType } from './vcd-writer';
-import { valueOf } from './words';
 
 export interface VcdOptions {
   /** Whose time; default the card's, and the host's for a trace of several cards, whose times have nothing in common. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { registerMap } from '../../emulator/registers';
-import { type TraceEvent, wordDuration } from '../trace';
-import { describeTraceEvent, TraceCards, wordEvent } from '.';
-import { describing } from '../../test/support/traces';
+import { type TraceEvent, type TraceHeader, wordDuration } from '../trace';
+import { describeTraceEvent, notSeen, TraceCards, wordEvent } from '.';
+import { at, describing } from '../../test/support/traces';
 
 const MAP = registerMap({
   CONTROL: { offset: 0, access: 'rw', fields: { START: [0], MODE: { bits: [3, 2], values: { FAST: 2 } } } },
@@ -141,4 +141,34 @@ it.each([
   [2e9, '2 s'],
 ])('a length of time in words: %d ns', (ns, text) => {
   expect(wordDuration(ns)).toBe(text);
+});
+
+describe('what a recording does not show', () => {
+  const header: TraceHeader = {
+    ...{ format: 'ghostcard-trace', version: 1, writer: '0.1.0', startedAt: '2026-01-01T00:00:00.000Z' },
+    ...{ payloads: 'full', lostEvents: 0 },
+  };
+  const window = { region: 2, offset: 0, sizeBytes: 0x1000 };
+  const cardWith = (...windows: { isSeen: boolean }[]): TraceCards => {
+    const description = describing('dut', registerMap({ A: { offset: 0, access: 'rw' } }));
+    const card: TraceEvent = {
+      ...{ ...at(0), kind: 'card' },
+      description: { ...description, windows: windows.map((one) => ({ ...window, ...one })) },
+    };
+    return TraceCards.of([card]);
+  };
+
+  it('is nothing when the recording is whole', () => {
+    expect(notSeen(header, cardWith({ isSeen: true }), true)).toEqual([]);
+    expect(notSeen(header, cardWith(), undefined)).toEqual([]);
+  });
+
+  it('is said of mapped windows, lost events, missing payloads and a missing end', () => {
+    expect(notSeen({ ...header, payloads: 'hash', lostEvents: 7 }, cardWith({ isSeen: false }), false)).toEqual([
+      'the first 7 events are not there any more: the recording kept the last ones',
+      'accesses of BAR2 + 0x0 to 0xfff of dut are not in it: the guest maps it (--trace-windows)',
+      'the bytes of DMA are not in it, only their hashes',
+      'it has no end: the run was killed, or is still going on',
+    ]);
+  });
 });

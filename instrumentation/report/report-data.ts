@@ -1,8 +1,7 @@
 /** From a trace to what its report holds: events as columns, each in a lane, with its words, its cause and its payload. */
 import { type Trace, type TraceEvent } from '../trace';
 import { TraceCards } from '../analysis/card-names';
-import { notSeen } from '../analysis/trust';
-import { wordEventByActor } from '../analysis/words';
+import { notSeen, wordEventByActor } from '../analysis/words';
 import { CauseFinder } from './causes';
 import { Lanes } from './lanes';
 import { type Columns, INKS, type Ink, type ReportHead } from './page/report';

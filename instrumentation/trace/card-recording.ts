@@ -2,7 +2,8 @@
 import { hash } from 'node:crypto';
 import { type CardEvent, type DmaEvent, type PciCard } from '../../emulator/pci';
 import { describeCard } from './card-description';
-import { type TraceRecorder, type Unstamped } from './recorder';
+import { type Unstamped } from './event';
+import { type TraceRecorder } from './recorder';
 
 export interface RecordCardOptions {
   /** What the card is called in the trace. */

@@ -1,17 +1,17 @@
 /**
- * What a trace is made of: everything that passes between a card, its driver and host memory, one event for each, in the
- * order in which it happened. The same events lie in a file (`format.ts`) and come out of a reader.
+ * The events of a trace: everything that passes between a card, its driver and host memory, one event each, in the order
+ * in which it happened. Here is what an event of each kind holds; everything else about the kinds is in `kinds.ts`.
  *
- * An event is either a stimulus (something was done to the card: an access, a mapping, the turn of a task that the card
- * had scheduled) or an effect (the card did something: DMA, an interrupt, a change of state). Device time stands still
- * while a card reacts to a stimulus, so that effects have the time of their cause, and a replay is exact.
+ * An event is either a stimulus (something is done to the card: an access, a mapping, a scheduled task that runs) or an
+ * effect (the card does something: DMA, an interrupt, a change of state). Device time stands still while a card reacts to
+ * a stimulus, so effects have the time of their cause, and a replay is exact.
  */
 import { type DmaErrorReason, type DmaRole } from '../../emulator/memory';
 import { type HeldReason, type ResetKind } from '../../emulator/pci';
 import { type CardDescription } from './card-description';
 
-interface Happening {
-  /** Which card, as `TraceCard.id` says; 0 for what concerns the run as a whole. */
+interface Stamp {
+  /** Which card, by its number in the trace; 0 for what concerns the run as a whole. */
   readonly card: number;
   /** Device time, in nanoseconds since the card was made. 0 for card 0. */
   readonly timeNs: number;
@@ -19,14 +19,14 @@ interface Happening {
   readonly hostNs: number;
 }
 
-/** A card comes into the trace: plugged in, served, or there again after a restart. Everything of it comes later. */
-export interface CardEvent extends Happening {
+/** A card was plugged in, served, or restarted. It comes before all other events of the card. */
+export interface CardEvent extends Stamp {
   readonly kind: 'card';
   readonly description: CardDescription;
 }
 
-/** Stimulus. A read is written down when it is known what the card drives: effects of the read come before it. */
-export interface AccessEvent extends Happening {
+/** A read is recorded when its value is known: after its effects. */
+export interface AccessEvent extends Stamp {
   readonly kind: 'read' | 'write';
   /** VFIO region: BARs 0 to 5, configuration space 7. */
   readonly region: number;
@@ -35,26 +35,29 @@ export interface AccessEvent extends Happening {
   readonly data: Uint8Array;
 }
 
-/** Effect: what the card did to host memory, or tried. */
-export interface DmaEvent extends Happening {
+/** What the card did to host memory, or tried to do. */
+export interface DmaEvent extends Stamp {
   readonly kind: 'dma-read' | 'dma-write';
-  /** The part of the card that mastered the bus, such as 'H2C0'; '' when it does not say. */
+  /** The part of the card that was bus master, such as 'H2C0'; '' when it does not say. */
   readonly channel: string;
   readonly role: DmaRole;
   readonly iova: number;
   readonly sizeBytes: number;
   /** The bytes, when payloads are recorded in full. */
   readonly data?: Uint8Array;
-  /** Of the bytes, when payloads are recorded by hash, or this one is too large for a ring: the first 16 hexadecimal digits of their SHA-256. */
+  /**
+   * The first 16 hexadecimal digits of their SHA-256, when payloads are recorded as hashes, or when this one is too large
+   * for a ring.
+   */
   readonly hash?: string;
-  /** Why it failed; nothing has been moved then. */
+  /** Why it failed; no bytes were moved. */
   readonly error?: DmaErrorReason;
-  /** It went by message, and was done later than it was asked for: this is when, and a stimulus. */
+  /** It went by message and completed later than it was requested: the completion is recorded, and is a stimulus. */
   readonly isAsync?: true;
 }
 
-/** Stimulus: the client (QEMU, an IOMMU behind it) maps memory for the card. */
-export interface MapEvent extends Happening {
+/** The client (QEMU, an IOMMU behind it) maps memory for the card. */
+export interface MapEvent extends Stamp {
   readonly kind: 'map';
   readonly iova: number;
   readonly sizeBytes: number;
@@ -62,29 +65,29 @@ export interface MapEvent extends Happening {
   readonly writable: boolean;
 }
 
-export interface UnmapEvent extends Happening {
+export interface UnmapEvent extends Stamp {
   readonly kind: 'unmap';
   readonly iova: number;
   readonly sizeBytes: number;
 }
 
-/** Stimulus: the client sets up interrupts (VFIO_DEVICE_SET_IRQS). */
-export interface IrqSetupEvent extends Happening {
+/** The client sets up interrupts (VFIO_DEVICE_SET_IRQS). */
+export interface IrqSetupEvent extends Stamp {
   readonly kind: 'irq-setup';
   /** INTx 0, MSI 1, MSI-X 2, error 3, request 4. */
   readonly index: number;
   readonly start: number;
   readonly count: number;
   readonly action: 'sinks' | 'trigger' | 'mask' | 'unmask';
-  /** Of each vector: connected (`sinks`), or concerned. Left out: all. */
+  /** For each vector: whether it is connected (`sinks`) or affected. Left out: all are. */
   readonly vectors?: readonly boolean[];
 }
 
 /**
- * Effect. 'raised': the card wants an interrupt (or drives its INTx line); 'lowered': it has let go of INTx; 'held': it
- * cannot go out now, `reason` says why; 'delivered': the client has been told.
+ * 'raised': the card requests an interrupt, or asserts INTx; 'lowered': it deasserts INTx; 'held': it cannot be delivered
+ * now, for `reason`; 'delivered': the client was notified.
  */
-export interface InterruptEvent extends Happening {
+export interface InterruptEvent extends Stamp {
   readonly kind: 'interrupt';
   readonly phase: InterruptPhase;
   readonly index: number;
@@ -94,78 +97,51 @@ export interface InterruptEvent extends Happening {
 export type InterruptPhase = 'raised' | 'lowered' | 'held' | 'delivered';
 
 /**
- * 'device' is a stimulus (the client resets the device); 'flr' the effect of a write to configuration space; 'other' an
- * effect too: the card's link went down, or a fault has reset it.
+ * 'device': by the client; 'flr': by a write to configuration space; 'other': the card's link went down, or an injected
+ * fault reset it.
  */
-export interface ResetEvent extends Happening {
+export interface ResetEvent extends Stamp {
   readonly kind: 'reset';
   readonly reset: ResetKind | 'other';
 }
 
-/**
- * Effect, right after the DMA read: so many of the bytes that a card without coherence was given are others in memory
- * now; its driver has not synchronised them.
- */
-export interface StaleEvent extends Happening {
+/** Comes right after the DMA read of a card without coherence that got bytes its driver had changed, but not synchronised. */
+export interface StaleEvent extends Stamp {
   readonly kind: 'stale';
+  /** How many of the bytes differ from memory. */
   readonly sizeBytes: number;
 }
 
-/** Effect: a part of the card has changed its state ('H2C0' is 'running', 'bus master' is 'on'). */
-export interface StateEvent extends Happening {
+/** A part of the card changed its state: 'H2C0' is 'running', 'bus master' is 'on'. */
+export interface StateEvent extends Stamp {
   readonly kind: 'state';
   readonly part: string;
   readonly state: string;
 }
 
-/** Stimulus: a task that the card has scheduled has its turn. */
-export interface TaskEvent extends Happening {
-  readonly kind: 'task';
-}
-
-/**
- * The next stimulus begins now, inside the reaction to the last: a driver in this process that, told of an interrupt,
- * accesses the card in the same call.
- */
-export interface NestedEvent extends Happening {
-  readonly kind: 'nested';
-}
-
-/** Stimulus: the card's link goes down, for good. */
-export interface LinkEvent extends Happening {
-  readonly kind: 'link-down';
-}
-
-/** The client of the card has come or gone. */
-export interface ConnectionEvent extends Happening {
-  readonly kind: 'connected' | 'disconnected';
-}
-
-/** A fault that was declared has fired. */
-export interface FaultEvent extends Happening {
+export interface FaultEvent extends Stamp {
   readonly kind: 'fault';
-  /** Its name in the plan. */
+  /** Its name, as declared. */
   readonly fault: string;
-  /** What was done, in words. */
+  /** What it did, in words. */
   readonly what: string;
 }
 
-/** What a user wanted to find again: from the guest (`gc-mark`), from a test (`guest.mark`), or a command's beginning and end. */
-export interface MarkEvent extends Happening {
+/** Set in the guest (`gc-mark`), by a test (`guest.mark`), or where a command in the guest begins and ends. */
+export interface MarkEvent extends Stamp {
   readonly kind: 'mark';
   readonly from: 'guest' | 'host' | 'command';
   readonly text: string;
 }
 
-/** What the watch over the driver has found; or what the card's model has thrown. */
-export interface NoticeEvent extends Happening {
+export interface NoticeEvent extends Stamp {
   readonly kind: 'notice';
   readonly text: string;
 }
 
-/** The recording has ended in good order. */
-export interface EndEvent extends Happening {
-  readonly kind: 'end';
+/** Nothing is to be said of these but that they happened. */
+export interface PlainEvent extends Stamp {
+  readonly kind: 'task' | 'nested' | 'link-down' | 'connected' | 'disconnected' | 'end';
 }
 
 export type TraceEvent =
@@ -179,13 +155,22 @@ export type TraceEvent =
   | ResetEvent
   | StaleEvent
   | StateEvent
-  | TaskEvent
-  | NestedEvent
-  | LinkEvent
-  | ConnectionEvent
   | FaultEvent
   | MarkEvent
   | NoticeEvent
-  | EndEvent;
+  | PlainEvent;
 
 export type TraceEventKind = TraceEvent['kind'];
+
+/** The event of a kind. */
+export type EventOf<Kind extends TraceEventKind, E = TraceEvent> = E extends { readonly kind: infer Own }
+  ? Kind extends Own
+    ? E & { readonly kind: Kind }
+    : never
+  : never;
+
+/** An event without the time that the recorder adds. */
+export type Unstamped<E = TraceEvent> = E extends TraceEvent ? Omit<E, 'hostNs'> : never;
+
+/** What happened, without which card and when. */
+export type EventContent<E = TraceEvent> = E extends TraceEvent ? Omit<E, keyof Stamp> : never;

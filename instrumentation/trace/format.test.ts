@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { type CardDescription } from './card-description';
 import { type TraceEvent } from './event';
 import { EventBlock } from './event-block';
-import { decodeEvents, encodeHeader, TRACE_EVENT_KINDS, type TraceHeader } from './format';
+import { decodeEvents, encodeHeader, type TraceHeader } from './format';
+import { TRACE_EVENT_KINDS } from './kinds';
 
 const stamp = { card: 1, timeNs: 1500, hostNs: 0x2_0000_0000 };
 const whole = { card: 0, timeNs: 0, hostNs: 0.5 };

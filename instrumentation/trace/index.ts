@@ -6,19 +6,25 @@ export { type CardDescription, type RegisterSpace } from './card-description';
 export { CardRecording, type EventSink, type RecordCardOptions } from './card-recording';
 export type * from './event';
 export { isDma, type RecentEvent } from './event-ring';
-export { FORMAT, PAYLOADS, type Payloads, TRACE_EVENT_KINDS, TraceFormatError, type TraceHeader } from './format';
+export { withResets } from './fields';
+export { FORMAT, PAYLOADS, type Payloads, type Trace, TraceFormatError, type TraceHeader } from './format';
+export { actorOf, isRemark, isStimulus, KIND_NAMES, kindsNamed, type StimulusEvent, wordsOf } from './kinds';
 export { type NamedRegister, placeOf, RegisterNames } from './names';
-export { readTrace, type Trace, TraceReader } from './reader';
-export { writeTrace } from './writer';
-export { type RecorderOptions, TraceRecorder, type Unstamped } from './recorder';
+export { readTrace, TraceReader } from './reader';
+export { type RecorderOptions, TraceRecorder } from './recorder';
+export { writeTrace } from './trace-file';
 export {
   type AccessWords,
+  type EventWords,
   fieldsOf,
   fieldValue,
   formatValue,
+  inOneLine,
   nameOfValue,
+  valueOf,
   wordAccess,
   wordBytes,
+  wordDmaByActor,
   wordDuration,
   wordInterrupt,
   wordMechanism,

@@ -1,6 +1,6 @@
 /** Reads a trace from a file: event by event, whole or cut off, finished or still being written, in one part or in two. */
 import { type TraceEvent } from './event';
-import { type TraceHeader } from './format';
+import { type Trace, type TraceHeader } from './format';
 import { earlierPartOf } from './trace-file';
 import { TracePart } from './trace-part';
 
@@ -97,13 +97,6 @@ function partAt(path: string): TracePart | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-export interface Trace {
-  readonly header: TraceHeader;
-  readonly events: readonly TraceEvent[];
-  /** The recording ended in good order; else the run was killed, or is still going on. */
-  readonly isEnded: boolean;
 }
 
 /** A whole trace, in memory. */

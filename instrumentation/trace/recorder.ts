@@ -5,7 +5,7 @@
 import { type EventEmitter } from 'node:events';
 import { version } from '../../package.json';
 import { type CardDescription } from './card-description';
-import { type CardEvent, type MarkEvent, type TraceEvent } from './event';
+import { type CardEvent, type MarkEvent, type Unstamped } from './event';
 import { EventBlock } from './event-block';
 import { FORMAT, FORMAT_VERSION, type Payloads, type TraceHeader } from './format';
 import { type Block, TraceFile } from './trace-file';
@@ -23,9 +23,6 @@ export interface RecorderOptions {
   /** Is told, once, when the file cannot be written any more. Default: standard error. */
   readonly onFailure?: (message: string) => void;
 }
-
-/** An event without what the recorder adds. */
-export type Unstamped<E = TraceEvent> = E extends TraceEvent ? Omit<E, 'hostNs'> : never;
 
 /** How long an event may lie in memory, at most. */
 const FLUSH_AFTER_MS = 200;

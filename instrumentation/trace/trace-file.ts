@@ -3,8 +3,9 @@
  * FILE.earlier, which was FILE until it was full. Each can be read alone; both are one again when the recording ends, and
  * a reader of FILE takes both as one before. So whatever is on the disk at any moment is a trace.
  */
-import { closeSync, fstatSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { encodeHeader, type TraceHeader } from './format';
+import { closeSync, fstatSync, openSync, readSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { EventBlock } from './event-block';
+import { encodeHeader, type Trace, type TraceHeader } from './format';
 
 export const earlierPartOf = (path: string): string => `${path}.earlier`;
 /** While it is being begun. */
@@ -122,4 +123,18 @@ export class TraceFile {
 
 function writeAll(fd: number, bytes: Buffer): void {
   for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
+}
+
+/** Events in a block, so that a reader need not hold all of a trace at once. */
+const BLOCK_EVENTS = 512;
+
+/** Writes a trace that is in memory, a part of another for instance; whether it has ended, its events say. */
+export function writeTrace(path: string, { header, events }: Omit<Trace, 'isEnded'>): void {
+  const block = new EventBlock();
+  const parts: Buffer[] = [encodeHeader(header)];
+  for (let at = 0; at < events.length; at += BLOCK_EVENTS) {
+    for (const event of events.slice(at, at + BLOCK_EVENTS)) block.add(event, event.hostNs);
+    parts.push(Buffer.from(block.take()));
+  }
+  writeFileSync(path, Buffer.concat(parts));
 }

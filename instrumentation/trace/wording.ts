@@ -1,6 +1,27 @@
-/** How things of a trace are worded, whether they come from the ring in memory or from a file. */
+/** The words for what happens to a card, whether it comes from the ring in memory, from a file, or from the card itself. */
+import { type HeldReason } from '../../emulator/pci';
 import { type FieldLayout, type RegisterLayout } from '../../emulator/registers';
+import { type CardDescription } from './card-description';
+import { type AccessEvent, type DmaEvent, type EventContent, type IrqSetupEvent } from './event';
 import { type NamedRegister, placeOf, type RegisterNames } from './names';
+
+/** An event in words. */
+export interface EventWords {
+  /** What happened: `write`, `DMA reads`, `interrupt raised`, `state`. */
+  readonly what: string;
+  /** To what, or by whom: `H2C[0].DOORBELL`, `64 bytes at 0x1000`, `MSI-X vector 0`, `H2C0`. '' where `what` says it all. */
+  readonly subject: string;
+  /** The rest: `0x00000001 (INDEX=1)`, `(H2C0, descriptor): 01 00 00 …`, `(masked)`, `running`. May be ''. */
+  readonly detail: string;
+}
+
+export const words = (what: string, subject = '', detail = ''): EventWords => ({ what, subject, detail });
+
+/** `write H2C[0].DOORBELL 0x00000001 (INDEX=1)` */
+export const inOneLine = ({ what, subject, detail }: EventWords): string => joined(' ', what, subject, detail);
+
+const joined = (separator: string, ...parts: readonly string[]): string =>
+  parts.filter((part) => part !== '').join(separator);
 
 const INTERRUPT_NAMES = ['INTx', 'MSI', 'MSI-X', 'error interrupt', 'request interrupt'];
 
@@ -17,6 +38,12 @@ const DURATIONS = [
 export function wordDuration(ns: number): string {
   const [divisor, unit] = DURATIONS.find(([divisor]) => ns >= divisor) ?? [1, 'ns'];
   return `${ns / divisor} ${unit}`;
+}
+
+export function wordCard({ name, model, vendorId, deviceId, faults }: CardDescription): EventWords {
+  const ids = [vendorId, deviceId].map((id) => id.toString(16).padStart(4, '0')).join(':');
+  const declared = faults.length === 0 ? '' : `, ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'} declared`;
+  return words('card', name, `(${model}, ${ids}${declared})`);
 }
 
 export interface AccessWords {
@@ -49,6 +76,47 @@ export function wordAccess(
   };
 }
 
+export function wordRegisterAccess(
+  { kind, region, offset, data }: EventContent<AccessEvent>,
+  names: RegisterNames,
+): EventWords {
+  const { place, value, detail } = wordAccess(names, region, offset, data.length, valueOf(data));
+  return words(kind, place, joined(' ', value, detail));
+}
+
+/** The little-endian value of the first eight bytes. */
+export function valueOf(data: Uint8Array): bigint {
+  let value = 0n;
+  for (let i = Math.min(data.length, 8); i-- > 0;) value = (value << 8n) | BigInt(data[i]!);
+  return value;
+}
+
+export function wordDma(event: EventContent<DmaEvent>): EventWords {
+  const { what, by, range, outcome } = partsOfDma(event);
+  return words(what, range, joined(': ', by.length === 0 ? '' : `(${by.join(', ')})`, outcome));
+}
+
+/** By the part of the card that does it, where that is known: `H2C0 descriptor`, `32 bytes at 0x1000: 01 00 00 …`. */
+export function wordDmaByActor(event: EventContent<DmaEvent>): EventWords {
+  const { what, by, range, outcome } = partsOfDma(event);
+  return by.length === 0 ? words(what, range, outcome) : words(what, by.join(' '), joined(': ', range, outcome));
+}
+
+function partsOfDma({ kind, channel, role, iova, sizeBytes, data, hash, error, isAsync }: EventContent<DmaEvent>) {
+  const by = [channel, role === 'other' ? '' : role, isAsync ? 'by message' : ''].filter((part) => part !== '');
+  const payload = data ? wordPayload(data) : hash !== undefined ? `SHA-256 ${hash}…` : '';
+  const outcome = error === undefined ? payload : `failed, ${error}`;
+  return { what: kind === 'dma-read' ? 'DMA reads' : 'DMA writes', by, range: wordRange(sizeBytes, iova), outcome };
+}
+
+const SHOWN_BYTES = 32;
+
+/** `01 00 00 00 …` */
+function wordPayload(data: Uint8Array): string {
+  const hex = Array.from(data.subarray(0, SHOWN_BYTES), (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+  return data.length > SHOWN_BYTES ? `${hex} …` : hex;
+}
+
 /** `1 byte`, `64 bytes` */
 export const wordBytes = (count: number): string => `${count} ${count === 1 ? 'byte' : 'bytes'}`;
 
@@ -62,6 +130,35 @@ export const wordInterrupt = (index: number, vector: number): string =>
 
 /** `MSI-X` */
 export const wordMechanism = (index: number): string => INTERRUPT_NAMES[index] ?? `interrupt index ${index}`;
+
+export const HELD: Readonly<Record<HeldReason, string>> = {
+  'masked': '(masked)',
+  'disabled': '(not enabled)',
+  'not-connected': '(nobody is connected to it)',
+  'bus-master-off': '(Bus Master Enable is 0)',
+};
+
+const IRQ_ACTIONS = { sinks: 'connects', trigger: 'triggers', mask: 'masks', unmask: 'unmasks' } as const;
+
+export function wordIrqSetup({ index, start, count, action, vectors }: EventContent<IrqSetupEvent>): EventWords {
+  const mechanism = wordMechanism(index);
+  if (count === 0) return words('client disconnects', mechanism);
+  const ofAll = (wanted: boolean) =>
+    Array.from({ length: count }, (_, i) => start + i).filter((_, i) => (vectors?.[i] ?? true) === wanted);
+  const [concerned, others] = [ofAll(true), ofAll(false)];
+  const list = (of: readonly number[]) => (index === 1 || index === 2 ? `${mechanism} ${wordVectors(of)}` : mechanism);
+  if (action !== 'sinks') return words(`client ${IRQ_ACTIONS[action]}`, list(concerned));
+  if (concerned.length === 0) return words('client disconnects', list(others));
+  return words('client connects', list(concerned), others.length > 0 ? `(disconnects ${wordVectors(others)})` : '');
+}
+
+/** `vector 3`, `vectors 0 to 7`, `vectors 0, 2, 5` */
+function wordVectors(vectors: readonly number[]): string {
+  const [first, last] = [vectors[0], vectors.at(-1)];
+  if (first === undefined || last === undefined) return 'no vector';
+  if (first === last) return `vector ${first}`;
+  return last - first === vectors.length - 1 ? `vectors ${first} to ${last}` : `vectors ${vectors.join(', ')}`;
+}
 
 export const wordReset = (kind: string | undefined): string => (kind === 'flr' ? 'function-level reset' : 'reset');
 

@@ -6,7 +6,7 @@ import {
   type Selection,
   type TraceCards,
 } from '../../../instrumentation/analysis';
-import { Region, TRACE_EVENT_KINDS, type TraceEventKind } from '../../../instrumentation/trace';
+import { KIND_NAMES, kindsNamed, Region, type TraceEventKind } from '../../../instrumentation/trace';
 import { collect } from '../../options';
 import { UsageError } from '../../usage-error';
 
@@ -78,22 +78,13 @@ export function checkPlaces(selector: EventSelector, cards: TraceCards, { card }
   }
 }
 
-const GROUPS: Readonly<Record<string, readonly TraceEventKind[]>> = {
-  access: ['read', 'write'],
-  dma: ['dma-read', 'dma-write', 'stale'],
-};
-
 function kinds(value: string, previous: TraceEventKind[] = []): TraceEventKind[] {
-  return [
-    ...previous,
-    ...value.split(',').flatMap((name): readonly TraceEventKind[] => {
-      const kind = TRACE_EVENT_KINDS.find((known) => known === name);
-      if (kind) return [kind];
-      if (Object.hasOwn(GROUPS, name)) return GROUPS[name]!;
-      const known = [...Object.keys(GROUPS), ...TRACE_EVENT_KINDS].join(', ');
-      throw new InvalidArgumentError(`There is no kind '${name}'; there are ${known}.`);
-    }),
-  ];
+  const named = value.split(',').flatMap((name) => {
+    const kinds = kindsNamed(name);
+    if (kinds.length > 0) return kinds;
+    throw new InvalidArgumentError(`There is no kind '${name}'; there are ${KIND_NAMES.join(', ')}.`);
+  });
+  return [...previous, ...named];
 }
 
 const UNITS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
