@@ -5,7 +5,7 @@
 import { DmaError, type DmaInitiator } from '../../emulator/memory';
 import { type DmaEvent, type EventSink, type Payloads, type TraceEvent } from '../trace';
 import { isRemark, isStimulus } from './card-events';
-import { type Difference } from './difference';
+import { type Difference } from './divergence';
 import { isSame, isSameAccess, kept, type SeenEvent } from './event-equality';
 
 /** Events before a difference that are shown. */

@@ -9,7 +9,7 @@ import { type CardDescription, readTrace, type Trace, type TraceEvent, traceOf, 
 import { describeCard } from '../trace/card-description';
 import { type CardEvents, cardEvents } from './card-events';
 import { Comparison } from './comparison';
-import { describeDifference, type Difference } from './difference';
+import { describeDifference, type Difference } from './divergence';
 import { applyRecordedFaults, otherModel } from './model';
 import { OutsideWorld } from './outside';
 import { Player } from './player';
