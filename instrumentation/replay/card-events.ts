@@ -1,23 +1,10 @@
 /** What of a trace is replayed: the events of one card, from its description on. */
-import { type CardDescription, type Trace, type TraceEvent, type TraceEventKind, type TraceHeader } from '../trace';
-import { ReplayError } from './replay-error';
+import { type CardDescription, isRemark, type Trace, type TraceEvent, type TraceHeader } from '../trace';
 
-/** What is done to a card; a reset only if the client has asked for it, DMA when it is done later than asked for. */
-const STIMULI: ReadonlySet<TraceEventKind> = new Set([
-  ...(['read', 'write', 'map', 'unmap', 'irq-setup', 'task', 'link-down'] as const),
-]);
-/** What is written down about a card, and nothing that it does or that is done to it. */
-const REMARKS: ReadonlySet<TraceEventKind> = new Set([
-  ...(['card', 'connected', 'disconnected', 'fault', 'mark', 'notice', 'end'] as const),
-]);
-
-export function isStimulus(event: TraceEvent): boolean {
-  if (event.kind === 'reset') return event.reset === 'device';
-  if (event.kind === 'dma-read' || event.kind === 'dma-write') return event.isAsync === true;
-  return STIMULI.has(event.kind);
+/** A trace that cannot be replayed: the message says why, and how to record one that can. */
+export class ReplayError extends Error {
+  override readonly name = 'ReplayError';
 }
-
-export const isRemark = ({ kind }: Pick<TraceEvent, 'kind'>): boolean => REMARKS.has(kind);
 
 export interface CardEvents {
   readonly id: number;

@@ -3,8 +3,15 @@
  * or the first difference.
  */
 import { DmaError, type DmaInitiator } from '../../emulator/memory';
-import { type DmaEvent, type EventSink, type Payloads, type TraceEvent } from '../trace';
-import { isRemark, isStimulus } from './card-events';
+import {
+  type DmaEvent,
+  type EventSink,
+  isRemark,
+  isStimulus,
+  type Payloads,
+  type StimulusEvent,
+  type TraceEvent,
+} from '../trace';
 import { type Difference } from './divergence';
 import { isSame, isSameAccess, kept, type SeenEvent } from './event-equality';
 
@@ -64,7 +71,7 @@ export class Comparison implements EventSink {
   }
 
   /** The stimulus that comes next, with its index: effects of a read come before it, and so does what they lead to. */
-  nextStimulus(from = this.at): { stimulus: TraceEvent; index: number } | undefined {
+  nextStimulus(from = this.at): { stimulus: StimulusEvent; index: number } | undefined {
     let nested = 0;
     for (let index = from; index < this.expected.length; index++) {
       const event = this.expected[index]!;

@@ -13,8 +13,7 @@ import { GuestMemory } from './guest-memory';
 import { applyRecordedFaults, otherModel } from './model';
 import { type DriverStep, driverSteps, signOf } from './recorded-driver';
 import { type MakeCard } from './replay';
-import { ReplayClock } from './replay-clock';
-import { stimulate } from './stimuli';
+import { ReplayClock, stimulate } from './stimuli';
 
 export interface DriveOptions {
   /** Which card of the trace: its name or its number. Not needed where there is one. */

@@ -2,4 +2,4 @@
 export { drive, type DriveOptions, type DriveResult } from './drive';
 export { type Difference } from './divergence';
 export { type MakeCard, replay, ReplayDifferenceError, type ReplayOptions, type ReplayResult } from './replay';
-export { ReplayError } from './replay-error';
+export { ReplayError } from './card-events';

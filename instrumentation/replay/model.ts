@@ -1,9 +1,10 @@
-/** Whether the card that a recording is replayed to can be the recorded one, and what is said when it is not. */
+/** How the card that a trace is replayed to differs from the one that was recorded: its model, its registers, its faults. */
 import { applyFaults, type FaultDeclaration, FaultDeclarationError, type FaultyCard, type Link } from '../faults';
 import { type PciCard } from '../../emulator/pci';
-import { type CardDescription } from '../trace';
+import { type RegisterLayout } from '../../emulator/registers';
+import { type CardDescription, type NamedRegister, RegisterNames, type RegisterSpace } from '../trace';
 import { describeCard } from '../trace/card-description';
-import { ReplayError } from './replay-error';
+import { ReplayError } from './card-events';
 
 /** `the trace is of ReferenceCard 1234:4743, this is BlinkCard 1234:4742`; undefined for a card with the same IDs. */
 export function otherModel(description: CardDescription, card: PciCard): string | undefined {
@@ -32,3 +33,34 @@ export function applyRecordedFaults(
     throw new ReplayError(`${other}, and it cannot have the faults of the trace: ${error.message}`);
   }
 }
+
+/** How registers were changed, in words: it explains why a card diverges from its trace. */
+export function registerChanges(recorded: readonly RegisterSpace[], now: readonly RegisterSpace[]): string[] {
+  const [before, after] = [registersOf(recorded), registersOf(now)];
+  const gone = [...before].flatMap(([name, was]) => {
+    const is = after.get(name);
+    return is === undefined ? [`${name} is not there any more`] : changesOf(name, was, is);
+  });
+  return [...gone, ...[...after.keys()].filter((name) => !before.has(name)).map((name) => `${name} is new`)];
+}
+
+const registersOf = (spaces: CardDescription['registers']): Map<string, NamedRegister> =>
+  new Map(new RegisterNames(spaces).all.map((register) => [register.name, register]));
+
+function changesOf(name: string, was: NamedRegister, is: NamedRegister): string[] {
+  const change = (what: string, a: unknown, b: unknown) => (a === b ? [] : [`${name}: ${what} was ${a}, and is ${b}`]);
+  const hex = (value: number | bigint) => `0x${value.toString(16)}`;
+  return [
+    ...change('place', place(was), place(is)),
+    ...change('width', was.layout.width, is.layout.width),
+    ...change('reset value', hex(was.layout.reset), hex(is.layout.reset)),
+    ...change('fields', fieldsOf(was.layout), fieldsOf(is.layout)),
+  ];
+}
+
+const place = ({ region, offset }: NamedRegister) =>
+  `${region === 7 ? 'config' : `BAR${region}`} + 0x${offset.toString(16)}`;
+
+/** `BUSY[0] ro, CODE[11:8] rw` */
+const fieldsOf = ({ fields }: RegisterLayout) =>
+  fields.map(({ name, lsb, width }) => `${name}[${width > 1 ? `${lsb + width - 1}:` : ''}${lsb}]`).join(', ') || 'none';

@@ -1,11 +1,10 @@
 /** Plays the stimuli of a trace to a card, one after the other, as long as the card does what the trace says. */
 import { DeviceError, type Device } from '../../emulator/device';
 import { type Link } from '../faults';
-import { type CardTrace, type TraceEvent, wordTime } from '../trace';
+import { type CardTrace, type StimulusEvent, wordTime } from '../trace';
 import { type Comparison } from './comparison';
 import { type OutsideWorld } from './outside';
-import { type ReplayClock } from './replay-clock';
-import { stimulate } from './stimuli';
+import { type ReplayClock, stimulate } from './stimuli';
 
 export interface PlayerOptions {
   readonly trace: CardTrace;
@@ -45,7 +44,7 @@ export class Player {
   }
 
   /** Whether the effects that come next may be those of a read that is told of after them. */
-  #isOfRead({ kind, timeNs }: TraceEvent): boolean {
+  #isOfRead({ kind, timeNs }: StimulusEvent): boolean {
     return kind === 'read' && this.options.comparison.next?.timeNs === timeNs;
   }
 
@@ -58,7 +57,7 @@ export class Player {
     return comparison.at > at;
   }
 
-  #perform(stimulus: TraceEvent, index: number): void {
+  #perform(stimulus: StimulusEvent, index: number): void {
     const { comparison, outside, clock } = this.options;
     clock.moveTo(stimulus.timeNs);
     comparison.during(stimulus, () => {
@@ -71,7 +70,7 @@ export class Player {
     });
   }
 
-  #act(stimulus: TraceEvent, index: number): void {
+  #act(stimulus: StimulusEvent, index: number): void {
     if (stimulus.kind === 'task') this.#runTask();
     else if (stimulus.kind === 'dma-read' || stimulus.kind === 'dma-write') this.options.comparison.complete(index);
     else if (stimulus.kind === 'link-down') this.options.trace.linkDown(() => this.options.link.sever());

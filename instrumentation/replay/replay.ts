@@ -10,12 +10,11 @@ import { describeCard } from '../trace/card-description';
 import { type CardEvents, cardEvents } from './card-events';
 import { Comparison } from './comparison';
 import { describeDifference, type Difference } from './divergence';
-import { applyRecordedFaults, otherModel } from './model';
+import { applyRecordedFaults, otherModel, registerChanges } from './model';
 import { OutsideWorld } from './outside';
 import { Player } from './player';
 import { RecordedMemory } from './recorded-memory';
-import { registerDifferences } from './register-differences';
-import { ReplayClock } from './replay-clock';
+import { ReplayClock } from './stimuli';
 
 /** Makes the card that is to be driven, in the environment that it is given. */
 export type MakeCard = (environment: Required<CardEnvironment>) => PciCard;
@@ -138,7 +137,7 @@ function notesOf(
     notes.push(`the trace was cut off; it was replayed as far as it goes, to ${wordTime(lastNs).trim()}`);
   }
   const now = describeCard(card, { name: description.name, unmapsWindows: false });
-  const registers = registerDifferences(description.registers, now.registers);
+  const registers = registerChanges(description.registers, now.registers);
   const more = registers.length > SHOWN ? `; and ${registers.length - SHOWN} more` : '';
   if (registers.length > 0) {
     notes.push(`the card's registers are not those of the trace: ${registers.slice(0, SHOWN).join('; ')}${more}`);

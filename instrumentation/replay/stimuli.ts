@@ -1,9 +1,24 @@
-/** Does to a card what a trace says was done to it. */
+/** Does to a card what a trace says was done to it, at the device time that the trace says. */
+import { StillClock } from '../../emulator/clock/still-clock';
 import { type Device } from '../../emulator/device';
-import { type MapEvent, type IrqSetupEvent, type TraceEvent } from '../trace';
+import { type IrqSetupEvent, type MapEvent, type StimulusEvent } from '../trace';
 
-/** What a trace's stimulus becomes; tasks, DMA by message and the end of the link are the player's own. */
-export function stimulate(device: Device, event: TraceEvent, onInterrupt: () => void): void {
+/** Stands at the time of the stimulus that is replayed. A task runs when the trace says that one did: the next that is due. */
+export class ReplayClock extends StillClock {
+  moveTo(timeNs: number): void {
+    this.nowNs = timeNs;
+  }
+
+  override takeDue(): (() => void) | undefined {
+    return super.takeDue();
+  }
+}
+
+/** What the client of a device does. Tasks, DMA by message and the loss of the link concern more than the device. */
+type ClientStimulus = Exclude<StimulusEvent, { readonly kind: 'dma-read' | 'dma-write' | 'task' | 'link-down' }>;
+
+/** `onInterrupt` is called when the device triggers a vector that the stimulus connects. */
+export function stimulate(device: Device, event: ClientStimulus, onInterrupt: () => void): void {
   switch (event.kind) {
     case 'read':
       return device.readRegion(event.region, event.offset, new Uint8Array(event.data.length));
@@ -17,6 +32,8 @@ export function stimulate(device: Device, event: TraceEvent, onInterrupt: () => 
       return device.setIrqs(irqsOf(event, onInterrupt));
     case 'reset':
       return device.reset();
+    default:
+      return event satisfies never; // a new kind of stimulus: say what it does
   }
 }
 

@@ -162,12 +162,8 @@ export type TraceEvent =
 
 export type TraceEventKind = TraceEvent['kind'];
 
-/** The event of a kind. */
-export type EventOf<Kind extends TraceEventKind, E = TraceEvent> = E extends { readonly kind: infer Own }
-  ? Kind extends Own
-    ? E & { readonly kind: Kind }
-    : never
-  : never;
+/** The events of some kinds. */
+export type EventOf<Kind extends TraceEventKind> = Kind extends unknown ? TraceEvent & { readonly kind: Kind } : never;
 
 /** An event without the time that the recorder adds. */
 export type Unstamped<E = TraceEvent> = E extends TraceEvent ? Omit<E, 'hostNs'> : never;

@@ -260,7 +260,7 @@ export const kindsNamed = (name: string): TraceEventKind[] =>
   TRACE_EVENT_KINDS.filter((kind) => kind === name || rowOf(kind).group === name);
 
 /** Whether a replay gives the event to the card. */
-export function isStimulus(event: EventContent): event is StimulusEvent {
+export function isStimulus(event: TraceEvent): event is StimulusEvent {
   const { role, stimulusIf } = rowOf(event.kind);
   if (stimulusIf === undefined) return role === 'stimulus';
   return Object.entries(stimulusIf).every(([name, value]) => event[name as keyof typeof event] === value);
