@@ -27,13 +27,13 @@ export {
   type FaultyCard,
 } from './faults';
 export {
-  type Difference,
+  type Divergence,
   drive,
   type DriveOptions,
   type DriveResult,
   type MakeCard,
   replay,
-  ReplayDifferenceError,
+  ReplayDivergenceError,
   ReplayError,
   type ReplayOptions,
   type ReplayResult,

@@ -1,4 +1,4 @@
-/** `ghostcard replay`: a recorded run once more, without a guest. */
+/** `ghostcard replay`: replays a recorded run, without a guest. */
 import { basename, resolve } from 'node:path';
 import { Command } from 'commander';
 import { drive, type DriveResult, replay, ReplayError, type ReplayResult } from '../../instrumentation/replay';
@@ -23,7 +23,9 @@ interface Options {
 
 export function replayCommand(): Command {
   return new Command('replay')
-    .description('Do to a card what a recording says was done to it, and find the first difference in what it does.')
+    .description(
+      'Do to a card what a recording says was done to it, and find where it first diverges from the recording.',
+    )
     .argument('<file>', 'the recording')
     .requiredOption(
       '--card <name-or-file>',
@@ -31,13 +33,13 @@ export function replayCommand(): Command {
       once,
     )
     .option('--of <name-or-number>', 'which card of the recording; not needed where there is one', once)
-    .option('--all', 'go on over reads that give another value, and show them all')
+    .option('--all', 'go on after reads that return another value, and show all of them')
     .option('--drive', 'the recording stands in for the driver of a card that has changed; nothing is compared')
     .option('--record <file>', 'with --drive: record what happens, for ghostcard trace', once)
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
-      '\nExit codes: 0 the same, 1 a difference, 2 wrong usage, 125 the recording cannot be replayed.',
+      '\nExit codes: 0 the same, 1 it diverges, 2 wrong usage, 125 the recording cannot be replayed.',
     )
     .action(async (file: string, { card, of, all, json, drive: isDriven, record }: Options) => {
       const source = loadCard(card);
@@ -62,7 +64,7 @@ export function replayCommand(): Command {
       const wallMs = performance.now() - startedMs;
       if (json) print(JSON.stringify(jsonOf(result, wallMs)));
       else for (const line of linesOf(result, wallMs)) print(line);
-      if (result.difference) process.exitCode = EXIT.FAILED;
+      if (result.divergence) process.exitCode = EXIT.FAILED;
     });
 }
 
@@ -80,19 +82,19 @@ export async function replaying<T>(file: string, run: () => Promise<T>): Promise
 }
 
 function linesOf(result: ReplayResult, wallMs: number): string[] {
-  const { differences, events, total, deviceNs } = result;
-  const others = differences.slice(1).flatMap((difference) => ['', ...result.describe(difference)]);
-  const more = differences.length > 1 ? [`${differences.length} differences`] : [];
+  const { divergences, events, total, deviceNs } = result;
+  const others = divergences.slice(1).flatMap((divergence) => ['', ...result.describe(divergence)]);
+  const more = divergences.length > 1 ? [`${divergences.length} divergences`] : [];
   const times = `${(deviceNs / 1e6).toFixed(3)} ms of device time in ${wallMs.toFixed(0)} ms`;
   return [result.report, ...others, ...more, `${events.length} of ${total} events replayed: ${times}`];
 }
 
 function jsonOf(result: ReplayResult, wallMs: number) {
-  const { card, difference, differences, events, total, deviceNs, notes } = result;
+  const { card, divergence, divergences, events, total, deviceNs, notes } = result;
   return {
-    ...{ same: difference === undefined, card: card.name, events: total, replayed: events.length },
+    ...{ same: divergence === undefined, card: card.name, events: total, replayed: events.length },
     ...{ deviceNs, wallMs: Math.round(wallMs), notes },
-    differences: differences.map((each) => ({ event: each.event, timeNs: each.timeNs, report: result.describe(each) })),
+    divergences: divergences.map((each) => ({ event: each.event, timeNs: each.timeNs, report: result.describe(each) })),
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the card does is recorded anew, and compared event by event with what the trace says: the same in the same order,
- * or the first difference.
+ * Records what the card does in a replay, and compares it event by event with the trace: the same in the same order, up to
+ * the first divergence.
  */
 import { DmaError, type DmaInitiator } from '../../emulator/memory';
 import {
@@ -12,23 +12,23 @@ import {
   type StimulusEvent,
   type TraceEvent,
 } from '../trace';
-import { type Difference } from './divergence';
+import { type Divergence } from './divergence';
 import { isSame, isSameAccess, kept, type SeenEvent } from './event-equality';
 
-/** Events before a difference that are shown. */
+/** Events before a divergence that are shown. */
 const CONTEXT_EVENTS = 12;
 
 export interface ComparisonOptions {
   readonly payloads: Payloads;
-  /** Of the trace. Left out: there is no limit. */
+  /** Larger ones are hashes in the trace. Left out: there is no limit. */
   readonly largestPayloadBytes?: number | undefined;
-  /** Go on after a read that gave another value. */
+  /** Go on after a read that returned another value. */
   readonly allReads: boolean;
-  /** The trace ends somewhere: what the card does beyond it is no difference. */
+  /** The trace ends somewhere: what the card does beyond its end is no divergence. */
   readonly isCutOff: boolean;
 }
 
-/** A DMA by message that the card has asked for, and that the trace completes later. */
+/** A DMA access by message that the card has requested, and that the trace completes later. */
 interface Awaited {
   readonly access: 'read' | 'write';
   readonly into: Uint8Array | undefined;
@@ -36,18 +36,18 @@ interface Awaited {
   readonly reject: (error: DmaError) => void;
 }
 
-type DifferenceDetails = Partial<Pick<Difference, 'seen' | 'thrown' | 'note' | 'cause'>>;
+type DivergenceDetails = Partial<Pick<Divergence, 'seen' | 'thrown' | 'note' | 'cause'>>;
 
 export class Comparison implements EventSink {
   readonly unmapsWindows = false;
   readonly payloads: Payloads;
   readonly largestPayloadBytes: number;
-  readonly differences: Difference[] = [];
-  /** How many events have been as the trace says. */
+  readonly divergences: Divergence[] = [];
+  /** How many events were as the trace says. */
   at = 0;
-  /** It makes no sense to go on. */
+  /** There is nothing left to compare. */
   isOver = false;
-  /** What the card reacts to, or has reacted to last. */
+  /** What the card reacts to, or reacted to last. */
   #cause: TraceEvent | undefined;
   #previous: TraceEvent | undefined;
   #depth = 0;
@@ -70,7 +70,7 @@ export class Comparison implements EventSink {
     return this.expected[this.at];
   }
 
-  /** The stimulus that comes next, with its index: effects of a read come before it, and so does what they lead to. */
+  /** The next stimulus, with its index: the effects of a read come before the read, with what they cause. */
   nextStimulus(from = this.at): { stimulus: StimulusEvent; index: number } | undefined {
     let nested = 0;
     for (let index = from; index < this.expected.length; index++) {
@@ -81,7 +81,7 @@ export class Comparison implements EventSink {
     return undefined;
   }
 
-  /** Device time of the reaction in hand, in nanoseconds. */
+  /** Device time of the current reaction, in nanoseconds. */
   get timeNs(): number {
     return this.#cause?.timeNs ?? 0;
   }
@@ -99,48 +99,48 @@ export class Comparison implements EventSink {
     }
   }
 
-  /** The marker of a nested stimulus that comes, in this replay, after the reaction: it is the same. */
+  /** For the marker of a nested stimulus that comes after the reaction in this replay, which is as good. */
   skip(): void {
     this.at++;
   }
 
-  /** Takes what the card does, and what is done to it. */
+  /** Receives what the card does, and what is done to it. */
   record(event: SeenEvent): void {
     if (this.isOver || isRemark(event)) return;
     const { next } = this;
     if (next === undefined) return this.#beyondTheEnd(event);
     if (isSame(next, event)) this.at++;
-    // A read tells of itself when it is done: what comes first in the trace has not come before it.
-    else if (event.kind === 'read' && next.kind !== 'read') this.differ({ cause: this.#previous });
-    else if (this.options.allReads && event.kind === 'read' && next.kind === 'read') this.#readDiffers(kept(event));
-    else this.differ({ seen: kept(event) });
+    // A read is recorded when it is done: the effect that the trace has before it did not happen.
+    else if (event.kind === 'read' && next.kind !== 'read') this.diverge({ cause: this.#previous });
+    else if (this.options.allReads && event.kind === 'read' && next.kind === 'read') this.#readDiverges(event);
+    else this.diverge({ seen: event });
   }
 
   /** The trace has effects left, and no stimulus. */
   endsEarly(): void {
     if (this.options.isCutOff)
       this.isOver = true; // of a read that would have come next
-    else this.differ();
+    else this.diverge();
   }
 
-  /** The card has not done what comes next, or something else. */
-  differ(what: DifferenceDetails = {}): void {
+  /** The card did not do what comes next in the trace. */
+  diverge(what: DivergenceDetails = {}): void {
     if (this.isOver) return;
     this.isOver = true;
-    this.differences.push(this.#difference(what));
+    this.divergences.push(this.#divergence(what));
   }
 
   #beyondTheEnd(event: SeenEvent): void {
     if (this.options.isCutOff) this.isOver = true;
-    else this.differ({ seen: kept(event) });
+    else this.diverge({ seen: event });
   }
 
-  #readDiffers(seen: SeenEvent): void {
-    this.differences.push(this.#difference({ seen }));
+  #readDiverges(seen: SeenEvent): void {
+    this.divergences.push(this.#divergence({ seen }));
     this.at++;
   }
 
-  #difference(what: DifferenceDetails): Difference {
+  #divergence(what: DivergenceDetails): Divergence {
     return {
       event: this.at + 1,
       timeNs: this.timeNs,
@@ -149,13 +149,13 @@ export class Comparison implements EventSink {
       cause: this.#cause,
       before: this.expected.slice(Math.max(0, this.at - CONTEXT_EVENTS), this.at),
       ...what,
-      ...(what.seen && { seen: copied(what.seen) }),
+      ...(what.seen && { seen: kept(what.seen) }),
     };
   }
 
   /**
-   * What the trace knows of a DMA access that the card makes now: the event when it was done at once, or a promise that
-   * is settled when the trace says so; each with what the trace has next. Undefined when there is no such access.
+   * What the trace knows of a DMA access that the card makes now: the event when it completed at once, or a promise that
+   * is settled when the trace completes it; each with what the trace has next. Undefined when there is no such access.
    */
   dma(
     access: 'read' | 'write',
@@ -174,7 +174,7 @@ export class Comparison implements EventSink {
       if (!isByMessage(event) || this.#awaited.has(index) || !isSameAccess(event, asked)) continue;
       return new Promise((resolve, reject) => this.#awaited.set(index, { access, into, resolve, reject }));
     }
-    // Asked for by message, and the trace ends before the answer.
+    // Requested by message, and the trace ends before the reply.
     const isNow = next?.kind === 'dma-read' || next?.kind === 'dma-write';
     return !isNow && this.#usesMessages ? new Promise(() => {}) : undefined;
   }
@@ -183,11 +183,11 @@ export class Comparison implements EventSink {
     return this.expected.some(isByMessage);
   }
 
-  /** The DMA by message that the trace completes at `index` is complete. */
+  /** Completes the DMA access by message that the trace completes at `index`. */
   complete(index: number): void {
     const awaited = this.#awaited.get(index);
     const event = this.expected[index] as DmaEvent;
-    if (awaited === undefined) return this.differ({ note: 'the card has not asked for it' });
+    if (awaited === undefined) return this.diverge({ note: 'the card has not requested it' });
     if (event.error) awaited.reject(new DmaError(event.error, awaited.access, event.iova, event.sizeBytes));
     else {
       awaited.into?.set(event.data!);
@@ -198,7 +198,3 @@ export class Comparison implements EventSink {
 
 const isByMessage = (event: TraceEvent): boolean =>
   (event.kind === 'dma-read' || event.kind === 'dma-write') && event.isAsync === true;
-
-/** The bytes of an event are those of the card, which goes on. */
-const copied = (event: SeenEvent): SeenEvent =>
-  'data' in event && event.data ? { ...event, data: event.data.slice() } : event;

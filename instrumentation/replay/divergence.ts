@@ -1,29 +1,30 @@
-/** Where a card has done something else than the trace says. */
+/** Where a card diverges from its trace. */
+import { type FieldLayout } from '../../emulator/registers';
 import { describeTraceEvent, type TraceCards } from '../analysis';
-import { placeOf, type TraceEvent } from '../trace';
+import { type AccessEvent, fieldValue, nameOfValue, placeOf, type TraceEvent, valueOf } from '../trace';
 import { type SeenEvent } from './event-equality';
 
-export interface Difference {
+export interface Divergence {
   /** Which of the card's events in the trace it is, from 1 on; and when, in nanoseconds of device time. */
   readonly event: number;
   readonly timeNs: number;
-  /** What the trace says; undefined when it says that nothing more happens. */
+  /** What the trace says; undefined at its end. */
   readonly expected: TraceEvent | undefined;
-  /** What the card did; undefined when it did nothing, or has thrown. */
+  /** What the card did; undefined when it did nothing, or threw an error. */
   readonly seen: SeenEvent | undefined;
-  /** What the card has thrown. */
+  /** What the card threw. */
   readonly thrown?: unknown;
-  /** More that is known of it. */
+  /** What else is known. */
   readonly note?: string;
   /** The stimulus that the card was reacting to. */
   readonly cause: TraceEvent | undefined;
-  /** The last events before, which were the same. */
+  /** The last events before it, which were the same. */
   readonly before: readonly TraceEvent[];
 }
 
-/** In lines, the events before first. `cards`: the card of the trace, and no other. */
-export function describeDifference(difference: Difference, cards: TraceCards): string[] {
-  const { expected, seen, thrown, note, cause, before } = difference;
+/** In lines, the events before it first. `cards`: the card of the trace, and no other. */
+export function describeDivergence(divergence: Divergence, cards: TraceCards): string[] {
+  const { expected, seen, thrown, note, cause, before } = divergence;
   const card = cards.all[0]!.id;
   const say = (event: SeenEvent) => describeTraceEvent({ hostNs: 0, ...event, card } as TraceEvent, cards).trim();
   const lines = before.map((event) => `    ${describeTraceEvent(event, cards)}`);
@@ -52,29 +53,23 @@ function detailsOf(expected: TraceEvent, seen: SeenEvent, cards: TraceCards): st
 }
 
 /** `H2C[0].STATUS.BUSY: 1 in the trace, 0 now` */
-function differingFieldsOf(
-  expected: TraceEvent & { kind: 'read' | 'write' },
-  is: Uint8Array,
-  cards: TraceCards,
-): string[] {
+function differingFieldsOf(expected: AccessEvent, is: Uint8Array, cards: TraceCards): string[] {
   const { region, offset, data } = expected;
   const names = cards.names(expected.card);
   const register = names.at(region, offset, data.length);
   if (register === undefined || register.offset > offset) return [];
   const shift = BigInt((offset - register.offset) * 8);
   const [before, now] = [valueOf(data) << shift, valueOf(is) << shift];
+  const place = placeOf(names, region, register.offset, register.layout.width / 8);
   return register.layout.fields.flatMap((field) => {
-    const mask = (1n << BigInt(field.width)) - 1n;
-    const [a, b] = [(before >> BigInt(field.lsb)) & mask, (now >> BigInt(field.lsb)) & mask];
-    const place = placeOf(names, region, register.offset, register.layout.width / 8);
+    const [a, b] = [fieldValue(field, before), fieldValue(field, now)];
     return a === b ? [] : [`${place}.${field.name}: ${named(field, a)} in the trace, ${named(field, b)} now`];
   });
 }
 
-function named(field: { values: readonly { name: string; value: number | bigint }[] }, value: bigint): string {
-  const name = field.values.find((known) => BigInt(known.value) === value)?.name;
+function named(field: FieldLayout, value: bigint): string {
+  const name = nameOfValue(field, value);
   return name === undefined ? String(value) : `${value} (${name})`;
 }
 
 const hex = (byte: number): string => byte.toString(16).padStart(2, '0');
-const valueOf = (data: Uint8Array): bigint => data.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);

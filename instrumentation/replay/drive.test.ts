@@ -76,7 +76,7 @@ describe('a trace in place of the driver', () => {
     const { trace } = driven(slow);
     const changed = join(folder, 'changed.trace');
     writeTrace(changed, trace);
-    expect((await replay(changed, (environment) => new ReferenceCard(environment))).difference).toBeDefined();
+    expect((await replay(changed, (environment) => new ReferenceCard(environment))).divergence).toBeDefined();
     (await replay(changed, (environment) => new ReferenceCard({ ...slow, ...environment }))).check();
   });
 

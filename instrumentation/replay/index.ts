@@ -1,5 +1,5 @@
-/** Recorded runs, once more. */
+/** Replays of recorded runs. */
 export { drive, type DriveOptions, type DriveResult } from './drive';
-export { type Difference } from './divergence';
-export { type MakeCard, replay, ReplayDifferenceError, type ReplayOptions, type ReplayResult } from './replay';
+export { type Divergence } from './divergence';
+export { type MakeCard, replay, ReplayDivergenceError, type ReplayOptions, type ReplayResult } from './replay';
 export { ReplayError } from './card-events';

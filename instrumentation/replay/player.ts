@@ -1,4 +1,4 @@
-/** Plays the stimuli of a trace to a card, one after the other, as long as the card does what the trace says. */
+/** Gives a card the stimuli of a trace, one after the other, until it diverges from the trace. */
 import { DeviceError, type Device } from '../../emulator/device';
 import { type Link } from '../faults';
 import { type CardTrace, type StimulusEvent, wordTime } from '../trace';
@@ -12,7 +12,7 @@ export interface PlayerOptions {
   readonly comparison: Comparison;
   readonly outside: OutsideWorld;
   readonly link: Link;
-  /** The card behind its link, and behind its faults, if it has any. */
+  /** The card behind its link, and behind its injected faults, if it has any. */
   readonly device: Device;
 }
 
@@ -25,7 +25,7 @@ export class Player {
     this.#device = device;
   }
 
-  /** To the end of the trace, or to the first difference. */
+  /** To the end of the trace, or to the first divergence. */
   async play(): Promise<void> {
     const { comparison } = this.options;
     while (!comparison.isOver && comparison.next !== undefined) {
@@ -33,22 +33,22 @@ export class Player {
       const found = comparison.nextStimulus();
       const isAtOnce = found !== undefined && (found.index === comparison.at || this.#isOfRead(found.stimulus));
       if (!isAtOnce) {
-        // Effects that no stimulus has had: of a model that does something later, in a continuation of its own.
+        // Effects without a stimulus: the model does something later, in a continuation of a promise.
         if (await this.#letContinue()) continue;
-        return found ? comparison.differ() : comparison.endsEarly();
+        return found ? comparison.diverge() : comparison.endsEarly();
       }
       this.#perform(found.stimulus, found.index);
       if (found.stimulus.kind.startsWith('dma')) await drained();
-      if (!comparison.isOver && comparison.at <= found.index) comparison.differ();
+      if (!comparison.isOver && comparison.at <= found.index) comparison.diverge();
     }
   }
 
-  /** Whether the effects that come next may be those of a read that is told of after them. */
+  /** Whether the effects that come next may be those of a read, which is recorded after them. */
   #isOfRead({ kind, timeNs }: StimulusEvent): boolean {
     return kind === 'read' && this.options.comparison.next?.timeNs === timeNs;
   }
 
-  /** Gives continuations of the model a turn, at the time at which the trace saw one; whether anything came of it. */
+  /** Lets continuations of the model run at the time of the next effect; returns whether anything happened. */
   async #letContinue(): Promise<boolean> {
     const { comparison, clock } = this.options;
     const { at, next } = comparison;
@@ -64,8 +64,8 @@ export class Player {
       try {
         outside.watch(() => this.#act(stimulus, index));
       } catch (error) {
-        // A client's mistake, which the card has refused then, too.
-        if (!(error instanceof DeviceError)) comparison.differ({ thrown: error });
+        // A client's mistake, which the card refused in the recording too.
+        if (!(error instanceof DeviceError)) comparison.diverge({ thrown: error });
       }
     });
   }
@@ -84,10 +84,10 @@ export class Player {
     const { nextDueNs } = clock;
     const instead =
       nextDueNs === undefined ? 'it has scheduled none' : `the next is due at ${wordTime(nextDueNs).trim()}`;
-    comparison.differ({ note: `the card has no work that is due now: ${instead}` });
+    comparison.diverge({ note: `the card has no work that is due now: ${instead}` });
   }
 
-  /** A driver in this process has done something in the very call that told it of an interrupt. */
+  /** A driver in this process accessed the card in the call that notified it of an interrupt. */
   #performNested(): void {
     const { comparison } = this.options;
     while (!comparison.isOver && comparison.next?.kind === 'nested') {
@@ -99,5 +99,5 @@ export class Player {
   }
 }
 
-/** All continuations of promises that can run have run. */
+/** Resolves when all continuations that can run have run. */
 const drained = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

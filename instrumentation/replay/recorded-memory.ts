@@ -25,7 +25,7 @@ export class RecordedMemory implements DmaStage {
         iova,
         sizeBytes: into.length,
       } as const;
-      this.comparison.differ({ seen: what });
+      this.comparison.diverge({ seen: what });
       return undefined;
     }
     const { event, next } = known;

@@ -96,8 +96,8 @@ function record(options: RecorderOptions & { cards?: number; make?: typeof Adder
 const again = (options?: ReplayOptions, make: typeof AdderCard = AdderCard) =>
   replay(path, (environment) => new make(environment), options);
 
-/** The difference in the report, without what was before it. */
-async function differenceOf(wrong: string): Promise<string[]> {
+/** The divergence in the report, without what was before it. */
+async function divergenceOf(wrong: string): Promise<string[]> {
   record();
   AdderCard.wrong = wrong;
   const { report } = await again();
@@ -106,11 +106,11 @@ async function differenceOf(wrong: string): Promise<string[]> {
 }
 
 describe('a replay', () => {
-  it('finds no difference in a card that is as it was', async () => {
+  it('finds no divergence in a card that is as it was', async () => {
     record();
     const result = await again();
     expect(result.report).toBe(`adder does what the trace says: ${result.total} events`);
-    expect(result).toMatchObject({ difference: undefined, deviceNs: 2000, notes: [] });
+    expect(result).toMatchObject({ divergence: undefined, deviceNs: 2000, notes: [] });
     expect(result.events).toHaveLength(result.total);
     expect(() => result.check()).not.toThrow();
   });
@@ -190,7 +190,7 @@ describe('a replay', () => {
       ],
     ],
   ])('says of %s where it is', async (_, wrong, lines) => {
-    expect(await differenceOf(wrong)).toEqual(lines);
+    expect(await divergenceOf(wrong)).toEqual(lines);
   });
 
   it('shows the events before, and throws the report when it is to be checked', async () => {
@@ -198,7 +198,7 @@ describe('a replay', () => {
     AdderCard.wrong = 'register';
     const result = await again();
     const lines = result.report.split('\n');
-    expect(lines[0]).toMatch(/^adder does something else than the trace, at event \d+ of \d+:$/);
+    expect(lines[0]).toMatch(/^adder diverges from the trace at event \d+ of \d+:$/);
     expect(lines.filter((line) => line.includes('DMA reads 4 bytes'))).toHaveLength(1);
     expect(() => result.check()).toThrow(result.report);
   });
@@ -207,7 +207,7 @@ describe('a replay', () => {
     record();
     AdderCard.wrong = 'throws';
     const result = await again();
-    expect(result.difference?.thrown).toEqual(new Error('the adder is broken'));
+    expect(result.divergence?.thrown).toEqual(new Error('the adder is broken'));
     expect(result.report).toContain('  the card has thrown: Error: the adder is broken');
     expect(result.report).toContain('replay.test.ts');
   });
@@ -215,15 +215,15 @@ describe('a replay', () => {
   it('goes on over reads that differ, and lists them all, when it is asked to', async () => {
     record();
     AdderCard.wrong = 'register';
-    const { differences, events, total } = await again({ allReads: true });
-    expect(differences.map(({ expected }) => expected?.timeNs)).toEqual([1000, 2000]);
+    const { divergences, events, total } = await again({ allReads: true });
+    expect(divergences.map(({ expected }) => expected?.timeNs)).toEqual([1000, 2000]);
     expect(events).toHaveLength(total);
   });
 
   it('hints at what a model asks of the world outside', async () => {
-    const lines = await differenceOf('random');
+    const lines = await divergenceOf('random');
     expect(lines.at(-1)).toBe(
-      "note: the card's model calls Math.random(), whose answers no trace holds; let it use this.clock",
+      "note: the card's model calls Math.random(), whose answers no trace holds; use this.clock instead",
     );
   });
 
@@ -247,7 +247,7 @@ describe('a replay', () => {
     expect(whole.isEnded).toBe(false);
     const { events } = readTrace(record());
     const result = await replay({ ...whole, events: events.slice(0, -3) }, (environment) => new AdderCard(environment));
-    expect(result.difference).toBeUndefined();
+    expect(result.divergence).toBeUndefined();
     expect(result.notes).toEqual(['the trace was cut off; it was replayed as far as it goes, to 2.000 us']);
   });
 
@@ -257,7 +257,7 @@ describe('a replay', () => {
       new ReplayError('the trace has 2 cards: say which by its number; there are 1 (adder), 2 (adder-2)'),
     );
     await expect(again({ card: 'subtracter' })).rejects.toThrow("the trace has no card 'subtracter'; it has 1 (adder)");
-    expect((await again({ card: 'adder-2' })).difference).toBeUndefined();
+    expect((await again({ card: 'adder-2' })).divergence).toBeUndefined();
     expect((await again({ card: 1 })).card.name).toBe('adder');
   });
 
@@ -294,9 +294,9 @@ describe('a replay', () => {
     await Promise.resolve();
     recorder.close();
     card.close();
-    const { report, difference } = await again({}, AsyncCard);
+    const { report, divergence } = await again({}, AsyncCard);
     expect(report).toContain('does what the trace says');
-    expect(difference).toBeUndefined();
+    expect(divergence).toBeUndefined();
   });
 
   it('severs the link when the trace does', async () => {

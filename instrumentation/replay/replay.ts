@@ -1,6 +1,6 @@
 /**
- * A recorded run once more, in this process and without a driver: what was done to the card is done again, at the same
- * device times and with the same contents of host memory, and what the card does is compared with what it did then.
+ * Replays a recorded run in this process, without a driver: what was done to the card is done again, at the same device
+ * times and with the same contents of host memory, and what the card does is compared with what it did then.
  */
 import { TraceCards } from '../analysis';
 import { Link } from '../faults';
@@ -9,20 +9,20 @@ import { type CardDescription, readTrace, type Trace, type TraceEvent, traceOf, 
 import { describeCard } from '../trace/card-description';
 import { type CardEvents, cardEvents } from './card-events';
 import { Comparison } from './comparison';
-import { describeDifference, type Difference } from './divergence';
+import { describeDivergence, type Divergence } from './divergence';
 import { applyRecordedFaults, otherModel, registerChanges } from './model';
 import { OutsideWorld } from './outside';
 import { Player } from './player';
 import { RecordedMemory } from './recorded-memory';
 import { ReplayClock } from './stimuli';
 
-/** Makes the card that is to be driven, in the environment that it is given. */
+/** Makes the card to be driven, in the environment that it is given. */
 export type MakeCard = (environment: Required<CardEnvironment>) => PciCard;
 
 export interface ReplayOptions {
   /** Which card of the trace: its name or its number. Not needed where there is one. */
   readonly card?: string | number;
-  /** Go on after a read that gives another value, and list them all. Default false: the first difference is the last. */
+  /** Go on after a read that returns another value, and list all of them. Default false: stop at the first divergence. */
   readonly allReads?: boolean;
 }
 
@@ -31,29 +31,29 @@ export interface ReplayResult {
   readonly id: number;
   /** The card as the trace describes it. */
   readonly card: CardDescription;
-  /** Where the card first did something else than the trace says; undefined: it did the same to the end. */
-  readonly difference: Difference | undefined;
+  /** Where the card first diverges from the trace; undefined: it did the same to the end. */
+  readonly divergence: Divergence | undefined;
   /** All that were found: one at the most, unless `allReads`. */
-  readonly differences: readonly Difference[];
-  /** What the card did and what was done to it, as far as that was the same. */
+  readonly divergences: readonly Divergence[];
+  /** What the card did and what was done to it, up to the divergence. */
   readonly events: readonly TraceEvent[];
   /** How many events the trace has of the card. */
   readonly total: number;
   /** Device time that has been replayed, in nanoseconds. */
   readonly deviceNs: number;
-  /** What else is to be known: another model of card, a trace that was cut off, registers that are others. */
+  /** What else is to be known: another model of card, a trace that was cut off, changed registers. */
   readonly notes: readonly string[];
-  /** A difference in lines, with the events before it. */
-  readonly describe: (difference: Difference) => string[];
-  /** The first difference in words, and the notes; that there is none, if so. */
+  /** A divergence in lines, with the events before it. */
+  readonly describe: (divergence: Divergence) => string[];
+  /** The first divergence in words, or that there is none, and the notes. */
   readonly report: string;
-  /** Throws a ReplayDifferenceError that says what `report` says, if there is a difference. */
+  /** Throws a ReplayDivergenceError with `report` as its message if the card diverges. */
   check(): void;
 }
 
-/** A card has done something else than the trace says. */
-export class ReplayDifferenceError extends Error {
-  override readonly name = 'ReplayDifferenceError';
+/** A card diverges from its trace. */
+export class ReplayDivergenceError extends Error {
+  override readonly name = 'ReplayDivergenceError';
 }
 
 /**
@@ -94,41 +94,41 @@ export async function replay(
 function resultOf(
   trace: Trace,
   { id, description, events }: CardEvents,
-  { differences, at }: Comparison,
+  { divergences, at }: Comparison,
   clock: ReplayClock,
   { other, notes: behind }: { other: string | undefined; notes: readonly string[] },
 ): ReplayResult {
-  const [difference] = differences;
+  const [divergence] = divergences;
   const cards = TraceCards.of(trace.events.filter((event) => event.card === id));
-  const describe = (which: Difference) => describeDifference(which, cards);
+  const describe = (which: Divergence) => describeDivergence(which, cards);
   const first = other === undefined ? [] : [other];
   const notes = [...first, ...behind];
   const report = [
     ...first.map((note) => `note: ${note}`),
-    difference
-      ? `${description.name} does something else than the trace, at event ${difference.event} of ${events.length}:`
+    divergence
+      ? `${description.name} diverges from the trace at event ${divergence.event} of ${events.length}:`
       : `${description.name} does what the trace says: ${at} events`,
-    ...(difference ? describe(difference) : []),
+    ...(divergence ? describe(divergence) : []),
     ...behind.map((note) => `note: ${note}`),
   ].join('\n');
   return {
-    ...{ id, card: description, difference, differences, notes, describe, report },
+    ...{ id, card: description, divergence, divergences, notes, describe, report },
     ...{ events: events.slice(0, at), total: events.length },
     deviceNs: clock.now(),
     check: () => {
-      if (difference) throw new ReplayDifferenceError(report);
+      if (divergence) throw new ReplayDivergenceError(report);
     },
   };
 }
 
-/** Register differences that are listed. */
+/** Changes of registers that are listed. */
 const SHOWN = 8;
 
 function notesOf(
   trace: Trace,
   { description, events }: CardEvents,
   card: PciCard,
-  { differences }: Comparison,
+  { divergences }: Comparison,
   { asked }: OutsideWorld,
 ): string[] {
   const notes: string[] = [];
@@ -142,9 +142,9 @@ function notesOf(
   if (registers.length > 0) {
     notes.push(`the card's registers are not those of the trace: ${registers.slice(0, SHOWN).join('; ')}${more}`);
   }
-  if (differences.length === 0) return notes;
+  if (divergences.length === 0) return notes;
   if (asked.size > 0) {
-    notes.push(`the card's model calls ${[...asked].join(', ')}, whose answers no trace holds; let it use this.clock`);
+    notes.push(`the card's model calls ${[...asked].join(', ')}, whose answers no trace holds; use this.clock instead`);
   }
   if (description.windows.some(({ isSeen }) => !isSeen)) {
     notes.push(

@@ -1,4 +1,4 @@
-/** `ghostcard replay` and `ghostcard trace to-test`, as a user has them: from a project that has ghostcard in its node_modules. */
+/** `ghostcard replay` and `ghostcard trace to-test` as a user runs them: in a project with ghostcard in its node_modules. */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -69,7 +69,7 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** Variables of this Vitest are nothing to one of its own. */
+/** The variables of this Vitest would confuse the one that a test starts. */
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(VITEST|NODE_ENV$)/.test(name)));
 
 async function node(...args: string[]): Promise<Outcome> {
@@ -94,18 +94,18 @@ test('a card that does the same: exit code 0, and how much it was', { timeout: S
   expect(code).toBe(0);
 });
 
-test('a card that does something else: exit code 1, and the first difference', { timeout: SLOW_MS }, async () => {
+test('a card that diverges: exit code 1, and the first divergence', { timeout: SLOW_MS }, async () => {
   writeCard(ANOTHER_ID);
   const asText = await ghostcard('replay', 'run.trace', '--card', './my-card.ts', '--all');
   expect(asText.code).toBe(1);
-  expect(asText.stdout).toMatch(/^reference does something else than the trace, at event \d+ of \d+:\n/);
+  expect(asText.stdout).toMatch(/^reference diverges from the trace at event \d+ of \d+:\n/);
   expect(asText.stdout).toMatch(/ {2}- trace: .* read SCRATCH .*\n {2}\+ card: {2}.* read SCRATCH /);
   const { code, stdout } = await ghostcard('replay', 'run.trace', '--card', './my-card.ts', '--json');
   expect(code).toBe(1);
   expect(JSON.parse(stdout)).toMatchObject({
     same: false,
     card: 'reference',
-    differences: [{ report: expect.any(Array) as unknown }],
+    divergences: [{ report: expect.any(Array) as unknown }],
   });
 });
 
@@ -119,7 +119,7 @@ test('a trace of two cards wants to be told which', { timeout: SLOW_MS }, async 
   expect((await ghostcard('replay', 'two.trace', '--card', './my-card.ts,addressBits=40', '--of', '2')).code).toBe(0);
 });
 
-test('a trace becomes a test, which fails once the card does something else', { timeout: SLOW_MS }, async () => {
+test('a trace becomes a test, which fails once the card diverges', { timeout: SLOW_MS }, async () => {
   writeCard('');
   const arguments_ = ['trace', 'to-test', 'two.trace', '--of', '1', '--card', './my-card.ts,addressBits=40'];
   const written = await ghostcard(...arguments_, '--output', 'bug.test.ts');
@@ -136,7 +136,7 @@ test('a trace becomes a test, which fails once the card does something else', { 
   writeCard(ANOTHER_ID);
   const failed = await vitest('bug.test.ts');
   expect(failed.code).toBe(1);
-  expect(failed.stderr).toContain('reference does something else than the trace');
+  expect(failed.stderr).toContain('reference diverges from the trace');
   expect(failed.stderr).toContain('read SCRATCH');
 });
 

@@ -41,7 +41,7 @@ export function toTestCommand(): Command {
       writingTo('--output', options.output, () => writeTrace(tracePath, onlyOf(trace, result)));
       writeFileSync(testPath, testFile(file, tracePath, testPath, trace, result, code, commandOf(file, options)));
       print(`${options.output} replays ${basename(tracePath)} beside it: npx vitest run ${options.output}`);
-      print(result.difference ? `It fails now: ${result.report}` : 'It passes now.');
+      print(result.divergence ? `It fails now: ${result.report}` : 'It passes now.');
     });
 }
 
@@ -86,7 +86,7 @@ function testFile(
   const failures = events.filter((event) => 'error' in event && event.error !== undefined).length;
   const traceName = basename(tracePath);
   return `/**
- * What happened to the card '${card.name}' in ${basename(file)}, once more: the card has to do the same again.
+ * Replays what happened to the card '${card.name}' in ${basename(file)}: the card must do the same again.
  *
  * Recorded on ${header.startedAt} by ghostcard ${header.writer}: ${total} events, ${(deviceNs / 1e6).toFixed(3)} ms of device time.
  * Written by: ${command}
@@ -102,7 +102,7 @@ const replayed = () => replay(trace, (environment) => ${make});
 describe('${name}, as in ${traceName}', () => {
   it('does what it did', async () => {
     const run = await replayed();
-    run.check(); // throws, and says what is different
+    run.check(); // throws, and says where it diverges
   });
 
   // A rule over all that the card did, in the events of the trace: see docs/replay.md for others.
