@@ -53,7 +53,8 @@ export function generatedFiles(): GeneratedFile[] {
   ];
 }
 
-function replaceSection(path: string, source: string, body: string): string {
+/** The document at `path` with `body` as its generated part. */
+export function replaceSection(path: string, source: string, body: string): string {
   const text = readFileSync(path, 'utf8');
   const { begin, end } = section(source);
   const [before, rest] = text.split(begin);

@@ -8,7 +8,7 @@ export type * from './event';
 export { isDma, type RecentEvent } from './event-ring';
 export { withResets } from './fields';
 export { FORMAT, PAYLOADS, type Payloads, type Trace, TraceFormatError, type TraceHeader } from './format';
-export { actorOf, isRemark, isStimulus, KIND_NAMES, kindsNamed, type StimulusEvent, wordsOf } from './kinds';
+export { actorOf, isRemark, isStimulus, KIND_NAMES, KINDS, kindsNamed, type StimulusEvent, wordsOf } from './kinds';
 export { type NamedRegister, placeOf, RegisterNames } from './names';
 export { readTrace, TraceReader } from './reader';
 export { type RecorderOptions, TraceRecorder } from './recorder';

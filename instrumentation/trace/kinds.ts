@@ -76,8 +76,8 @@ const access = {
 
 const dma = {
   about:
-    'What the card did to host memory: which channel, for what (descriptor, data, write-back), where, how much, and the ' +
-    'bytes, or why it failed. Bytes of a card on a socket may move by message: the event is their arrival then.',
+    'A DMA access: which channel, for what (descriptor, data, write-back), where, how much, and the bytes, or why it ' +
+    'failed. With `isAsync` it went by message, and this is its completion.',
   role: 'effect',
   stimulusIf: { isAsync: true },
   actor: 'card',
@@ -229,7 +229,7 @@ export const KINDS = {
   },
   'end': {
     code: 18,
-    about: 'The recording was closed: nothing is missing.',
+    about: 'The recording was closed; otherwise, the run was killed or is still going on.',
     role: 'remark',
     actor: 'neither',
     fields: {},

@@ -1,9 +1,0 @@
-/** `npm run generate`: writes the files of generated.ts. */
-import { writeFileSync } from 'node:fs';
-import { relative } from 'node:path';
-import { generatedFiles } from './generated';
-
-for (const { path, text } of generatedFiles()) {
-  writeFileSync(path, text);
-  console.log(`wrote ${relative(process.cwd(), path)}`);
-}
