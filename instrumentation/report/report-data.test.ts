@@ -64,6 +64,13 @@ describe('the data of a report', () => {
     expect([...columns.cause]).toEqual([-1, -1, 1, 4, -1, -1, -1, 6, 6]);
   });
 
+  it('ties effects to their cause across stale bytes, and to DMA that completes by message', () => {
+    const stale: TraceEvent = { kind: 'stale', sizeBytes: 4, ...at(5) };
+    const completion: TraceEvent = { ...dma(9, Uint8Array.of(1)), isAsync: true } as TraceEvent;
+    const { columns } = reportData(traceOf([card(0), access('write', 5), stale, state(5), completion, state(9)]));
+    expect([...columns.cause]).toEqual([-1, -1, 1, 1, -1, 4]);
+  });
+
   it('knows every register that an access touches', () => {
     const { columns } = reportData(
       traceOf([card(0), access('read', 1, 8), access('read', 2, 4, 4), access('read', 3, 4, 8)]),
