@@ -1,11 +1,9 @@
-/** Which lane an event lies in. Lanes stand in the order in which a reader follows a transfer: driver, card, host. */
-import { type TraceEvent, wordInterrupt } from '../trace';
+/** Where an event is shown: in which lane, and at which registers. */
 import { type TraceCards } from '../analysis/card-names';
-import { type LaneHead } from './page/report';
+import { type AccessEvent, type NamedRegister, Region, type TraceEvent, wordInterrupt } from '../trace';
+import { type LaneHead, type RegisterHead } from './page/report';
 
-/** VFIO region of configuration space. */
-const CONFIG = 7;
-/** From top to bottom. */
+/** From top to bottom, in the order in which a reader follows a transfer: driver, card, host. */
 const GROUPS = ['marks', 'problems', 'registers', 'tasks', 'dma', 'interrupts', 'states', 'config', 'client'];
 
 export class Lanes {
@@ -44,7 +42,7 @@ function laneOf(event: TraceEvent): LaneHead {
     case 'read':
     case 'write': {
       const { region } = event;
-      if (region === CONFIG) return { card, group: 'config', label: 'config', region };
+      if (region === Region.CONFIG) return { card, group: 'config', label: 'config', region };
       return { card, group: 'registers', label: `BAR${region}`, region };
     }
     case 'dma-read':
@@ -65,4 +63,30 @@ function laneOf(event: TraceEvent): LaneHead {
     default:
       return { card, group: 'client', label: 'host' };
   }
+}
+
+/** The registers of all cards under one numbering. */
+export class RegisterTable {
+  readonly heads: readonly RegisterHead[];
+  readonly #numbers: ReadonlyMap<NamedRegister, number>;
+
+  constructor(private readonly cards: TraceCards) {
+    const all = cards.all.flatMap(({ id, names }) => names.all.map((register) => ({ card: id, register })));
+    this.heads = all.map(({ card, register }) => headOf(card, register));
+    this.#numbers = new Map(all.map(({ register }, number) => [register, number]));
+  }
+
+  touchedBy({ card, region, offset, data }: AccessEvent): number[] {
+    const touched = this.cards.names(card).touched(region, offset, data.length);
+    return touched.map((register) => this.#numbers.get(register)!);
+  }
+}
+
+function headOf(card: number, { region, offset, name, layout }: NamedRegister): RegisterHead {
+  const { width, access, reset, doc, fields } = layout;
+  return {
+    ...{ card, region, offset, name, width, access, doc },
+    reset: reset.toString(16),
+    fields: fields.map(({ name, msb, lsb, access, doc, values }) => ({ name, msb, lsb, access, doc, values })),
+  };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type CardDescription, type Trace, type TraceEvent } from '../trace';
-import { packReport } from './pack';
+import { packReport } from './export-html';
 import { inflateRawSync } from 'node:zlib';
 import { INKS, unpackReport } from './page/report';
 import { reportData } from './report-data';

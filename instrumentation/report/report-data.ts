@@ -3,10 +3,9 @@ import { type Trace, type TraceEvent } from '../trace';
 import { TraceCards } from '../analysis/card-names';
 import { notSeen, wordEventByActor } from '../analysis/words';
 import { CauseFinder } from './causes';
-import { Lanes } from './lanes';
+import { Lanes, RegisterTable } from './lanes';
 import { type Columns, INKS, type Ink, type ReportHead } from './page/report';
 import { Payloads } from './payloads';
-import { RegisterTable } from './register-table';
 import { TimeAxis } from './time-axis';
 
 export interface ReportData {
@@ -14,7 +13,7 @@ export interface ReportData {
   readonly columns: Columns;
 }
 
-/** Numbers things that are said again and again. */
+/** Numbers things that repeat. */
 class Numbered<T> {
   readonly items: T[] = [];
   readonly #known = new Map<string, number>();
@@ -92,28 +91,12 @@ export function reportData(trace: Trace): ReportData {
   return { head, columns: { ...columns, touches: Uint32Array.from(touches) } };
 }
 
-/** The shade in which an event is drawn, and by which it is filtered. */
+/** The colour in which an event is drawn, and by which it is filtered: that of its kind, if the kind has one. */
 function inkOf(event: TraceEvent): Ink {
-  switch (event.kind) {
-    case 'read':
-    case 'write':
-      return event.kind;
-    case 'dma-read':
-    case 'dma-write':
-      return event.role === 'other' ? 'other-dma' : event.role;
-    case 'interrupt':
-      return event.phase === 'lowered' ? 'raised' : event.phase;
-    case 'state':
-    case 'task':
-    case 'mark':
-    case 'fault':
-    case 'notice':
-      return event.kind;
-    case 'end':
-      return 'mark';
-    default:
-      return 'client';
-  }
+  if ('channel' in event) return event.role === 'other' ? 'other-dma' : event.role;
+  if (event.kind === 'interrupt') return event.phase === 'lowered' ? 'raised' : event.phase;
+  if (event.kind === 'end') return 'mark';
+  return INKS.find((ink) => ink === event.kind) ?? 'client';
 }
 
 const SHOWN_ELSEWHERE = [
@@ -178,7 +161,7 @@ function aboutOf({ header, events }: Trace, cards: TraceCards, { cutBytes }: Pay
   ];
 }
 
-/** What is not in the trace, and would be taken for something that did not happen. */
+/** What is missing in the trace, and would be taken for something that did not happen. */
 const warningsOf = ({ header, isEnded }: Trace, cards: TraceCards): string[] =>
   notSeen(header, cards, isEnded).map((what) => `${what[0]!.toUpperCase()}${what.slice(1)}.`);
 
