@@ -90,33 +90,22 @@ export interface StateEvent {
   readonly state: string;
 }
 
-/** A task that the card has scheduled is about to run. */
-export interface TaskEvent {
-  readonly kind: 'task';
-}
-
 /**
- * The next stimulus begins now, inside the reaction to the last: a driver in this process that is notified of an
- * interrupt and accesses the card in the same call.
+ * Nothing is to be said of these but that they happen.
+ * - 'task': a task that the card has scheduled is about to run.
+ * - 'nested': the next stimulus begins now, inside the reaction to the last: a driver in this process that is notified of
+ *   an interrupt and accesses the card in the same call.
+ * - 'link-down': the card's link is about to go down, for good.
+ * - 'connected', 'disconnected': the client of the card has connected, or is gone.
  */
-export interface NestedEvent {
-  readonly kind: 'nested';
-}
-
-/** The card's link is about to go down, for good. */
-export interface LinkEvent {
-  readonly kind: 'link-down';
-}
-
-/** The client of the card has connected or gone. */
-export interface ConnectionEvent {
-  readonly kind: 'connected' | 'disconnected';
+export interface PlainEvent {
+  readonly kind: 'task' | 'nested' | 'link-down' | 'connected' | 'disconnected';
 }
 
 /** An injected fault has taken effect on what was published last. */
 export interface FaultEvent {
   readonly kind: 'fault';
-  /** Its name in the plan. */
+  /** Its name, as declared. */
   readonly fault: string;
   /** What was done, in words. */
   readonly what: string;
@@ -137,10 +126,7 @@ export type CardEvent =
   | InterruptEvent
   | ResetEvent
   | StateEvent
-  | TaskEvent
-  | NestedEvent
-  | LinkEvent
-  | ConnectionEvent
+  | PlainEvent
   | FaultEvent
   | NoticeEvent;
 

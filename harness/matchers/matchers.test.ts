@@ -33,7 +33,7 @@ describe('toHaveRegister', () => {
         'STATUS is 0x0\n' +
         "The card's last accesses:\n" +
         '         0.000 us  write CTRL 0x00000001 (START=1)\n' +
-        '         0.000 us  read  STATUS 0x00000000  (3 times)',
+        '         0.000 us  read STATUS 0x00000000  (3 times)',
     );
   });
 
@@ -214,7 +214,7 @@ describe('matchers for host memory', () => {
     driver.write('CTRL', 1);
     clock.advance(10_000);
     expect(card).toHaveDmaError('unmapped');
-    expect(() => expect(card).toHaveDmaError('reset')).toThrow('DMA reads 16 bytes at 0x0: failed, unmapped');
+    expect(() => expect(card).toHaveDmaError('reset')).toThrow('DMA reads 16 bytes at 0x0 failed, unmapped');
     expect(() => expect(card).not.toHaveDmaError()).toThrow(
       'expected the card not to have had a DMA error; there was:',
     );

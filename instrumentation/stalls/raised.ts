@@ -1,6 +1,5 @@
 /** Interrupts that the card has raised and the client has not been told of, with what keeps them. */
-import { type HeldReason } from '../../emulator/pci';
-import { type InterruptPhase } from '../trace';
+import { type HeldReason, type InterruptPhase } from '../../emulator/pci';
 
 export interface RaisedInterrupt {
   readonly index: number;

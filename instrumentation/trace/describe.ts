@@ -2,8 +2,9 @@
 import { Region } from '../../emulator/pci';
 import { type CardTrace } from './card-trace';
 import { type RecentEvent } from './event-ring';
+import { wordsOf } from './kinds';
 import { RegisterNames } from './names';
-import { wordAccess, wordInterrupt, wordRange, wordReset, wordTime } from './wording';
+import { inOneLine, wordTime } from './wording';
 
 /** Which events of a trace. */
 export interface DescribeOptions {
@@ -31,48 +32,9 @@ export function describeTrace(trace: CardTrace, options: DescribeOptions = {}): 
 /** `   12.345 us  write CTRL 0x00000001 (START=1)` */
 export function describeEvent(event: RecentEvent, names: RegisterNames): string {
   const times = event.times > 1 ? `  (${event.times} times)` : '';
-  return `${wordTime(event.timeNs)}  ${whatOf(event, names)}${times}`;
-}
-
-function whatOf(event: RecentEvent, names: RegisterNames): string {
-  switch (event.kind) {
-    case 'read':
-    case 'write': {
-      const { place, value, detail } = wordAccess(
-        names,
-        event.region,
-        event.offset,
-        event.data.length,
-        valueOf(event.data),
-      );
-      return `${event.kind.padEnd(5)} ${place} ${value} ${detail}`.trimEnd();
-    }
-    case 'dma-read':
-    case 'dma-write': {
-      const failure = event.error === undefined ? '' : `: failed, ${event.error}`;
-      return `DMA ${event.kind === 'dma-read' ? 'reads' : 'writes'} ${wordRange(event.sizeBytes, event.iova)}${failure}`;
-    }
-    case 'interrupt':
-      return `interrupt ${wordInterrupt(event.index, event.vector)}`;
-    case 'reset':
-      return wordReset(event.reset);
-    case 'fault':
-      return `fault ${event.fault}: ${event.what}`;
-    case 'connected':
-    case 'disconnected':
-      return `client ${event.kind}`;
-    default:
-      return event.kind;
-  }
+  return `${wordTime(event.timeNs)}  ${inOneLine(wordsOf(event, names))}${times}`;
 }
 
 export function isAccess(event: RecentEvent): event is Extract<RecentEvent, { kind: 'read' | 'write' }> {
   return event.kind === 'read' || event.kind === 'write';
-}
-
-/** The little-endian value of the first eight bytes. */
-export function valueOf(data: Uint8Array): bigint {
-  let value = 0n;
-  for (let i = Math.min(data.length, 8); i-- > 0;) value = (value << 8n) | BigInt(data[i]!);
-  return value;
 }

@@ -1,7 +1,7 @@
 /** Traces: the last events of a card in memory, all of them in a file, and what both are called in words. */
 export { Region } from '../../emulator/pci';
 export { type CardTrace, type DmaTotals, type Notice, traceOf } from './card-trace';
-export { describeEvent, describeTrace, type DescribeOptions, isAccess, valueOf } from './describe';
+export { describeEvent, describeTrace, type DescribeOptions, isAccess } from './describe';
 export { type CardDescription, type RegisterSpace } from './card-description';
 export { CardRecording, type EventSink, type RecordCardOptions } from './card-recording';
 export type * from './event';

@@ -5,7 +5,7 @@
 import { type EventEmitter } from 'node:events';
 import { version } from '../../package.json';
 import { type CardDescription } from './card-description';
-import { type CardEvent, type MarkEvent, type Unstamped } from './event';
+import { type CardAddedEvent, type MarkEvent, type Unstamped } from './event';
 import { EventBlock } from './event-block';
 import { FORMAT, FORMAT_VERSION, type Payloads, type TraceHeader } from './format';
 import { type Block, TraceFile } from './trace-file';
@@ -47,7 +47,7 @@ export class TraceRecorder {
   readonly #startedAt = process.hrtime();
   readonly #block = new EventBlock();
   /** Cards that have come, to be told again in each part of a ring; and how many of them are in the file. */
-  readonly #cards: { event: Unstamped<CardEvent>; hostNs: number }[] = [];
+  readonly #cards: { event: Unstamped<CardAddedEvent>; hostNs: number }[] = [];
   #writtenCards = 0;
   #timer: NodeJS.Timeout | undefined;
   #flushDueNs = Infinity;

@@ -58,7 +58,7 @@ describe('the trace of a card', () => {
     bar.read32(0x1000);
     expect(lastLines(card, 2)).toEqual([
       '         1.500 us  write IRQ_ENABLE 0x00000009 (H2C0=1, C2H1=1)',
-      '         1.500 us  read  H2C[0].CONTROL 0x00000000',
+      '         1.500 us  read H2C[0].CONTROL 0x00000000',
     ]);
   });
 
@@ -70,7 +70,7 @@ describe('the trace of a card', () => {
     expect(lastLines(card, 3).map((line) => line.trim().replace('0.000 us  ', ''))).toEqual([
       'write SCRATCH64 0x1122334455667788',
       'write SCRATCH64 + 4 0x000000aa (4 bytes)',
-      'read  BAR0 + 0x3000 0x00 (1 byte)',
+      'read BAR0 + 0x3000 0x00 (1 byte)',
     ]);
   });
 
@@ -85,7 +85,7 @@ describe('the trace of a card', () => {
     clock.runDue();
     const lines = lastLines(card, 2).map((line) => line.trim());
     expect(lines[0]).toContain('write IRQ_TRIGGER 0x00000001 (H2C0=1)');
-    expect(lines[1]).toContain('interrupt MSI-X vector 0');
+    expect(lines[1]).toContain('interrupt delivered MSI-X vector 0');
     expect(traceOf(card).interrupts(2)).toEqual([1]);
     expect(traceOf(card).connectedVectors(2)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     expect(traceOf(card).dma('read').bytes).toBe(before);
