@@ -5,8 +5,7 @@
  * then the same computation with the bits of the missing byte lanes masked out, and a 64-bit register is two words.
  */
 import type { Access } from './declaration';
-import { bitMask } from './bits';
-import type { RegisterLayout } from './layout';
+import { bitMask, type RegisterLayout } from './layout';
 
 export interface AccessMasks {
   /** Bits that a read drives; all others read 0. */

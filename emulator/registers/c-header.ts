@@ -2,11 +2,11 @@
  * The C header for guest code, generated from the map that the card itself runs on, so that the two cannot differ.
  * Plain macros only: offsets, masks in place, shifts and names of field values, valid C11.
  */
-import { bitMask } from './bits';
+import { RegisterMapError } from './check';
 import type { BlockSpec } from './declaration';
-import { RegisterMapError } from './error';
 import {
   accessOf,
+  bitMask,
   type BlockArrayLayout,
   blockSizeBytes,
   byOffset,

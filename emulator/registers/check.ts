@@ -1,25 +1,32 @@
 /** What a declaration of one register may say: each check throws a RegisterMapError that names what is wrong and how. */
-import { bitMask, hex } from './bits';
-import { RegisterMapError } from './error';
-import type { FieldLayout } from './layout';
+
+/** A register map that cannot be: thrown while it is built, with the names of all parties in the message. */
+export class RegisterMapError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'RegisterMapError';
+  }
+}
+
+/** How numbers are written in messages. */
+export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 
 export function checkFits(what: string, value: number | bigint, width: number): void {
   const whole = typeof value === 'bigint' || Number.isSafeInteger(value);
-  if (!whole || value < 0 || BigInt(value) > bitMask(width - 1, 0)) {
+  if (!whole || value < 0 || BigInt(value) >> BigInt(width) !== 0n) {
     throw new RegisterMapError(`${what} ${whole ? hex(value) : value} does not fit into ${width} bits.`);
   }
 }
 
-export function checkFields({
-  path,
-  width,
-  fields,
-}: {
-  path: string;
-  width: number;
-  fields: readonly FieldLayout[];
-}): void {
-  let below: FieldLayout | undefined;
+interface BitRange {
+  readonly name: string;
+  readonly msb: number;
+  readonly lsb: number;
+}
+
+/** @param fields by rising bit number */
+export function checkFields(path: string, width: number, fields: readonly BitRange[]): void {
+  let below: BitRange | undefined;
   for (const field of fields) {
     if (field.msb >= width) {
       throw new RegisterMapError(

@@ -1,5 +1,6 @@
 /** Register maps: declare registers as data, get a typed register file, a C header and documentation from it. */
 export { cHeader, type CHeaderOptions } from './c-header';
+export { RegisterMapError } from './check';
 export type {
   Access,
   BlockArrayDeclaration,
@@ -10,7 +11,6 @@ export type {
   RegisterDeclaration,
   Width,
 } from './declaration';
-export { RegisterMapError } from './error';
 export { RegisterFile } from './file';
 export type { ReadHook, RegisterWrite, WriteHook } from './hooks';
 export type { BlockArrayLayout, FieldLayout, RegisterLayout } from './layout';

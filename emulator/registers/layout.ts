@@ -2,8 +2,7 @@
  * Layout: turns declarations into flat descriptions with every default filled in and every offset absolute.
  * What is wrong inside one register is found here; what is wrong between registers, in `map.ts`.
  */
-import { bitMask, hex } from './bits';
-import { checkEntry, checkFields, checkFits, checkKeys, checkName } from './check';
+import { checkEntry, checkFields, checkFits, checkKeys, checkName, hex, RegisterMapError } from './check';
 import {
   type Access,
   type BlockArrayDeclaration,
@@ -15,7 +14,6 @@ import {
   type RegisterDeclaration,
   type Width,
 } from './declaration';
-import { RegisterMapError } from './error';
 
 export interface FieldLayout {
   readonly name: string;
@@ -53,6 +51,9 @@ export interface BlockArrayLayout {
   readonly doc: string;
   readonly registers: BlockSpec;
 }
+
+/** All bits from `lsb` to `msb`, in place. */
+export const bitMask = (msb: number, lsb: number): bigint => ((1n << BigInt(msb - lsb + 1)) - 1n) << BigInt(lsb);
 
 /** Every register of the map, array by array and block by block, in order of declaration. */
 export function layOutMap(spec: MapSpec): RegisterLayout[] {
@@ -135,7 +136,7 @@ function layOutRegister(name: string, path: string, declaration: RegisterDeclara
     .map(([field, fieldDeclaration]) => layOutField(`${path}.${field}`, field, expandField(fieldDeclaration), access))
     .sort((a, b) => a.lsb - b.lsb);
   const layout = { name, path, offset, width, access, reset: 0n, doc, fields };
-  checkFields(layout);
+  checkFields(path, width, fields);
   return { ...layout, reset: resetValue(layout, declaration) };
 }
 

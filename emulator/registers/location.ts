@@ -2,9 +2,9 @@
  * Where the value behind a path lies in a register file: the hardware side's way to its state, past all access rules.
  * Values of up to 32 bits lie inside one word; those of a 64-bit register, its fields included, are bigint.
  */
+import { hex } from './check';
 import { highOf, join, lowOf } from './hooks';
-import { bitMask, hex } from './bits';
-import type { RegisterLayout } from './layout';
+import { bitMask, type RegisterLayout } from './layout';
 
 export interface Location {
   /** From the top, for messages. */

@@ -2,9 +2,8 @@
  * The register map of one BAR (or of configuration space): declared once, shared by every instance of the card, and the
  * single source for the register file, the guest's C header and the documentation.
  */
+import { hex, RegisterMapError } from './check';
 import { type BlockSpec, isBlockArray, type MapSpec } from './declaration';
-import { RegisterMapError } from './error';
-import { hex } from './bits';
 import { type BlockArrayLayout, byOffset, layOutBlockArray, layOutMap, type RegisterLayout } from './layout';
 
 const SMALLEST_DEFAULT_BYTES = 4096;

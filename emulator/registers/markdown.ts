@@ -2,10 +2,10 @@
  * The register tables of the documentation, generated from the map: one table for the registers of the map itself, one
  * for each kind of block, one for each structure in memory.
  */
-import { bitMask } from './bits';
 import type { BlockSpec } from './declaration';
 import {
   accessOf,
+  bitMask,
   type BlockArrayLayout,
   blockSizeBytes,
   byOffset,

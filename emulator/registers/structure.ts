@@ -3,8 +3,7 @@
  * share one layout. These helpers give a codec the positions at run time, with the declaration's names checked.
  */
 import type { BlockSpec } from './declaration';
-import { bitMask } from './bits';
-import { blockSizeBytes, layOutBlock } from './layout';
+import { bitMask, blockSizeBytes, layOutBlock } from './layout';
 import type { FieldPath, RegisterPath, ValueAt } from './names';
 
 /** Where a field lies: `(word & mask) >> shift` reads it. `V` is bigint in a 64-bit word, number in all others. */
