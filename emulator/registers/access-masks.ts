@@ -1,14 +1,14 @@
 /**
  * Meaning: what each access rule does to the bits of a 32-bit word.
  *
- * A map is seen as 32-bit words; one mask per rule and word says to which bits the rule applies. A partial access is
- * then the same computation with the bits of the missing byte lanes masked out, and a 64-bit register is two words.
+ * A map is handled as 32-bit words, with one mask per rule and word for the bits that the rule applies to. A partial
+ * access is the same computation with the bits of the other byte lanes masked out; a 64-bit register is two words.
  */
 import type { Access } from './declaration';
 import { bitMask, type RegisterLayout } from './layout';
 
 export interface AccessMasks {
-  /** Bits that a read drives; all others read 0. */
+  /** Bits that a read returns. All others read 0. */
   readonly readable: Uint32Array;
   /** Bits that a write replaces. */
   readonly writable: Uint32Array;
@@ -19,7 +19,7 @@ export interface AccessMasks {
   readonly reset: Uint32Array;
 }
 
-/** @param registers by rising offset; the masks end with the last one */
+/** @param registers sorted by offset; the masks cover all words up to the end of the last one */
 export function accessMasks(registers: readonly RegisterLayout[]): AccessMasks {
   const last = registers.at(-1);
   const wordCount = last ? Math.ceil((last.offset + last.width / 8) / 4) : 0;
@@ -51,7 +51,7 @@ export function accessMasks(registers: readonly RegisterLayout[]): AccessMasks {
   return masks;
 }
 
-/** A register without fields is one range; of one with fields, what lies outside them is reserved. */
+/** A register without fields is one range. In a register with fields, the bits outside them are reserved. */
 function accessRanges({
   fields,
   access,

@@ -33,7 +33,7 @@ const MAP = registerMap({
 
 const OPTIONS = { prefix: 'CARD', doc: 'A card for tests.', structures: { DESC: DESCRIPTOR } };
 
-test('the C header of a map has an offset for every register, and shift, mask and values for every field', () => {
+test('the C header of a map defines an offset for every register, and shift, mask and values for every field', () => {
   expect(cHeader(MAP, OPTIONS)).toBe(`/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A card for tests.
@@ -88,23 +88,23 @@ test('the C header of a map has an offset for every register, and shift, mask an
 `);
 });
 
-test('a block may also be described by itself, for code that serves several arrays of it', () => {
+test('the C header also describes a block on its own, for code that serves several arrays of it', () => {
   const header = cHeader(MAP, { prefix: 'CARD', structures: { CHANNEL } });
   expect(header).toMatch(/#define CARD_CHANNEL_STATUS_BUSY_MASK +0x00000001u/);
 });
 
-test('two names that give one macro are refused, naming both', () => {
+test('a map in which two names give the same macro is refused, and the error names both', () => {
   const map = registerMap({
     LED: { offset: 0, access: 'rw', fields: { RED: [0] } },
     LED_RED_MASK: { offset: 4, access: 'rw' },
   });
   expect(() => cHeader(map, { prefix: 'CARD' })).toThrow(RegisterMapError);
   expect(() => cHeader(map, { prefix: 'CARD' })).toThrow(
-    "Two things are called CARD_LED_RED_MASK in the C header: 'LED: 32 bits, rw.' and 'LED_RED_MASK: 32 bits, rw.'.",
+    "The C header would define CARD_LED_RED_MASK twice: for 'LED: 32 bits, rw.' and for 'LED_RED_MASK: 32 bits, rw.'.",
   );
 });
 
-test('text in docs cannot end the comment it stands in', () => {
+test('a doc text that contains comment delimiters cannot end the comment around it', () => {
   const map = registerMap({ ID: { offset: 0, access: 'ro', doc: 'One */ two /* three\nfour.' } });
   expect(cHeader(map, { prefix: 'CARD', doc: 'first */\nsecond' })).toContain(
     '/* ID: 32 bits, ro. One * / two / * three four. */',
@@ -132,7 +132,7 @@ CHECK(CARD_DESC_SIZE == 24 && CARD_DESC_CONTROL_OWNER_MASK == UINT32_C(1) << 31)
 int main(void) { return 0; }
 `;
 
-  test('takes it as C11 without a warning, and finds the values of the map', async () => {
+  test('accepts the header as C11 without a warning and sees the values of the map', async () => {
     await writeFile(join(folder, 'card.h'), cHeader(MAP, OPTIONS));
     await writeFile(join(folder, 'check.c'), program);
     const args = ['-std=c11', '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-fsyntax-only', 'check.c'];

@@ -1,6 +1,6 @@
 /**
- * The C header for guest code, generated from the map that the card itself runs on, so that the two cannot differ.
- * Plain macros only: offsets, masks in place, shifts and names of field values, valid C11.
+ * Generates the C header for guest code from the register map that the card itself uses, so the two cannot differ. The
+ * header has plain macros only: offsets, masks in place, shifts and names of field values, in valid C11.
  */
 import { RegisterMapError } from './check';
 import type { BlockSpec } from './declaration';
@@ -16,13 +16,13 @@ import {
 import type { RegisterMap } from './map';
 
 export interface CHeaderOptions {
-  /** Every macro begins with it, as in `PREFIX_ID`. */
+  /** Prefix of every macro, as in `PREFIX_ID`. */
   readonly prefix: string;
-  /** Include guard; `PREFIX_REGS_H` when left out. */
+  /** Include guard. Default: `PREFIX_REGS_H`. */
   readonly guard?: string;
-  /** First lines of the header: what it describes, and where it is generated from. */
+  /** First lines of the header: what it describes and what it is generated from. */
   readonly doc?: string;
-  /** Little-endian structures in host memory, each with macros `PREFIX_NAME_…` and its size in `PREFIX_NAME_SIZE`. */
+  /** Little-endian structures in host memory. Each gets macros `PREFIX_NAME_…`, and its size in `PREFIX_NAME_SIZE`. */
   readonly structures?: Readonly<Record<string, BlockSpec>>;
 }
 
@@ -39,19 +39,19 @@ interface Section {
   readonly macros: readonly Macro[];
 }
 
-/** Where registers are named from: the map itself, an array of blocks, or a structure in memory. */
+/** What a group of registers belongs to: the map itself, an array of blocks, or a structure in memory. */
 interface Scope {
-  /** What the names of its macros begin with. */
+  /** Prefix of the macro names. */
   readonly macro: string;
-  /** What the names in its comments begin with. */
+  /** Prefix of the names in comments. */
   readonly label: string;
-  /** The macro of a register, but for its name. */
+  /** The macro for a register at `offset`, without its name. */
   readonly place: (offset: number) => Omit<Macro, 'name'>;
-  /** Whether it is memory, which has no access rules. */
+  /** Whether it is a structure in memory, which has no access rules. */
   readonly memory: boolean;
 }
 
-/** @throws RegisterMapError when two names give the same macro */
+/** @throws RegisterMapError when two names result in the same macro */
 export function cHeader(map: RegisterMap, options: CHeaderOptions): string {
   const { prefix, guard = `${prefix}_REGS_H`, doc = '', structures = {} } = options;
   const sections = [
@@ -149,7 +149,7 @@ function checkNames(sections: readonly Section[]): void {
       const earlier = seen.get(name);
       if (earlier !== undefined) {
         throw new RegisterMapError(
-          `Two things are called ${name} in the C header: '${earlier}' and '${oneLine(title)}'.`,
+          `The C header would define ${name} twice: for '${earlier}' and for '${oneLine(title)}'.`,
         );
       }
       seen.set(name, oneLine(title));
@@ -183,5 +183,5 @@ const constant = (value: bigint, width: number): string => {
 
 const oneLine = (text: string): string => closed(text.replace(/\s+/g, ' ').trim());
 
-/** A comment must not be ended, nor seem to be opened again, by the text in it. */
+/** Text in a comment must neither end it nor look like the start of another. */
 const closed = (text: string): string => text.replaceAll('*/', '* /').replaceAll('/*', '/ *');

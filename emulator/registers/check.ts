@@ -1,6 +1,9 @@
-/** What a declaration of one register may say: each check throws a RegisterMapError that names what is wrong and how. */
+/**
+ * Checks on the declaration of one register. Each throws a RegisterMapError that says what is wrong with which
+ * register.
+ */
 
-/** A register map that cannot be: thrown while it is built, with the names of all parties in the message. */
+/** An invalid register map. Thrown while the map is built; the message names every register involved. */
 export class RegisterMapError extends Error {
   constructor(message: string) {
     super(message);
@@ -8,13 +11,15 @@ export class RegisterMapError extends Error {
   }
 }
 
-/** How numbers are written in messages. */
+/** A number as messages show it. */
 export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 
 export function checkFits(what: string, value: number | bigint, width: number): void {
   const whole = typeof value === 'bigint' || Number.isSafeInteger(value);
   if (!whole || value < 0 || BigInt(value) >> BigInt(width) !== 0n) {
-    throw new RegisterMapError(`${what} ${whole ? hex(value) : value} does not fit into ${width} bits.`);
+    throw new RegisterMapError(
+      `${what} ${whole ? hex(value) : value} does not fit into ${width} bit${width === 1 ? '' : 's'}.`,
+    );
   }
 }
 
@@ -24,7 +29,7 @@ interface BitRange {
   readonly lsb: number;
 }
 
-/** @param fields by rising bit number */
+/** @param fields sorted by bit number */
 export function checkFields(path: string, width: number, fields: readonly BitRange[]): void {
   let below: BitRange | undefined;
   for (const field of fields) {
@@ -52,21 +57,25 @@ export function checkEntry(
   checkName(path, name);
   checkKeys(path, entry, keys);
   if (!Number.isSafeInteger(entry.offset) || entry.offset < 0) {
-    throw new RegisterMapError(`${path} is at offset ${entry.offset}: a whole number of bytes from 0 is expected.`);
+    throw new RegisterMapError(
+      `${path} is at offset ${entry.offset}: an offset must be a whole number of bytes, 0 or more.`,
+    );
   }
 }
 
 /** Names become C macros and parts of paths. */
 export function checkName(path: string, name: string): void {
   if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) {
-    throw new RegisterMapError(`${path}: '${name}' is not a name (letters, digits and _, a letter first).`);
+    throw new RegisterMapError(
+      `${path}: '${name}' is not a valid name; use letters, digits and _, starting with a letter.`,
+    );
   }
 }
 
-/** A generic parameter lets surplus properties pass the compiler, so a misspelt one is found here. */
+/** TypeScript allows extra properties in a generic argument, so a misspelt one is found here. */
 export function checkKeys(path: string, declaration: object, known: readonly string[]): void {
   const surplus = Object.keys(declaration).find((key) => !known.includes(key));
   if (surplus !== undefined) {
-    throw new RegisterMapError(`${path} has an unknown property '${surplus}': ${known.join(', ')} are possible.`);
+    throw new RegisterMapError(`${path} has an unknown property '${surplus}'; the known ones are ${known.join(', ')}.`);
   }
 }

@@ -1,23 +1,23 @@
 /**
- * What a card author writes down about registers: layout and access rules, as plain data without behaviour.
+ * How a card author declares registers: layout and access rules, as plain data without behaviour.
  *
- * Models the register tables of hardware manuals; the access codes are those of PCI Express Base Specification 6.0,
- * section 7.4 ("Configuration Register Types") in the spelling of IP-XACT (IEEE 1685) and SystemRDL 2.0.
+ * Modelled on the register tables of hardware manuals. The access codes are those of PCI Express Base Specification
+ * 6.0, section 7.4 ("Configuration Register Types"), spelt as in IP-XACT (IEEE 1685) and SystemRDL 2.0.
  */
 
 /**
- * What the bus may do to a bit.
+ * What a bus access does to a bit.
  * - `ro` read only; `rw` read and write; `wo` write only, reads 0.
- * - `w1c` reads the state, writing 1 clears, writing 0 leaves alone; `w1s` likewise, writing 1 sets.
- * - `rc` reads the state and clears it by that read (only the byte lanes that were read); writes are ignored.
- * - `reserved` reads 0, writes are ignored.
+ * - `w1c` reads the state; writing 1 clears the bit, writing 0 leaves it unchanged. `w1s` likewise; writing 1 sets it.
+ * - `rc` reads the state, and the read clears it (only in the byte lanes that were read); writes are ignored.
+ * - `reserved` reads 0; writes are ignored.
  */
 export type Access = 'ro' | 'rw' | 'wo' | 'w1c' | 'w1s' | 'rc' | 'reserved';
 
-/** Register width in bits. Registers of 64 bits have `bigint` values, all others `number`. */
+/** Register width in bits. The value of a 64-bit register is a `bigint`, of all others a `number`. */
 export type Width = 8 | 16 | 32 | 64;
 
-/** One field: `[bit, doc]`, `[msb, lsb, doc]`, or the long form. The doc, one line, may be left out. */
+/** One field: `[bit, doc]`, `[msb, lsb, doc]`, or the long form. The doc is one line and optional. */
 export type FieldDeclaration =
   readonly [bit: number, doc?: string] | readonly [msb: number, lsb: number, doc?: string] | DetailedFieldDeclaration;
 
@@ -27,31 +27,31 @@ export interface DetailedFieldDeclaration {
   readonly access?: Access;
   readonly reset?: number | bigint;
   readonly doc?: string;
-  /** Names for values of the field, before shifting into place. */
+  /** Names of field values; the values are given before shifting into place. */
   readonly values?: Readonly<Record<string, number>>;
 }
 
 export interface RegisterDeclaration {
-  /** In bytes from the start of the map, or of the block; a multiple of the register's size. */
+  /** Bytes from the start of the map or block; a multiple of the register's size. */
   readonly offset: number;
-  /** Bits; 32 when left out. */
+  /** Bits. Default: 32. */
   readonly width?: Width;
   readonly access: Access;
   readonly reset?: number | bigint;
   readonly doc?: string;
-  /** A register that names fields has no other bits: those outside every field are `reserved`. */
+  /** In a register with fields, all bits outside the fields are `reserved`. */
   readonly fields?: Readonly<Record<string, FieldDeclaration>>;
 }
 
-/** Registers that belong together and may be placed in a map several times. Offsets count from the block's start. */
+/** A group of registers that a map can contain several times. Offsets count from the start of the block. */
 export type BlockSpec = Readonly<Record<string, RegisterDeclaration>>;
 
-/** `count` blocks, the n-th at `offset + n * stride`; paths name them `NAME[n].REGISTER`. */
+/** `count` blocks, the n-th at `offset + n * stride`. Their registers have the paths `NAME[n].REGISTER`. */
 export interface BlockArrayDeclaration {
   readonly offset: number;
-  /** Bytes from one block to the next; may be left out when there is one block. */
+  /** Bytes from one block to the next; optional if there is only one block. */
   readonly stride?: number;
-  /** 1 when left out. */
+  /** Default: 1. */
   readonly count?: number;
   readonly doc?: string;
   readonly registers: BlockSpec;

@@ -12,7 +12,7 @@ test('a register file starts with the reset values of its map', () => {
   expect([file.get('ID'), file.get('LEDS'), file.get('BASE')]).toEqual([0x4748_4331, 2, 0x8000_0000_0000_0001n]);
 });
 
-test('reset brings every register back and keeps the hooks', () => {
+test('reset restores the reset value of every register and keeps the hooks', () => {
   const file = new RegisterFile(MAP);
   const values: number[] = [];
   file.onWrite('LEDS', ({ value }) => values.push(value));
@@ -25,7 +25,7 @@ test('reset brings every register back and keeps the hooks', () => {
   expect(values).toEqual([1, 3]);
 });
 
-test('two files of one map have nothing in common', () => {
+test('two register files of the same map share no state', () => {
   const first = new RegisterFile(MAP);
   const second = new RegisterFile(MAP);
   first.onWrite('LEDS', () => expect.unreachable());
@@ -34,7 +34,7 @@ test('two files of one map have nothing in common', () => {
   expect([first.get('LEDS'), second.get('LEDS')]).toEqual([3, 0]);
 });
 
-test('a write does not keep the bytes it was given, nor a read those it filled', () => {
+test('a register file keeps no reference to the buffer of a write or a read', () => {
   const file = new RegisterFile(MAP);
   const data = Uint8Array.of(1, 0, 0, 0);
   file.write(4, data);
@@ -45,7 +45,7 @@ test('a write does not keep the bytes it was given, nor a read those it filled',
   expect(file.get('LEDS')).toBe(1);
 });
 
-test('an access may be a window into a larger buffer', () => {
+test('a read into a subarray leaves the rest of the buffer unchanged', () => {
   const file = new RegisterFile(MAP);
   const message = new Uint8Array(16).fill(0xee);
   file.read(0, message.subarray(5, 9));

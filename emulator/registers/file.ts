@@ -1,6 +1,4 @@
-/**
- * The registers of one card instance: the bus side (`read`, `write`), the hardware side (`get`, `set`, hooks) and reset.
- */
+/** The registers of one card instance: bus side (`read`, `write`), hardware side (`get`, `set`, hooks) and reset. */
 import { type AccessMasks, accessMasks } from './access-masks';
 import type { MapSpec } from './declaration';
 import { type Location, locate } from './location';
@@ -9,7 +7,7 @@ import type { AnyMapSpec, BlockName, BlockOf } from './names';
 import { RegisterStorage } from './storage';
 import { type RegisterView, ScopedView } from './view';
 
-/** Without a type parameter: the registers of any map, names and values checked at run time only. */
+/** Without a type parameter: the registers of any map, with names and values checked only at run time. */
 export class RegisterFile<S extends MapSpec = AnyMapSpec> extends ScopedView<S> {
   readonly map: RegisterMap<S>;
   readonly #storage: RegisterStorage;
@@ -27,22 +25,22 @@ export class RegisterFile<S extends MapSpec = AnyMapSpec> extends ScopedView<S> 
     return this.map.sizeBytes;
   }
 
-  /** Bus read: fills `data` (its length is the access size) with what the registers drive from `offset` on. */
+  /** Bus read at `offset` bytes: fills `data`, whose length is the access size, with what the registers return. */
   read(offset: number, data: Uint8Array): void {
     this.#storage.read(offset, data);
   }
 
-  /** Bus write: takes `data` (its length is the access size) from `offset` on; not kept after the call. */
+  /** Bus write of `data`, whose length is the access size, at `offset` bytes. `data` is not kept after the call. */
   write(offset: number, data: Uint8Array): void {
     this.#storage.write(offset, data);
   }
 
-  /** Puts every register back to its reset value; hooks stay and are not called. */
+  /** Sets every register to its reset value. Hooks stay registered and are not called. */
   reset(): void {
     this.#storage.reset();
   }
 
-  /** The `index`-th block of the array `name`. */
+  /** The `index`-th block of the array `name`. @throws RangeError if there is none */
   block<K extends BlockName<S>>(name: K, index: number): RegisterView<BlockOf<S, K>> {
     const registers = this.map.registers.filter(({ block }) => block?.name === name && block.index === index);
     if (registers.length > 0)
@@ -60,7 +58,7 @@ interface MapTables {
   readonly locations: ReadonlyMap<string, Location>;
 }
 
-/** What all instances of a card share: computed once for each map. */
+/** Computed once per map and shared by all instances of a card. */
 const tables = new WeakMap<RegisterMap, MapTables>();
 
 function tablesOf(map: RegisterMap): MapTables {

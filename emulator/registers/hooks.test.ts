@@ -21,7 +21,7 @@ function readBytes(file: RegisterFile, offset: number, size: number): number[] {
 }
 
 describe('a write hook', () => {
-  test('is told after the access rule, with what was there before and what the bus drove', () => {
+  test('runs after the access rule and gets the previous value and the written data', () => {
     const file = new RegisterFile(MAP);
     const writes: RegisterWrite<number>[] = [];
     file.onWrite('STATUS', (write) => {
@@ -32,7 +32,7 @@ describe('a write hook', () => {
     expect(writes).toEqual([{ value: 0xf0, previous: 0xff, data: 0x8000_010f, mask: 0xffff_ffff }]);
   });
 
-  test('is told of a write that changes nothing', () => {
+  test('runs for a write that changes nothing', () => {
     const file = new RegisterFile(MAP);
     const values: number[] = [];
     file.onWrite('DOORBELL', ({ value }) => values.push(value));
@@ -41,7 +41,7 @@ describe('a write hook', () => {
     expect(values).toEqual([5, 5]);
   });
 
-  test('gets the bits of the byte lanes that were written as its mask, and no data outside them', () => {
+  test('gets the written byte lanes as its mask, and no data outside them', () => {
     const file = new RegisterFile(MAP);
     const writes: RegisterWrite<number>[] = [];
     file.onWrite('STATUS', (write) => writes.push(write));
@@ -49,7 +49,7 @@ describe('a write hook', () => {
     expect(writes).toEqual([{ value: 0xff, previous: 0xff, data: 0xbbaa_0000, mask: 0xffff_0000 }]);
   });
 
-  test('of a 64-bit register is told once of one 64-bit write', () => {
+  test('of a 64-bit register runs once for a 64-bit write', () => {
     const file = new RegisterFile(MAP);
     const writes: RegisterWrite<bigint>[] = [];
     file.onWrite('BASE', (write) => writes.push(write));
@@ -58,7 +58,7 @@ describe('a write hook', () => {
     expect(writes).toEqual([{ value, previous: 0n, data: value, mask: 0xffff_ffff_ffff_ffffn }]);
   });
 
-  test('of a 64-bit register is told of each half that is written', () => {
+  test('of a 64-bit register runs for each half that is written', () => {
     const file = new RegisterFile(MAP);
     const writes: RegisterWrite<bigint>[] = [];
     file.onWrite('BASE', (write) => writes.push(write));
@@ -72,7 +72,7 @@ describe('a write hook', () => {
     ]);
   });
 
-  test('of the lower of two registers is told before the upper one is written', () => {
+  test('of the lower of two registers runs before the upper one is written', () => {
     const file = new RegisterFile(MAP);
     const seen: string[] = [];
     file.onWrite('DOORBELL', () => seen.push(`DOORBELL, STATUS is ${file.get('STATUS')}`));
@@ -81,7 +81,7 @@ describe('a write hook', () => {
     expect(seen).toEqual(['DOORBELL, STATUS is 255', 'STATUS, now 0']);
   });
 
-  test('of small registers in one word is told by rising offset, each with its own bits', () => {
+  test('of each small register in a word gets its own bits, in order of offset', () => {
     const file = new RegisterFile(MAP);
     const seen: [string, number, number][] = [];
     file.onWrite('LENGTH', ({ value, mask }) => seen.push(['LENGTH', value, mask]));
@@ -97,7 +97,7 @@ describe('a write hook', () => {
     ]);
   });
 
-  test('is not told of a write to another register', () => {
+  test('does not run for a write to another register', () => {
     const file = new RegisterFile(MAP);
     file.onWrite('LEVEL', () => expect.unreachable());
     file.write(0x10, bytes(1));
@@ -105,7 +105,7 @@ describe('a write hook', () => {
     file.write(0x8, bytes(1, 2, 3, 4));
   });
 
-  test('may change the register, as a self-clearing bit does', () => {
+  test('can change the register, to model a self-clearing bit', () => {
     const file = new RegisterFile(MAP);
     file.onWrite('KIND', () => file.set('KIND', 0));
     file.write(0x10, bytes(1));
@@ -121,7 +121,7 @@ describe('a write hook', () => {
     expect(order).toEqual([1, 2]);
   });
 
-  test('is not told of what the card itself sets, nor of reset', () => {
+  test('does not run when the card itself sets the register, nor on reset', () => {
     const file = new RegisterFile(MAP);
     file.onWrite('KIND', () => expect.unreachable());
     file.set('KIND', 1);
@@ -130,21 +130,21 @@ describe('a write hook', () => {
 });
 
 describe('a read hook', () => {
-  test('supplies what the register drives, and leaves its state alone', () => {
+  test('supplies the value of a read and leaves the stored state unchanged', () => {
     const file = new RegisterFile(MAP);
     file.onRead('STATUS', () => 0x8765_4321);
     expect(readBytes(file, 4, 4)).toEqual([0x21, 0x43, 0x65, 0x87]);
     expect(file.get('STATUS')).toBe(0xff);
   });
 
-  test('has the lanes of a partial read cut out of its value', () => {
+  test('supplies only the byte lanes of a partial read', () => {
     const file = new RegisterFile(MAP);
     file.onRead('STATUS', () => 0x8765_4321);
     expect(readBytes(file, 6, 1)).toEqual([0x65]);
     expect(readBytes(file, 6, 2)).toEqual([0x65, 0x87]);
   });
 
-  test('of a 64-bit register is asked once for a 64-bit read, and for each half otherwise', () => {
+  test('of a 64-bit register runs once for a 64-bit read, and once for each 32-bit half', () => {
     const file = new RegisterFile(MAP);
     let reads = 0;
     file.onRead('BASE', () => {
@@ -158,7 +158,7 @@ describe('a read hook', () => {
     expect(reads).toBe(3);
   });
 
-  test('of a small register drives only its own bytes of the word', () => {
+  test('of a small register supplies only its own bytes of the word', () => {
     const file = new RegisterFile(MAP);
     file.set('KIND', 1);
     file.set('LENGTH', 0x403);
@@ -166,14 +166,14 @@ describe('a read hook', () => {
     expect(readBytes(file, 0x10, 4)).toEqual([1, 0xee, 3, 4]);
   });
 
-  test('is not asked when another register of the word is read', () => {
+  test('does not run when another register of the word is read', () => {
     const file = new RegisterFile(MAP);
     file.onRead('LEVEL', () => expect.unreachable());
     expect(readBytes(file, 0x10, 1)).toEqual([0]);
     expect(readBytes(file, 0x12, 2)).toEqual([0, 0]);
   });
 
-  test('is given the stored value, which the read then clears if the rule says so', () => {
+  test('gets the stored value before a clear-on-read register is cleared', () => {
     const file = new RegisterFile(MAP);
     file.set('EVENTS64', 1n << 63n);
     file.onRead('EVENTS', (stored) => stored | 0x100);
@@ -183,20 +183,20 @@ describe('a read hook', () => {
     expect([file.get('EVENTS'), file.get('EVENTS64')]).toEqual([0, 0n]);
   });
 
-  test('that is added later gets what the earlier one returned', () => {
+  test('gets what the hook added before it returned', () => {
     const file = new RegisterFile(MAP);
     file.onRead('KIND', (stored) => stored + 1);
     file.onRead('KIND', (stored) => stored * 10);
     expect(readBytes(file, 0x10, 1)).toEqual([10]);
   });
 
-  test('does not show through bits that cannot be read', () => {
+  test('does not make write-only bits readable', () => {
     const file = new RegisterFile(MAP);
     file.onRead('DOORBELL', () => 0xffff_ffff);
     expect(readBytes(file, 0, 4)).toEqual([0, 0, 0, 0]);
   });
 
-  test('is not asked when the card looks at its own state', () => {
+  test('does not run when the card reads its own state', () => {
     const file = new RegisterFile(MAP);
     file.onRead('KIND', () => expect.unreachable());
     expect(file.get('KIND')).toBe(0);

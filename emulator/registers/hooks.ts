@@ -1,15 +1,15 @@
 /**
- * Hooks: how a card learns that the bus has touched a register, and how it supplies what a read drives.
- * They see values of the whole register, in the register's own bit positions, whatever part of it the access covered.
+ * Hooks: how a card reacts to a bus write of a register, and supplies the value of a bus read. A hook always gets the
+ * value of the whole register, in the register's own bit positions, whichever bytes the access covered.
  */
 
-/** A bus write, after the register's access rule has been applied to the state. `V` is the register's value type. */
+/** A bus write, after the register's access rule has been applied. `V` is the register's value type. */
 export interface RegisterWrite<V extends number | bigint = number | bigint> {
-  /** The register now. */
+  /** The register's value after the write. */
   readonly value: V;
-  /** The register before this write. */
+  /** The register's value before the write. */
   readonly previous: V;
-  /** What the bus drove, in place; bits outside `mask` are 0. */
+  /** The data that was written, in place; bits outside `mask` are 0. */
   readonly data: V;
   /** The bits of the byte lanes that were written. */
   readonly mask: V;
@@ -17,10 +17,10 @@ export interface RegisterWrite<V extends number | bigint = number | bigint> {
 
 export type WriteHook<V extends number | bigint = number | bigint> = (write: RegisterWrite<V>) => void;
 
-/** Returns what the register drives, given its stored state; access rules still hide bits that are not readable. */
+/** Returns the value that a read sees, given the stored state. Access rules still hide bits that are not readable. */
 export type ReadHook<V extends number | bigint = number | bigint> = (stored: V) => V;
 
-/** The hooks of one register; registers of 8 and 16 bits in the same word form a list by rising offset. */
+/** The hooks of one register. The 8- and 16-bit registers of a word form a list, sorted by offset. */
 export interface Hooks {
   /** First word of the register. */
   readonly word: number;
@@ -28,14 +28,14 @@ export interface Hooks {
   readonly shift: number;
   /** All bits of the register, at bit 0; of the lower word for 64 bits. */
   readonly ones: number;
-  /** Whether it takes two words; values are bigint then. */
+  /** Whether the register takes two words; its values are `bigint` then. */
   readonly wide: boolean;
   onWrite?: WriteHook;
   onRead?: ReadHook;
   next: Hooks | undefined;
 }
 
-/** What `word` drives once the read hooks of the registers in it have been asked; `mask`: the lanes that are read. */
+/** The value that a read of `word` returns, after its read hooks. `mask`: bits of the byte lanes that are read. */
 export function readHooked(first: Hooks, word: number, words: Uint32Array, mask: number): number {
   let value = words[word]!;
   for (let hooks: Hooks | undefined = first; hooks !== undefined; hooks = hooks.next) {
@@ -52,8 +52,8 @@ export function readHooked(first: Hooks, word: number, words: Uint32Array, mask:
   return value;
 }
 
-/** Tells the registers of a word, of which the lanes in `mask` have been written. */
-export function tellWriteHooks(
+/** Runs the write hooks of the registers in a word. `mask`: bits of the byte lanes that were written. */
+export function runWriteHooks(
   first: Hooks,
   word: number,
   words: Uint32Array,
@@ -83,7 +83,7 @@ export function tellWriteHooks(
   }
 }
 
-/** A 64-bit value of its two words. */
+/** The 64-bit value of two words. */
 export const join = (low: number, high: number): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 
 export const lowOf = (value: bigint): number => Number(BigInt.asUintN(32, value));

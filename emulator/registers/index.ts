@@ -1,4 +1,4 @@
-/** Register maps: declare registers as data, get a typed register file, a C header and documentation from it. */
+/** Register maps: declare registers as data, and get a typed register file, a C header and documentation from them. */
 export { cHeader, type CHeaderOptions } from './c-header';
 export { RegisterMapError } from './check';
 export type {

@@ -2,13 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { blockSizeBytes, byOffset, layOutMap } from './layout';
 
 describe('the flat list of a map', () => {
-  test('gives every register its defaults', () => {
+  test('fills in the defaults of every register', () => {
     expect(layOutMap({ ID: { offset: 4, access: 'ro' } })).toEqual([
       { name: 'ID', path: 'ID', offset: 4, width: 32, access: 'ro', reset: 0n, doc: '', fields: [] },
     ]);
   });
 
-  test('gives registers of a block their path, their absolute offset and the block they are in', () => {
+  test('gives each register of a block its path, its absolute offset and its block', () => {
     const registers = { STATUS: { offset: 4, access: 'ro' } } as const;
     const layout = layOutMap({ H2C: { offset: 0x1000, stride: 0x100, count: 2, registers } });
     expect(layout.map(({ name, path, offset, block }) => ({ name, path, offset, block }))).toEqual([
@@ -17,7 +17,7 @@ describe('the flat list of a map', () => {
     ]);
   });
 
-  test('takes a field as one bit, as a range and in the long form', () => {
+  test('accepts a field as one bit, as a range and in the long form', () => {
     const [register] = layOutMap({
       MODE: {
         offset: 0,
@@ -50,7 +50,7 @@ describe('the flat list of a map', () => {
     ]);
   });
 
-  test('puts the reset values of fields into that of the register', () => {
+  test('combines the reset values of fields into that of the register', () => {
     const [register] = layOutMap({
       VERSION: {
         offset: 0,
@@ -63,7 +63,7 @@ describe('the flat list of a map', () => {
   });
 });
 
-test('the size of a block reaches to the end of its last register, a reserved one included', () => {
+test('the size of a block extends to the end of its last register, even if that is reserved', () => {
   const block = { PAD: { offset: 0xc, access: 'reserved' }, INDEX: { offset: 0, access: 'rw' } } as const;
   expect(blockSizeBytes(block)).toBe(16);
   expect(byOffset(block).map(({ name }) => name)).toEqual(['INDEX', 'PAD']);

@@ -1,6 +1,6 @@
 /**
- * Layout: turns declarations into flat descriptions with every default filled in and every offset absolute.
- * What is wrong inside one register is found here; what is wrong between registers, in `map.ts`.
+ * Layout: turns declarations into a flat list of registers, with every default filled in and every offset absolute.
+ * Errors inside one register are found here, errors between registers in `map.ts`.
  */
 import { checkEntry, checkFields, checkFits, checkKeys, checkName, hex, RegisterMapError } from './check';
 import {
@@ -29,7 +29,7 @@ export interface FieldLayout {
 export interface RegisterLayout {
   /** Name inside its block or map. */
   readonly name: string;
-  /** Name from the top: `STATUS`, `H2C[0].STATUS`. */
+  /** Full name: `STATUS`, `H2C[0].STATUS`. */
   readonly path: string;
   /** Bytes from the start of the map. */
   readonly offset: number;
@@ -37,7 +37,7 @@ export interface RegisterLayout {
   readonly access: Access;
   readonly reset: bigint;
   readonly doc: string;
-  /** By rising bit number. */
+  /** Sorted by bit number. */
   readonly fields: readonly FieldLayout[];
   readonly block?: { readonly name: string; readonly index: number };
 }
@@ -55,7 +55,7 @@ export interface BlockArrayLayout {
 /** All bits from `lsb` to `msb`, in place. */
 export const bitMask = (msb: number, lsb: number): bigint => ((1n << BigInt(msb - lsb + 1)) - 1n) << BigInt(lsb);
 
-/** Every register of the map, array by array and block by block, in order of declaration. */
+/** Every register of the map, in order of declaration; arrays of blocks are expanded. */
 export function layOutMap(spec: MapSpec): RegisterLayout[] {
   return Object.entries(spec).flatMap(([name, entry]) => {
     if (!isBlockArray(entry)) return [layOutRegister(name, name, entry)];
@@ -67,7 +67,7 @@ export function layOutMap(spec: MapSpec): RegisterLayout[] {
   });
 }
 
-/** The registers of one block; with `base`, as they lie in a map. */
+/** The registers of one block; with `base`, at their place in a map. */
 export function layOutBlock(
   spec: BlockSpec,
   base?: { path: string; offset: number; name: string; index: number },
@@ -79,17 +79,17 @@ export function layOutBlock(
   });
 }
 
-/** The register's access, or `mixed` when a field has another. */
+/** The register's access, or `mixed` if one of its fields has another. */
 export function accessOf({ access, fields }: RegisterLayout): Access | 'mixed' {
   return fields.some((field) => field.access !== access) ? 'mixed' : access;
 }
 
-/** The registers of a block by rising offset, offsets from the block's start. */
+/** The registers of a block, sorted by offset from the start of the block. */
 export function byOffset(spec: BlockSpec): RegisterLayout[] {
   return layOutBlock(spec).sort((a, b) => a.offset - b.offset);
 }
 
-/** Bytes from the block's start to the end of its last register. */
+/** Bytes from the start of the block to the end of its last register. */
 export function blockSizeBytes(spec: BlockSpec): number {
   return Math.max(0, ...Object.values(spec).map(({ offset, width = 32 }) => offset + width / 8));
 }
@@ -102,10 +102,10 @@ export function layOutBlockArray(name: string, declaration: BlockArrayDeclaratio
   const stride = declaration.stride ?? Math.ceil(sizeBytes / alignment) * alignment;
   const label = `${name} (array of ${count} at ${hex(offset)}, stride ${hex(stride)})`;
   if (!Number.isInteger(count) || count < 1) {
-    throw new RegisterMapError(`${label} must have a whole number of blocks, at least 1.`);
+    throw new RegisterMapError(`${label} must have a whole number of blocks, 1 or more.`);
   }
   if (count > 1 && declaration.stride === undefined) {
-    throw new RegisterMapError(`${label} has several blocks: state the stride from one to the next.`);
+    throw new RegisterMapError(`${label} has several blocks: declare the stride from one to the next.`);
   }
   if (stride < sizeBytes) {
     throw new RegisterMapError(
@@ -125,7 +125,7 @@ function layOutRegister(name: string, path: string, declaration: RegisterDeclara
   checkEntry(path, name, declaration, ['offset', 'width', 'access', 'reset', 'doc', 'fields']);
   const { offset, width = 32, access, doc = '' } = declaration;
   if (![8, 16, 32, 64].includes(width)) {
-    throw new RegisterMapError(`${path} is ${width} bits wide: 8, 16, 32 and 64 are possible.`);
+    throw new RegisterMapError(`${path} is ${width} bits wide: a register has 8, 16, 32 or 64 bits.`);
   }
   if (offset % (width / 8) !== 0) {
     throw new RegisterMapError(
@@ -161,11 +161,11 @@ function layOutField(
   checkKeys(path, declaration, ['bits', 'access', 'reset', 'doc', 'values']);
   const [msb, lsb = msb] = declaration.bits;
   if (!Number.isInteger(msb) || !Number.isInteger(lsb) || lsb < 0 || msb < lsb) {
-    throw new RegisterMapError(`${path} has bits [${declaration.bits.join(', ')}]: [bit] or [high, low] is expected.`);
+    throw new RegisterMapError(`${path} has bits [${declaration.bits.join(', ')}]: use [bit] or [msb, lsb].`);
   }
   if (registerAccess === 'reserved' && declaration.access === undefined) {
     throw new RegisterMapError(
-      `${path} lies on reserved bits: its register is reserved, so give the field an access of its own.`,
+      `${path} lies on reserved bits: its register is reserved, so declare an access for the field.`,
     );
   }
   const width = msb - lsb + 1;
@@ -177,7 +177,7 @@ function layOutField(
   return { name, msb, lsb, width, access, doc, values };
 }
 
-/** The register's reset value with the fields' own ones put in. */
+/** The register's reset value, with the reset values of its fields put in. */
 function resetValue(layout: RegisterLayout, declaration: RegisterDeclaration): bigint {
   const { path, width, access, fields } = layout;
   checkFits(`${path} reset value`, declaration.reset ?? 0, width);
@@ -189,7 +189,7 @@ function resetValue(layout: RegisterLayout, declaration: RegisterDeclaration): b
     const inPlace = BigInt(own) << BigInt(field.lsb);
     if (declaration.reset !== undefined && (value & bitMask(field.msb, field.lsb)) !== inPlace) {
       throw new RegisterMapError(
-        `${path}.${field.name} resets to ${hex(own)}, but ${path} resets to ${hex(declaration.reset)}: state one.`,
+        `${path}.${field.name} resets to ${hex(own)}, but ${path} resets to ${hex(declaration.reset)}: declare one of them.`,
       );
     }
     value |= inPlace;

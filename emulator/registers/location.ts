@@ -1,13 +1,13 @@
 /**
- * Where the value behind a path lies in a register file: the hardware side's way to its state, past all access rules.
- * Values of up to 32 bits lie inside one word; those of a 64-bit register, its fields included, are bigint.
+ * Where the value behind a path is stored. The hardware side reads and writes its state this way, without access rules.
+ * Values of up to 32 bits lie inside one word; those of a 64-bit register, including its fields, are `bigint`.
  */
 import { hex } from './check';
 import { highOf, join, lowOf } from './hooks';
 import { bitMask, type RegisterLayout } from './layout';
 
 export interface Location {
-  /** From the top, for messages. */
+  /** Full path, for messages. */
   readonly path: string;
   readonly register: RegisterLayout;
   readonly word: number;
@@ -16,11 +16,11 @@ export interface Location {
   readonly shift: number;
   /** Bits. */
   readonly width: number;
-  /** Greatest value, which is also its mask at bit 0; a number unless `wide`. */
+  /** Largest value, which is also the mask at bit 0; a `number` unless `wide`. */
   readonly ones: number | bigint;
 }
 
-/** Locations of all registers and fields, under `nameOf(register)` and `nameOf(register).FIELD`. */
+/** Locations of all registers and fields, by the names `nameOf(register)` and `nameOf(register).FIELD`. */
 export function locate(
   registers: readonly RegisterLayout[],
   nameOf: (register: RegisterLayout) => string,
@@ -71,5 +71,5 @@ export function store(words: Uint32Array, location: Location, value: number | bi
 
 function misfit({ path, width, ones }: Location, value: number | bigint): string {
   const kind = typeof ones === 'bigint' ? 'a bigint' : 'a whole number';
-  return `Cannot set ${path} to ${String(value)} (${typeof value}): it has ${width} bits, ${kind} from 0 to ${hex(ones)}.`;
+  return `Cannot set ${path} to ${String(value)} (${typeof value}): it has ${width} bits and takes ${kind} from 0 to ${hex(ones)}.`;
 }

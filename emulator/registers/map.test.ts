@@ -2,18 +2,18 @@ import { describe, expect, test } from 'vitest';
 import { type BlockSpec, type MapSpec, registerBlock, registerMap, RegisterMapError } from './index';
 
 describe('building a register map', () => {
-  test('takes the next power of two as its size, a page at least', () => {
+  test('rounds its size up to a power of two, at least one page', () => {
     expect(registerMap({ ID: { offset: 0, access: 'ro' } }).sizeBytes).toBe(4096);
     expect(registerMap({ ID: { offset: 0x1ffc, access: 'ro' } }).sizeBytes).toBe(0x2000);
     expect(registerMap({ ID: { offset: 0x2000, access: 'ro' } }).sizeBytes).toBe(0x4000);
     expect(registerMap({}).sizeBytes).toBe(4096);
   });
 
-  test('takes a smaller size when told so', () => {
+  test('uses a smaller size if one is given', () => {
     expect(registerMap({ ID: { offset: 0, access: 'ro' } }, { sizeBytes: 16 }).sizeBytes).toBe(16);
   });
 
-  test('lets two arrays of blocks interleave', () => {
+  test('accepts two interleaved arrays of blocks', () => {
     const channel = registerBlock({ CONTROL: { offset: 0, access: 'rw' } });
     const map = registerMap({
       H2C: { offset: 0x0, stride: 0x10, count: 2, registers: channel },
@@ -27,13 +27,13 @@ describe('building a register map', () => {
     ]);
   });
 
-  test('returns the declaration of a block as it was given', () => {
+  test('returns the declaration of a block unchanged', () => {
     const declaration = { LENGTH: { offset: 4, access: 'rw' } } as const;
     expect(registerBlock(declaration)).toBe(declaration);
   });
 });
 
-describe('a register map that cannot be', () => {
+describe('an invalid register map', () => {
   const refusal = (spec: MapSpec, options?: { sizeBytes?: number }) => refusalOf(() => registerMap(spec, options));
   const rw = { access: 'rw' } as const;
   const pair = { A: { offset: 0, ...rw }, B: { offset: 4, ...rw } };
@@ -70,11 +70,11 @@ describe('a register map that cannot be', () => {
     );
   });
 
-  test('is refused when there are several blocks and no stride', () => {
-    expect(refusal({ H2C: { offset: 0, count: 2, registers: pair } })).toContain('state the stride');
+  test('is refused when an array of several blocks has no stride', () => {
+    expect(refusal({ H2C: { offset: 0, count: 2, registers: pair } })).toContain('declare the stride');
   });
 
-  test.each([0, -1, 1.5])('is refused with %s blocks', (count) => {
+  test.each([0, -1, 1.5])('is refused when an array has %s blocks', (count) => {
     expect(refusal({ H2C: { offset: 0, stride: 8, count, registers: pair } })).toContain('whole number of blocks');
   });
 
@@ -96,14 +96,16 @@ describe('a register map that cannot be', () => {
     expect(refusal({ ID: { offset, ...rw } })).toContain(`ID is at offset ${offset}`);
   });
 
-  test('is refused when the registers do not fit into its size', () => {
+  test('is refused when a register does not fit into its size', () => {
     expect(refusal({ ID: { offset: 0, ...rw }, FAR: { offset: 0x10, ...rw } }, { sizeBytes: 16 })).toBe(
       'FAR (32 bits at 0x10) lies outside the map, whose sizeBytes is 0x10.',
     );
   });
 
   test.each([0, 3, 12, 4097])('is refused when its size is %s', (sizeBytes) => {
-    expect(refusal({}, { sizeBytes })).toBe(`The map's sizeBytes is ${sizeBytes}: a power of two from 4 is expected.`);
+    expect(refusal({}, { sizeBytes })).toBe(
+      `The map's sizeBytes is ${sizeBytes}: it must be a power of two, at least 4.`,
+    );
   });
 
   test('is refused when a field does not fit into its register', () => {
@@ -118,9 +120,9 @@ describe('a register map that cannot be', () => {
     );
   });
 
-  test('is refused when a field names its bits the wrong way round', () => {
+  test('is refused when a field has its bits in the wrong order', () => {
     expect(refusal({ LEDS: { offset: 0, ...rw, fields: { RED: [0, 3] } } })).toBe(
-      'LEDS.RED has bits [0, 3]: [bit] or [high, low] is expected.',
+      'LEDS.RED has bits [0, 3]: use [bit] or [msb, lsb].',
     );
   });
 
@@ -136,7 +138,7 @@ describe('a register map that cannot be', () => {
     );
     expect(refusal({ WORD: { offset: 0, ...rw, reset: -1 } })).toContain('WORD reset value');
     expect(refusal({ LEDS: { offset: 0, ...rw, fields: { RED: { bits: [0], reset: 2 } } } })).toBe(
-      'LEDS.RED reset value 0x2 does not fit into 1 bits.',
+      'LEDS.RED reset value 0x2 does not fit into 1 bit.',
     );
   });
 
@@ -147,9 +149,9 @@ describe('a register map that cannot be', () => {
     expect(refusal({ GAP: { offset: 0, access: 'reserved', reset: 1 } })).toContain('sets reserved bits (0x1)');
   });
 
-  test('is refused when register and field disagree about the reset value', () => {
+  test('is refused when a register and its field declare different reset values', () => {
     expect(refusal({ LEDS: { offset: 0, ...rw, reset: 0, fields: { RED: { bits: [0], reset: 1 } } } })).toBe(
-      'LEDS.RED resets to 0x1, but LEDS resets to 0x0: state one.',
+      'LEDS.RED resets to 0x1, but LEDS resets to 0x0: declare one of them.',
     );
   });
 
@@ -164,15 +166,15 @@ describe('a register map that cannot be', () => {
   });
 
   test.each(['2ND', 'A.B', 'A[0]', ''])('is refused when a name is "%s"', (name) => {
-    expect(refusal({ [name]: { offset: 0, ...rw } })).toContain('is not a name');
+    expect(refusal({ [name]: { offset: 0, ...rw } })).toContain('is not a valid name');
   });
 
-  test('is refused when a width is not one of a bus', () => {
+  test('is refused when a width is not 8, 16, 32 or 64', () => {
     expect(refusal({ ODD: { offset: 0, ...rw, width: 24 as 32 } })).toContain('ODD is 24 bits wide');
   });
 });
 
-test('a block that overlaps itself is refused before it is used in a map', () => {
+test('a block whose registers overlap is refused before it is used in a map', () => {
   const spec: BlockSpec = { A: { offset: 0, access: 'rw' }, B: { offset: 2, width: 16, access: 'rw' } };
   expect(refusalOf(() => registerBlock(spec))).toBe('A (32 bits at 0x0) and B (16 bits at 0x2) overlap.');
 });

@@ -1,6 +1,6 @@
 /**
- * The register map of one BAR (or of configuration space): declared once, shared by every instance of the card, and the
- * single source for the register file, the guest's C header and the documentation.
+ * The register map of one BAR, or of configuration space. It is declared once, shared by every instance of the card,
+ * and the single source of the register file, the C header for the guest and the documentation.
  */
 import { hex, RegisterMapError } from './check';
 import { type BlockSpec, isBlockArray, type MapSpec } from './declaration';
@@ -9,26 +9,26 @@ import { type BlockArrayLayout, byOffset, layOutBlockArray, layOutMap, type Regi
 const SMALLEST_DEFAULT_BYTES = 4096;
 
 export interface RegisterMap<S extends MapSpec = MapSpec> {
-  /** The declaration, as given. */
+  /** The declaration that the map was built from. */
   readonly spec: S;
-  /** Power of two. */
+  /** A power of two. */
   readonly sizeBytes: number;
-  /** Every register, block by block, by rising offset. */
+  /** Every register, including those of all blocks, sorted by offset. */
   readonly registers: readonly RegisterLayout[];
   readonly blocks: readonly BlockArrayLayout[];
 }
 
 /**
  * Builds a map.
- * @param options.sizeBytes power of two that holds all registers; the next one, at least 4096, when left out
- * @throws RegisterMapError when registers overlap, are misaligned or do not fit; the message names all parties
+ * @param options.sizeBytes a power of two that holds all registers; default: the smallest one from 4096 on
+ * @throws RegisterMapError when registers overlap, are misaligned or do not fit; the message names them
  */
 export function registerMap<const S extends MapSpec>(spec: S, options: { sizeBytes?: number } = {}): RegisterMap<S> {
   const registers = layOutMap(spec).sort((a, b) => a.offset - b.offset);
   const endBytes = checkOverlap(registers);
   const sizeBytes = options.sizeBytes ?? Math.max(SMALLEST_DEFAULT_BYTES, 2 ** Math.ceil(Math.log2(endBytes)));
   if (!Number.isInteger(Math.log2(sizeBytes)) || sizeBytes < 4) {
-    throw new RegisterMapError(`The map's sizeBytes is ${sizeBytes}: a power of two from 4 is expected.`);
+    throw new RegisterMapError(`The map's sizeBytes is ${sizeBytes}: it must be a power of two, at least 4.`);
   }
   const last = registers.at(-1);
   if (last && endBytes > sizeBytes) {
@@ -41,15 +41,16 @@ export function registerMap<const S extends MapSpec>(spec: S, options: { sizeByt
 }
 
 /**
- * Declares registers that several maps, or several places of one map, have in common; also the layout of a structure in
- * host memory (little-endian, no gaps but those declared). Checks what `registerMap` checks and returns the declaration.
+ * Declares a block of registers that several maps, or several places of one map, share. Also declares the layout of a
+ * structure in host memory (little-endian, no padding but what is declared). Runs the checks of `registerMap` and
+ * returns the declaration.
  */
 export function registerBlock<const S extends BlockSpec>(spec: S): S {
   checkOverlap(byOffset(spec));
   return Object.freeze(spec);
 }
 
-/** @param registers by rising offset @returns bytes up to the end of the last register */
+/** @param registers sorted by offset @returns bytes up to the end of the last register */
 function checkOverlap(registers: readonly RegisterLayout[]): number {
   let below: RegisterLayout | undefined;
   for (const register of registers) {

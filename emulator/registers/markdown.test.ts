@@ -24,7 +24,7 @@ const MAP = registerMap({
   ID: { offset: 0, access: 'ro', reset: 0x4748_4331, doc: 'Tells the card.' },
 });
 
-test('the Markdown of a map has a table for its registers, for each kind of block and for each structure', () => {
+test('the Markdown of a map has a table for its registers, one for each kind of block and one for each structure', () => {
   expect(markdownTable(MAP, { structures: { DESC: DESCRIPTOR } })).toBe(`### Registers
 
 | Offset | Name | Bits | Access | Reset | Meaning |
@@ -54,6 +54,6 @@ test('the Markdown of a map has a table for its registers, for each kind of bloc
 `);
 });
 
-test('the headings take the level that they are told', () => {
+test('the headings have the level that was asked for', () => {
   expect(markdownTable(MAP, { headingLevel: 2 })).toMatch(/^## Registers\n/);
 });

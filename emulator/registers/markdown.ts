@@ -1,6 +1,6 @@
 /**
- * The register tables of the documentation, generated from the map: one table for the registers of the map itself, one
- * for each kind of block, one for each structure in memory.
+ * Generates the register tables of the documentation from the map: one for the registers of the map itself, one for
+ * each kind of block, one for each structure in memory.
  */
 import type { BlockSpec } from './declaration';
 import {
@@ -15,9 +15,9 @@ import {
 import type { RegisterMap } from './map';
 
 export interface MarkdownOptions {
-  /** Structures in host memory, by the name they have in the C header. */
+  /** Structures in host memory, by their name in the C header. */
   readonly structures?: Readonly<Record<string, BlockSpec>>;
-  /** Level of the headings above the tables; 3 when left out. */
+  /** Level of the headings above the tables. Default: 3. */
   readonly headingLevel?: number;
 }
 

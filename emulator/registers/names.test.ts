@@ -18,7 +18,7 @@ const OTHER = registerMap({ ENGINE: { offset: 0, registers: CHANNEL } });
 describe('names of a register map in the type system', () => {
   const file = new RegisterFile(MAP);
 
-  test('a value is a number, or a bigint where the register has 64 bits', () => {
+  test('a value is a number, or a bigint if the register has 64 bits', () => {
     expectTypeOf(file.get('ID')).toEqualTypeOf<number>();
     expectTypeOf(file.get('LEDS.RED')).toEqualTypeOf<number>();
     expectTypeOf(file.get('H2C[0].STATUS.BUSY')).toEqualTypeOf<number>();
@@ -30,7 +30,7 @@ describe('names of a register map in the type system', () => {
     void (() => file.set('ID', 1n));
   });
 
-  test('a path may have a computed index', () => {
+  test('a path can have a computed index', () => {
     const index = 1 as number;
     expectTypeOf(file.get(`H2C[${index}].STATUS.BUSY`)).toEqualTypeOf<number>();
     expectTypeOf(file.get(`H2C[${index}].RING_BASE`)).toEqualTypeOf<bigint>();
@@ -63,7 +63,7 @@ describe('names of a register map in the type system', () => {
     void (() => file.register('ID').get('RED'));
   });
 
-  test('hooks get values of the type of their register', () => {
+  test('a hook gets values of the type of its register', () => {
     file.onWrite('LEDS', (write) => expectTypeOf(write).toEqualTypeOf<RegisterWrite<number>>());
     file.onWrite('H2C[0].RING_BASE', ({ value }) => expectTypeOf(value).toEqualTypeOf<bigint>());
     file.onRead('H2C[0].RING_BASE', (stored) => stored + 1n);
@@ -71,13 +71,13 @@ describe('names of a register map in the type system', () => {
     void (() => file.onRead('H2C[0].RING_BASE', () => 1));
   });
 
-  test('a handle knows its value type and its fields', () => {
+  test('a handle has the value type and the fields of its register', () => {
     expectTypeOf(file.register('LEDS').value).toEqualTypeOf<number>();
     expectTypeOf(file.register('H2C[0].RING_BASE').value).toEqualTypeOf<bigint>();
     expectTypeOf(file.register('H2C[0].STATUS').get).parameter(0).toEqualTypeOf<'BUSY' | 'CODE'>();
   });
 
-  test('an engine written for a block takes that block of any map', () => {
+  test('an engine written for a block accepts that block of any map', () => {
     class Engine {
       readonly running: number;
       constructor(readonly registers: RegisterView<typeof CHANNEL>) {
@@ -93,7 +93,7 @@ describe('names of a register map in the type system', () => {
     void (() => new Engine(file));
   });
 
-  test('a file of any map is a RegisterFile, with names and values unchecked', () => {
+  test('a RegisterFile without a type parameter accepts any map, with names and values unchecked', () => {
     const files: RegisterFile[] = [file, new RegisterFile(OTHER)];
     expectTypeOf(files[0]!.get('ID' as string)).toEqualTypeOf<number | bigint>();
     expectTypeOf(files[0]!.block('H2C', 0).get('RING_BASE')).toEqualTypeOf<number | bigint>();

@@ -1,13 +1,13 @@
 /**
  * The names of a register map as types, so that a misspelt register or field does not compile.
  *
- * `S` is always the literal type of a declaration (see `declaration.ts`): of a whole map or of one block. Paths read
- * `REGISTER`, `REGISTER.FIELD`, `BLOCK[n].REGISTER` and `BLOCK[n].REGISTER.FIELD`. For code that handles any map
- * (`AnyMapSpec`) every string is a path, checked at run time.
+ * `S` is the literal type of a declaration (see `declaration.ts`), either of a whole map or of one block. Paths are
+ * `REGISTER`, `REGISTER.FIELD`, `BLOCK[n].REGISTER` and `BLOCK[n].REGISTER.FIELD`. Code that handles any map
+ * (`AnyMapSpec`) can pass any string as a path; it is checked at run time.
  */
 /**
- * Stands for "whatever map it is". `MapSpec` cannot: a view takes paths (more specific) and gives values (less), so the
- * view of one declaration is no subtype of the view of another, and only `any` is compatible with all.
+ * Any map. `MapSpec` does not work here: a view takes paths and returns values, so the view of one declaration is not a
+ * subtype of the view of another. Only `any` is compatible with all.
  */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type AnyMapSpec = any;
@@ -29,7 +29,7 @@ export type FieldPath<S> = {
       : never;
 }[Names<S>];
 
-/** Everything that has a value: a register or a field. */
+/** Paths of everything that has a value: registers and fields. */
 export type ValuePath<S> = RegisterPath<S> | FieldPath<S>;
 
 /** Names of the arrays of blocks in `S`. */
@@ -38,7 +38,7 @@ export type BlockName<S> = { [K in Names<S>]: Extract<S[K], BlockArray> extends 
 /** The declaration of the registers inside block array `K`. */
 export type BlockOf<S, K> = K extends keyof S ? Extract<S[K], BlockArray>['registers'] : never;
 
-/** The declaration of the register that the path names, or that has the field which the path names. */
+/** The declaration of the register at a path, which may also name one of its fields. */
 export type RegisterAt<S, P extends string> = P extends keyof S
   ? S[P]
   : P extends `${infer K}[${number}].${infer Rest}`
@@ -50,7 +50,7 @@ export type RegisterAt<S, P extends string> = P extends keyof S
 /** Names of the fields of the register at a path. */
 export type FieldName<S, P extends string> = RegisterAt<S, P> extends { readonly fields: infer F } ? Names<F> : never;
 
-/** `bigint` for a 64-bit register and its fields, `number` for all others; either when the map's type is not known. */
+/** `bigint` for a 64-bit register and its fields, `number` for all others; both if the type of the map is not known. */
 export type ValueAt<S, P extends string> = string extends keyof S
   ? number | bigint
   : RegisterAt<S, P> extends { readonly width: 64 }

@@ -1,6 +1,6 @@
-/** What somebody may have meant who has misspelt a name. */
+/** Suggestions for a misspelt name. */
 
-/** Of `names`, those that are nearest to `wanted`, the nearest first. */
+/** The `most` names that are closest to `wanted`, the closest first. */
 export function nearestNames(wanted: string, names: readonly string[], most = 3): string[] {
   return names
     .map((name) => ({ name, distance: distanceBetween(wanted.toLowerCase(), name.toLowerCase()) }))
@@ -9,7 +9,7 @@ export function nearestNames(wanted: string, names: readonly string[], most = 3)
     .map(({ name }) => name);
 }
 
-/** How many letters must be changed, put in or left out to make one of the other (Levenshtein). */
+/** Levenshtein distance: how many letters must be changed, inserted or deleted to turn one name into the other. */
 export function distanceBetween(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (const [row, letter] of [...a].entries()) {

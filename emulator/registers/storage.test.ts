@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Access } from './declaration';
 import { RegisterFile, type RegisterMap, registerMap } from './index';
 
-/** Bus read of `size` bytes as a little-endian number. */
+/** Bus read of `size` bytes, as a little-endian number. */
 function read(file: RegisterFile, offset: number, size: number): bigint {
   const data = new Uint8Array(size).fill(0xee);
   file.read(offset, data);
@@ -29,33 +29,33 @@ describe('the access rule of a register', () => {
     expect(read(file, 0, 4)).toBe(0xff00_ff00n);
   });
 
-  test('rw: a write replaces what is read', () => {
+  test('rw: a read returns what was written', () => {
     const file = fileOf('rw');
     write(file, 0, 4, 0x9234_5678);
     expect(read(file, 0, 4)).toBe(0x9234_5678n);
     expect(file.get('R')).toBe(0x9234_5678);
   });
 
-  test('wo: a write reaches the card, and a read gives 0', () => {
+  test('wo: a write reaches the card, and a read returns 0', () => {
     const file = fileOf('wo');
     write(file, 0, 4, 0x1234_5678);
     expect(file.get('R')).toBe(0x1234_5678);
     expect(read(file, 0, 4)).toBe(0n);
   });
 
-  test('w1c: ones clear, zeros leave alone', () => {
+  test('w1c: ones clear bits, zeros leave them unchanged', () => {
     const file = fileOf('w1c');
     write(file, 0, 4, 0xf0f0_f0f0);
     expect(read(file, 0, 4)).toBe(0x0f00_0f00n);
   });
 
-  test('w1s: ones set, zeros leave alone', () => {
+  test('w1s: ones set bits, zeros leave them unchanged', () => {
     const file = fileOf('w1s');
     write(file, 0, 4, 0x8000_000f);
     expect(read(file, 0, 4)).toBe(0xff00_ff0fn);
   });
 
-  test('rc: a read clears, a write is ignored', () => {
+  test('rc: a read clears the bits, a write is ignored', () => {
     const file = fileOf('rc');
     write(file, 0, 4, 0xffff_ffff);
     expect(read(file, 0, 4)).toBe(0xff00_ff00n);
@@ -88,7 +88,7 @@ describe('a register with fields', () => {
     expect(read(file, 0, 4)).toBe(0x5000_0001n);
   });
 
-  test('has reserved bits wherever no field is', () => {
+  test('has reserved bits outside its fields', () => {
     const file = new RegisterFile(map);
     write(file, 0, 4, 0xffff_ffff);
     expect(read(file, 0, 4)).toBe(0xf000_0000n);
@@ -96,32 +96,32 @@ describe('a register with fields', () => {
 });
 
 describe('an access that is not the size of the register', () => {
-  test('a byte write to w1c clears only in its byte lane', () => {
+  test('a byte write to a w1c register clears bits only in its byte lane', () => {
     const file = new RegisterFile(registerMap({ STATUS: { offset: 0, access: 'w1c', reset: 0xffff_ffff } }));
     write(file, 2, 1, 0x0f);
     expect(file.get('STATUS')).toBe(0xfff0_ffff);
   });
 
-  test('a word write to w1s sets only in its byte lanes', () => {
+  test('a 16-bit write to a w1s register sets bits only in its byte lanes', () => {
     const file = new RegisterFile(registerMap({ STATUS: { offset: 0, access: 'w1s' } }));
     write(file, 2, 2, 0x8001);
     expect(file.get('STATUS')).toBe(0x8001_0000);
   });
 
-  test('a byte read of rc clears only the byte that was read', () => {
+  test('a byte read of an rc register clears only the byte that was read', () => {
     const file = new RegisterFile(registerMap({ EVENTS: { offset: 0, access: 'rc', reset: 0x4433_2211 } }));
     expect(read(file, 1, 1)).toBe(0x22n);
     expect(file.get('EVENTS')).toBe(0x4433_0011);
   });
 
-  test('a 64-bit access takes two 32-bit registers', () => {
+  test('a 64-bit access covers two 32-bit registers', () => {
     const file = new RegisterFile(registerMap({ A: { offset: 0, access: 'rw' }, B: { offset: 4, access: 'rw' } }));
     write(file, 0, 8, 0x1122_3344_5566_7788n);
     expect([file.get('A'), file.get('B')]).toEqual([0x5566_7788, 0x1122_3344]);
     expect(read(file, 0, 8)).toBe(0x1122_3344_5566_7788n);
   });
 
-  test('32-bit accesses take the halves of a 64-bit register', () => {
+  test('two 32-bit accesses cover the halves of a 64-bit register', () => {
     const file = new RegisterFile(registerMap({ BASE: { offset: 8, width: 64, access: 'rw' } }));
     write(file, 8, 4, 0x89ab_cdef);
     write(file, 12, 4, 0xf123_4567);
@@ -129,7 +129,7 @@ describe('an access that is not the size of the register', () => {
     expect([read(file, 8, 4), read(file, 12, 4)]).toEqual([0x89ab_cdefn, 0xf123_4567n]);
   });
 
-  test('an access across the border of two registers takes the end of one and the start of the next', () => {
+  test('an access that straddles two registers covers the end of one and the start of the next', () => {
     const file = new RegisterFile(registerMap({ A: { offset: 0, access: 'rw' }, B: { offset: 4, access: 'w1c' } }));
     file.set('B', 0xffff_ffff);
     write(file, 3, 4, 0x0403_0201);
@@ -137,7 +137,7 @@ describe('an access that is not the size of the register', () => {
     expect(read(file, 3, 4)).toBe(0xfbfc_fd01n);
   });
 
-  test('one access takes several registers of 8 and 16 bits', () => {
+  test('one access covers several registers of 8 and 16 bits', () => {
     const file = new RegisterFile(
       registerMap({
         A: { offset: 0, width: 8, access: 'ro', reset: 0x11 },
@@ -151,15 +151,15 @@ describe('an access that is not the size of the register', () => {
   });
 });
 
-describe('a place without registers', () => {
+describe('an offset without a register', () => {
   const file = new RegisterFile(registerMap({ A: { offset: 0x10, access: 'rw' } }, { sizeBytes: 0x1000 }));
 
   test.each([
     ['before the first register', 0x0],
-    ['behind the last register', 0x800],
+    ['after the last register', 0x800],
     ['at the end of the map', 0x1000],
     ['beyond 32 bits', 2 ** 32 + 0x10],
-  ])('%s reads 0 and swallows writes', (_, offset) => {
+  ])('%s reads 0 and ignores writes', (_, offset) => {
     for (const size of [1, 2, 3, 4, 8, 64]) {
       write(file, offset + 0x100, size, (1n << 512n) - 1n);
       expect(read(file, offset + 0x100, size)).toBe(0n);
@@ -167,7 +167,7 @@ describe('a place without registers', () => {
     expect(file.get('A')).toBe(0);
   });
 
-  test('beside a register reads 0 in the same access', () => {
+  test('next to a register reads 0 in the same access', () => {
     file.set('A', 0xffff_ffff);
     expect(read(file, 0xe, 8)).toBe(0x0000_ffff_ffff_0000n);
   });
@@ -175,7 +175,9 @@ describe('a place without registers', () => {
 
 describe('accesses of every size and alignment', () => {
   const RULES = ['ro', 'rw', 'wo', 'w1c', 'w1s', 'rc', 'reserved'] as const;
-  /** 8, 16, 32 and 64-bit registers of every rule, holes, and one register in which every field has another rule. */
+  /**
+   * 8-, 16-, 32- and 64-bit registers with every access rule, gaps, and one register whose fields have different rules.
+   */
   const map: RegisterMap = registerMap({
     ...Object.fromEntries(
       RULES.flatMap((access, index) => [
@@ -194,7 +196,7 @@ describe('accesses of every size and alignment', () => {
     },
   });
 
-  /** The rules again, in the simplest way: one bit at a time. */
+  /** The access rules again, implemented one bit at a time. */
   class BitwiseModel {
     readonly #rules: Access[] = new Array<Access>(0xa0 * 8).fill('reserved');
     readonly bits: number[] = new Array<number>(0xa0 * 8).fill(0);
@@ -234,7 +236,7 @@ describe('accesses of every size and alignment', () => {
   test.each([
     ['without hooks', false],
     ['with hooks that change nothing', true],
-  ])('agree with a model that goes bit by bit, %s', (_, hooked) => {
+  ])('agree with a bit-by-bit model, %s', (_, hooked) => {
     const file: RegisterFile = new RegisterFile(map);
     const model = new BitwiseModel();
     const random = seededRandom(0x4748_4331);
@@ -263,7 +265,7 @@ describe('accesses of every size and alignment', () => {
   });
 });
 
-/** Whole numbers from 0 up to `limit`, the same in every run (xorshift32). */
+/** Whole numbers from 0 to `limit` - 1, the same in every run (xorshift32). */
 function seededRandom(seed: number): (limit: number) => number {
   let state = seed;
   return (limit) => {

@@ -1,25 +1,25 @@
 /**
- * State: the bits of one register file, and the one place where a bus access of any size and alignment is resolved.
+ * State: the bits of one register file. Bus accesses of any size and alignment are resolved here and nowhere else.
  *
- * An access is done word by word, the lower address first, as a 32-bit bus would carry it; only a 64-bit register that
- * one access covers whole is a single event. Byte lanes that the access does not include are neither changed nor
- * cleared nor set. Bytes outside the map read 0, writes to them vanish.
+ * An access is carried out word by word, lower address first, as on a 32-bit bus. Only an access that covers a whole
+ * 64-bit register is a single event for that register. Byte lanes outside the access are neither changed, cleared nor
+ * set. Bytes outside the map read 0, and writes to them are ignored.
  *
- * This file is the hot path of every register access: an aligned 32-bit access touches typed arrays only and allocates
- * nothing unless a write hook has to be told. The indexes are checked once per word, hence the `!` after typed arrays.
+ * This file is the hot path of every register access: an aligned 32-bit access touches only typed arrays, and allocates
+ * nothing unless a write hook runs. The index is checked once per word, hence the `!` after typed arrays.
  */
 import type { AccessMasks } from './access-masks';
-import { highOf, type Hooks, join, lowOf, readHooked, tellWriteHooks } from './hooks';
+import { highOf, type Hooks, join, lowOf, readHooked, runWriteHooks } from './hooks';
 import type { RegisterLayout } from './layout';
 
 const ALL_LANES = 0xffff_ffff;
 
 export class RegisterStorage {
   readonly words: Uint32Array;
-  /** Per word: the registers in it that have hooks, a 64-bit register in both of its words. */
+  /** Per word: the hooks of the registers in it. A 64-bit register is in both of its words. */
   readonly #hooks: (Hooks | undefined)[];
   readonly #masks: AccessMasks;
-  /** Bytes up to the end of the last register: nothing is there from here on. */
+  /** Offset of the end of the last register, in bytes. */
   readonly #endOffset: number;
 
   constructor(masks: AccessMasks) {
@@ -29,7 +29,7 @@ export class RegisterStorage {
     this.#hooks = new Array<Hooks | undefined>(this.words.length).fill(undefined);
   }
 
-  /** The hooks of a register; empty ones are made at the first call. */
+  /** The hooks of a register. The first call creates empty ones. */
   hooksOf({ offset, width }: RegisterLayout): Hooks {
     const word = offset >>> 2;
     const shift = (offset & 3) * 8;
@@ -98,13 +98,13 @@ export class RegisterStorage {
     }
   }
 
-  /** The hooks of the 64-bit register that begins at `word`, when the access from `offset` to `end` covers it whole. */
+  /** The hooks of the 64-bit register that starts at `word`, if the access from `offset` to `end` covers all of it. */
   #wideWithin(word: number, offset: number, end: number): Hooks | undefined {
     const hooks = this.#hooks[word];
     return hooks?.wide && hooks.word === word && word * 4 >= offset && word * 4 + 8 <= end ? hooks : undefined;
   }
 
-  /** @param mask the bits of the byte lanes that take part */
+  /** @param mask bits of the byte lanes that the access covers */
   #readWord(word: number, mask: number): number {
     if (word >= this.words.length) return 0;
     const masks = this.#masks;
@@ -120,7 +120,7 @@ export class RegisterStorage {
     const previous = this.words[word]!;
     this.words[word] = this.#applyWrite(word, data, mask);
     const hooked = this.#hooks[word];
-    if (hooked !== undefined) tellWriteHooks(hooked, word, this.words, previous, data, mask);
+    if (hooked !== undefined) runWriteHooks(hooked, word, this.words, previous, data, mask);
   }
 
   #readWide({ word: low, onRead }: Hooks): bigint {
@@ -144,7 +144,7 @@ export class RegisterStorage {
     });
   }
 
-  /** The word after a write of `data` to the lanes in `mask`. */
+  /** The value of the word after a write of `data` to the bits in `mask`. */
   #applyWrite(word: number, data: number, mask: number): number {
     const masks = this.#masks;
     const written = masks.writable[word]! & mask;
@@ -161,7 +161,7 @@ function lanes(word: number, start: number, end: number): number {
   return (ALL_LANES << below) & (ALL_LANES >>> above);
 }
 
-/** Puts the bytes of a word at `position` of `data`, as far as they fall inside. */
+/** Copies the bytes of a word to `position` of `data`, leaving out those that fall outside. */
 function copyOut(value: number, position: number, data: Uint8Array): void {
   for (let byte = 0; byte < 4; byte++) {
     const index = position + byte;
@@ -169,7 +169,7 @@ function copyOut(value: number, position: number, data: Uint8Array): void {
   }
 }
 
-/** The word at `position` of `data`; bytes outside count as 0. */
+/** The word at `position` of `data`. Bytes outside are 0. */
 function copyIn(position: number, data: Uint8Array): number {
   let value = 0;
   for (let byte = 0; byte < 4; byte++) value |= (data[position + byte] ?? 0) << (byte * 8);

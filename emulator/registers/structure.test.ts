@@ -8,28 +8,28 @@ const DESCRIPTOR = registerBlock({
   PAD: { offset: 0x14, access: 'reserved' },
 });
 
-describe('positions inside a structure in memory', () => {
-  test('a word has an offset in bytes', () => {
+describe('a structure in memory', () => {
+  test('has an offset in bytes for each word', () => {
     expect(offsetOf(DESCRIPTOR, 'CONTROL')).toBe(0);
     expect(offsetOf(DESCRIPTOR, 'STATUS')).toBe(0x10);
   });
 
-  test('a field has the offset of its word, a width, a shift and a mask in place', () => {
+  test('has the offset of the word, the width, the shift and the mask for each field', () => {
     expect(fieldOf(DESCRIPTOR, 'CONTROL.KIND')).toEqual({ offset: 0, width: 4, shift: 28, mask: 0xf000_0000 });
   });
 
-  test('shift and mask of a field in a 64-bit word are bigint, to go with the word', () => {
+  test('has a bigint shift and mask for a field of a 64-bit word', () => {
     const page = fieldOf(DESCRIPTOR, 'ADDRESS.PAGE');
     expect(page).toEqual({ offset: 8, width: 52, shift: 12n, mask: 0xffff_ffff_ffff_f000n });
     expectTypeOf(page.mask).toEqualTypeOf<bigint>();
     expectTypeOf(fieldOf(DESCRIPTOR, 'CONTROL.OWNER').mask).toEqualTypeOf<number>();
   });
 
-  test('a structure ends with its last word, a reserved one included', () => {
+  test('ends with its last word, even if that is reserved', () => {
     expect(sizeOf(DESCRIPTOR)).toBe(0x18);
   });
 
-  test('a misspelt name does not compile, and throws', () => {
+  test('does not compile with a misspelt name, and throws at run time', () => {
     // @ts-expect-error no such field
     expect(() => fieldOf(DESCRIPTOR, 'CONTROL.OWNED')).toThrow("no field 'CONTROL.OWNED'");
     // @ts-expect-error no such word

@@ -14,7 +14,7 @@ const MAP = registerMap({
 });
 
 describe('the hardware side of a register file', () => {
-  test('reads registers of every width, whatever the bus may do', () => {
+  test('reads registers of every width, whatever their access rules', () => {
     const file = new RegisterFile(MAP);
     file.set('TAG', 0xbeef);
     file.set('H2C[0].BASE', 0xffff_ffff_0000_0001n);
@@ -23,7 +23,7 @@ describe('the hardware side of a register file', () => {
     expect(file.get('H2C[0].BASE')).toBe(0xffff_ffff_0000_0001n);
   });
 
-  test('sets a field and leaves its neighbours alone', () => {
+  test('sets a field and leaves its neighbours unchanged', () => {
     const file = new RegisterFile(MAP);
     file.set('H2C[1].STATUS', 0xffff_fff0);
     file.set('H2C[1].STATUS.CODE', 0x8);
@@ -33,7 +33,7 @@ describe('the hardware side of a register file', () => {
     expect(file.get('H2C[0].STATUS')).toBe(0);
   });
 
-  test('sets a field across both halves of a 64-bit register', () => {
+  test('sets a field that spans both halves of a 64-bit register', () => {
     const file = new RegisterFile(MAP);
     file.set('H2C[0].BASE.LOW', 0x123n);
     file.set('H2C[0].BASE.PAGE', 0xf_edcb_a987_6543n);
@@ -41,10 +41,10 @@ describe('the hardware side of a register file', () => {
     expect(file.get('H2C[0].BASE.PAGE')).toBe(0xf_edcb_a987_6543n);
   });
 
-  test('refuses a value that does not fit, and says what would', () => {
+  test('refuses a value that does not fit, and the error gives the range', () => {
     const file = new RegisterFile(MAP);
     expect(() => file.set('H2C[0].CONTROL.MODE', 16)).toThrow(
-      'Cannot set H2C[0].CONTROL.MODE to 16 (number): it has 4 bits, a whole number from 0 to 0xf.',
+      'Cannot set H2C[0].CONTROL.MODE to 16 (number): it has 4 bits and takes a whole number from 0 to 0xf.',
     );
     expect(() => file.set('ID', -1)).toThrow(RangeError);
     expect(() => file.set('ID', 0.5)).toThrow(RangeError);
@@ -54,7 +54,7 @@ describe('the hardware side of a register file', () => {
     expect(() => (file as RegisterFile).set('ID', 1n)).toThrow('a whole number from 0 to');
   });
 
-  test('names the registers that there are when asked for another', () => {
+  test('refuses an unknown register, and the error lists the known ones', () => {
     const file: RegisterFile = new RegisterFile(MAP);
     expect(() => file.get('H2C[2].STATUS')).toThrow(
       "There is no 'H2C[2].STATUS' among these registers: ID, TAG, H2C[0]",
@@ -66,7 +66,7 @@ describe('the hardware side of a register file', () => {
 });
 
 describe('a view of one block', () => {
-  test('shares its state with the file and knows nothing of other blocks', () => {
+  test('shares its state with the file and has no access to other blocks', () => {
     const file = new RegisterFile(MAP);
     const second = file.block('H2C', 1);
     second.set('CONTROL.RUN', 1);
@@ -78,7 +78,7 @@ describe('a view of one block', () => {
     expect(() => second.get('ID')).toThrow(RangeError);
   });
 
-  test('has hooks on the registers of its block only', () => {
+  test('runs hooks only for the registers of its block', () => {
     const file = new RegisterFile(MAP);
     const values: number[] = [];
     file.block('H2C', 1).onWrite('CONTROL', ({ value }) => values.push(value));
@@ -87,7 +87,7 @@ describe('a view of one block', () => {
     expect(values).toEqual([0x21]);
   });
 
-  test('of a block that is not there is refused, naming those that are', () => {
+  test('is refused for a block that does not exist, and the error lists those that do', () => {
     const file = new RegisterFile(MAP);
     expect(() => file.block('H2C', 2)).toThrow('There is no block H2C[2]: the map has H2C[0..1].');
   });
@@ -116,7 +116,7 @@ describe('a register handle', () => {
     expect(() => (tag.value = 0x1_0000)).toThrow('Cannot set TAG to 65536');
   });
 
-  test('sees the register after a reset', () => {
+  test('reads the reset value after a reset', () => {
     const file = new RegisterFile(MAP);
     const id = file.register('ID');
     id.value = 1;

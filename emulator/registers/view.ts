@@ -1,13 +1,13 @@
 /**
- * What a card, or one engine of it, sees of its registers: names, values and hooks, but neither offsets nor the bus.
- * An engine that takes `RegisterView<typeof CHANNEL>` works in every map that embeds the block CHANNEL.
+ * What a card, or one of its engines, sees of its registers: names, values and hooks, but neither offsets nor the bus.
+ * An engine that takes a `RegisterView<typeof CHANNEL>` works in every map that contains the block CHANNEL.
  */
 import type { Hooks, ReadHook, WriteHook } from './hooks';
 import { load, type Location, store } from './location';
 import type { FieldName, RegisterPath, ValueAt, ValuePath } from './names';
 import type { RegisterStorage } from './storage';
 
-/** One register, looked up once: for hot paths. `V` is its value type. */
+/** One register, looked up once, for hot paths. `V` is its value type. */
 export interface RegisterHandle<V extends number | bigint = number | bigint, F extends string = string> {
   value: V;
   get(field: F): V;
@@ -15,27 +15,27 @@ export interface RegisterHandle<V extends number | bigint = number | bigint, F e
 }
 
 /**
- * The hardware side of the registers declared by `S`. `get` and `set` see the stored state whatever the access rules
- * say, fire no hooks, and take registers (`STATUS`) as well as fields (`STATUS.BUSY`).
+ * The hardware side of the registers declared by `S`. `get` and `set` access the stored state regardless of access
+ * rules and run no hooks. They take the path of a register (`STATUS`) or of a field (`STATUS.BUSY`).
  */
 export interface RegisterView<S> {
   get<P extends ValuePath<S>>(path: P): ValueAt<S, P>;
   /** @throws RangeError when the value does not fit */
   set<P extends ValuePath<S>>(path: P, value: ValueAt<S, P>): void;
   /**
-   * Calls `hook` after every bus write that touches the register, also one that changes nothing. A 64-bit register that
-   * is written as two halves calls it twice. Several hooks of a register run in the order in which they were added.
+   * Calls `hook` after every bus write that touches the register, even if it changes nothing. A 64-bit register that is
+   * written as two halves calls it twice. Several hooks of a register run in the order in which they were added.
    */
   onWrite<P extends RegisterPath<S>>(path: P, hook: WriteHook<ValueAt<S, P>>): void;
   /**
-   * Calls `hook` on every bus read that touches the register and drives what it returns, cut to the lanes that are read
-   * and to the bits that can be read. A second hook is given what the first returned as the stored value.
+   * Calls `hook` on every bus read that touches the register. The read returns the hook's result, limited to the byte
+   * lanes that are read and to readable bits. A second hook gets the result of the first as the stored value.
    */
   onRead<P extends RegisterPath<S>>(path: P, hook: ReadHook<ValueAt<S, P>>): void;
   register<P extends RegisterPath<S>>(path: P): RegisterHandle<ValueAt<S, P>, FieldName<S, P>>;
 }
 
-/** A view of the part of a register file whose names are in `locations`. */
+/** A view of those registers of a file whose names are in `locations`. */
 export class ScopedView<S> implements RegisterView<S> {
   readonly #storage: RegisterStorage;
   readonly #locations: ReadonlyMap<string, Location>;
@@ -117,7 +117,7 @@ function find(locations: ReadonlyMap<string, Location>, path: string): Location 
   throw new RangeError(`There is no '${path}' among these registers: ${listOf(locations)}.`);
 }
 
-/** The registers only, and not hundreds of them. */
+/** Names of registers, without fields, and 40 at most. */
 function listOf(locations: ReadonlyMap<string, Location>): string {
   const names = [...locations].filter(([, { path, register }]) => path === register.path).map(([name]) => name);
   return names.length > 40 ? `${names.slice(0, 40).join(', ')}, and ${names.length - 40} more` : names.join(', ');
