@@ -5,7 +5,7 @@ import { applyFaults, type FaultDeclaration, Link } from './faults';
 import { loadNative } from '../emulator/native';
 import { type CardEnvironment, type PciCard, sharedMemory } from '../emulator/pci';
 import { type CardTrace, traceOf, type TraceRecorder } from './trace';
-import { complain, serve, type ServerEvent, type VfioUserServer } from '../emulator/vfio-user';
+import { logErrors, serve, type ServerEvent, type VfioUserServer } from '../emulator/vfio-user';
 import { watchdog } from '../emulator/watchdog';
 
 /** Makes a card in the environment that it is to live in. */
@@ -39,7 +39,13 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   /** Rejects when the card cannot be made or the path cannot be listened at; nothing is left then. */
   static async start<Card extends PciCard>(
     make: CardFactory<Card>,
-    { socketPath, recording, faults: declared = [], onEvent = complain, onNotice = complainOfDriver }: ServeCardOptions,
+    {
+      socketPath,
+      recording,
+      faults: declared = [],
+      onEvent = logErrors,
+      onNotice = complainOfDriver,
+    }: ServeCardOptions,
   ): Promise<ServedCard<Card>> {
     const faults: unknown[] = [];
     let trace: CardTrace | undefined;

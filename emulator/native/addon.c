@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The addon's entry point: puts every function of the interface (index.ts) on the exports. */
+/* The addon's entry point: exports every function of the interface (index.ts). */
 #include "addon.h"
 #include <string.h>
 
@@ -20,8 +20,8 @@ NAPI_MODULE_INIT()
 {
     const char *name = uv_handle_type_name(UV_HANDLE_POLL);
     if (!name || strcmp(name, "poll") != 0) {
-        napi_throw_error(
-                env, "ERR_LIBUV", "this Node's libuv numbers its handle types in another way than addon.h");
+        napi_throw_error(env, "ERR_LIBUV",
+                "cannot load the addon: the handle types of this Node's libuv differ from those in addon.h");
         return NULL;
     }
     if (!define(env, exports, socket_entries) || !define(env, exports, memory_entries) ||

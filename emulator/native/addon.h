@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of the addon share. The addon is system calls and polling, nothing else: policy is
- * TypeScript's. index.ts next to this file is the interface, with the meaning of every function.
+ * Declarations shared by the addon's files. The addon makes system calls and polls; all policy is in
+ * TypeScript. The interface, with the meaning of every function, is in interface.ts.
  */
 #ifndef GHOSTCARD_ADDON_H
 #define GHOSTCARD_ADDON_H
@@ -12,14 +12,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* As in index.ts. */
+/* Same values as in interface.ts. */
 enum { WOULD_BLOCK = -1, EVENT_READABLE = 1, EVENT_WRITABLE = 2 };
 
 /*
  * The few libuv functions in use, declared by hand: node-api-headers has no uv.h, and the header of one Node
- * release would tie the binary to it. These are exported by every Node since 10 with these types. Handles are
- * opaque; their size is asked for at run time, and the one enum value is checked by name when the addon
- * loads.
+ * release would tie the binary to that release. Every Node since 10 exports them with these types. Handles
+ * are opaque: their size is queried at run time, and the one enum value in use is checked by name when the
+ * addon loads.
  */
 struct uv_loop_s;
 typedef struct uv_handle_s uv_handle_t;
@@ -37,7 +37,10 @@ extern void uv_ref(uv_handle_t *handle);
 extern void uv_unref(uv_handle_t *handle);
 extern const char *uv_err_name(int negative_errno);
 
-/* convert.c: arguments in, errors out. The getters throw a TypeError naming the argument and return false. */
+/*
+ * convert.c: conversion of arguments, and errors. The getters throw a TypeError that names the argument, and
+ * return false.
+ */
 bool arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values);
 bool get_int(napi_env env, napi_value value, const char *name, int *result);
 bool get_size(napi_env env, napi_value value, const char *name, size_t *result);
@@ -47,18 +50,19 @@ bool get_bytes(napi_env env, napi_value value, const char *name, uint8_t **data,
 bool get_words(napi_env env, napi_value value, const char *name, int32_t **data, size_t *length);
 bool is_undefined(napi_env env, napi_value value);
 napi_value from_int(napi_env env, int64_t value);
-/* Throws an Error with code, errno and syscall; `detail` (may be NULL) says what was attempted. Returns NULL.
+/*
+ * Throws an Error with code, errno and syscall. `detail` (may be NULL) says what was attempted. Returns NULL.
  */
 napi_value throw_errno(napi_env env, int error, const char *syscall, const char *detail);
 napi_value throw_type(napi_env env, const char *message);
 
-/* sigbus.c: pages that lost their file become zero pages instead of killing the process. */
+/* sigbus.c: pages whose file was truncated are replaced by zero pages, instead of killing the process. */
 struct guarded_range {
     uintptr_t start;
     size_t length;
     struct guarded_range *next, **link;
 };
-/* The range is the caller's; it must stay where it is until it is released. */
+/* The caller owns the range and must not move it until it is released. */
 void guard_range(struct guarded_range *range, void *address, size_t length);
 void release_range(struct guarded_range *range);
 

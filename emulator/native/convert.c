@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values between JavaScript and C, with errors that name the argument or the system call. */
+/* Conversion of values between JavaScript and C, with errors that name the argument or the system call. */
 #include "addon.h"
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static bool refuse(napi_env env, const char *name, const char *wanted)
 
 bool arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values)
 {
-    /* Missing arguments arrive as undefined, and the getters refuse those by name. */
+    /* Missing arguments arrive as undefined; the getters refuse those by name. */
     return napi_get_cb_info(env, info, &count, values, NULL, NULL) == napi_ok;
 }
 
@@ -58,7 +58,7 @@ bool get_string(napi_env env, napi_value value, const char *name, char *buffer, 
     }
     if (length >= size) {
         char wanted[64];
-        snprintf(wanted, sizeof wanted, "at most %zu bytes long; it has %zu", size - 1, length);
+        snprintf(wanted, sizeof wanted, "at most %zu bytes long; it has %zu bytes", size - 1, length);
         return refuse(env, name, wanted);
     }
     napi_get_value_string_utf8(env, value, buffer, size, &length);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Single descriptors: eventfd(2), timerfd_create(2), flock(2), lseek(2), close(2). None of these calls
- * waits. */
+/*
+ * Operations on single descriptors: eventfd(2), timerfd_create(2), flock(2), lseek(2), close(2). None of them
+ * blocks.
+ */
 #include "addon.h"
 #include <errno.h>
 #include <poll.h>
@@ -47,8 +49,8 @@ static napi_value eventfd_add(napi_env env, napi_callback_info info)
         return NULL;
     }
     /*
-     * Whether a full counter blocks is a flag that the peer owns, so ask first. A counter that is full has
-     * not been read, and the event that it stands for is still to be seen.
+     * Whether a write to a full counter blocks depends on a flag that the peer controls, so poll first. If
+     * the counter is full, the peer has not read it yet and will still see the event.
      */
     struct pollfd state = {.fd = fd, .events = POLLOUT};
     const uint64_t one = 1;
@@ -62,7 +64,7 @@ static napi_value eventfd_add(napi_env env, napi_callback_info info)
     return NULL;
 }
 
-/* eventfdRead and timerfdRead: the counter since the last read, 0 if nothing happened. */
+/* eventfdRead and timerfdRead: the counter since the last read, or 0. */
 static napi_value read_counter(napi_env env, napi_callback_info info)
 {
     int fd;
@@ -73,10 +75,10 @@ static napi_value read_counter(napi_env env, napi_callback_info info)
     struct pollfd state = {.fd = fd, .events = POLLIN};
     if (poll(&state, 1, 0) == 1 && (state.revents & POLLIN) && read(fd, &count, sizeof count) < 0 &&
             errno != EAGAIN) {
-        return throw_errno(env, errno, "read", "of an eventfd or timerfd");
+        return throw_errno(env, errno, "read", "from an eventfd or timerfd");
     }
     if (state.revents & POLLNVAL) {
-        return throw_errno(env, EBADF, "read", "of an eventfd or timerfd");
+        return throw_errno(env, EBADF, "read", "from an eventfd or timerfd");
     }
     napi_value result;
     napi_create_double(env, (double)count, &result);
@@ -90,7 +92,7 @@ static napi_value make_timerfd(napi_env env, napi_callback_info info)
     return fd < 0 ? throw_errno(env, errno, "timerfd_create", NULL) : from_int(env, fd);
 }
 
-/* timerfdSet(fd, delayNs): once, delayNs from now; negative disarms. */
+/* timerfdSet(fd, delayNs): expires once, delayNs from now. A negative delay disarms the timer. */
 static napi_value set_timerfd(napi_env env, napi_callback_info info)
 {
     napi_value values[2];
@@ -105,7 +107,7 @@ static napi_value set_timerfd(napi_env env, napi_callback_info info)
     }
     struct itimerspec setting = {0};
     if (delay_ns >= 0) {
-        /* A timer set to zero would be disarmed. */
+        /* Zero would disarm the timer. */
         int64_t ns = delay_ns < 1 ? 1 : (int64_t)delay_ns;
         setting.it_value.tv_sec = ns / 1000000000;
         setting.it_value.tv_nsec = ns % 1000000000;
@@ -116,7 +118,7 @@ static napi_value set_timerfd(napi_env env, napi_callback_info info)
     return NULL;
 }
 
-/* flock(fd, exclusive): true when the lock was taken, false when someone else holds it. */
+/* flock(fd, exclusive): true if the lock was taken, false if someone else holds it. */
 static napi_value lock_file(napi_env env, napi_callback_info info)
 {
     napi_value values[2], result;
@@ -134,8 +136,7 @@ static napi_value lock_file(napi_env env, napi_callback_info info)
     return result;
 }
 
-/* nextExtent(fd, offset): [start, end) of the first data at or after offset, undefined when only a hole is
- * left. */
+/* nextExtent(fd, offset): [start, end) of the first data at or after offset; undefined if there is none. */
 static napi_value next_extent(napi_env env, napi_callback_info info)
 {
     napi_value values[2], result;
@@ -166,7 +167,7 @@ static napi_value close_fd(napi_env env, napi_callback_info info)
     if (!only_fd(env, info, &fd)) {
         return NULL;
     }
-    /* On Linux the descriptor is gone even when close reports EINTR. */
+    /* On Linux the descriptor is closed even if close() fails with EINTR. */
     if (close(fd) < 0 && errno == EBADF) {
         return throw_errno(env, errno, "close", NULL);
     }

@@ -1,16 +1,19 @@
-/** The one file that loads the addon. */
+/** Loads the addon. No other file does. */
 import { readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Native } from './interface';
 
 export * from './interface';
 
-/** Built by `npm ci` (package.json's install script runs make in this folder). */
+/** Built by `npm ci`: the install script in package.json runs make in this folder. */
 export const addonPath = join(__dirname, 'build', 'ghostcard.node');
 
 let loaded: Native | undefined;
 
-/** The addon; loaded by the first call, so that in-process use of a card needs no compiler. */
+/**
+ * The addon. It is loaded by the first call, so that a card used in-process needs no compiler. @throws Error if it
+ * cannot be loaded
+ */
 export function loadNative(): Native {
   if (loaded === undefined) {
     requireBuilt(addonPath, __dirname);
@@ -19,15 +22,18 @@ export function loadNative(): Native {
   return loaded;
 }
 
-/** Throws when a source is younger than the addon: after an update that one would do what it did before, or nothing. */
+/**
+ * Throws if a source is newer than the binary at `path`: after an update, the old binary would not behave as its
+ * sources say.
+ */
 export function requireBuilt(path: string, sources: string): void {
-  const builtMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity; // loading says best that it is not there
+  const builtMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity; // loading reports a missing one
   const younger = readdirSync(sources)
     .filter((name) => /\.[ch]$/.test(name) && statSync(join(sources, name)).mtimeMs > builtMs)
     .join(', ');
   if (younger === '') return;
   throw new Error(
-    `The native part of ghostcard, ${path}, is older than its sources (${younger}): build it anew with "npm ci" ` +
+    `The native part of ghostcard, ${path}, is older than its sources (${younger}): rebuild it with "npm ci" ` +
       `(or "make -C ${dirname(dirname(path))}").`,
   );
 }

@@ -1,20 +1,21 @@
 /**
- * What the native part does: system calls and readiness, nothing else. All policy is in TypeScript above it.
+ * Interface of the native part: system calls and readiness of descriptors. All policy is in TypeScript, in the layers
+ * above.
  *
- * Two implementations pass the same contract tests (contract.ts): the addon (index.ts loads it) and the fake (fake.ts),
- * which lives in one process and needs no operating system.
+ * Two implementations pass the same contract tests (contract.ts): the addon (loaded by index.ts) and the fake
+ * (fake.ts), which runs inside one process and makes no system calls.
  *
- * Failures are Errors with `code` ('EADDRINUSE'), `errno` (positive) and `syscall`; wrong arguments are TypeErrors.
+ * Failures are Errors with `code` ('EADDRINUSE'), `errno` (positive) and `syscall`. Wrong arguments are TypeErrors.
  */
 
-/** Returned by receive, send and accept instead of waiting. */
+/** Returned by receive, send and accept if they would have to wait. */
 export const WOULD_BLOCK = -1;
 
-/** Bits of the readiness that a poller is asked for and reports. */
+/** Readiness bits that a poller is started with and reports. */
 export const READABLE = 1;
 export const WRITABLE = 2;
 
-/** Words of the array that `receive` fills before the descriptors themselves: their number, and whether any were lost. */
+/** Layout of the array that `receive` fills: the number of descriptors, whether any were lost, then the descriptors. */
 export const DESCRIPTOR_COUNT = 0;
 export const DESCRIPTORS_LOST = 1;
 export const FIRST_DESCRIPTOR = 2;
@@ -25,14 +26,16 @@ export interface NativeError extends Error {
   readonly syscall: string;
 }
 
-/** Readiness of one descriptor, level-triggered: called in every turn of the event loop while it lasts. */
+/**
+ * Readiness of one descriptor, level-triggered: the callback runs in every turn of the event loop while it is ready.
+ */
 export interface Poller {
-  /** Calls back when any of `events` (READABLE | WRITABLE) is there; replaces what was asked before. */
+  /** Starts polling for any of `events` (READABLE | WRITABLE). Replaces an earlier call. */
   start(events: number): void;
   stop(): void;
-  /** Must be called before the descriptor is closed. A poller that is never closed is never freed. */
+  /** Must be called before the descriptor is closed. A poller that is not closed is never freed. */
   close(): void;
-  /** Whether it keeps the process alive while started (it does, until unref). */
+  /** Whether a started poller keeps the process alive. It does, until unref. */
   ref(): void;
   unref(): void;
 }
@@ -45,21 +48,21 @@ export interface FileStatus {
 export interface Native {
   /** A listening UNIX stream socket at `path` (at most 107 bytes). */
   listen(path: string, backlog: number): number;
-  /** The next waiting connection, or WOULD_BLOCK. */
+  /** The next pending connection, or WOULD_BLOCK. */
   accept(listener: number): number;
   connect(path: string): number;
   socketpair(): [number, number];
 
   /**
-   * Receives into `buffer[start … end - 1]`; while nothing is there, asks again for up to `spinUs` microseconds.
+   * Receives into `buffer[start … end - 1]`. If there is nothing to receive, retries for up to `spinUs` microseconds.
    * Returns the number of bytes, 0 at the end of the stream, or WOULD_BLOCK. Passed descriptors (close-on-exec) go to
-   * `descriptors`: [DESCRIPTOR_COUNT], [DESCRIPTORS_LOST] (1 when some had no room), and from [FIRST_DESCRIPTOR] on.
-   * The kernel ends a receive behind the piece that carried descriptors, so they belong to the last byte received.
+   * `descriptors`: [DESCRIPTOR_COUNT], [DESCRIPTORS_LOST] (1 if some did not fit), and from [FIRST_DESCRIPTOR] on. The
+   * kernel ends a receive after the data that carried descriptors, so they belong to the last byte received.
    */
   receive(fd: number, buffer: Uint8Array, start: number, end: number, descriptors: Int32Array, spinUs: number): number;
   /**
-   * Sends `buffer[start … end - 1]`, then `payload`, in one call; `descriptors` go with the first byte.
-   * Returns how many bytes were taken, or WOULD_BLOCK.
+   * Sends `buffer[start … end - 1]`, then `payload`, in one call. `descriptors` are passed with the first byte. Returns
+   * the number of bytes sent, or WOULD_BLOCK.
    */
   send(
     fd: number,
@@ -71,34 +74,37 @@ export interface Native {
   ): number;
 
   /**
-   * Maps a range of a file, at most 4 GiB, and at most 32768 ranges at a time. Without `writable`, stores into the
-   * buffer stay private to this process and do not reach the file. Ranges that the file does not have are refused;
-   * should it be cut short later, the lost pages read zero.
+   * Maps a range of a file: at most 4 GiB, and at most 32768 ranges at a time. Without `writable`, stores into the
+   * buffer are private to this process and do not reach the file. A range beyond the end of the file is refused; if the
+   * file is truncated later, the lost pages read zero.
    */
   map(fd: number, offset: number, sizeBytes: number, writable: boolean): ArrayBuffer;
-  /** Gives the pages back. Every view of the buffer has length 0 from here on. */
+  /** Unmaps the pages. Every view of the buffer has length 0 afterwards. */
   unmap(mapped: ArrayBuffer): void;
-  /** Which file is open there: two descriptors of one file have the same identity, as long as it is in use. */
+  /** Identity and size of the open file. Two descriptors of the same file have the same identity while it is in use. */
   fileStatus(fd: number): FileStatus;
-  /** Anonymous shared memory of a fixed size, which no one it is passed to can change. */
+  /** Anonymous shared memory, sealed: a process that it is passed to cannot change its size. */
   memfdCreate(name: string, sizeBytes: number): number;
 
   eventfd(): number;
   isEventfd(fd: number): boolean;
-  /** Adds 1. Does nothing when the counter is full: the event is then still to be seen. Never waits. */
+  /** Adds 1. Does nothing if the counter is full: the reader has not seen the last event yet. Never blocks. */
   eventfdWrite(fd: number): void;
-  /** How often it was written since the last read. Never waits. */
+  /** Number of writes since the last read. Never blocks. */
   eventfdRead(fd: number): number;
 
   timerfd(): number;
-  /** Expires once, `delayNs` from now; a negative delay disarms. */
+  /** Expires once, `delayNs` from now. A negative delay disarms the timer. */
   timerfdSet(fd: number, delayNs: number): void;
-  /** How often it expired since the last read. Never waits. */
+  /** Number of expirations since the last read. Never blocks. */
   timerfdRead(fd: number): number;
 
-  /** Locks the open file; false when someone else holds it. Closing the descriptor, or dying, unlocks. */
+  /**
+   * Locks the open file; false if someone else holds the lock. Closing the descriptor, or the end of the process,
+   * unlocks it.
+   */
   flock(fd: number, exclusive: boolean): boolean;
-  /** The first extent [start, end) of a file that holds data, at or after `offset`; undefined: only a hole is left. */
+  /** The first extent [start, end) of a file that holds data, at or after `offset`; undefined if there is none. */
   nextExtent(fd: number, offset: number): [start: number, end: number] | undefined;
   close(fd: number): void;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared memory as ArrayBuffers: mmap(2), memfd_create(2). A mapping is released either by unmap(), which
- * first detaches the ArrayBuffer so that no view can reach the pages any more, or by the garbage collector.
+ * Shared memory as ArrayBuffers: mmap(2), memfd_create(2). A mapping is released by unmap(), which first
+ * detaches the ArrayBuffer so that no view can reach the pages any more, or by the garbage collector.
  */
 #include "addon.h"
 #include <errno.h>
@@ -13,16 +13,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What Node 20 allows for one ArrayBuffer; later ones allow more, but the same limit holds everywhere. */
+/* The limit of Node 20 for one ArrayBuffer. Later versions allow more; this limit applies to all of them. */
 static const size_t MAX_MAPPING = (size_t)1 << 32;
 
 /*
- * The kernel allows a process 65530 mappings (vm.max_map_count) and the engine needs some of them: one that
- * gets none ends the process. So the windows of all clients together may take half.
+ * The kernel allows a process 65530 mappings (vm.max_map_count). V8 needs some of them and aborts the process
+ * if it gets none, so the windows of all clients together may use half.
  */
 enum { MOST_MAPPINGS = 32768 };
 
-/* Kept until the engine lets go of the ArrayBuffer, which may be long after unmap(). */
+/* Kept until V8 releases the ArrayBuffer, which may be long after unmap(). */
 struct mapping {
     void *address;
     size_t length;
@@ -31,10 +31,10 @@ struct mapping {
     struct mapping *next;
 };
 
-/* Mappings by address: a client may have tens of thousands, and takes them all along when it goes. */
+/* Mappings by address. A client may have tens of thousands, all of which are removed when it disconnects. */
 enum { BUCKET_BITS = 12, PAGE_BITS = 12 };
 
-/* Of all threads: a worker's environment has its own copy of the exports but shares this file's variables. */
+/* Shared by all threads: a worker has its own copy of the exports, but not of this file's variables. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mapping *mappings[1 << BUCKET_BITS];
 static int mapping_count;
@@ -83,7 +83,7 @@ static void keep_pages(struct mapping *mapping, void *address, size_t length)
     pthread_mutex_unlock(&lock);
 }
 
-/* Takes the mapping out of its bucket and gives its pages back. Call with the lock held. */
+/* Removes the mapping from its bucket and unmaps its pages. Call with the lock held. */
 static void drop_pages(struct mapping *mapping)
 {
     struct mapping **link = bucket_of(mapping->address);
@@ -117,14 +117,16 @@ static bool stat_file(napi_env env, int fd, struct stat *status)
         return false;
     }
     if (!S_ISREG(status->st_mode)) {
-        throw_errno(env, ENODEV, "mmap", "of a descriptor that is no file");
+        throw_errno(env, ENODEV, "mmap", "of a descriptor that is not a file");
         return false;
     }
     return true;
 }
 
-/* fileStatus(fd): device and inode number, which no other file has while this one is open or mapped, and its
- * size. */
+/*
+ * fileStatus(fd): size, and identity: device and inode number, which are unique while the file is open or
+ * mapped.
+ */
 static napi_value file_status(napi_env env, napi_callback_info info)
 {
     napi_value value, identity, result;
@@ -146,7 +148,7 @@ static napi_value file_status(napi_env env, napi_callback_info info)
     return result;
 }
 
-/* A page beyond the end of its file cannot be touched (SIGBUS), so such a range is refused. */
+/* Touching a page beyond the end of its file raises SIGBUS, so such a range is refused. */
 static napi_value check_file(napi_env env, int fd, size_t offset, size_t length)
 {
     struct stat status;
@@ -156,8 +158,8 @@ static napi_value check_file(napi_env env, int fd, size_t offset, size_t length)
     }
     if ((uint64_t)status.st_size < offset || (uint64_t)status.st_size - offset < length) {
         snprintf(detail, sizeof detail,
-                "of %zu bytes at offset %zu, which the file of %lld bytes does not have", length, offset,
-                (long long)status.st_size);
+                "of %zu bytes at offset %zu, beyond the end of the file, which has %lld bytes", length,
+                offset, (long long)status.st_size);
         return throw_errno(env, EINVAL, "mmap", detail);
     }
     return from_int(env, 0);
@@ -179,12 +181,13 @@ static napi_value map(napi_env env, napi_callback_info info)
                 env, E2BIG, "mmap", "of more than 4 GiB, the longest ArrayBuffer; map it in pieces");
     }
     if (is_full()) {
-        return throw_errno(env, ENOMEM, "mmap", "when 32768 ranges are mapped already; unmap some");
+        return throw_errno(
+                env, ENOMEM, "mmap", "with 32768 ranges mapped already, which is the limit; unmap some");
     }
     /*
-     * Without write access the pages are a private copy-on-write view: it follows the file as long as nobody
-     * here stores into it, and a stray store harms neither the file nor this process, where a read-only page
-     * would end it.
+     * Without write access the pages are a private copy-on-write mapping. It follows the file as long as
+     * nothing in this process stores into it. A stray store then harms neither the file nor this process; to
+     * a read-only page, it would kill the process.
      */
     int kind = writable ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE;
     void *address = mmap(NULL, length, PROT_READ | PROT_WRITE, kind, fd, (off_t)offset);
@@ -204,9 +207,9 @@ static napi_value map(napi_env env, napi_callback_info info)
     napi_status status = napi_create_external_arraybuffer(env, address, length, collected, mapping, &result);
     if (status == napi_no_external_buffers_allowed) {
         collected(env, address, mapping);
-        return throw_errno(env, EPERM, "mmap", "into a Node that allows no external memory");
+        return throw_errno(env, EPERM, "mmap", "into a Node that does not allow external memory");
     }
-    /* Any other failure has called `collected` and has thrown. */
+    /* Any other failure has already called `collected` and thrown. */
     return status == napi_ok ? result : NULL;
 }
 
@@ -221,14 +224,14 @@ static napi_value unmap(napi_env env, napi_callback_info info)
     }
     if (napi_is_arraybuffer(env, value, &is_buffer) != napi_ok || !is_buffer ||
             napi_get_arraybuffer_info(env, value, &address, &length) != napi_ok) {
-        return throw_type(env, "unmap takes an ArrayBuffer that map() returned");
+        return throw_type(env, "unmap needs an ArrayBuffer that map() returned");
     }
-    /* Detach first; only when no view can reach the pages any more do they go. */
+    /* Detach first, so that no view can reach the pages when they are unmapped. */
     if (!is_mapped(address, length) || napi_detach_arraybuffer(env, value) != napi_ok) {
-        return throw_type(env, "unmap takes an ArrayBuffer that map() returned and that is still mapped");
+        return throw_type(env, "unmap needs an ArrayBuffer that map() returned and that is still mapped");
     }
     pthread_mutex_lock(&lock);
-    /* Looked up again: an engine may call `collected` as early as when it detaches. */
+    /* Looked up again: V8 may call `collected` as early as on detaching. */
     struct mapping *mapping = find_mapping(address, length);
     if (mapping) {
         drop_pages(mapping);
@@ -250,7 +253,7 @@ static napi_value memfd(napi_env env, napi_callback_info info)
     if (fd < 0) {
         return throw_errno(env, errno, "memfd_create", name);
     }
-    /* Sealed, so that no peer it is passed to can cut it short under our mapping. */
+    /* Sealed, so that no peer it is passed to can truncate it under our mapping. */
     if (ftruncate(fd, (off_t)size) < 0 ||
             fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
         int error = errno;

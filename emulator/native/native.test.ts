@@ -33,7 +33,7 @@ describe('the addon', () => {
     },
   }));
 
-  test('is not used when a source is younger: it would do what it did before an update', () => {
+  test('is refused when a source is newer than the binary', () => {
     const sources = mkdtempSync(join(folder, 'sources-'));
     const addon = join(sources, 'ghostcard.node');
     for (const name of ['old.c', 'new.h', 'ghostcard.node']) {
@@ -68,7 +68,7 @@ describe('the addon', () => {
     native.close(fd);
   });
 
-  test('a file that is cut short under a mapping reads as zeros instead of ending the process', () => {
+  test('a file that is truncated under a mapping reads as zeros instead of killing the process', () => {
     const native = loadNative();
     const fd = openSync(freshPath(), 'w+');
     ftruncateSync(fd, 8192);
@@ -82,7 +82,7 @@ describe('the addon', () => {
     closeSync(fd);
   });
 
-  test('the extents of a file with holes are where its data is', () => {
+  test('nextExtent finds the data of a file with holes', () => {
     const native = loadNative();
     const fd = openSync(freshPath(), 'w+');
     ftruncateSync(fd, 64 << 20);
@@ -95,14 +95,14 @@ describe('the addon', () => {
     closeSync(fd);
   });
 
-  test('anonymous memory cannot be cut short by whoever it is passed to', () => {
+  test('anonymous memory cannot be truncated by a process that it is passed to', () => {
     const native = loadNative();
     const fd = native.memfdCreate('sealed', 8192);
     expect(() => ftruncateSync(fd, 0)).toThrow('EPERM');
     native.close(fd);
   });
 
-  test('a mapping may have 4 GiB, and no more', () => {
+  test('a mapping of 4 GiB is possible, a larger one is refused', () => {
     const native = loadNative();
     const most = 2 ** 32;
     const fd = native.memfdCreate('large', most + 4096);
@@ -115,7 +115,7 @@ describe('the addon', () => {
     native.close(fd);
   });
 
-  test('a mapping that nobody unmapped is given back when it is collected', async () => {
+  test('a mapping that was not unmapped is unmapped when its buffer is collected', async () => {
     const native = loadNative();
     const fd = native.memfdCreate('collected', 4096);
     const inMaps = (): boolean => readFileSync('/proc/self/maps', 'utf8').includes('memfd:collected');
@@ -133,7 +133,7 @@ describe('the addon', () => {
     native.close(fd);
   });
 
-  test('a worker that ends leaves the addon loaded: the handler of signals is in it', () => {
+  test('the addon stays loaded when a worker ends, because it contains a signal handler', () => {
     const script = `
       const { Worker } = require('node:worker_threads');
       const load = 'process.dlopen({ exports: {} }, ' + ${JSON.stringify(JSON.stringify(addonPath))} + ')';
@@ -143,7 +143,7 @@ describe('the addon', () => {
     expect(stdout).toBe('true\n');
   });
 
-  test('a worker may end with pollers and mappings in use', () => {
+  test('a worker ends cleanly with pollers and mappings in use', () => {
     const script = `
       const { Worker } = require('node:worker_threads');
       const use = \`
@@ -159,7 +159,7 @@ describe('the addon', () => {
     expect(stdout).toBe('false\n');
   });
 
-  test('a missing binary gives an error that names the cure', () => {
+  test('a missing binary causes an error that says how to build it', () => {
     expect(() => loadAddon(join(folder, 'missing.node'))).toThrow(/missing\.node.*npm ci.*C compiler/s);
   });
 });

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * class Poller: readiness of a descriptor from Node's own event loop (uv_poll). It is level-triggered: the
- * callback comes again in every turn of the loop for as long as the descriptor stays ready.
+ * class Poller: readiness of a descriptor, from Node's own event loop (uv_poll). It is level-triggered: the
+ * callback runs in every turn of the loop while the descriptor is ready.
  *
- * A poller lives until close(); it keeps its JavaScript object alive until then. The libuv handle outlives
- * close() by one turn of the loop, so the structure is freed in libuv's close callback, and a worker or
- * process that ends first is held up by a cleanup hook until that has happened.
+ * A poller lives until close() and keeps its JavaScript object alive until then. The libuv handle outlives
+ * close() by one turn of the loop, so the structure is freed in libuv's close callback. If a worker or the
+ * process ends before that, a cleanup hook delays the end until the structure is freed.
  */
 #include "addon.h"
 #include <errno.h>
@@ -17,7 +17,7 @@ struct poller {
     napi_ref self, callback;
     napi_async_context context;
     napi_async_cleanup_hook_handle hook;
-    /* What was asked for last, as libuv's bits. */
+    /* The events of the last start(), as libuv's bits. */
     int events;
     bool closing, wrapped;
 };
@@ -53,7 +53,7 @@ static void environment_ends(napi_async_cleanup_hook_handle hook, void *data)
     begin_close(data);
 }
 
-/* The JavaScript object is gone: after close(), or because the environment ends. */
+/* The JavaScript object was collected: after close(), or because the environment ends. */
 static void collected(napi_env env, void *data, void *hint)
 {
     (void)env;
@@ -77,13 +77,14 @@ static void ready(uv_handle_t *handle, int status, int events)
         return;
     }
     /*
-     * libuv stops a handle whose descriptor has an error, even if bytes are still to be read (a peer that
-     * closed without reading ours). Ask again, or they would be the last thing that is ever heard of it.
+     * libuv stops a handle whose descriptor has an error, even if there are bytes left to read (for example
+     * after a peer has closed without reading ours). Start it again, or the poller would never report
+     * anything again.
      */
     if (status < 0) {
         uv_poll_start(handle, poller->events, ready);
     }
-    /* An error is something that the next receive or send will name; report ready for both. */
+    /* The next receive or send will report the error, so report the descriptor as ready for both. */
     int mask = status < 0 ? EVENT_READABLE | EVENT_WRITABLE : 0;
     mask |= (events & UV_EVENT_READABLE) ? EVENT_READABLE : 0;
     mask |= (events & UV_EVENT_WRITABLE) ? EVENT_WRITABLE : 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client may cut short the file behind memory that it passed to us; the next touch of a page that is gone
- * raises SIGBUS. Pages inside our mappings are then replaced by anonymous zero pages and the access goes on:
- * the client has spoilt its own memory only. Any other SIGBUS takes the course it would have taken without
- * this file.
+ * A client may truncate the file behind memory that it passed to us. The next access to a lost page then
+ * raises SIGBUS. The handler replaces such a page by an anonymous zero page and the access continues; only
+ * the client's own memory is affected. A SIGBUS outside our mappings is handled as it would be without this
+ * file.
  */
 #include "addon.h"
 #include <pthread.h>
@@ -11,8 +11,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The handler may take this lock: nothing touches mapped memory while holding it, so no thread faults inside
- * it. */
+/*
+ * The handler can take this lock: no code accesses mapped memory while holding it, so no thread can fault
+ * inside it.
+ */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct guarded_range *ranges;
 static struct sigaction previous;
@@ -24,7 +26,7 @@ static bool make_anonymous(uintptr_t start, size_t length)
     return mmap((void *)start, length, PROT_READ | PROT_WRITE, kind, -1, 0) != MAP_FAILED;
 }
 
-/* Replaces the page, or where pages are huge and cannot be cut, the whole mapping. */
+/* Replaces the page, or the whole mapping if its pages are huge and cannot be split. */
 static bool replace_page(uintptr_t address)
 {
     const uintptr_t page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -50,7 +52,7 @@ static void handle(int signal, siginfo_t *info, void *context)
     } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
         previous.sa_handler(signal);
     } else {
-        /* The access is repeated on return, this time with the default end of the process. */
+        /* The access is repeated on return, and then ends the process as by default. */
         sigaction(signal, &previous, NULL);
         if (info->si_code <= 0) {
             raise(signal);

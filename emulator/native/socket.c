@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * UNIX stream sockets that pass descriptors. Node's own sockets drop them, which is why this addon exists.
- * See unix(7), cmsg(3). All sockets are non-blocking and close-on-exec.
+ * UNIX stream sockets with descriptor passing. Node's own sockets drop passed descriptors, which is why this
+ * addon exists. See unix(7), cmsg(3). All sockets are non-blocking and close-on-exec.
  */
 #include "addon.h"
 #include <errno.h>
@@ -13,7 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The kernel's limit for one message (SCM_MAX_FD), so that nothing is ever cut off for want of room. */
+/*
+ * The kernel's limit for one message (SCM_MAX_FD), so that descriptors are never truncated for lack of room.
+ */
 enum { MAX_DESCRIPTORS = 253, ATTEMPTS_BETWEEN_CLOCK_READS = 8 };
 
 static int stream_socket(void)
@@ -114,7 +116,7 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Takes what is there; while nothing is, asks again until the spin time is over. */
+/* Receives what has arrived. If nothing has, retries until the spin time is over. */
 static ssize_t receive_spinning(int fd, struct msghdr *message, int spin_us)
 {
     const size_t control_length = message->msg_controllen;
@@ -136,13 +138,16 @@ static ssize_t receive_spinning(int fd, struct msghdr *message, int spin_us)
                 errno = EAGAIN;
                 return WOULD_BLOCK;
             }
-            /* The client may be waiting for this very processor. */
+            /* The client may need this very CPU. */
             sched_yield();
         }
     }
 }
 
-/* Descriptors go to words[2...], their number to words[0]; those without room are closed and reported. */
+/*
+ * Stores descriptors in words[2...] and their number in words[0]. Those without room are closed and reported
+ * as lost.
+ */
 static void take_descriptors(struct msghdr *message, int32_t *words, size_t room)
 {
     bool lost = (message->msg_flags & MSG_CTRUNC) != 0;
@@ -167,7 +172,7 @@ static void take_descriptors(struct msghdr *message, int32_t *words, size_t room
     words[1] = lost;
 }
 
-/* receive(fd, buffer, start, end, descriptors, spinUs): the hot path, so it allocates nothing. */
+/* receive(fd, buffer, start, end, descriptors, spinUs): the hot path, so it does not allocate. */
 static napi_value receive(napi_env env, napi_callback_info info)
 {
     napi_value values[6];
@@ -208,7 +213,7 @@ static napi_value receive(napi_env env, napi_callback_info info)
     return from_int(env, got);
 }
 
-/* send(fd, buffer, start, end, payload?, descriptors?): one sendmsg of one or two pieces. */
+/* send(fd, buffer, start, end, payload?, descriptors?): one sendmsg with one or two parts. */
 static napi_value send_parts(napi_env env, napi_callback_info info)
 {
     napi_value values[6];

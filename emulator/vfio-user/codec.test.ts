@@ -10,11 +10,11 @@ import {
   encodeIrqInfo,
   encodeNoRegionIoFds,
   encodeRegionInfo,
-  headerFault,
+  headerError,
 } from './codec';
 import { type DeviceLayout, type IrqLayout, type RegionLayout } from '../device';
 
-/** Bytes written as they stand on the wire; spaces are for the eye. */
+/** Bytes in wire order; spaces are ignored. */
 const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
 const hex = (data: Uint8Array): string => Buffer.from(data).toString('hex');
 const golden = (text: string): string => text.replaceAll(' ', '');
@@ -36,12 +36,12 @@ describe('header', () => {
 
   test.each([
     [{ sizeBytes: 15, flags: 0 }, 'a message of 15 bytes is shorter than its header (16)'],
-    [{ sizeBytes: 101, flags: 0 }, 'a message of 101 bytes is longer than agreed (100)'],
-    [{ sizeBytes: 16, flags: 2 }, 'message type 2 is neither command (0) nor reply (1)'],
+    [{ sizeBytes: 101, flags: 0 }, 'a message of 101 bytes is longer than the negotiated maximum (100)'],
+    [{ sizeBytes: 16, flags: 2 }, 'message type 2 is neither a command (0) nor a reply (1)'],
     [{ sizeBytes: 16, flags: 0x10 }, undefined],
     [{ sizeBytes: 100, flags: 1 }, undefined],
-  ])('header %o: %s', (header, fault) => {
-    expect(headerFault({ id: 0, command: 0, errno: 0, ...header }, 100)).toBe(fault);
+  ])('header %o: %s', (header, message) => {
+    expect(headerError({ id: 0, command: 0, errno: 0, ...header }, 100)).toBe(message);
   });
 });
 
@@ -57,16 +57,16 @@ describe('DMA_MAP and DMA_UNMAP', () => {
     });
   });
 
-  test('a range that ends at the top of the address space is one, a byte more is not', () => {
+  test('a range that ends at the top of the address space is valid, one byte more is refused', () => {
     const top = '20000000 01000000 0000000000000000 00f0ffffffffffff';
     expect(decodeDmaMap(bytes(`${top} 0010000000000000`)).sizeBytes).toBe(4096n);
-    expect(() => decodeDmaMap(bytes(`${top} 0110000000000000`))).toThrow(refused(EINVAL, 'is no range'));
+    expect(() => decodeDmaMap(bytes(`${top} 0110000000000000`))).toThrow(refused(EINVAL, 'is not a valid range'));
   });
 
   test('an empty range, unknown flags and a short payload are refused', () => {
     const rest = '0000000000000000 0000000000000000';
     expect(() => decodeDmaMap(bytes(`20000000 01000000 ${rest} 0000000000000000`))).toThrow(
-      refused(EINVAL, 'no range'),
+      refused(EINVAL, 'not a valid range'),
     );
     expect(() => decodeDmaMap(bytes(`20000000 04000000 ${rest} 0010000000000000`))).toThrow(
       refused(EINVAL, 'flags 0x4'),
@@ -89,19 +89,19 @@ describe('information', () => {
     irqs: Array.from({ length: 5 }, () => ({ count: 0, maskable: false, autoMasked: false, noResize: false })),
   });
 
-  test('a device is PCI, says whether it can be reset, and counts its regions and interrupt indexes', () => {
+  test('device info has the PCI flag, the reset flag and the numbers of regions and interrupt indexes', () => {
     expect(hex(encodeDeviceInfo(layout(true)))).toBe(golden('10000000 03000000 09000000 05000000'));
     expect(hex(encodeDeviceInfo(layout(false)))).toBe(golden('10000000 02000000 09000000 05000000'));
   });
 
-  test('a plain region has no capabilities', () => {
+  test('a region that cannot be mapped has no capabilities', () => {
     const region: RegionLayout = { sizeBytes: 0x4000, readable: true, writable: true };
     expect(hex(encodeRegionInfo(0, region, 32))).toBe(
       golden('20000000 03000000 00000000 00000000 0040000000000000 0000000000000000'),
     );
   });
 
-  test('a region that may be mapped as a whole says so without a capability', () => {
+  test('a region that can be mapped as a whole has the mmap flag and no capability', () => {
     const areas = [{ offset: 0, sizeBytes: 0x4000 }];
     const region: RegionLayout = { sizeBytes: 0x4000, readable: true, writable: false, mappable: { fd: 3, areas } };
     expect(hex(encodeRegionInfo(2, region, 32))).toBe(
@@ -122,7 +122,7 @@ describe('information', () => {
     },
   };
 
-  test('a region that may be mapped in parts lists them in a sparse mmap capability', () => {
+  test('a region that can be mapped in parts lists them in a sparse mmap capability', () => {
     expect(hex(encodeRegionInfo(2, sparse, 80))).toBe(
       golden(
         '50000000 0f000000 02000000 20000000 0040000000000000 0000000000000000' +
@@ -132,13 +132,13 @@ describe('information', () => {
     );
   });
 
-  test('a reply that does not fit argsz is cut to its fixed part and says how much is needed', () => {
+  test('a reply that does not fit into argsz is cut to its fixed part and has the needed argsz', () => {
     expect(hex(encodeRegionInfo(2, sparse, 79))).toBe(
       golden('50000000 0f000000 02000000 20000000 0040000000000000 0000000000000000'),
     );
   });
 
-  test('an interrupt index tells its flags and its number of vectors', () => {
+  test('interrupt info has the flags and the number of vectors', () => {
     const irq: IrqLayout = { count: 1, maskable: true, autoMasked: true, noResize: false };
     expect(hex(encodeIrqInfo(0, irq))).toBe(golden('10000000 07000000 00000000 01000000'));
     expect(hex(encodeIrqInfo(2, { count: 8, maskable: false, autoMasked: false, noResize: true }))).toBe(
@@ -146,14 +146,14 @@ describe('information', () => {
     );
   });
 
-  test('a region has no descriptors for I/O: an empty list', () => {
+  test('the list of I/O descriptors of a region is empty', () => {
     expect(hex(encodeNoRegionIoFds(4))).toBe(golden('10000000 00000000 04000000 00000000'));
   });
 
-  test('a request whose argsz has no room for the reply is refused', () => {
+  test('a request whose argsz is too small for the reply is refused', () => {
     expect(decodeInfoRequest(bytes('10000000 00000000 02000000 00000000'), 'X', 16)).toEqual({ argsz: 16, index: 2 });
     expect(() => decodeInfoRequest(bytes('0f000000 00000000 02000000'), 'X', 16)).toThrow(
-      refused(EINVAL, 'X: argsz 15 has no room for the reply (16)'),
+      refused(EINVAL, 'X: argsz 15 is too small for the reply (16)'),
     );
   });
 });
@@ -165,7 +165,7 @@ describe('DEVICE_SET_IRQS', () => {
   ];
   const decode = (text: string) => decodeSetIrqs(bytes(text), irqs);
 
-  test('eventfds for a range of vectors', () => {
+  test('a request with eventfds for a range of vectors is decoded', () => {
     expect(decode('14000000 24000000 01000000 02000000 02000000')).toEqual({
       data: 'eventfd',
       action: 'trigger',
@@ -176,12 +176,12 @@ describe('DEVICE_SET_IRQS', () => {
     });
   });
 
-  test('booleans are one per vector', () => {
+  test('a request with booleans has one per vector', () => {
     const { data, action, vectors } = decode('18000000 22000000 01000000 00000000 04000000 01 00 00 ff');
     expect({ data, action, vectors }).toEqual({ data: 'bool', action: 'trigger', vectors: [true, false, false, true] });
   });
 
-  test('no data and no vectors disable the index', () => {
+  test('a request without data and vectors disables the index', () => {
     expect(decode('14000000 21000000 01000000 00000000 00000000')).toMatchObject({ data: 'none', count: 0 });
   });
 
@@ -190,14 +190,14 @@ describe('DEVICE_SET_IRQS', () => {
     ['two actions', '14000000 31000000 00000000 00000000 01000000', 'flags 0x31'],
     ['no action', '14000000 01000000 00000000 00000000 01000000', 'flags 0x1'],
     ['an unknown flag', '14000000 61000000 00000000 00000000 01000000', 'flags 0x61'],
-    ['an index that is not there', '14000000 21000000 02000000 00000000 01000000', 'interrupt indexes 0 to 1'],
+    ['an index that does not exist', '14000000 21000000 02000000 00000000 01000000', 'interrupt indexes 0 to 1'],
     ['more vectors than there are', '14000000 21000000 01000000 03000000 02000000', 'the index has 4 vectors'],
     ['a range that wraps', '14000000 21000000 01000000 ffffffff 02000000', 'the index has 4 vectors'],
-    ['no vectors to unmask', '14000000 11000000 00000000 00000000 00000000', 'no vectors are only allowed'],
-    ['a mask of what has none', '14000000 09000000 01000000 00000000 01000000', 'cannot be masked'],
-    ['missing booleans', '14000000 22000000 01000000 00000000 04000000 01', '1 booleans came'],
+    ['an unmask of no vectors', '14000000 11000000 00000000 00000000 00000000', 'a count of 0 is only allowed'],
+    ['a mask of an index that is not maskable', '14000000 09000000 01000000 00000000 01000000', 'cannot be masked'],
+    ['missing booleans', '14000000 22000000 01000000 00000000 04000000 01', 'it has 1 booleans'],
     ['half a request', '14000000 21000000', 'has 8 bytes of payload; it needs 20'],
-  ])('%s: refused', (_, text, message) => {
+  ])('%s is refused', (_, text, message) => {
     expect(() => decode(text)).toThrow(refused(EINVAL, message));
   });
 });

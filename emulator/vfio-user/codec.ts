@@ -1,6 +1,7 @@
 /**
- * Payloads of the set-up commands, as pure functions: bytes of a request to values, values to bytes of a reply.
- * Region and DMA accesses are not here: they are decoded in place, without objects (region-access.ts, remote-dma.ts).
+ * Codecs for the payloads of the set-up commands, as pure functions: bytes of a request to values, values to bytes of a
+ * reply. Region and DMA accesses are not here: they are decoded in place, without objects (region-access.ts,
+ * remote-dma.ts).
  *
  * Source: QEMU docs/interop/vfio-user.rst; Linux include/uapi/linux/vfio.h.
  */
@@ -28,7 +29,7 @@ import {
 export interface MessageHeader {
   readonly id: number;
   readonly command: number;
-  /** Of the whole message, header included. */
+  /** Of the whole message, including the header. */
   readonly sizeBytes: number;
   readonly flags: number;
   readonly errno: number;
@@ -44,7 +45,7 @@ export function decodeHeader(view: DataView, at: number): MessageHeader {
   };
 }
 
-/** Writes a header; the hot path's, so it takes plain numbers. */
+/** Writes a header. It is on the hot path, so it takes plain numbers. */
 export function encodeHeader(view: DataView, id: number, command: number, sizeBytes: number, flags: number, errno = 0) {
   view.setUint16(Header.ID, id, true);
   view.setUint16(Header.COMMAND, command, true);
@@ -55,14 +56,15 @@ export function encodeHeader(view: DataView, id: number, command: number, sizeBy
 
 export const isReply = (flags: number): boolean => (flags & HeaderFlag.TYPE_MASK) === HeaderFlag.TYPE_REPLY;
 
-/** Why a header cannot be one, or undefined. After such a header the stream cannot be followed any more. */
-export function headerFault({ sizeBytes, flags }: MessageHeader, maxMessageBytes: number): string | undefined {
+/** What is wrong with a header, or undefined. After such a header the stream cannot be parsed any further. */
+export function headerError({ sizeBytes, flags }: MessageHeader, maxMessageBytes: number): string | undefined {
   const type = flags & HeaderFlag.TYPE_MASK;
   if (type !== HeaderFlag.TYPE_COMMAND && type !== HeaderFlag.TYPE_REPLY) {
-    return `message type ${type} is neither command (0) nor reply (1)`;
+    return `message type ${type} is neither a command (0) nor a reply (1)`;
   }
   if (sizeBytes < HEADER_BYTES) return `a message of ${sizeBytes} bytes is shorter than its header (${HEADER_BYTES})`;
-  if (sizeBytes > maxMessageBytes) return `a message of ${sizeBytes} bytes is longer than agreed (${maxMessageBytes})`;
+  if (sizeBytes > maxMessageBytes)
+    return `a message of ${sizeBytes} bytes is longer than the negotiated maximum (${maxMessageBytes})`;
   return undefined;
 }
 
@@ -90,7 +92,10 @@ export function decodeDmaMap(payload: Uint8Array): DmaMapRequest {
   const iova = view.getBigUint64(16, true);
   const sizeBytes = view.getBigUint64(24, true);
   if (sizeBytes === 0n || iova + sizeBytes > 1n << 64n) {
-    throw new DeviceError(EINVAL, `DMA_MAP: 0x${sizeBytes.toString(16)} bytes at 0x${iova.toString(16)} is no range`);
+    throw new DeviceError(
+      EINVAL,
+      `DMA_MAP: 0x${sizeBytes.toString(16)} bytes at 0x${iova.toString(16)} is not a valid range`,
+    );
   }
   return {
     readable: (flags & DmaMapFlag.READ) !== 0,
@@ -117,22 +122,22 @@ export function decodeDmaUnmap(payload: Uint8Array): DmaUnmapRequest {
 }
 
 export interface InfoRequest {
-  /** The longest reply payload that the client can take. */
+  /** The longest reply payload that the client accepts, in bytes. */
   readonly argsz: number;
   readonly index: number;
 }
 
-/** DEVICE_GET_REGION_INFO, DEVICE_GET_REGION_IO_FDS and DEVICE_GET_IRQ_INFO begin alike. */
+/** The common start of DEVICE_GET_REGION_INFO, DEVICE_GET_REGION_IO_FDS and DEVICE_GET_IRQ_INFO. */
 export function decodeInfoRequest(payload: Uint8Array, command: string, replyBytes: number): InfoRequest {
   const view = sized(payload, command, 12);
   const argsz = view.getUint32(0, true);
   if (argsz < replyBytes) {
-    throw new DeviceError(EINVAL, `${command}: argsz ${argsz} has no room for the reply (${replyBytes})`);
+    throw new DeviceError(EINVAL, `${command}: argsz ${argsz} is too small for the reply (${replyBytes})`);
   }
   return { argsz, index: view.getUint32(8, true) };
 }
 
-/** DEVICE_GET_INFO's reply for a PCI device. */
+/** The reply to DEVICE_GET_INFO, for a PCI device. */
 export function encodeDeviceInfo(layout: DeviceLayout): Uint8Array {
   const payload = new Uint8Array(DEVICE_INFO_BYTES);
   const view = viewOf(payload);
@@ -143,7 +148,7 @@ export function encodeDeviceInfo(layout: DeviceLayout): Uint8Array {
   return payload;
 }
 
-/** DEVICE_GET_REGION_INFO's reply; cut to its fixed part, with the argsz that is needed, when `argsz` is too small. */
+/** The reply to DEVICE_GET_REGION_INFO. If `argsz` is too small, only its fixed part, with the argsz that is needed. */
 export function encodeRegionInfo(index: number, region: RegionLayout, argsz: number): Uint8Array {
   const areas = region.mappable?.areas ?? [];
   const whole = areas.length === 1 && areas[0]!.offset === 0 && areas[0]!.sizeBytes === region.sizeBytes;
@@ -159,7 +164,7 @@ export function encodeRegionInfo(index: number, region: RegionLayout, argsz: num
   view.setUint32(0, fullBytes, true);
   view.setUint32(4, flags, true);
   view.setUint32(8, index, true);
-  // Also in a reply that is cut: QEMU refuses capabilities that begin inside the fixed part.
+  // Set even if the reply is cut: QEMU refuses capabilities that begin inside the fixed part.
   view.setUint32(12, sparse ? REGION_INFO_BYTES : 0, true);
   view.setBigUint64(16, BigInt(region.sizeBytes), true);
   view.setBigUint64(24, 0n, true);
@@ -179,7 +184,7 @@ function encodeSparseMmap(view: DataView, at: number, areas: readonly { offset: 
   });
 }
 
-/** DEVICE_GET_REGION_IO_FDS's reply for a region without such descriptors: an empty list. */
+/** The reply to DEVICE_GET_REGION_IO_FDS for a region without such descriptors: an empty list. */
 export function encodeNoRegionIoFds(index: number): Uint8Array {
   const payload = new Uint8Array(REGION_IO_FDS_BYTES);
   viewOf(payload).setUint32(0, REGION_IO_FDS_BYTES, true);
@@ -208,7 +213,7 @@ export interface SetIrqsRequest {
   readonly index: number;
   readonly start: number;
   readonly count: number;
-  /** With `data` 'bool': one per vector. */
+  /** One per vector if `data` is 'bool', else empty. */
   readonly vectors: readonly boolean[];
 }
 
@@ -223,7 +228,10 @@ const actionKinds = new Map([
   [IrqSetFlag.ACTION_TRIGGER as number, 'trigger'],
 ] as const);
 
-/** DEVICE_SET_IRQS against what the device has: exactly one data and one action flag, and vectors that exist. */
+/**
+ * Decodes DEVICE_SET_IRQS and checks it against the device's interrupts: exactly one data flag, exactly one action
+ * flag, and only vectors that exist. @throws DeviceError EINVAL
+ */
 export function decodeSetIrqs(payload: Uint8Array, irqs: readonly IrqLayout[]): SetIrqsRequest {
   const view = sized(payload, 'DEVICE_SET_IRQS', IRQ_SET_BYTES);
   const flags = view.getUint32(4, true);
@@ -237,16 +245,16 @@ export function decodeSetIrqs(payload: Uint8Array, irqs: readonly IrqLayout[]): 
   };
   const irq = irqs[index];
   if (data === undefined || action === undefined) {
-    return refuse(`flags 0x${flags.toString(16)} are not one kind of data and one action`);
+    return refuse(`flags 0x${flags.toString(16)} must have exactly one data flag and one action flag`);
   }
   if (irq === undefined) return refuse(`the device has interrupt indexes 0 to ${irqs.length - 1}`);
   if (start + count > irq.count) return refuse(`the index has ${irq.count} vectors`);
   if (count === 0 && !(data === 'none' && action === 'trigger' && start === 0)) {
-    return refuse('no vectors are only allowed with flags 0x21 and start 0 (disable the index)');
+    return refuse('a count of 0 is only allowed with flags 0x21 and start 0 (disable the index)');
   }
   if (action !== 'trigger' && !irq.maskable) return refuse('the index cannot be masked');
   if (data === 'bool' && payload.length < IRQ_SET_BYTES + count) {
-    return refuse(`${payload.length - IRQ_SET_BYTES} booleans came`);
+    return refuse(`it has ${payload.length - IRQ_SET_BYTES} booleans`);
   }
   const vectors = data === 'bool' ? Array.from(payload.subarray(IRQ_SET_BYTES, IRQ_SET_BYTES + count), Boolean) : [];
   return { data, action, index, start, count, vectors };

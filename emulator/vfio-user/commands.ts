@@ -1,6 +1,6 @@
 /**
- * The set-up commands: everything but region accesses, which have a path of their own. Each takes the payload of the
- * request and gives back the payload of the reply; a refusal is an exception with an errno.
+ * The set-up commands: all but region accesses, which have a path of their own. Each takes the payload of the request
+ * and returns the payload of the reply. A refusal is an exception with an errno.
  *
  * Source: QEMU docs/interop/vfio-user.rst.
  */
@@ -31,7 +31,7 @@ import {
 
 export interface Reply {
   readonly payload?: Uint8Array;
-  /** Goes with the reply and stays the device's. */
+  /** Passed with the reply; the device keeps ownership. */
   readonly descriptor?: number;
 }
 
@@ -43,8 +43,8 @@ export class Commands {
   ) {}
 
   /**
-   * Carries out one command. Descriptors that it keeps are taken out of `descriptors`; the caller closes what is left.
-   * Payloads may be longer than what is defined (later minor versions may append), never shorter.
+   * Executes one command. Removes the descriptors that it keeps from `descriptors`; the caller closes the rest. A
+   * payload may be longer than defined, since later minor versions may append to it, but never shorter.
    */
   execute(command: number, payload: Uint8Array, descriptors: number[]): Reply {
     switch (command) {
@@ -76,17 +76,17 @@ export class Commands {
         this.device.reset();
         return {};
       case Command.DEVICE_FEATURE:
-        // What the kernel answers for a feature that a device does not have; QEMU takes it for "no migration".
-        throw new DeviceError(ENOTTY, 'no device feature is offered');
+        // The kernel's answer for a feature that a device does not have. QEMU takes it for "no migration".
+        throw new DeviceError(ENOTTY, 'device features are not supported');
       case Command.DIRTY_PAGES:
       case Command.MIG_DATA_READ:
       case Command.MIG_DATA_WRITE:
-        throw new DeviceError(EOPNOTSUPP, 'migration is not offered');
+        throw new DeviceError(EOPNOTSUPP, 'migration is not supported');
       case Command.DMA_READ:
       case Command.DMA_WRITE:
         throw new DeviceError(EINVAL, 'only the server sends this command');
       case Command.VERSION:
-        throw new DeviceError(EINVAL, 'the version has been agreed already');
+        throw new DeviceError(EINVAL, 'the version has already been negotiated');
       default:
         throw new DeviceError(ENOSYS, 'unknown command');
     }
@@ -95,17 +95,20 @@ export class Commands {
   #dmaMap(payload: Uint8Array, descriptors: readonly number[]): Reply {
     const request = decodeDmaMap(payload);
     if (descriptors.length > 1) {
-      throw new DeviceError(EINVAL, `DMA_MAP: ${descriptors.length} descriptors came; one range has at most one`);
+      throw new DeviceError(EINVAL, `DMA_MAP: received ${descriptors.length} descriptors; a range takes at most one`);
     }
     this.dma.map(request, descriptors[0]);
     return {};
   }
 
-  /** Nothing mapped in the range is a success, as in the kernel's VFIO: QEMU's virtual IOMMU unmaps whole windows. */
+  /**
+   * Succeeds even if nothing is mapped in the range, as in the kernel's VFIO: QEMU's virtual IOMMU unmaps whole
+   * windows.
+   */
   #dmaUnmap(payload: Uint8Array): Reply {
     const { flags, iova, sizeBytes } = decodeDmaUnmap(payload);
     if (flags & DmaUnmapFlag.GET_DIRTY_BITMAP) {
-      throw new DeviceError(EOPNOTSUPP, 'DMA_UNMAP: dirty pages are not tracked');
+      throw new DeviceError(EOPNOTSUPP, 'DMA_UNMAP: tracking of dirty pages is not supported');
     }
     if (flags & ~DmaUnmapFlag.ALL) throw new DeviceError(EINVAL, `DMA_UNMAP: unknown flags 0x${flags.toString(16)}`);
     if (flags & DmaUnmapFlag.ALL) {
@@ -115,7 +118,7 @@ export class Commands {
       this.dma.unmapAll();
     } else {
       if (sizeBytes === 0n || iova + sizeBytes > 1n << 64n) {
-        throw new DeviceError(EINVAL, `DMA_UNMAP: ${sizeBytes} bytes at 0x${iova.toString(16)} is no range`);
+        throw new DeviceError(EINVAL, `DMA_UNMAP: ${sizeBytes} bytes at 0x${iova.toString(16)} is not a valid range`);
       }
       this.dma.unmap(iova, sizeBytes);
     }
@@ -126,7 +129,7 @@ export class Commands {
     const { argsz, index } = decodeInfoRequest(payload, 'DEVICE_GET_REGION_INFO', REGION_INFO_BYTES);
     const region = this.#region(index);
     const mappable = region.mappable !== undefined && region.mappable.areas.length > 0;
-    // The descriptor comes with the reply that is cut short, too: QEMU counts on it.
+    // The descriptor is also passed with a reply that is cut: QEMU expects it.
     return {
       payload: encodeRegionInfo(index, region, argsz),
       ...(mappable ? { descriptor: region.mappable.fd } : {}),

@@ -1,9 +1,10 @@
 /**
- * One client's socket: what comes in goes to the reader, what goes out and is not taken waits in the outbox. It knows
- * messages only as bytes; when the connection is over, it says why, once, and leaves the ending to its owner.
+ * One client's socket. Incoming bytes go to the reader; outgoing bytes that the socket does not accept wait in the
+ * outbox. The connection knows messages only as bytes. When it fails, it reports the reason once; its owner then closes
+ * it.
  *
- * How much a client can make it hold is bounded: one message to be completed, with the descriptors that one message may
- * have; and `isHeldUp` tells the owner to stop answering while the client does not read.
+ * The memory that a client can occupy is bounded: one incomplete message, with the descriptors that one message may
+ * have. `isHeldUp` tells the owner to stop replying while the client does not read.
  */
 import {
   DESCRIPTOR_COUNT,
@@ -18,19 +19,21 @@ import {
 import { MessageReader } from './framing';
 import { Outbox } from './outbox';
 
-/** The kernel passes so many at a time. A client that keeps to what was agreed sends 8. */
+/** The kernel's limit for one message. A client that follows the negotiated limit sends 8. */
 const MOST_DESCRIPTORS = 253;
-/** Answers stop at the first that waits, but what a card sends of its own accord (DMA by message) need not. */
+/**
+ * Replies stop at the first one that the client does not read, but DMA messages that a card sends by itself may not.
+ */
 const MOST_WAITING_BYTES = 64 * 1024 * 1024;
 
 export interface ConnectionOwner {
-  /** There may be something to receive, or answering may go on. */
+  /** There may be data to receive, or replying can continue. */
   ready(): void;
-  /** The connection is of no use any more. Comes from the event loop, never from inside `send`. */
+  /** The connection has failed. Called from the event loop, never from inside `send`. */
   broken(reason: string): void;
 }
 
-/** Thrown by `receive` when there is no more to come. */
+/** Thrown by `receive` at the end of the connection. */
 export class ConnectionEnded extends Error {
   override readonly name = 'ConnectionEnded';
 }
@@ -42,7 +45,7 @@ export class Connection {
   readonly #descriptorWords = new Int32Array(FIRST_DESCRIPTOR + MOST_DESCRIPTORS);
   #broken = false;
 
-  /** Takes over the socket `fd`. */
+  /** Takes ownership of the socket `fd`. */
   constructor(
     private readonly native: Native,
     private readonly fd: number,
@@ -55,12 +58,12 @@ export class Connection {
     this.#poller.start(READABLE);
   }
 
-  /** The client does not read its replies, or is gone: no further request is to be served now. */
+  /** The client does not read its replies, or is gone: do not serve further requests now. */
   get isHeldUp(): boolean {
     return this.#broken || !this.#outbox.isEmpty;
   }
 
-  /** Receives into the reader; false when nothing has come within `spinUs`. Throws ConnectionEnded. */
+  /** Receives into the reader. False if nothing has arrived within `spinUs`. @throws ConnectionEnded */
   receive(spinUs: number): boolean {
     const { reader } = this;
     const words = this.#descriptorWords;
@@ -79,14 +82,14 @@ export class Connection {
       return true;
     }
     reader.received(got, Array.from(words.subarray(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + count)), lost);
-    // A message may come in as many receives as it has bytes, and every one of them may bring descriptors.
+    // A message may arrive in as many receives as it has bytes, each of which may carry descriptors.
     if (reader.heldDescriptors > MOST_DESCRIPTORS) {
-      throw new ConnectionEnded('more descriptors than one message may have');
+      throw new ConnectionEnded('the client passed more descriptors than one message may have');
     }
     return true;
   }
 
-  /** Sends `buffer[0 … sizeBytes - 1]`, then `payload`; all may be reused afterwards. */
+  /** Sends `buffer[0 … sizeBytes - 1]`, then `payload`. All buffers may be reused afterwards. */
   send(buffer: Uint8Array, sizeBytes: number, payload?: Uint8Array, descriptors?: Int32Array): void {
     if (this.#broken) return;
     try {
@@ -98,7 +101,7 @@ export class Connection {
     this.#poller.start(WRITABLE);
     const { waitingBytes } = this.#outbox;
     if (waitingBytes > MOST_WAITING_BYTES) {
-      this.#breakOff(`the client does not read: ${waitingBytes} bytes wait for it`);
+      this.#breakOff(`the client does not read: ${waitingBytes} bytes are queued for it`);
     }
   }
 
@@ -121,7 +124,7 @@ export class Connection {
     this.owner.ready();
   }
 
-  /** Not at once: it may be the device that is sending, and it must not be reset in the middle of that. */
+  /** Deferred: the device may be the sender, and must not be reset in the middle of sending. */
   #breakOff(reason: string): void {
     this.#broken = true;
     this.#poller.stop();

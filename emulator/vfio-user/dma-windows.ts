@@ -1,9 +1,9 @@
 /**
- * DMA_MAP and DMA_UNMAP: guest memory that came as a descriptor becomes a window of the file, which is mapped once; other
- * memory is reached by message.
+ * DMA_MAP and DMA_UNMAP. Guest memory that is passed as a descriptor becomes a window of the mapped file; other guest
+ * memory is accessed by messages.
  *
- * A range that does not lie in one piece of the file (mapped-files.ts) is handed to the device as several mappings that
- * touch. For the client it is one all the same, which can be unmapped as a whole only.
+ * A range that spans several pieces of the file (mapped-files.ts) is given to the device as several adjacent mappings.
+ * For the client it is still one range, which can only be unmapped as a whole.
  */
 import { type Native } from '../native';
 import { type DmaMapRequest } from './codec';
@@ -16,9 +16,9 @@ export const defaultPieceBytes = 0x8000_0000;
 
 export class DmaWindows {
   readonly #files: MappedFiles;
-  /** Ranges that the client has mapped. */
+  /** Number of ranges that the client has mapped. */
   #count = 0;
-  /** Where mappings begin that are not the first of their range. */
+  /** Start addresses of mappings other than the first one of their range. */
   readonly #continuations = new Set<bigint>();
 
   constructor(
@@ -30,10 +30,10 @@ export class DmaWindows {
     this.#files = new MappedFiles(native, limits.pieceBytes);
   }
 
-  /** The caller keeps `fd`: a mapping outlives its descriptor. */
+  /** The caller keeps `fd`; a mapping does not need its descriptor. @throws DeviceError */
   map(request: DmaMapRequest, fd: number | undefined): void {
     if (this.#count >= this.limits.maxMaps) {
-      throw new DeviceError(ENOSPC, `DMA_MAP: ${this.#count} ranges are mapped already, the limit agreed on`);
+      throw new DeviceError(ENOSPC, `DMA_MAP: ${this.#count} ranges are already mapped, which is the negotiated limit`);
     }
     if (fd === undefined) this.device.mapDma(mappingOf(request, { kind: 'remote', memory: this.remote }));
     else this.#mapFile(request, fd);
@@ -43,7 +43,10 @@ export class DmaWindows {
   unmap(iova: bigint, sizeBytes: bigint): void {
     for (const border of [iova, iova + sizeBytes]) {
       if (!this.#continuations.has(border)) continue;
-      throw new DeviceError(EINVAL, `DMA_UNMAP: 0x${border.toString(16)} lies inside a range; unmap whole ranges`);
+      throw new DeviceError(
+        EINVAL,
+        `DMA_UNMAP: 0x${border.toString(16)} lies inside a mapped range; unmap whole ranges`,
+      );
     }
     for (const mapping of this.device.unmapDma(iova, sizeBytes)) {
       if (!this.#continuations.delete(mapping.iova)) this.#count--;
@@ -60,13 +63,19 @@ export class DmaWindows {
     const file = this.#files.look(fd, writable);
     if (fileOffset + sizeBytes > BigInt(file.sizeBytes)) {
       const asked = `${sizeBytes} bytes at offset 0x${fileOffset.toString(16)}`;
-      throw new DeviceError(EINVAL, `DMA_MAP: ${asked}, which the file of ${file.sizeBytes} bytes does not have`);
+      throw new DeviceError(
+        EINVAL,
+        `DMA_MAP: ${asked} are beyond the end of the file, which has ${file.sizeBytes} bytes`,
+      );
     }
     const offset = Number(fileOffset);
     const wantedBytes = Number(sizeBytes);
     const continued = Math.ceil((wantedBytes - this.#files.inOnePiece(offset, wantedBytes)) / this.limits.pieceBytes);
     if (this.#continuations.size + continued > this.limits.maxMaps) {
-      throw new DeviceError(ENOSPC, `DMA_MAP: ${sizeBytes} bytes are ${continued + 1} mappings, too many; map less`);
+      throw new DeviceError(
+        ENOSPC,
+        `DMA_MAP: ${sizeBytes} bytes need ${continued + 1} mappings, which is too many; map less`,
+      );
     }
     const done: DmaMapping[] = [];
     try {

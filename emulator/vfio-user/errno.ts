@@ -1,4 +1,4 @@
-/** Error numbers that replies carry, and how an exception becomes one. */
+/** Error numbers for replies, and their derivation from exceptions. */
 import { constants } from 'node:os';
 
 export const {
@@ -17,7 +17,7 @@ export const {
   EPROTO,
 } = constants.errno;
 
-/** The `errno` of a DeviceError or of a failed system call; EIO for anything else, which is a fault of the device. */
+/** The `errno` of a DeviceError or of a failed system call. EIO for any other exception, which is a model error. */
 export function errnoOf(error: unknown): number {
   const errno = error instanceof Error && 'errno' in error ? error.errno : undefined;
   return typeof errno === 'number' && errno !== 0 ? Math.abs(errno) : EIO;

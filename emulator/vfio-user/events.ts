@@ -1,15 +1,15 @@
-/** What a server tells whoever runs it. */
+/** Events that a server reports to the program that runs it. */
 import { errnoName } from './errno';
 import { commandName } from './wire';
 
 export type ServerEvent =
   | { readonly kind: 'connected' }
   | { readonly kind: 'disconnected'; readonly reason: string }
-  /** The client asked for something that it was told cannot be done. */
+  /** A request of the client was refused with `errno`. */
   | { readonly kind: 'refused'; readonly command: number; readonly errno: number; readonly message: string }
-  /** The device threw something that is no DeviceError: a fault of the card. The client was told EIO. */
+  /** The device threw an exception other than a DeviceError: a model error. The client gets EIO. */
   | { readonly kind: 'device-error'; readonly error: unknown }
-  /** The server itself is in trouble, for example out of descriptors, and goes on when it can. */
+  /** The server has a problem of its own, for example no free descriptors. It continues when it can. */
   | { readonly kind: 'server-error'; readonly error: unknown };
 
 /** One line for a log. */

@@ -22,13 +22,13 @@ const idsIn = (reader: MessageReader): number[] => {
 };
 
 describe('messages', () => {
-  test('several in one receive come out one by one', () => {
+  test('that arrive in one receive are returned one by one', () => {
     const reader = new MessageReader(MOST);
     feed(reader, Buffer.concat([message(1), message(2, 40), message(3)]));
     expect(idsIn(reader)).toEqual([1, 2, 3]);
   });
 
-  test('one that comes byte by byte comes out once, when it is whole', () => {
+  test('that arrive byte by byte are returned once, when they are complete', () => {
     const reader = new MessageReader(MOST);
     const whole = message(7, 40);
     for (const byte of whole.subarray(0, 39)) {
@@ -41,7 +41,7 @@ describe('messages', () => {
     expect(reader.next()).toBe(false);
   });
 
-  test('any cutting of a stream longer than the buffer gives the same messages', () => {
+  test('are the same however a stream longer than the buffer is split', () => {
     const ids = Array.from({ length: 3000 }, (_, i) => i);
     const stream = Buffer.concat(ids.map((id) => message(id, 16 + ((id * 7) % 200))));
     for (const step of [1, 15, 17, 255, 4096]) {
@@ -58,14 +58,14 @@ describe('messages', () => {
     }
   });
 
-  test('the longest message allowed fits', () => {
+  test('of the maximum length fit', () => {
     const reader = new MessageReader(MOST);
     feed(reader, message(5, MOST));
     expect(idsIn(reader)).toEqual([5]);
   });
 
   test.each([
-    ['longer than allowed', 4, MOST + 1, 'longer than agreed (256)'],
+    ['longer than allowed', 4, MOST + 1, 'longer than the negotiated maximum (256)'],
     ['shorter than a header', 4, 15, 'shorter than its header (16)'],
     ['of an unknown type', 8, 3, 'message type 3'],
   ])('a header %s ends the stream', (_, at, value, text) => {
@@ -79,7 +79,7 @@ describe('messages', () => {
 });
 
 describe('descriptors', () => {
-  test('belong to the message whose bytes came last with them', () => {
+  test('belong to the message whose bytes they arrived with', () => {
     const reader = new MessageReader(MOST);
     feed(reader, Buffer.concat([message(1), message(2, 48)]), [21]);
     expect(reader.next()).toBe(true);
@@ -91,7 +91,7 @@ describe('descriptors', () => {
     expect(reader.hasDescriptors).toBe(false);
   });
 
-  test('that came with the first half of a message wait for the second', () => {
+  test('that arrive with the first half of a message wait for the second half', () => {
     const reader = new MessageReader(MOST);
     const whole = message(3, 48);
     feed(reader, whole.subarray(0, 16), [5, 6]);
@@ -101,7 +101,7 @@ describe('descriptors', () => {
     expect(reader.takeDescriptors().descriptors).toEqual([5, 6, 7]);
   });
 
-  test('keep to their message when it is moved to the front of the buffer', () => {
+  test('stay with their message when it is moved to the front of the buffer', () => {
     const reader = new MessageReader(MOST);
     const filler = Math.floor(reader.bytes.length / 16) - 1;
     feed(reader, Buffer.concat(Array.from({ length: filler }, () => message(1))));
@@ -114,7 +114,7 @@ describe('descriptors', () => {
     expect(reader.takeDescriptors().descriptors).toEqual([9]);
   });
 
-  test('that nobody took are there for closing at the end', () => {
+  test('that were not taken are returned for closing at the end', () => {
     const reader = new MessageReader(MOST);
     feed(reader, message(1), [4]);
     feed(reader, message(2).subarray(0, 3), [5]);

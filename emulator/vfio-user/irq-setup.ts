@@ -1,4 +1,4 @@
-/** DEVICE_SET_IRQS: passed eventfds become interrupt sinks, and the request becomes the device's `SetIrqs`. */
+/** DEVICE_SET_IRQS: turns passed eventfds into interrupt sinks, and the request into the device's `SetIrqs`. */
 import { type Native } from '../native';
 import { type SetIrqsRequest } from './codec';
 import { DeviceError, type IrqAction, type IrqSink, type Device } from '../device';
@@ -25,16 +25,16 @@ class EventfdSink implements IrqSink {
   }
 }
 
-/** Carries the request out. Takes ownership of `descriptors`, whatever happens. */
+/** Executes the request. Takes ownership of `descriptors`, even if it fails. @throws DeviceError */
 export function setIrqs(native: Native, device: Device, request: SetIrqsRequest, descriptors: readonly number[]): void {
   const { index, start, count } = request;
   const sinks = descriptors.map((fd) => new EventfdSink(native, fd));
   try {
     if (descriptors.length > 0 && request.data !== 'eventfd') {
-      throw new DeviceError(EINVAL, `DEVICE_SET_IRQS: ${descriptors.length} descriptors came without DATA_EVENTFD`);
+      throw new DeviceError(EINVAL, `DEVICE_SET_IRQS: received ${descriptors.length} descriptors without DATA_EVENTFD`);
     }
     if (!descriptors.every((fd) => native.isEventfd(fd))) {
-      throw new DeviceError(EINVAL, 'DEVICE_SET_IRQS: a descriptor that is no eventfd');
+      throw new DeviceError(EINVAL, 'DEVICE_SET_IRQS: a descriptor is not an eventfd');
     }
     device.setIrqs({ index, start, count, action: actionOf(request, sinks) });
   } catch (error) {
@@ -49,12 +49,12 @@ function actionOf(request: SetIrqsRequest, sinks: readonly IrqSink[]): IrqAction
   if (data === 'none') return { kind: action };
   if (data === 'bool') return { kind: action, vectors };
   if (action !== 'trigger') {
-    // An eventfd to be written by the device when it masks: only useful to a client inside the kernel (KVM's irqfd).
-    throw new DeviceError(EOPNOTSUPP, `DEVICE_SET_IRQS: eventfds for ${action} are not offered`);
+    // An eventfd that the device writes when it masks is only useful to a client inside the kernel (KVM's irqfd).
+    throw new DeviceError(EOPNOTSUPP, `DEVICE_SET_IRQS: eventfds for ${action} are not supported`);
   }
   if (sinks.length === 0) return { kind: 'sinks', sinks: Array.from({ length: count }, () => undefined) };
   if (sinks.length !== count) {
-    throw new DeviceError(EINVAL, `DEVICE_SET_IRQS: ${sinks.length} eventfds came for ${count} vectors`);
+    throw new DeviceError(EINVAL, `DEVICE_SET_IRQS: received ${sinks.length} eventfds for ${count} vectors`);
   }
   return { kind: 'sinks', sinks };
 }

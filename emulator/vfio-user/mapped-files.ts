@@ -1,9 +1,9 @@
 /**
- * The memory objects of a client, each mapped once however many windows of it are in use: a guest behind an IOMMU hands
- * out its memory page by page, and the kernel allows a process 65530 mappings in all (vm.max_map_count).
+ * The memory files of a client, each mapped only once, however many windows of it are in use: a guest behind an IOMMU
+ * maps its memory page by page, and the kernel allows a process 65530 mappings in total (vm.max_map_count).
  *
- * A file is mapped in pieces, since one ArrayBuffer may be 4 GiB at most (Node 20), and a piece when it is first needed.
- * It goes with its last window.
+ * A file is mapped in pieces, because an ArrayBuffer has at most 4 GiB (Node 20). A piece is mapped when it is first
+ * needed and unmapped with its last window.
  */
 import { type Native } from '../native';
 
@@ -13,7 +13,7 @@ interface Piece {
   windows: number;
 }
 
-/** One of the client's files, for the windows that are made of it now. */
+/** One of the client's files, for creating windows. */
 export interface MappableFile {
   readonly fd: number;
   readonly identity: string;
@@ -22,9 +22,9 @@ export interface MappableFile {
 }
 
 export class MappedFiles {
-  /** The piece that is to be used for new windows. */
+  /** The pieces used for new windows. */
   readonly #pieces = new Map<string, Piece>();
-  /** Every piece that is mapped, by the buffer that its windows are views of. */
+  /** Every mapped piece, by the buffer that its windows are views of. */
   readonly #mapped = new Map<ArrayBufferLike, Piece>();
 
   constructor(
@@ -33,24 +33,23 @@ export class MappedFiles {
   ) {}
 
   /**
-   * Without `writable`, stores do not reach the file. The descriptor is used for windows that are made of the file at
-   * once, and not kept.
+   * Without `writable`, stores do not reach the file. `fd` is only needed until the windows of this range are created.
    */
   look(fd: number, writable: boolean): MappableFile {
     return { fd, writable, ...this.native.fileStatus(fd) };
   }
 
-  /** How many of `sizeBytes` bytes from `offset` on lie in one piece. */
+  /** How many of the `sizeBytes` bytes from `offset` on lie in one piece. */
   inOnePiece(offset: number, sizeBytes: number): number {
     return Math.min(sizeBytes, this.pieceBytes - (offset % this.pieceBytes));
   }
 
-  /** A window of bytes that lie in one piece; to be released, once. */
+  /** A window of bytes that lie in one piece. Release it exactly once. */
   window(file: MappableFile, offset: number, sizeBytes: number): Uint8Array {
     const start = offset - (offset % this.pieceBytes);
     const key = `${file.identity} ${start} ${file.writable}`;
     let piece = this.#pieces.get(key);
-    // One that the file has outgrown stays as long as it has windows.
+    // A piece that the file has outgrown stays as long as it has windows.
     if (piece === undefined || offset - start + sizeBytes > piece.bytes.length) {
       const length = Math.min(this.pieceBytes, Math.max(file.sizeBytes - start, offset - start + sizeBytes));
       const buffer = this.native.map(file.fd, start, length, file.writable);

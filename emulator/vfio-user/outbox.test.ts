@@ -10,7 +10,7 @@ function setUp() {
   const buffer = new Uint8Array(1 << 20);
   const received: number[] = [];
   const descriptors: number[] = [];
-  /** Reads what is there; the bytes go to `received`. */
+  /** Reads what has arrived, into `received`. */
   const drain = (): void => {
     for (let got = 1; got > 0;) {
       got = native.receive(theirs, buffer, 0, buffer.length, words, 0);
@@ -21,7 +21,7 @@ function setUp() {
   return { native, outbox: new Outbox(native, mine), theirs, drain, received, descriptors };
 }
 
-test('what the socket takes at once does not wait', () => {
+test('an outbox is empty after a send that the socket accepts at once', () => {
   const { outbox, drain, received } = setUp();
   outbox.send(Uint8Array.of(1, 2, 3, 4), 2, Uint8Array.of(5));
   expect(outbox.isEmpty).toBe(true);
@@ -29,7 +29,7 @@ test('what the socket takes at once does not wait', () => {
   expect(received).toEqual([1, 2, 5]);
 });
 
-test('what a peer does not read waits, in order, and its buffers may be reused meanwhile', () => {
+test('an outbox queues data that the peer does not read, in order, and the buffers can be reused meanwhile', () => {
   const { outbox, drain, received } = setUp();
   const header = Uint8Array.of(1, 2);
   const payload = new Uint8Array(300_000).fill(3);
@@ -46,7 +46,7 @@ test('what a peer does not read waits, in order, and its buffers may be reused m
   expect(received.slice(-2)).toEqual([4, 4]);
 });
 
-test('descriptors of a message that waits go with its first byte, once', () => {
+test('an outbox passes the descriptors of a queued message once, with its first byte', () => {
   const { native, outbox, drain, descriptors } = setUp();
   const counter = native.eventfd();
   outbox.send(new Uint8Array(300_000), 300_000);
@@ -56,7 +56,7 @@ test('descriptors of a message that waits go with its first byte, once', () => {
   expect(descriptors).toHaveLength(1);
 });
 
-test('a connection that is gone is an error', () => {
+test('an outbox throws EPIPE when the connection is closed', () => {
   const { native, outbox, theirs } = setUp();
   native.close(theirs);
   expect(() => outbox.send(Uint8Array.of(1), 1)).toThrow(expect.objectContaining({ code: 'EPIPE' }));

@@ -1,12 +1,12 @@
 /**
- * The sending side of a connection. Nearly always one system call takes all of it; when the peer does not read, the
- * rest waits here, in order, until the socket has room again.
+ * The sending side of a connection. Usually one system call sends everything. If the peer does not read, the rest is
+ * queued here, in order, until the socket has room again.
  */
 import { WOULD_BLOCK, type Native } from '../native';
 
 interface Waiting {
   bytes: Uint8Array;
-  /** Not passed yet: they go with the first byte. */
+  /** Not passed yet; they are passed with the first byte. */
   descriptors: Int32Array | undefined;
 }
 
@@ -28,7 +28,7 @@ export class Outbox {
 
   /**
    * Sends `buffer[0 … sizeBytes - 1]`, then `payload`. Both may be reused afterwards: what cannot be sent at once is
-   * copied. Throws a NativeError when the connection is gone.
+   * copied. @throws NativeError if the connection is closed
    */
   send(buffer: Uint8Array, sizeBytes: number, payload?: Uint8Array, descriptors?: Int32Array): void {
     let taken = 0;
@@ -44,7 +44,7 @@ export class Outbox {
     });
   }
 
-  /** The socket has room again. True when nothing waits any more. */
+  /** Continues sending when the socket has room again. True if nothing is queued any more. */
   flush(): boolean {
     for (let head = this.#waiting[0]; head !== undefined; head = this.#waiting[0]) {
       const taken = this.native.send(this.fd, head.bytes, 0, head.bytes.length, undefined, head.descriptors);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { IDLE, PollGroup, type PollMember, type PollResult, WORKED, YIELD } from './poll-group';
 import { SpinPolicy } from './spin';
 
-/** Time that passes only when a member is asked: 1 us, and as long as it was allowed to spin. */
+/** A clock that advances only when a member is polled: by 1 us plus the time it was allowed to spin. */
 class Bench {
   nowUs = 1_000_000;
   readonly group = new PollGroup(() => this.nowUs);
@@ -22,7 +22,7 @@ class Bench {
   }
 }
 
-test('asks first without waiting, then in slices until the budget is used up', () => {
+test('a member is polled first without waiting, then in slices until its budget is used up', () => {
   const bench = new Bench();
   const member = bench.member((call) => (call === 1 ? WORKED : IDLE));
   bench.group.woken(member);
@@ -32,7 +32,7 @@ test('asks first without waiting, then in slices until the budget is used up', (
   expect(bench.nowUs - member.lastWorkUs).toBeLessThan(120);
 });
 
-test('an idle member is not asked again before the event loop calls', () => {
+test('an idle member is not polled again before the event loop calls', () => {
   const bench = new Bench();
   const member = bench.member((call) => (call === 1 ? WORKED : IDLE));
   bench.group.woken(member);
@@ -41,7 +41,7 @@ test('an idle member is not asked again before the event loop calls', () => {
   expect(member.spins).toHaveLength(asked);
 });
 
-test('continuous traffic goes back to the event loop after a millisecond', () => {
+test('a group with continuous traffic returns to the event loop after a millisecond', () => {
   const bench = new Bench();
   const startedUs = bench.nowUs;
   bench.group.woken(bench.member(() => WORKED, 10));
@@ -49,7 +49,7 @@ test('continuous traffic goes back to the event loop after a millisecond', () =>
   expect(bench.nowUs - startedUs).toBeLessThan(1020);
 });
 
-test('while one member waits, another that had work lately is asked as well', () => {
+test('while one member waits, another one with recent work is polled too', () => {
   const bench = new Bench();
   const first = bench.member((call) => (call === 1 ? WORKED : IDLE));
   bench.group.woken(first);
@@ -60,7 +60,7 @@ test('while one member waits, another that had work lately is asked as well', ()
   expect(second.spins.every((spinUs) => spinUs === 0)).toBe(true);
 });
 
-test('a member without work for five milliseconds is left to the event loop', () => {
+test('a member without work for five milliseconds is no longer polled', () => {
   const bench = new Bench();
   const first = bench.member((call) => (call === 1 ? WORKED : IDLE));
   bench.group.woken(first);
@@ -70,7 +70,7 @@ test('a member without work for five milliseconds is left to the event loop', ()
   expect(first.spins).toHaveLength(asked + 1);
 });
 
-test('a member that has left is not asked any more, even when it leaves while it is asked', () => {
+test('a member that leaves, even while it is polled, is not polled again', () => {
   const bench = new Bench();
   const member: ReturnType<Bench['member']> = bench.member(() => {
     bench.group.leave(member);
@@ -80,7 +80,7 @@ test('a member that has left is not asked any more, even when it leaves while it
   expect(member.spins).toHaveLength(1);
 });
 
-test('a member that has settled a promise is asked again after the event loop had its turn', async () => {
+test('a member that has settled a promise is polled again after a turn of the event loop', async () => {
   const bench = new Bench();
   const order: string[] = [];
   const member = bench.member((call) => {

@@ -1,33 +1,34 @@
 /**
- * The connections of this process that are awake, asked in one loop for their next message.
+ * Polls the active connections of this process in one loop.
  *
- * Each would rather be asked a little longer than sleep (spin.ts), but there is one thread: waiting for one card alone
- * would keep the others' messages waiting. So whoever had work lately is asked in turn, for as long as one of them
- * expects a message soon. Timers, QMP and everything else have their turn after about a millisecond at the latest; the
- * event loop calls again if more has come. When nobody expects anything, the event loop has the thread.
+ * A connection polls its socket for a while before it goes to sleep (spin.ts), but there is only one thread: polling
+ * for one card alone would delay the messages of the others. So every connection with recent work is polled in turn, as
+ * long as one of them expects a message soon. After about a millisecond at the latest the event loop gets the thread,
+ * for timers, QMP and everything else, and calls again if more messages have arrived. If no connection expects a
+ * message, the event loop has the thread.
  */
 import { type SpinPolicy } from './spin';
 
-/** What one look at a connection came to. */
+/** Result of polling a connection once. */
 export const IDLE = 0;
 export const WORKED = 1;
-/** Worked, and something waits for the event loop (a promise was settled): go there now and come back soon. */
+/** Worked and settled a promise: return to the event loop now and come back soon. */
 export const YIELD = 2;
 export type PollResult = typeof IDLE | typeof WORKED | typeof YIELD;
 
 export interface PollMember {
   readonly spin: SpinPolicy;
-  /** When it last had work; kept by the group. */
+  /** When it last had work. Maintained by the group. */
   lastWorkUs: number;
-  /** Does what there is to do; asks for up to `spinUs` when there is nothing. Must not throw. */
+  /** Serves what has arrived. If nothing has, waits for up to `spinUs` microseconds. Must not throw. */
   poll(spinUs: number): PollResult;
 }
 
-/** Longest stay in one call from the event loop. */
+/** The longest time in one call from the event loop. */
 const TURN_US = 1000;
-/** A connection alone is asked for this long by one system call; in between, the device's clock has its turn. */
+/** The longest wait of one system call. Between slices, the device's clock runs its due work. */
 const SLICE_US = 10;
-/** A connection without work for this long is left to the event loop. */
+/** A connection without work for this long is no longer polled. */
 const RECENT_US = 5000;
 
 export class PollGroup {
@@ -36,7 +37,7 @@ export class PollGroup {
 
   constructor(private readonly nowUs: () => number = () => performance.now() * 1000) {}
 
-  /** The event loop has found a message for `member`. */
+  /** Called from the event loop when a message for `member` has arrived. */
   woken(member: PollMember): void {
     const pauseUs = this.nowUs() - member.lastWorkUs;
     if (!this.#recent.includes(member)) this.#recent.push(member);
@@ -44,7 +45,7 @@ export class PollGroup {
     this.#turn();
   }
 
-  /** `member` is not to be asked any more. */
+  /** Stops polling `member`. */
   leave(member: PollMember): void {
     const index = this.#recent.indexOf(member);
     if (index >= 0) this.#recent.splice(index, 1);
@@ -79,5 +80,5 @@ export class PollGroup {
   }
 }
 
-/** One thread, one group. */
+/** The process has one thread, so one group. */
 export const sharedPollGroup = new PollGroup();

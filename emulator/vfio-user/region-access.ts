@@ -1,7 +1,8 @@
 /**
- * REGION_READ, REGION_WRITE and REGION_WRITE_MULTI: the hot path. A guest waits on every read, so these are decoded in
- * place and answered from one buffer, without an object or a bigint per access. Offsets are 64 bits on the wire and put
- * together from two 32-bit halves as a number, which is exact for every offset that a region can have.
+ * REGION_READ, REGION_WRITE and REGION_WRITE_MULTI: the hot path. A guest's CPU waits for every read, so these messages
+ * are decoded in place and answered from one buffer, without an object or a bigint per access. Offsets have 64 bits on
+ * the wire; they are combined from two 32-bit halves into a number, which is exact for every offset that a region can
+ * have.
  *
  * Source: QEMU docs/interop/vfio-user.rst, section "Read and Write Operations".
  */
@@ -10,11 +11,11 @@ import { EINVAL } from './errno';
 import { HEADER_BYTES, REGION_ACCESS_BYTES, RegionAccess, WriteMulti } from './wire';
 
 const TWO_TO_32 = 0x1_0000_0000;
-/** Sizes up to this are bus accesses; their data travels through one of a few views made once. */
+/** Accesses up to this size are bus accesses; they use preallocated views for their data. */
 const LARGEST_BUS_ACCESS = 8;
 
 export class RegionAccessor {
-  /** The reply under construction: header and payload. The session fills in the header and sends it. */
+  /** The reply being built: header and payload. The session fills in the header and sends it. */
   readonly reply: Uint8Array;
   readonly replyView: DataView;
   readonly #readViews: readonly Uint8Array[];
@@ -34,7 +35,7 @@ export class RegionAccessor {
     this.#writeViews = sizes.map((size) => written.subarray(0, size));
   }
 
-  /** Reads as the message at `at` asks; returns the size of the reply's payload. */
+  /** Executes the read message at `at`. Returns the size of the reply's payload in bytes. */
   read(view: DataView, at: number, sizeBytes: number): number {
     if (sizeBytes < RegionAccess.DATA) throw tooShort('REGION_READ', sizeBytes);
     const offset = offsetAt(view, at + RegionAccess.OFFSET);
@@ -48,33 +49,39 @@ export class RegionAccessor {
     return REGION_ACCESS_BYTES + count;
   }
 
-  /** Writes as the message at `at` asks; returns the size of the reply's payload. */
+  /** Executes the write message at `at`. Returns the size of the reply's payload in bytes. */
   write(bytes: Uint8Array, view: DataView, at: number, sizeBytes: number): number {
     if (sizeBytes < RegionAccess.DATA) throw tooShort('REGION_WRITE', sizeBytes);
     const region = view.getUint32(at + RegionAccess.REGION, true);
     const count = view.getUint32(at + RegionAccess.COUNT, true);
     if (sizeBytes - RegionAccess.DATA < count) {
-      throw new DeviceError(EINVAL, `REGION_WRITE of ${count} bytes came with ${sizeBytes - RegionAccess.DATA}`);
+      throw new DeviceError(
+        EINVAL,
+        `REGION_WRITE of ${count} bytes has ${sizeBytes - RegionAccess.DATA} bytes of data`,
+      );
     }
     this.#store(region, offsetAt(view, at + RegionAccess.OFFSET), bytes, at + RegionAccess.DATA, count);
     this.#answer(view, at);
     return REGION_ACCESS_BYTES;
   }
 
-  /** Does the writes of one message in order. The first that cannot be done ends it; those before it stand. */
+  /** Executes the writes of one message in order. It stops at the first one that fails; those before it remain. */
   writeMulti(bytes: Uint8Array, view: DataView, at: number, sizeBytes: number): number {
     const first = at + HEADER_BYTES + WriteMulti.NUMBER_BYTES;
     const room = at + sizeBytes - first;
     if (room < 0) throw tooShort('REGION_WRITE_MULTI', sizeBytes);
     const number = offsetAt(view, at + HEADER_BYTES);
     if (number * WriteMulti.WRITE_BYTES > room) {
-      throw new DeviceError(EINVAL, `REGION_WRITE_MULTI of ${number} writes came with ${room} bytes of them`);
+      throw new DeviceError(EINVAL, `REGION_WRITE_MULTI of ${number} writes has only ${room} bytes of data`);
     }
     for (let i = 0; i < number; i++) {
       const write = first + i * WriteMulti.WRITE_BYTES;
       const count = view.getUint32(write + WriteMulti.COUNT, true);
       if (count > LARGEST_BUS_ACCESS)
-        throw new DeviceError(EINVAL, `write ${i} of ${number} has ${count} bytes, not 1 to 8`);
+        throw new DeviceError(
+          EINVAL,
+          `REGION_WRITE_MULTI: write ${i} of ${number} has ${count} bytes; 1 to 8 are allowed`,
+        );
       const offset = offsetAt(view, write + WriteMulti.OFFSET);
       this.#store(view.getUint32(write + WriteMulti.REGION, true), offset, bytes, write + WriteMulti.DATA, count);
     }
@@ -119,7 +126,7 @@ const tooShort = (command: string, sizeBytes: number): DeviceError =>
 function outOfBounds(region: number, offset: number, count: number, layout: RegionLayout | undefined, most: number) {
   const limit =
     layout === undefined
-      ? 'there is no such region'
-      : `the region has ${layout.sizeBytes} bytes, one message moves 1 to ${most}`;
+      ? 'the region does not exist'
+      : `the region has ${layout.sizeBytes} bytes, and one message transfers 1 to ${most}`;
   return new DeviceError(EINVAL, `access of ${count} bytes at 0x${offset.toString(16)} of region ${region}: ${limit}`);
 }

@@ -26,7 +26,7 @@ function setUp(maxTransferBytes = 8, timeoutMs = 60_000) {
       });
     },
   });
-  /** Answers a request the way QEMU does: address and count again, then the data of a read. */
+  /** Replies as QEMU does: address and count again, then the data of a read. */
   const reply = (
     { id, command, iova, count }: Sent,
     data: number[] = [],
@@ -63,7 +63,7 @@ describe('reading', () => {
     expect([...into]).toEqual([7, 8, 9]);
   });
 
-  test('goes in pieces of the agreed size, one after the other', async () => {
+  test('is split into pieces of the negotiated size, sent one after the other', async () => {
     const { remote, sent, reply } = setUp(4);
     const into = new Uint8Array(10);
     const done = remote.read(0x1000n, into);
@@ -85,7 +85,7 @@ describe('reading', () => {
     expect([...into]).toEqual([1, 1, 1, 1, 2, 2, 2, 2, 3, 3]);
   });
 
-  test('two accesses at once are told apart by their ids, whatever the order of the replies', async () => {
+  test('matches replies in any order to concurrent accesses by their ids', async () => {
     const { remote, sent, reply } = setUp();
     const one = new Uint8Array(1);
     const other = new Uint8Array(1);
@@ -98,7 +98,7 @@ describe('reading', () => {
 });
 
 describe('writing', () => {
-  test('sends the data and ends with the reply', async () => {
+  test('sends the data and completes with the reply', async () => {
     const { remote, sent, reply } = setUp();
     const done = remote.write(0x2000n, Uint8Array.of(1, 2, 3));
     expect(sent).toEqual([{ id: 1, command: 12, iova: 0x2000n, count: 3n, data: [1, 2, 3] }]);
@@ -108,7 +108,7 @@ describe('writing', () => {
 });
 
 describe('failures', () => {
-  test('an error reply is a DmaError that names the error', async () => {
+  test('an error reply becomes a DmaError that names the error', async () => {
     const { remote, sent, reply } = setUp();
     const done = remote.read(0x3000n, new Uint8Array(4));
     reply(sent[0]!, [], { errno: 19 });
@@ -117,7 +117,7 @@ describe('failures', () => {
     );
   });
 
-  test('a reply with fewer bytes than asked for is an error', async () => {
+  test('a reply with fewer bytes than requested is an error', async () => {
     const { remote, sent, reply } = setUp();
     const short = remote.read(0n, new Uint8Array(4));
     reply(sent[0]!, [1, 2]);
@@ -127,7 +127,7 @@ describe('failures', () => {
     await expect(shortWrite).rejects.toThrow(failure('the reply has 3 bytes'));
   });
 
-  test('no reply in time is an error, and a reply that comes later is dropped', async () => {
+  test('a missing reply is an error after the timeout, and a late reply is discarded', async () => {
     const { remote, sent, reply } = setUp(8, 1);
     const into = new Uint8Array(1);
     await expect(remote.read(0n, into)).rejects.toThrow(failure('no reply within 1 ms'));
@@ -135,16 +135,16 @@ describe('failures', () => {
     expect(into[0]).toBe(0);
   });
 
-  test('a reply that nothing waits for is not taken', () => {
+  test('a reply without a request is not accepted', () => {
     const { reply } = setUp();
     expect(reply({ id: 9, command: 11, iova: 0n, count: 1n, data: [] }, [1])).toBe(false);
   });
 
-  test('the end of the connection ends what is under way and what comes after', async () => {
+  test('the end of the connection fails accesses in progress and all later ones', async () => {
     const { remote } = setUp();
     const under = remote.write(0n, new Uint8Array(1));
     remote.close();
-    await expect(under).rejects.toThrow(failure('the client went away'));
-    await expect(remote.read(0n, new Uint8Array(1))).rejects.toThrow(failure('the client went away'));
+    await expect(under).rejects.toThrow(failure('the client disconnected'));
+    await expect(remote.read(0n, new Uint8Array(1))).rejects.toThrow(failure('the client disconnected'));
   });
 });

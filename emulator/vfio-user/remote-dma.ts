@@ -1,9 +1,10 @@
 /**
- * DMA to memory that the client keeps to itself: DMA_READ and DMA_WRITE requests from us, answered by the client.
- * One access is cut into pieces of the agreed size, which go one after the other; accesses may overlap each other.
+ * DMA to memory that the client does not share: DMA_READ and DMA_WRITE requests from the server, answered by the
+ * client. An access is split into pieces of the negotiated size, which are sent one after the other. Several accesses
+ * may be in progress.
  *
  * Source: QEMU docs/interop/vfio-user.rst, sections "VFIO_USER_DMA_READ" and "VFIO_USER_DMA_WRITE". QEMU's reply to a
- * DMA_WRITE repeats the count in 8 bytes, the specification has 4: only its first 4 bytes are looked at.
+ * DMA_WRITE repeats the count in 8 bytes, the specification says 4: only the first 4 bytes are used.
  */
 import { DmaError, type RemoteMemory } from '../memory';
 import { encodeHeader } from './codec';
@@ -11,7 +12,7 @@ import { errnoName } from './errno';
 import { Command, DMA_ACCESS_BYTES, DmaAccess, HEADER_BYTES, HeaderFlag } from './wire';
 
 export interface RemoteDmaOptions {
-  /** Sends a request: `header` may be reused afterwards, and so may `payload`. */
+  /** Sends a request. `header` and `payload` may be reused afterwards. */
   readonly send: (header: Uint8Array, payload?: Uint8Array) => void;
   readonly maxTransferBytes: number;
   readonly timeoutMs: number;
@@ -30,7 +31,7 @@ export class RemoteDma implements RemoteMemory {
   readonly #request = new Uint8Array(HEADER_BYTES + DMA_ACCESS_BYTES);
   readonly #requestView = new DataView(this.#request.buffer);
   readonly #pending = new Map<number, Request>();
-  /** Ids of requests that ran out of time: not to be used again before their reply has come after all. */
+  /** Ids of requests that timed out. They are not reused until their reply has arrived after all. */
   readonly #abandoned = new Set<number>();
   #lastId = 0;
   #closed = false;
@@ -45,7 +46,7 @@ export class RemoteDma implements RemoteMemory {
     await this.#inPieces('write', iova, from);
   }
 
-  /** A reply has come; `at` is where its header lies. False when nothing waits for it. */
+  /** Handles a reply whose header is at `at`. False if no request waits for it. */
   settle(bytes: Uint8Array, view: DataView, at: number, sizeBytes: number): boolean {
     const id = view.getUint16(at, true);
     const request = this.#pending.get(id);
@@ -58,12 +59,12 @@ export class RemoteDma implements RemoteMemory {
     return true;
   }
 
-  /** The client is gone: whatever waits for it fails. */
+  /** The client has disconnected: all pending requests fail. */
   close(): void {
     this.#closed = true;
     for (const request of this.#pending.values()) {
       clearTimeout(request.timer);
-      request.reject(failed(request, 'the client went away'));
+      request.reject(failed(request, 'the client disconnected'));
     }
     this.#pending.clear();
   }
@@ -80,7 +81,9 @@ export class RemoteDma implements RemoteMemory {
     return new Promise((resolve, reject) => {
       const id = this.#freeId();
       if (this.#closed || id === undefined) {
-        reject(failed({ access, iova, bytes }, this.#closed ? 'the client went away' : 'too many requests under way'));
+        reject(
+          failed({ access, iova, bytes }, this.#closed ? 'the client disconnected' : 'too many requests are pending'),
+        );
         return;
       }
       const timer = setTimeout(() => this.#giveUp(id), this.options.timeoutMs);
@@ -111,7 +114,7 @@ export class RemoteDma implements RemoteMemory {
     request.reject(failed(request, `no reply within ${this.options.timeoutMs} ms`));
   }
 
-  /** Puts what came where it belongs; what is wrong with the reply, or undefined. */
+  /** Stores the data of the reply. Returns what is wrong with the reply, or undefined. */
   #take(request: Request, bytes: Uint8Array, view: DataView, at: number, sizeBytes: number): string | undefined {
     const { errno, command, flags } = {
       command: view.getUint16(at + 2, true),

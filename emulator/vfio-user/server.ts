@@ -1,6 +1,6 @@
 /**
- * Serves one device on a UNIX socket, one client after the other. While a client is connected, a second one's connect
- * succeeds but it waits in the socket's backlog, unanswered, until the first has gone.
+ * Serves one device on a UNIX socket, one client at a time. While a client is connected, a second client can connect,
+ * but waits in the socket's backlog until the first one has disconnected.
  */
 import { lstatSync, unlinkSync } from 'node:fs';
 import { loadNative, type Native, type NativeError, type Poller, READABLE, WOULD_BLOCK } from '../native';
@@ -13,22 +13,22 @@ import { type SpinLimits } from './spin';
 
 export interface ServeOptions {
   readonly socketPath: string;
-  /** The device's clock: its due work is done between messages. */
+  /** The device's clock. Its due work runs between messages. */
   readonly clock?: { runDue(): boolean };
   readonly onEvent?: (event: ServerEvent) => void;
-  /** How long the client may take to answer one DMA message. */
+  /** Timeout for the client's reply to a DMA message. */
   readonly dmaTimeoutMs?: number;
-  /** How long to ask for the next message before the event loop has the thread. */
+  /** How long to poll for the next message before returning to the event loop. */
   readonly spinLimits?: SpinLimits;
-  /** The longest piece in which guest memory is mapped. */
+  /** Size of the largest piece in which guest memory is mapped, in bytes. */
   readonly dmaPieceBytes?: number;
   readonly native?: Native;
 }
 
 const BACKLOG = 16;
 const ACCEPT_RETRY_MS = 100;
-/** Faults of the card must not go unseen when nobody listens. */
-export const complain = (event: ServerEvent): void => {
+/** The default listener: prints model errors and server errors to standard error. */
+export const logErrors = (event: ServerEvent): void => {
   if (event.kind === 'device-error' || event.kind === 'server-error')
     console.error(`ghostcard: ${describeEvent(event)}`);
 };
@@ -50,7 +50,7 @@ export class VfioUserServer implements AsyncDisposable {
   ) {
     this.socketPath = options.socketPath;
     this.#native = options.native ?? loadNative();
-    this.#onEvent = options.onEvent ?? complain;
+    this.#onEvent = options.onEvent ?? logErrors;
     this.#listener = listenAt(this.#native, options.socketPath);
     this.#inode = inodeAt(options.socketPath) ?? -1n;
     this.#poller = new this.#native.Poller(this.#listener, () => this.#accept());
@@ -62,7 +62,10 @@ export class VfioUserServer implements AsyncDisposable {
     return this.#session !== undefined;
   }
 
-  /** Serves at once what the client has sent up to now. Not to be called by the device. */
+  /**
+   * Serves the messages that the client has sent so far, without waiting for the event loop. Must not be called by the
+   * device.
+   */
   catchUp(): void {
     this.#session?.catchUp();
   }
@@ -75,10 +78,10 @@ export class VfioUserServer implements AsyncDisposable {
     try {
       this.#session?.close('the server was closed');
     } catch (error) {
-      this.#onEvent({ kind: 'device-error', error }); // the card threw in its reset; the rest is taken down all the same
+      this.#onEvent({ kind: 'device-error', error }); // the card's reset threw; close the rest all the same
     }
     this.#poller.close();
-    // Only our own socket: someone may have put another in its place.
+    // Only our own socket: another one may be at the path by now.
     if (inodeAt(this.socketPath) === this.#inode) unlinkSync(this.socketPath);
     this.#native.close(this.#listener);
   }
@@ -96,7 +99,7 @@ export class VfioUserServer implements AsyncDisposable {
       this.#onEvent({ kind: 'connected' });
       this.#session = this.#startSession(fd);
     } catch (error) {
-      // Out of descriptors, most likely: the connection stays in the backlog.
+      // Most likely out of descriptors. The connection stays in the backlog.
       this.#onEvent({ kind: 'server-error', error });
       this.#poller.stop();
       this.#retry = setTimeout(() => this.#poller.start(READABLE), ACCEPT_RETRY_MS);
@@ -126,7 +129,9 @@ export class VfioUserServer implements AsyncDisposable {
   }
 }
 
-/** Starts serving `device`. Rejects when the path cannot be listened at, for example because another server does. */
+/**
+ * Starts serving `device`. Rejects if the server cannot listen at the path, for example because another server does.
+ */
 export async function serve(device: Device, options: ServeOptions): Promise<VfioUserServer> {
   return new VfioUserServer(device, options);
 }
@@ -135,15 +140,16 @@ function inodeAt(path: string): bigint | undefined {
   return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
 }
 
-/** Listens at `path`; a socket that a dead server has left there is removed first. */
+/** Listens at `path`. A socket that a dead server has left there is removed first. */
 function listenAt(native: Native, path: string): number {
   try {
     return native.listen(path, BACKLOG);
   } catch (error) {
     if ((error as NativeError).code !== 'EADDRINUSE') throw error;
-    if (!lstatSync(path).isSocket()) throw new Error(`Cannot serve at ${path}: there is a file that is no socket`);
+    if (!lstatSync(path).isSocket())
+      throw new Error(`Cannot serve at ${path}: a file that is not a socket exists there; choose another path`);
     if (isAnswered(native, path)) {
-      throw new Error(`Cannot serve at ${path}: another server listens there; stop it, or choose another path`);
+      throw new Error(`Cannot serve at ${path}: another server is listening there; stop it, or choose another path`);
     }
     unlinkSync(path);
     return native.listen(path, BACKLOG);

@@ -1,8 +1,8 @@
 /**
- * One client's connection, from its first message to its last: receives, carries out, answers, in the order of the
- * requests, and between messages gives the device's clock a turn, so that a doorbell is acted upon at once.
+ * One client's session, from its first message to its last: receives requests, executes them and replies, in order.
+ * Between messages the device's clock runs its due work, so that a doorbell takes effect at once.
  *
- * How long it stays awake for the next message, and how the thread is shared, is the poll group's business.
+ * The poll group decides how long a session polls for the next message and how sessions share the thread.
  */
 import { type Native } from '../native';
 import { encodeHeader, isReply } from './codec';
@@ -20,7 +20,7 @@ import { type SpinLimits, SpinPolicy } from './spin';
 import { answerVersion, decodeVersion, encodeVersion, serverCapabilities } from './version';
 import { Command, DMA_ACCESS_BYTES, Header, HEADER_BYTES, HeaderFlag } from './wire';
 
-/** Each takes as much as the reader has room for; a socket holds less than all of them together. */
+/** Each receives as much as the reader has room for. A socket holds less than all of them together. */
 const MOST_RECEIVES_BEHIND = 64;
 const MAX_MESSAGE_BYTES = HEADER_BYTES + DMA_ACCESS_BYTES + serverCapabilities.maxTransferBytes;
 
@@ -30,7 +30,7 @@ export interface SessionOptions {
   readonly group: PollGroup;
   readonly spinLimits?: SpinLimits | undefined;
   readonly dmaTimeoutMs: number;
-  /** The longest piece in which guest memory is mapped, in bytes. */
+  /** Size of the largest piece in which guest memory is mapped, in bytes. */
   readonly dmaPieceBytes: number;
   readonly onEvent: (event: ServerEvent) => void;
   readonly onEnd: () => void;
@@ -45,15 +45,15 @@ export class Session implements PollMember {
   readonly #access: RegionAccessor;
   readonly #dma: DmaWindows;
   readonly #commands: Commands;
-  /** Exists from the version on: the client says there how much it takes in one message. */
+  /** Exists once the version is negotiated, which sets how much the client accepts in one message. */
   #remote: RemoteDma | undefined;
   #ended = false;
-  /** Whole messages may lie in the reader: serving them was put off until the client reads its replies. */
+  /** The reader may hold complete messages: serving was suspended until the client reads its replies. */
   #isBehind = false;
-  /** A promise has been settled; its continuation runs only when the stack is empty. */
+  /** A promise was settled. Its continuation runs only after the stack has unwound. */
   #settled = false;
 
-  /** Takes over the connection `fd`. */
+  /** Takes ownership of the connection `fd`. */
   constructor(
     fd: number,
     private readonly device: Device,
@@ -78,7 +78,7 @@ export class Session implements PollMember {
     this.#reader = this.#connection.reader;
   }
 
-  /** Ends the connection from this side. */
+  /** Closes the connection from the server's side. */
   close(reason: string): void {
     this.#end(reason);
   }
@@ -87,7 +87,7 @@ export class Session implements PollMember {
     return this.#ended || this.#connection.isHeldUp;
   }
 
-  /** One look at the socket: serves what has come, or gives the device's clock its turn. */
+  /** Polls the socket once: serves what has arrived, or runs the due work of the device's clock. */
   poll(spinUs: number): PollResult {
     if (this.#isHeldUp) return IDLE;
     this.#settled = false;
@@ -96,7 +96,7 @@ export class Session implements PollMember {
     return this.#settled ? YIELD : WORKED;
   }
 
-  /** Serves what the client has sent up to now, a socket's fill at most, instead of waiting for the event loop's notice. */
+  /** Serves what the client has sent so far, at most what a socket holds, without waiting for the event loop. */
   catchUp(): void {
     for (let left = MOST_RECEIVES_BEHIND; left > 0 && !this.#isHeldUp; left--) {
       if (!this.#isBehind && !this.#receive(0)) return;
@@ -104,7 +104,7 @@ export class Session implements PollMember {
     }
   }
 
-  /** Whether there is something to serve; a connection that has come to its end is done with. */
+  /** Whether there is something to serve. Ends the session if the connection has ended. */
   #receive(spinUs: number): boolean {
     try {
       return this.#connection.receive(spinUs);
@@ -131,7 +131,7 @@ export class Session implements PollMember {
     }
   }
 
-  /** The message at hand, from request to reply. */
+  /** Serves the current message, from request to reply. */
   #serve(): void {
     const { view, at, sizeBytes } = this.#reader;
     const flags = view.getUint32(at + Header.FLAGS, true);
@@ -139,7 +139,8 @@ export class Session implements PollMember {
     if (isReply(flags)) {
       this.#closeAll(this.#reader.takeDescriptors().descriptors);
       this.#settled = true;
-      if (!this.#remote?.settle(this.#reader.bytes, view, at, sizeBytes)) this.#end('a reply that was not asked for');
+      if (!this.#remote?.settle(this.#reader.bytes, view, at, sizeBytes))
+        this.#end('the client sent a reply that matches no request');
       return;
     }
     try {
@@ -150,7 +151,7 @@ export class Session implements PollMember {
     }
   }
 
-  /** Returns the size of the payload that it has put into the reply, or undefined when it has replied itself. */
+  /** Returns the size of the payload that it wrote into the reply, or undefined if it has already replied. */
   #execute(command: number, at: number, sizeBytes: number): number | undefined {
     if (this.#remote !== undefined && !this.#reader.hasDescriptors) {
       const done = this.#accessRegion(command, at, sizeBytes);
@@ -160,7 +161,10 @@ export class Session implements PollMember {
     const passed = [...descriptors];
     try {
       if (lost)
-        throw new DeviceError(EMFILE, 'not all passed descriptors could be received; raise the limit (ulimit -n)');
+        throw new DeviceError(
+          EMFILE,
+          'some of the passed descriptors were lost: too many open files; raise the limit (ulimit -n)',
+        );
       const payload = this.#reader.bytes.subarray(at + HEADER_BYTES, at + sizeBytes);
       if (this.#remote === undefined) return this.#negotiate(command, payload);
       const done = this.#accessRegion(command, at, sizeBytes);
@@ -175,7 +179,7 @@ export class Session implements PollMember {
     }
   }
 
-  /** The commands that a guest waits for; undefined for any other. */
+  /** The commands that a guest's CPU waits for. Returns undefined for any other. */
   #accessRegion(command: number, at: number, sizeBytes: number): number | undefined {
     const { bytes, view } = this.#reader;
     if (command === Command.REGION_READ) return this.#access.read(view, at, sizeBytes);
@@ -238,7 +242,7 @@ export class Session implements PollMember {
   }
 
   #remoteOrFail(): RemoteDma {
-    if (this.#remote === undefined) throw new Error('DMA before the version was agreed');
+    if (this.#remote === undefined) throw new Error('DMA before the version was negotiated');
     return this.#remote;
   }
 
@@ -246,7 +250,7 @@ export class Session implements PollMember {
     for (const fd of descriptors) this.#native.close(fd);
   }
 
-  /** Lets go of the connection, then of all that the device holds of the client. */
+  /** Closes the connection, then resets the device and releases its interrupts and DMA mappings. */
   #end(reason: string): void {
     if (this.#ended) return;
     this.#ended = true;

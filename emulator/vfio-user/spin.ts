@@ -1,15 +1,15 @@
 /**
- * How long to keep asking the socket after a message before going back to the event loop.
+ * How long to poll the socket after a message before returning to the event loop.
  *
- * A guest that has just read a register usually reads the next one soon, and catching that message while still awake
- * saves a sleep and a wake-up, which cost more than all of the work on it. A guest that comes rarely is not worth
- * waiting for. So: what is waited is twice the pause last seen, within bounds; a pause beyond the bounds halves it.
- * An idle device costs nothing: after one wait in vain the event loop has the thread.
+ * A guest that has just read a register usually reads the next one soon. Receiving that message while still polling
+ * saves a sleep and a wake-up, which cost more than serving it. For a guest with rare accesses, polling is not
+ * worthwhile. So the wait is twice the last pause, within limits; a pause beyond the maximum halves it. An idle device
+ * costs nothing: after one wait without a message the event loop has the thread.
  */
 export interface SpinLimits {
-  /** Waited even after long pauses, so that the first of a run of messages is not the last to be caught. */
+  /** Minimum wait, even after long pauses, so that a run of messages is noticed at its start. */
   readonly minUs: number;
-  /** Pauses longer than this are left to the event loop. */
+  /** Maximum wait. Longer pauses are left to the event loop. */
   readonly maxUs: number;
 }
 
@@ -22,12 +22,12 @@ export class SpinPolicy {
     this.#budgetUs = limits.maxUs;
   }
 
-  /** How long to ask for the next message, in microseconds. */
+  /** How long to poll for the next message, in microseconds. */
   get budgetUs(): number {
     return this.#budgetUs;
   }
 
-  /** A message came through the event loop, `pauseUs` after the last work on the one before. */
+  /** A message arrived through the event loop, `pauseUs` after the end of the last work. */
   woken(pauseUs: number): void {
     const { minUs, maxUs } = this.limits;
     if (pauseUs <= maxUs) this.#budgetUs = Math.min(maxUs, Math.max(this.#budgetUs, 2 * pauseUs));

@@ -1,24 +1,24 @@
 /**
- * Version and capabilities: what the two sides tell each other first.
+ * Negotiation of version and capabilities, the first messages of a connection.
  *
- * Source: QEMU docs/interop/vfio-user.rst, section "VFIO_USER_VERSION"; what QEMU's client insists on is in
- * docs/how-it-works.md (max_msg_fds of more than 16 is refused by it; eventfds come so many to a message).
+ * Source: QEMU docs/interop/vfio-user.rst, section "VFIO_USER_VERSION". Requirements of QEMU's client are in
+ * docs/how-it-works.md (it refuses a max_msg_fds of more than 16, and passes up to that many eventfds in a message).
  */
 import { DeviceError } from '../device';
 import { EINVAL, EPROTO } from './errno';
 
 export interface Capabilities {
-  /** Descriptors that the sender can receive in one message. */
+  /** Number of descriptors that the sender can receive in one message. */
   readonly maxMessageDescriptors: number;
-  /** The largest `count` of a region or DMA access that the sender takes, in bytes. */
+  /** The largest `count` of a region or DMA access that the sender accepts, in bytes. */
   readonly maxTransferBytes: number;
   readonly maxDmaMaps: number;
-  /** Page sizes for DMA maps, or-ed. */
+  /** Page sizes for DMA maps, as a bit mask. */
   readonly pageSizes: number;
   readonly writeMultiple: boolean;
 }
 
-/** What an absent capability means. */
+/** Defaults for absent capabilities. */
 export const defaultCapabilities: Capabilities = {
   maxMessageDescriptors: 1,
   maxTransferBytes: 1024 * 1024,
@@ -39,7 +39,7 @@ export interface Version {
   readonly capabilities: Capabilities;
 }
 
-/** Reads the payload of a VERSION message or reply. Throws a DeviceError for what makes no sense. */
+/** Decodes the payload of a VERSION message or reply. @throws DeviceError if it is invalid */
 export function decodeVersion(payload: Uint8Array): Version {
   if (payload.length < 4) throw new DeviceError(EINVAL, `VERSION has ${payload.length} bytes; it needs at least 4`);
   const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
@@ -67,10 +67,16 @@ export function encodeVersion({ major, minor, capabilities }: Version): Uint8Arr
   return payload;
 }
 
-/** The reply to what a client proposes: version 0.0, and no capability that it did not offer. */
+/**
+ * The reply to a client's proposal: version 0.0, and no capability that the client did not offer. @throws DeviceError
+ * EPROTO
+ */
 export function answerVersion(proposed: Version): Version {
   if (proposed.major !== 0) {
-    throw new DeviceError(EPROTO, `the client speaks version ${proposed.major}.${proposed.minor}; this server 0.0`);
+    throw new DeviceError(
+      EPROTO,
+      `the client uses version ${proposed.major}.${proposed.minor}; this server supports 0.0`,
+    );
   }
   const writeMultiple = serverCapabilities.writeMultiple && proposed.capabilities.writeMultiple;
   return { major: 0, minor: 0, capabilities: { ...serverCapabilities, writeMultiple } };
@@ -86,7 +92,10 @@ function decodeCapabilities(data: Uint8Array): Capabilities {
     const value = given[name];
     if (value === undefined) return otherwise;
     if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
-    throw new DeviceError(EINVAL, `VERSION: capability ${name} is ${JSON.stringify(value)}, not a positive integer`);
+    throw new DeviceError(
+      EINVAL,
+      `VERSION: capability ${name} is ${JSON.stringify(value)}; it must be a positive integer`,
+    );
   };
   return {
     maxMessageDescriptors: whole('max_msg_fds', defaultCapabilities.maxMessageDescriptors),

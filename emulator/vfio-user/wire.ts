@@ -1,5 +1,5 @@
 /**
- * Numbers of the protocol: commands, flags, sizes and offsets. Nothing here does anything.
+ * Constants of the protocol: commands, flags, sizes and offsets. No behaviour.
  *
  * Source: QEMU docs/interop/vfio-user.rst (sections "Commands" and "Header"); Linux include/uapi/linux/vfio.h.
  */
@@ -41,7 +41,7 @@ export const RegionAccess = { OFFSET: 16, REGION: 24, COUNT: 28, DATA: 32 } as c
 export const DMA_ACCESS_BYTES = 16;
 export const DmaAccess = { ADDRESS: 16, COUNT: 24, DATA: 32 } as const;
 
-/** REGION_WRITE_MULTI: number u64, then so many times offset u64, region u32, count u32, 8 bytes of data. */
+/** REGION_WRITE_MULTI: number of writes u64; for each, offset u64, region u32, count u32, 8 bytes of data. */
 export const WriteMulti = { NUMBER_BYTES: 8, WRITE_BYTES: 24, OFFSET: 0, REGION: 8, COUNT: 12, DATA: 16 } as const;
 
 export const DMA_MAP_BYTES = 32;

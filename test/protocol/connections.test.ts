@@ -176,7 +176,7 @@ describe('the socket', () => {
 
   test('of a living server is not taken over', async () => {
     const { socketPath, connect } = await serving();
-    await expect(serve(new FakeDevice(), { socketPath })).rejects.toThrow('another server listens there');
+    await expect(serve(new FakeDevice(), { socketPath })).rejects.toThrow('another server is listening there');
     await (await connect()).reset();
   });
 
@@ -194,7 +194,9 @@ describe('the socket', () => {
   test('does not replace a file that is no socket', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'ghostcard-protocol-'));
     writeFileSync(join(folder, 'notes'), 'precious');
-    await expect(serve(new FakeDevice(), { socketPath: join(folder, 'notes') })).rejects.toThrow('no socket');
+    await expect(serve(new FakeDevice(), { socketPath: join(folder, 'notes') })).rejects.toThrow(
+      'a file that is not a socket exists there',
+    );
     rmSync(folder, { recursive: true });
   });
 });

@@ -360,7 +360,7 @@ describe('memory that the client keeps to itself', () => {
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
     const reading = device.dma.read(0, new Uint8Array(4));
     client.close();
-    await expect(reading).rejects.toThrow('the client went away');
+    await expect(reading).rejects.toThrow('the client disconnected');
   });
 
   test('requests of the client are served while a DMA message is on its way', async () => {
@@ -382,6 +382,6 @@ describe('memory that the client keeps to itself', () => {
     const client = await connect();
     client.sendMessage({ id: 77, command: Command.DMA_READ, flags: 1, payload: new Uint8Array(20) });
     await disconnected();
-    expect(events.at(-1)).toEqual({ kind: 'disconnected', reason: 'a reply that was not asked for' });
+    expect(events.at(-1)).toEqual({ kind: 'disconnected', reason: 'the client sent a reply that matches no request' });
   });
 });

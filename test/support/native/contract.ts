@@ -229,7 +229,7 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
   test('a range that the file does not have is refused, as is a descriptor that is no file', () => {
     const fd = keep(native.memfdCreate('contract', PAGE));
     expect(() => native.map(fd, 0, 2 * PAGE, true)).toThrow(
-      `mmap of ${2 * PAGE} bytes at offset 0, which the file of ${PAGE} bytes does not have`,
+      `mmap of ${2 * PAGE} bytes at offset 0, beyond the end of the file, which has ${PAGE} bytes`,
     );
     expect(() => native.map(keep(native.eventfd()), 0, PAGE, true)).toThrow(
       expect.objectContaining({ code: 'ENODEV' }),

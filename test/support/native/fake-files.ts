@@ -141,7 +141,7 @@ export class FakeMemory extends FakeFile {
    */
   map(offset: number, sizeBytes: number, writable: boolean): ArrayBuffer {
     if (sizeBytes < 1 || offset + sizeBytes > this.#bytes.length) {
-      const detail = `of ${sizeBytes} bytes at offset ${offset}, which the file of ${this.#bytes.length} bytes does not have`;
+      const detail = `of ${sizeBytes} bytes at offset ${offset}, beyond the end of the file, which has ${this.#bytes.length} bytes`;
       throw failure('EINVAL', 22, 'mmap', detail);
     }
     if (!writable) return this.#content(offset, sizeBytes);

@@ -115,7 +115,7 @@ export class FakeNative implements Native {
 
   map(fd: number, offset: number, sizeBytes: number, writable: boolean): ArrayBuffer {
     const file = this.#file(fd, 'mmap');
-    if (!(file instanceof FakeMemory)) throw failure('ENODEV', 19, 'mmap', 'of a descriptor that is no file');
+    if (!(file instanceof FakeMemory)) throw failure('ENODEV', 19, 'mmap', 'of a descriptor that is not a file');
     const buffer = file.map(offset, sizeBytes, writable);
     this.#mapped.set(buffer, writable ? file : undefined);
     return buffer;
@@ -123,13 +123,13 @@ export class FakeNative implements Native {
 
   fileStatus(fd: number): FileStatus {
     const file = this.#file(fd, 'fstat');
-    if (!(file instanceof FakeMemory)) throw failure('ENODEV', 19, 'fstat', 'of a descriptor that is no file');
+    if (!(file instanceof FakeMemory)) throw failure('ENODEV', 19, 'fstat', 'of a descriptor that is not a file');
     return { identity: String(file.identity), sizeBytes: file.sizeBytes };
   }
 
   unmap(mapped: ArrayBuffer): void {
     if (!this.#mapped.has(mapped))
-      throw new TypeError('unmap takes an ArrayBuffer that map() returned and that is still mapped');
+      throw new TypeError('unmap needs an ArrayBuffer that map() returned and that is still mapped');
     const file = this.#mapped.get(mapped);
     file?.unmap(mapped);
     if (file?.isMapped(mapped)) return;
@@ -172,7 +172,7 @@ export class FakeNative implements Native {
 
   flock(fd: number, exclusive: boolean): boolean {
     const file = this.#file(fd, 'flock');
-    if (!(file instanceof FakeMemory)) throw failure('EINVAL', 22, 'flock', 'of a descriptor that is no file');
+    if (!(file instanceof FakeMemory)) throw failure('EINVAL', 22, 'flock', 'of a descriptor that is not a file');
     const holders = this.#locks.get(file) ?? new Map<number, boolean>();
     for (const [holder, isExclusive] of holders) if (holder !== fd && (exclusive || isExclusive)) return false;
     this.#locks.set(file, holders.set(fd, exclusive));
@@ -181,7 +181,7 @@ export class FakeNative implements Native {
 
   nextExtent(fd: number, offset: number): [number, number] | undefined {
     const file = this.#file(fd, 'lseek');
-    if (!(file instanceof FakeMemory)) throw failure('EINVAL', 22, 'lseek', 'of a descriptor that is no file');
+    if (!(file instanceof FakeMemory)) throw failure('EINVAL', 22, 'lseek', 'of a descriptor that is not a file');
     return offset < file.sizeBytes ? [offset, file.sizeBytes] : undefined;
   }
 
@@ -220,7 +220,7 @@ export class FakeNative implements Native {
 function checkPath(path: string): void {
   const bytes = Buffer.byteLength(path);
   if (bytes > PATH_BYTES) {
-    throw new TypeError(`the path of a UNIX socket must be at most ${PATH_BYTES} bytes long; it has ${bytes}`);
+    throw new TypeError(`the path of a UNIX socket must be at most ${PATH_BYTES} bytes long; it has ${bytes} bytes`);
   }
 }
 
