@@ -1,5 +1,5 @@
 /** How a guest ends: QEMU first, then its logs are kept, then its folder goes. */
-import { keepArtefacts } from './artefacts';
+import { keepArtefacts } from './artifacts';
 import { type Machine } from './machine';
 import { type LaunchOptions } from './options';
 import { type RunFolder } from './run-folder';

@@ -1,5 +1,5 @@
 /** Launching guests. */
-export { keepArtefacts } from './artefacts';
+export { keepArtefacts } from './artifacts';
 export { GuestBootError, GuestClosedError, GuestError, GuestPanicError, QemuExitedError } from './errors';
 export { guardedCommand } from './guard';
 export {

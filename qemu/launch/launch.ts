@@ -4,7 +4,7 @@
  */
 import { type Ingredients } from '../provision';
 import { type Snapshot, type SnapshotStore } from '../snapshot';
-import { beginWithBootConsole } from './artefacts';
+import { beginWithBootConsole } from './artifacts';
 import { bringUp, type LaunchSteps, startMachine } from './boot';
 import { Ending } from './ending';
 import { RestoreError } from './errors';

@@ -7,7 +7,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa, type Result } from 'execa';
 import { type QmpClient } from '../qmp';
-import { CONSOLE_LOG, QEMU_STDERR_LOG, writeCommandLine } from './artefacts';
+import { CONSOLE_LOG, QEMU_STDERR_LOG, writeCommandLine } from './artifacts';
 import { GuestConsole } from './console';
 import { GuestClosedError, GuestPanicError, QemuExitedError, type Evidence } from './errors';
 import { guardedCommand } from './guard';
