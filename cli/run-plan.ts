@@ -117,7 +117,7 @@ export async function planRun(command: readonly string[], options: RunOptions): 
       ...(append !== '' && { kernelAppend: append }),
       ...(gdbPort !== undefined && { gdb: `tcp:127.0.0.1:${gdbPort}` }),
       ...(debug && { bootTimeoutMs: DEBUG_TIMEOUT_MS }),
-      ...(options.artefacts !== undefined && { artefactsDir: makeArtefactsFolder(options.artefacts) }),
+      ...(options.artefacts !== undefined && { artifactsDir: makeArtefactsFolder(options.artefacts) }),
     },
   };
 }

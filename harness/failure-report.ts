@@ -52,7 +52,7 @@ export async function keepTestArtefacts(folder: string, { logs, recording }: Kep
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   await recording?.keepIn(folder);
-  await logs?.rig.keepArtefacts(folder);
+  await logs?.rig.keepArtifacts(folder);
   for (const plugged of logs?.cards ?? []) {
     const lines = plugged.traces.flatMap((trace) => [plugged.describe(), ...describeTrace(trace), '']);
     await writeFile(join(folder, `${plugged.name}-accesses.log`), lines.join('\n'));

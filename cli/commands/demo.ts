@@ -61,7 +61,7 @@ async function demo(options: DemoOptions): Promise<number> {
       provisioned,
       iommu,
       cards: [card],
-      artefactsDir: join(artefactsDir, iommu ? 'iommu' : 'no-iommu'),
+      artifactsDir: join(artefactsDir, iommu ? 'iommu' : 'no-iommu'),
       signal: stop,
       onProgress: ({ message, elapsedMs }) => say(`${(elapsedMs / 1000).toFixed(1).padStart(5)} s  ${message}`),
     });

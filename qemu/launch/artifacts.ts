@@ -8,15 +8,15 @@ export const BOOT_CONSOLE_LOG = 'boot-console.log';
 export const QEMU_STDERR_LOG = 'qemu-stderr.log';
 export const COMMAND_LINE_FILE = 'qemu-command-line.txt';
 
-/** Copies the logs of the run in `runDir` to `artefactsDir`, which is made if need be. */
-export async function keepArtefacts(runDir: string, artefactsDir: string): Promise<void> {
-  await mkdir(artefactsDir, { recursive: true });
+/** Copies the logs of the run in `runDir` to `artifactsDir`, which is made if need be. */
+export async function keepArtifacts(runDir: string, artifactsDir: string): Promise<void> {
+  await mkdir(artifactsDir, { recursive: true });
   for (const name of [QEMU_STDERR_LOG, COMMAND_LINE_FILE]) {
-    await copyFile(join(runDir, name), join(artefactsDir, name)).catch(unlessMissing);
+    await copyFile(join(runDir, name), join(artifactsDir, name)).catch(unlessMissing);
   }
   const consoleLogs = [BOOT_CONSOLE_LOG, CONSOLE_LOG].map((name) => readFile(join(runDir, name)).catch(unlessMissing));
   const written = (await Promise.all(consoleLogs)).filter((log) => log !== undefined);
-  if (written.length > 0) await writeFile(join(artefactsDir, CONSOLE_LOG), Buffer.concat(written));
+  if (written.length > 0) await writeFile(join(artifactsDir, CONSOLE_LOG), Buffer.concat(written));
 }
 
 const RESTORED_HERE = '--- ghostcard: the guest was saved here, and loaded for this run ---\n';

@@ -27,7 +27,7 @@ export async function startMachine(options: LaunchOptions, runDir: string, mode:
     runDir,
     command: (paths) => [...[qemu.command, ...qemu.argsPrefix], ...qemuArguments(machineOptions(options, mode, paths))],
     ...(options.onConsole && { onConsole: options.onConsole }),
-    ...(options.artefactsDir !== undefined && { artefactsDir: options.artefactsDir }),
+    ...(options.artifactsDir !== undefined && { artifactsDir: options.artifactsDir }),
   });
 }
 

@@ -1,5 +1,5 @@
 /** How a guest ends: QEMU first, then its logs are kept, then its folder goes. */
-import { keepArtefacts } from './artifacts';
+import { keepArtifacts } from './artifacts';
 import { type Machine } from './machine';
 import { type LaunchOptions } from './options';
 import { type RunFolder } from './run-folder';
@@ -36,19 +36,19 @@ export class Ending {
     this.begun.push(work);
   }
 
-  finish({ keepArtefacts = true } = {}): Promise<void> {
-    this.finished ??= this.stopKeepAndRemove(keepArtefacts);
+  finish({ keepArtifacts = true } = {}): Promise<void> {
+    this.finished ??= this.stopKeepAndRemove(keepArtifacts);
     return this.finished;
   }
 
-  private async stopKeepAndRemove(keepsArtefacts: boolean): Promise<void> {
-    const { artefactsDir, artefacts = 'always' } = this.options;
+  private async stopKeepAndRemove(keepsArtifacts: boolean): Promise<void> {
+    const { artifactsDir, artifacts = 'always' } = this.options;
     const hasFailed = this.machine.died.aborted;
     try {
       await this.machine.stop();
       await Promise.all(this.begun);
-      if (keepsArtefacts && artefactsDir !== undefined && (hasFailed || artefacts === 'always')) {
-        await keepArtefacts(this.runDir, artefactsDir);
+      if (keepsArtifacts && artifactsDir !== undefined && (hasFailed || artifacts === 'always')) {
+        await keepArtifacts(this.runDir, artifactsDir);
       }
     } finally {
       this.over.abort();

@@ -7,7 +7,7 @@ export interface Evidence {
   /** The last lines of the guest's console. */
   readonly consoleTail: readonly string[];
   /** Where the logs will be kept, if they will. */
-  readonly artefactsDir: string | undefined;
+  readonly artifactsDir: string | undefined;
 }
 
 export class GuestError extends Error {
@@ -62,12 +62,12 @@ export class GuestClosedError extends Error {
   }
 }
 
-function blocks({ qemuStderr, consoleTail, artefactsDir }: Evidence): string[] {
+function blocks({ qemuStderr, consoleTail, artifactsDir }: Evidence): string[] {
   const stderrLines = qemuStderr.trimEnd().split('\n').slice(-20);
   return [
     ...block("QEMU's standard error", qemuStderr.trim() === '' ? [] : stderrLines),
     ...block("The guest's console", consoleTail),
-    ...(artefactsDir === undefined ? [] : [`Logs: ${artefactsDir}`]),
+    ...(artifactsDir === undefined ? [] : [`Logs: ${artifactsDir}`]),
   ];
 }
 

@@ -141,19 +141,19 @@ describe('a launch that fails', () => {
   });
 
   it('keeps the logs of a guest that did not come up in time, which has failed too', async () => {
-    const artefactsDir = join(folder, 'artefacts');
-    const options = { bootTimeoutMs: 1500, artefactsDir, artefacts: 'on-failure' } as const;
+    const artifactsDir = join(folder, 'artifacts');
+    const options = { bootTimeoutMs: 1500, artifactsDir, artifacts: 'on-failure' } as const;
     await launchFailure({ provisioned: fakeQemu('never-says-hello'), ...options });
-    expect(existsSync(join(artefactsDir, 'console.log'))).toBe(true);
+    expect(existsSync(join(artifactsDir, 'console.log'))).toBe(true);
   });
 
   it('keeps the logs where it was told to, and says where', async () => {
-    const artefactsDir = join(folder, 'artefacts');
-    const error = await launchFailure({ provisioned: fakeQemu('panics'), artefactsDir, artefacts: 'on-failure' });
-    expect(error.message).toContain(`\nLogs: ${artefactsDir}`);
-    expect(readdirSync(artefactsDir).sort()).toEqual(['console.log', 'qemu-command-line.txt', 'qemu-stderr.log']);
-    expect(readFileSync(join(artefactsDir, 'console.log'), 'utf8')).toContain('Kernel panic - not syncing');
-    expect(readFileSync(join(artefactsDir, 'qemu-command-line.txt'), 'utf8')).toContain(' -kernel /boot/vmlinuz ');
+    const artifactsDir = join(folder, 'artifacts');
+    const error = await launchFailure({ provisioned: fakeQemu('panics'), artifactsDir, artifacts: 'on-failure' });
+    expect(error.message).toContain(`\nLogs: ${artifactsDir}`);
+    expect(readdirSync(artifactsDir).sort()).toEqual(['console.log', 'qemu-command-line.txt', 'qemu-stderr.log']);
+    expect(readFileSync(join(artifactsDir, 'console.log'), 'utf8')).toContain('Kernel panic - not syncing');
+    expect(readFileSync(join(artifactsDir, 'qemu-command-line.txt'), 'utf8')).toContain(' -kernel /boot/vmlinuz ');
   });
 });
 
@@ -180,11 +180,11 @@ describe('a guest', () => {
   });
 
   it('keeps logs of a good end only if all are wanted', async () => {
-    const artefactsDir = join(folder, 'artefacts');
-    await (await boots({ artefactsDir, artefacts: 'on-failure' })).close();
-    expect(existsSync(artefactsDir)).toBe(false);
-    await (await boots({ artefactsDir })).close();
-    expect(existsSync(artefactsDir)).toBe(true);
+    const artifactsDir = join(folder, 'artifacts');
+    await (await boots({ artifactsDir, artifacts: 'on-failure' })).close();
+    expect(existsSync(artifactsDir)).toBe(false);
+    await (await boots({ artifactsDir })).close();
+    expect(existsSync(artifactsDir)).toBe(true);
   });
 
   it('finds a card behind its root port', async () => {

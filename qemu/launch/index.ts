@@ -1,5 +1,5 @@
 /** Launching guests. */
-export { keepArtefacts } from './artifacts';
+export { keepArtifacts } from './artifacts';
 export { GuestBootError, GuestClosedError, GuestError, GuestPanicError, QemuExitedError } from './errors';
 export { guardedCommand } from './guard';
 export {

@@ -77,9 +77,9 @@ it('the first launch saves what it has booted, the next starts from that', async
 it('a snapshot that cannot be loaded leaves nothing but a line: logs and console are those of the boot', async () => {
   await launch();
   vi.stubEnv('QEMU_SCRIPT', 'cannot-load');
-  const artefactsDir = join(folder, 'artefacts');
+  const artifactsDir = join(folder, 'artifacts');
   const runDir = await mkdtemp(join(folder, 'run-'));
-  const { phases, messages, lines } = await launch({ runDir, artefactsDir });
+  const { phases, messages, lines } = await launch({ runDir, artifactsDir });
   expect(phases).toEqual([...RESTORE.slice(0, 2), 'no-snapshot', ...BOOT]);
   expect(messages).toEqual([
     'The snapshot of this guest does not do, it is booted: The guest did not come up: QEMU could not load the saved ' +
@@ -87,8 +87,8 @@ it('a snapshot that cannot be loaded leaves nothing but a line: logs and console
   ]);
   const booted = ['[    0.000000] Linux version 6.1', '[    1.000000] Run /init as init process'];
   expect(lines.slice(-2)).toEqual(booted);
-  expect(readFileSync(join(artefactsDir, 'console.log'), 'utf8').trim().split('\r\n')).toEqual(booted);
-  expect(readFileSync(join(artefactsDir, 'qemu-stderr.log'), 'utf8')).toBe('');
+  expect(readFileSync(join(artifactsDir, 'console.log'), 'utf8').trim().split('\r\n')).toEqual(booted);
+  expect(readFileSync(join(artifactsDir, 'qemu-stderr.log'), 'utf8')).toBe('');
   vi.stubEnv('QEMU_SCRIPT', 'boots');
   expect((await launch()).phases).toEqual(RESTORE);
 });
@@ -128,9 +128,9 @@ it('a cache that cannot be read is one without snapshots', async () => {
 
 it('the console log of a guest from a snapshot begins with that of its boot', async () => {
   await launch();
-  const artefactsDir = join(folder, 'artefacts');
-  expect((await launch({ artefactsDir })).phases).toEqual(RESTORE);
-  expect(readFileSync(join(artefactsDir, 'console.log'), 'utf8')).toMatch(
+  const artifactsDir = join(folder, 'artifacts');
+  expect((await launch({ artifactsDir })).phases).toEqual(RESTORE);
+  expect(readFileSync(join(artifactsDir, 'console.log'), 'utf8')).toMatch(
     /^\[ +0\.0+\] Linux version [^]*\n--- ghostcard: the guest was saved here, and loaded for this run ---\n/,
   );
 });
@@ -177,10 +177,10 @@ it('a kernel that is replaced while it boots is not taken for the new one', asyn
 });
 
 it('a launch that fails when the guest is up has failed: its logs are kept', async () => {
-  const artefactsDir = join(folder, 'artefacts');
+  const artifactsDir = join(folder, 'artifacts');
   const cards = [1, 2].map((n) => ({ name: 'twin', socketPath: `/${n}.sock` }));
-  const error = await failureOf(launch({ cards, artefactsDir, artefacts: 'on-failure' }));
+  const error = await failureOf(launch({ cards, artifactsDir, artifacts: 'on-failure' }));
   expect(error.message).toBe("This guest has a card 'twin' already: give each its own name.");
-  expect(readdirSync(artefactsDir)).toContain('console.log');
+  expect(readdirSync(artifactsDir)).toContain('console.log');
   expectNothingLeft();
 });

@@ -104,8 +104,8 @@ class Launch {
       return new Guest(machine, booted, ending, { ...options, cardsAtBoot });
     } catch (error) {
       machine.kill(error);
-      // A boot follows upon a snapshot that does not do, and its artefacts are those of the guest.
-      await ending.finish({ keepArtefacts: !(error instanceof RestoreError) }).catch(complain);
+      // A boot follows upon a snapshot that does not do, and its artifacts are those of the guest.
+      await ending.finish({ keepArtifacts: !(error instanceof RestoreError) }).catch(complain);
       throw error;
     }
   }

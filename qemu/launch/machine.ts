@@ -29,7 +29,7 @@ export interface MachineOptions {
   readonly command: (paths: MachinePaths) => readonly string[];
   readonly onConsole?: (line: string) => void;
   /** Named in errors. */
-  readonly artefactsDir?: string;
+  readonly artifactsDir?: string;
 }
 
 export interface MachinePaths {
@@ -139,7 +139,7 @@ export class Machine {
     return {
       qemuStderr: await readFile(this.path(QEMU_STDERR_LOG), 'utf8').catch(() => ''),
       consoleTail: this.console.tail(SHOWN_CONSOLE_LINES),
-      artefactsDir: this.options.artefactsDir,
+      artifactsDir: this.options.artifactsDir,
     };
   }
 

@@ -95,9 +95,9 @@ export interface LaunchOptions {
    */
   readonly onMark?: (text: string) => void;
   /** Gets the console log, QEMU's standard error and the command line when the guest ends. */
-  readonly artefactsDir?: string;
-  /** When artefacts are kept, given a folder for them. Default 'always'. */
-  readonly artefacts?: 'always' | 'on-failure';
+  readonly artifactsDir?: string;
+  /** When artifacts are kept, given a folder for them. Default 'always'. */
+  readonly artifacts?: 'always' | 'on-failure';
   /** Aborting ends the guest, at any time: everything pending rejects with the reason. */
   readonly signal?: AbortSignal;
 }

@@ -13,7 +13,7 @@ import {
   type BindOptions,
   type BoundCard,
   type Guest,
-  keepArtefacts,
+  keepArtifacts,
   launchGuest,
   type LaunchOptions,
   RunFolder,
@@ -243,8 +243,8 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Copies the guest's logs, as they are now, into a folder. */
-  keepArtefacts(folder: string): Promise<void> {
-    return keepArtefacts(this.folder.path, folder);
+  keepArtifacts(folder: string): Promise<void> {
+    return keepArtifacts(this.folder.path, folder);
   }
 
   /** Ends the guest, then the cards, and removes the run folder. Can be called again. */
