@@ -10,51 +10,19 @@ import {
   type GuestCommand,
   type TransferOptions,
 } from '../channel';
-import { type QmpClient, QmpTimeoutError } from '../qmp';
+import { type QmpClient } from '../qmp';
 import { saveMachine, type SnapshotStore } from '../snapshot';
 import { type Ingredients } from '../provision';
-import { cardDevice, slotPciAddress } from './arguments';
 import { type BootedMachine } from './boot';
 import { GuestClosedError } from './errors';
 import { type Ending } from './ending';
+import { type BindOptions, type BoundCard, GuestCards, type UnplugOptions } from './guest-cards';
 import { explainFolder, HostFolders } from './host-folders';
 import { type Machine } from './machine';
-import { defaultSlots } from './machine-options';
 import { type LaunchCard, type LaunchOptions } from './options';
-import { Slots } from './slots';
 
-const BIND_COMMAND = '/usr/bin/ghostcard-bind';
-const BIND_TIMEOUT_MS = 60_000;
-const CARD_COMMAND = '/usr/bin/ghostcard-card-behind';
-const CARD_TIMEOUT_MS = 30_000;
-const PLUG_TIMEOUT_MS = 30_000;
-const UNPLUG_COMMAND = '/usr/bin/ghostcard-unplug';
-const UNPLUG_TIMEOUT_MS = 20_000;
-/** After its own limit, the command in the guest still has to say so. */
-const REPORT_GRACE_MS = 10_000;
 /** More than the kernel's generator takes. */
 const ENTROPY_BYTES = 64;
-
-export interface BoundCard {
-  /** The card's function as the guest names it, such as '0000:01:00.0'. */
-  readonly pciAddress: string;
-  /** The driver's device node, such as '/dev/uio0'; empty for the driver 'none'. That of the first platform device. */
-  readonly node: string;
-  /** Under a driver for platform devices: what the card has become, in the order of its table. */
-  readonly platformDevices?: readonly BoundPlatformDevice[];
-}
-
-export interface BoundPlatformDevice {
-  /** As below /sys/bus/platform/devices, such as 'ghostcard-ref.256'. */
-  readonly name: string;
-  /** Empty for a driver that has none. */
-  readonly node: string;
-}
-
-export interface BindOptions {
-  /** Longest time for the driver to let go of the card, or to take it. Default 60 s. */
-  readonly timeoutMs?: number;
-}
 
 export interface RunOptions extends Omit<ExecOptions, 'root'> {
   /** Whether the command sees the host's files, or only the guest's own. Default: the host's, in a guest that has them. */
@@ -67,11 +35,6 @@ interface GuestOptions extends LaunchOptions {
   readonly cardsAtBoot: boolean;
 }
 
-export interface UnplugOptions {
-  /** How long the driver may take. Default 20 s. */
-  readonly timeoutMs?: number;
-}
-
 /** How ghostcard's own commands are run: with the guest's files, and unmarked. */
 export const OWN = { host: false, marked: false } as const;
 
@@ -80,11 +43,7 @@ export class Guest implements AsyncDisposable {
   readonly qmp: QmpClient;
   /** The connection to the agent in the guest, for what `run`, `push` and `fetch` do not cover. */
   readonly channel: GuestChannel;
-  private readonly slots: Slots;
-  /** What a card may take for one answer. QEMU waits for it, and the guest with it. */
-  private slowestAnswerMs = 0;
-  /** Where the guest sees the cards that it has been asked about. */
-  private readonly pciAddresses = new Map<string, string>();
+  private readonly cards: GuestCards;
   /** Undefined when the guest is to have its own files only. */
   private hostFolders: Promise<HostFolders> | undefined;
 
@@ -97,9 +56,11 @@ export class Guest implements AsyncDisposable {
   ) {
     this.qmp = qmp;
     this.channel = channel;
-    const { cards = [], slots, cardsAtBoot } = options;
-    this.slots = new Slots(slots ?? defaultSlots(cards), cardsAtBoot ? cards : []);
-    for (const card of cards) this.allowFor(card);
+    this.cards = new GuestCards(options, {
+      run: (argv, timeoutMs) => this.run(argv, { ...OWN, timeoutMs }),
+      qmp: (command, args, timeoutMs) => this.whileAlive(() => qmp.execute(command, args, { timeoutMs })),
+      consoleTail: (count) => this.consoleTail(count),
+    });
     machine.onDeath((reason) => {
       channel.abort(reason);
       qmp.close(reason);
@@ -216,18 +177,8 @@ export class Guest implements AsyncDisposable {
   }
 
   /** Puts a card into an empty slot of the running guest. It is there for the guest once `pciAddressOf` has answered. */
-  async plug(card: LaunchCard): Promise<void> {
-    const slot = this.slots.take(card.name);
-    this.allowFor(card);
-    const limit = { timeoutMs: this.allowed(PLUG_TIMEOUT_MS) };
-    try {
-      await this.whileAlive(() => this.qmp.execute('device_add', cardDevice(slot, card), limit));
-    } catch (error) {
-      if (error instanceof QmpTimeoutError)
-        this.slots.retire(card.name); // it may come yet
-      else this.slots.release(card.name);
-      throw error;
-    }
+  plug(card: LaunchCard): Promise<void> {
+    return this.cards.plug(card);
   }
 
   /**
@@ -236,79 +187,34 @@ export class Guest implements AsyncDisposable {
    * with all ones, as an empty slot does. Rejects when the driver has not let go within the limit, 20 s unless told
    * otherwise: the guest goes on trying, and a later call finds out.
    */
-  async unplug(card: string, { timeoutMs = UNPLUG_TIMEOUT_MS }: UnplugOptions = {}): Promise<void> {
-    const pciAddress = await this.pciAddressOf(card);
-    const limit = String(Math.ceil(timeoutMs / 1000));
-    const result = await this.run([UNPLUG_COMMAND, pciAddress, limit], {
-      ...OWN,
-      timeoutMs: this.allowed(timeoutMs + REPORT_GRACE_MS),
-    });
-    if (result.exitCode !== 0) {
-      const why =
-        String(result.stderr).trim() || `no answer of ${UNPLUG_COMMAND} within ${timeoutMs + REPORT_GRACE_MS} ms`;
-      throw new Error(`The guest has not let go of the card '${card}' (${pciAddress}): ${why}`);
-    }
-    this.slots.retire(card);
-    this.pciAddresses.delete(card);
+  unplug(card: string, options?: UnplugOptions): Promise<void> {
+    return this.cards.unplug(card, options);
   }
 
   /**
    * To be called before a card stops answering: the guest resets it no more. vfio-pci orders a reset when the device is
    * closed, and kernels before 6.9 would wait a minute for the card to come out of it.
    */
-  async forgoResets(card: string): Promise<void> {
-    const methods = `/sys/bus/pci/devices/${await this.pciAddressOf(card)}/reset_method`;
-    const result = await this.run(['sh', '-c', '[ ! -e "$0" ] || echo >"$0"', methods], {
-      ...OWN,
-      timeoutMs: this.allowed(UNPLUG_TIMEOUT_MS),
-    });
-    if (result.exitCode !== 0) {
-      const why = String(result.stderr).trim() || `no end of it within ${this.allowed(UNPLUG_TIMEOUT_MS)} ms`;
-      throw new Error(`The guest could not be kept from resetting the card '${card}', which is to go: ${why}`);
-    }
+  forgoResets(card: string): Promise<void> {
+    return this.cards.forgoResets(card);
   }
 
   /** Slots that a card can still be plugged into. */
   get freeSlots(): number {
-    return this.slots.free;
+    return this.cards.freeSlots;
   }
 
   /**
    * Where the guest sees the card of this name: the one function behind the card's root port. Waits until it does; it
    * stays there until it is unplugged.
    */
-  async pciAddressOf(card: string): Promise<string> {
-    const known = this.pciAddresses.get(card);
-    if (known !== undefined) return known;
-    const port = slotPciAddress(this.slots.of(card));
-    const timeoutMs = this.allowed(CARD_TIMEOUT_MS);
-    const { exitCode, stdout, stderr } = await this.run([CARD_COMMAND, port], { ...OWN, timeoutMs });
-    if (exitCode === 0) {
-      const pciAddress = stdout.toString().trim();
-      this.pciAddresses.set(card, pciAddress);
-      return pciAddress;
-    }
-    const why = stderr.toString().trim() || `no answer of ${CARD_COMMAND} within ${timeoutMs} ms`;
-    throw new Error(
-      `The guest does not see the card '${card}' behind its root port: ${why}\n` +
-        `The guest's console:\n  ${this.consoleTail(10).join('\n  ')}`,
-    );
+  pciAddressOf(card: string): Promise<string> {
+    return this.cards.pciAddressOf(card);
   }
 
   /** Gives the card to a driver of the guest's, such as 'uio_pci_generic' or 'vfio-pci'; 'none' takes it away from any. */
-  async bind(card: string, driver: string, options: BindOptions = {}): Promise<BoundCard> {
-    const { timeoutMs = this.allowed(BIND_TIMEOUT_MS) } = options;
-    const pciAddress = await this.pciAddressOf(card);
-    const result = await this.run([BIND_COMMAND, pciAddress, driver], { ...OWN, timeoutMs });
-    if (result.exitCode !== 0) {
-      const said = String(result.stderr)
-        .trim()
-        .replace(/^ghostcard-bind: /, '');
-      const cutOff = result.timedOut ? `no end within ${timeoutMs} ms` : result.signal;
-      const why = [cutOff, said].filter(Boolean).join(': ') || `${BIND_COMMAND} ended with ${result.exitCode}`;
-      throw new Error(`The card '${card}' (${pciAddress}) could not be bound to ${driver}: ${why}`);
-    }
-    return { pciAddress, ...readBindings(result.stdout.toString()) };
+  bind(card: string, driver: string, options?: BindOptions): Promise<BoundCard> {
+    return this.cards.bind(card, driver, options);
   }
 
   /** For `launchGuest`: ends a guest that is of no use, for this reason. */
@@ -327,15 +233,6 @@ export class Guest implements AsyncDisposable {
     return this.close();
   }
 
-  private allowFor({ answerTimeoutMs = 0 }: LaunchCard): void {
-    this.slowestAnswerMs = Math.max(this.slowestAnswerMs, answerTimeoutMs);
-  }
-
-  /** A limit on something in which a card may take all the time that it has been given: somebody debugs it. */
-  private allowed(limitMs: number): number {
-    return limitMs + this.slowestAnswerMs;
-  }
-
   /** Files are where commands see them. */
   private async pathFor(guestPath: string): Promise<string> {
     return (await this.hostFolders)?.pathFor(guestPath) ?? guestPath;
@@ -349,15 +246,4 @@ export class Guest implements AsyncDisposable {
       throw await this.machine.causeOf(error);
     }
   }
-}
-
-/** What ghostcard-bind prints: a node, or for each platform device "platform NAME NODE". */
-function readBindings(text: string): Omit<BoundCard, 'pciAddress'> {
-  const lines = text.trim().split('\n');
-  const platformDevices = lines
-    .map((line) => line.trim().split(' '))
-    .filter(([kind]) => kind === 'platform')
-    .map(([, name = '', node = '']) => ({ name, node }));
-  if (platformDevices.length === 0) return { node: lines.at(-1) ?? '' };
-  return { node: platformDevices[0]!.node, platformDevices };
 }

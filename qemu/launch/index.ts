@@ -2,14 +2,8 @@
 export { keepArtifacts } from './artifacts';
 export { GuestBootError, GuestClosedError, GuestError, GuestPanicError, QemuExitedError } from './errors';
 export { guardedCommand } from './guard';
-export {
-  type BindOptions,
-  type BoundCard,
-  type BoundPlatformDevice,
-  type Guest,
-  type RunOptions,
-  type UnplugOptions,
-} from './guest';
+export { type Guest, type RunOptions } from './guest';
+export { type BindOptions, type BoundCard, type BoundPlatformDevice, type UnplugOptions } from './guest-cards';
 export {
   type LoadedModule,
   loadModule,

@@ -1,0 +1,163 @@
+/** The cards of a running guest: plugs them in and out, finds where the guest sees them, and binds drivers to them. */
+import { type ExecResult } from '../channel';
+import { QmpTimeoutError } from '../qmp';
+import { cardDevice, slotPciAddress } from './arguments';
+import { defaultSlots } from './machine-options';
+import { type LaunchCard, type LaunchOptions } from './options';
+import { Slots } from './slots';
+
+const BIND_COMMAND = '/usr/bin/ghostcard-bind';
+const BIND_TIMEOUT_MS = 60_000;
+const CARD_COMMAND = '/usr/bin/ghostcard-card-behind';
+const CARD_TIMEOUT_MS = 30_000;
+const PLUG_TIMEOUT_MS = 30_000;
+const UNPLUG_COMMAND = '/usr/bin/ghostcard-unplug';
+const UNPLUG_TIMEOUT_MS = 20_000;
+/** After its own limit, the command in the guest still has to say so. */
+const REPORT_GRACE_MS = 10_000;
+
+export interface BoundCard {
+  /** The card's function as the guest names it, such as '0000:01:00.0'. */
+  readonly pciAddress: string;
+  /** The driver's device node, such as '/dev/uio0'; empty for the driver 'none'. That of the first platform device. */
+  readonly node: string;
+  /** Under a driver for platform devices: what the card has become, in the order of its table. */
+  readonly platformDevices?: readonly BoundPlatformDevice[];
+}
+
+export interface BoundPlatformDevice {
+  /** As below /sys/bus/platform/devices, such as 'ghostcard-ref.256'. */
+  readonly name: string;
+  /** Empty for a driver that has none. */
+  readonly node: string;
+}
+
+export interface BindOptions {
+  /** Longest time for the driver to let go of the card, or to take it. Default 60 s. */
+  readonly timeoutMs?: number;
+}
+
+export interface UnplugOptions {
+  /** How long the driver may take. Default 20 s. */
+  readonly timeoutMs?: number;
+}
+
+/** What the cards need of their guest. All reject when it dies. */
+export interface CardsGuest {
+  /** Runs one of ghostcard's own commands. */
+  run(argv: readonly string[], timeoutMs: number): Promise<ExecResult>;
+  /** Runs a command of QEMU's. */
+  qmp(command: string, args: Readonly<Record<string, unknown>>, timeoutMs: number): Promise<unknown>;
+  consoleTail(count: number): string[];
+}
+
+/** The methods are those of `Guest`, which has their documentation. */
+export class GuestCards {
+  private readonly slots: Slots;
+  /** What a card may take for one answer. QEMU waits for it, and the guest with it. */
+  private slowestAnswerMs = 0;
+  /** Where the guest sees the cards that it has been asked about. */
+  private readonly pciAddresses = new Map<string, string>();
+
+  constructor(
+    { cards = [], slots, cardsAtBoot }: Pick<LaunchOptions, 'cards' | 'slots'> & { readonly cardsAtBoot: boolean },
+    private readonly guest: CardsGuest,
+  ) {
+    this.slots = new Slots(slots ?? defaultSlots(cards), cardsAtBoot ? cards : []);
+    for (const card of cards) this.allowFor(card);
+  }
+
+  async plug(card: LaunchCard): Promise<void> {
+    const slot = this.slots.take(card.name);
+    this.allowFor(card);
+    try {
+      await this.guest.qmp('device_add', cardDevice(slot, card), this.allowed(PLUG_TIMEOUT_MS));
+    } catch (error) {
+      if (error instanceof QmpTimeoutError)
+        this.slots.retire(card.name); // it may come yet
+      else this.slots.release(card.name);
+      throw error;
+    }
+  }
+
+  async unplug(card: string, { timeoutMs = UNPLUG_TIMEOUT_MS }: UnplugOptions = {}): Promise<void> {
+    const pciAddress = await this.pciAddressOf(card);
+    const limit = String(Math.ceil(timeoutMs / 1000));
+    const answerMs = this.allowed(timeoutMs + REPORT_GRACE_MS);
+    const result = await this.guest.run([UNPLUG_COMMAND, pciAddress, limit], answerMs);
+    if (result.exitCode !== 0) {
+      const why =
+        String(result.stderr).trim() || `no answer of ${UNPLUG_COMMAND} within ${timeoutMs + REPORT_GRACE_MS} ms`;
+      throw new Error(`The guest has not let go of the card '${card}' (${pciAddress}): ${why}`);
+    }
+    this.slots.retire(card);
+    this.pciAddresses.delete(card);
+  }
+
+  async forgoResets(card: string): Promise<void> {
+    const methods = `/sys/bus/pci/devices/${await this.pciAddressOf(card)}/reset_method`;
+    const timeoutMs = this.allowed(UNPLUG_TIMEOUT_MS);
+    const result = await this.guest.run(['sh', '-c', '[ ! -e "$0" ] || echo >"$0"', methods], timeoutMs);
+    if (result.exitCode !== 0) {
+      const why = String(result.stderr).trim() || `no end of it within ${timeoutMs} ms`;
+      throw new Error(`The guest could not be kept from resetting the card '${card}', which is to go: ${why}`);
+    }
+  }
+
+  get freeSlots(): number {
+    return this.slots.free;
+  }
+
+  async pciAddressOf(card: string): Promise<string> {
+    const known = this.pciAddresses.get(card);
+    if (known !== undefined) return known;
+    const port = slotPciAddress(this.slots.of(card));
+    const timeoutMs = this.allowed(CARD_TIMEOUT_MS);
+    const { exitCode, stdout, stderr } = await this.guest.run([CARD_COMMAND, port], timeoutMs);
+    if (exitCode === 0) {
+      const pciAddress = stdout.toString().trim();
+      this.pciAddresses.set(card, pciAddress);
+      return pciAddress;
+    }
+    const why = stderr.toString().trim() || `no answer of ${CARD_COMMAND} within ${timeoutMs} ms`;
+    throw new Error(
+      `The guest does not see the card '${card}' behind its root port: ${why}\n` +
+        `The guest's console:\n  ${this.guest.consoleTail(10).join('\n  ')}`,
+    );
+  }
+
+  async bind(card: string, driver: string, options: BindOptions = {}): Promise<BoundCard> {
+    const { timeoutMs = this.allowed(BIND_TIMEOUT_MS) } = options;
+    const pciAddress = await this.pciAddressOf(card);
+    const result = await this.guest.run([BIND_COMMAND, pciAddress, driver], timeoutMs);
+    if (result.exitCode !== 0) {
+      const said = String(result.stderr)
+        .trim()
+        .replace(/^ghostcard-bind: /, '');
+      const cutOff = result.timedOut ? `no end within ${timeoutMs} ms` : result.signal;
+      const why = [cutOff, said].filter(Boolean).join(': ') || `${BIND_COMMAND} ended with ${result.exitCode}`;
+      throw new Error(`The card '${card}' (${pciAddress}) could not be bound to ${driver}: ${why}`);
+    }
+    return { pciAddress, ...readBindings(result.stdout.toString()) };
+  }
+
+  private allowFor({ answerTimeoutMs = 0 }: LaunchCard): void {
+    this.slowestAnswerMs = Math.max(this.slowestAnswerMs, answerTimeoutMs);
+  }
+
+  /** A limit on something in which a card may take all the time that it has been given: somebody debugs it. */
+  private allowed(limitMs: number): number {
+    return limitMs + this.slowestAnswerMs;
+  }
+}
+
+/** What ghostcard-bind prints: a node, or for each platform device "platform NAME NODE". */
+function readBindings(text: string): Omit<BoundCard, 'pciAddress'> {
+  const lines = text.trim().split('\n');
+  const platformDevices = lines
+    .map((line) => line.trim().split(' '))
+    .filter(([kind]) => kind === 'platform')
+    .map(([, name = '', node = '']) => ({ name, node }));
+  if (platformDevices.length === 0) return { node: lines.at(-1) ?? '' };
+  return { node: platformDevices[0]!.node, platformDevices };
+}
