@@ -1,4 +1,4 @@
-/** Launching guests with cards: `import { provision, Rig } from 'ghostcard/guest'`. */
+/** Launches guests with cards: `import { provision, Rig } from 'ghostcard/guest'`. */
 export {
   buildModules,
   kernelBuild,

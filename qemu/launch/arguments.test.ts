@@ -21,7 +21,7 @@ const options: QemuArgumentOptions = {
   extraArgs: [],
 };
 
-/** Values of every argument `name`; those in JSON syntax as objects. */
+/** Values of every argument `name`. Those in JSON syntax are parsed. */
 function valuesOf(name: string, changes: Partial<QemuArgumentOptions> = {}): unknown[] {
   const args = qemuArguments({ ...options, ...changes });
   return args.flatMap((argument, index) => {
@@ -32,20 +32,20 @@ function valuesOf(name: string, changes: Partial<QemuArgumentOptions> = {}): unk
 }
 
 describe('QEMU arguments', () => {
-  it('ask for a bare q35 without anything that QEMU adds by itself, and no second boot', () => {
+  it('ask for a bare q35 without the default devices, and without a reboot', () => {
     expect(qemuArguments(options)).toEqual(expect.arrayContaining(['-nodefaults', '-no-user-config', '-no-reboot']));
     expect(valuesOf('-display')).toEqual(['none']);
     expect(valuesOf('-machine')).toEqual(['q35,vmport=off,smm=off,memory-backend=ram']);
     expect(valuesOf('-smp')).toEqual(['cpus=1']);
   });
 
-  it('ask for a virt machine with an interrupt controller that takes MSI, for arm64', () => {
+  it('ask for a virt machine whose interrupt controller supports MSI, for arm64', () => {
     expect(valuesOf('-machine', { arch: 'arm64' })).toEqual(['virt,gic-version=3,memory-backend=ram']);
     expect(valuesOf('-cpu', { arch: 'arm64' })).toEqual(['cortex-a72']);
     expect(valuesOf('-machine', { arch: 'arm64', accel: 'kvm' })).toEqual(['virt,gic-version=host,memory-backend=ram']);
   });
 
-  it('make room for cards that are plugged in later: by the firmware, or where there is none by the kernel', () => {
+  it('reserve address space for hot-plugged cards, through the firmware or, without one, the kernel', () => {
     const [port] = valuesOf('-device', { slots: 1 }).filter((each) => (each as { id: string }).id === 'slot0');
     expect(port).toMatchObject({ 'mem-reserve': 32 * 2 ** 20, 'pref64-reserve': 8 * 2 ** 30 });
     expect(valuesOf('-append', { arch: 'arm64' })).toEqual([
@@ -59,14 +59,14 @@ describe('QEMU arguments', () => {
     expect(valuesOf('-cpu', { accel: 'kvm' })).toEqual(['host']);
   });
 
-  it('put the guest in memory that the card can map', () => {
+  it('put guest memory into a file that the card can map', () => {
     expect(valuesOf('-m', { memoryMiB: 256 })).toEqual(['256M']);
     expect(valuesOf('-object', { memoryMiB: 256 })).toEqual([
       { 'qom-type': 'memory-backend-memfd', 'id': 'ram', 'share': true, 'size': 268_435_456 },
     ]);
   });
 
-  it('boot the kernel directly, with its console on the serial line, and end at a panic, an oops or a hung task', () => {
+  it('boot the kernel directly, with a serial console, and end on a panic, an oops or a hung task', () => {
     expect(valuesOf('-kernel')).toEqual(['/boot/vmlinuz']);
     expect(valuesOf('-initrd')).toEqual(['/boot/initramfs']);
     expect(valuesOf('-append')).toEqual([
@@ -74,13 +74,13 @@ describe('QEMU arguments', () => {
     ]);
   });
 
-  it('reserve no hugepages when none are wanted, and end the kernel command line with what the user adds', () => {
+  it('reserve no hugepages if none are asked for, and append to the kernel command line', () => {
     expect(valuesOf('-append', { hugepages: 0, kernelAppend: 'quiet' })).toEqual([
       'console=ttyS0 printk.time=1 panic=-1 oops=panic hung_task_panic=1 quiet',
     ]);
   });
 
-  it('put an IOMMU before all that is behind it, and have the kernel use it, when one is wanted', () => {
+  it('put the IOMMU before the devices behind it and enable it in the kernel, if one is asked for', () => {
     const cards = [{ socketPath: '/run/card.sock' }];
     const drivers = (iommu: boolean) =>
       valuesOf('-device', { iommu, cards, slots: 1 }).map((device) => (device as { driver: string }).driver);
@@ -111,7 +111,7 @@ describe('QEMU arguments', () => {
     expect(valuesOf('-chardev', { sockets })[0]).toBe('socket,id=qmp,path=/a,,b/qmp.sock');
   });
 
-  it('give each card a root port of its own, and leave the spare ones empty', () => {
+  it('give each card its own root port, and leave spare ports empty', () => {
     const devices = valuesOf('-device', {
       cards: [{ socketPath: '/run/a.sock' }, { socketPath: '/run/b.sock', answerTimeoutMs: 60_000 }],
       slots: 3,
@@ -133,7 +133,7 @@ describe('QEMU arguments', () => {
     ]);
   });
 
-  it('know where the guest sees a root port', () => {
+  it('predict the PCI address of a root port', () => {
     expect([slotPciAddress(0), slotPciAddress(8), slotPciAddress(MAX_SLOTS - 1)]).toEqual([
       '0000:00:08.0',
       '0000:00:10.0',
@@ -143,9 +143,11 @@ describe('QEMU arguments', () => {
 
   it('refuse more cards than the machine has slots', () => {
     expect(() => qemuArguments({ ...options, slots: MAX_SLOTS + 1 })).toThrow(
-      '0 card(s) and 24 slots were asked for; a machine has at most 23 slots',
+      'Cannot launch a machine with 0 card(s) and 24 slots: it has at most 23 slots',
     );
-    expect(() => qemuArguments({ ...options, cards: [{ socketPath: '/a' }] })).toThrow('1 card(s) and 0 slots');
+    expect(() => qemuArguments({ ...options, cards: [{ socketPath: '/a' }] })).toThrow(
+      'Cannot launch a machine with 1 card(s) and 0 slots',
+    );
   });
 
   it("share the host's root read-only, and folders to write to", () => {
@@ -163,17 +165,17 @@ describe('QEMU arguments', () => {
       addr: '0x5',
     });
     expect(() => qemuArguments({ ...options, shareFolders: ['/1', '/2', '/3', '/4', '/5'] })).toThrow(
-      '5 folders were to be shared for writing; 4 is the limit. Share one above them.',
+      'Cannot share 5 writable folders: the limit is 4. Share a common parent folder.',
     );
   });
 
-  it('wait for a snapshot, and listen for a debugger, only when told to', () => {
+  it('wait for a snapshot, or listen for a debugger, only if asked to', () => {
     expect(valuesOf('-incoming')).toEqual([]);
     expect(valuesOf('-incoming', { incoming: true })).toEqual(['defer']);
     expect(valuesOf('-gdb', { gdb: 'tcp:127.0.0.1:1234' })).toEqual(['tcp:127.0.0.1:1234']);
   });
 
-  it('begin with where the firmware is and end with what the user adds', () => {
+  it('begin with the firmware folder and end with additional arguments', () => {
     const args = qemuArguments({ ...options, extraArgs: ['-device', 'edu'] });
     expect(args.slice(0, 2)).toEqual(['-L', '/qemu/firmware']);
     expect(args.slice(-2)).toEqual(['-device', 'edu']);

@@ -1,5 +1,5 @@
 /**
- * QEMU's arguments, as a pure function of what is to be launched: the one place to read which machine a guest gets.
+ * QEMU's command line as a pure function of the launch options. This is the file that defines the guest's machine.
  *
  * Sources: QEMU's man page (docs/system/invocation), docs/pcie.txt (root ports), docs/system/devices/vfio-user.rst.
  */
@@ -8,51 +8,51 @@ import { type MachineFacts, MACHINES, MEMORY_WINDOW_MIB, PREFETCHABLE_WINDOW_GIB
 
 export interface QemuArgumentOptions {
   readonly arch: GuestArch;
-  /** Where QEMU finds its firmware (`-L FOLDER` …); empty for a QEMU that knows by itself. */
+  /** Where QEMU finds its firmware (`-L FOLDER` …). Empty for a QEMU that finds it by itself. */
   readonly firmwareArgs: readonly string[];
   readonly kernelPath: string;
   readonly initramfsPath: string;
   readonly accel: 'tcg' | 'kvm';
   readonly cpus: number;
   readonly memoryMiB: number;
-  /** 2 MiB pages that the kernel sets aside at boot, for DMA buffers that are contiguous and never move. */
+  /** Number of 2 MiB pages that the kernel reserves at boot, for DMA buffers that are contiguous and never move. */
   readonly hugepages: number;
-  /** Added to the kernel's command line. */
+  /** Appended to the kernel's command line. */
   readonly kernelAppend?: string;
-  /** UNIX sockets on which the runner listens before QEMU starts; QEMU connects to each. */
+  /** UNIX sockets on which the runner listens before QEMU starts. QEMU connects to each. */
   readonly sockets: { readonly qmp: string; readonly agent: string };
-  /** File that gets everything the guest writes to its console. */
+  /** File for the output of the guest's console. */
   readonly consoleLogPath: string;
-  /** Cards that are there when the machine is switched on. Card n sits behind root port n. */
+  /** Cards that are present at power-on. Card n is behind root port n. */
   readonly cards: readonly CardConnection[];
-  /** Root ports, each with room for one card; those without a card take one while the guest runs. */
+  /** Number of root ports, each for one card. Those without a card are free for hot plug. */
   readonly slots: number;
   /** Puts a virtual IOMMU in front of every card. */
   readonly iommu: boolean;
-  /** Folders of the host that the guest can mount: the root first, then what it may write to. */
+  /** Folders of the host that the guest can mount: the read-only root, and the writable shares. */
   readonly rootFolder: string;
   readonly shareFolders: readonly string[];
-  /** The machine waits to be loaded from a snapshot instead of booting. */
+  /** The machine waits for a snapshot to be restored, instead of booting. */
   readonly incoming: boolean;
-  /** Where QEMU's gdb stub listens, such as 'tcp:127.0.0.1:1234'. */
+  /** Address for QEMU's gdb stub to listen at, such as 'tcp:127.0.0.1:1234'. */
   readonly gdb?: string;
   readonly extraArgs: readonly string[];
 }
 
 /** How QEMU reaches a card. */
 export interface CardConnection {
-  /** Where its vfio-user server listens. */
+  /** Path of the socket of its vfio-user server. */
   readonly socketPath: string;
-  /** How long QEMU waits for the answer to a message, in milliseconds. Left out: QEMU's own limit. */
+  /** QEMU's timeout for a reply of the card, in milliseconds. Default: QEMU's own. */
   readonly answerTimeoutMs?: number;
 }
 
-/** The virtio-serial port on which the agent in the guest answers. */
+/** Name of the agent's virtio-serial port. */
 export const AGENT_PORT = 'org.ghostcard.agent';
 
 /**
- * The tags under which the guest finds the host's folders: the root twice, for two ways of keeping what has been read
- * (files/ghostcard-host-root), then what may be written to.
+ * The mount tags of the host's folders: the root twice, for two caching modes (files/ghostcard-host-root), then the
+ * writable shares.
  */
 const ROOT_TAGS = ['hostroot', 'hostroot-kept'];
 export const shareTag = (index: number) => `share${index}`;
@@ -60,16 +60,18 @@ export const shareTag = (index: number) => `share${index}`;
 const FOLDER_DEVICES = [0x03, 0x04, 0x05, 0x06, 0x07, 0x01];
 export const MAX_SHARES = FOLDER_DEVICES.length - ROOT_TAGS.length;
 
-/** Root ports sit side by side on the root bus, from this device number up to the last before the chipset's own. */
+/** Root ports have consecutive device numbers on the root bus, up to the last one before the chipset's devices. */
 const FIRST_SLOT_DEVICE = 0x08;
 const LAST_SLOT_DEVICE = 0x1e;
 export const MAX_SLOTS = LAST_SLOT_DEVICE - FIRST_SLOT_DEVICE + 1;
 
-/** QEMU's names for slot n and for the card in it, as QMP commands want them. */
+/** QEMU's ids for slot n and for the card in it, as used in QMP commands. */
 export const slotId = (slot: number) => `slot${slot}`;
 export const cardId = (slot: number) => `card${slot}`;
 
-/** Where the guest finds root port `slot`: the card behind it is the one function below this address in sysfs. */
+/**
+ * PCI address of root port `slot` in the guest. The card behind it is the only function below this address in sysfs.
+ */
 export function slotPciAddress(slot: number): string {
   return `0000:00:${(FIRST_SLOT_DEVICE + slot).toString(16).padStart(2, '0')}.0`;
 }
@@ -86,7 +88,7 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...['-cpu', options.accel === 'kvm' ? 'host' : machine.cpu],
     ...['-smp', `cpus=${options.cpus}`],
     ...['-m', `${options.memoryMiB}M`],
-    // Shared: the card's process maps the same pages, and its DMA is a copy in memory.
+    // Shared, so that the card's process can map the same pages and its DMA is a memory copy.
     ...[
       '-object',
       json({ 'qom-type': 'memory-backend-memfd', 'id': 'ram', 'share': true, 'size': options.memoryMiB * 2 ** 20 }),
@@ -99,7 +101,7 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...['-chardev', `file,id=console,path=${value(options.consoleLogPath)}`],
     ...['-serial', 'chardev:console'],
     ...socketChardev('agent', options.sockets.agent),
-    // Before everything that is to be behind it. QEMU's own devices are not: virtio says so by itself.
+    // Before the devices behind it. QEMU's own devices bypass it, because virtio devices say so.
     ...(options.iommu ? device(machine.iommu.device) : []),
     ...device({ driver: 'virtio-serial-pci', id: 'serial', bus: 'pcie.0', addr: '0x2', max_ports: 4 }),
     ...device({ driver: 'virtserialport', bus: 'serial.0', nr: 1, chardev: 'agent', name: AGENT_PORT }),
@@ -121,18 +123,18 @@ function accelerator({ arch, accel, iommu }: QemuArgumentOptions): string {
 function checkCounts({ cards, slots, shareFolders }: QemuArgumentOptions): void {
   if (slots > MAX_SLOTS || cards.length > slots) {
     throw new RangeError(
-      `${cards.length} card(s) and ${slots} slots were asked for; a machine has at most ${MAX_SLOTS} slots, and each ` +
-        `card takes one. Use fewer cards, or more slots.`,
+      `Cannot launch a machine with ${cards.length} card(s) and ${slots} slots: it has at most ${MAX_SLOTS} slots, and ` +
+        `each card takes one. Use fewer cards, or more slots.`,
     );
   }
   if (shareFolders.length > MAX_SHARES) {
     throw new RangeError(
-      `${shareFolders.length} folders were to be shared for writing; ${MAX_SHARES} is the limit. Share one above them.`,
+      `Cannot share ${shareFolders.length} writable folders: the limit is ${MAX_SHARES}. Share a common parent folder.`,
     );
   }
 }
 
-/** The device that connects to a card's vfio-user server; also what `device_add` takes over QMP. */
+/** The device that connects to a card's vfio-user server, for the command line and for `device_add` over QMP. */
 export function cardDevice(slot: number, { socketPath, answerTimeoutMs }: CardConnection) {
   return {
     driver: 'vfio-user-pci',
@@ -143,7 +145,7 @@ export function cardDevice(slot: number, { socketPath, answerTimeoutMs }: CardCo
   };
 }
 
-/** Folders of the host, each on a 9p device. Files belong in the guest to whom they belong on the host. */
+/** Folders of the host, each on its own 9p device. Files have the same owners in the guest as on the host. */
 function hostFolders({ rootFolder, shareFolders }: QemuArgumentOptions): string[] {
   const roots = ROOT_TAGS.map((tag) => ({ tag, path: rootFolder, readonly: 'on' }));
   const shares = shareFolders.map((path, index) => ({ tag: shareTag(index), path, readonly: 'off' }));
@@ -168,14 +170,17 @@ function rootPort(slot: number) {
     'addr': `0x${(FIRST_SLOT_DEVICE + slot).toString(16)}`,
     'chassis': slot + 1,
     'slot': slot + 1,
-    // For firmware, which lays out addresses at boot. No card here has I/O ports.
+    // For firmware, which assigns addresses at boot. Cards have no I/O ports.
     'io-reserve': 0,
     'mem-reserve': MEMORY_WINDOW_MIB * 2 ** 20,
     'pref64-reserve': PREFETCHABLE_WINDOW_GIB * 2 ** 30,
   };
 }
 
-/** `panic=-1` reboots at once, which `-no-reboot` turns into the end of QEMU: a guest that has died does not linger. */
+/**
+ * `panic=-1` reboots immediately, and `-no-reboot` turns that into an exit of QEMU, so a guest that has panicked does
+ * not linger.
+ */
 function kernelCommandLine({ kernelArguments, iommu }: MachineFacts, options: QemuArgumentOptions): string {
   const { hugepages, kernelAppend } = options;
   return [
@@ -200,5 +205,5 @@ function device(properties: Readonly<Record<string, unknown>>): string[] {
 
 const json = (properties: unknown) => JSON.stringify(properties);
 
-/** A comma inside a value of QEMU's key=value syntax is written twice. */
+/** In QEMU's key=value syntax, a comma inside a value is doubled. */
 const value = (text: string) => text.replaceAll(',', ',,');

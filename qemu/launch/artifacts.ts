@@ -1,14 +1,14 @@
-/** What a run leaves for people to read, if they want it: the console, QEMU's standard error, and how QEMU was started. */
+/** The artifacts of a run: console log, QEMU's standard error, and QEMU's command line. */
 import { appendFile, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export const CONSOLE_LOG = 'console.log';
-/** Of a guest that was loaded from its snapshot: what it had written to its console before it was saved. */
+/** For a guest restored from a snapshot: the console output from before the snapshot was saved. */
 export const BOOT_CONSOLE_LOG = 'boot-console.log';
 export const QEMU_STDERR_LOG = 'qemu-stderr.log';
 export const COMMAND_LINE_FILE = 'qemu-command-line.txt';
 
-/** Copies the logs of the run in `runDir` to `artifactsDir`, which is made if need be. */
+/** Copies the logs of the run in `runDir` to `artifactsDir`, which is created if necessary. */
 export async function keepArtifacts(runDir: string, artifactsDir: string): Promise<void> {
   await mkdir(artifactsDir, { recursive: true });
   for (const name of [QEMU_STDERR_LOG, COMMAND_LINE_FILE]) {
@@ -19,9 +19,9 @@ export async function keepArtifacts(runDir: string, artifactsDir: string): Promi
   if (written.length > 0) await writeFile(join(artifactsDir, CONSOLE_LOG), Buffer.concat(written));
 }
 
-const RESTORED_HERE = '--- ghostcard: the guest was saved here, and loaded for this run ---\n';
+const RESTORED_HERE = '--- ghostcard: the guest was saved here and restored for this run ---\n';
 
-/** Has the console's log begin with that of the boot whose snapshot is loaded. */
+/** Makes the console log begin with that of the boot that the snapshot was taken of. */
 export async function beginWithBootConsole(runDir: string, consoleLog: string): Promise<void> {
   await copyFile(consoleLog, join(runDir, BOOT_CONSOLE_LOG));
   await appendFile(join(runDir, BOOT_CONSOLE_LOG), RESTORED_HERE);
@@ -31,7 +31,7 @@ function unlessMissing(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error;
 }
 
-/** Writes the command line in a form that a shell takes. */
+/** Writes the command line, quoted for a shell. */
 export async function writeCommandLine(runDir: string, command: readonly string[]): Promise<void> {
   await writeFile(join(runDir, COMMAND_LINE_FILE), `${command.map(shellQuote).join(' ')}\n`);
 }

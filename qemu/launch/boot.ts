@@ -1,6 +1,6 @@
 /**
- * From options to a guest whose agent answers: QEMU's process, its control connection, then a boot or the load of a
- * snapshot, the agent's hello.
+ * Brings up a machine: starts QEMU, connects to it over QMP, boots the guest or restores its snapshot, and waits for
+ * the agent's hello.
  */
 import { GuestChannel } from '../channel';
 import { QmpClient, type QmpEvent } from '../qmp';
@@ -13,7 +13,7 @@ import { type LaunchOptions, type LaunchPhase } from './options';
 import { WaitTimeoutError, within } from './within';
 
 const DEFAULT_BOOT_TIMEOUT_MS = 90_000;
-/** A guest that has not come up from its snapshot by then is booted instead. */
+/** Time limit for a restore, after which the guest is booted instead. */
 const RESTORE_TIMEOUT_MS = 30_000;
 
 export interface BootedMachine {
@@ -31,12 +31,12 @@ export async function startMachine(options: LaunchOptions, runDir: string, mode:
   });
 }
 
-/** Tells what a launch is doing. */
+/** Reports the progress of a launch. */
 export type LaunchSteps = (phase: LaunchPhase, message: string) => void;
 
 /**
- * Waits until the agent has said hello, of a guest that boots or of one that is loaded from `snapshot`. Rejects with the
- * reason of the machine's death, or a GuestBootError; with a RestoreError when it may be for the snapshot.
+ * Waits for the agent's hello, after a boot or, with `snapshot`, a restore. Rejects with the error that ended the
+ * machine, or a GuestBootError; with a RestoreError if the snapshot may be the cause.
  */
 export async function bringUp(
   machine: Machine,
@@ -48,7 +48,7 @@ export async function bringUp(
   const startedMs = performance.now();
   const elapsedMs = () => Math.round(performance.now() - startedMs);
 
-  /** One time limit for all; what is waited for has a longer one of its own, so that ours is the one that speaks. */
+  /** One time limit for all steps. Each step's own limit is longer, so that the error names this one. */
   const step = async <T>(what: string, work: Promise<T>): Promise<T> => {
     try {
       const timeoutMs = Math.max(0, bootTimeoutMs - elapsedMs());
@@ -58,26 +58,26 @@ export async function bringUp(
       if (machine.died.aborted) throw cause;
       const headline =
         cause instanceof WaitTimeoutError
-          ? `The guest did not come up within ${bootTimeoutMs} ms. The last thing waited for was ${what}.`
+          ? `The guest did not come up within ${bootTimeoutMs} ms. It was still waiting for ${what}.`
           : `The guest did not come up: ${(cause as Error).message}`;
       throw new GuestBootError(headline, await machine.evidence(), { cause });
     }
   };
 
-  // While QEMU starts: otherwise there is nothing to do then.
+  // In parallel with the start of QEMU, during which this process is idle.
   const verified = snapshot?.verify();
   verified?.catch(() => {});
 
   progress('starting-qemu', 'Starting QEMU');
-  const qmpStream = await step('a connection of QEMU to its control socket', machine.qmpConnection);
+  const qmpStream = await step('QEMU to connect to its QMP socket', machine.qmpConnection);
   const onEvent = ({ event, data }: QmpEvent) => {
     if (event === 'SHUTDOWN') machine.shutdownReason = String(data['reason']);
   };
   const greeted = QmpClient.connect(qmpStream, { timeoutMs: 2 * bootTimeoutMs, onEvent });
-  const qmp = (machine.qmp = await step("the greeting of QEMU's control protocol", greeted));
+  const qmp = (machine.qmp = await step('the QMP greeting', greeted));
 
   const agentAnswers = async (): Promise<GuestChannel> => {
-    const agentStream = await step('a connection of QEMU to the agent socket', machine.agentConnection);
+    const agentStream = await step('QEMU to connect to the agent socket', machine.agentConnection);
     const greetedByAgent = GuestChannel.connect(agentStream, {
       timeoutMs: 2 * bootTimeoutMs,
       ...(options.onMark && { onMark: options.onMark }),
@@ -87,15 +87,15 @@ export async function bringUp(
 
   const load = async (saved: Snapshot): Promise<GuestChannel> => {
     const loaded = Promise.all([verified, loadMachine(qmp, saved.file)]);
-    await step('the saved guest to be checked and loaded', loaded);
-    await step('the saved guest to go on', qmp.execute('cont'));
+    await step('the snapshot to be verified and restored', loaded);
+    await step('the restored guest to continue', qmp.execute('cont'));
     return agentAnswers();
   };
 
   let channel: GuestChannel;
   if (snapshot) {
-    machine.activity = 'a saved guest was being loaded';
-    progress('restoring', 'Starting the guest from its snapshot');
+    machine.activity = 'a snapshot was being restored';
+    progress('restoring', 'Restoring the guest from its snapshot');
     channel = await load(snapshot).catch((error: Error) => {
       throw new RestoreError(error);
     });

@@ -24,7 +24,7 @@ afterEach(() => {
 const write = (text: string | Buffer) => appendFileSync(path, text);
 
 describe('guest console', () => {
-  it('passes lines on as they are written', async () => {
+  it('reports lines as they are written', async () => {
     write('one\r\ntwo\r\nthr');
     await until('two lines have come', () => lines.length === 2);
     write('ee\r\n');
@@ -32,13 +32,13 @@ describe('guest console', () => {
     expect(lines).toEqual(['one', 'two', 'three']);
   });
 
-  it('gives an unfinished line when it is finished', () => {
+  it('reports an unfinished line at the end', () => {
     write('login: ');
     console.finish();
     expect(lines).toEqual(['login: ']);
   });
 
-  it('keeps characters whole that are written in two goes, and drops colours', () => {
+  it('joins characters that are split across writes, and strips colours', () => {
     const euro = Buffer.from('\x1b[1;31m€\x1b[0m\r\n');
     write(euro.subarray(0, 8));
     console.read();
@@ -54,7 +54,7 @@ describe('guest console', () => {
     expect(console.tail()).toHaveLength(1000);
   });
 
-  it('quotes the death of the kernel from its first line on, and calls once', () => {
+  it('quotes a kernel panic from its first line on, and reports it once', () => {
     write('[    1.0] booting\n');
     console.read();
     expect(console.panic).toBeUndefined();

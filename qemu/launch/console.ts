@@ -1,25 +1,25 @@
 /**
- * The guest's console, read live from the file that QEMU writes: passed on line by line, its end kept, and watched for
- * the kernel's death.
+ * The guest's console, read live from the file that QEMU writes: reported line by line, its last lines kept, and
+ * watched for a kernel panic.
  *
- * A file and not a socket: the guest never waits for us to read, and the log is whole whatever becomes of us. (QEMU's
- * socket with a log file beside it writes a byte twice to the log whenever the socket is full.)
+ * It is a file and not a socket so that the guest never waits for the runner to read, and the log is complete even if
+ * the runner dies. (With a socket and a log file, QEMU writes a byte twice to the log whenever the socket is full.)
  */
 import { closeSync, type FSWatcher, openSync, readSync, watch } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 import { fatalReason, type Panic } from './panic';
 
 const KEPT_LINES = 1000;
-/** Enough to hold the kernel's trace, few enough to read. */
+/** Enough for the kernel's trace, few enough to read. */
 const QUOTED_LINES = 60;
 const READ_BYTES = 64 * 1024;
 
-/** Escape sequences of terminals, and other control characters but the tabulator. */
+/** Terminal escape sequences, and control characters other than tab. */
 const CONTROLS = /\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0a-\x1f\x7f]/g;
 
 export interface ConsoleHooks {
   readonly onLine?: (line: string) => void;
-  /** Called once, at the first line that tells of the kernel's death; its trace is still to come. */
+  /** Called once, at the first line of a kernel panic; the trace follows. */
   readonly onFatal: () => void;
 }
 
@@ -33,7 +33,7 @@ export class GuestConsole {
   private isFinished = false;
   private fatal: { reason: string; quote: string[] } | undefined;
 
-  /** Makes the file, empty, which QEMU then writes to: an earlier attempt may have left one. */
+  /** Creates the file that QEMU writes to, or empties the one of an earlier attempt. */
   constructor(
     path: string,
     private readonly hooks: ConsoleHooks,
@@ -42,7 +42,7 @@ export class GuestConsole {
     this.watcher = watch(path, () => this.read());
   }
 
-  /** The kernel's death, as far as it has been told. */
+  /** The kernel panic, as far as it has been written. */
   get panic(): Panic | undefined {
     return this.fatal;
   }
@@ -52,7 +52,7 @@ export class GuestConsole {
     return this.kept.slice(-count);
   }
 
-  /** Takes everything that has been written. */
+  /** Reads everything that has been written so far. */
   read(): void {
     if (this.isFinished) return;
     for (let bytes = this.readSome(); bytes > 0; bytes = this.readSome()) {
@@ -62,7 +62,7 @@ export class GuestConsole {
     }
   }
 
-  /** Takes what is left, an unfinished line too: nothing more will be written. */
+  /** Reads the rest, including an unfinished line. Nothing more will be written. */
   finish(): void {
     if (this.isFinished) return;
     this.read();
@@ -72,7 +72,7 @@ export class GuestConsole {
     closeSync(this.fd);
   }
 
-  /** QEMU empties the file when it opens it, which is before anything is in it: our position is always right. */
+  /** QEMU truncates the file when it opens it, before anything is in it, so the read position is always right. */
   private readSome(): number {
     return readSync(this.fd, this.buffer, 0, READ_BYTES, null);
   }

@@ -1,10 +1,10 @@
-/** How a guest ends: QEMU first, then its logs are kept, then its folder goes. */
+/** The end of a guest: stops QEMU, keeps the logs, and removes the run folder. */
 import { keepArtifacts } from './artifacts';
 import { type Machine } from './machine';
 import { type LaunchOptions } from './options';
 import { type RunFolder } from './run-folder';
 
-/** The end of a guest, the same for one that was closed, that died, that was aborted and that never came up. */
+/** Ends a guest in the same way whether it was closed, died, was aborted or never came up. */
 export class Ending {
   private finished: Promise<void> | undefined;
   private readonly over = new AbortController();
@@ -31,7 +31,7 @@ export class Ending {
     if (this.options.signal?.aborted) hook();
   }
 
-  /** What must be over before this is: the bounded rest of something that was begun. It must not reject. */
+  /** Delays the end until `work`, which must be bounded and must not reject, is done. */
   await(work: Promise<void>): void {
     this.begun.push(work);
   }

@@ -1,12 +1,12 @@
-/** Why a guest could not start or came to its end: each with what QEMU and the guest said last. */
+/** Errors for a guest that could not start or that ended, each with the last output of QEMU and the guest. */
 import { type Panic } from './panic';
 
-/** What is shown below the headline of an error. */
+/** Shown below the headline of an error. */
 export interface Evidence {
   readonly qemuStderr: string;
   /** The last lines of the guest's console. */
   readonly consoleTail: readonly string[];
-  /** Where the logs will be kept, if they will. */
+  /** The folder where the logs will be kept, if they are. */
   readonly artifactsDir: string | undefined;
 }
 
@@ -17,10 +17,10 @@ export class GuestError extends Error {
   }
 }
 
-/** The guest did not get as far as its agent's hello. */
+/** The guest ended before its agent's hello. */
 export class GuestBootError extends GuestError {}
 
-/** The guest did not come up from its snapshot, for the reason in `cause`; by a boot it may. */
+/** The guest could not be restored from its snapshot, for the reason in `cause`. A cold boot may succeed. */
 export class RestoreError extends Error {
   constructor(cause: Error) {
     super(cause.message, { cause });
@@ -28,28 +28,28 @@ export class RestoreError extends Error {
   }
 }
 
-/** QEMU is gone. */
+/** QEMU has exited. */
 export class QemuExitedError extends GuestError {
   constructor(
     readonly exitCode: number | undefined,
     readonly signal: string | undefined,
     activity: string,
-    /** Why the machine was shut down, by QMP's SHUTDOWN event: 'guest-shutdown' when the guest powered off. */
+    /** The reason in QMP's SHUTDOWN event: 'guest-shutdown' if the guest powered off. */
     readonly shutdownReason: string | undefined,
     evidence: Evidence,
   ) {
     const how = signal === undefined ? `exited with code ${exitCode}` : `was killed by ${signal}`;
-    const why = shutdownReason === undefined ? '' : ` (reason given: ${shutdownReason})`;
+    const why = shutdownReason === undefined ? '' : ` (shutdown reason: ${shutdownReason})`;
     super(`QEMU ${how} while ${activity}${why}.`, evidence);
   }
 }
 
-/** The guest's kernel is broken: panic, oops, BUG, hung task, death of init. */
+/** The guest's kernel has failed: panic, oops, BUG, hung task, or end of init. */
 export class GuestPanicError extends GuestError {
   readonly reason: string;
 
   constructor(panic: Panic, activity: string, evidence: Evidence) {
-    super(`The guest's kernel died while ${activity}: ${panic.reason}`, { ...evidence, consoleTail: panic.quote });
+    super(`The guest's kernel panicked while ${activity}: ${panic.reason}`, { ...evidence, consoleTail: panic.quote });
     this.reason = panic.reason;
   }
 }

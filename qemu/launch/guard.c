@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Leaves nothing behind, however the runner ends.
+ * Cleans up after the runner, however it ends.
  *
- * A runner (Node) that is killed with SIGKILL cleans up nothing by itself. The kernel does two things on its
- * behalf, and this program turns them into clean-up:
+ * A runner (Node) that is killed with SIGKILL cannot clean up. The kernel closes its pipes and can signal its
+ * children, and this program uses both:
  *
- *   guard keep DIR            makes the run folder DIR (mode 0700), prints "ready", waits for end of file on
- *                             standard input (the runner's pipe: the kernel closes it), removes DIR and all
- * in it. guard exec PID COMMAND... replaces itself by COMMAND, to be killed by the kernel when the process
- * PID, which must be the parent, dies. guard prune DIR           removes the run folders (DIR/run-*) whose
- * keeper is gone too; prints their names.
+ * guard keep DIR
+ *     Creates the run folder DIR (mode 0700), prints "ready", waits for end of file on standard input (the
+ *     runner's pipe, which the kernel closes), and removes DIR with its contents.
  *
- * A keeper holds a lock on its run folder for as long as it lives; that is how `prune` knows. Making a folder
- * and pruning exclude one another by a lock on the folder above: a folder made just now is never pruned.
+ * guard exec PID COMMAND...
+ *     Replaces itself by COMMAND, which the kernel kills when the process PID dies. PID must be the parent.
  *
- * The parent-death signal belongs to the parent's THREAD that started us, and an exec of a program with
- * set-user-id or file capabilities clears it. Node starts processes from the thread that calls spawn: in a
- * worker thread, the command ends with that worker.
+ * guard prune DIR
+ *     Removes the run folders (DIR/run-*) whose keeper is dead too, and prints their names.
+ *
+ * A keeper holds a lock on its run folder while it lives, which is how `prune` recognises dead ones. A lock
+ * on the parent folder makes creation and pruning exclude each other, so a new folder is never pruned.
+ *
+ * The parent-death signal is tied to the parent's THREAD that started this process, and an exec of a program
+ * with set-user-id or file capabilities clears it. Node starts processes from the thread that calls spawn: if
+ * that is a worker thread, the command ends with that worker.
  *
  * Sources: prctl(2) PR_SET_PDEATHSIG, flock(2), unlinkat(2).
  */
@@ -36,7 +40,10 @@
 
 enum { EXIT_FAULT = 125, EXIT_CANNOT_EXECUTE = 126, EXIT_NOT_FOUND = 127 };
 
-/* A process that is being killed may still create a file while we remove: at most 100 rounds, 20 ms apart. */
+/*
+ * A process that is being killed may still create files while the folder is removed: retry at most 100 times,
+ * 20 ms apart.
+ */
 enum { REMOVE_ROUNDS = 100, REMOVE_PAUSE_NS = 20 * 1000 * 1000 };
 
 static const char RUN_FOLDER_PREFIX[] = "run-";
@@ -63,13 +70,15 @@ static int is_dot(const char *name)
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* One pass: removes what is in `folder`, a descriptor that it consumes. Links go, what they name stays. */
+/*
+ * One pass: removes the contents of `folder`, a descriptor, and closes it. Symbolic links are not followed.
+ */
 static void empty_folder(int folder)
 {
     struct dirent *entry;
     DIR *listing;
 
-    (void)fchmod(folder, 0700); /* a read-only folder would keep its entries */
+    (void)fchmod(folder, 0700); /* entries of a read-only folder cannot be removed */
     listing = fdopendir(folder);
     if (!listing) {
         close(folder);
@@ -89,7 +98,7 @@ static void empty_folder(int folder)
     closedir(listing);
 }
 
-/* Removes the folder `name` of `parent` with all its contents. 0, or -1 and errno. Bounded. */
+/* Removes the folder `name` of `parent` with all its contents. Returns 0, or -1 and errno. Bounded. */
 static int remove_folder(int parent, const char *name)
 {
     const struct timespec pause = {.tv_nsec = REMOVE_PAUSE_NS};
@@ -111,7 +120,10 @@ static int remove_folder(int parent, const char *name)
     return -1;
 }
 
-/* Waits until nobody else makes or prunes folders in here. The runner bounds the wait: it ends us. */
+/*
+ * Waits until no other process creates or prunes folders here. The runner limits the wait: it kills this
+ * process.
+ */
 static void lock_folder(int folder, const char *path)
 {
     while (flock(folder, LOCK_EX) != 0)
@@ -129,14 +141,14 @@ static void wait_for_end_of_input(void)
     while (count > 0 || (count < 0 && errno == EINTR));
 }
 
-/* What ends the runner's terminal or its whole process group must not end us before we have cleaned up. */
+/* A signal to the runner's terminal or process group must not end this process before it has cleaned up. */
 static void outlive_runner(void)
 {
     const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
 
     for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
         signal(ignored[i], SIG_IGN);
-    (void)setsid(); /* fails when we lead a session already, which is as good */
+    (void)setsid(); /* fails if this process already leads a session, which is fine */
 }
 
 static int keep(char *path)
@@ -146,7 +158,7 @@ static int keep(char *path)
     int parent, folder;
 
     if (path[0] != '/' || !slash[1] || is_dot(slash + 1))
-        fail(EXIT_FAULT, "keep: %s is not the absolute path of a folder to make", path);
+        fail(EXIT_FAULT, "keep: %s is not the absolute path of a folder to create", path);
     outlive_runner();
     name = slash + 1;
     parent_path = slash == path ? "/" : path;
@@ -158,7 +170,7 @@ static int keep(char *path)
         fail(EXIT_FAULT, "cannot open %s: %s", parent_path, strerror(errno));
     lock_folder(parent, parent_path);
     if (mkdirat(parent, name, 0700) != 0)
-        fail(EXIT_FAULT, "cannot make %s/%s: %s", parent_path, name, strerror(errno));
+        fail(EXIT_FAULT, "cannot create %s/%s: %s", parent_path, name, strerror(errno));
     folder = open_folder_at(parent, name);
     if (folder < 0 || flock(folder, LOCK_EX | LOCK_NB) != 0)
         fail(EXIT_FAULT, "cannot lock %s/%s: %s", parent_path, name, strerror(errno));
@@ -217,10 +229,12 @@ static int execute(const char *parent_pid, char **command)
     if (*end || expected <= 0)
         fail(EXIT_FAULT, "exec: '%s' is not a process id", parent_pid);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-        fail(EXIT_FAULT, "cannot ask to be killed with the parent: %s", strerror(errno));
-    /* A parent that died before the line above sends no signal: then we have another parent by now. */
+        fail(EXIT_FAULT, "cannot set the parent-death signal: %s", strerror(errno));
+    /*
+     * If the parent died before the line above, no signal is sent, but this process now has another parent.
+     */
     if (getppid() != expected)
-        fail(EXIT_FAULT, "process %ld, which started us, is gone", expected);
+        fail(EXIT_FAULT, "process %ld is not the parent any more: it has died", expected);
     execvp(command[0], command);
     fail(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE, "cannot execute %s: %s", command[0],
             strerror(errno));

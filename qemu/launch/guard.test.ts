@@ -11,7 +11,7 @@ import { isRunning, until } from '../../test/support/launch/processes';
 
 const [guard] = guardCommand();
 
-/** A runner as plain as can be: keeps a folder, runs a command under guard, prints both process ids. */
+/** A minimal runner: keeps a folder, runs a command under guard, prints both process ids. */
 const RUNNER = `
   const { spawn } = require('node:child_process');
   const [guard, folder] = process.argv.slice(1);
@@ -52,7 +52,7 @@ async function endInput(keeper: ChildProcess): Promise<void> {
 }
 
 describe('when the runner is killed', () => {
-  it('neither its command, nor its keeper, nor its folder is left', async () => {
+  it('its command, its keeper and its folder are removed', async () => {
     const folder = join(base, 'run-1');
     const { runner, keeperPid, commandPid } = await startRunner(folder);
     await writeFile(join(folder, 'some.log'), 'text');
@@ -62,7 +62,7 @@ describe('when the runner is killed', () => {
     expect(existsSync(folder)).toBe(false);
   });
 
-  it('together with its keeper, its command is gone and its folder goes when the next run prunes', async () => {
+  it('together with its keeper, its command ends, and the next run prunes its folder', async () => {
     const folder = join(base, 'run-1');
     const { runner, keeperPid, commandPid } = await startRunner(folder);
     process.kill(keeperPid, 'SIGKILL');
@@ -77,7 +77,7 @@ describe('when the runner is killed', () => {
 });
 
 describe('guard keep', () => {
-  it('makes a folder that only its user can enter, and removes it with all that is in it', async () => {
+  it('creates a folder that only its user can enter, and removes it with its contents', async () => {
     const folder = join(base, 'run-1');
     const keeper = await startKeeper(folder);
     expect(statSync(folder).mode & 0o777).toBe(0o700);
@@ -87,7 +87,7 @@ describe('guard keep', () => {
     expect(existsSync(folder)).toBe(false);
   });
 
-  it('removes symbolic links and leaves alone what they name', async () => {
+  it('removes symbolic links and leaves their targets alone', async () => {
     const folder = join(base, 'run-1');
     const keeper = await startKeeper(folder);
     await mkdir(join(base, 'precious'));
@@ -99,7 +99,7 @@ describe('guard keep', () => {
     expect(readFileSync(join(base, 'precious', 'file'), 'utf8')).toBe('text');
   });
 
-  it('removes nothing but itself when its folder has been swapped for a symbolic link', async () => {
+  it('removes only the link when its folder has been replaced by a symbolic link', async () => {
     const folder = join(base, 'run-1');
     const keeper = await startKeeper(folder);
     await mkdir(join(base, 'precious', 'inner'), { recursive: true });
@@ -109,7 +109,7 @@ describe('guard keep', () => {
     expect(await readdir(join(base, 'precious'))).toEqual(['inner']);
   });
 
-  it('is in a session of its own and heeds no signal of the terminal', async () => {
+  it('has a session of its own and ignores signals from the terminal', async () => {
     const keeper = await startKeeper(join(base, 'run-1'));
     const status = readFileSync(`/proc/${keeper.pid}/status`, 'utf8');
     const ignored = BigInt(`0x${/^SigIgn:\s*(\w+)/m.exec(status)![1]}`);
@@ -122,9 +122,13 @@ describe('guard keep', () => {
   });
 
   it.each([
-    ['a folder that exists', (path: string) => path, /^guard: cannot make .*: File exists$/],
-    ['a path that is not absolute', () => 'run-1', /^guard: keep: run-1 is not the absolute path of a folder to make$/],
-    ['a path that ends in ..', (path: string) => `${path}/..`, /is not the absolute path of a folder to make$/],
+    ['a folder that exists', (path: string) => path, /^guard: cannot create .*: File exists$/],
+    [
+      'a path that is not absolute',
+      () => 'run-1',
+      /^guard: keep: run-1 is not the absolute path of a folder to create$/,
+    ],
+    ['a path that ends in ..', (path: string) => `${path}/..`, /is not the absolute path of a folder to create$/],
     ['a folder whose parent is missing', (path: string) => `${path}/no/run-1`, /^guard: cannot open .*: No such file/],
   ])('refuses %s', async (_, path, message) => {
     const { exitCode, stderr } = await execa(guard, ['keep', path(base)], { reject: false, input: '' });
@@ -135,7 +139,7 @@ describe('guard keep', () => {
 });
 
 describe('guard prune', () => {
-  it('leaves the folder of a living keeper, and what is no run folder', async () => {
+  it('leaves the folder of a living keeper, and everything that is not a run folder', async () => {
     const keeper = await startKeeper(join(base, 'run-living'));
     await mkdir(join(base, 'run-dead'));
     await mkdir(join(base, 'other'));
@@ -158,9 +162,9 @@ describe('guard exec', () => {
     expect(exitCode).toBe(7);
   });
 
-  it('does not start the command when the parent is no longer the one that asked for it', async () => {
+  it('does not start the command when the given process is not the parent', async () => {
     const { stderr, exitCode } = await execa(guard, ['exec', '1', 'echo', 'started'], { reject: false });
-    expect(stderr).toBe('guard: process 1, which started us, is gone');
+    expect(stderr).toBe('guard: process 1 is not the parent any more: it has died');
     expect(exitCode).toBe(125);
   });
 
@@ -172,7 +176,7 @@ describe('guard exec', () => {
   });
 });
 
-it('says how it is used', async () => {
+it('prints its usage', async () => {
   const { stderr } = await execa(guard, ['guess'], { reject: false });
   expect(stderr).toMatch(/^guard: usage: guard keep DIR/);
 });

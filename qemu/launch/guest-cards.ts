@@ -1,4 +1,4 @@
-/** The cards of a running guest: plugs them in and out, finds where the guest sees them, and binds drivers to them. */
+/** The cards of a running guest: plugs them in and out, finds their PCI addresses, and binds drivers to them. */
 import { type ExecResult } from '../channel';
 import { QmpTimeoutError } from '../qmp';
 import { cardDevice, slotPciAddress } from './arguments';
@@ -13,50 +13,53 @@ const CARD_TIMEOUT_MS = 30_000;
 const PLUG_TIMEOUT_MS = 30_000;
 const UNPLUG_COMMAND = '/usr/bin/ghostcard-unplug';
 const UNPLUG_TIMEOUT_MS = 20_000;
-/** After its own limit, the command in the guest still has to say so. */
+/** Extra time for the command in the guest to report that its own limit has passed. */
 const REPORT_GRACE_MS = 10_000;
 
 export interface BoundCard {
-  /** The card's function as the guest names it, such as '0000:01:00.0'. */
+  /** PCI address of the card's function in the guest, such as '0000:01:00.0'. */
   readonly pciAddress: string;
-  /** The driver's device node, such as '/dev/uio0'; empty for the driver 'none'. That of the first platform device. */
+  /**
+   * The driver's device node, such as '/dev/uio0'. Empty for the driver 'none'. With platform devices, that of the
+   * first one.
+   */
   readonly node: string;
-  /** Under a driver for platform devices: what the card has become, in the order of its table. */
+  /** With a driver for platform devices: the devices, in the order of the card's table. */
   readonly platformDevices?: readonly BoundPlatformDevice[];
 }
 
 export interface BoundPlatformDevice {
-  /** As below /sys/bus/platform/devices, such as 'ghostcard-ref.256'. */
+  /** Name in /sys/bus/platform/devices, such as 'ghostcard-ref.256'. */
   readonly name: string;
-  /** Empty for a driver that has none. */
+  /** Empty for a driver without a device node. */
   readonly node: string;
 }
 
 export interface BindOptions {
-  /** Longest time for the driver to let go of the card, or to take it. Default 60 s. */
+  /** Time limit for unbinding and binding drivers. Default: 60 s. */
   readonly timeoutMs?: number;
 }
 
 export interface UnplugOptions {
-  /** How long the driver may take. Default 20 s. */
+  /** Time limit for the driver to release the card. Default: 20 s. */
   readonly timeoutMs?: number;
 }
 
-/** What the cards need of their guest. All reject when it dies. */
+/** What this file needs of the guest. All methods reject when the guest dies. */
 export interface CardsGuest {
   /** Runs one of ghostcard's own commands. */
   run(argv: readonly string[], timeoutMs: number): Promise<ExecResult>;
-  /** Runs a command of QEMU's. */
+  /** Runs a QMP command. */
   qmp(command: string, args: Readonly<Record<string, unknown>>, timeoutMs: number): Promise<unknown>;
   consoleTail(count: number): string[];
 }
 
-/** The methods are those of `Guest`, which has their documentation. */
+/** The public methods are documented in `Guest`. */
 export class GuestCards {
   private readonly slots: Slots;
-  /** What a card may take for one answer. QEMU waits for it, and the guest with it. */
+  /** The longest reply timeout of the cards. QEMU waits that long, and so does the guest. */
   private slowestAnswerMs = 0;
-  /** Where the guest sees the cards that it has been asked about. */
+  /** PCI addresses of cards that have been looked up. */
   private readonly pciAddresses = new Map<string, string>();
 
   constructor(
@@ -74,7 +77,7 @@ export class GuestCards {
       await this.guest.qmp('device_add', cardDevice(slot, card), this.allowed(PLUG_TIMEOUT_MS));
     } catch (error) {
       if (error instanceof QmpTimeoutError)
-        this.slots.retire(card.name); // it may come yet
+        this.slots.retire(card.name); // it may still appear
       else this.slots.release(card.name);
       throw error;
     }
@@ -86,9 +89,8 @@ export class GuestCards {
     const answerMs = this.allowed(timeoutMs + REPORT_GRACE_MS);
     const result = await this.guest.run([UNPLUG_COMMAND, pciAddress, limit], answerMs);
     if (result.exitCode !== 0) {
-      const why =
-        String(result.stderr).trim() || `no answer of ${UNPLUG_COMMAND} within ${timeoutMs + REPORT_GRACE_MS} ms`;
-      throw new Error(`The guest has not let go of the card '${card}' (${pciAddress}): ${why}`);
+      const why = String(result.stderr).trim() || `${UNPLUG_COMMAND} did not finish within ${answerMs} ms`;
+      throw new Error(`The guest has not released the card '${card}' (${pciAddress}): ${why}`);
     }
     this.slots.retire(card);
     this.pciAddresses.delete(card);
@@ -99,8 +101,8 @@ export class GuestCards {
     const timeoutMs = this.allowed(UNPLUG_TIMEOUT_MS);
     const result = await this.guest.run(['sh', '-c', '[ ! -e "$0" ] || echo >"$0"', methods], timeoutMs);
     if (result.exitCode !== 0) {
-      const why = String(result.stderr).trim() || `no end of it within ${timeoutMs} ms`;
-      throw new Error(`The guest could not be kept from resetting the card '${card}', which is to go: ${why}`);
+      const why = String(result.stderr).trim() || `the command did not finish within ${timeoutMs} ms`;
+      throw new Error(`Cannot disable resets of the card '${card}' in the guest: ${why}`);
     }
   }
 
@@ -119,7 +121,7 @@ export class GuestCards {
       this.pciAddresses.set(card, pciAddress);
       return pciAddress;
     }
-    const why = stderr.toString().trim() || `no answer of ${CARD_COMMAND} within ${timeoutMs} ms`;
+    const why = stderr.toString().trim() || `${CARD_COMMAND} did not finish within ${timeoutMs} ms`;
     throw new Error(
       `The guest does not see the card '${card}' behind its root port: ${why}\n` +
         `The guest's console:\n  ${this.guest.consoleTail(10).join('\n  ')}`,
@@ -134,9 +136,9 @@ export class GuestCards {
       const said = String(result.stderr)
         .trim()
         .replace(/^ghostcard-bind: /, '');
-      const cutOff = result.timedOut ? `no end within ${timeoutMs} ms` : result.signal;
-      const why = [cutOff, said].filter(Boolean).join(': ') || `${BIND_COMMAND} ended with ${result.exitCode}`;
-      throw new Error(`The card '${card}' (${pciAddress}) could not be bound to ${driver}: ${why}`);
+      const cutOff = result.timedOut ? `not finished within ${timeoutMs} ms` : result.signal;
+      const why = [cutOff, said].filter(Boolean).join(': ') || `${BIND_COMMAND} exited with code ${result.exitCode}`;
+      throw new Error(`Cannot bind the card '${card}' (${pciAddress}) to ${driver}: ${why}`);
     }
     return { pciAddress, ...readBindings(result.stdout.toString()) };
   }
@@ -145,13 +147,13 @@ export class GuestCards {
     this.slowestAnswerMs = Math.max(this.slowestAnswerMs, answerTimeoutMs);
   }
 
-  /** A limit on something in which a card may take all the time that it has been given: somebody debugs it. */
+  /** Extends a time limit by the cards' reply timeout, for a card that is being debugged. */
   private allowed(limitMs: number): number {
     return limitMs + this.slowestAnswerMs;
   }
 }
 
-/** What ghostcard-bind prints: a node, or for each platform device "platform NAME NODE". */
+/** Parses the output of ghostcard-bind: a node, or for each platform device "platform NAME NODE". */
 function readBindings(text: string): Omit<BoundCard, 'pciAddress'> {
   const lines = text.trim().split('\n');
   const platformDevices = lines

@@ -21,7 +21,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** The run folders that are there. */
+/** The existing run folders. */
 function runFolders(): string[] {
   const base = join(folder, `ghostcard-${process.getuid!()}`);
   return existsSync(base) ? readdirSync(base) : [];
@@ -54,7 +54,7 @@ async function expectGone(guest: Guest): Promise<void> {
 }
 
 describe('a launch that fails', () => {
-  it('shows the standard error of a QEMU that dies at once', async () => {
+  it('shows the standard error of a QEMU that exits at once', async () => {
     const provisioned = await shellQemu(folder, 'echo "qemu: unknown machine q35" >&2; exit 3');
     const error = await launchFailure({ provisioned });
     expect(error).toBeInstanceOf(QemuExitedError);
@@ -68,38 +68,38 @@ describe('a launch that fails', () => {
     );
   });
 
-  it('says which QEMU could not be executed', async () => {
+  it('names the QEMU that could not be executed', async () => {
     const error = await launchFailure({ provisioned: software('/no/such/qemu') });
     expect(error.message).toContain('guard: cannot execute /no/such/qemu: No such file or directory');
   });
 
-  // These limits must leave a busy machine the time to start the process that is then waited for in vain.
-  it('says that QEMU never connected, and ends it', async () => {
+  // These limits must leave a busy machine enough time to start the process that the test then waits for.
+  it('reports that QEMU did not connect, and kills it', async () => {
     const pidFile = join(folder, 'pid');
     const provisioned = await shellQemu(folder, `echo $$ >${pidFile}; exec sleep 1000`);
     const error = await launchFailure({ provisioned, bootTimeoutMs: 1500 });
     expect(error).toBeInstanceOf(GuestBootError);
     expect(error.message).toMatch(
-      /^The guest did not come up within 1500 ms\. The last thing waited for was a connection of QEMU to its control socket\.\n/,
+      /^The guest did not come up within 1500 ms\. It was still waiting for QEMU to connect to its QMP socket\.\n/,
     );
     const pid = Number(readFileSync(pidFile, 'utf8'));
     await until('QEMU is gone', () => !isRunning(pid));
   });
 
-  it('says that the agent did not answer, and shows how far the guest came', async () => {
+  it('reports that the agent did not answer, and shows the last console output', async () => {
     const error = await launchFailure({ provisioned: fakeQemu('never-says-hello'), bootTimeoutMs: 3000 });
     expect(error.message).toMatch(
-      /^The guest did not come up within 3000 ms\. The last thing waited for was the hello of the guest's agent\.\n/,
+      /^The guest did not come up within 3000 ms\. It was still waiting for the hello of the guest's agent\.\n/,
     );
     expect(error.message).toContain('  [    1.000000] Run /init as init process');
   });
 
-  it('quotes the panic of a guest that dies while it boots', async () => {
+  it('quotes the panic of a guest that panics while it boots', async () => {
     const error = await launchFailure({ provisioned: fakeQemu('panics') });
     expect(error).toBeInstanceOf(GuestPanicError);
     expect(error.message).toBe(
       [
-        "The guest's kernel died while the guest was booting: " +
+        "The guest's kernel panicked while the guest was booting: " +
           'BUG: kernel NULL pointer dereference, address: 0000000000000008',
         "QEMU's standard error: (nothing)",
         "The guest's console:",
@@ -111,14 +111,14 @@ describe('a launch that fails', () => {
     );
   });
 
-  it('does not wait for the end of a kernel that hangs in its panic', async () => {
+  it('does not wait for a kernel that hangs in its panic', async () => {
     expect(await launchFailure({ provisioned: fakeQemu('panics-and-hangs') })).toBeInstanceOf(GuestPanicError);
   });
 
-  it('says that the guest has powered itself off', async () => {
+  it('reports that the guest has powered off', async () => {
     const error = await launchFailure({ provisioned: fakeQemu('powers-off') });
     expect(error.message).toMatch(
-      /^QEMU exited with code 0 while the guest was booting \(reason given: guest-shutdown\)\.\n/,
+      /^QEMU exited with code 0 while the guest was booting \(shutdown reason: guest-shutdown\)\.\n/,
     );
   });
 
@@ -126,7 +126,7 @@ describe('a launch that fails', () => {
     ['starting-qemu', 'never-says-hello'],
     ['booting', 'never-says-hello'],
     ['agent-ready', 'boots'],
-  ])('ends at once when it is aborted while %s, with the reason', async (when, script) => {
+  ])('ends at once with the reason when it is aborted in the phase %s', async (when, script) => {
     const abort = new AbortController();
     const onProgress = ({ phase }: { phase: string }) => {
       if (phase === when) abort.abort(new Error('Ctrl-C'));
@@ -135,19 +135,19 @@ describe('a launch that fails', () => {
     expect(error.message).toBe('Ctrl-C');
   });
 
-  it('does not begin when it has been aborted before', async () => {
+  it('does not begin when it was aborted before', async () => {
     const signal = AbortSignal.abort(new Error('Ctrl-C'));
     expect((await launchFailure({ provisioned: fakeQemu('boots'), signal })).message).toBe('Ctrl-C');
   });
 
-  it('keeps the logs of a guest that did not come up in time, which has failed too', async () => {
+  it('keeps the logs of a guest that did not come up in time', async () => {
     const artifactsDir = join(folder, 'artifacts');
     const options = { bootTimeoutMs: 1500, artifactsDir, artifacts: 'on-failure' } as const;
     await launchFailure({ provisioned: fakeQemu('never-says-hello'), ...options });
     expect(existsSync(join(artifactsDir, 'console.log'))).toBe(true);
   });
 
-  it('keeps the logs where it was told to, and says where', async () => {
+  it('keeps the logs in the given folder, and the error names it', async () => {
     const artifactsDir = join(folder, 'artifacts');
     const error = await launchFailure({ provisioned: fakeQemu('panics'), artifactsDir, artifacts: 'on-failure' });
     expect(error.message).toContain(`\nLogs: ${artifactsDir}`);
@@ -158,7 +158,7 @@ describe('a launch that fails', () => {
 });
 
 describe('a guest', () => {
-  it('reports its phases, passes on its console, and leaves nothing when it is closed, twice even', async () => {
+  it('reports its phases and its console, and leaves nothing behind when it is closed, even twice', async () => {
     const phases: string[] = [];
     const lines: string[] = [];
     const guest = await boots({
@@ -172,14 +172,14 @@ describe('a guest', () => {
     await expectGone(guest);
   });
 
-  it('leaves a run folder that belongs to the caller', async () => {
+  it("does not remove the caller's run folder", async () => {
     const runDir = join(folder, 'mine');
     await mkdir(runDir);
     await (await boots({ runDir })).close();
     expect(readdirSync(runDir).sort()).toEqual(['console.log', 'empty', 'qemu-command-line.txt', 'qemu-stderr.log']);
   });
 
-  it('keeps logs of a good end only if all are wanted', async () => {
+  it('keeps the logs after a normal end only if they are always kept', async () => {
     const artifactsDir = join(folder, 'artifacts');
     await (await boots({ artifactsDir, artifacts: 'on-failure' })).close();
     expect(existsSync(artifactsDir)).toBe(false);
@@ -192,21 +192,21 @@ describe('a guest', () => {
     await expect(guest.pciAddressOf('first')).resolves.toBe('0000:01:00.0');
   });
 
-  it('says that there is no card behind a root port', async () => {
+  it('reports that there is no card behind a root port', async () => {
     await using guest = await boots();
     await expect(guest.pciAddressOf('second')).rejects.toThrow(
       "The guest does not see the card 'second' behind its root port: no function behind 0000:00:09.0 after 10 s",
     );
   });
 
-  it('names its cards when asked for one that it does not have', async () => {
+  it('names its cards when it has no card of the given name', async () => {
     await using guest = await boots();
     await expect(guest.bind('third', 'vfio-pci')).rejects.toThrow(
       "This guest has no card 'third'. Its cards: first, second.",
     );
   });
 
-  it('gives a card that somebody debugs its time, also while it is plugged in', async () => {
+  it('extends its time limits for a card that is being debugged, also for plugging it in', async () => {
     await using guest = await boots({ cards: [] });
     const execute = vi.spyOn(guest.qmp, 'execute');
     const start = vi.spyOn(guest.channel, 'start');
@@ -218,7 +218,7 @@ describe('a guest', () => {
     expect(Math.min(...limits.map((limit) => limit ?? 0))).toBeGreaterThan(aDayMs);
   });
 
-  it('binds a card to a driver and says where its device node is', async () => {
+  it('binds a card to a driver and returns its device node', async () => {
     await using guest = await boots();
     await expect(guest.bind('first', 'uio_pci_generic')).resolves.toEqual({
       pciAddress: '0000:01:00.0',
@@ -226,15 +226,15 @@ describe('a guest', () => {
     });
   });
 
-  it('passes on why a card could not be bound', async () => {
+  it('reports why a card could not be bound', async () => {
     await using guest = await boots();
     await expect(guest.bind('first', 'nothing')).rejects.toThrow(
-      "The card 'first' (0000:01:00.0) could not be bound to nothing: no driver module nothing",
+      "Cannot bind the card 'first' (0000:01:00.0) to nothing: no driver module nothing",
     );
   });
 });
 
-describe('when the guest comes to its end while a command runs', () => {
+describe('when the guest ends while a command runs', () => {
   async function endOf(command: string, guest: Guest): Promise<Error> {
     const hanging = failure(guest.run(['hang']));
     const ended = await failure(guest.run([command]));
@@ -245,27 +245,27 @@ describe('when the guest comes to its end while a command runs', () => {
     return ended;
   }
 
-  it('by a kernel panic, all that is pending rejects with the panic', async () => {
+  it('by a kernel panic, everything pending rejects with the panic', async () => {
     const error = await endOf('panic', await boots());
     expect(error).toBeInstanceOf(GuestPanicError);
-    expect(error.message).toMatch(/^The guest's kernel died while the guest was running: BUG: kernel NULL pointer/);
+    expect(error.message).toMatch(/^The guest's kernel panicked while the guest was running: BUG: kernel NULL pointer/);
   });
 
-  it("by QEMU's crash, all that is pending rejects with the signal", async () => {
+  it('by a crash of QEMU, everything pending rejects with the signal', async () => {
     const error = await endOf('crash', await boots());
     expect(error).toBeInstanceOf(QemuExitedError);
     expect(error).toMatchObject({ signal: 'SIGSEGV', exitCode: undefined });
     expect(error.message).toMatch(/^QEMU was killed by SIGSEGV while the guest was running\.\n/);
   });
 
-  it('by powering off, all that is pending rejects with that', async () => {
+  it('by powering off, everything pending rejects with that', async () => {
     const error = await endOf('poweroff', await boots());
     expect(error.message).toMatch(
-      /^QEMU exited with code 0 while the guest was running \(reason given: guest-shutdown\)/,
+      /^QEMU exited with code 0 while the guest was running \(shutdown reason: guest-shutdown\)/,
     );
   });
 
-  it('by close, the command rejects and QEMU is gone', async () => {
+  it('by close, the command rejects and QEMU exits', async () => {
     const guest = await boots();
     const hanging = failure(guest.run(['hang']));
     await guest.close();
@@ -273,7 +273,7 @@ describe('when the guest comes to its end while a command runs', () => {
     await expectGone(guest);
   });
 
-  it('by an abort, the command rejects with its reason and nothing is left, without a close', async () => {
+  it('by an abort, the command rejects with the reason and nothing is left behind, without a close', async () => {
     const abort = new AbortController();
     const guest = await boots({ signal: abort.signal });
     const hanging = failure(guest.run(['hang']));

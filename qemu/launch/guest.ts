@@ -1,6 +1,6 @@
 /**
- * A running guest: runs commands in it, plugs cards in and out, binds drivers to them, and ends in good order. When the
- * guest dies, all that is pending rejects with the reason.
+ * A running guest: runs commands in it, transfers files, plugs and binds cards, and shuts it down. When the guest dies,
+ * everything pending rejects with the reason.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -21,13 +21,16 @@ import { explainFolder, HostFolders } from './host-folders';
 import { type Machine } from './machine';
 import { type LaunchCard, type LaunchOptions } from './options';
 
-/** More than the kernel's generator takes. */
+/** More than the kernel's random number generator needs. */
 const ENTROPY_BYTES = 64;
 
 export interface RunOptions extends Omit<ExecOptions, 'root'> {
-  /** Whether the command sees the host's files, or only the guest's own. Default: the host's, in a guest that has them. */
+  /** Whether the command sees the host's files, or only the guest's own. Default: the host's, if the guest has them. */
   readonly host?: boolean;
-  /** Whether its beginning and its end are marks in the trace. Default true; ghostcard's own commands have none. */
+  /**
+   * Whether the start and the end of the command are marked in the trace. Default: true. ghostcard's own commands are
+   * not marked.
+   */
   readonly marked?: boolean;
 }
 
@@ -35,16 +38,16 @@ interface GuestOptions extends LaunchOptions {
   readonly cardsAtBoot: boolean;
 }
 
-/** How ghostcard's own commands are run: with the guest's files, and unmarked. */
+/** Options of ghostcard's own commands: the guest's files, no marks. */
 export const OWN = { host: false, marked: false } as const;
 
 export class Guest implements AsyncDisposable {
-  /** QEMU's control connection. */
+  /** The QMP connection to QEMU. */
   readonly qmp: QmpClient;
   /** The connection to the agent in the guest, for what `run`, `push` and `fetch` do not cover. */
   readonly channel: GuestChannel;
   private readonly cards: GuestCards;
-  /** Undefined when the guest is to have its own files only. */
+  /** Undefined if the guest has only its own files. */
   private hostFolders: Promise<HostFolders> | undefined;
 
   /** Use `launchGuest`. */
@@ -65,7 +68,7 @@ export class Guest implements AsyncDisposable {
       channel.abort(reason);
       qmp.close(reason);
     });
-    // An abort is the end of the guest, also if nobody gets to call `close`; who does, gets the outcome.
+    // An abort ends the guest even if nobody calls `close`. A later `close` returns the outcome.
     ending.onAbort(() => void this.close().catch(() => {}));
   }
 
@@ -74,12 +77,12 @@ export class Guest implements AsyncDisposable {
     return this.machine.pid!;
   }
 
-  /** Aborted when the guest has come to its end; its reason is the error that says why. */
+  /** Aborted when the guest has ended; the reason is the error that says why. */
   get died(): AbortSignal {
     return this.machine.died;
   }
 
-  /** For `launchGuest`: keeps the machine as it is, for later starts. The guest stands still while it is written. */
+  /** For `launchGuest`: saves a snapshot of the machine for later starts. The guest is paused while it is written. */
   async saveTo(
     snapshots: SnapshotStore,
     identity: Ingredients,
@@ -98,36 +101,37 @@ export class Guest implements AsyncDisposable {
       const { consoleLog } = this.machine;
       const toKeep = { description, consoleLog, save, saved: resolve };
       const kept = this.whileAlive(() => snapshots.keep(identity, toKeep)).catch((error) => {
-        if (!this.died.aborted) onFailure(error); // else that is what is told
+        if (!this.died.aborted) onFailure(error); // else the reason of the death is reported
       });
       kept.then(resolve, reject);
       this.ending.await(kept.catch(() => {}));
     });
   }
 
-  /** For `launchGuest`: makes a guest that has just been started, one way or the other, ready for use. */
+  /** For `launchGuest`: prepares a guest that has just been booted or restored for use. */
   async furnish(): Promise<void> {
     await this.whileAlive(async () => {
       const { cards = [], cardsAtBoot, hostRoot = '/', shares = [], hostname = 'ghostcard' } = this.options;
-      // A guest from a snapshot has the time and the random numbers of the day when it was saved.
+      // A restored guest has the clock and the random state from when it was saved.
       await this.channel.renew({ realtimeMs: Date.now(), entropy: randomBytes(ENTROPY_BYTES), hostname });
       if (!cardsAtBoot) for (const card of cards) await this.plug(card);
       if (hostRoot === false) return;
-      // Goes on while the guest waits for cards that are being plugged in; whoever uses the folders waits, and is told.
+      // Continues in the background while cards are plugged in. Commands that use the folders wait for it and get its
+      // error.
       this.hostFolders = this.whileAlive(() => HostFolders.mount(this.channel, hostRoot, shares));
       this.hostFolders.catch(() => {});
     });
   }
 
   /**
-   * Runs a command in the guest to its end; a non-zero exit code is a result, not an error. Rejects when the command
-   * cannot be started or the guest dies. With the host's files, it starts in the caller's folder unless told otherwise.
+   * Runs a command in the guest until it ends. A non-zero exit code is a result, not an error. Rejects if the command
+   * cannot be started or the guest dies. With the host's files, the default folder is the caller's.
    */
   run(argv: readonly string[], options?: RunOptions): Promise<ExecResult> {
     return this.whileAlive(async () => (await this.start(argv, options)).result);
   }
 
-  /** As `run`, for a command to be signalled, and told of its terminal's new size, while it runs. */
+  /** Like `run`, for a command that can be sent signals and terminal sizes while it runs. */
   async start(
     argv: readonly string[],
     { host = this.hostFolders !== undefined, marked = true, ...options }: RunOptions = {},
@@ -148,14 +152,17 @@ export class Guest implements AsyncDisposable {
         throw explained;
       },
     );
-    result.catch(() => {}); // whoever gets it may not wait for it at once
+    result.catch(() => {}); // the caller may await it later
     return { ...command, result };
   }
 
-  /** What `run` adds for a command on the host's files, for those who use the channel itself. */
+  /**
+   * The options that `run` adds for a command that sees the host's files, for users of the channel. @throws Error
+   * without the host's files
+   */
   async onHostFolders(options: ExecOptions): Promise<ExecOptions> {
     if (this.hostFolders === undefined) {
-      throw new Error("This guest was launched without the host's files (hostRoot: false).");
+      throw new Error("Cannot use the host's files: this guest was launched without them (hostRoot: false).");
     }
     return (await this.hostFolders).forCommand(options);
   }
@@ -176,54 +183,54 @@ export class Guest implements AsyncDisposable {
     return this.machine.console.tail(count);
   }
 
-  /** Puts a card into an empty slot of the running guest. It is there for the guest once `pciAddressOf` has answered. */
+  /** Hot-plugs a card into an empty slot. The guest has found it once `pciAddressOf` resolves. */
   plug(card: LaunchCard): Promise<void> {
     return this.cards.plug(card);
   }
 
   /**
-   * Makes the guest let go of a card: the driver's `remove` has run when this resolves. The slot stays taken, since QEMU
-   * (up to 11.1 at least) dies when it deletes a vfio-user device that has MSI-X; the card's server must go on and answer
-   * with all ones, as an empty slot does. Rejects when the driver has not let go within the limit, 20 s unless told
-   * otherwise: the guest goes on trying, and a later call finds out.
+   * Makes the guest remove a card. When this resolves, the driver's `remove` has run. The slot stays occupied, since
+   * QEMU (up to at least 11.1) crashes when it deletes a vfio-user device with MSI-X. The card's server must keep
+   * running and answer reads with all ones, as an empty slot does. Rejects if the driver has not released the card
+   * within the limit (default 20 s). The guest then keeps trying, and a later call returns the outcome.
    */
   unplug(card: string, options?: UnplugOptions): Promise<void> {
     return this.cards.unplug(card, options);
   }
 
   /**
-   * To be called before a card stops answering: the guest resets it no more. vfio-pci orders a reset when the device is
-   * closed, and kernels before 6.9 would wait a minute for the card to come out of it.
+   * Call this before a card stops answering, so that the guest no longer resets it. vfio-pci resets a device when it is
+   * closed, and kernels before 6.9 would wait a minute for the reset to complete.
    */
   forgoResets(card: string): Promise<void> {
     return this.cards.forgoResets(card);
   }
 
-  /** Slots that a card can still be plugged into. */
+  /** Number of slots that a card can still be plugged into. */
   get freeSlots(): number {
     return this.cards.freeSlots;
   }
 
   /**
-   * Where the guest sees the card of this name: the one function behind the card's root port. Waits until it does; it
-   * stays there until it is unplugged.
+   * PCI address of the card of this name in the guest: the only function behind the card's root port. Waits until the
+   * guest has found it. The address is valid until the card is unplugged.
    */
   pciAddressOf(card: string): Promise<string> {
     return this.cards.pciAddressOf(card);
   }
 
-  /** Gives the card to a driver of the guest's, such as 'uio_pci_generic' or 'vfio-pci'; 'none' takes it away from any. */
+  /** Binds the card to a driver of the guest, such as 'uio_pci_generic' or 'vfio-pci'. 'none' only unbinds it. */
   bind(card: string, driver: string, options?: BindOptions): Promise<BoundCard> {
     return this.cards.bind(card, driver, options);
   }
 
-  /** For `launchGuest`: ends a guest that is of no use, for this reason. */
+  /** For `launchGuest`: ends a guest that could not be prepared, with this reason. */
   fail(reason: unknown): Promise<void> {
     this.machine.kill(reason);
     return this.ending.finish();
   }
 
-  /** Ends the guest in good order, or by force, and removes what it used. Can be called again. */
+  /** Shuts the guest down, by force if necessary, and removes its files. Can be called again. */
   close(): Promise<void> {
     if (!this.died.aborted) this.channel.abort(new GuestClosedError());
     return this.ending.finish();
@@ -233,7 +240,7 @@ export class Guest implements AsyncDisposable {
     return this.close();
   }
 
-  /** Files are where commands see them. */
+  /** Translates a path as commands see it. */
   private async pathFor(guestPath: string): Promise<string> {
     return (await this.hostFolders)?.pathFor(guestPath) ?? guestPath;
   }

@@ -4,20 +4,20 @@ import { explainFolder } from './host-folders';
 
 const missing = (folder: string) => new GuestRequestError(`exec: cannot change to folder ${folder} (ENOENT)`, 'ENOENT');
 
-it('tells of a folder of the host that the guest has its own in place of', () => {
+it('explains a missing folder for which the guest has its own', () => {
   const { message, code } = explainFolder(missing('/run/x'), '/run/x') as GuestRequestError;
   expect(message).toBe(
-    'exec: cannot change to folder /run/x (ENOENT): the guest has a /run, /proc, /sys and /dev of its own. ' +
+    'exec: cannot change to folder /run/x (ENOENT): the guest has its own /run, /proc, /sys and /dev. ' +
       'Work in another folder, or share this one with the guest (ghostcard run --rw .)',
   );
   expect(code).toBe('ENOENT');
 });
 
 it.each([
-  ['folders that are missing for other reasons', missing('/running'), '/running'],
-  ['other failures there', new GuestRequestError('x: cannot be run (ENOENT)', 'ENOENT'), '/run'],
-  ['commands that have no folder', missing('/run'), undefined],
-  ['what is no answer of the agent', new Error('gone'), '/run'],
-])('leaves %s as they are', (_, error, cwd) => {
+  ['a folder that is missing for another reason', missing('/running'), '/running'],
+  ['another failure there', new GuestRequestError('x: cannot be run (ENOENT)', 'ENOENT'), '/run'],
+  ['the error of a command without a folder', missing('/run'), undefined],
+  ['an error that is not from the agent', new Error('gone'), '/run'],
+])('leaves %s unchanged', (_, error, cwd) => {
   expect(explainFolder(error, cwd)).toBe(error);
 });

@@ -1,4 +1,4 @@
-/** Launching guests. */
+/** Launches guests. */
 export { keepArtifacts } from './artifacts';
 export { GuestBootError, GuestClosedError, GuestError, GuestPanicError, QemuExitedError } from './errors';
 export { guardedCommand } from './guard';

@@ -29,7 +29,7 @@ const result = (exitCode: number, stdout = '', stderr = ''): ExecResult => ({
   durationMs: 1,
 });
 
-/** A guest with kernel 6.1.0 that answers the script with `answer`. */
+/** A guest with kernel 6.1.0 in which the script returns `answer`. */
 const guestThat = (answer: ExecResult, machine = 'x86_64') => ({
   run: vi.fn((argv: readonly string[]) =>
     Promise.resolve(argv[0] === 'uname' ? result(0, `6.1.0 ${machine}\n`) : answer),
@@ -37,7 +37,7 @@ const guestThat = (answer: ExecResult, machine = 'x86_64') => ({
 });
 
 describe('a module for the guest', () => {
-  test('is loaded after what it needs, with its parameters', async () => {
+  test('is loaded with its parameters, after its dependencies', async () => {
     const guest = guestThat(result(0, '[    1.5] my_driver: hello\n'));
     const file = written({ ...FITS, ...PARAMETERS, depends: 'uio,vfio' });
     const loaded = await loadModule(guest, file, { parameters: { speed: 'a b' } });
@@ -45,68 +45,68 @@ describe('a module for the guest', () => {
     expect(guest.run.mock.calls[1]![0].slice(1)).toEqual(['load', 'my_driver', 'uio vfio', 'speed="a b"']);
   });
 
-  test('that was built for another kernel is refused, with the command that builds it for this one', async () => {
+  test('built for another kernel is refused, and the error has the command that builds it for this one', async () => {
     const file = written({ vermagic: '6.12.1 SMP' });
     await expect(loadModule(guestThat(result(0)), file)).rejects.toThrow(
-      `was built for kernel 6.12.1, the guest runs 6.1.0.\nWhat to do: build it anew, make -C "$(npx ghostcard kernel-build)" M=${folder} modules`,
+      `was built for kernel 6.12.1, but the guest runs 6.1.0.\nWhat to do: rebuild it with make -C "$(npx ghostcard kernel-build)" M=${folder} modules`,
     );
   });
 
-  test('that was built for another architecture is refused, with the command that builds it for that one', async () => {
+  test('built for another architecture is refused, and the error has the command that builds it for the right one', async () => {
     const file = written({ vermagic: '6.12.1 SMP' });
     await expect(loadModule(guestThat(result(0), 'aarch64'), file)).rejects.toThrow(
       'make -C "$(npx ghostcard kernel-build --arch arm64)" M=',
     );
   });
 
-  test('that is none is refused', async () => {
+  test('without module information is refused', async () => {
     const file = path.join(folder, 'notes.ko');
     writeFileSync(file, 'text');
-    await expect(loadModule(guestThat(result(0)), file)).rejects.toThrow('is no kernel module that can be loaded');
+    await expect(loadModule(guestThat(result(0)), file)).rejects.toThrow('is not a loadable kernel module');
   });
 
-  test('gets no parameter that it does not have', async () => {
+  test('is refused with a parameter that it does not have', async () => {
     const file = written({ ...FITS, ...PARAMETERS });
     await expect(loadModule(guestThat(result(0)), file, { parameters: { sped: 3 } })).rejects.toThrow(
       "has no parameter 'sped'. Its parameters: speed.",
     );
   });
 
-  test('that the kernel refuses is told with errno and what the kernel wrote, once', async () => {
+  test('refused by the kernel causes an error with the errno and the kernel log, without repetition', async () => {
     const log = '[    1.5] my_driver: no such thing\n[    1.6] my_driver: no such thing\n';
     const guest = guestThat(result(22, log, "insmod: can't insert '/run/my_driver.ko': Invalid argument\n"));
     await expect(loadModule(guest, written(FITS))).rejects.toThrow(
-      "EINVAL, insmod: can't insert '/run/my_driver.ko': Invalid argument\nThe kernel wrote:\n  [    1.5] my_driver: no such thing",
+      "EINVAL, insmod: can't insert '/run/my_driver.ko': Invalid argument\nKernel log:\n  [    1.5] my_driver: no such thing",
     );
   });
 
-  test('whose needs cannot be met is told with what they are', async () => {
+  test('whose dependencies cannot be loaded causes an error that names them', async () => {
     const guest = guestThat(result(200, '', 'modprobe: module other not found\n'));
     await expect(loadModule(guest, written({ ...FITS, depends: 'other' }))).rejects.toThrow(
       'needs other, which the guest cannot load: modprobe: module other not found',
     );
   });
 
-  test('that cannot be unloaded is told with what the kernel wrote', async () => {
+  test('that cannot be unloaded causes an error with the kernel log', async () => {
     const guest = guestThat(result(1, '', "rmmod: can't unload module 'my_driver': No such file or directory\n"));
     await expect(unloadModule(guest, 'my_driver')).rejects.toThrow(
-      "could not unload the module my_driver: rmmod: can't unload module 'my_driver': No such file or directory\nThe kernel wrote nothing about it.",
+      "Cannot unload the module my_driver in the guest: rmmod: can't unload module 'my_driver': No such file or directory\nKernel log: (nothing)",
     );
   });
 });
 
-describe('a module as it is typed', () => {
+describe('a module argument', () => {
   test.each([
     ['my.ko', 'my.ko', {}],
     ['a,b/my.ko', 'a,b/my.ko', {}],
     ['my.ko,speed=3,label=x', 'my.ko', { speed: '3', label: 'x' }],
     ['my.ko,ids=1,2,3,speed=3', 'my.ko', { ids: '1,2,3', speed: '3' }],
     ['my.ko,label=a=b', 'my.ko', { label: 'a=b' }],
-  ])('%s has file and parameters', (text, file, parameters) => {
+  ])('%s is split into file and parameters', (text, file, parameters) => {
     expect(parseModuleArgument(text)).toEqual({ file, parameters });
   });
 
-  test('with something that is no parameter is refused', () => {
-    expect(() => parseModuleArgument('my.ko,fast')).toThrow('"fast" in "my.ko,fast" is no parameter of a module');
+  test('with an invalid parameter is refused', () => {
+    expect(() => parseModuleArgument('my.ko,fast')).toThrow('"fast" in "my.ko,fast" is not a module parameter');
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Loads kernel modules of the user's own into a guest. What can be told from the file is told before the guest is asked;
- * when the kernel refuses, its own words come along, since "Invalid argument" says nothing.
+ * Loads the user's kernel modules into a guest. What the file itself shows to be wrong is reported before the guest is
+ * involved. If the kernel refuses a module, the error includes its log, since "Invalid argument" alone says nothing.
  *
  * Source: Linux include/linux/vermagic.h; init_module(2) for the errors.
  */
@@ -12,16 +12,16 @@ import { type ExecResult } from '../channel';
 import { type Guest, OWN } from './guest';
 
 export interface LoadModuleOptions {
-  /** The module's parameters: { speed: 3, name: 'x' } is "speed=3 name=x". */
+  /** The module's parameters: { speed: 3, name: 'x' } becomes "speed=3 name=x". */
   readonly parameters?: Readonly<Record<string, string | number>>;
-  /** Longest time that the module's init may take. */
+  /** Time limit for the module's init function. */
   readonly timeoutMs?: number;
 }
 
 export interface LoadedModule {
-  /** As /sys/module and rmmod know it. */
+  /** Name in /sys/module and for rmmod. */
   readonly name: string;
-  /** What the kernel wrote while the module was loaded. */
+  /** Lines of the kernel log from while the module was loaded. */
   readonly kernelLog: readonly string[];
 }
 
@@ -30,10 +30,13 @@ type ModuleGuest = Pick<Guest, 'run'>;
 const DEFAULT_TIMEOUT_MS = 60_000;
 
 const MODULE_COMMAND = '/usr/bin/ghostcard-module';
-/** Its exit code when a module that the user's one needs cannot be loaded. No errno has this number. */
+/** Its exit code if a dependency of the module cannot be loaded. No errno has this value. */
 const NO_DEPENDENCY = 200;
 
-/** Loads the module in `file`, a file of the host, with what it needs of the guest's own modules. */
+/**
+ * Loads the module in `file`, a path on the host, after the modules of the guest that it depends on. @throws Error if
+ * the module does not fit the guest, or the guest refuses it
+ */
 export async function loadModule(
   guest: ModuleGuest,
   file: string,
@@ -45,8 +48,8 @@ export async function loadModule(
   const [running, machine] = said.stdout.toString().trim().split(' ');
   if (release !== running) {
     throw new Error(
-      `The module ${file} was built for kernel ${release}, the guest runs ${running}.\n` +
-        `What to do: build it anew, make -C "$(npx ghostcard kernel-build${machine === 'aarch64' ? ' --arch arm64' : ''})" M=${path.dirname(path.resolve(file))} modules`,
+      `The module ${file} was built for kernel ${release}, but the guest runs ${running}.\n` +
+        `What to do: rebuild it with make -C "$(npx ghostcard kernel-build${machine === 'aarch64' ? ' --arch arm64' : ''})" M=${path.dirname(path.resolve(file))} modules`,
     );
   }
   const assignments = Object.entries(parameters).map(([parameter, value]) => `${parameter}=${quoted(value)}`);
@@ -58,14 +61,14 @@ export async function loadModule(
   if (result.exitCode === NO_DEPENDENCY) {
     throw new Error(
       `The module ${file} needs ${needed.join(', ')}, which the guest cannot load: ${lastLine(result.stderr)}\n` +
-        'What to do: load what it needs first, as modules of your own.',
+        'What to do: load these modules first, from files of your own.',
     );
   }
   if (result.exitCode !== 0) throw refusal(`load the module ${file}`, errnoOf(result), result, timeoutMs);
   return { name, kernelLog: linesOf(result.stdout) };
 }
 
-/** Takes a module away again. Its driver lets go of all devices. Gives back what the kernel wrote meanwhile. */
+/** Unloads a module, which unbinds its driver from all devices. Returns the lines of the kernel log from meanwhile. */
 export async function unloadModule(
   guest: ModuleGuest,
   name: string,
@@ -76,7 +79,7 @@ export async function unloadModule(
   return linesOf(result.stdout);
 }
 
-/** "my.ko,speed=3,ids=1,2" as it is typed: a file, and parameters; what has no "=" goes on with the value before it. */
+/** Parses "my.ko,speed=3,ids=1,2" into a file and its parameters. A part without "=" continues the value before it. */
 export function parseModuleArgument(text: string): { file: string; parameters: Record<string, string> } {
   const [, file = text, rest = ''] = /^(.*?\.ko),(.*)$/.exec(text) ?? [];
   const parameters: Record<string, string> = {};
@@ -84,7 +87,7 @@ export function parseModuleArgument(text: string): { file: string; parameters: R
   for (const piece of rest === '' ? [] : rest.split(',')) {
     const [, name, value = ''] = /^(\w+)=(.*)$/.exec(piece) ?? [];
     if (name === undefined && last === undefined) {
-      throw new Error(`"${piece}" in "${text}" is no parameter of a module: write FILE.ko,name=value`);
+      throw new Error(`"${piece}" in "${text}" is not a module parameter: write FILE.ko,name=value`);
     }
     if (name === undefined) parameters[last!] += `,${piece}`;
     else parameters[(last = name)] = value;
@@ -102,11 +105,11 @@ function readModule(
   const vermagic = valueOf('vermagic');
   if (vermagic === undefined) {
     throw new Error(
-      `${file} is no kernel module that can be loaded: it has no vermagic. It must be the uncompressed .ko file that the build has made.`,
+      `${file} is not a loadable kernel module: it has no vermagic. Use the uncompressed .ko file that the build creates.`,
     );
   }
   const known = info.filter(([name]) => name === 'parmtype').map(([, value]) => value.split(':')[0]!);
-  // The kernel itself only writes a line about it, and goes on.
+  // The kernel itself only logs an unknown parameter and continues.
   for (const parameter of parameters.filter((each) => !known.includes(each))) {
     throw new Error(
       `The module ${file} has no parameter '${parameter}'. Its parameters: ${known.join(', ') || 'none'}.`,
@@ -119,20 +122,20 @@ function readModule(
   };
 }
 
-/** busybox's insmod ends with the errno of the system call. */
+/** busybox's insmod exits with the errno of the system call. */
 const errnoOf = ({ exitCode }: ExecResult): string | undefined =>
   Object.entries(constants.errno).find(([, number]) => number === exitCode)?.[0];
 
 function refusal(what: string, errno: string | undefined, result: ExecResult, timeoutMs: number): Error {
   const { timedOut, stderr } = result;
   const reason = [errno, lastLine(stderr)].filter((part) => part !== undefined).join(', ');
-  const outcome = timedOut ? `no end of it within ${timeoutMs} ms` : reason;
+  const outcome = timedOut ? `not finished within ${timeoutMs} ms` : reason;
   const log = withoutRepetition(linesOf(result.stdout));
-  const said = log.length === 0 ? 'The kernel wrote nothing about it.' : `The kernel wrote:\n  ${log.join('\n  ')}`;
-  return new Error(`The guest could not ${what}: ${outcome}\n${said}`);
+  const said = log.length === 0 ? 'Kernel log: (nothing)' : `Kernel log:\n  ${log.join('\n  ')}`;
+  return new Error(`Cannot ${what} in the guest: ${outcome}\n${said}`);
 }
 
-/** busybox's insmod, when refused, tries the other of the kernel's two calls, with the same result. */
+/** When refused, busybox's insmod tries the kernel's other system call, with the same result. */
 function withoutRepetition(log: readonly string[]): readonly string[] {
   const untimed = log.map((line) => line.replace(/^\[ *[\d.]+\] /, ''));
   const half = log.length / 2;
@@ -140,10 +143,10 @@ function withoutRepetition(log: readonly string[]): readonly string[] {
   return Number.isInteger(half) && isTwice ? log.slice(0, half) : log;
 }
 
-/** The kernel splits parameters at blanks, quotation marks excepted. */
+/** The kernel splits parameters at white space outside quotation marks. */
 const quoted = (value: string | number): string => (/\s/.test(String(value)) ? `"${value}"` : String(value));
 
-const lastLine = (output: Buffer): string => linesOf(output).at(-1) ?? 'nothing was said';
+const lastLine = (output: Buffer): string => linesOf(output).at(-1) ?? 'no output';
 
 const linesOf = (output: Buffer): string[] =>
   output

@@ -1,4 +1,4 @@
-/** Launches with a store of snapshots: what does not fit costs a boot and a line, and nothing else. */
+/** Launches with a snapshot store: a snapshot that cannot be used costs a boot and one line of output, nothing else. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'launch-'));
   vi.stubEnv('TMPDIR', folder);
   for (const name of ['kernel', 'initramfs']) writeFileSync(join(folder, name), name);
-  // What it does is no part of which machine it is.
+  // Its behaviour is not part of the machine's identity.
   const qemu = await shellQemu(
     folder,
     `echo started >>${folder}/starts; eval "$QEMU_FIRST"; exec ${process.execPath} ${FAKE_QEMU} "\${QEMU_SCRIPT:-boots}" "$@"`,
@@ -39,7 +39,7 @@ afterEach(async () => {
 const BOOT = ['starting-qemu', 'booting', 'agent-ready', 'saving'];
 const RESTORE = ['starting-qemu', 'restoring', 'agent-ready'];
 
-/** Launches a guest and ends it; gives back what was told meanwhile. */
+/** Launches a guest and closes it. Returns the progress that was reported. */
 async function launch(more: Partial<LaunchOptions> = {}) {
   const told: LaunchProgress[] = [];
   const lines: string[] = [];
@@ -68,13 +68,13 @@ function expectNothingLeft(): void {
   expect(existsSync(work) ? readdirSync(work) : []).toEqual([]);
 }
 
-it('the first launch saves what it has booted, the next starts from that', async () => {
+it('the first launch saves a snapshot, and the next one restores it', async () => {
   expect((await launch()).phases).toEqual(BOOT);
   expect((await launch()).phases).toEqual(RESTORE);
   expectNothingLeft();
 });
 
-it('a snapshot that cannot be loaded leaves nothing but a line: logs and console are those of the boot', async () => {
+it('a snapshot that cannot be restored leaves one message; logs and console are those of the cold boot', async () => {
   await launch();
   vi.stubEnv('QEMU_SCRIPT', 'cannot-load');
   const artifactsDir = join(folder, 'artifacts');
@@ -82,7 +82,7 @@ it('a snapshot that cannot be loaded leaves nothing but a line: logs and console
   const { phases, messages, lines } = await launch({ runDir, artifactsDir });
   expect(phases).toEqual([...RESTORE.slice(0, 2), 'no-snapshot', ...BOOT]);
   expect(messages).toEqual([
-    'The snapshot of this guest does not do, it is booted: The guest did not come up: QEMU could not load the saved ' +
+    'The snapshot of this guest is unusable, falling back to a cold boot: The guest did not come up: QEMU could not restore the ' +
       'machine: No space left on device',
   ]);
   const booted = ['[    0.000000] Linux version 6.1', '[    1.000000] Run /init as init process'];
@@ -93,7 +93,7 @@ it('a snapshot that cannot be loaded leaves nothing but a line: logs and console
   expect((await launch()).phases).toEqual(RESTORE);
 });
 
-it('what has nothing to do with the snapshot is the launch’s error at once, and the snapshot stays', async () => {
+it('a failure that is not caused by the snapshot fails the launch at once, and the snapshot stays', async () => {
   await launch();
   vi.stubEnv('QEMU_FIRST', 'echo "qemu: port 1234 is in use" >&2; exit 1');
   const error = await failureOf(launch());
@@ -105,17 +105,17 @@ it('what has nothing to do with the snapshot is the launch’s error at once, an
   expectNothingLeft();
 });
 
-it('a bad snapshot in a cache that cannot be written does not keep the guest from booting', async () => {
+it('an unusable snapshot in a read-only cache does not prevent a cold boot', async () => {
   await launch();
   await rm(join(folder, 'cache', 'work'), { recursive: true });
-  writeFileSync(join(folder, 'cache', 'work'), 'no folder can be made here, whoever asks');
+  writeFileSync(join(folder, 'cache', 'work'), 'no folder can be created here, not even by root');
   vi.stubEnv('QEMU_SCRIPT', 'cannot-load');
   const { phases, messages } = await launch();
   expect(phases).toEqual([...RESTORE.slice(0, 2), 'no-snapshot', ...BOOT, 'no-snapshot']);
-  expect(messages[1]).toMatch(/^This guest was not saved, the next start is a boot again: /);
+  expect(messages[1]).toMatch(/^No snapshot was saved, so the next start is a cold boot again: /);
 });
 
-it('a cache that cannot be read is one without snapshots', async () => {
+it('a cache that cannot be read leads to a cold boot', async () => {
   await launch();
   const [entry] = readdirSync(join(folder, 'cache', 'entries'));
   const manifest = join(folder, 'cache', 'entries', entry!, 'manifest.json');
@@ -123,29 +123,29 @@ it('a cache that cannot be read is one without snapshots', async () => {
   await mkdir(manifest);
   const { phases, messages } = await launch();
   expect(phases.slice(0, 4)).toEqual(['no-snapshot', ...BOOT.slice(0, 3)]);
-  expect(messages[0]).toMatch(/^The snapshot of this guest cannot be read, it is booted: EISDIR/);
+  expect(messages[0]).toMatch(/^The snapshot of this guest cannot be read, falling back to a cold boot: EISDIR/);
 });
 
-it('the console log of a guest from a snapshot begins with that of its boot', async () => {
+it('the console log of a restored guest begins with that of its boot', async () => {
   await launch();
   const artifactsDir = join(folder, 'artifacts');
   expect((await launch({ artifactsDir })).phases).toEqual(RESTORE);
   expect(readFileSync(join(artifactsDir, 'console.log'), 'utf8')).toMatch(
-    /^\[ +0\.0+\] Linux version [^]*\n--- ghostcard: the guest was saved here, and loaded for this run ---\n/,
+    /^\[ +0\.0+\] Linux version [^]*\n--- ghostcard: the guest was saved here and restored for this run ---\n/,
   );
 });
 
-it('a guest that could not be saved goes on', async () => {
+it('a guest whose snapshot could not be saved continues', async () => {
   vi.stubEnv('QEMU_SCRIPT', 'cannot-save');
   const { phases, messages } = await launch();
   expect(phases).toEqual([...BOOT, 'no-snapshot']);
   expect(messages).toEqual([
-    'This guest was not saved, the next start is a boot again: QEMU could not save the machine: No space left on device',
+    'No snapshot was saved, so the next start is a cold boot again: QEMU could not save the machine: No space left on device',
   ]);
   expectNothingLeft();
 });
 
-it('an abort while the guest is being saved is told as that, and nothing is left', async () => {
+it('an abort while the snapshot is being saved is reported as such, and nothing is left behind', async () => {
   const abort = new AbortController();
   const phases: string[] = [];
   const onProgress = ({ phase }: LaunchProgress) => {
@@ -158,7 +158,7 @@ it('an abort while the guest is being saved is told as that, and nothing is left
 });
 
 it.each(['starting-qemu', 'booting', 'agent-ready', 'saving'])(
-  'an error of the one who is told of the progress (%s) ends the launch, and nothing is left',
+  'an exception in the progress listener (%s) ends the launch, and nothing is left behind',
   async (when) => {
     const onProgress = ({ phase }: LaunchProgress) => {
       if (phase === when) throw new Error('the screen is full');
@@ -168,7 +168,7 @@ it.each(['starting-qemu', 'booting', 'agent-ready', 'saving'])(
   },
 );
 
-it('a kernel that is replaced while it boots is not taken for the new one', async () => {
+it('a snapshot of a kernel that was replaced during the boot is not used for the new kernel', async () => {
   const onProgress = ({ phase }: LaunchProgress) => {
     if (phase === 'booting') writeFileSync(join(folder, 'kernel'), 'another kernel');
   };
@@ -176,11 +176,11 @@ it('a kernel that is replaced while it boots is not taken for the new one', asyn
   expect((await launch()).phases).toEqual(BOOT);
 });
 
-it('a launch that fails when the guest is up has failed: its logs are kept', async () => {
+it('a launch that fails after the guest has come up keeps its logs', async () => {
   const artifactsDir = join(folder, 'artifacts');
   const cards = [1, 2].map((n) => ({ name: 'twin', socketPath: `/${n}.sock` }));
   const error = await failureOf(launch({ cards, artifactsDir, artifacts: 'on-failure' }));
-  expect(error.message).toBe("This guest has a card 'twin' already: give each its own name.");
+  expect(error.message).toBe("This guest already has a card 'twin': give each card its own name.");
   expect(readdirSync(artifactsDir)).toContain('console.log');
   expectNothingLeft();
 });

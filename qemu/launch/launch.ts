@@ -1,6 +1,6 @@
 /**
- * Launches a guest: from its snapshot where there is one, by a boot where there is none or where it does not do, and then
- * what is the same for both: the clock is set, the host's folders are mounted, the cards are there.
+ * Launches a guest: restores its snapshot if there is a usable one, else boots it. Then, in both cases, sets the clock,
+ * mounts the host's folders and plugs in the cards.
  */
 import { type Ingredients } from '../provision';
 import { type Snapshot, type SnapshotStore } from '../snapshot';
@@ -13,7 +13,10 @@ import { machineDescription, machineIdentity } from './machine-identity';
 import { type LaunchOptions } from './options';
 import { RunFolder } from './run-folder';
 
-/** It is returned when its agent answers and its cards are plugged in. Whatever goes wrong, nothing is left behind. */
+/**
+ * Resolves when the agent answers and the cards are plugged in. After a failure nothing is left behind. @throws
+ * GuestBootError, QemuExitedError, GuestPanicError, or the reason of `options.signal`
+ */
 export async function launchGuest(options: LaunchOptions): Promise<Guest> {
   options.signal?.throwIfAborted();
   const startedMs = performance.now();
@@ -31,11 +34,11 @@ class Launch {
 
   async start(): Promise<Guest> {
     const { snapshots, accel, extraQemuArgs = [] } = this.options;
-    // A snapshot on KVM would have to fit the processor, and nobody knows what additional arguments do.
+    // A snapshot on KVM would depend on the CPU, and the effect of additional arguments is unknown.
     if (snapshots === undefined || accel === 'kvm' || extraQemuArgs.length > 0) {
       return this.furnished(await this.attempt({ cardsAtBoot: true }));
     }
-    // Before QEMU reads the files that it is made of: one that is replaced meanwhile makes another machine.
+    // Computed before QEMU reads its files: one that is replaced meanwhile makes a different machine.
     const machine = machineIdentity(this.options);
     const restored = await this.restore(snapshots, machine);
     if (restored) return this.furnished(restored);
@@ -43,7 +46,7 @@ class Launch {
     return this.furnished(booted, () => this.save(booted, snapshots, machine));
   }
 
-  /** Undefined when there is no snapshot, or none that does. */
+  /** Undefined if there is no usable snapshot. */
   private async restore(snapshots: SnapshotStore, machine: Ingredients): Promise<Guest | undefined> {
     using snapshot = this.find(snapshots, machine);
     if (snapshot === undefined) return undefined;
@@ -51,38 +54,44 @@ class Launch {
       return await this.attempt({ cardsAtBoot: false, snapshot });
     } catch (error) {
       this.options.signal?.throwIfAborted();
-      if (!(error instanceof RestoreError)) throw error; // a boot would meet the same
-      this.progress('no-snapshot', `The snapshot of this guest does not do, it is booted: ${headline(error)}`);
+      if (!(error instanceof RestoreError)) throw error; // a boot would fail in the same way
+      this.progress(
+        'no-snapshot',
+        `The snapshot of this guest is unusable, falling back to a cold boot: ${headline(error)}`,
+      );
       discard(snapshot);
       return undefined;
     }
   }
 
-  /** A cache that cannot be read is one without snapshots. */
+  /** A cache that cannot be read counts as one without snapshots. */
   private find(snapshots: SnapshotStore, machine: Ingredients): Snapshot | undefined {
     try {
       return snapshots.find(machine);
     } catch (error) {
-      this.progress('no-snapshot', `The snapshot of this guest cannot be read, it is booted: ${headline(error)}`);
+      this.progress(
+        'no-snapshot',
+        `The snapshot of this guest cannot be read, falling back to a cold boot: ${headline(error)}`,
+      );
       return undefined;
     }
   }
 
   private save(guest: Guest, snapshots: SnapshotStore, machine: Ingredients): Promise<void> {
-    this.progress('saving', 'Saving the booted guest, for starts in a fraction of the time');
+    this.progress('saving', 'Saving a snapshot of the booted guest, for faster starts');
     return guest.saveTo(snapshots, machine, machineDescription(this.options), (error) =>
-      this.progress('no-snapshot', `This guest was not saved, the next start is a boot again: ${headline(error)}`),
+      this.progress('no-snapshot', `No snapshot was saved, so the next start is a cold boot again: ${headline(error)}`),
     );
   }
 
-  /** The guest, ready for use; it is ended when it cannot be made so. */
+  /** Prepares the guest for use, and ends it if that fails. */
   private async furnished(guest: Guest, first?: () => Promise<void>): Promise<Guest> {
     try {
       await first?.();
       await guest.furnish();
       return guest;
     } catch (error) {
-      await guest.fail(error).catch(complain);
+      await guest.fail(error).catch(warn);
       throw error;
     }
   }
@@ -99,13 +108,13 @@ class Launch {
     const ending = new Ending(machine, runDir, folder, options);
     try {
       const booted = await bringUp(machine, options, progress, snapshot);
-      // Later on, for people to read: nothing fails for want of it.
+      // Only for people to read, so a failure is ignored.
       if (snapshot) await beginWithBootConsole(runDir, snapshot.consoleLog).catch(() => {});
       return new Guest(machine, booted, ending, { ...options, cardsAtBoot });
     } catch (error) {
       machine.kill(error);
-      // A boot follows upon a snapshot that does not do, and its artifacts are those of the guest.
-      await ending.finish({ keepArtifacts: !(error instanceof RestoreError) }).catch(complain);
+      // A cold boot follows an unusable snapshot, and the artifacts are those of the booted guest.
+      await ending.finish({ keepArtifacts: !(error instanceof RestoreError) }).catch(warn);
       throw error;
     }
   }
@@ -113,16 +122,16 @@ class Launch {
 
 const headline = (error: unknown): string => (error as Error).message.split('\n')[0]!;
 
-/** Where it cannot be removed nothing can be saved either, and that is told. */
+/** If it cannot be removed, no new one can be saved either, which is reported. */
 function discard(snapshot: Snapshot): void {
   try {
     snapshot.discard();
   } catch {
-    // a cache that can only be read
+    // a read-only cache
   }
 }
 
-/** What went wrong first is what the caller must see; a clean-up that fails as well is told beside it. */
-function complain(error: Error): void {
+/** The caller must see the first error, so a failed clean-up is only a warning. */
+function warn(error: Error): void {
   process.emitWarning(`Clean-up after a failed launch: ${error.message}`);
 }

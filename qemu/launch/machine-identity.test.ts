@@ -26,16 +26,16 @@ const options = (more: Partial<LaunchOptions> = {}): LaunchOptions => ({
 const keyOf = (more?: Partial<LaunchOptions>) => cacheKey(machineIdentity(options(more)));
 
 it.each<[string, Partial<LaunchOptions>]>([
-  ['cards, as long as they have room', { cards: [{ name: 'card', socketPath: '/card.sock' }] }],
-  ['the root of the host', { hostRoot: '/srv' }],
-  ['the host name', { hostname: 'other' }],
-  ['a debugger', { gdb: 'tcp:127.0.0.1:1234' }],
-  ['the folder of a run', { runDir: '/run' }],
-])('%s make no other machine', (_, more) => {
+  ['Cards, while there are enough slots', { cards: [{ name: 'card', socketPath: '/card.sock' }] }],
+  ['The root of the host', { hostRoot: '/srv' }],
+  ['The host name', { hostname: 'other' }],
+  ['A debugger', { gdb: 'tcp:127.0.0.1:1234' }],
+  ['The run folder', { runDir: '/run' }],
+])('%s: not part of the identity of a machine', (_, more) => {
   expect(keyOf(more)).toBe(keyOf());
 });
 
-it('nor does a cache that has been moved', () => {
+it('The place of the cache: not part of the identity of a machine', () => {
   const before = machineIdentity(options());
   const moved = `${folder}-moved`;
   renameSync(folder, moved);
@@ -44,24 +44,24 @@ it('nor does a cache that has been moved', () => {
 });
 
 it.each<[string, Partial<LaunchOptions>]>([
-  ['memory', { memoryMiB: 256 }],
-  ['processors', { cpus: 2 }],
-  ['huge pages', { hugepages: 0 }],
-  ['kernel arguments', { kernelAppend: 'quiet' }],
-  ['slots', { slots: 9 }],
+  ['Memory', { memoryMiB: 256 }],
+  ['CPUs', { cpus: 2 }],
+  ['Huge pages', { hugepages: 0 }],
+  ['Kernel arguments', { kernelAppend: 'quiet' }],
+  ['Slots', { slots: 9 }],
   ['IOMMU', { iommu: true }],
-  ['shared folders', { shares: [{ hostPath: '/srv' }] }],
-])('other %s make another machine', (_, more) => {
+  ['Shared folders', { shares: [{ hostPath: '/srv' }] }],
+])('%s: part of the identity of a machine', (_, more) => {
   expect(keyOf(more)).not.toBe(keyOf());
 });
 
-it('so does another processor of the host: the guest tells the time by it', () => {
+it("The host's CPU model, whose time stamp counter the guest uses: part of the identity of a machine", () => {
   const { processor } = machineIdentity(options());
   expect(processor).not.toEqual([]);
   expect(machineIdentity(options(), ['another'])).not.toEqual(machineIdentity(options()));
 });
 
-it('so does a file that has been replaced by one of the same length', () => {
+it('A file, even if replaced by one of the same length: part of the identity of a machine', () => {
   const before = keyOf();
   rmSync(join(folder, 'kernel'));
   writeFileSync(join(folder, 'kernel'), 'lernek');

@@ -1,7 +1,6 @@
 /**
- * What makes a machine the one that it is: two launches with the same identity can start from the same snapshot. It is the
- * very argument list that QEMU gets, with what differs from run to run left out, so that whatever is added to the machine
- * counts by itself.
+ * The identity of a machine. Two launches with the same identity can use the same snapshot. The identity is QEMU's
+ * command line without what differs from run to run, so that whatever is added to the machine becomes part of it.
  */
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { type Ingredients } from '../provision';
@@ -15,7 +14,7 @@ export function machineIdentity({ gdb: _, ...options }: LaunchOptions, processor
   const { qemu, kernel, initramfsPath, cacheDir = '' } = options.provisioned;
   const machine = machineOptions(options, { cardsAtBoot: false, incoming: false }, NO_PATHS);
   const anywhere = { rootFolder: '', shareFolders: machine.shareFolders.map(() => '') };
-  // A cache that has been moved is the same cache: what is in it is named by its contents.
+  // A cache that was moved is the same cache: its entries are named by their contents.
   const within = (text: string): string => (cacheDir === '' ? text : text.replaceAll(cacheDir, 'CACHE'));
   return {
     processor,
@@ -26,13 +25,13 @@ export function machineIdentity({ gdb: _, ...options }: LaunchOptions, processor
 }
 
 /**
- * The model of the host's processor. The time stamp counter of a guest runs at the rate of the host's, which the guest's
- * kernel measures when it boots and then tells the time by. Source: proc_cpuinfo(5).
+ * The model of the host's CPU. A guest's time stamp counter runs at the rate of the host's. The guest's kernel measures
+ * that rate at boot and keeps time by it. Source: proc_cpuinfo(5).
  */
 function hostProcessor(): string[] {
   const fd = openSync('/proc/cpuinfo', 'r');
   try {
-    const buffer = Buffer.alloc(1024); // of the first processor; to look at all takes long on a large machine
+    const buffer = Buffer.alloc(1024); // only the first CPU; reading all takes long on a large machine
     const text = buffer.toString('latin1', 0, readSync(fd, buffer));
     return text.match(/^(?:vendor_id|cpu family|model|model name|stepping|CPU \w+)\s*:.*$/gm) ?? [];
   } finally {
@@ -40,13 +39,13 @@ function hostProcessor(): string[] {
   }
 }
 
-/** Tells one version of a file from the next. */
+/** Distinguishes versions of a file. */
 function stamp(path: string): number[] {
   const { size, mtimeMs } = statSync(path);
   return [size, Math.floor(mtimeMs)];
 }
 
-/** The machine in a few words, for people who look at the cache. */
+/** A short description of the machine, for people who look at the cache. */
 export function machineDescription({ gdb: _, ...options }: LaunchOptions): string {
   const machine = machineOptions(options, { cardsAtBoot: false, incoming: false }, NO_PATHS);
   const { memoryMiB, cpus, slots, hugepages, iommu, kernelAppend, shareFolders } = machine;

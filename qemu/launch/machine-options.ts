@@ -1,16 +1,16 @@
-/** The one place where what a launch leaves out gets its default: from a launch's options to those of QEMU's arguments. */
+/** Derives the options of QEMU's command line from those of a launch. All defaults of a launch are here. */
 import { hostArch } from '../provision';
 import { type QemuArgumentOptions } from './arguments';
 import { type MachinePaths } from './machine';
 import { type LaunchOptions } from './options';
 
-/** Room for a few cards to be plugged in while the guest runs. */
+/** Slots for a few cards to be hot-plugged. */
 const DEFAULT_SLOTS = 8;
 export const defaultSlots = (cards: readonly unknown[]) => Math.max(DEFAULT_SLOTS, cards.length);
 
-/** What differs between a machine that boots and one that is loaded from a snapshot. */
+/** Differences between a machine that boots and one that is restored from a snapshot. */
 export interface StartMode {
-  /** Whether the cards are there when the machine is switched on, as in a real one; otherwise they are plugged in. */
+  /** Whether the cards are present at power-on, as in a real machine. Otherwise they are hot-plugged. */
   readonly cardsAtBoot: boolean;
   readonly incoming: boolean;
 }
@@ -24,14 +24,14 @@ export function machineOptions(
   const { cards = [], hostRoot = '/', shares = [], slots = defaultSlots(cards) } = options;
   if (hostRoot === false && shares.length > 0) {
     throw new Error(
-      `${shares.length} folder(s) were to be shared with a guest that gets none of the host's files (hostRoot: false). ` +
+      `Cannot share ${shares.length} folder(s) with a guest that gets none of the host's files (hostRoot: false). ` +
         'Give it a root, or copy what it needs with push.',
     );
   }
   if (options.accel === 'kvm' && arch !== hostArch()) {
     throw new Error(
-      `The guest is to be ${arch} and run on KVM, but this machine is ${hostArch()}: KVM runs guests of the machine's ` +
-        'own architecture only. Leave KVM out: TCG runs any.',
+      `Cannot run a guest of architecture ${arch} on KVM: this machine is ${hostArch()}, and KVM only runs guests of ` +
+        'the same architecture. Leave KVM out: TCG runs any architecture.',
     );
   }
   return {
@@ -49,7 +49,7 @@ export function machineOptions(
     cards: cardsAtBoot ? cards : [],
     slots,
     iommu: options.iommu ?? false,
-    // A machine has its device for the host's root whether that is used or not: one snapshot serves both.
+    // A machine always has the device for the host's root, used or not, so that one snapshot serves both.
     rootFolder: hostRoot === false ? paths.emptyFolder : hostRoot,
     shareFolders: shares.map(({ hostPath }) => hostPath),
     incoming,

@@ -1,7 +1,4 @@
-/**
- * A running QEMU: its process, the two sockets it connects to us (control, agent), and the one answer to
- * the question why it is no longer running.
- */
+/** A running QEMU: its process, the two sockets that it connects to (QMP and agent), and the reason why it ended. */
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,18 +11,21 @@ import { guardedCommand } from './guard';
 import { OneClient } from './one-client';
 import { within } from './within';
 
-/** After the first fatal line the kernel still writes its trace and reboots, which ends QEMU; this bounds the wait. */
+/**
+ * After the first line of a panic the kernel writes its trace and reboots, which ends QEMU. This limits the wait for
+ * that.
+ */
 const PANIC_SETTLE_MS = 1000;
 const QUIT_TIMEOUT_MS = 5000;
 const KILL_TIMEOUT_MS = 5000;
-/** A process that ends closes its connections first. */
+/** When a process ends, its connections close before the exit is reported. */
 const ECHO_MS = 2000;
 const SHOWN_CONSOLE_LINES = 25;
 
 export interface MachineOptions {
   /** Existing folder for the sockets and logs. */
   readonly runDir: string;
-  /** QEMU's whole command line, given where its sockets and its console log are. */
+  /** Returns QEMU's complete command line for the given paths. */
   readonly command: (paths: MachinePaths) => readonly string[];
   readonly onConsole?: (line: string) => void;
   /** Named in errors. */
@@ -35,7 +35,7 @@ export interface MachineOptions {
 export interface MachinePaths {
   readonly sockets: { readonly qmp: string; readonly agent: string };
   readonly consoleLogPath: string;
-  /** A folder with nothing in it. */
+  /** An empty folder. */
   readonly emptyFolder: string;
 }
 
@@ -47,7 +47,7 @@ interface MachineSockets {
 export class Machine {
   /** What the machine is doing, to complete "QEMU exited while …". */
   activity = 'QEMU was starting';
-  /** Set by whoever has made the connection; used to quit in good order. */
+  /** Set once the QMP connection is established. Used to quit QEMU cleanly. */
   qmp: QmpClient | undefined;
   /** Why the guest shut down, from QMP's SHUTDOWN event. */
   shutdownReason: string | undefined;
@@ -90,12 +90,12 @@ export class Machine {
     return new Machine(options, { qmp, agent }, guarded);
   }
 
-  /** Aborted when the machine comes to its end, with the error that says why. */
+  /** Aborted when the machine ends, with the error that says why. */
   get died(): AbortSignal {
     return this.death.signal;
   }
 
-  /** The process id of QEMU; undefined if it could not be started at all. */
+  /** The process id of QEMU, or undefined if it could not be started. */
   get pid(): number | undefined {
     return this.process.pid;
   }
@@ -119,13 +119,13 @@ export class Machine {
     else this.died.addEventListener('abort', tell, { once: true });
   }
 
-  /** Ends the machine at once, for this reason. The first reason is the one that counts. */
+  /** Kills the machine at once for this reason. Only the first reason counts. */
   kill(reason: unknown): void {
     this.death.abort(reason);
     this.process.kill('SIGKILL');
   }
 
-  /** Ends the machine: asks QEMU to quit, kills it if it does not. Resolves when the process is gone. */
+  /** Stops the machine: asks QEMU to quit, and kills it if it does not. Resolves when the process has exited. */
   stop(): Promise<void> {
     this.stopping ??= this.quit().finally(() => {
       for (const socket of Object.values(this.sockets)) (socket as OneClient).close();
@@ -133,7 +133,7 @@ export class Machine {
     return this.stopping;
   }
 
-  /** What QEMU and the guest said last. */
+  /** The last output of QEMU and the guest. */
   async evidence(): Promise<Evidence> {
     this.console.read();
     return {
@@ -144,8 +144,8 @@ export class Machine {
   }
 
   /**
-   * The error to give instead of `error`, which may only be the echo of the machine's end: connections break a moment
-   * before it is known why.
+   * The error to report instead of `error`, which may only be a consequence of the machine's end: connections break a
+   * moment before the reason is known.
    */
   async causeOf(error: unknown): Promise<unknown> {
     if (this.hasLostConnection())
@@ -159,7 +159,7 @@ export class Machine {
 
   private async quit(): Promise<void> {
     if (!this.died.aborted && this.qmp) {
-      // QEMU may hang up before it answers.
+      // QEMU may close the connection before it replies.
       const quitting = this.qmp.execute('quit', undefined, { timeoutMs: QUIT_TIMEOUT_MS }).catch(() => {});
       const gone = quitting.then(() => this.exited);
       await within(gone, { what: 'QEMU to quit', timeoutMs: QUIT_TIMEOUT_MS }).catch(() => {});
@@ -176,7 +176,7 @@ export class Machine {
     if (this.console.panic) {
       this.kill(new GuestPanicError(this.console.panic, this.activity, evidence));
     } else if (this.pid === undefined) {
-      this.kill(new Error(`QEMU could not be started: ${originalMessage}`));
+      this.kill(new Error(`Cannot start QEMU: ${originalMessage}`));
     } else {
       this.kill(new QemuExitedError(exitCode, signal, this.activity, this.shutdownReason, evidence));
     }
@@ -196,14 +196,14 @@ export class Machine {
 
 type SpawnResult = Pick<Result, 'exitCode' | 'signal' | 'originalMessage'>;
 
-/** The reason of an AbortSignal can be anything. */
+/** The reason of an AbortSignal can be any value. */
 function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new Error(String(reason));
 }
 
-/** In a session of its own: Ctrl-C in the terminal is for the runner, which then ends QEMU in good order. */
+/** In its own session: Ctrl-C in the terminal only reaches the runner, which then shuts QEMU down cleanly. */
 function spawnQemu([file, args]: readonly [string, string[]], stderrPath: string) {
-  // execa's types take no number that is not literal.
+  // execa's types only accept literal numbers.
   const stderr = openSync(stderrPath, 'w', 0o600) as 2;
   try {
     return execa(file, args, {

@@ -1,12 +1,12 @@
 /**
- * A UNIX socket on which the runner listens for one client, QEMU. The runner listens and QEMU connects, not the other
- * way round, so that nobody has to look again and again whether a socket has appeared.
+ * A UNIX socket on which the runner listens for one client, QEMU. QEMU connects to the runner and not the reverse, so
+ * that the runner need not poll until a socket appears.
  */
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 
 export class OneClient {
-  /** The connection, once it is there. */
+  /** Resolves with the connection once the client has connected. */
   readonly connection: Promise<Socket>;
   private socket: Socket | undefined;
 
@@ -14,7 +14,7 @@ export class OneClient {
     this.connection = new Promise((resolve) => {
       server.once('connection', (socket) => {
         this.socket = socket;
-        // A killed QEMU resets its connections; what that means is decided by whoever waits for QEMU's end.
+        // A killed QEMU resets its connections. Whoever waits for QEMU's exit handles that.
         socket.on('error', () => {});
         server.close();
         resolve(socket);
@@ -30,7 +30,7 @@ export class OneClient {
     return client;
   }
 
-  /** The connection was there, and has ended. */
+  /** The client had connected, and the connection has ended. */
   get isLost(): boolean {
     return this.socket !== undefined && (this.socket.readableEnded || this.socket.destroyed);
   }

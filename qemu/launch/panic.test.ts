@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { fatalReason } from './panic';
 
-describe('the death of a guest kernel', () => {
+describe('a panic of the guest kernel', () => {
   it.each([
     '[    2.534073] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100',
     '[   12.000001] BUG: kernel NULL pointer dereference, address: 0000000000000008',
@@ -12,11 +12,11 @@ describe('the death of a guest kernel', () => {
     '[  242.000001] INFO: task loopback:77 blocked for more than 120 seconds.',
     '[   12.000001][  T120] Unable to handle kernel paging request at virtual address dead',
     '[   12.000001] Internal error: Oops: 96000004 [#1] SMP',
-  ])('is told by %s', (line) => {
+  ])('is recognised by the line %s', (line) => {
     expect(fatalReason(line)).toBe(line.slice(line.lastIndexOf('] ', 22) + 2));
   });
 
-  it('is told behind what a program has left standing on the line', () => {
+  it('is recognised after the unfinished line of a program', () => {
     const line = 'login: [    2.534073] Kernel panic - not syncing: Fatal exception';
     expect(fatalReason(line)).toBe('Kernel panic - not syncing: Fatal exception');
   });
@@ -24,14 +24,14 @@ describe('the death of a guest kernel', () => {
   it.each([
     ['a program that writes the same words', 'Kernel panic - not syncing: just kidding'],
     ['a program that crashed', '[   12.000001] traps: app[99] general protection fault ip:401000 sp:7ffc error:0'],
-    ['a processor that a busy host kept waiting', '[   12.000001] watchdog: BUG: soft lockup - CPU#0 stuck for 26s!'],
+    ['a soft lockup, which a busy host can cause', '[   12.000001] watchdog: BUG: soft lockup - CPU#0 stuck for 26s!'],
     [
-      'a work queue that a busy host kept waiting',
+      'a work queue lockup, which a busy host can cause',
       '[   12.000001] BUG: workqueue lockup - pool cpus=0 node=0 stuck for 31s!',
     ],
     ['a warning', '[   12.000001] WARNING: CPU: 0 PID: 1 at kernel/foo.c:1'],
     ['a boot message', '[    0.000000] Linux version 6.1.0'],
-  ])('is not told by %s', (_, line) => {
+  ])('is not recognised in %s', (_, line) => {
     expect(fatalReason(line)).toBeUndefined();
   });
 });

@@ -1,17 +1,17 @@
 /**
- * Recognises the death of a guest kernel by what it writes to its console.
+ * Recognises a panic of the guest's kernel in the console output.
  *
  * Sources: Linux kernel/panic.c, lib/bug.c, kernel/hung_task.c, arch/x86/kernel/dumpstack.c, arch/x86/mm/fault.c,
  * arch/arm64/mm/fault.c and traps.c.
  */
 
 /**
- * What the kernel says, behind its time stamp and perhaps its caller: `[    1.234567][   T12] `. A program that has not
- * ended its line on the console may have begun it.
+ * A line of the kernel, after its time stamp and an optional caller: `[    1.234567][   T12] `. It may follow the
+ * unfinished line of a program.
  */
 const KERNEL_LINE = /\[\s*\d+\.\d+\](?:\[\s*[TC]\d+\])?\s(.*)$/;
 
-/** How the kernel begins to say that something is broken in it. Lockups are left out: a busy host makes them. */
+/** Starts of lines with which the kernel reports a fatal error. Lockups are not included: a busy host causes them. */
 const FATAL: readonly RegExp[] = [
   /^Kernel panic - not syncing: /,
   /^BUG: (?!workqueue lockup)/,
@@ -28,7 +28,7 @@ export interface Panic {
   readonly quote: readonly string[];
 }
 
-/** What the kernel says in a line that tells of its death, otherwise undefined. */
+/** The text of a line with which the kernel reports a fatal error, else undefined. */
 export function fatalReason(line: string): string | undefined {
   const said = KERNEL_LINE.exec(line)?.[1];
   return said !== undefined && FATAL.some((pattern) => pattern.test(said)) ? said.trimEnd() : undefined;

@@ -15,14 +15,14 @@ afterEach(async () => {
 });
 
 describe('run folder', () => {
-  it('is there until it is closed, also when it is closed twice', async () => {
+  it('exists until it is closed, and can be closed twice', async () => {
     const folder = await RunFolder.create({ baseDir: base });
     await writeFile(join(folder.path, 'a.log'), 'text');
     await Promise.all([folder.close(), folder.close()]);
     expect(existsSync(folder.path)).toBe(false);
   });
 
-  it('goes when it is disposed of', async () => {
+  it('is removed when it is disposed', async () => {
     let path: string;
     {
       await using folder = await RunFolder.create({ baseDir: base });
@@ -32,27 +32,27 @@ describe('run folder', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('is removed by its owner when its keeper has been killed', async () => {
+  it('is removed by its owner if its keeper was killed', async () => {
     const folder = await RunFolder.create({ baseDir: base });
     (folder as unknown as { keeper: { kill(signal: string): void } }).keeper.kill('SIGKILL');
     await folder.close();
     expect(existsSync(folder.path)).toBe(false);
   });
 
-  it('comes in as many as there are runs, none of which prunes another', async () => {
+  it('of a concurrent run is not pruned by another run', async () => {
     const folders = await Promise.all(Array.from({ length: 6 }, () => RunFolder.create({ baseDir: base })));
     expect(folders.map(({ path }) => existsSync(path))).toEqual(Array(6).fill(true));
     await Promise.all(folders.map((folder) => folder.close()));
   });
 
-  it('removes the folders of runs that were killed along with their keepers', async () => {
+  it('of a run that was killed along with its keeper is removed by the next run', async () => {
     await mkdir(join(base, 'run-dead', 'sub'), { recursive: true });
     await using folder = await RunFolder.create({ baseDir: base });
     expect(existsSync(join(base, 'run-dead'))).toBe(false);
     expect(existsSync(folder.path)).toBe(true);
   });
 
-  it('lives below TMPDIR, in a folder for this user alone', async () => {
+  it('is below TMPDIR, in a folder for this user only', async () => {
     vi.stubEnv('TMPDIR', base);
     await using folder = await RunFolder.create();
     const parent = join(base, `ghostcard-${process.getuid!()}`);
@@ -60,33 +60,33 @@ describe('run folder', () => {
     expect(statSync(parent).mode & 0o777).toBe(0o700);
   });
 
-  it('lives below /tmp when TMPDIR is too long for sockets', async () => {
+  it('is below /tmp when TMPDIR is too long for socket paths', async () => {
     vi.stubEnv('TMPDIR', join(base, 'x'.repeat(80)));
     await using folder = await RunFolder.create();
     expect(folder.path).toMatch(/^\/tmp\/ghostcard-\d+\/run-[0-9a-f]{8}$/);
   });
 
-  it('is refused where socket paths would be too long, with the limit', async () => {
+  it('is refused where socket paths would be too long, and the error has the limit', async () => {
     const baseDir = join(base, 'x'.repeat(80));
     await expect(RunFolder.create({ baseDir })).rejects.toThrow(
-      /^The path \S+ has \d+ bytes; 74 is the limit\. Set TMPDIR to a shorter path\.$/,
+      /^The path \S+ has \d+ bytes; the limit is 74\. Set TMPDIR to a shorter path\.$/,
     );
   });
 
-  it('is refused in a place that someone else may have prepared', async () => {
+  it('is refused in a folder that another user can write to', async () => {
     await mkdir(join(base, 'elsewhere'));
     await symlink(join(base, 'elsewhere'), join(base, 'link'));
     await expect(RunFolder.create({ baseDir: join(base, 'link') })).rejects.toThrow(
-      /link cannot hold run folders: it must be a folder that belongs to this user/,
+      /^Cannot create run folders in \S+link: it must be a folder that belongs to this user/,
     );
     await mkdir(join(base, 'open'));
     await chmod(join(base, 'open'), 0o777);
     await expect(RunFolder.create({ baseDir: join(base, 'open') })).rejects.toThrow(/that no one else can write to/);
   });
 
-  it('refuses a socket name that the system could not take', async () => {
+  it('refuses a socket name that is too long', async () => {
     await using folder = await RunFolder.create({ baseDir: base });
     expect(Buffer.byteLength(folder.socketPath('x'.repeat(32)))).toBeLessThanOrEqual(MAX_SOCKET_PATH_BYTES);
-    expect(() => folder.socketPath('x'.repeat(100))).toThrow(/107 is the limit\. Use a shorter name\.$/);
+    expect(() => folder.socketPath('x'.repeat(100))).toThrow(/the limit is 107\. Use a shorter name\.$/);
   });
 });

@@ -1,8 +1,8 @@
 /**
- * A folder for the sockets and logs of one run, which is gone when the run is over: also after `kill -9`.
+ * A folder for the sockets and logs of one run, removed when the run ends, even after `kill -9`.
  *
- * It lives as long as its keeper (guard.c) has our end of a pipe. Folders whose keeper was killed along with the runner
- * are removed by the next run.
+ * Its keeper (guard.c) removes it when this process closes its end of a pipe. Folders whose keeper was killed along
+ * with the runner are removed by the next run.
  *
  * Source: unix(7), for the limit on socket paths.
  */
@@ -15,9 +15,9 @@ import { execa, type ResultPromise } from 'execa';
 import { guardCommand } from './guard';
 import { within } from './within';
 
-/** Longest path of a UNIX socket in bytes: 108 with the NUL at its end. */
+/** Maximum length of the path of a UNIX socket in bytes: 108 including the NUL at its end. */
 export const MAX_SOCKET_PATH_BYTES = 107;
-/** What a run folder's path may take of that, so that sockets in it can have names of 32 bytes. */
+/** Maximum length of a run folder's path, so that sockets in it can have names of 32 bytes. */
 const MAX_FOLDER_PATH_BYTES = MAX_SOCKET_PATH_BYTES - '/'.length - 32;
 
 const KEEPER_TIMEOUT_MS = 20_000;
@@ -25,7 +25,7 @@ const KEEPER_TIMEOUT_MS = 20_000;
 type Keeper = ResultPromise<{ reject: false; stdout: 'pipe'; stdin: 'pipe' }>;
 
 export interface RunFolderOptions {
-  /** The folder in which run folders are made. Default: `ghostcard-<user id>` in the folder for temporary files. */
+  /** The folder in which run folders are created. Default: `ghostcard-<user id>` in the folder for temporary files. */
   readonly baseDir?: string;
 }
 
@@ -37,7 +37,7 @@ export class RunFolder implements AsyncDisposable {
     private readonly keeper: Keeper,
   ) {}
 
-  /** Removes what dead runs have left, then makes a folder that only this user can enter. */
+  /** Removes the folders of dead runs, then creates a folder that only this user can enter. */
   static async create({ baseDir = defaultBaseDir() }: RunFolderOptions = {}): Promise<RunFolder> {
     const path = join(baseDir, `run-${randomBytes(4).toString('hex')}`);
     checkLength(path, MAX_FOLDER_PATH_BYTES, 'Set TMPDIR to a shorter path.');
@@ -50,14 +50,14 @@ export class RunFolder implements AsyncDisposable {
       cleanup: false,
       reject: false,
     }) as Keeper;
-    // The pipe breaks when the keeper dies before its time; `close` then removes the folder itself.
+    // The pipe breaks if the keeper is killed; `close` then removes the folder itself.
     keeper.stdin.on('error', () => {});
     const ready = Promise.race([
       once(keeper.stdout, 'data'),
-      keeper.then(({ stderr }) => Promise.reject(new Error(`The run folder was not made: ${stderr}`))),
+      keeper.then(({ stderr }) => Promise.reject(new Error(`Cannot create a run folder: ${stderr}`))),
     ]);
     try {
-      await within(ready, { what: `the keeper of ${path} to make it`, timeoutMs: KEEPER_TIMEOUT_MS });
+      await within(ready, { what: `the keeper of ${path} to create it`, timeoutMs: KEEPER_TIMEOUT_MS });
       return new RunFolder(path, keeper);
     } catch (error) {
       keeper.kill('SIGKILL');
@@ -65,14 +65,14 @@ export class RunFolder implements AsyncDisposable {
     }
   }
 
-  /** The path of a socket in this folder. Throws if the system could not take so long a path. */
+  /** The path of a socket in this folder. @throws Error if it is longer than the system allows */
   socketPath(name: string): string {
     const path = join(this.path, name);
     checkLength(path, MAX_SOCKET_PATH_BYTES, 'Use a shorter name.');
     return path;
   }
 
-  /** Removes the folder and all in it. Can be called again. */
+  /** Removes the folder and its contents. Can be called again. */
   close(): Promise<void> {
     this.closing ??= this.remove();
     return this.closing;
@@ -88,13 +88,13 @@ export class RunFolder implements AsyncDisposable {
       await within(this.keeper, { what: `the keeper of ${this.path} to remove it`, timeoutMs: KEEPER_TIMEOUT_MS });
     } finally {
       this.keeper.kill('SIGKILL');
-      // There is something left only if the keeper was killed or failed.
+      // Only necessary if the keeper was killed or failed.
       await rm(this.path, { recursive: true, force: true });
     }
   }
 }
 
-/** The folder for temporary files if it leaves room for socket names, else /tmp. */
+/** A folder in the folder for temporary files if that leaves room for socket names, else in /tmp. */
 function defaultBaseDir(): string {
   const name = `ghostcard-${process.getuid?.() ?? 0}`;
   const candidate = join(tmpdir(), name);
@@ -102,14 +102,14 @@ function defaultBaseDir(): string {
   return isShort ? candidate : join('/tmp', name);
 }
 
-/** Makes the folder; one that is there already must be ours alone, since anyone can make names in /tmp. */
+/** Creates the folder. An existing one must belong to this user alone, since anyone can create names in /tmp. */
 async function makeBaseDir(baseDir: string): Promise<void> {
   await mkdir(baseDir, { recursive: true, mode: 0o700 });
   const found = await lstat(baseDir);
   if (!found.isDirectory() || found.uid !== process.getuid?.() || (found.mode & 0o022) !== 0) {
     throw new Error(
-      `${baseDir} cannot hold run folders: it must be a folder that belongs to this user and that no one else can ` +
-        `write to. Remove it, or set TMPDIR to a folder of your own.`,
+      `Cannot create run folders in ${baseDir}: it must be a folder that belongs to this user and that no one else ` +
+        `can write to. Remove it, or set TMPDIR to a folder of your own.`,
     );
   }
 }
@@ -119,10 +119,10 @@ async function prune(baseDir: string): Promise<void> {
     reject: false,
     timeout: KEEPER_TIMEOUT_MS,
   });
-  if (failed) process.emitWarning(`Folders of dead runs in ${baseDir} could not be removed: ${stderr}`);
+  if (failed) process.emitWarning(`Cannot remove the folders of dead runs in ${baseDir}: ${stderr}`);
 }
 
 function checkLength(path: string, maxBytes: number, cure: string): void {
   const bytes = Buffer.byteLength(path);
-  if (bytes > maxBytes) throw new Error(`The path ${path} has ${bytes} bytes; ${maxBytes} is the limit. ${cure}`);
+  if (bytes > maxBytes) throw new Error(`The path ${path} has ${bytes} bytes; the limit is ${maxBytes}. ${cure}`);
 }

@@ -1,4 +1,4 @@
-/** Which card sits in which slot. */
+/** The slots of a machine, and the cards in them. */
 
 type Slot = { readonly card: string } | 'empty' | 'retired';
 
@@ -10,14 +10,17 @@ export class Slots {
     for (const { name } of cards) this.take(name);
   }
 
-  /** Slots that a card can still be put into. */
+  /** Number of slots that can still take a card. */
   get free(): number {
     return this.slots.filter((slot) => slot === 'empty').length;
   }
 
-  /** Gives the card the first empty slot. */
+  /**
+   * Assigns the first empty slot to the card and returns its number. @throws Error if there is none, or the name is
+   * taken
+   */
   take(card: string): number {
-    if (this.find(card) >= 0) throw new Error(`This guest has a card '${card}' already: give each its own name.`);
+    if (this.find(card) >= 0) throw new Error(`This guest already has a card '${card}': give each card its own name.`);
     const slot = this.slots.indexOf('empty');
     if (slot < 0) {
       const retired = this.slots.filter((each) => each === 'retired').length;
@@ -37,12 +40,12 @@ export class Slots {
     throw new Error(`This guest has no card '${card}'. Its cards: ${this.cards}.`);
   }
 
-  /** The card was never there after all. */
+  /** Frees the slot of a card that was not plugged in after all. */
   release(card: string): void {
     this.slots[this.of(card)] = 'empty';
   }
 
-  /** The card has gone and nothing else can come to its place. */
+  /** Marks the slot of an unplugged card as unusable: it cannot take another card. */
   retire(card: string): void {
     this.slots[this.of(card)] = 'retired';
   }

@@ -1,20 +1,20 @@
-/** Bounded waits: no promise here is awaited without a time limit and without a way to call the wait off. */
+/** Bounded waits: every wait in this folder has a time limit and can be aborted. */
 
 export class WaitTimeoutError extends Error {
   constructor(
     readonly what: string,
     readonly timeoutMs: number,
   ) {
-    super(`Waited ${timeoutMs} ms for ${what}, in vain.`);
+    super(`Timed out after ${timeoutMs} ms while waiting for ${what}.`);
     this.name = 'WaitTimeoutError';
   }
 }
 
 export interface Wait {
-  /** Completes the sentence "waited for …". */
+  /** Completes the sentence "waiting for …". */
   readonly what: string;
   readonly timeoutMs: number;
-  /** Aborting it rejects with its reason. */
+  /** Aborting it makes the wait reject with its reason. */
   readonly signal?: AbortSignal;
 }
 

@@ -14,7 +14,7 @@ interface Received {
   readonly id: number;
 }
 
-/** The far end of a UNIX socket, where a test plays QEMU. */
+/** QEMU's end of a UNIX socket, played by the test. */
 class FakeQemu {
   readonly received: Received[] = [];
   onCommand: (command: Received) => void = (command) => this.reply(command, {});
@@ -76,13 +76,13 @@ async function connected(): Promise<{ qemu: FakeQemu; client: QmpClient }> {
 }
 
 describe('QMP connection', () => {
-  it('waits for the greeting, negotiates capabilities and knows the version', async () => {
+  it('waits for the greeting, negotiates capabilities and returns the version', async () => {
     const { qemu, client } = await connected();
     expect(client.version).toBe('11.1.3');
     expect(qemu.received.map(({ execute }) => execute)).toEqual(['qmp_capabilities']);
   });
 
-  it('misses no event, however early it comes', async () => {
+  it('reports events that arrive before the client is returned', async () => {
     const [near, far] = await socketPair();
     const seen: string[] = [];
     far.once('data', () => far.write('{"return": {}, "id": 1}\r\n{"event": "SHUTDOWN"}\r\n'));
@@ -91,7 +91,7 @@ describe('QMP connection', () => {
     expect(seen).toEqual(['SHUTDOWN']);
   });
 
-  it('says so when no greeting comes within the time limit', async () => {
+  it('rejects when no greeting arrives within the time limit', async () => {
     const [near] = await socketPair();
     await expect(QmpClient.connect(near, { timeoutMs: 20 })).rejects.toThrow(
       'QEMU did not send its greeting over QMP within 20 ms.',
@@ -99,15 +99,15 @@ describe('QMP connection', () => {
     expect(near.destroyed).toBe(true);
   });
 
-  it('rejects a peer that speaks something else', async () => {
+  it('rejects a peer that does not use QMP', async () => {
     const [near, far] = await socketPair();
     far.write('SSH-2.0-OpenSSH_9.2\r\n');
     await expect(QmpClient.connect(near)).rejects.toThrow(
-      /^QEMU did not send its greeting: What came over QMP is no QMP/,
+      /^QEMU did not send its greeting: The QMP connection received something that is not QMP/,
     );
   });
 
-  it('rejects when QEMU hangs up before the greeting', async () => {
+  it('rejects when QEMU closes the connection before the greeting', async () => {
     const [near, far] = await socketPair();
     far.end();
     await expect(QmpClient.connect(near)).rejects.toThrow(
@@ -117,19 +117,19 @@ describe('QMP connection', () => {
 });
 
 describe('QMP commands', () => {
-  it('returns what QEMU returns', async () => {
+  it('return what QEMU returns', async () => {
     const { qemu, client } = await connected();
     qemu.onCommand = (command) => qemu.reply(command, { running: true });
     await expect(client.execute('query-status')).resolves.toEqual({ running: true });
   });
 
-  it('passes arguments on', async () => {
+  it('pass their arguments to QEMU', async () => {
     const { qemu, client } = await connected();
     await client.execute('device_add', { driver: 'edu', socket: { type: 'unix' } });
     expect(qemu.received.at(-1)?.arguments).toEqual({ driver: 'edu', socket: { type: 'unix' } });
   });
 
-  it('matches answers to commands by id, in whatever order they come', async () => {
+  it('are matched with replies in any order by their ids', async () => {
     const { qemu, client } = await connected();
     const held: Received[] = [];
     qemu.onCommand = (command) => {
@@ -140,7 +140,7 @@ describe('QMP commands', () => {
     expect(answers).toEqual(['one', 'two', 'three']);
   });
 
-  it('puts an answer together that arrives byte by byte', async () => {
+  it('accept a reply that arrives byte by byte', async () => {
     const { qemu, client } = await connected();
     qemu.onCommand = ({ id }) => {
       for (const byte of Buffer.from(`{"return": {"name": "Größe €"}, "id": ${id}}\r\n`))
@@ -149,7 +149,7 @@ describe('QMP commands', () => {
     await expect(client.execute('query-name')).resolves.toEqual({ name: 'Größe €' });
   });
 
-  it('names command, class and description when QEMU refuses', async () => {
+  it('reject with command, class and description when QEMU refuses', async () => {
     const { qemu, client } = await connected();
     qemu.onCommand = ({ id }) => qemu.send({ error: { class: 'DeviceNotFound', desc: "Device 'x' not found" }, id });
     const error = await client.execute('device_del', { id: 'x' }).catch((reason: unknown) => reason);
@@ -160,19 +160,19 @@ describe('QMP commands', () => {
     );
   });
 
-  it('gives up at the time limit and ignores the answer that comes later', async () => {
+  it('reject at the time limit and ignore a late reply', async () => {
     const { qemu, client } = await connected();
     const held: Received[] = [];
     qemu.onCommand = (command) => held.push(command);
     const slow = client.execute('migrate', undefined, { timeoutMs: 20 });
     await expect(slow).rejects.toThrow(QmpTimeoutError);
-    await expect(slow).rejects.toThrow("QEMU did not answer 'migrate' over QMP within 20 ms.");
+    await expect(slow).rejects.toThrow("QEMU did not reply to 'migrate' over QMP within 20 ms.");
     qemu.onCommand = (command) => qemu.reply(command, 'fresh');
     for (const late of held) qemu.reply(late, 'late');
     await expect(client.execute('query-status')).resolves.toBe('fresh');
   });
 
-  it('rejects every pending command and wait when the socket closes', async () => {
+  it('reject, as do waits for events, when the socket closes', async () => {
     const { qemu, client } = await connected();
     qemu.onCommand = ({ execute }) => {
       if (execute === 'second') qemu.socket.destroy();
@@ -184,24 +184,24 @@ describe('QMP commands', () => {
     ]);
     expect(outcomes.map((outcome) => (outcome as PromiseRejectedResult).reason.message)).toEqual([
       'QEMU did not send the event STOP: QEMU closed the QMP connection.',
-      "'first' got no answer: QEMU closed the QMP connection.",
-      "'second' got no answer: QEMU closed the QMP connection.",
+      "'first' got no reply: QEMU closed the QMP connection.",
+      "'second' got no reply: QEMU closed the QMP connection.",
     ]);
     expect(client.isClosed).toBe(true);
   });
 
-  it('refuses commands after it was closed', async () => {
+  it('are refused after the connection was closed', async () => {
     const { client } = await connected();
     client.close();
     await expect(client.execute('stop')).rejects.toThrow(QmpConnectionError);
     await expect(client.execute('stop')).rejects.toThrow(
-      "'stop' cannot be sent: The QMP connection was closed on this side.",
+      "Cannot send 'stop': The QMP connection was closed on this side.",
     );
   });
 });
 
 describe('QMP events', () => {
-  it('finds the event that was asked for among others', async () => {
+  it('are filtered by name and condition', async () => {
     const { qemu, client } = await connected();
     const deleted = client.waitForEvent('DEVICE_DELETED', { where: ({ data }) => data['device'] === 'card1' });
     qemu.send({ event: 'RESUME', timestamp: { seconds: 1, microseconds: 0 } });
@@ -210,7 +210,7 @@ describe('QMP events', () => {
     await expect(deleted).resolves.toEqual({ event: 'DEVICE_DELETED', data: { device: 'card1' }, timeMs: 2000.5 });
   });
 
-  it('says which event did not come', async () => {
+  it('are named in the error when they do not arrive in time', async () => {
     const { client } = await connected();
     await expect(client.waitForEvent('STOP', { timeoutMs: 10 })).rejects.toThrow(
       'QEMU did not send the event STOP over QMP within 10 ms.',
@@ -230,7 +230,7 @@ describe('QMP events', () => {
     expect(seen).toEqual(['STOP', 'RESUME']);
   });
 
-  it('stops calling a listener that was taken off', async () => {
+  it('are not reported to a listener that was removed', async () => {
     const { qemu, client } = await connected();
     const seen: string[] = [];
     const stop = client.onEvent(({ event }) => seen.push(event));

@@ -1,5 +1,5 @@
 /**
- * Speaks QMP, QEMU's control protocol: greeting, capabilities, commands with an id, events.
+ * Client of QMP, QEMU's control protocol: greeting, capabilities, commands with an id, events.
  *
  * Source: QEMU docs/interop/qmp-spec.rst.
  */
@@ -12,12 +12,12 @@ export const DEFAULT_QMP_TIMEOUT_MS = 10_000;
 export interface QmpEvent {
   readonly event: string;
   readonly data: Readonly<Record<string, unknown>>;
-  /** When it happened by the host's clock, in milliseconds since 1970, or undefined if QEMU could not tell. */
+  /** Time of the event by the host's clock, in milliseconds since 1970, or undefined if QEMU does not know it. */
   readonly timeMs: number | undefined;
 }
 
 export interface QmpWait {
-  /** Time limit in milliseconds; DEFAULT_QMP_TIMEOUT_MS if left out. */
+  /** Time limit in milliseconds. Default: DEFAULT_QMP_TIMEOUT_MS. */
   readonly timeoutMs?: number;
 }
 
@@ -27,7 +27,7 @@ interface PendingCommand {
   reject(error: Error): void;
 }
 
-/** Everything QMP sends is one of these, told apart by which keys are there. */
+/** Any message from QEMU. Its keys tell which kind it is. */
 interface QmpMessage {
   readonly QMP?: { readonly version: { readonly qemu: { major: number; minor: number; micro: number } } };
   readonly return?: unknown;
@@ -56,8 +56,8 @@ export class QmpClient {
   }
 
   /**
-   * Takes a connected stream, waits for QEMU's greeting and leaves capabilities negotiation mode. `onEvent` misses no
-   * event, also of those that come before the client is returned.
+   * Waits for QEMU's greeting on a connected stream and leaves capabilities negotiation mode. `onEvent` gets all
+   * events, including those that arrive before the client is returned. @throws QmpTimeoutError, QmpConnectionError
    */
   static async connect(
     stream: Duplex,
@@ -79,19 +79,22 @@ export class QmpClient {
     return this.closedBy !== undefined;
   }
 
-  /** Runs a command and returns what QEMU returns. Rejects with QmpCommandError when QEMU refuses it. */
+  /**
+   * Runs a command and returns QEMU's result. @throws QmpCommandError if QEMU refuses it, QmpTimeoutError,
+   * QmpConnectionError
+   */
   async execute<Result = unknown>(
     command: string,
     args?: Readonly<Record<string, unknown>>,
     { timeoutMs = DEFAULT_QMP_TIMEOUT_MS }: QmpWait = {},
   ): Promise<Result> {
-    if (this.closedBy) throw lost(`'${command}' cannot be sent`, this.closedBy);
+    if (this.closedBy) throw lost(`Cannot send '${command}'`, this.closedBy);
     const id = this.nextId++;
     let timer: NodeJS.Timeout | undefined;
     try {
       return await new Promise<Result>((resolve, reject) => {
         this.pending.set(id, { command, resolve: (result) => resolve(result as Result), reject });
-        timer = setTimeout(() => reject(new QmpTimeoutError(`answer '${command}'`, timeoutMs)), timeoutMs);
+        timer = setTimeout(() => reject(new QmpTimeoutError(`reply to '${command}'`, timeoutMs)), timeoutMs);
         this.stream.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`);
       });
     } finally {
@@ -100,19 +103,19 @@ export class QmpClient {
     }
   }
 
-  /** Calls `listener` for every event from now on; the function returned ends that. */
+  /** Calls `listener` for every event from now on. The returned function removes the listener. */
   onEvent(listener: (event: QmpEvent) => void): () => void {
     this.emitter.on('event', listener);
     return () => this.emitter.off('event', listener);
   }
 
-  /** Every event from now on, until the connection closes or the loop is left. */
+  /** Every event from now on, until the connection closes or the caller leaves the loop. */
   async *events(): AsyncGenerator<QmpEvent, void, undefined> {
     if (this.closedBy) return;
     for await (const [event] of on(this.emitter, 'event', { close: ['closed'] })) yield event as QmpEvent;
   }
 
-  /** The next event of this name (for which `where` holds). Call it before what causes the event. */
+  /** The next event of this name (for which `where` returns true). Call it before causing the event. */
   async waitForEvent(
     name: string,
     {
@@ -124,12 +127,12 @@ export class QmpClient {
     return this.once<QmpEvent>('event', `send the event ${name}`, timeoutMs, matches);
   }
 
-  /** Ends the connection; every pending command and wait rejects, saying that `reason` ended it. */
+  /** Closes the connection. Every pending command and wait rejects with `reason`. */
   close(reason: Error = new QmpConnectionError('The QMP connection was closed on this side.')): void {
     if (this.closedBy) return;
     this.closedBy = reason;
     this.stream.destroy();
-    for (const { command, reject } of this.pending.values()) reject(lost(`'${command}' got no answer`, reason));
+    for (const { command, reject } of this.pending.values()) reject(lost(`'${command}' got no reply`, reason));
     this.emitter.emit('closed', reason);
   }
 
@@ -161,7 +164,11 @@ export class QmpClient {
     try {
       for (const line of this.lines.push(chunk)) this.dispatch(JSON.parse(line) as QmpMessage);
     } catch (cause) {
-      this.close(new QmpConnectionError(`What came over QMP is no QMP: ${(cause as Error).message}`, { cause }));
+      this.close(
+        new QmpConnectionError(`The QMP connection received something that is not QMP: ${(cause as Error).message}`, {
+          cause,
+        }),
+      );
     }
   }
 
@@ -173,9 +180,9 @@ export class QmpClient {
     } else if (message.event !== undefined) {
       this.emitter.emit('event', eventOf(message.event, message));
     } else if (message.id === undefined) {
-      throw new Error(`an answer without id: ${JSON.stringify(message)}`);
+      throw new Error(`a reply without id: ${JSON.stringify(message)}`);
     } else {
-      // An id that is no longer pending answers a command whose time limit has passed.
+      // An id that is not pending belongs to a command that timed out.
       const command = this.pending.get(message.id);
       if (message.error) {
         command?.reject(new QmpCommandError(command.command, message.error.class, message.error.desc));
@@ -187,7 +194,7 @@ export class QmpClient {
 }
 
 function eventOf(event: string, { data = {}, timestamp }: QmpMessage): QmpEvent {
-  // QEMU sends seconds -1 when the host's clock cannot be read.
+  // QEMU sends seconds -1 if it cannot read the host's clock.
   const known = timestamp !== undefined && timestamp.seconds >= 0;
   return { event, data, timeMs: known ? timestamp.seconds * 1000 + timestamp.microseconds / 1000 : undefined };
 }
@@ -196,7 +203,7 @@ function lost(what: string, reason: Error): QmpConnectionError {
   return new QmpConnectionError(`${what}: ${reason.message}`, { cause: reason });
 }
 
-/** QEMU refused a command. `errorClass` and `description` are QEMU's own words. */
+/** QEMU refused a command. `errorClass` and `description` are QEMU's. */
 export class QmpCommandError extends Error {
   constructor(
     readonly command: string,
@@ -208,7 +215,7 @@ export class QmpCommandError extends Error {
   }
 }
 
-/** The connection is gone, or what came over it was no QMP. */
+/** The connection is closed, or received something that is not QMP. */
 export class QmpConnectionError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -216,7 +223,7 @@ export class QmpConnectionError extends Error {
   }
 }
 
-/** Nothing came within the time limit. */
+/** QEMU did not reply, or send an event, within the time limit. */
 export class QmpTimeoutError extends Error {
   constructor(what: string, timeoutMs: number) {
     super(`QEMU did not ${what} over QMP within ${timeoutMs} ms.`);

@@ -1,4 +1,4 @@
-/** QMP, QEMU's control protocol, as promises. */
+/** QMP, QEMU's control protocol, with promises. */
 export {
   DEFAULT_QMP_TIMEOUT_MS,
   QmpClient,

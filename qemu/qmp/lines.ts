@@ -1,7 +1,7 @@
-/** Cuts a byte stream into lines, whatever the pieces it arrives in; QMP sends one JSON object a line, ended by CR LF. */
+/** Splits a byte stream into lines, however it is chunked. QMP sends one JSON object per line, ended by CR LF. */
 const LINE_FEED = 0x0a;
 
-/** Longest line taken: QMP's greatest answers (query-qmp-schema) are about 200 KiB. */
+/** Maximum length of a line. QMP's largest replies (query-qmp-schema) have about 200 KiB. */
 export const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
 export class LineSplitter {
@@ -10,7 +10,10 @@ export class LineSplitter {
 
   constructor(private readonly maxLineBytes = MAX_LINE_BYTES) {}
 
-  /** Returns the lines that `chunk` completes, without their line ends and without empty ones. */
+  /**
+   * Returns the lines that `chunk` completes, without line ends and empty lines. @throws RangeError if a line is too
+   * long
+   */
   push(chunk: Buffer): string[] {
     const lines: string[] = [];
     let start = 0;
@@ -29,7 +32,7 @@ export class LineSplitter {
   private hold(piece: Buffer): void {
     this.heldBytes += piece.length;
     if (this.heldBytes > this.maxLineBytes) {
-      throw new RangeError(`A line of more than ${this.maxLineBytes} bytes arrived without a line end.`);
+      throw new RangeError(`Received more than ${this.maxLineBytes} bytes without a line end.`);
     }
     if (piece.length > 0) this.held.push(piece);
   }

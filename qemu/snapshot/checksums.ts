@@ -1,12 +1,12 @@
 /**
- * Tells a damaged snapshot from a whole one: a checksum for each stretch of data in the file. Holes are not read, so the
- * cost follows what the guest has used, not how much memory it has.
+ * Detects a damaged snapshot, with a checksum for each extent of data in the file. Holes are not read, so the cost
+ * depends on how much memory the guest has used, not on how much it has.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { loadNative } from '../../emulator/native';
 
-/** A stretch [start, end) of a file, in bytes, and the CRC-32 of what is in it. */
+/** An extent [start, end) of a file, in bytes, and the CRC-32 of its contents. */
 export type ChecksummedExtent = readonly [start: number, end: number, crc: number];
 
 const PIECE_BYTES = 4 * 2 ** 20;
@@ -24,7 +24,7 @@ export async function checksumsOf(path: string): Promise<ChecksummedExtent[]> {
   }
 }
 
-/** Whether the file still holds what it held when the checksums were taken. */
+/** Whether the file has the same contents as when the checksums were computed. */
 export async function isUndamaged(path: string, extents: readonly ChecksummedExtent[]): Promise<boolean> {
   await using file = await open(path);
   for (const [start, end, crc] of extents) {
@@ -38,7 +38,7 @@ async function checksum(file: FileHandle, start: number, end: number): Promise<n
   let crc = 0;
   for (let at = start; at < end;) {
     const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, end - at), at);
-    if (bytesRead === 0) return -1; // shorter than it was
+    if (bytesRead === 0) return -1; // the file was truncated
     crc = crc32(piece.subarray(0, bytesRead), crc);
     at += bytesRead;
   }

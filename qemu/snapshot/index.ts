@@ -1,3 +1,3 @@
-/** Machines that have booted, saved and loaded: what makes a start take a fraction of a boot. */
+/** Snapshots of booted machines: saved and restored, for starts that are much faster than a cold boot. */
 export { loadMachine, saveMachine } from './migration';
 export { Snapshot, SnapshotStore } from './store';

@@ -1,20 +1,23 @@
 /**
- * Saves a stopped machine to a file and loads it from there, with QEMU's own migration.
+ * Saves a stopped machine to a file and restores it, with QEMU's migration.
  *
- * The file is in the mapped-ram layout: each page of the guest's memory has a fixed place in it, pages of zeros are holes,
- * and so both its size and the time to load it follow what the guest has really used.
+ * The file has the mapped-ram format: each page of guest memory has a fixed offset, and zero pages are holes. So its
+ * size and the time to restore it depend on how much memory the guest has used.
  *
  * Source: QEMU docs/devel/migration/mapped-ram.rst, qapi/migration.json.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type QmpClient, QmpConnectionError, type QmpEvent, QmpTimeoutError, type QmpWait } from '../qmp';
 
-/** Reading or writing all of a guest's memory, at the speed of a slow and busy disk. */
+/** Time limit for reading or writing all of a guest's memory on a slow and busy disk. */
 const MIGRATION_TIMEOUT_MS = 60_000;
 const RELEASE_TIMEOUT_MS = 10_000;
 const RELEASE_LOOK_MS = 2;
 
-/** Writes the machine to `file`; the machine must be stopped (QMP `stop`) and stays so. Rejected, it can go on. */
+/**
+ * Writes the machine to `file`. It must be stopped (QMP `stop`) and stays stopped; even after a failure it can
+ * continue.
+ */
 export async function saveMachine(qmp: QmpClient, file: string, limit?: QmpWait): Promise<void> {
   await prepare(qmp);
   await qmp.execute('migrate-set-parameters', { 'max-bandwidth': Number.MAX_SAFE_INTEGER });
@@ -27,12 +30,12 @@ export async function saveMachine(qmp: QmpClient, file: string, limit?: QmpWait)
   await untilReleased(qmp);
 }
 
-/** A migration that comes to its end later would stop the machine again. */
+/** A migration that completes later would stop the machine again. */
 async function cancel(qmp: QmpClient): Promise<void> {
   await Promise.all([qmp.execute('migrate_cancel'), outcome(qmp, { timeoutMs: RELEASE_TIMEOUT_MS })]);
 }
 
-/** The machine can go on only some moments after the migration has completed, and no event says when. */
+/** The machine can only continue shortly after the migration has completed, and there is no event for that. */
 async function untilReleased(qmp: QmpClient): Promise<void> {
   const deadlineMs = performance.now() + RELEASE_TIMEOUT_MS;
   for (;;) {
@@ -40,17 +43,17 @@ async function untilReleased(qmp: QmpClient): Promise<void> {
     if (status === 'postmigrate') return;
     if (performance.now() > deadlineMs) {
       throw new QmpConnectionError(
-        `QEMU has saved the machine but still has it in the state '${status}' after ${RELEASE_TIMEOUT_MS} ms`,
+        `QEMU has saved the machine but is still in the state '${status}' after ${RELEASE_TIMEOUT_MS} ms`,
       );
     }
     await delay(RELEASE_LOOK_MS);
   }
 }
 
-/** Fills a machine that was started with `-incoming defer` from `file`; it is stopped then. */
+/** Restores a machine that was started with `-incoming defer` from `file`. It is stopped afterwards. */
 export async function loadMachine(qmp: QmpClient, file: string): Promise<void> {
   await prepare(qmp);
-  await settled(qmp, 'load the saved machine', () => qmp.execute('migrate-incoming', { uri: `file:${file}` }));
+  await settled(qmp, 'restore the machine', () => qmp.execute('migrate-incoming', { uri: `file:${file}` }));
 }
 
 function prepare(qmp: QmpClient): Promise<unknown> {

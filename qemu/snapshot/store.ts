@@ -1,15 +1,15 @@
-/** Keeps machines that have booted, in the cache: one for each set of ingredients that makes a machine what it is. */
+/** Keeps snapshots of booted machines in the cache, one for each identity of a machine. */
 import { copyFile, open } from 'node:fs/promises';
 import path from 'node:path';
 import { type Cache, type Ingredients, type UsedEntry } from '../provision';
 import { type ChecksummedExtent, checksumsOf, isUndamaged } from './checksums';
 
-/** Bump when what is in a snapshot changes in a way that its ingredients do not show. */
+/** Increase when the contents of a snapshot change in a way that its ingredients do not show. */
 const SNAPSHOT_RECIPE = 2;
 const STEP = 'snapshot';
 const MACHINE_FILE = 'machine';
 const CONSOLE_FILE = 'console.log';
-/** How long another process, which saves the same machine at this moment, is waited for. */
+/** How long to wait for another process that is saving the same machine. */
 const OTHERS_TIMEOUT_MS = 30_000;
 
 interface SnapshotManifest {
@@ -18,30 +18,30 @@ interface SnapshotManifest {
   readonly checksums: readonly ChecksummedExtent[];
 }
 
-/** A saved machine, which nobody removes before it is released. */
+/** A saved machine. It is not removed from the cache before it is released. */
 export class Snapshot implements Disposable {
   constructor(
     private readonly cache: Cache,
     private readonly entry: UsedEntry<SnapshotManifest>,
   ) {}
 
-  /** What `loadMachine` takes. */
+  /** The file for `loadMachine`. */
   get file(): string {
     return path.join(this.entry.folder, MACHINE_FILE);
   }
 
-  /** What the machine had written to its console by then. */
+  /** The console output up to when the machine was saved. */
   get consoleLog(): string {
     return path.join(this.entry.folder, CONSOLE_FILE);
   }
 
-  /** Reads the whole snapshot and rejects if it is not what was written. */
+  /** Reads the whole snapshot. @throws Error if it is damaged */
   async verify(): Promise<void> {
     if (await isUndamaged(this.file, this.entry.manifest.checksums)) return;
     throw new Error(`the snapshot ${this.entry.folder} is damaged: its checksums do not match`);
   }
 
-  /** Removes it: it has not done. */
+  /** Removes an unusable snapshot. */
   discard(): void {
     this.cache.discard(this.entry);
   }
@@ -52,9 +52,9 @@ export class Snapshot implements Disposable {
 }
 
 export interface MachineToKeep {
-  /** For people. */
+  /** A description for people. */
   readonly description: string;
-  /** The file. */
+  /** Path of the console log. */
   readonly consoleLog: string;
   readonly save: (file: string) => Promise<void>;
   readonly saved: () => void;
@@ -69,9 +69,9 @@ export class SnapshotStore {
   }
 
   /**
-   * Lets `save` write the machine to a file, and keeps it along with its console log. `saved` is called when the file is written and the machine can
-   * go on; to get it to the disk and to check-sum it takes a while longer. Nothing is kept when any of it fails, and
-   * nothing is saved when another process has just kept the same machine.
+   * Saves a machine: calls `save` with the path of a file to write, and keeps that file and the console log. Calls
+   * `saved` when the file is written and the machine can continue; flushing and checksumming take a while longer. If
+   * anything fails, nothing is kept. If another process has just saved the same machine, nothing is saved.
    */
   async keep(machine: Ingredients, { description, consoleLog, save, saved }: MachineToKeep): Promise<void> {
     using _kept = await this.cache.publish<SnapshotManifest>(
@@ -92,7 +92,7 @@ export class SnapshotStore {
 
 const ingredientsOf = (machine: Ingredients): Ingredients => ({ recipe: SNAPSHOT_RECIPE, machine });
 
-/** The name that makes it count must not reach the disk before its contents do. */
+/** The entry's final name must not reach the disk before its contents do. */
 async function writeThrough(file: string): Promise<void> {
   await using handle = await open(file, 'r+');
   await handle.datasync();

@@ -129,7 +129,7 @@ it.each(DAMAGES)(
     expect(broken.phases.slice(-4)).toEqual(BOOT);
     const told = broken.messages[broken.phases.indexOf('no-snapshot')];
     if (broken.phases.includes('restoring')) {
-      expect(told).toMatch(/^The snapshot of this guest does not do, it is booted: [^\n]+$/);
+      expect(told).toMatch(/^The snapshot of this guest is unusable, falling back to a cold boot: [^\n]+$/);
     }
     const next = await start();
     await next.rig.close();
