@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "command.h"
 #include "input.h"
+#include "output.h"
 #include "reply.h"
 #include "session.h"
 #include "spawn.h"
@@ -12,17 +13,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* One of a command's two output pipes, or its terminal; fd -1 once it has been read to its end. */
-struct output {
-    const char *name;
-    int fd;
-    uint32_t left; /* once the command has exited: what it held then and has not been read yet; an upper bound
-                      for a terminal */
-};
 
 static struct command {
     bool used;
@@ -112,7 +104,8 @@ void command_start(struct link *link, const struct request *request)
             .deadline_ms = request->timeout_ms ? now_ms + request->timeout_ms : 0,
             .window = WINDOW_BYTES,
             .input = {.fd = spawned.stdin_fd, .is_terminal = request->has_terminal, .queue = queue},
-            .outputs = {{"stdout", spawned.stdout_fd}, {"stderr", spawned.stderr_fd}},
+            .outputs = {{.name = "stdout", .fd = spawned.stdout_fd},
+                    {.name = "stderr", .fd = spawned.stderr_fd}},
             .slave_fd = spawned.slave_fd,
     };
     if (!request->has_stdin)
@@ -181,16 +174,6 @@ bool command_credit(struct link *link, uint32_t id, uint64_t bytes)
     return command != NULL;
 }
 
-/* What a pipe holds when the command has ended is the command's; what comes later is not. */
-static void note_end(const struct command *command, struct output *output)
-{
-    int held = 0;
-    if (has_terminal(command)) /* it cannot say how much it holds, but when that is all */
-        output->left = TERMINAL_HOLDS_BYTES;
-    else
-        output->left = output->fd >= 0 && ioctl(output->fd, FIONREAD, &held) == 0 ? (uint32_t)held : 0;
-}
-
 void command_reap(void)
 {
     int status;
@@ -199,8 +182,8 @@ void command_reap(void)
             if (command->used && command->pid == pid && !command->exited) {
                 command->exited = true;
                 command->wait_status = status;
-                note_end(command, &command->outputs[0]);
-                note_end(command, &command->outputs[1]);
+                output_note_end(&command->outputs[0], has_terminal(command));
+                output_note_end(&command->outputs[1], has_terminal(command));
             }
         }
     }
@@ -215,32 +198,6 @@ static void pump_input(struct link *link, uint32_t id, struct input *input)
     }
 }
 
-/* Sends what the pipe or terminal holds while the host takes it. An exited command's pipe is at its end once
- * what it held is read: whoever may still hold it open (a daemon that was left behind, and may write for
- * ever) is not the command. */
-static void pump_output(struct link *link, struct command *command, struct output *output)
-{
-    static uint8_t chunk[CHUNK_BYTES];
-    if (command->exited && output->left == 0)
-        close_fd(&output->fd);
-    while (output->fd >= 0 && command->window > 0 && link_has_room(link)) {
-        size_t want = command->window < sizeof(chunk) ? (size_t)command->window : sizeof(chunk);
-        if (command->exited && output->left < want)
-            want = output->left;
-        ssize_t got = read(output->fd, chunk, want);
-        if (got < 0 && errno == EAGAIN && !command->exited)
-            return;
-        if (got > 0) {
-            command->window -= (uint64_t)got;
-            reply_output(link, command->id, output->name, chunk, (uint32_t)got);
-        }
-        if (command->exited && got > 0)
-            output->left -= (uint32_t)got;
-        if (got <= 0 || (command->exited && output->left == 0))
-            close_fd(&output->fd);
-    }
-}
-
 void command_pump(struct link *link, uint64_t now_ms)
 {
     for (struct command *command = commands; command < commands + MAX_COMMANDS; command++) {
@@ -252,8 +209,8 @@ void command_pump(struct link *link, uint64_t now_ms)
             session_kill(command->pid);
         }
         pump_input(link, command->id, &command->input);
-        pump_output(link, command, &command->outputs[0]);
-        pump_output(link, command, &command->outputs[1]);
+        output_pump(link, command->id, &command->outputs[0], &command->window);
+        output_pump(link, command->id, &command->outputs[1], &command->window);
         if (command->exited && command->outputs[0].fd < 0 && command->outputs[1].fd < 0) {
             struct outcome outcome = {command->wait_status, command->timed_out, now_ms - command->started_ms};
             reply_exited(link, command->id, &outcome);

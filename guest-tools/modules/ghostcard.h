@@ -58,6 +58,14 @@ void __iomem *gc_table_map(struct pci_dev *pdev);
 const struct ghostcard_block *gc_table_block(const struct ghostcard_table *table,
 					     unsigned int index);
 
+/* table_check.c */
+bool gc_blocks_are_good(struct pci_dev *pdev, const struct ghostcard_table *table);
+
+#define gc_bad_table(pdev, fmt, ...)                                                               \
+	dev_err(&(pdev)->dev,                                                                      \
+		"no platform devices, since the card's table of them is bad: " fmt "\n",           \
+		##__VA_ARGS__)
+
 /* irq.c */
 int gc_irq_init(struct gc_card *card);
 void gc_irq_exit(struct gc_card *card);
