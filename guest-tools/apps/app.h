@@ -81,6 +81,9 @@ __attribute__((format(printf, 2, 3))) void app_say(struct app *app, const char *
 void app_json_number(struct app *app, const char *name, uint64_t value);
 void app_json_text(struct app *app, const char *name, const char *value);
 
+/* For app_end: prints the JSON object, with what the app has added. */
+void app_print_json(const struct app *app, bool ok, double seconds);
+
 /* Closes the card, reports, and returns the exit code. */
 int app_end(struct app *app);
 

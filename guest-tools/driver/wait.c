@@ -5,7 +5,7 @@
  * Models: the transmit watchdog of Linux network drivers (ndo_tx_timeout), and the polling of the NVMe driver
  * when a command times out (nvme_timeout): first the ring, then the registers, then a reset.
  */
-#include "refcard.h"
+#include "engine.h"
 
 #include <time.h>
 
@@ -101,91 +101,7 @@ static bool take_overdue(struct watch *watch, struct gc_error *error)
     return true;
 }
 
-/* ------------------------------------------------------------------------------- looking at the registers */
-
-struct engine {
-    uint32_t consumer, status, control, ring_base;
-};
-
-/* CONSUMER_INDEX first: this read is what posted writes arrive before, and shows what was without them. */
-static bool read_engine(const struct ref_channel *channel, struct engine *engine, struct gc_error *error)
-{
-    return ref_read(channel->card, channel->block + REF_CHANNEL_CONSUMER_INDEX, &engine->consumer, error) &&
-           ref_read(channel->card, channel->block + REF_CHANNEL_STATUS, &engine->status, error) &&
-           ref_read(channel->card, channel->block + REF_CHANNEL_CONTROL, &engine->control, error) &&
-           ref_read(channel->card, channel->block + REF_CHANNEL_RING_BASE, &engine->ring_base, error);
-}
-
-static bool is_idle(const struct engine *engine)
-{
-    return !(engine->status & (GHOSTCARD_REF_H2C_STATUS_BUSY_MASK | GHOSTCARD_REF_H2C_STATUS_HALTED_MASK));
-}
-
-/* What a halted engine says about the descriptor that it stopped at; register reads, but errors are rare. */
-static bool decode_error(
-        const struct ref_channel *channel, struct ref_completion *completion, struct gc_error *error)
-{
-    struct ref_card *card = channel->card;
-    uint32_t status;
-    if (!ref_read(card, channel->block + REF_CHANNEL_STATUS, &status, error) ||
-            !ref_read(card, channel->block + REF_CHANNEL_ERROR_INDEX, &completion->error_index, error))
-        return false;
-    completion->halted = (status & GHOSTCARD_REF_H2C_STATUS_HALTED_MASK) != 0;
-    completion->error_code =
-            (status & GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_MASK) >> GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_SHIFT;
-    completion->error_address = gc_read64(&card->registers, channel->block + REF_CHANNEL_ERROR_ADDRESS);
-    return true;
-}
-
-/* The engine had nothing to do, and there are descriptors for it: where is the doorbell? */
-static bool check_doorbell(struct ref_channel *channel, const struct engine *before, struct gc_error *error)
-{
-    const struct timespec pause = {.tv_nsec = 10 * 1000000};
-    struct engine now;
-    nanosleep(&pause, NULL);
-    if (!read_engine(channel, &now, error))
-        return false;
-    if (!is_idle(&now) || now.consumer != before->consumer) {
-        ref_note(channel->card, REF_DOORBELL_LATE,
-                "%s: nothing had happened for %d ms; the engine began when its registers were read",
-                ref_channel_name(channel), channel->card->watch_ms);
-        return true;
-    }
-    ref_note(channel->card, REF_DOORBELL_LOST, "%s: the engine is idle at %u, and has been given up to %u",
-            ref_channel_name(channel), now.consumer, channel->last_doorbell);
-    ref_channel_write(channel, REF_CHANNEL_DOORBELL, channel->last_doorbell);
-    return true;
-}
-
-/* A channel with work has let nothing be heard for a while. False: there is no use in waiting. */
-static bool check_engine(struct ref_channel *channel, struct gc_error *error)
-{
-    struct engine engine;
-    if (!read_engine(channel, &engine, error))
-        return false;
-    if (!(engine.control & GHOSTCARD_REF_H2C_CONTROL_RUN_MASK) ||
-            engine.ring_base != (uint32_t)channel->ring_address) {
-        ref_note(channel->card, REF_RESET, "%s: CONTROL 0x%x, RING_BASE 0x%x", ref_channel_name(channel),
-                engine.control, engine.ring_base);
-        return gc_fail(error, "%s: the card has been reset: its registers are not as they were set",
-                ref_channel_name(channel));
-    }
-    /* At work, or done: memory is to say so. */
-    if (!is_idle(&engine) || engine.consumer == channel->last_doorbell)
-        return true;
-    return check_doorbell(channel, &engine, error);
-}
-
-/* All channels: the one that is waited for may be held up by another. */
-static bool check_engines(struct ref_card *card, struct gc_error *error)
-{
-    for (unsigned source = 0; source < REF_SOURCE_COUNT; source++) {
-        struct ref_channel *channel = card->channels[source];
-        if (channel && channel->taken != channel->last_doorbell && !check_engine(channel, error))
-            return false;
-    }
-    return true;
-}
+/* ---------------------------------------------------------------------------------------------- waiting */
 
 static bool check_progress(struct watch *watch, struct gc_error *error)
 {
@@ -200,23 +116,11 @@ static bool check_progress(struct watch *watch, struct gc_error *error)
     return true;
 }
 
-/* Has the engine halted? The register tells; what the write-back block says of it may be early, or late. */
-static bool check_halt(struct ref_channel *channel, struct ref_completion *completion, struct gc_error *error)
-{
-    if (!decode_error(channel, completion, error))
-        return false;
-    if (completion->halted)
-        channel->due++; /* an error interrupts, whether asked to or not */
-    return true;
-}
-
-/* ---------------------------------------------------------------------------------------------- waiting */
-
 static bool fail_stalled(const struct watch *watch, struct gc_error *error)
 {
     struct ref_channel *channel = watch->channel;
     struct engine engine;
-    if (!read_engine(channel, &engine, error))
+    if (!ref_engine_read(channel, &engine, error))
         return false;
     ref_note(channel->card, REF_STALLED, "%s: no progress for %d ms (STATUS 0x%x)", ref_channel_name(channel),
             watch->timeout_ms, engine.status);
@@ -250,7 +154,8 @@ bool ref_wait(struct ref_channel *channel, int timeout_ms, struct ref_completion
             return false;
         overdue = taken == 0;
         struct ref_look look = ref_look(channel, overdue);
-        if (!ref_sync_check(card, error) || (look.halted && !check_halt(channel, completion, error)))
+        if (!ref_sync_check(card, error) ||
+                (look.halted && !ref_engine_check_halt(channel, completion, error)))
             return false;
         count_interrupts(&watch, taken);
         note_order(&watch, &look, overdue);
@@ -262,8 +167,8 @@ bool ref_wait(struct ref_channel *channel, int timeout_ms, struct ref_completion
             note_progress(&watch);
         else if (left_ms == 0)
             return fail_stalled(&watch, error);
-        if (overdue && (!check_engines(card, error) || !check_progress(&watch, error) ||
-                               !check_halt(channel, completion, error)))
+        if (overdue && (!ref_engines_check(card, error) || !check_progress(&watch, error) ||
+                               !ref_engine_check_halt(channel, completion, error)))
             return false;
         if (completion->halted) {
             ref_note(card, REF_WRITE_BACK_LATE, "%s: halted, and the write-back block does not say so",
@@ -301,7 +206,7 @@ bool ref_poll_halt(struct ref_channel *channel, int timeout_ms, struct ref_compl
     *completion = (struct ref_completion){0};
     for (note_progress(&watch);; nanosleep(&pause, NULL)) {
         bool is_last = gc_left_ms(watch.deadline_ns) == 0;
-        if (!decode_error(channel, completion, error))
+        if (!ref_engine_error(channel, completion, error))
             return false;
         if (completion->halted)
             return true;
