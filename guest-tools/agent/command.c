@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands that run for the host; see command.h. Starting the process itself is in spawn.c. */
+/* Commands that run for the host; see command.h. Processes are started in spawn.c. */
 #define _GNU_SOURCE
 #include "command.h"
 #include "input.h"
@@ -23,10 +23,10 @@ static struct command {
     bool exited, timed_out;
     int wait_status;
     uint64_t started_ms, deadline_ms; /* deadline 0: none, or already enforced */
-    uint64_t window;                  /* bytes of output that the host is still ready to take */
+    uint64_t window;                  /* bytes of output that the host still accepts */
     struct input input;
     struct output outputs[2];
-    int slave_fd; /* of its terminal, otherwise -1 */
+    int slave_fd; /* of its terminal, or -1 */
 } commands[MAX_COMMANDS];
 
 static struct command *find(uint32_t id)
@@ -86,8 +86,8 @@ void command_start(struct link *link, const struct request *request)
     bool takes_input = request->has_stdin || request->has_terminal;
     uint8_t *queue = takes_input ? input_new_queue() : NULL;
     if (takes_input && !queue) {
-        reply_failed(
-                link, request->id, ENOMEM, "exec: no memory for %d bytes of standard input", WINDOW_BYTES);
+        reply_failed(link, request->id, ENOMEM, "exec: no memory for a queue of %d bytes of standard input",
+                WINDOW_BYTES);
         return;
     }
     if (!spawn(request, &spawned)) {
@@ -117,7 +117,7 @@ void command_signal(struct link *link, const struct request *request)
 {
     struct command *command = find(request->id);
     if (!command || command->exited)
-        return; /* finished meanwhile: `exited` is on its way and says so */
+        return; /* it has just finished: `exited` is on its way */
     for (int number = 1; number < NSIG; number++) {
         const char *name = sigabbrev_np(number);
         if (name && request->signal.size == strlen(name) + 3 &&
@@ -130,7 +130,7 @@ void command_signal(struct link *link, const struct request *request)
             return;
         }
     }
-    reply_error(link, "signal for command %u: '%.*s' is not the name of a signal", request->id,
+    reply_error(link, "signal for command %u: there is no signal named '%.*s'", request->id,
             (int)(request->signal.size < 32 ? request->signal.size : 32),
             (const char *)request->signal.bytes);
 }
@@ -151,7 +151,8 @@ bool command_input(struct link *link, const struct request *request)
 {
     struct command *command = find(request->id);
     if (command && !input_put(&command->input, request->data.bytes, request->data.size))
-        reply_error(link, "input for command %u: %u bytes with %u queued are over its window of %d: dropped",
+        reply_error(link,
+                "input for command %u: %u bytes with %u queued exceed its window of %d and were discarded",
                 request->id, request->data.size, command->input.used, WINDOW_BYTES);
     return command != NULL;
 }

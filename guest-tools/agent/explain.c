@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Why a program cannot be run; see explain.h. Models: execve(2), elf(5). */
+/* Explains why a program cannot be run; see explain.h. Models: execve(2), elf(5). */
 #define _GNU_SOURCE
 #include "explain.h"
 
@@ -18,8 +18,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-/* What is looked at of a file: the kernel reads a script's first line within 256 bytes, and linkers put what
- * the kernel needs of an ELF file into its first page. */
+/*
+ * How much of a file is examined: the kernel reads a script's first line within 256 bytes, and linkers put
+ * what the kernel needs of an ELF file into its first page.
+ */
 enum { HEAD_BYTES = 4096, SCRIPT_LINE_BYTES = 256 };
 
 struct head {
@@ -56,7 +58,7 @@ static bool is_elf(const struct head *head)
     return head->size >= EI_NIDENT && memcmp(head->bytes, ELFMAG, SELFMAG) == 0;
 }
 
-/* Elf32_Ehdr and Elf64_Ehdr have it in the same place. */
+/* At the same offset in Elf32_Ehdr and Elf64_Ehdr. */
 static unsigned elf_machine(const struct head *head)
 {
     uint16_t machine = 0;
@@ -65,8 +67,10 @@ static unsigned elf_machine(const struct head *head)
     return machine;
 }
 
-/* The loader that a dynamically linked program names; NULL: none, or not of the word size or within what was
- * read. */
+/*
+ * The loader of a dynamically linked program. NULL: none, a different word size, or outside the part that was
+ * read.
+ */
 static const char *elf_loader(const struct head *head)
 {
     Elf64_Ehdr elf;
@@ -102,8 +106,10 @@ static const char *machine_name(unsigned machine)
     }
 }
 
-/* The interpreter that a script's first line names, terminated in place; NULL: no script. A carriage return
- * stays part of it, as for the kernel. */
+/*
+ * The interpreter in a script's first line, terminated in place; NULL: not a script. A carriage return stays
+ * part of it, as for the kernel.
+ */
 static char *script_interpreter(struct head *head)
 {
     if (head->size < 2 || memcmp(head->bytes, "#!", 2) != 0)
@@ -114,7 +120,7 @@ static char *script_interpreter(struct head *head)
     return start;
 }
 
-/* The file is there, and yet the kernel says that something is not. */
+/* The file exists, but the kernel reports that something is missing. */
 static void explain_missing(const char *path, struct reason *why)
 {
     struct head head;
@@ -123,9 +129,9 @@ static void explain_missing(const char *path, struct reason *why)
     if (is_elf(&head)) {
         const char *loader = elf_loader(&head);
         say(why,
-                "it is dynamically linked and its loader%s%.200s is not there: link it statically, or run it "
-                "in a root "
-                "file system that has the loader",
+                "it is dynamically linked and its loader%s%.200s does not exist: link it statically, or run "
+                "it "
+                "in a root file system that has the loader",
                 loader ? " " : "", loader ? loader : "");
         return;
     }
@@ -135,15 +141,15 @@ static void explain_missing(const char *path, struct reason *why)
     if (strchr(interpreter, '\r'))
         say(why,
                 "its first line ends with a carriage return, which counts as part of its interpreter's name: "
-                "give the script UNIX line ends");
+                "convert the script to UNIX line ends");
     else if (access(interpreter, F_OK) == 0)
         say(why,
-                "it is a script, and its interpreter %.200s cannot be run: the loader or interpreter of that "
-                "is "
-                "not there",
+                "it is a script, and its interpreter %.200s cannot be run, because the loader or interpreter "
+                "of "
+                "that does not exist",
                 interpreter);
     else
-        say(why, "it is a script, and its interpreter %.200s is not there", interpreter);
+        say(why, "it is a script, and its interpreter %.200s does not exist", interpreter);
 }
 
 static void explain_refused(const char *path, struct reason *why)
@@ -159,19 +165,19 @@ static void explain_refused(const char *path, struct reason *why)
     else if (!S_ISREG(file.st_mode))
         say(why, "it is not a regular file");
     else if (!(file.st_mode & 0111))
-        say(why, "it is not executable (mode %04o): chmod +x is missing", file.st_mode & 07777);
+        say(why, "it is not executable (mode %04o); use chmod +x", file.st_mode & 07777);
     else if (statvfs(path, &file_system) == 0 && (file_system.f_flag & ST_NOEXEC))
         say(why, "its file system is mounted noexec");
     else if (read_head(path, &head) && (interpreter = script_interpreter(&head)))
         say(why, "it is a script, and its interpreter %.200s is not executable", interpreter);
 }
 
-/* What to do about programs of another architecture. */
+/* Advice for programs of another architecture. */
 #define FOREIGN_CURE                                                                                         \
-    "programs for the guest are cross-compiled and linked statically, or come in a root file system of its " \
+    "cross-compile programs for the guest and link them statically, or use a root file system of its "       \
     "architecture (ghostcard run --root)"
 
-/* For ELF files that the kernel does not take; `subject` is what the file is to the reader. */
+/* For ELF files that the kernel does not run. `subject` is how the message refers to the file. */
 static void explain_elf(const char *subject, const struct head *head, struct reason *why)
 {
     struct utsname here = {0};
@@ -179,16 +185,16 @@ static void explain_elf(const char *subject, const struct head *head, struct rea
     const char *name = machine_name(machine);
     uname(&here);
     if (name && strcmp(name, here.machine) != 0)
-        say(why, "%s is built for %s, and this guest is %s: " FOREIGN_CURE, subject, name, here.machine);
+        say(why, "%s is built for %s, but this guest is %s: " FOREIGN_CURE, subject, name, here.machine);
     else if (!name)
-        say(why, "%s is built for another processor (ELF machine %u), and this guest is %s: " FOREIGN_CURE,
+        say(why, "%s is built for another architecture (ELF machine %u), but this guest is %s: " FOREIGN_CURE,
                 subject, machine, here.machine);
     else
-        say(why, "%s is a damaged or incomplete ELF file, or no program (an object file, a library)",
+        say(why, "%s is a damaged or incomplete ELF file, or not a program (an object file, a library)",
                 subject);
 }
 
-/* For a script that the kernel does not take: its interpreter is at fault. */
+/* For a script that the kernel does not run because of its interpreter. */
 static void explain_interpreter(const char *interpreter, struct reason *why)
 {
     struct head head;
@@ -198,7 +204,7 @@ static void explain_interpreter(const char *interpreter, struct reason *why)
         explain_elf(subject, &head, why);
 }
 
-/* Tries one file. Returns errno. A text without "#!" goes to the shell, as execvp has it. */
+/* Tries one file. Returns errno. A text file without "#!" is run by the shell, as with execvp. */
 static int run_file(const char *path, char *const *argv, struct reason *why)
 {
     struct head head;
@@ -220,7 +226,7 @@ static int run_file(const char *path, char *const *argv, struct reason *why)
     return error;
 }
 
-/* Tries the folders of PATH one after the other, as long as none has a file of that name. */
+/* Tries the folders of PATH in order, until one has a file of that name. */
 static int search(const char *name, const char *folders, char *const *argv, struct reason *why)
 {
     int refused = 0;
@@ -233,7 +239,7 @@ static int search(const char *name, const char *folders, char *const *argv, stru
         if (why->text[0] && error != EACCES)
             return error;
         if (error == EACCES)
-            refused = EACCES; /* another folder may have one that can be run */
+            refused = EACCES; /* another folder may have an executable one */
         else if (error != ENOENT && error != ENOTDIR && error != ENAMETOOLONG)
             return error;
         if (!*end)
@@ -242,7 +248,7 @@ static int search(const char *name, const char *folders, char *const *argv, stru
     return refused ? refused : ENOENT;
 }
 
-/* A PATH that is too long to be shown ends between two folders. */
+/* A PATH that is too long for the message is cut between two folders. */
 static void explain_not_found(const char *folders, struct reason *why)
 {
     enum { SHOWN = 800 };

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How a hello's frame begins, behind its length and the head of its map. */
+/* The start of a hello's frame, after its length and the head of its map. */
 static const uint8_t HELLO_START[] = {
-        0xa4, 't', 'y', 'p', 'e', 0xa5, 'h', 'e', 'l', 'l', 'o'}; /* two strings of MessagePack */
+        0xa4, 't', 'y', 'p', 'e', 0xa5, 'h', 'e', 'l', 'l', 'o'}; /* two MessagePack strings */
 enum { HELLO_HEAD_BYTES = 5, HELLO_MAX_BYTES = 1024 };
 
 static uint32_t load_le32(const uint8_t *at)
@@ -22,7 +22,7 @@ static void pass_over(struct link *link, size_t bytes)
     link->in_used -= bytes;
 }
 
-/* The first frame between `from` and `end` that begins as a hello does; it may not be there in full. */
+/* The first frame between `from` and `end` that begins like a hello. It may be incomplete. */
 static const uint8_t *hello_between(const uint8_t *from, const uint8_t *end)
 {
     const uint8_t *search = from;
@@ -37,13 +37,13 @@ static const uint8_t *hello_between(const uint8_t *from, const uint8_t *end)
     return NULL;
 }
 
-/* Passes over all that cannot belong to a hello. True: one is at the front, but may not be there in full. */
+/* Skips everything that cannot be part of a hello. True: one is at the front, but it may be incomplete. */
 static bool find_hello(struct link *link)
 {
     const uint8_t *front = link->in + link->in_start, *end = front + link->in_used;
     const uint8_t *frame = hello_between(front, end), *next;
     while (frame && (next = hello_between(frame + 1, end)) && next < frame + 4 + load_le32(frame))
-        frame = next; /* the one before has been cut off by it */
+        frame = next; /* it truncates the one before */
     size_t start_bytes = HELLO_HEAD_BYTES + sizeof(HELLO_START);
     if (frame)
         pass_over(link, (size_t)(frame - front));
@@ -88,7 +88,7 @@ void link_end(struct link *link, struct mp_writer *writer)
     if (!link->connected)
         return;
     if (writer->full || writer->used > LINK_MAX_FRAME_BYTES) {
-        fprintf(stderr, "agent: a reply did not fit in the %d bytes towards the host and was dropped\n",
+        fprintf(stderr, "agent: a reply did not fit into the send buffer of %d bytes and was discarded\n",
                 LINK_OUT_BYTES);
         return;
     }

@@ -29,7 +29,7 @@ static void append(struct input *input, const uint8_t *bytes, uint32_t size)
 
 bool input_put(struct input *input, const uint8_t *bytes, uint32_t size)
 {
-    if (input->fd < 0 || input->ending) { /* nobody reads it any more */
+    if (input->fd < 0 || input->ending) { /* it has no reader any more */
         input->taken += size;
         return true;
     }
@@ -62,7 +62,7 @@ void input_pump(struct input *input)
         ssize_t taken = write(input->fd, input->queue + input->start, input->used);
         if (taken < 0 && errno == EAGAIN)
             return;
-        if (taken < 0) { /* nobody reads any more: what is queued vanishes, as with a closed pipe */
+        if (taken < 0) { /* no reader any more: the queue is discarded, as with a closed pipe */
             close_input(input);
             taken = input->used;
         }

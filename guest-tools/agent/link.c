@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The agent's link to the host: opening it, the host's coming and going, bytes. See link.h; frames are in
- * frame.c. */
+/*
+ * The agent's link to the host: opening it, noticing when the host connects and disconnects, moving bytes.
+ * See link.h; frames are in frame.c.
+ */
 #define _GNU_SOURCE
 #include "link.h"
 
@@ -30,7 +32,7 @@ static void start_afresh(struct link *link)
     link->out_start = link->out_used = 0;
 }
 
-/* The device of the virtio-serial port called `name`: /dev/vport0p1 for /sys/class/virtio-ports/vport0p1. */
+/* The device of the virtio-serial port `name`: /dev/vport0p1 for /sys/class/virtio-ports/vport0p1. */
 static bool find_port(const char *name, char *device, size_t device_size)
 {
     DIR *folder = opendir("/sys/class/virtio-ports");
@@ -55,7 +57,10 @@ static bool find_port(const char *name, char *device, size_t device_size)
     return found;
 }
 
-/* An absent host is POLLHUP all the time, so waiting for it to come takes a poll for changes. */
+/*
+ * While the host is absent, poll() reports POLLHUP all the time, so waiting for it needs an edge-triggered
+ * epoll.
+ */
 static bool watch_changes(struct link *link)
 {
     struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLET};
@@ -70,14 +75,13 @@ bool link_open_port(struct link *link, const char *name)
     if (!find_port(name, device, sizeof(device))) {
         fprintf(stderr,
                 "agent: no virtio-serial port named '%s' in /sys/class/virtio-ports: is virtio_console "
-                "loaded, "
-                "and the port on QEMU's command line?\n",
+                "loaded, and the port on QEMU's command line?\n",
                 name);
         return false;
     }
     link->fd = open(device, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (link->fd < 0 || !watch_changes(link)) {
-        fprintf(stderr, "agent: cannot open %s and watch it: %s\n", device, strerror(errno));
+        fprintf(stderr, "agent: cannot open and watch %s: %s\n", device, strerror(errno));
         return false;
     }
     return true;
@@ -99,9 +103,8 @@ bool link_open_listener(struct link *link, const char *path)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     *link = (struct link){.kind = LINK_LISTEN, .fd = -1, .listener = -1};
     if (strlen(path) >= sizeof(address.sun_path)) {
-        fprintf(stderr,
-                "agent: socket path of %zu bytes is longer than the %zu that a UNIX socket takes: %s\n",
-                strlen(path), sizeof(address.sun_path) - 1, path);
+        fprintf(stderr, "agent: a socket path of %zu bytes exceeds the limit of %zu: %s\n", strlen(path),
+                sizeof(address.sun_path) - 1, path);
         return false;
     }
     strcpy(address.sun_path, path);
@@ -142,7 +145,7 @@ int link_wait_ms(const struct link *link, uint64_t now_ms, int at_most_ms)
     return lost_ms - now_ms < (uint64_t)at_most_ms ? (int)(lost_ms - now_ms) : at_most_ms;
 }
 
-/* A port shows POLLHUP for as long as its host side is closed; writes to it then just say EAGAIN. */
+/* A port reports POLLHUP while its host side is closed; writes to it then fail with EAGAIN. */
 static bool hangs_up(int fd)
 {
     struct pollfd entry = {.fd = fd};
@@ -155,7 +158,7 @@ static bool port_is_down(const struct link *link)
     if (link->kind != LINK_PORT || !hangs_up(link->fd))
         return false;
     epoll_wait(link->changes, &change, 1, 0);
-    return hangs_up(link->fd); /* what changes from here on is seen by the next poll */
+    return hangs_up(link->fd); /* the next poll reports later changes */
 }
 
 static bool try_connect(struct link *link)
@@ -185,7 +188,7 @@ static bool would_block(void)
     return errno == EAGAIN || errno == EINTR;
 }
 
-/* False: the host is gone. */
+/* False: the host has disconnected. */
 static bool write_out(struct link *link)
 {
     while (link->out_used > 0) {
@@ -199,7 +202,7 @@ static bool write_out(struct link *link)
     return true;
 }
 
-/* Reads what fits. False: the host is gone. */
+/* Reads what fits. False: the host has disconnected. */
 static bool read_in(struct link *link)
 {
     if (link->in_start > 0) {

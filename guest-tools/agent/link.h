@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's link to the host: how it is opened, noticed lost and found again, and the framing on it
- * (u32 little-endian length, then one MessagePack map). See qemu/channel/protocol.ts for the protocol.
+ * The agent's link to the host: how it is opened, how the loss and return of the host are noticed, and the
+ * framing (u32 little-endian length, then one MessagePack map). The protocol is in qemu/channel/protocol.ts.
  *
- * Three ways to be linked: a virtio-serial port (the guest), an inherited descriptor and a listening UNIX
- * socket (tests on the host). On a virtio-serial port an absent host shows as POLLHUP and read() giving 0,
- * and it may come back at any time (Linux drivers/char/virtio_console.c). In a machine that is restored from
- * a snapshot, another host may be there from one moment to the next, without the port ever having been
- * closed.
+ * There are three kinds of link: a virtio-serial port (in a guest), an inherited descriptor, and a listening
+ * UNIX socket (both for tests on the host). On a virtio-serial port, an absent host shows as POLLHUP and
+ * read() returning 0, and it may return at any time (Linux drivers/char/virtio_console.c). In a guest
+ * restored from a snapshot, a different host may be present from one moment to the next, without the port
+ * ever having been closed.
  */
 #ifndef GHOSTCARD_AGENT_LINK_H
 #define GHOSTCARD_AGENT_LINK_H
@@ -19,7 +19,7 @@
 enum {
     LINK_MAX_FRAME_BYTES = 256 * 1024,
     LINK_OUT_BYTES = 1024 * 1024,
-    /* Bulk data waits when less than this is free: what remains is for replies, which must never be lost. */
+    /* Bulk data waits while less than this is free. The rest is for replies, which must never be lost. */
     LINK_OUT_RESERVE_BYTES = 512 * 1024,
 };
 
@@ -27,56 +27,64 @@ enum link_kind { LINK_PORT, LINK_FD, LINK_LISTEN };
 
 struct link {
     enum link_kind kind;
-    int fd;       /* the connection, -1 while there is none (a port stays open while the host is away) */
+    int fd;       /* the connection, -1 if there is none (a port stays open while the host is absent) */
     int listener; /* LINK_LISTEN only */
     int changes;  /* LINK_PORT only: an epoll that is readable when the port has changed since it was drained
                    */
     bool connected;
-    bool down;         /* LINK_PORT only: connected, but the host side has last been seen closed */
-    bool in_step;      /* a hello has been found since the connection was opened: frames follow each other */
-    uint64_t hello_ms; /* when the last hello came; noted by who understands it */
-    bool over;         /* an inherited descriptor has reached its end: nobody will ever come back */
-    uint64_t discard;  /* bytes of an oversized frame that are still to be thrown away */
+    bool down;         /* LINK_PORT only: connected, but the host side was closed when last checked */
+    bool in_step;      /* a hello was found since the connection was opened, so frames are in sync */
+    uint64_t hello_ms; /* time of the last hello; set by the dispatcher */
+    bool over;         /* an inherited descriptor has reached its end: no host can return */
+    uint64_t discard;  /* bytes of an oversized frame still to be discarded */
     size_t in_start, in_used;
     size_t out_start, out_used;
     uint8_t in[LINK_MAX_FRAME_BYTES + 4];
     uint8_t out[LINK_OUT_BYTES];
 };
 
-/* Each opens or says on stderr why not. link_open_port looks `name` up in /sys/class/virtio-ports. */
+/*
+ * Each opens the link, or prints to stderr why it cannot. link_open_port looks up `name` in
+ * /sys/class/virtio-ports.
+ */
 bool link_open_port(struct link *link, const char *name);
 bool link_open_fd(struct link *link, int fd);
 bool link_open_listener(struct link *link, const char *path);
 
-/* The one clock that the agent's time limits are held against: every `now_ms` is its time. */
+/* The clock of the agent's time limits; every `now_ms` is from it. */
 uint64_t monotonic_ms(void);
 
 /*
- * News of a port's closing may be older than what has been read from it: a host that comes at once behind
- * another may have been heard and answered before the kernel tells that the other has gone. So soon after a
- * hello, a port that is closed does not count as lost.
+ * The report that a port was closed may be older than data already read from it: if a host connects right
+ * after another one, it may be heard and answered before the kernel reports the other's disconnection. So
+ * within this time after a hello, a closed port does not count as lost.
  */
 enum { NEWS_DELAY_MS = 100 };
 
-/* What to poll for, also while the host is away, and how long at most. */
+/* The descriptor to poll, also while the host is absent, and the time limit for that. */
 int link_wait_ms(const struct link *link, uint64_t now_ms, int at_most_ms);
 void link_poll(const struct link *link, struct pollfd *entry);
 
 enum link_event { LINK_NOTHING, LINK_CONNECTED, LINK_LOST };
 
-/* Moves bytes as far as they go without blocking. LINK_LOST: both buffers have been emptied. */
+/* Moves bytes as far as possible without blocking. LINK_LOST: both buffers are now empty. */
 enum link_event link_pump(struct link *link, uint64_t now_ms);
 
-/* True while there is room for bulk data (see LINK_OUT_RESERVE_BYTES). */
+/* Whether there is room for bulk data (see LINK_OUT_RESERVE_BYTES). */
 bool link_has_room(const struct link *link);
 
 enum link_frame { FRAME_NONE, FRAME_WHOLE, FRAME_TOO_LONG };
 
-/* Takes the next frame; the first one of a connection is a hello, and what comes before it is passed over.
- * Its body stays valid until the next link_pump. FRAME_TOO_LONG: `size` was announced, and is skipped. */
+/*
+ * Takes the next frame. The first one of a connection is a hello, and everything before it is skipped. The
+ * body is valid until the next link_pump. FRAME_TOO_LONG: a frame of `size` bytes was announced and is
+ * skipped.
+ */
 enum link_frame link_next_frame(struct link *link, const uint8_t **body, size_t *size);
 
-/* A frame is written by link_begin, mp_put_…, link_end. Dropped, with a line on stderr, if it does not fit.
+/*
+ * A frame is written by link_begin, mp_put_…, link_end. If it does not fit, it is discarded, with a line on
+ * stderr.
  */
 struct mp_writer link_begin(struct link *link);
 void link_end(struct link *link, struct mp_writer *writer);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest agent: runs commands and moves files for the host, over a virtio-serial port. The guest's /init
- * leaves everything to it, so it never ends, and orphans of what it ran come to it to be reaped. On the host,
- * tests drive the same program over a descriptor or a socket.
+ * The guest agent: runs commands and transfers files for the host, over a virtio-serial port. The guest's
+ * /init runs nothing else, so the agent never ends, and reaps the orphans of commands. On the host, tests run
+ * the same program on a descriptor or a socket.
  *
- * One loop, one thread, nothing that blocks: poll, link_pump (bytes), dispatch (frames), command_pump and
- * transfer_pump. Protocol: qemu/channel/protocol.ts. Open command.c next for how commands run, link.c for how
- * the host comes and goes.
+ * It is a single-threaded loop in which nothing blocks: poll, link_pump (bytes), dispatch (frames),
+ * command_pump and transfer_pump. Protocol: qemu/channel/protocol.ts. Read command.c next for how commands
+ * run, and link.c for how the host connects and disconnects.
  */
 #define _GNU_SOURCE
 #include "command.h"
@@ -30,8 +30,8 @@
 static const char DEFAULT_PORT[] = "org.ghostcard.agent";
 static const char USAGE[] = "usage: agent [--port NAME | --fd NUMBER | --listen PATH]\n"
                             "  --port NAME    serve the virtio-serial port of that name (default "
-                            "org.ghostcard.agent); waits until it is there\n"
-                            "  --fd NUMBER    serve an open descriptor of a socket, end when it ends\n"
+                            "org.ghostcard.agent); waits until it exists\n"
+                            "  --fd NUMBER    serve an open socket descriptor, exit at its end\n"
                             "  --listen PATH  serve one client after the other on a UNIX socket\n";
 
 enum { IDLE_WAIT_MS = 60000, PORT_RETRY_SECONDS = 1 };
@@ -45,7 +45,7 @@ static void abandon_all(void)
     mark_abandon_all();
 }
 
-/* Requests that begin something under an id of their own. */
+/* Requests that begin something with an id of its own. */
 static bool begin_request(struct link *link, const struct request *request)
 {
     static const struct {
@@ -56,7 +56,7 @@ static bool begin_request(struct link *link, const struct request *request)
         if (!slice_is(request->type, REQUESTS[i].type))
             continue;
         if (command_is_running(request->id) || transfer_is_running(request->id))
-            reply_error(link, "%s: id %u is in use", REQUESTS[i].type, request->id);
+            reply_error(link, "%s: id %u is already in use", REQUESTS[i].type, request->id);
         else
             REQUESTS[i].begin(link, request);
         return true;
@@ -65,7 +65,7 @@ static bool begin_request(struct link *link, const struct request *request)
 }
 
 /*
- * Messages about something that was begun before. An id that is no longer there is no error: it has just
+ * Messages about something that was begun before. An unknown id is not an error: the request has just
  * finished, and the message that says so is on its way.
  */
 static bool continue_request(struct link *link, const struct request *request)
@@ -86,7 +86,7 @@ static bool continue_request(struct link *link, const struct request *request)
     return false;
 }
 
-/* How much of a text from the host is worth repeating to it. */
+/* How much of a text from the host to repeat in an error. */
 static int shown(struct slice text)
 {
     return text.size < 64 ? (int)text.size : 64;
@@ -103,7 +103,7 @@ static void dispatch(struct link *link, const uint8_t *frame, size_t size)
     else if (!request.has_id)
         reply_error(link, "a message of type '%.*s' needs an id", shown(request.type),
                 (const char *)request.type.bytes);
-    else if (slice_is(request.type, "hello")) { /* a host that begins anew: what ran for the last one goes */
+    else if (slice_is(request.type, "hello")) { /* a new host: kill what runs for the last one */
         link->hello_ms = monotonic_ms();
         abandon_all();
         reply_hello(link, &request.id);
@@ -116,7 +116,7 @@ static void dispatch(struct link *link, const uint8_t *frame, size_t size)
                 shown(request.type), (const char *)request.type.bytes, PROTOCOL_VERSION);
 }
 
-/* Frames are taken only while there is room for their replies, so that no reply is ever lost. */
+/* Frames are processed only while there is room for their replies, so that no reply is ever lost. */
 static void dispatch_frames(struct link *link)
 {
     const uint8_t *body;
@@ -126,7 +126,7 @@ static void dispatch_frames(struct link *link)
         case FRAME_NONE:
             return;
         case FRAME_TOO_LONG:
-            reply_error(link, "a frame of %zu bytes is over the limit of %d and was skipped", size,
+            reply_error(link, "a frame of %zu bytes exceeds the limit of %d and was skipped", size,
                     LINK_MAX_FRAME_BYTES);
             break;
         case FRAME_WHOLE:
@@ -145,7 +145,7 @@ static void drain_signals(int signals)
 
 static void serve(struct link *link, int signals)
 {
-    bool busy = true; /* the host may be there already */
+    bool busy = true; /* the host may already be connected */
     while (!link->over) {
         struct pollfd entries[2 + 3 * MAX_COMMANDS + 1 + MAX_MARKS];
         entries[0] = (struct pollfd){.fd = signals, .events = POLLIN};
@@ -175,8 +175,10 @@ static void serve(struct link *link, int signals)
     }
 }
 
-/* Descriptors 0 to 2 must not be given to pipes, and commands must find a PATH. A host that goes away is no
- * signal. */
+/*
+ * Descriptors 0 to 2 must not be used for pipes, commands need a PATH, and a disconnected host must not raise
+ * SIGPIPE.
+ */
 static void prepare_process(void)
 {
     int fd;
@@ -187,7 +189,7 @@ static void prepare_process(void)
     setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 0);
     setenv("HOME", "/root", 0);
     signal(SIGPIPE, SIG_IGN);
-    prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans come to us, whether we are process 1 or not */
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans become our children, even if we are not process 1 */
 }
 
 static int open_child_signals(void)

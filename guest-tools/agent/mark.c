@@ -17,7 +17,7 @@ static int listener = -1;
 static uint32_t last_id;
 
 static struct waiting {
-    int fd; /* 0: free; descriptor 0 is never a socket of ours */
+    int fd; /* 0: free; descriptor 0 is never a socket here */
     bool sent;
     uint32_t id;
 } waiting[MAX_MARKS];
@@ -25,7 +25,7 @@ static struct waiting {
 void mark_listen(const struct link *link)
 {
     char name[64] = GC_AGENT_NAME;
-    if (link->kind != LINK_PORT) /* on a machine where others of us may run */
+    if (link->kind != LINK_PORT) /* other agents may run on this machine */
         snprintf(name, sizeof(name), "%s-%d", GC_AGENT_NAME, (int)getpid());
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     memcpy(address.sun_path + 1, name, strlen(name));
@@ -65,13 +65,13 @@ void mark_done(uint32_t id)
     }
 }
 
-/* Whether its text has to wait until the link has room for it. */
+/* Whether its text must wait until the link has room for it. */
 static bool must_wait(const struct link *link, const struct waiting *one)
 {
     return !one->sent && link->in_step && !link_has_room(link);
 }
 
-/* Takes the text and hands it on; then looks only whether the program is still there. */
+/* Reads the text and sends it to the host; after that, only checks whether the program still waits. */
 static void pump(struct link *link, struct waiting *one)
 {
     char text[GC_MARK_BYTES + 1];
@@ -80,7 +80,7 @@ static void pump(struct link *link, struct waiting *one)
     ssize_t size = recv(one->fd, text, sizeof(text) - 1, MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (size <= 0 || !link->in_step) { /* it has gone, or there is nobody to tell */
+    if (size <= 0 || !link->in_step) { /* it has exited, or there is no host */
         release(one);
     } else if (!one->sent) {
         text[size] = '\0';

@@ -1,33 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Marks: moments that programs in the guest want to find again in the host's trace (gc_mark in lib/mark.c).
+ * Marks: moments that a program in the guest wants to find again in the host's trace (gc_mark in lib/mark.c).
  *
- * A program connects to a socket of ours in the abstract namespace, which is there in every chroot, sends the
- * text in one message, and waits until we close the connection: when the host has said that the mark is in
- * its place, or when there is no host to tell.
+ * A program connects to the agent's socket in the abstract namespace, which exists in every chroot, sends the
+ * text in one message, and waits until the agent closes the connection: when the host has placed the mark, or
+ * at once if there is no host.
  */
 #ifndef GHOSTCARD_AGENT_MARK_H
 #define GHOSTCARD_AGENT_MARK_H
 
 #include "link.h"
 
-/* Programs that may wait at once; others wait in the socket's backlog. */
+/* Number of programs that can wait at once. Others wait in the socket's backlog. */
 enum { MAX_MARKS = 16 };
 
-/* Takes programs from now on; they find the socket by its usual name, or by GHOSTCARD_AGENT in the
- * environment that commands get. Without it, which a line on stderr says, nothing can be marked. */
+/*
+ * Accepts programs from now on. They find the socket by its default name, or by GHOSTCARD_AGENT in the
+ * environment of commands. If the socket cannot be opened, a line on stderr says so, and marks do nothing.
+ */
 void mark_listen(const struct link *link);
 
-/* The host says that the mark is in its place. One that is not waited for any more is of no interest. */
+/* The host has placed the mark. Ignored if its program no longer waits. */
 void mark_done(uint32_t id);
 
-/* Takes what programs want to be marked, and lets go of those that have gone. */
+/* Accepts marks of programs, and releases programs that have exited. */
 void mark_pump(struct link *link);
 
-/* Adds what to poll for; returns the number of entries (at most 1 + MAX_MARKS). */
+/* Adds the descriptors to poll. Returns the number of entries (at most 1 + MAX_MARKS). */
 size_t mark_poll(const struct link *link, struct pollfd *entries);
 
-/* The host is gone: whoever waits goes on. */
+/* The host has disconnected: all waiting programs continue. */
 void mark_abandon_all(void);
 
 #endif

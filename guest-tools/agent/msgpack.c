@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MessagePack heads to and from bytes; see msgpack.h. Formats are named as in the specification's format
- * table. */
+/*
+ * Encodes and decodes MessagePack heads; see msgpack.h. The names of formats are those of the specification's
+ * format table.
+ */
 #include "msgpack.h"
 
 #include <string.h>
@@ -110,8 +112,10 @@ static bool take_bytes(struct mp_reader *reader, struct mp_value *value, enum mp
     return true;
 }
 
-/* An array or map of more items than bytes are left cannot be whole: refused here, so that nobody loops over
- * it. */
+/*
+ * An array or map with more items than there are bytes left is incomplete. It is refused here, so that no
+ * caller loops over it.
+ */
 static bool take_container(
         struct mp_reader *reader, struct mp_value *value, enum mp_type type, uint64_t count)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small MessagePack codec for the agent: writes into a buffer of fixed size, reads without ever leaving the
- * bytes it was given. It allocates nothing and recurses nowhere, so no frame can exhaust memory or the stack.
+ * A small MessagePack codec for the agent. It writes into a buffer of fixed size, and never reads outside the
+ * given bytes. It neither allocates nor recurses, so no frame can exhaust memory or the stack.
  *
  * Models: the MessagePack specification (msgpack/msgpack, spec.md).
  */
@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Appends to `data`; once something does not fit, `full` is set and nothing more is written. */
+/* Appends to `data`. Once something does not fit, `full` is set and nothing more is written. */
 struct mp_writer {
     uint8_t *data;
     size_t size;
@@ -28,9 +28,11 @@ void mp_put_bin(struct mp_writer *writer, const void *bytes, uint32_t size);
 
 enum mp_type { MP_NIL, MP_BOOL, MP_UINT, MP_INT, MP_FLOAT, MP_STR, MP_BIN, MP_EXT, MP_ARRAY, MP_MAP };
 
-/* One value's head. A float of 64 bits that holds a whole number below 2^53 is an MP_UINT: so JavaScript
- * writes what is over 32 bits. Strings and binaries point into the frame; arrays and maps give the number of
- * items or pairs that follow. */
+/*
+ * The head of one value. A 64-bit float with a whole number below 2^53 becomes an MP_UINT, because JavaScript
+ * encodes numbers over 32 bits that way. Strings and binaries point into the frame. Arrays and maps give the
+ * number of items or pairs that follow.
+ */
 struct mp_value {
     enum mp_type type;
     bool truth;
@@ -45,11 +47,12 @@ struct mp_reader {
     const uint8_t *end;
 };
 
-/* Reads the next head (and steps over the bytes of a string, binary or extension). False: malformed or cut
- * off. */
+/*
+ * Reads the next head, and skips the bytes of a string, binary or extension. False: malformed or truncated.
+ */
 bool mp_next(struct mp_reader *reader, struct mp_value *value);
 
-/* Steps over one whole value, however deeply nested. False: malformed or cut off. */
+/* Skips one complete value, however deeply nested. False: malformed or truncated. */
 bool mp_skip(struct mp_reader *reader);
 
 #endif

@@ -12,7 +12,7 @@ void output_note_end(struct output *output, bool is_terminal)
 {
     int held = 0;
     output->has_ended = true;
-    if (is_terminal) /* it cannot say how much it holds, but when that is all */
+    if (is_terminal) /* the amount is unknown, but reading reports its end */
         output->left = TERMINAL_HOLDS_BYTES;
     else
         output->left = output->fd >= 0 && ioctl(output->fd, FIONREAD, &held) == 0 ? (uint32_t)held : 0;

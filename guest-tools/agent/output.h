@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A command's output: what its pipe or terminal holds is sent as far as the host has room for it. */
+/* A command's output: sends what its pipe or terminal holds, as far as the host has room for it. */
 #ifndef GHOSTCARD_AGENT_OUTPUT_H
 #define GHOSTCARD_AGENT_OUTPUT_H
 
@@ -14,13 +14,13 @@ struct output {
                       terminal */
 };
 
-/* The command has exited: what a pipe holds now is the command's, what comes later is not. */
+/* The command has exited: what a pipe holds now is the command's output; what is written later is not. */
 void output_note_end(struct output *output, bool is_terminal);
 
 /*
- * Sends what the pipe or terminal holds, while the host takes it: at most `window` bytes, which are deducted.
- * After the command's exit, the pipe is at its end once what it held then is read: a daemon that was left
- * behind may hold it open, and may write for ever.
+ * Sends what the pipe or terminal holds, at most `window` bytes, which are deducted. After the command's
+ * exit, the end is reached once what the pipe held then is read: a daemon that was left behind may keep it
+ * open and write forever.
  */
 void output_pump(struct link *link, uint32_t id, struct output *output, uint64_t *window);
 

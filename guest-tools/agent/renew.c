@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Makes a restored machine itself again; see renew.h. */
+/* Gives a restored machine its own time, randomness and name; see renew.h. */
 #define _GNU_SOURCE
 #include "renew.h"
 #include "reply.h"
@@ -22,8 +22,11 @@ static bool set_clock(uint64_t realtime_ms)
     return clock_settime(CLOCK_REALTIME, &now) == 0;
 }
 
-/* Mixes the bytes in, counts each as eight random bits, and makes the generator take them up at once: without
- * that, it would go on from the state that all restored machines share until it next reseeds itself. */
+/*
+ * Mixes the bytes in, credits eight bits of entropy for each, and makes the random number generator reseed at
+ * once. Otherwise it would continue from the state that all restored machines share, until its next
+ * reseeding.
+ */
 static bool add_entropy(struct slice entropy)
 {
     struct {
@@ -49,16 +52,16 @@ void renew(struct link *link, const struct request *request)
 {
     if (link->kind != LINK_PORT)
         reply_failed(
-                link, request->id, EPERM, "renew: only a guest that is reached over its port is renewed");
+                link, request->id, EPERM, "renew: this agent is not in a guest with a virtio-serial port");
     else if (!request->realtime_ms || !request->hostname.bytes || !request->entropy.bytes)
-        reply_failed(link, request->id, EINVAL, "renew: realtimeMs, entropy and hostname must all be there");
+        reply_failed(link, request->id, EINVAL, "renew: realtimeMs, entropy and hostname are required");
     else if (request->entropy.size > MAX_ENTROPY_BYTES)
-        reply_failed(link, request->id, EINVAL, "renew: %u bytes of entropy are over the limit of %d",
+        reply_failed(link, request->id, EINVAL, "renew: %u bytes of entropy exceed the limit of %d",
                 request->entropy.size, MAX_ENTROPY_BYTES);
     else if (!set_clock(request->realtime_ms))
         reply_failed(link, request->id, errno, "renew: cannot set the clock");
     else if (!add_entropy(request->entropy))
-        reply_failed(link, request->id, errno, "renew: cannot feed the random number generator");
+        reply_failed(link, request->id, errno, "renew: cannot reseed the random number generator");
     else if (!set_host_name(request->hostname))
         reply_failed(link, request->id, errno, "renew: cannot set a host name of %u bytes",
                 request->hostname.size);

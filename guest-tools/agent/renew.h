@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a machine restored from a snapshot must not have in common with the others restored from it: the time
- * of day, the state of the random number generator, the host name.
+ * What must differ between machines that are restored from the same snapshot: the clock, the state of the
+ * random number generator, and the host name.
  */
 #ifndef GHOSTCARD_AGENT_RENEW_H
 #define GHOSTCARD_AGENT_RENEW_H
@@ -9,8 +9,10 @@
 #include "link.h"
 #include "request.h"
 
-/* Answers the host itself. Refused with EPERM unless the link is a port: a machine without one is nobody's
- * guest. */
+/*
+ * Replies to the host itself. Refused with EPERM unless the link is a port: without one, the agent is not in
+ * a guest.
+ */
 void renew(struct link *link, const struct request *request);
 
 #endif

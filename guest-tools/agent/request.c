@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames to requests; see request.h. */
+/* Decodes frames into requests; see request.h. */
 #include "request.h"
 
 #include <stdlib.h>
@@ -54,7 +54,7 @@ static const struct field *field_named(struct slice name)
     return NULL;
 }
 
-/* Stores one value where its field belongs. False: not of the field's type, or out of its range. */
+/* Stores one value in its field. False: not of the field's type, or out of its range. */
 static bool store(const struct field *field, const struct mp_value *value, struct request *request)
 {
     void *target = (char *)request + field->offset;
@@ -84,10 +84,10 @@ const char *request_decode(const uint8_t *frame, size_t size, struct request *re
         return "the frame is not a MessagePack map";
     for (uint32_t i = 0; i < map.count; i++) {
         if (!mp_next(&reader, &key) || key.type != MP_STR)
-            return "a key is not a string, or the frame is cut off";
+            return "a key is not a string, or the frame is truncated";
         const uint8_t *start = reader.at;
         if (!mp_skip(&reader))
-            return "a value is malformed or cut off";
+            return "a value is malformed or truncated";
         const struct field *field = field_named((struct slice){key.bytes, key.size});
         if (!field)
             continue;
@@ -96,18 +96,18 @@ const char *request_decode(const uint8_t *frame, size_t size, struct request *re
             *(struct slice *)((char *)request + field->offset) =
                     (struct slice){start, (uint32_t)(reader.at - start)};
         else if (!mp_next(&again, &value) || !store(field, &value, request))
-            wrong = "a field is not of its type or out of its range";
+            wrong = "a field has the wrong type or is out of range";
         else if (strcmp(field->name, "id") == 0)
             request->has_id = true;
     }
     if (reader.at != reader.end)
-        return "bytes follow the map";
+        return "there are bytes after the map";
     if (!request->type.bytes)
         return wrong ? wrong : "the field 'type' is missing";
     return wrong;
 }
 
-/* Takes `count` strings off the reader into `text`, terminated, with `separators[i % 2]` behind each. */
+/* Copies `count` strings from the reader to `text`, each followed by `separators[i % 2]`. */
 static bool copy_strings(
         struct mp_reader *reader, uint32_t count, const char separators[2], char *text, char **starts)
 {
@@ -129,7 +129,7 @@ char **request_argv(struct slice argv)
     struct mp_value array;
     if (!argv.bytes || !mp_next(&reader, &array) || array.type != MP_ARRAY || array.count == 0)
         return NULL;
-    /* Each string takes its bytes and a NUL, which its MessagePack head pays for. */
+    /* Each string needs its bytes and a NUL, for which there is room because of its MessagePack head. */
     char **vector = calloc(1, (array.count + 1) * sizeof(char *) + argv.size);
     if (vector && !copy_strings(&reader, array.count, "\0\0", (char *)(vector + array.count + 1), vector)) {
         free(vector);
@@ -154,8 +154,10 @@ char **request_envp(struct slice env, char *const *base)
     if (env.bytes && (!mp_next(&reader, &map) || map.type != MP_MAP))
         return NULL;
     uint32_t strings = 2 * map.count;
-    /* The host's pairs first, as key and value in turn: only every other start is an entry of the
-     * environment. */
+    /*
+     * The host's pairs first, with key and value in turn: only every other start is an entry of the
+     * environment.
+     */
     char **vector = calloc(1, (base_count + strings + 1) * sizeof(char *) + env.size);
     if (!vector)
         return NULL;

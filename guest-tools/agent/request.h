@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One message from the host, taken apart. Field names and meanings: qemu/channel/protocol.ts. */
+/* One message from the host, decoded. Names and meanings of the fields: qemu/channel/protocol.ts. */
 #ifndef GHOSTCARD_AGENT_REQUEST_H
 #define GHOSTCARD_AGENT_REQUEST_H
 
 #include "msgpack.h"
 
-/* A text or blob inside the frame: not terminated, not copied. `bytes` is NULL when the field was not sent.
+/*
+ * A text or blob inside the frame, neither terminated nor copied. `bytes` is NULL if the field was not sent.
  */
 struct slice {
     const uint8_t *bytes;
@@ -23,21 +24,21 @@ struct request {
     uint64_t timeout_ms;  /* 0: no limit */
     uint64_t realtime_ms; /* since 1970 */
     struct slice path, cwd, root, signal, hostname, data, entropy;
-    struct slice argv, env; /* whole encoded array of strings and map of strings */
+    struct slice argv, env; /* the encoded array of strings and map of strings */
 };
 
-/* Fills in what the frame holds; unknown fields are passed over. NULL, or what is wrong with the frame. */
+/* Decodes the frame; unknown fields are ignored. Returns NULL, or what is wrong with the frame. */
 const char *request_decode(const uint8_t *frame, size_t size, struct request *request);
 
 bool slice_is(struct slice slice, const char *text);
 
-/* A terminated copy on the heap; NULL without memory, or when the text holds a NUL. */
+/* A terminated copy on the heap. NULL without memory, or if the text contains a NUL. */
 char *slice_text(struct slice slice);
 
 /*
- * NULL-terminated vectors for execve on the heap, each in one block to be freed as one. NULL without memory,
- * or when the field is not an array (map) of strings without NUL. `request_envp` puts `base` first and lets
- * the host's names win.
+ * NULL-terminated vectors for execve, each in a single heap block. NULL without memory, or if the field is
+ * not an array (map) of strings without NUL. `request_envp` starts with `base`; the host's variables override
+ * it.
  */
 char **request_argv(struct slice argv);
 char **request_envp(struct slice env, char *const *base);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ends a session; see session.h. The kernel has no call for that: its members are looked up in /proc. */
+/* Kills a session; see session.h. The kernel has no call for that, so its members are looked up in /proc. */
 #define _GNU_SOURCE
 #include "session.h"
 
@@ -10,11 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A process that has been sent SIGKILL cannot fork any more, so a second sweep finds what the first has
- * missed. More are for children born meanwhile of children born meanwhile. */
+/*
+ * A process that was sent SIGKILL cannot fork any more, so a second sweep finds what the first one missed.
+ * More sweeps cover children that were forked during a sweep.
+ */
 enum { MAX_SWEEPS = 4 };
 
-/* Whether /proc/PID/stat is that of a living process of the session: "pid (name) state ppid pgrp session". */
+/* Whether /proc/PID/stat belongs to a living process of the session: "pid (name) state ppid pgrp session". */
 static bool is_member(const char *pid, pid_t leader)
 {
     char path[64], text[512];
@@ -24,14 +26,14 @@ static bool is_member(const char *pid, pid_t leader)
         return false;
     text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
     fclose(file);
-    const char *name_end = strrchr(text, ')'); /* a name may hold anything, also brackets */
+    const char *name_end = strrchr(text, ')'); /* a name can contain anything, even parentheses */
     char state;
     int session;
     return name_end && sscanf(name_end, ") %c %*d %*d %d", &state, &session) == 2 && session == leader &&
            state != 'Z';
 }
 
-/* Returns whether anybody was there to be killed. */
+/* Returns whether there was a process to kill. */
 static bool sweep(pid_t leader)
 {
     DIR *processes = opendir("/proc");
@@ -49,7 +51,7 @@ static bool sweep(pid_t leader)
 
 void session_kill(pid_t leader)
 {
-    kill(-leader, SIGKILL); /* most commands are one group, and this needs no /proc */
+    kill(-leader, SIGKILL); /* enough for most commands, and needs no /proc */
     for (int i = 0; i < MAX_SWEEPS && sweep(leader); i++)
         ;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ends a session with all its process groups: the jobs of a shell, in the foreground, background or stopped.
- */
+/* Kills a session with all its process groups: a shell's foreground, background and stopped jobs. */
 #ifndef GHOSTCARD_AGENT_SESSION_H
 #define GHOSTCARD_AGENT_SESSION_H
 
 #include <sys/types.h>
 
-/* Sends SIGKILL to every process of the session that `leader` leads. Who has left it (setsid) lives on. */
+/*
+ * Sends SIGKILL to every process of the session that `leader` leads. Processes that have left it (setsid)
+ * survive.
+ */
 void session_kill(pid_t leader);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starts a process; see spawn.h. A child that cannot exec says so through a pipe that a successful exec
- * closes. */
+/*
+ * Starts a process; see spawn.h. If the child cannot exec, it reports that through a pipe, which a successful
+ * exec closes.
+ */
 #define _GNU_SOURCE
 #include "spawn.h"
 #include "explain.h"
@@ -15,26 +17,26 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A file system that hangs must not take the agent with it. */
+/* A file system that hangs must not block the agent. */
 enum { EXEC_LIMIT_MS = 10000 };
 
-/* What is needed to start, and the descriptors while it is being started; pipes are [read, write]. */
+/* What is needed to start a process, and its descriptors meanwhile. Pipes are [read, write]. */
 struct launch {
     char **argv;
     char **envp;
     char *root;               /* NULL: the agent's own */
-    char *cwd;                /* NULL: / of the root, or the agent's own */
-    struct terminal terminal; /* instead of the pipes in, out and err */
+    char *cwd;                /* NULL: / below the root, or the agent's own */
+    struct terminal terminal; /* in place of the pipes in, out and err */
     int in[2], out[2], err[2], report[2];
 };
 
 enum step { ADOPT_TERMINAL, ENTER_ROOT, CHANGE_FOLDER, RUN };
 
-/* Why the child did not become the program asked for. */
+/* Why the child could not execute the program. */
 struct child_error {
     enum step step;
     int error;
-    char why[1024]; /* in words, if there is more to say than errno does; all fits in one write to a pipe */
+    char why[1024]; /* empty if errno says it all; fits into one write to a pipe */
 };
 
 static void close_fd(int *fd)
@@ -82,7 +84,7 @@ static bool prepare_pipes(const struct request *request, struct launch *launch, 
 {
     if (request->has_stdin) {
         if (pipe2(launch->in, O_CLOEXEC) < 0)
-            return fail(spawned, errno, "exec: no pipe for ", launch->argv[0]);
+            return fail(spawned, errno, "exec: cannot create a pipe for ", launch->argv[0]);
         fcntl(launch->in[1], F_SETFL, O_NONBLOCK);
     } else {
         launch->in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -90,7 +92,7 @@ static bool prepare_pipes(const struct request *request, struct launch *launch, 
             return fail(spawned, errno, "exec: cannot open ", "/dev/null");
     }
     if (pipe2(launch->out, O_CLOEXEC) < 0 || pipe2(launch->err, O_CLOEXEC) < 0)
-        return fail(spawned, errno, "exec: no pipe for ", launch->argv[0]);
+        return fail(spawned, errno, "exec: cannot create a pipe for ", launch->argv[0]);
     fcntl(launch->out[0], F_SETFL, O_NONBLOCK);
     fcntl(launch->err[0], F_SETFL, O_NONBLOCK);
     return true;
@@ -102,7 +104,7 @@ static bool prepare_terminal(const struct request *request, struct launch *launc
         return fail(spawned, errno, "exec: cannot open a terminal for ", launch->argv[0]);
     launch->in[1] = fcntl(launch->terminal.master, F_DUPFD_CLOEXEC, 0);
     if (launch->in[1] < 0)
-        return fail(spawned, errno, "exec: no descriptor for ", launch->argv[0]);
+        return fail(spawned, errno, "exec: cannot duplicate a descriptor for ", launch->argv[0]);
     launch->out[0] = take(&launch->terminal.master);
     return true;
 }
@@ -118,14 +120,14 @@ static bool prepare(const struct request *request, struct launch *launch, struct
     if (!launch->envp)
         return fail(spawned, EINVAL, "exec: env must be a map of strings without NUL", "");
     if ((request->root.bytes && !launch->root) || (request->cwd.bytes && !launch->cwd))
-        return fail(spawned, EINVAL, "exec: root and cwd must not hold a NUL", "");
+        return fail(spawned, EINVAL, "exec: root and cwd must not contain a NUL", "");
     if (pipe2(launch->report, O_CLOEXEC) < 0)
-        return fail(spawned, errno, "exec: no pipe for ", launch->argv[0]);
+        return fail(spawned, errno, "exec: cannot create a pipe for ", launch->argv[0]);
     return request->has_terminal ? prepare_terminal(request, launch, spawned)
                                  : prepare_pipes(request, launch, spawned);
 }
 
-/* Returns only when a step has failed, with errno. */
+/* Returns only if a step has failed, with errno. */
 static enum step become(const struct launch *launch, struct child_error *failure)
 {
     if (launch->terminal.slave < 0) {
@@ -134,7 +136,7 @@ static enum step become(const struct launch *launch, struct child_error *failure
         dup2(launch->err[1], STDERR_FILENO);
     } else if (!terminal_adopt(&launch->terminal))
         return ADOPT_TERMINAL;
-    environ = launch->envp; /* so that the look-up is in the PATH of the command, not of the agent */
+    environ = launch->envp; /* search in the PATH of the command, not of the agent */
     if (launch->root && (chroot(launch->root) < 0 || chdir("/") < 0))
         return ENTER_ROOT;
     if (launch->cwd && chdir(launch->cwd) < 0)
@@ -157,7 +159,7 @@ static _Noreturn void run_child(const struct launch *launch)
     _exit(reported == sizeof(failure) ? 127 : 126);
 }
 
-/* Waits until the child has become the program asked for, or says why it could not. */
+/* Waits until the child has executed the program, or has reported why it could not. */
 static bool await_exec(struct launch *launch, pid_t pid, struct spawned *spawned)
 {
     struct child_error failure = {0};
@@ -165,13 +167,13 @@ static bool await_exec(struct launch *launch, pid_t pid, struct spawned *spawned
     struct pollfd entry = {.fd = launch->report[0], .events = POLLIN};
     if (poll(&entry, 1, EXEC_LIMIT_MS) <= 0) {
         kill(pid, SIGKILL);
-        return fail(spawned, ETIMEDOUT, "exec: not begun within 10 s: ", launch->argv[0]);
+        return fail(spawned, ETIMEDOUT, "exec: not started within 10 s: ", launch->argv[0]);
     }
     if (read(launch->report[0], &failure, sizeof(failure)) != sizeof(failure))
         return true;
     switch (failure.step) {
     case ADOPT_TERMINAL:
-        fail(spawned, failure.error, "exec: no controlling terminal for ", launch->argv[0]);
+        fail(spawned, failure.error, "exec: cannot set the controlling terminal of ", launch->argv[0]);
         break;
     case ENTER_ROOT:
         fail(spawned, failure.error, "exec: cannot enter the root ", launch->root);

@@ -14,7 +14,7 @@
 
 enum { CONTROL_D = 4 };
 
-/* The multiplexer inside a devpts opens a terminal of that very devpts. */
+/* The ptmx of a devpts opens a terminal of that devpts. */
 static int open_master(const char *root)
 {
     static const int FLAGS = O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
@@ -27,7 +27,7 @@ static int open_master(const char *root)
     return open("/dev/ptmx", FLAGS);
 }
 
-/* A new terminal takes its text for single bytes; everybody's is UTF-8. */
+/* A new terminal treats text as single bytes; set UTF-8, so that erasing removes whole characters. */
 static void erase_whole_characters(int slave)
 {
     struct termios mode;

@@ -17,7 +17,7 @@ static struct transfer {
     uint32_t id, mode;
     int fd;
     uint64_t moved;
-    uint64_t window; /* fetch: bytes that the host is still ready to take */
+    uint64_t window; /* fetch: bytes that the host still accepts */
     char *path;
     char *partial; /* push: the temporary name */
 } transfers[MAX_TRANSFERS];
@@ -55,20 +55,20 @@ static void fail(struct link *link, struct transfer *transfer, const char *attem
     forget(transfer);
 }
 
-/* A slot with its path; or NULL, and the host has been told. */
+/* A slot with its path. NULL: an error was sent to the host. */
 static struct transfer *begin(struct link *link, const struct request *request, const char *what)
 {
     struct transfer *transfer = transfers;
     while (transfer < transfers + MAX_TRANSFERS && transfer->used)
         transfer++;
     if (transfer == transfers + MAX_TRANSFERS) {
-        reply_failed(link, request->id, EAGAIN, "%s: %d transfers are under way, which is the limit", what,
+        reply_failed(link, request->id, EAGAIN, "%s: %d transfers are in progress, which is the limit", what,
                 MAX_TRANSFERS);
         return NULL;
     }
     char *path = slice_text(request->path);
     if (!path) {
-        reply_failed(link, request->id, EINVAL, "%s: the path is missing or holds a NUL", what);
+        reply_failed(link, request->id, EINVAL, "%s: the path is missing or contains a NUL", what);
         return NULL;
     }
     *transfer = (struct transfer){.used = true,
@@ -158,7 +158,7 @@ bool transfer_credit(struct link *link, uint32_t id, uint64_t bytes)
     return transfer != NULL;
 }
 
-/* One chunk. True when there may be another. */
+/* Sends one chunk. True if there may be another. */
 static bool send_chunk(struct link *link, struct transfer *transfer)
 {
     static uint8_t chunk[CHUNK_BYTES];

@@ -22,7 +22,7 @@ int main(int argc, char **argv)
     }
     if (gc_mark("%s", text))
         return 0;
-    fprintf(stderr, "gc-mark: '%.40s%s' (%zu bytes) could not be marked: %s\n", text, used > 40 ? "..." : "",
-            used, strerror(errno));
+    fprintf(stderr, "gc-mark: '%.40s%s' (%zu bytes) could not be sent as a mark: %s\n", text,
+            used > 40 ? "..." : "", used, strerror(errno));
     return 1;
 }

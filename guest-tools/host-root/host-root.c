@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ghostcard-host-root mount [TAG FOLDER]...
- * Makes the host's root file system the one below /host, for commands that are run there with chroot: a
- * read-only virtio-9p share (mount tag hostroot) below an overlay that keeps all changes in this guest's
- * memory. Each TAG is a further share, mounted for writing on FOLDER as commands see it; a folder after those
- * that it lies in. If the files are those of a machine of another architecture, whose programs do not run
- * here, it says "foreign" on standard output, and busybox stands in for the two programs that others rely on.
+ * Mounts the host's root file system on /host, for commands that run there by chroot: a read-only virtio-9p
+ * share (mount tag hostroot) below an overlay that keeps all changes in this guest's memory. Each TAG is a
+ * further share, mounted writable on FOLDER as commands see it; parent folders come first. If the files are
+ * for another architecture, whose programs do not run here, it prints "foreign" to standard output, and
+ * busybox replaces the two programs that others rely on.
  *
  * ghostcard-host-root refresh
- * Forgets what the guest has looked up, so that the next command
- * sees the host's files as they are now.
+ * Drops the guest's cached look-ups, so that the next command sees the current state of the host's files.
  *
- * One process rather than a script: it is run at each start of a guest and before most commands, and every
- * process that a script starts takes an emulated processor 10 ms.
+ * This is one process and not a script, because it runs at each start of a guest and before most commands,
+ * and every process that a script starts takes an emulated CPU 10 ms.
  *
  * Source: Linux Documentation/filesystems/9p.rst, overlayfs.rst; mount(2).
  */
@@ -36,8 +35,10 @@
 #define STATE "/run/host-root"
 /* The guest's own files, for commands in ROOT. */
 #define TOOLS "/run/ghostcard"
-/* The largest message that virtio's ring takes. Extended attributes would be asked for at each file and
- * folder. */
+/*
+ * The largest message that virtio's ring can hold. Extended attributes are off: they would be requested for
+ * each file and folder.
+ */
 #define SHARE "trans=virtio,version=9p2000.L,msize=512000,access=any,noxattr"
 
 __attribute__((format(printf, 1, 2), noreturn)) static void fail(const char *format, ...)
@@ -51,7 +52,7 @@ __attribute__((format(printf, 1, 2), noreturn)) static void fail(const char *for
     exit(1);
 }
 
-/* A path or an option in pieces. */
+/* Formats a path or an option. */
 __attribute__((format(printf, 1, 2))) static const char *text(const char *format, ...)
 {
     char *made;
@@ -63,7 +64,7 @@ __attribute__((format(printf, 1, 2))) static const char *text(const char *format
     return made;
 }
 
-/* The last line of the kernel's log: it often says more than errno. */
+/* The last line of the kernel log, which often says more than errno. */
 static const char *kernel_says(void)
 {
     enum { READ_ALL = 3 };
@@ -93,7 +94,7 @@ static const char *tags_present(void)
     return tags;
 }
 
-/* With the folders that it lies in; one that is there already will do. */
+/* With its parent folders. An existing folder is fine. */
 static void make_folder(const char *path, mode_t mode)
 {
     char *copy = strdup(path);
@@ -105,7 +106,7 @@ static void make_folder(const char *path, mode_t mode)
     free(copy);
     struct stat found;
     if (mkdir(path, 0755) != 0 && (stat(path, &found) != 0 || !S_ISDIR(found.st_mode)))
-        fail("the folder %s can neither be found nor made: %s", path, strerror(errno));
+        fail("cannot create the folder %s: %s", path, strerror(errno));
     if (mode != 0755)
         chmod(path, mode);
 }
@@ -113,13 +114,13 @@ static void make_folder(const char *path, mode_t mode)
 static void mount_tmpfs(const char *folder, unsigned long flags, const char *options)
 {
     if (mount("tmpfs", folder, "tmpfs", flags, options) != 0)
-        fail("no tmpfs can be mounted on %s: %s", folder, strerror(errno));
+        fail("cannot mount a tmpfs on %s: %s", folder, strerror(errno));
 }
 
 static void mount_share(const char *tag, const char *folder, unsigned long flags, const char *cache)
 {
     if (mount(tag, folder, "9p", flags, text(SHARE ",cache=%s", cache)) != 0)
-        fail("the share %s cannot be mounted on %s: %s; the machine has these: %s; %s", tag, folder,
+        fail("cannot mount the share %s on %s: %s; the machine has these shares: %s; %s", tag, folder,
                 strerror(errno), tags_present(), kernel_says());
 }
 
@@ -131,13 +132,13 @@ static void mount_overlay(const char *name, const char *lower, const char *folde
     make_folder(work, 0755);
     const char *options = text("lowerdir=%s,upperdir=%s,workdir=%s,redirect_dir=on", lower, upper, work);
     if (mount("overlay", folder, "overlay", 0, options) != 0)
-        fail("no overlay can be mounted on %s: %s; %s", folder, strerror(errno), kernel_says());
+        fail("cannot mount an overlay on %s: %s; %s", folder, strerror(errno), kernel_says());
 }
 
 static void show(const char *what, const char *folder, unsigned long flags)
 {
     if (mount(what, folder, NULL, MS_BIND | flags, NULL) != 0)
-        fail("%s cannot be shown as %s: %s", what, folder, strerror(errno));
+        fail("cannot bind-mount %s on %s: %s", what, folder, strerror(errno));
 }
 
 static bool is_there(const char *path)
@@ -152,15 +153,15 @@ static bool is_link(const char *path)
 }
 
 /*
- * Nothing of a file outlives its last use with cache=mmap, so that looking it up again shows it as it is.
- * Programs of the distribution are worth being kept (their code need not be translated anew), so /usr comes
- * through a second device with cache=loose, which keeps a file's contents for as long as its size and the
+ * With cache=mmap, nothing of a file stays cached after its last use, so a new look-up shows its current
+ * state. Programs of the distribution are worth caching (their code need not be translated again), so /usr
+ * comes through a second device with cache=loose, which caches a file's contents while its size and the
  * second of its last change are the same.
  */
 static void mount_root(void)
 {
     if (is_there(STATE))
-        fail("the host root is mounted already");
+        fail("the host root is already mounted");
     make_folder(STATE "/live", 0755);
     make_folder(STATE "/kept", 0755);
     make_folder(STATE "/changes", 0755);
@@ -189,13 +190,13 @@ static void mount_root(void)
 static void enter(const char *root)
 {
     if (chroot(root) != 0 || chdir("/") != 0)
-        fail("%s cannot be entered: %s", root, strerror(errno));
+        fail("cannot enter %s: %s", root, strerror(errno));
 }
 
-/* The machine that an ELF file is for; EM_NONE: there is no such file, or it is no ELF file. */
+/* The machine type of an ELF file. EM_NONE: there is no such file, or it is not an ELF file. */
 static unsigned elf_machine(const char *path)
 {
-    Elf64_Ehdr head = {0}; /* of 32 bits has it in the same place */
+    Elf64_Ehdr head = {0}; /* at the same offset in a 32-bit file */
     FILE *file = fopen(path, "r");
     if (!file)
         return EM_NONE;
@@ -204,7 +205,7 @@ static unsigned elf_machine(const char *path)
     return got == sizeof(head) && memcmp(head.e_ident, ELFMAG, SELFMAG) == 0 ? head.e_machine : EM_NONE;
 }
 
-/* What scripts and system(3) start. Everything else is found through PATH. */
+/* The programs that scripts and system(3) start by path. Everything else is found through PATH. */
 static const char *const RELIED_ON[] = {"/bin/sh", "/usr/bin/env"};
 
 static void stand_in_for_foreign(void)
@@ -219,7 +220,7 @@ static void stand_in_for_foreign(void)
             show(BUSYBOX, RELIED_ON[i], 0);
 }
 
-/* From here on folders mean what they mean to commands, symbolic links included. */
+/* From here on, paths are as commands see them, including symbolic links. */
 static void furnish_inside(char *const shares[])
 {
     struct utsname guest;
@@ -233,25 +234,25 @@ static void furnish_inside(char *const shares[])
     make_folder("/etc", 0755);
     FILE *hosts = fopen("/etc/hosts", "a");
     if (!hosts || fprintf(hosts, "127.0.1.1 %s\n", guest.nodename) < 0 || fclose(hosts) != 0)
-        fail("the guest's name cannot be written to /etc/hosts: %s", strerror(errno));
+        fail("cannot write the guest's name to /etc/hosts: %s", strerror(errno));
     for (; shares[0]; shares += 2) {
         make_folder(shares[1], 0755);
         mount_share(shares[0], shares[1], 0, "mmap");
     }
 }
 
-/* Mounting again drops every entry that is not in use. */
+/* A remount drops every cached entry that is not in use. */
 static void forget(const char *folder, unsigned long flags)
 {
     if (mount(NULL, folder, NULL, MS_REMOUNT | flags, NULL) != 0)
-        fail("%s cannot be mounted again: %s", folder, strerror(errno));
+        fail("cannot remount %s: %s", folder, strerror(errno));
 }
 
-/* Of the overlays, and then of what lies below. */
+/* The overlays first, then the file systems below them. */
 static void refresh(void)
 {
     if (!is_there(STATE))
-        enter("/proc/1/root"); /* a command that asks for it sees neither ROOT nor STATE; process 1 does */
+        enter("/proc/1/root"); /* a command that runs this sees neither ROOT nor STATE, but process 1 does */
     forget(ROOT, 0);
     if (!is_there(STATE "/changes/usr"))
         return;

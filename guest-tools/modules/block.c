@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One block as a device: which block a device is, and what the device shows in sysfs beside what
- * every platform device does.
+ * One block as a device: which block a device belongs to, and the sysfs
+ * attributes that it has in addition to those of every platform device.
  */
 #include <linux/sysfs.h>
 #include <linux/uio_driver.h>
@@ -9,7 +9,10 @@
 
 #include "ghostcard.h"
 
-/* The block whose device this is; NULL for other devices, which lack the attributes of ours. */
+/*
+ * The block that a device belongs to; NULL for other devices, which lack our
+ * attributes.
+ */
 struct gc_block *gc_block_of(struct device *dev)
 {
 	struct gc_card *card;
@@ -24,7 +27,10 @@ struct gc_block *gc_block_of(struct device *dev)
 	return NULL;
 }
 
-/* vfio-platform does not say what its regions are called: one name a line, by rising index. */
+/*
+ * vfio-platform does not show the names of its regions: one name per line, in
+ * order of the index.
+ */
 static ssize_t reg_names_show(struct device *dev, struct device_attribute *attr, char *buffer)
 {
 	struct gc_block *block = gc_block_of(dev);
@@ -38,8 +44,9 @@ static ssize_t reg_names_show(struct device *dev, struct device_attribute *attr,
 static DEVICE_ATTR_RO(reg_names);
 
 /*
- * Where the device finds the buffers of uio_dmem_genirq: one address a line, all ones while there
- * is none. Until Linux 6.8 the UIO maps show the same; since then an address of the kernel's own.
+ * The device addresses of uio_dmem_genirq's buffers: one per line, all ones if
+ * there is no buffer. Until Linux 6.8 the UIO maps show the same; since then
+ * they show a kernel address.
  */
 static ssize_t dma_addresses_show(struct device *dev, struct device_attribute *attr, char *buffer)
 {

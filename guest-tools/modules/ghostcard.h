@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the parts of the module know of each other. */
+/* Declarations shared by the parts of the module. */
 #ifndef GHOSTCARD_H
 #define GHOSTCARD_H
 
@@ -14,30 +14,30 @@
 
 struct gc_card;
 
-/* One block of the table, and the platform device that it has become. */
+/* One block of the table, and the platform device created for it. */
 struct gc_block {
 	struct gc_card *card;
-	/* In the card's copy of the table, checked. */
+	/* In the checked copy of the table that belongs to the card. */
 	const struct ghostcard_block *entry;
 	struct platform_device *pdev;
-	/* Linux interrupt; 0 for none. */
+	/* Linux interrupt number; 0 for none. */
 	int irq;
 	/* The reset register; NULL for none. */
 	void __iomem *reset;
 	/* A reset handler has been registered for the compatible string. */
 	bool reset_registered;
-	/* What every driver finds when it is bound: they write into their copy. */
+	/* The initial platform data of every driver, which writes to its copy. */
 	struct uio_dmem_genirq_pdata platform_data;
 	unsigned int buffer_sizes[GHOSTCARD_MAX_MAPS];
 };
 
-/* The INTx line of the function, handed on as a level interrupt of our own. */
+/* The INTx line of the function, exported as a separate level interrupt. */
 struct gc_intx {
 	struct irq_domain *domain;
 	int irq;
-	/* The table: where a read does nothing but flush. */
+	/* The table, where a read has no effect but to flush posted writes. */
 	void __iomem *flush;
-	/* Orders Interrupt Disable in the command register against `masked`. */
+	/* Keeps Interrupt Disable in the command register consistent with `masked`. */
 	raw_spinlock_t lock;
 	bool masked;
 };
@@ -63,7 +63,7 @@ bool gc_blocks_are_good(struct pci_dev *pdev, const struct ghostcard_table *tabl
 
 #define gc_bad_table(pdev, fmt, ...)                                                               \
 	dev_err(&(pdev)->dev,                                                                      \
-		"no platform devices, since the card's table of them is bad: " fmt "\n",           \
+		"no platform devices: the card's table of them is invalid: " fmt "\n",             \
 		##__VA_ARGS__)
 
 /* irq.c */

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Interrupts of the blocks. MSI-X vectors are handed on as they are. INTx gets an interrupt of its
- * own in between, whose chip masks by Interrupt Disable in the function's command register: the
- * drivers for platform devices leave a level interrupt disabled until user space has dealt with it,
- * and would keep a line that others share disabled as well.
+ * Interrupts of the blocks. MSI-X vectors are used directly. INTx gets a
+ * separate interrupt, whose irq_chip masks it by Interrupt Disable in the
+ * function's command register: the drivers for platform devices leave a level
+ * interrupt disabled until user space has handled it, and would otherwise keep
+ * a line disabled that others share.
  *
- * Source: PCI Local Bus Spec 3.0, 6.2.2 and 6.2.3; Linux Documentation/core-api/irq/irq-domain.rst.
+ * Source: PCI Local Bus Spec 3.0, 6.2.2 and 6.2.3; Linux
+ * Documentation/core-api/irq/irq-domain.rst.
  */
 #include <linux/interrupt.h>
 #include <linux/io.h>
@@ -20,7 +22,7 @@ static void gc_intx_write_mask(struct gc_card *card, bool masked)
 
 	card->intx.masked = masked;
 	pci_read_config_word(card->pdev, PCI_COMMAND, &command);
-	/* A card that was pulled out. */
+	/* The card was removed. */
 	if (PCI_POSSIBLE_ERROR(command))
 		return;
 	wanted = masked ? command | PCI_COMMAND_INTX_DISABLE : command & ~PCI_COMMAND_INTX_DISABLE;
@@ -42,7 +44,7 @@ static void gc_intx_mask(struct irq_data *data)
 	gc_intx_set_masked(irq_data_get_irq_chip_data(data), true);
 }
 
-/* If the line still stands, it interrupts again. */
+/* If the line is still asserted, it interrupts again. */
 static void gc_intx_unmask(struct irq_data *data)
 {
 	gc_intx_set_masked(irq_data_get_irq_chip_data(data), false);
@@ -58,7 +60,10 @@ static int gc_intx_map(struct irq_domain *domain, unsigned int irq, irq_hw_numbe
 {
 	irq_set_chip_and_handler(irq, &gc_intx_chip, handle_level_irq);
 	irq_set_chip_data(irq, domain->host_data);
-	/* Level: vfio-platform then masks it by itself, and disabling it takes effect at once. */
+	/*
+	 * As a level interrupt, vfio-platform masks it automatically, and disabling it
+	 * takes effect at once.
+	 */
 	irqd_set_trigger_type(irq_get_irq_data(irq), IRQ_TYPE_LEVEL_LOW);
 	irq_set_status_flags(irq, IRQ_LEVEL | IRQ_DISABLE_UNLAZY | IRQ_NOPROBE);
 	return 0;
@@ -69,9 +74,9 @@ static const struct irq_domain_ops gc_intx_domain_ops = {
 };
 
 /*
- * True: the function has interrupted, and is masked from now on. With intx.lock held.
- * pci_check_and_mask_intx() would find Interrupt Status set in the all ones of a card that was
- * pulled out, and take the interrupts of those that share its line for that card's.
+ * True: the function has interrupted, and is now masked. With intx.lock held.
+ * pci_check_and_mask_intx() would see Interrupt Status set in the all ones of a
+ * removed card, and claim the interrupts of others on the line for that card.
  */
 static bool gc_intx_take(struct gc_card *card)
 {
@@ -87,7 +92,10 @@ static bool gc_intx_take(struct gc_card *card)
 	return true;
 }
 
-/* The line may be shared: with other functions, and with this one while it is masked. */
+/*
+ * The line may be shared with other functions, or asserted while this one is
+ * masked.
+ */
 static irqreturn_t gc_intx_handler(int irq, void *data)
 {
 	struct gc_card *card = data;
@@ -98,13 +106,15 @@ static irqreturn_t gc_intx_handler(int irq, void *data)
 	ours = gc_intx_take(card);
 	raw_spin_unlock_irqrestore(&card->intx.lock, flags);
 	if (!ours) {
-		/* It may have been a moment ago: a read pushes out what deasserts the line. QEMU
-		 * holds the line, also that of a card that was pulled out, until the card is
-		 * accessed (hw/vfio/pci.c, vfio_intx_eoi). */
+		/*
+		 * The function may have asserted it a moment ago: the read flushes the write
+		 * that deasserts the line. QEMU keeps the line asserted, even for a removed
+		 * card, until the card is accessed (hw/vfio/pci.c, vfio_intx_eoi).
+		 */
 		readl(card->intx.flush);
 		return IRQ_NONE;
 	}
-	/* It may be a thread that does (threadirqs). */
+	/* This may run in a thread (threadirqs). */
 	generic_handle_domain_irq_safe(card->intx.domain, 0);
 	return IRQ_HANDLED;
 }
@@ -117,7 +127,7 @@ static int gc_intx_init(struct gc_card *card)
 
 	raw_spin_lock_init(&intx->lock);
 	if (!pdev->irq || !pci_intx_mask_supported(pdev)) {
-		dev_err(&pdev->dev, "a block interrupts by INTx, and the function has none that "
+		dev_err(&pdev->dev, "a block interrupts by INTx, but the function has no INTx that "
 				    "can be masked\n");
 		return -EINVAL;
 	}
@@ -135,7 +145,7 @@ static int gc_intx_init(struct gc_card *card)
 			: -ENOMEM;
 	if (!ret)
 		return 0;
-	dev_err(&pdev->dev, "INTx, interrupt %d, cannot be had: %pe\n", pdev->irq, ERR_PTR(ret));
+	dev_err(&pdev->dev, "cannot request INTx, interrupt %d: %pe\n", pdev->irq, ERR_PTR(ret));
 	if (intx->irq)
 		irq_dispose_mapping(intx->irq);
 	irq_domain_remove(intx->domain);
@@ -149,8 +159,10 @@ static void gc_intx_exit(struct gc_card *card)
 	irq_dispose_mapping(card->intx.irq);
 	irq_domain_remove(card->intx.domain);
 	pci_iounmap(card->pdev, card->intx.flush);
-	/* It stays masked: nobody handles it now, and others may share the line.
-	 * pci_enable_device() of the driver that comes next unmasks it. */
+	/*
+	 * It stays masked: it has no handler now, and others may share the line.
+	 * pci_enable_device() of the next driver unmasks it.
+	 */
 }
 
 static int gc_msix_init(struct gc_card *card)
@@ -164,21 +176,22 @@ static int gc_msix_init(struct gc_card *card)
 			count = max(count, le32_to_cpu(card->blocks[i].entry->msix_vector) + 1);
 	ret = pci_alloc_irq_vectors(pdev, count, count, PCI_IRQ_MSIX);
 	if (ret < 0)
-		dev_err(&pdev->dev, "the blocks need %u MSI-X vectors, which cannot be had: %pe\n",
-			count, ERR_PTR(ret));
+		dev_err(&pdev->dev,
+			"cannot allocate the %u MSI-X vectors that the blocks need: %pe\n", count,
+			ERR_PTR(ret));
 	return min(ret, 0);
 }
 
-/* Gets what the blocks interrupt by, and notes it in each. */
+/* Allocates the interrupts of the blocks and stores them in the blocks. */
 int gc_irq_init(struct gc_card *card)
 {
 	unsigned int i;
 	int ret = 0;
 
 	if (card->uses_intx && card->uses_msix) {
-		dev_err(&card->pdev->dev,
-			"some blocks interrupt by INTx and some by MSI-X: a function has one or "
-			"the other\n");
+		dev_err(&card->pdev->dev, "some blocks interrupt by INTx and others by MSI-X: a "
+					  "function can use only "
+					  "one of them\n");
 		return -EINVAL;
 	}
 	if (card->uses_intx)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ghostcard: makes platform devices of a PCI card that describes some, so that an FPGA design that
- * is memory-mapped on its board can be driven in a virtual machine as it is there: through
- * uio_pdrv_genirq, uio_dmem_genirq, vfio-platform or a platform driver of one's own. The
- * description is a table in the card's register space (table.c).
+ * ghostcard: creates platform devices for a PCI card that describes some, so
+ * that an FPGA design that is memory-mapped on its board can be driven in a
+ * virtual machine in the same way: through uio_pdrv_genirq, uio_dmem_genirq,
+ * vfio-platform or a platform driver of your own. The description is a table in
+ * the card's register space (table.c).
  *
- * The driver takes no card by itself: name it in the function's driver_override.
+ * The driver binds to no card by itself: set the function's driver_override to
+ * it.
  */
 #include <linux/iommu.h>
 #include <linux/module.h>
@@ -18,17 +20,18 @@
 #error "ghostcard is for Linux 6.1 and later"
 #endif
 
-/* The addresses of a platform device's DMA are those of the PCI function, which an IOMMU would
- * translate. */
+/*
+ * A platform device's DMA uses the addresses of the PCI function, which an
+ * IOMMU would translate.
+ */
 static int gc_require_physical_addresses(struct pci_dev *pdev)
 {
 	struct iommu_domain *domain = iommu_get_domain_for_dev(&pdev->dev);
 
 	if (!domain || domain->type == IOMMU_DOMAIN_IDENTITY)
 		return 0;
-	dev_err(&pdev->dev,
-		"the card is behind an IOMMU, which platform devices would know nothing of: "
-		"start the guest without one, or with iommu.passthrough=1\n");
+	dev_err(&pdev->dev, "the card is behind an IOMMU, which its platform devices cannot use: "
+			    "start the guest without one, or with iommu.passthrough=1\n");
 	return -EOPNOTSUPP;
 }
 
@@ -65,10 +68,10 @@ static int gc_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return ret;
 	ret = pci_enable_device(pdev);
 	if (ret) {
-		dev_err(&pdev->dev, "the card cannot be enabled: %pe\n", ERR_PTR(ret));
+		dev_err(&pdev->dev, "cannot enable the card: %pe\n", ERR_PTR(ret));
 		return ret;
 	}
-	/* Nobody handles INTx yet, and others may share the line. */
+	/* INTx has no handler yet, and others may share the line. */
 	pci_intx(pdev, 0);
 	table = gc_table_read(pdev);
 	if (IS_ERR(table)) {
@@ -114,7 +117,7 @@ static void gc_remove(struct pci_dev *pdev)
 	kfree(card);
 }
 
-/* Of the PCI function: its platform devices, in the table's order. */
+/* Attribute of the PCI function: its platform devices, in the table's order. */
 static ssize_t platform_devices_show(struct device *dev, struct device_attribute *attr,
 				     char *buffer)
 {
@@ -162,5 +165,5 @@ static void __exit gc_exit(void)
 module_init(gc_init);
 module_exit(gc_exit);
 
-MODULE_DESCRIPTION("Platform devices from a PCI card that describes them");
+MODULE_DESCRIPTION("Platform devices of a PCI card that describes them");
 MODULE_LICENSE("GPL");

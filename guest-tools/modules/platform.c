@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The platform devices. A device has the windows as memory resources inside the function's BARs,
- * its interrupt, its `compatible` as a property, and platform data for both UIO drivers:
- * uio_dmem_genirq's, which begins with the uio_info that uio_pdrv_genirq takes. These drivers write
- * into the platform data and change the DMA mask, so a device is put back into its first state
- * before any driver is bound.
+ * The platform devices. A device has its windows as memory resources inside the
+ * function's BARs, its interrupt, its `compatible` as a property, and platform
+ * data for both UIO drivers: that of uio_dmem_genirq, which begins with the
+ * uio_info that uio_pdrv_genirq uses. These drivers write to the platform data
+ * and change the DMA mask, so a device is restored to its initial state before
+ * a driver is bound.
  */
 #include <linux/dma-mapping.h>
 #include <linux/dma-map-ops.h>
@@ -20,8 +21,7 @@ static void gc_block_set_dma(struct gc_block *block, struct device *dev)
 
 	dev->coherent_dma_mask = DMA_BIT_MASK(bits);
 	*dev->dma_mask = DMA_BIT_MASK(bits);
-	/* uio_dmem_genirq sets a mask of 32 bits: a narrower one is kept by the limit of the bus.
-	 */
+	/* uio_dmem_genirq sets a 32-bit mask; the bus limit keeps a narrower one. */
 	dev->bus_dma_limit = bits < 64 ? DMA_BIT_MASK(bits) : 0;
 #if defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE) || defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU) ||   \
 	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU_ALL)
@@ -29,13 +29,13 @@ static void gc_block_set_dma(struct gc_block *block, struct device *dev)
 #endif
 }
 
-/* As the device was when it was made. */
+/* Restores the initial state of the device. */
 static void gc_block_renew(struct gc_block *block, struct device *dev)
 {
 	struct uio_dmem_genirq_pdata *data = dev_get_platdata(dev);
 
 	*data = block->platform_data;
-	/* uio_dmem_genirq wants an interrupt, or to be told that there is one of another kind. */
+	/* uio_dmem_genirq needs an interrupt, or UIO_IRQ_CUSTOM. */
 	if (!block->irq && dev->driver && !strcmp(dev->driver->name, "uio_dmem_genirq"))
 		data->uioinfo.irq = UIO_IRQ_CUSTOM;
 	gc_block_set_dma(block, dev);
@@ -71,7 +71,7 @@ static int gc_block_add_resources(struct gc_block *block, struct platform_device
 			.start = start,
 			.end = start + le64_to_cpu(window->size) - 1,
 			.name = window->name,
-			/* No other flags: the UIO drivers compare them for equality. */
+			/* No other flags: the UIO drivers compare the flags for equality. */
 			.flags = IORESOURCE_MEM,
 			.parent = bar,
 		};
@@ -131,7 +131,7 @@ static int gc_block_add(struct gc_block *block)
 	if (ret)
 		goto err_put;
 	gc_block_set_dma(block, &pdev->dev);
-	/* The notifier looks for it as soon as it is added. */
+	/* The notifier uses it as soon as the device is added. */
 	block->pdev = pdev;
 	ret = platform_device_add(pdev);
 	if (ret)
@@ -144,9 +144,9 @@ err_reset:
 	block->pdev = NULL;
 	gc_reset_exit(block);
 err_put:
-	dev_err(&parent->dev, "the platform device %s cannot be made: %pe\n", block->entry->name,
+	dev_err(&parent->dev, "cannot create the platform device %s: %pe\n", block->entry->name,
 		ERR_PTR(ret));
-	/* One that was never added would keep it. */
+	/* A device that was never added would keep it. */
 	device_remove_software_node(&pdev->dev);
 	platform_device_put(pdev);
 	return ret;
@@ -157,7 +157,7 @@ static void gc_blocks_remove_some(struct gc_card *card, unsigned int count)
 	while (count--) {
 		struct gc_block *block = &card->blocks[count];
 
-		/* Drivers let go of it here, and may have to wait for their users. */
+		/* Drivers are unbound here, and may have to wait for their users. */
 		platform_device_unregister(block->pdev);
 		block->pdev = NULL;
 		gc_reset_exit(block);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The reset of a block for vfio-platform, which resets a device when it is opened, when it is
- * closed and when it is asked to, by a handler that is registered for the device's compatible
- * string. Several cards may have the same one.
+ * The reset of a block for vfio-platform, which resets a device when it is
+ * opened, closed, and on request, by a handler that is registered for the
+ * device's compatible string. Several cards may use the same string.
  *
  * Source: Linux drivers/vfio/platform/vfio_platform_private.h.
  */
@@ -14,7 +14,7 @@
 #include "ghostcard.h"
 #include "vfio_platform_private.h"
 
-/* A compatible string with a handler, and how many blocks have it. */
+/* A compatible string with a handler, and the number of blocks that use it. */
 struct gc_handler {
 	struct list_head link;
 	unsigned int users;
@@ -34,10 +34,10 @@ static int gc_reset(struct vfio_platform_device *vdev)
 	int ret;
 
 	if (!block || !block->reset) {
-		dev_err(vdev->device, "the card's table has no reset for it\n");
+		dev_err(vdev->device, "the card's table has no reset for this device\n");
 		return -ENOTTY;
 	}
-	/* A card that was pulled out cannot be reset, and need not. */
+	/* A removed card cannot be reset and need not be. */
 	if (!pci_device_is_present(block->card->pdev))
 		return 0;
 	busy = le32_to_cpu(block->entry->reset_busy_mask);
@@ -46,7 +46,8 @@ static int gc_reset(struct vfio_platform_device *vdev)
 	ret = readl_poll_timeout(block->reset, value, !(value & busy), GC_POLL_EVERY_US, limit_us);
 	if (ret)
 		dev_err(vdev->device,
-			"reset: still busy after %u us (the register reads %#x, busy are %#x)\n",
+			"reset: still busy after %u us (the register reads %#x, the busy mask is "
+			"%#x)\n",
 			limit_us, value, busy);
 	return ret;
 }
@@ -101,8 +102,10 @@ static void gc_handler_put(const char *compatible)
 	mutex_unlock(&gc_handlers_lock);
 }
 
-/* A block without a reset gets no handler: vfio-platform then refuses it, as it does any device it
- * cannot reset. */
+/*
+ * A block without a reset gets no handler. vfio-platform then refuses it, like
+ * any device that it cannot reset.
+ */
 int gc_reset_init(struct gc_block *block)
 {
 	const struct ghostcard_block *entry = block->entry;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The platform table of a card: found, copied out of the card, and checked to the last byte before
- * anything is made of it. docs/platform-devices.md describes it. A card with a bad table gets one
- * line in the kernel's log, and no device.
+ * The platform table of a card: finds it, copies it out of the card, and checks
+ * all of it before anything is created from it. docs/platform-devices.md
+ * describes it. For a card with an invalid table, the module logs one line and
+ * creates no device.
  */
 #include <linux/crc32.h>
 #include <linux/io.h>
@@ -13,11 +14,11 @@
 struct gc_place {
 	int bar;
 	resource_size_t offset;
-	/* From the table's beginning to the end of the BAR. */
+	/* From the start of the table to the end of the BAR. */
 	resource_size_t room;
 };
 
-/* Of any table that is good. */
+/* The maximum length of a valid table. */
 #define GC_MAX_LENGTH (sizeof(struct ghostcard_table) + GHOSTCARD_MAX_BLOCKS * U16_MAX)
 
 static int gc_table_find(struct pci_dev *pdev, struct gc_place *place)
@@ -42,11 +43,13 @@ static int gc_table_find(struct pci_dev *pdev, struct gc_place *place)
 	place->offset = location & GHOSTCARD_CAP_LOCATION_OFFSET;
 	if (place->bar >= PCI_STD_NUM_BARS ||
 	    !(pci_resource_flags(pdev, place->bar) & IORESOURCE_MEM)) {
-		gc_bad_table(pdev, "it is said to be in BAR %d, which is not there", place->bar);
+		gc_bad_table(pdev, "the capability places it in BAR %d, which does not exist",
+			     place->bar);
 		return -ENODEV;
 	}
 	if (place->offset + sizeof(struct ghostcard_table) > pci_resource_len(pdev, place->bar)) {
-		gc_bad_table(pdev, "it is said to be at offset %pa of BAR %d, which ends before",
+		gc_bad_table(pdev,
+			     "the capability places it at offset %pa of BAR %d, beyond its end",
 			     &place->offset, place->bar);
 		return -ENODEV;
 	}
@@ -54,7 +57,7 @@ static int gc_table_find(struct pci_dev *pdev, struct gc_place *place)
 	return 0;
 }
 
-/* How long the table says it is; 0 if that cannot be. */
+/* The length in the table's header; 0 if it is invalid. */
 static u32 gc_table_length(struct pci_dev *pdev, const struct ghostcard_table *header,
 			   resource_size_t room)
 {
@@ -68,18 +71,21 @@ static u32 gc_table_length(struct pci_dev *pdev, const struct ghostcard_table *h
 		return 0;
 	}
 	if (le16_to_cpu(header->major) != GHOSTCARD_TABLE_MAJOR) {
-		gc_bad_table(pdev, "its version is %u.%u, this module reads %u.x",
+		gc_bad_table(pdev, "its version is %u.%u, but this module supports %u.x",
 			     le16_to_cpu(header->major), le16_to_cpu(header->minor),
 			     GHOSTCARD_TABLE_MAJOR);
 		return 0;
 	}
 	if (!count || count > GHOSTCARD_MAX_BLOCKS || size < sizeof(struct ghostcard_block) ||
 	    !IS_ALIGNED(size, sizeof(u64)) || length != sizeof(*header) + count * size) {
-		gc_bad_table(pdev, "%u bytes for %u blocks of %u bytes each", length, count, size);
+		gc_bad_table(pdev,
+			     "its length of %u bytes does not match %u blocks of %u bytes each",
+			     length, count, size);
 		return 0;
 	}
 	if (length > room) {
-		gc_bad_table(pdev, "its length is %u bytes, its BAR ends after %pa", length, &room);
+		gc_bad_table(pdev, "its length is %u bytes, but its BAR ends after %pa", length,
+			     &room);
 		return 0;
 	}
 	return length;
@@ -95,7 +101,8 @@ static bool gc_table_crc_is_good(struct pci_dev *pdev, struct ghostcard_table *t
 	table->crc = cpu_to_le32(stored);
 	if (found == stored)
 		return true;
-	gc_bad_table(pdev, "its CRC-32 is %#010x, its %u bytes give %#010x", stored, length, found);
+	gc_bad_table(pdev, "its CRC-32 is %#010x, but that of its %u bytes is %#010x", stored,
+		     length, found);
 	return false;
 }
 
@@ -105,8 +112,7 @@ const struct ghostcard_block *gc_table_block(const struct ghostcard_table *table
 	return (const void *)(table + 1) + index * le16_to_cpu(table->block_size);
 }
 
-/* Where the card's table is, mapped, up to `limit` bytes of it; or an error that has been logged.
- */
+/* Maps up to `limit` bytes of the card's table. Errors are logged. */
 static void __iomem *gc_table_map_at(struct pci_dev *pdev, struct gc_place *place,
 				     unsigned long limit)
 {
@@ -118,7 +124,7 @@ static void __iomem *gc_table_map_at(struct pci_dev *pdev, struct gc_place *plac
 	mapping = pci_iomap_range(pdev, place->bar, place->offset, limit);
 	if (mapping)
 		return mapping;
-	dev_err(&pdev->dev, "BAR %d, where the table of platform devices is, cannot be mapped\n",
+	dev_err(&pdev->dev, "cannot map BAR %d, which has the table of platform devices\n",
 		place->bar);
 	return IOMEM_ERR_PTR(-ENOMEM);
 }
@@ -130,8 +136,10 @@ void __iomem *gc_table_map(struct pci_dev *pdev)
 	return gc_table_map_at(pdev, &place, sizeof(struct ghostcard_table));
 }
 
-/* A copy of the card's table that has been checked, for the caller to free; or an error that has
- * been logged. */
+/*
+ * A checked copy of the card's table, for the caller to free. Errors are
+ * logged.
+ */
 struct ghostcard_table *gc_table_read(struct pci_dev *pdev)
 {
 	struct ghostcard_table *table = NULL;
@@ -154,7 +162,7 @@ struct ghostcard_table *gc_table_read(struct pci_dev *pdev)
 		return ERR_PTR(-ENODEV);
 	if (!table)
 		return ERR_PTR(-ENOMEM);
-	/* The card might have changed it meanwhile: what counts is what has been copied. */
+	/* The card might have changed the table meanwhile, so check the copy. */
 	if (gc_table_length(pdev, table, length) == length &&
 	    gc_table_crc_is_good(pdev, table, length) && gc_blocks_are_good(pdev, table))
 		return table;

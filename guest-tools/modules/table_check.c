@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the blocks of a platform table may say, each by itself and beside the others: the windows
- * are inside their BARs, and no two blocks have a page, a name or an interrupt in common.
+ * Checks the blocks of a platform table, each by itself and against the others:
+ * windows are inside their BARs, and no two blocks share a page, a name or an
+ * interrupt.
  */
 #include <linux/ctype.h>
 
 #include "ghostcard.h"
 
-/* Text that ends inside its field, and that may be the name of a file in sysfs. */
+/* A terminated text that can be the name of a file in sysfs. */
 static bool gc_is_name(const char *text, size_t size)
 {
 	size_t i, length = strnlen(text, size);
@@ -39,7 +40,7 @@ static bool gc_reset_is_good(const struct ghostcard_block *block)
 
 	if (window == GHOSTCARD_NO_RESET)
 		return true;
-	/* A limit of 0 would be none to the kernel. */
+	/* The kernel takes a limit of 0 for no limit. */
 	return window < le32_to_cpu(block->window_count) && IS_ALIGNED(offset, 4) &&
 	       offset <= le64_to_cpu(block->window[window].size) - 4 && block->reset_limit_us &&
 	       le32_to_cpu(block->reset_limit_us) <= GHOSTCARD_MAX_RESET_US;
@@ -111,7 +112,10 @@ static bool gc_share_page(const struct ghostcard_block *one, const struct ghostc
 	return false;
 }
 
-/* What blocks have in common that only one can have, or NULL; a block with itself: two windows. */
+/*
+ * What two blocks share although only one can have it, or NULL. For a block and
+ * itself: two of its windows.
+ */
 static const char *gc_block_clash(const struct ghostcard_block *one,
 				  const struct ghostcard_block *other)
 {
@@ -142,7 +146,7 @@ bool gc_blocks_are_good(struct pci_dev *pdev, const struct ghostcard_table *tabl
 		const char *fault = gc_block_fault(pdev, block);
 
 		if (fault) {
-			gc_bad_table(pdev, "block %u: %s cannot be", i, fault);
+			gc_bad_table(pdev, "block %u: %s is invalid", i, fault);
 			return false;
 		}
 		for (j = 0; j <= i; j++) {

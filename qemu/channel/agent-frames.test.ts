@@ -1,4 +1,4 @@
-/** The agent against a host that misbehaves: malformed, oversized and nonsensical frames. It answers with an error and goes on. */
+/** The agent with a misbehaving host: it replies to malformed and oversized frames with an error and continues. */
 import { once } from 'node:events';
 import { type Socket } from 'node:net';
 import { encode } from 'msgpack-lite';
@@ -37,7 +37,7 @@ function frame(body: Uint8Array, announcedBytes = body.length): Buffer {
 
 const send = (message: unknown): boolean => socket.write(frame(encode(message)));
 
-/** What a host begins with. The agent says a hello of its own first, as it sees the host come. */
+/** The host's first message. Before it, the agent sends a hello of its own when the host connects. */
 async function greet(): Promise<void> {
   expect(await reply()).not.toHaveProperty('id');
   send({ type: 'hello', id: 70_000 });
@@ -54,17 +54,17 @@ test.each([
   ['an empty body', []],
   ['a number', [7]],
   ['an array', [0x91, 1]],
-  ['the format byte that is never used', [0xc1]],
+  ['the reserved format byte', [0xc1]],
   ['a map without its pairs', [0x8f]],
-  ['a map of four thousand million pairs', [0xdf, 0xff, 0xff, 0xff, 0xff]],
-  ['a key that is no string', [0x81, 1, 1]],
+  ['a map of 4 billion pairs', [0xdf, 0xff, 0xff, 0xff, 0xff]],
+  ['a key that is not a string', [0x81, 1, 1]],
   ['a string longer than the frame', [0x81, 0xdb, 0xff, 0xff, 0xff, 0xff]],
   ['an extension longer than the frame', [0x81, 0xa1, 0x61, 0xc9, 0xff, 0xff, 0xff, 0xff, 1]],
-  ['arrays nested two hundred deep and cut off', [0x81, 0xa1, 0x61, ...Array<number>(200).fill(0x91)]],
+  ['arrays nested 200 levels deep and truncated', [0x81, 0xa1, 0x61, ...Array<number>(200).fill(0x91)]],
   ['an array that claims more items than bytes', [0x81, 0xa1, 0x61, 0xdd, 0x7f, 0xff, 0xff, 0xff]],
-  ['bytes behind the map', [...encode({ type: 'ping' }), 0]],
+  ['bytes after the map', [...encode({ type: 'ping' }), 0]],
   ['a map without a type', [...encode({ id: true })]],
-])('%s gets an error and the agent goes on', async (_, body) => {
+])('a frame with %s gets an error and the agent continues', async (_, body) => {
   socket.write(frame(Uint8Array.from(body)));
   expect(await reply()).toMatchObject({
     type: 'error',
@@ -73,7 +73,7 @@ test.each([
   await expectAlive();
 });
 
-test('a frame cut off at any byte gets an error and the agent goes on', async () => {
+test('a frame truncated at any byte gets an error and the agent continues', async () => {
   const whole = encode({
     type: 'exec',
     argv: ['true'],
@@ -87,7 +87,7 @@ test('a frame cut off at any byte gets an error and the agent goes on', async ()
   await expectAlive();
 });
 
-test('every MessagePack format in a field that the agent does not know is passed over', async () => {
+test('an unknown field is ignored, whatever its MessagePack format', async () => {
   const unknown = [
     0,
     127,
@@ -122,7 +122,7 @@ test('every MessagePack format in a field that the agent does not know is passed
   expect(await reply()).toEqual({ type: 'pong', id: 5 });
 });
 
-test('a field of a wrong type fails the request that it belongs to', async () => {
+test('a field of the wrong type fails its request', async () => {
   send({ type: 'exec', id: 3, argv: ['true'], timeoutMs: 'soon' });
   expect(await reply()).toMatchObject({ type: 'failed', id: 3, code: 'EBADMSG' });
   send({ type: 'exec', id: 4, argv: ['true', 1] });
@@ -136,7 +136,7 @@ test('a field of a wrong type fails the request that it belongs to', async () =>
   await expectAlive();
 });
 
-test('an unknown message type is refused by name', async () => {
+test('a message of unknown type is refused, and the error names the type', async () => {
   send({ type: 'teleport', id: 8 });
   expect(await reply()).toMatchObject({
     type: 'failed',
@@ -146,23 +146,23 @@ test('an unknown message type is refused by name', async () => {
   });
 });
 
-test('an oversized frame is skipped to its end and the next one is understood', async () => {
+test('an oversized frame is skipped and the next one is processed', async () => {
   const sizeBytes = 3_000_000;
   socket.write(frame(Buffer.alloc(sizeBytes, 0x81)));
   expect(await reply()).toMatchObject({
     type: 'error',
-    message: expect.stringContaining('3000000 bytes is over the limit'),
+    message: expect.stringContaining('3000000 bytes exceeds the limit'),
   });
   await expectAlive();
 });
 
-test('messages about requests that are over are no error', async () => {
+test('a message about a finished request is ignored', async () => {
   for (const type of ['input', 'end', 'credit', 'signal'])
     send({ type, id: 12, bytes: 1, signal: 'SIGTERM', data: Buffer.alloc(1) });
   await expectAlive();
 });
 
-test('input beyond the window is dropped with an error instead of filling memory', async () => {
+test('input beyond the flow-control window is discarded with an error', async () => {
   send({ type: 'exec', id: 1, argv: ['sleep', '60'], stdin: true });
   expect(await reply()).toMatchObject({ type: 'started', id: 1 });
   for (let i = 0; i < 20; i++) send({ type: 'input', id: 1, data: Buffer.alloc(64 * 1024) });
@@ -170,11 +170,11 @@ test('input beyond the window is dropped with an error instead of filling memory
   while (message['type'] === 'credit') message = await reply();
   expect(message).toMatchObject({
     type: 'error',
-    message: expect.stringMatching(/over its window of 262144: dropped/),
+    message: expect.stringMatching(/exceed its window of 262144 and were discarded/),
   });
 });
 
-test('replies to a flood of nonsense are not lost when the host reads late', async () => {
+test('the replies to many bad frames are not lost when the host reads late', async () => {
   const count = 50_000;
   socket.pause();
   const flushed = once(socket, 'drain');
@@ -188,7 +188,7 @@ test('replies to a flood of nonsense are not lost when the host reads late', asy
   await expectAlive();
 });
 
-test('a host that leaves in the middle of a frame leaves no trace for the next', async () => {
+test('a host that disconnects in the middle of a frame does not affect the next one', async () => {
   socket.write(Buffer.of(100, 0, 0, 0, 1, 2, 3));
   socket.destroy();
   socket = await agent.connect();
@@ -204,10 +204,10 @@ test.each([
   ['the head of a frame over the limit', Buffer.of(0xff, 0xff, 0xff, 0xff)],
   ['whole frames', Buffer.concat([frame(encode({ type: 'ping', id: 1 })), frame(Buffer.alloc(0))])],
   ...Array.from({ length: HELLO.length - 1 }, (_, i): [string, Buffer] => [
-    `another hello, cut off after ${i + 1} bytes`,
+    `another hello, truncated after ${i + 1} bytes`,
     HELLO.subarray(0, i + 1),
   ]),
-])('a hello is found behind what an earlier host has left on the way: %s', async (_, left) => {
+])('a hello is found after what an earlier host has left in the stream: %s', async (_, left) => {
   socket.destroy();
   socket = await agent.connect();
   replies = messages(socket);
@@ -216,7 +216,7 @@ test.each([
   await expectAlive();
 });
 
-test('a hello is found in whatever pieces it arrives', async () => {
+test('a hello is found however it is split into pieces', async () => {
   socket.destroy();
   socket = await agent.connect();
   socket.setNoDelay(true);

@@ -1,5 +1,5 @@
 /**
- * A command that runs in the guest: its options, its output as it comes, its result.
+ * A command in the guest: its options, its output and its result.
  *
  * Source: qemu/channel/protocol.ts, `exec`.
  */
@@ -8,54 +8,63 @@ import { type Readable } from 'node:stream';
 import { type AgentAnswer, type Exchange } from './exchange';
 import { type ExitedMessage, type HostMessage, type TerminalSize } from './protocol';
 
-/** Takes a piece of output; the command is held back while a returned promise is pending. */
+/** Receives a piece of output. Back-pressure is applied to the command while a returned promise is pending. */
 export type OutputSink = (chunk: Buffer) => void | Promise<void>;
 
 export interface ExecOptions {
   /** Added to the agent's environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Folder in the guest that the command sees as its `/`. */
+  /** Folder in the guest that is the command's `/`. */
   readonly root?: string;
-  /** Default: `/` of `root`, or the agent's own folder. */
+  /** Default: `/` below `root`, or the agent's own folder. */
   readonly cwd?: string;
   /**
-   * Runs it on a terminal of this size, as a shell with job control wants it: all output goes to stdout, input is as if
-   * typed, and its end types ^D. TERM in `env` is the caller's to set. Default: pipes.
+   * Runs the command on a terminal of this size, as a shell with job control needs: all output goes to stdout, input is
+   * as if typed, and the end of input types ^D. The caller sets TERM in `env`. Default: pipes.
    */
   readonly terminal?: TerminalSize;
-  /** Standard input; without it the command reads /dev/null. */
+  /** Standard input. Default: /dev/null. */
   readonly stdin?: Uint8Array | Readable;
-  /** The agent kills the command's session after this long, and the result says `timedOut`. Default 60 s; Infinity: no limit. */
+  /**
+   * Time limit, after which the agent kills the command's session and the result has `timedOut`. Default: 60 s.
+   * Infinity: no limit.
+   */
   readonly timeoutMs?: number;
   readonly onStdout?: OutputSink;
   readonly onStderr?: OutputSink;
-  /** False: output goes to the sinks only, and the result's buffers stay empty. Default true. */
+  /** False: output only goes to the sinks, and the buffers in the result are empty. Default: true. */
   readonly collect?: boolean;
 }
 
 export interface ExecResult {
-  /** Absent when a signal ended the command. */
+  /** Absent if a signal ended the command. */
   readonly exitCode?: number;
   /** Name of the signal that ended the command. */
   readonly signal?: string;
   readonly stdout: Buffer;
   readonly stderr: Buffer;
   readonly timedOut: boolean;
-  /** Run time on the guest's clock. */
+  /** Run time by the guest's clock. */
   readonly durationMs: number;
 }
 
 export interface GuestCommand {
   readonly result: Promise<ExecResult>;
-  /** Sends a signal to the command's process group, SIGKILL to its whole session; of no effect once it has ended. */
+  /**
+   * Sends a signal to the command's process group, or SIGKILL to its whole session. No effect once the command has
+   * ended. @throws RangeError for an unknown signal
+   */
   signal(name: NodeJS.Signals): void;
-  /** The terminal's size has changed; of no effect once the command has ended. Throws for a command without terminal. */
+  /**
+   * Changes the size of the terminal. No effect once the command has ended. @throws Error for a command without a
+   * terminal
+   */
   resize(size: TerminalSize): void;
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 const MAX_TERMINAL_SIDE = 65_535;
-/** How long after the agent's own limit the host still waits for the agent to report. */
+/** How long after the agent's own time limit the host waits for its report. */
 const REPORT_GRACE_MS = 15_000;
 
 export function startCommand(
@@ -66,12 +75,13 @@ export function startCommand(
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const output = new CommandOutput(exchange, options);
   const signal = (name: NodeJS.Signals): void => {
-    if (constants.signals[name] === undefined) throw new RangeError(`'${name}' is not the name of a signal`);
+    if (constants.signals[name] === undefined)
+      throw new RangeError(`Cannot send the signal '${name}': there is no signal of this name`);
     if (!exchange.settled) void exchange.send({ type: 'signal', id: exchange.id, signal: name });
   };
   const resize = (size: TerminalSize): void => {
     if (options.terminal === undefined)
-      throw new Error(`${exchange.what}: it was started without a terminal to resize`);
+      throw new Error(`${exchange.what}: cannot resize the terminal, since the command was started without one`);
     if (!exchange.settled) void exchange.send({ type: 'resize', id: exchange.id, ...checkedSize(size) });
   };
   const giveUp = (reason: Error): void => {
@@ -81,8 +91,10 @@ export function startCommand(
   };
   exchange.onAnswer = (answer) => void output.receive(answer).catch(giveUp);
   exchange.limit(timeoutMs + REPORT_GRACE_MS, () => {
-    const limits = `${timeoutMs} ms, its limit, and ${REPORT_GRACE_MS} ms more`;
-    return new Error(`${exchange.what}: the guest agent has not reported its end within ${limits}: the guest hangs`);
+    const limits = `its limit of ${timeoutMs} ms and ${REPORT_GRACE_MS} ms more`;
+    return new Error(
+      `${exchange.what}: the guest agent did not report the command's end within ${limits}: the guest hangs`,
+    );
   });
   try {
     void exchange.send(execMessage(exchange.id, argv, options, timeoutMs));
@@ -96,7 +108,9 @@ export function startCommand(
 function checkedSize({ columns, rows }: TerminalSize): TerminalSize {
   for (const count of [columns, rows]) {
     if (!Number.isInteger(count) || count < 0 || count > MAX_TERMINAL_SIDE) {
-      throw new RangeError(`a terminal of ${columns} columns and ${rows} rows: each must be 0 to ${MAX_TERMINAL_SIDE}`);
+      throw new RangeError(
+        `a terminal cannot have ${columns} columns and ${rows} rows: each must be 0 to ${MAX_TERMINAL_SIDE}`,
+      );
     }
   }
   return { columns, rows };
@@ -116,10 +130,10 @@ function execMessage(id: number, argv: readonly string[], options: ExecOptions, 
   };
 }
 
-/** What the command has written so far, and its end. Output is credited once its sink is done with it. */
+/** The output of a command so far, and its end. Output is credited when its sink has processed it. */
 class CommandOutput {
   readonly #collected = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
-  /** Sinks see their pieces one at a time and in order, and the result comes after the last. */
+  /** Sinks get their pieces one at a time and in order, and the result comes after the last one. */
   #delivered: Promise<void> = Promise.resolve();
 
   constructor(

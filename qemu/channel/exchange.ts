@@ -1,6 +1,6 @@
 /**
- * One request to the agent from its first message to its answer: the result's promise, its bound in time, and the data that
- * goes either way under flow control.
+ * One request to the agent, from its first message to its reply: the promise of the result, its time limit, and the
+ * data in both directions under flow control.
  *
  * Source: qemu/channel/protocol.ts.
  */
@@ -8,7 +8,10 @@ import { type Readable } from 'node:stream';
 import { type AgentMessage, CHUNK_BYTES, type HostMessage } from './protocol';
 import { SendWindow } from './send-window';
 
-/** The agent refused a request, or could not do it. `code` is the guest's errno by name (ENOENT), empty if there is none. */
+/**
+ * The agent refused a request, or it failed. `code` is the name of the guest's errno (ENOENT), or empty if there is
+ * none.
+ */
 export class GuestRequestError extends Error {
   constructor(
     message: string,
@@ -23,12 +26,12 @@ export type AgentAnswer = Exclude<AgentMessage, { type: 'hello' | 'error' | 'mar
 
 export interface ExchangeOptions {
   readonly id: number;
-  /** What is being done, for errors: "exec ls -l". */
+  /** The request, for error messages: "exec ls -l". */
   readonly what: string;
   readonly send: (message: HostMessage) => Promise<void>;
 }
 
-/** What the channel needs of any exchange, whatever its result. */
+/** What the channel needs of every exchange, whatever its result type. */
 export interface PendingExchange {
   receive(message: AnsweredMessage): void;
   fail(reason: Error): void;
@@ -39,9 +42,9 @@ export class Exchange<Result> implements PendingExchange {
   readonly what: string;
   readonly result: Promise<Result>;
   readonly send: (message: HostMessage) => Promise<void>;
-  /** Given by the request: handles everything that is not flow control or failure. */
+  /** Set by the request. Called for every reply that is not about flow control or failure. */
   onAnswer: (answer: AgentAnswer) => void = () => undefined;
-  /** Told of every credit, which is a sign of progress. */
+  /** Called for every credit, which is a sign of progress. */
   onCredit: () => void = () => undefined;
   readonly #window = new SendWindow();
   #resolve!: (result: Result) => void;
@@ -58,7 +61,7 @@ export class Exchange<Result> implements PendingExchange {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.result.catch(() => undefined); // it is awaited later: until then a failure is not unhandled
+    this.result.catch(() => undefined); // it is awaited later, and a failure until then is not an unhandled rejection
   }
 
   receive(message: AnsweredMessage): void {
@@ -81,12 +84,14 @@ export class Exchange<Result> implements PendingExchange {
     return this.#settled;
   }
 
-  /** Runs `cleanup` as soon as there is a result, of either kind. */
+  /** Runs `cleanup` once the exchange has succeeded or failed. */
   whenSettled(cleanup: () => void): void {
     this.#cleanups.push(cleanup);
   }
 
-  /** (Re)starts the bound: without a result `limitMs` from now, the exchange fails with `reason`. Infinity: no bound. */
+  /**
+   * (Re)starts the time limit: without a result within `limitMs`, the exchange fails with `reason`. Infinity: no limit.
+   */
   limit(limitMs: number, reason: () => Error): void {
     clearTimeout(this.#timer);
     if (!this.#settled && Number.isFinite(limitMs)) {
@@ -94,12 +99,14 @@ export class Exchange<Result> implements PendingExchange {
     }
   }
 
-  /** Tells the agent that `data` has been consumed, so that it sends more. */
+  /** Notifies the agent that `data` has been consumed, so that it sends more. */
   consumed(data: Uint8Array): void {
     if (!this.#settled) void this.send({ type: 'credit', id: this.id, bytes: data.length });
   }
 
-  /** Sends all of `source`, then its end; stops early when there is a result. A source that fails, fails the exchange. */
+  /**
+   * Sends all of `source`, then its end. Stops early if there is a result. An error of the source fails the exchange.
+   */
   async feed(source: Uint8Array | Readable): Promise<void> {
     if (source instanceof Uint8Array) await this.#sendData(source);
     else await this.#sendReadable(source);
@@ -114,7 +121,10 @@ export class Exchange<Result> implements PendingExchange {
     }
   }
 
-  /** By events rather than iteration: an idle source (a terminal) must not be destroyed or waited for once we are done. */
+  /**
+   * By events instead of iteration: once there is a result, an idle source (a terminal) must be neither destroyed nor
+   * waited for.
+   */
   #sendReadable(source: Readable): Promise<void> {
     return new Promise((resolve, reject) => {
       let sent = Promise.resolve();
@@ -146,7 +156,7 @@ export class Exchange<Result> implements PendingExchange {
 
 export type AnsweredMessage = AgentAnswer | Extract<AgentMessage, { type: 'credit' | 'failed' }>;
 
-/** In the agent's own words, which say what was attempted. */
+/** With the agent's message, which says what was attempted. */
 function failure({ code, message }: Extract<AgentMessage, { type: 'failed' }>): GuestRequestError {
   return new GuestRequestError(`${message}${code === '' ? '' : ` (${code})`}`, code);
 }

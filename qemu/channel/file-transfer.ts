@@ -1,5 +1,5 @@
 /**
- * Files pushed to the guest and fetched from it, with a bound on the time without progress.
+ * File transfers to and from the guest, with a limit on the time without progress.
  *
  * Source: qemu/channel/protocol.ts, `push` and `fetch`.
  */
@@ -7,7 +7,7 @@ import { type Exchange } from './exchange';
 
 const DEFAULT_IDLE_TIMEOUT_MS = 30_000;
 
-/** (Re)starts the bound on progress; called at the start and for each message about the transfer. */
+/** (Re)starts the limit on the time without progress. Called at the start and for each message of the transfer. */
 function progressLimit(exchange: Pick<Exchange<unknown>, 'limit' | 'what'>, idleTimeoutMs: number): () => void {
   return () =>
     exchange.limit(

@@ -18,16 +18,16 @@ const PING = Buffer.from([
   7,
 ]);
 
-test('a message is its length, little-endian, and a MessagePack map', () => {
+test('a frame is a little-endian length and a MessagePack map', () => {
   expect(encodeFrame({ type: 'ping', id: 7 })).toEqual(PING);
 });
 
-test('a Uint8Array goes out as a binary, not as an extension type', () => {
+test('a Uint8Array is encoded as binary, not as an extension type', () => {
   const frame = encodeFrame({ type: 'input', id: 1, data: Uint8Array.of(1, 2, 3) });
   expect([...new FrameDecoder().push(frame)]).toEqual([{ type: 'input', id: 1, data: Buffer.from([1, 2, 3]) }]);
 });
 
-test('frames come out whole, however the stream was cut', () => {
+test('frames are decoded completely, however the stream is split', () => {
   const decoder = new FrameDecoder();
   const messages: unknown[] = [];
   for (const byte of Buffer.concat([PING, PING])) messages.push(...decoder.push(Buffer.of(byte)));
@@ -36,19 +36,19 @@ test('frames come out whole, however the stream was cut', () => {
   expect(messages).toEqual(Array(5).fill({ type: 'ping', id: 7 }));
 });
 
-test('a message longer than a frame is refused with the limit and the way out', () => {
+test('a message longer than a frame is refused, and the error has the limit and the alternative', () => {
   expect(() => encodeFrame({ type: 'input', id: 1, data: Buffer.alloc(MAX_FRAME_BYTES) })).toThrow(
-    /over the frame limit of 262144: push long data as a file instead/,
+    /exceeds the frame limit of 262144: push long data as a file instead/,
   );
 });
 
-test('an announced length over the limit is an error that says so', () => {
+test('a frame length over the limit is an error', () => {
   expect(() => [...new FrameDecoder().push(Buffer.from('GET / HTTP/1.1'))]).toThrow(/frame of 542393671 bytes/);
 });
 
 test.each([
-  ['is cut off', [0x82, 0xa4]],
-  ['is no map', [0x07]],
+  ['is truncated', [0x82, 0xa4]],
+  ['is not a map', [0x07]],
   ['holds an unknown format', [0xc1]],
   ['is empty', []],
 ])('a frame whose body %s is an error', (_, body) => {

@@ -1,4 +1,4 @@
-/** The channel against the real agent, run as a process on this machine. */
+/** The channel with the real agent, which runs as a process on this machine. */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ async function firstLine(run: (onStdout: (chunk: Buffer) => void) => void): Prom
   });
 }
 
-test('the agent says which protocol it speaks and which kernel it runs on', () => {
+test('the agent reports its protocol version and its kernel', () => {
   expect(channel.agent).toMatchObject({
     protocol: 2,
     machine: expect.any(String),
@@ -36,7 +36,7 @@ test('the agent says which protocol it speaks and which kernel it runs on', () =
   });
 });
 
-test('a command gets its arguments unchanged and its two outputs are kept apart', async () => {
+test('a command gets its arguments unchanged, and its stdout and stderr are separate', async () => {
   const argv = ['printf', '%s|', 'a b', '', "quote'", 'ünï'];
   expect((await channel.exec(argv)).stdout.toString()).toBe("a b||quote'|ünï|");
   const both = await channel.exec(sh('echo out; echo err >&2; exit 3'));
@@ -48,24 +48,24 @@ test('a command gets its arguments unchanged and its two outputs are kept apart'
   });
 });
 
-test('a command sees the environment and the folder it was given', async () => {
+test('a command has the given environment and folder', async () => {
   const env = { COLOUR: 'red', PATH: `${agent.folder}/bin:/bin:/usr/bin` };
   const { stdout } = await channel.exec(sh('echo "$COLOUR $PATH"; pwd'), { env, cwd: agent.folder });
   expect(stdout.toString()).toBe(`red ${env.PATH}\n${agent.folder}\n`);
 });
 
-test('a command is looked up in the PATH it was given', async () => {
+test('a command is searched for in the given PATH', async () => {
   mkdirSync(join(agent.folder, 'own'));
   symlinkSync('/bin/echo', join(agent.folder, 'own', 'my-echo'));
   const { stdout } = await channel.exec(['my-echo', 'found'], { env: { PATH: join(agent.folder, 'own') } });
   expect(stdout.toString()).toBe('found\n');
 });
 
-test('without standard input a command reads nothing', async () => {
+test('a command without standard input reads end of file', async () => {
   expect((await channel.exec(['cat'])).stdout).toHaveLength(0);
 });
 
-test('standard input is fed to its end, from a buffer and from a stream', async () => {
+test('a command gets all of its standard input, from a buffer and from a stream', async () => {
   const bytes = Buffer.alloc(3_000_001, 'abcdefg');
   expect((await channel.exec(['cat'], { stdin: bytes })).stdout.equals(bytes)).toBe(true);
   const pieces = Array.from({ length: 50 }, (_, i) => Buffer.alloc(40_000, i));
@@ -73,14 +73,14 @@ test('standard input is fed to its end, from a buffer and from a stream', async 
   expect(stdout.equals(Buffer.concat(pieces))).toBe(true);
 });
 
-test('a command that ends without reading its input ends all the same', async () => {
+test('a command can end without reading its input', async () => {
   expect(await channel.exec(['true'], { stdin: Buffer.alloc(5_000_000) })).toMatchObject({ exitCode: 0 });
   const idle = new PassThrough();
   expect(await channel.exec(['true'], { stdin: idle })).toMatchObject({ exitCode: 0 });
   expect(idle.destroyed).toBe(false);
 });
 
-test('an input stream that fails fails the command with its error, and the command is killed', async () => {
+test('an error of the input stream fails the command, which is killed', async () => {
   const stdin = new PassThrough();
   let failed: Promise<unknown> | undefined;
   const pid = await firstLine((onStdout) => {
@@ -91,19 +91,19 @@ test('an input stream that fails fails the command with its error, and the comma
   await expect(channel.exec(sh(`while kill -0 ${pid}; do :; done`))).resolves.toMatchObject({ exitCode: 0 });
 });
 
-test('a command that does not read its input holds up no other', async () => {
+test('a command that does not read its input does not block others', async () => {
   const stuck = channel.start(['sleep', '60'], { stdin: Buffer.alloc(5_000_000) });
   expect((await channel.exec(['echo', 'free'])).stdout.toString()).toBe('free\n');
   stuck.signal('SIGTERM');
   expect(await stuck.result).toMatchObject({ signal: 'SIGTERM' });
 });
 
-test('a signal ends a command and is named in its result', async () => {
+test('the result of a command that is killed by a signal names the signal', async () => {
   expect(await channel.exec(sh('kill -SEGV $$'))).toMatchObject({ signal: 'SIGSEGV', timedOut: false });
   expect((await channel.exec(sh('kill -SEGV $$'))).exitCode).toBeUndefined();
 });
 
-test('output is handed over while the command still runs', async () => {
+test('output is delivered while the command runs', async () => {
   const stdin = new PassThrough();
   let done: Promise<unknown> | undefined;
   const line = await firstLine((onStdout) => {
@@ -114,13 +114,13 @@ test('output is handed over while the command still runs', async () => {
   expect(await done).toMatchObject({ stdout: Buffer.from('ready\nmore') });
 });
 
-test('a hundred megabytes of output arrive whole', async () => {
+test('100 MB of output arrive completely', async () => {
   const { stdout } = await channel.exec(sh('yes 0123456789abcde | head -c 100000000'));
   expect(stdout).toHaveLength(100_000_000);
   expect(stdout.equals(Buffer.alloc(100_000_000, '0123456789abcde\n'))).toBe(true);
 });
 
-test('a slow reader holds the command back, and the agent keeps no more than its buffers', async () => {
+test('a slow reader slows the command down, and the agent holds no more than its buffers', async () => {
   let received = 0;
   let release = (): void => undefined;
   const gate = new Promise<void>((resolve) => (release = resolve));
@@ -140,7 +140,7 @@ test('a slow reader holds the command back, and the agent keeps no more than its
   expect(received).toBe(100_000_000);
 });
 
-test('an output handler that throws fails the command with its error', async () => {
+test('an exception in an output handler fails the command', async () => {
   const failing = channel.exec(['yes'], {
     onStdout: () => {
       throw new Error('no room here');
@@ -149,47 +149,48 @@ test('an output handler that throws fails the command with its error', async () 
   await expect(failing).rejects.toThrow('no room here');
 });
 
-test('at its time limit the whole process group is killed and the result says so', async () => {
+test('at the time limit the whole process group is killed, and the result has timedOut', async () => {
   const result = await channel.exec(sh('sleep 60 & echo $!; wait'), { timeoutMs: 1000 });
   expect(result).toMatchObject({ timedOut: true, signal: 'SIGKILL' });
-  // The result comes with the leader's end; the others of its group have been sent the signal too, and die when they run.
+  // The result is sent when the leader ends. The others of its group have been signalled too, and die when they next
+  // run.
   const other = Number(result.stdout.toString());
   await expect.poll(() => isAlive(other), { timeout: 5000 }).toBe(false);
 });
 
-test('a daemon that a command leaves behind does not keep it from ending', async () => {
+test('a daemon that a command leaves behind does not delay the end of the command', async () => {
   const { exitCode, stdout } = await channel.exec(sh('sleep 60 & echo $!'));
   expect(exitCode).toBe(0);
   const daemon = Number(stdout.toString());
   expect(isAlive(daemon)).toBe(true);
   process.kill(daemon);
-  // The agent is its parent now and must reap it: a zombie would stay in /proc.
+  // The agent is now its parent and must reap it: a zombie would stay in /proc.
   await expect(channel.exec(sh(`while [ -e /proc/${daemon} ]; do :; done`))).resolves.toMatchObject({ exitCode: 0 });
 });
 
-test('a daemon that is left behind and never stops writing does not keep its command from ending', async () => {
+test('a daemon that keeps writing does not delay the end of its command', async () => {
   const { exitCode, stdout } = await channel.exec(sh('echo $$; yes noise & echo $!'), { timeoutMs: 5000 });
   expect(exitCode).toBe(0);
   const [command, daemon] = stdout.toString().match(/^\d+$/gm)!.map(Number);
   expect(isAlive(command!)).toBe(false);
-  await expect.poll(() => isAlive(daemon!), { timeout: 5000 }).toBe(false); // nobody reads its pipe any more
+  await expect.poll(() => isAlive(daemon!), { timeout: 5000 }).toBe(false); // its pipe has no reader any more
 });
 
-test('many commands run at once, each with its own output', async () => {
+test('many commands run concurrently, each with its own output', async () => {
   const results = await Promise.all(
     Array.from({ length: 40 }, (_, i) => channel.exec(sh(`cat; echo ${i}`), { stdin: Buffer.from('n') })),
   );
   expect(results.map(({ stdout }) => stdout.toString())).toEqual(Array.from({ length: 40 }, (_, i) => `n${i}\n`));
 });
 
-test('more commands than the agent can keep are refused with the limit', async () => {
+test('a command beyond the limit of concurrent commands is refused, and the error has the limit', async () => {
   const running = Array.from({ length: 64 }, () => channel.start(['sleep', '60']));
   await expect(channel.exec(['true'])).rejects.toThrow(/64 commands are running, which is the limit \(EAGAIN\)/);
   for (const command of running) command.signal('SIGKILL');
   await Promise.all(running.map(({ result }) => result));
 });
 
-test('a command that cannot be run is an error with the command, the cause and its code', async () => {
+test('the error for a command that cannot be run has the command, the cause and its code', async () => {
   await expect(channel.exec(['no-such-program'])).rejects.toMatchObject({
     name: 'GuestRequestError',
     code: 'ENOENT',
@@ -204,19 +205,19 @@ test('a command that cannot be run is an error with the command, the cause and i
   await expect(channel.exec([])).rejects.toThrow(/argv must be an array of one or more strings/);
 });
 
-test('a time limit may be longer than 32 bits of milliseconds', async () => {
+test('a time limit can exceed 32 bits of milliseconds', async () => {
   await expect(channel.exec(['true'], { timeoutMs: 2 ** 40 })).resolves.toMatchObject({ exitCode: 0 });
 });
 
-test('an agent that is on no guest leaves the clock and the name of its machine alone', async () => {
+test('an agent outside a guest does not change the clock and the host name of its machine', async () => {
   const identity = { realtimeMs: Date.now(), entropy: randomBytes(32), hostname: 'other' };
   await expect(channel.renew(identity)).rejects.toMatchObject({ code: 'EPERM' });
   await expect(channel.renew({ ...identity, entropy: new Uint8Array(1 << 20) })).rejects.toThrow(
-    /over the frame limit/,
+    /exceeds the frame limit/,
   );
 });
 
-test('a pushed file has its bytes and its mode, and replaces the old one', async () => {
+test('a pushed file has the given contents and mode, and replaces an existing one', async () => {
   const path = join(agent.folder, 'pushed');
   const bytes = Buffer.alloc(2_000_003, 'xyz');
   await channel.push(path, Buffer.from('old'), 0o600);
@@ -227,14 +228,14 @@ test('a pushed file has its bytes and its mode, and replaces the old one', async
   expect(statSync(path).size).toBe(0);
 });
 
-test('a fetched file is the same as it was', async () => {
+test('a fetched file has the contents of the original', async () => {
   const bytes = Buffer.alloc(4_000_001, 'pattern');
   writeFileSync(join(agent.folder, 'fetched'), bytes);
   expect((await channel.fetch(join(agent.folder, 'fetched'))).equals(bytes)).toBe(true);
   expect((await channel.fetch('/proc/version')).toString()).toMatch(/^Linux version/);
 });
 
-test('files that cannot be moved give errors with the path and the cause, and leave nothing behind', async () => {
+test('the error for a failed transfer has the path and the cause, and nothing is left behind', async () => {
   await expect(channel.fetch('/no/such')).rejects.toThrow(/cannot open \/no\/such .*\(ENOENT\)/);
   await expect(channel.fetch('/tmp')).rejects.toThrow(/not a regular file.*\(EISDIR\)/);
   await expect(channel.push('/no/such', Buffer.from('x'))).rejects.toMatchObject({ code: 'ENOENT' });
@@ -243,7 +244,7 @@ test('files that cannot be moved give errors with the path and the cause, and le
   expect(readdirSync(agent.folder).filter((name) => name.includes('partial'))).toEqual([]);
 });
 
-test('when the host goes away its commands are killed, and the next host starts afresh', async () => {
+test('when the host disconnects its commands are killed, and the next host starts with a clean state', async () => {
   const pid = await firstLine((onStdout) => {
     channel.exec(sh('echo $$; exec sleep 60'), { onStdout }).catch(() => undefined);
   });
@@ -253,7 +254,7 @@ test('when the host goes away its commands are killed, and the next host starts 
   expect(gone.stdout.toString()).toBe('gone\n');
 });
 
-test('abort rejects all that is pending, and all that comes later, with its reason', async () => {
+test('abort rejects everything pending, and all later requests, with its reason', async () => {
   const running = channel.exec(['sleep', '60']);
   channel.abort(new Error('QEMU died'));
   await expect(running).rejects.toThrow('QEMU died');
@@ -262,7 +263,7 @@ test('abort rejects all that is pending, and all that comes later, with its reas
   expect(channel.ended?.message).toBe('QEMU died');
 });
 
-test('a stream on which no agent answers gives up in time and says what it waited for', async () => {
+test('connecting times out when no agent answers, and the error says what it waited for', async () => {
   const silent = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
   await expect(GuestChannel.connect(silent, { timeoutMs: 20 })).rejects.toThrow(
     'no hello from the guest agent within 20 ms',
@@ -270,7 +271,7 @@ test('a stream on which no agent answers gives up in time and says what it waite
   expect(silent.destroyed).toBe(true);
 });
 
-test('what an earlier host has left unread is passed over, up to the answer to the own hello', async () => {
+test('messages for an earlier host are skipped until the reply to the own hello', async () => {
   const agentFrame = (message: unknown): Buffer => {
     const body = encode(message);
     const head = Buffer.alloc(4);
@@ -295,10 +296,10 @@ test('what an earlier host has left unread is passed over, up to the answer to t
   const own = await GuestChannel.connect(restored, { timeoutMs: 5_000 });
   expect(own.agent).toMatchObject({ kernel: '6' });
   restored.push(agentFrame({ type: 'hello', ...agentSays }));
-  await expect(own.ping()).rejects.toThrow('the guest agent began anew');
+  await expect(own.ping()).rejects.toThrow('the guest agent started over');
 });
 
-test('a stream that ends ends the channel', async () => {
+test('the end of the stream ends the channel', async () => {
   const ending = new Duplex({
     read() {
       this.push(null);
@@ -308,7 +309,7 @@ test('a stream that ends ends the channel', async () => {
   await expect(GuestChannel.connect(ending, { timeoutMs: 5_000 })).rejects.toThrow('the other side closed the channel');
 });
 
-test('the end of the agent itself ends what is pending', async () => {
+test('the end of the agent fails everything pending', async () => {
   await using mortal = await LocalAgent.start();
   const own = await GuestChannel.connect(await mortal.connect(), { timeoutMs: 5_000 });
   const pending = own.exec(['cat'], { stdin: new PassThrough() }); // ends with its input, so with the agent

@@ -1,8 +1,8 @@
 /**
- * The host's end of the channel to the guest agent: commands run in the guest, files pushed and fetched.
+ * The host's side of the channel to the guest agent: runs commands in the guest, pushes and fetches files.
  *
- * Many requests run at once over one stream; `abort` ends them all with the reason (QEMU died, the kernel panicked).
- * Source: qemu/channel/protocol.ts.
+ * Many requests run concurrently over one stream. `abort` ends them all with the reason (QEMU exited, the kernel
+ * panicked). Source: qemu/channel/protocol.ts.
  */
 import { randomInt } from 'node:crypto';
 import { type Duplex } from 'node:stream';
@@ -14,22 +14,22 @@ import { MessageStream } from './message-stream';
 import { type AgentHello, type AgentMessage, type HostMessage, PROTOCOL_VERSION } from './protocol';
 
 export interface ConnectOptions {
-  /** Bound on the wait for the agent's hello: it covers the guest's boot when the guest has just been started. */
+  /** Time limit for the agent's hello. It includes the guest's boot if the guest has just been started. */
   readonly timeoutMs: number;
-  /** Gets what a program in the guest wants to be marked; the program goes on when this has returned. */
+  /** Called for each mark that a program in the guest sets. The program continues when this has returned. */
   readonly onMark?: (text: string) => void;
 }
 
 export interface TransferOptions {
-  /** Bound on the time without any progress. Default 30 s. */
+  /** Time limit without progress. Default: 30 s. */
   readonly idleTimeoutMs?: number;
 }
 
-/** What a guest restored from a snapshot must not have in common with the others restored from it. */
+/** What must differ between guests that are restored from the same snapshot. */
 export interface GuestIdentity {
-  /** The time of day in milliseconds since 1970, as Date.now() gives it. */
+  /** The time of day in milliseconds since 1970, as from Date.now(). */
   readonly realtimeMs: number;
-  /** Random bytes, 32 to 512, for the kernel's random number generator; it takes them up at once. */
+  /** 32 to 512 random bytes, which the kernel's random number generator uses at once. */
   readonly entropy: Uint8Array;
   readonly hostname: string;
 }
@@ -39,7 +39,9 @@ const ANSWER_TIMEOUT_MS = 10_000;
 export class GuestChannel implements AsyncDisposable {
   readonly #messages: MessageStream;
   readonly #exchanges = new Map<number, PendingExchange>();
-  /** Begins where no other host has begun, so that nothing which was meant for another is taken for ours. */
+  /**
+   * The first id is one that no other host has used, so that no reply to another host is taken for a reply to this one.
+   */
   #nextId = randomInt(2 ** 16, 2 ** 31);
   #ended: Error | undefined;
   #hello: { exchange: Exchange<AgentHello>; agent?: AgentHello };
@@ -62,7 +64,10 @@ export class GuestChannel implements AsyncDisposable {
     void this.#messages.send({ type: 'hello', id: exchange.id });
   }
 
-  /** Takes over `stream` and waits for the agent's hello. Rejects, with the stream destroyed, if none comes in time. */
+  /**
+   * Takes ownership of `stream` and waits for the agent's hello. Rejects, with the stream destroyed, if none arrives in
+   * time.
+   */
   static async connect(stream: Duplex, options: ConnectOptions): Promise<GuestChannel> {
     const channel = new GuestChannel(stream, options);
     try {
@@ -74,48 +79,48 @@ export class GuestChannel implements AsyncDisposable {
     }
   }
 
-  /** What the agent said about itself and its kernel. */
+  /** What the agent reported about itself and its kernel. */
   get agent(): AgentHello {
     return this.#hello.agent as AgentHello;
   }
 
-  /** Why the channel has ended; undefined while it is open. */
+  /** Why the channel has ended, or undefined while it is open. */
   get ended(): Error | undefined {
     return this.#ended;
   }
 
-  /** Runs a command to its end. Rejects if it cannot be started; a non-zero exit code or a signal is a result. */
+  /** Runs a command until it ends. Rejects if it cannot be started. A non-zero exit code or a signal is a result. */
   exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
     return this.start(argv, options).result;
   }
 
-  /** Starts a command that can be signalled while it runs. */
+  /** Starts a command that can be sent signals while it runs. */
   start(argv: readonly string[], options: ExecOptions = {}): GuestCommand {
     return startCommand(this.#begin<ExecResult>(`exec ${argv.join(' ')}`), argv, options);
   }
 
-  /** Writes a file in the guest, whole or not at all. The folder must be there. */
+  /** Writes a file in the guest, atomically. Its folder must exist. Rejects with GuestRequestError. */
   push(guestPath: string, bytes: Uint8Array, mode = 0o644, options: TransferOptions = {}): Promise<void> {
     return pushFile(this.#begin<void>(`push ${guestPath}`), guestPath, bytes, mode, options.idleTimeoutMs);
   }
 
-  /** Reads a regular file of the guest (also in /proc and /sys). */
+  /** Reads a regular file of the guest, also in /proc and /sys. Rejects with GuestRequestError. */
   fetch(guestPath: string, options: TransferOptions = {}): Promise<Buffer> {
     return fetchFile(this.#begin<Buffer>(`fetch ${guestPath}`), guestPath, options.idleTimeoutMs);
   }
 
-  /** Round trip to the agent: proves that it is alive. */
+  /** Makes a round trip to the agent, to check that it is alive. */
   ping(timeoutMs = ANSWER_TIMEOUT_MS): Promise<void> {
     return this.#ask('ping the guest agent', (id) => ({ type: 'ping', id }), timeoutMs);
   }
 
-  /** Gives a restored guest the time, randomness and a name of its own. */
+  /** Sets the clock, the random state and the host name of a restored guest. */
   renew({ realtimeMs, entropy, hostname }: GuestIdentity): Promise<void> {
     const identity = { realtimeMs: Math.floor(realtimeMs), entropy, hostname };
     return this.#ask('renew the guest', (id) => ({ type: 'renew', id, ...identity }), ANSWER_TIMEOUT_MS);
   }
 
-  /** Ends the channel: everything pending, and every later request, is rejected with `reason`. */
+  /** Ends the channel: everything pending, and every later request, rejects with `reason`. */
   abort(reason: Error): void {
     if (this.#ended !== undefined) return;
     this.#ended = reason;
@@ -132,10 +137,10 @@ export class GuestChannel implements AsyncDisposable {
     return Promise.resolve();
   }
 
-  /** A request that has one answer, which says no more than that it has been done. */
+  /** A request with a single reply, which only confirms that it was done. */
   #ask(what: string, message: (id: number) => HostMessage, timeoutMs: number): Promise<void> {
     const exchange = this.#begin<void>(what);
-    exchange.limit(timeoutMs, () => new Error(`${what}: no answer from the guest agent within ${timeoutMs} ms`));
+    exchange.limit(timeoutMs, () => new Error(`${what}: no reply from the guest agent within ${timeoutMs} ms`));
     exchange.onAnswer = () => exchange.finish();
     try {
       void exchange.send(message(exchange.id));
@@ -160,24 +165,27 @@ export class GuestChannel implements AsyncDisposable {
       case 'hello':
         return this.#receiveHello(message);
       case 'error':
-        return this.abort(new Error(`the guest agent could not make sense of a message: ${message.message}`));
+        return this.abort(new Error(`the guest agent refused a message: ${message.message}`));
       case 'mark':
         this.options.onMark?.(message.text);
         return void this.#messages.send({ type: 'marked', id: message.id });
-      default: // one that is no longer waited for is of no interest
+      default: // a reply that nothing waits for is ignored
         this.#exchanges.get(message.id)?.receive(message);
     }
   }
 
-  /** The answer to ours opens the channel, and is the first that we see. One without id says that the agent lost us. */
+  /**
+   * The reply to our hello opens the channel, and is the first message that arrives here. A hello without id means that
+   * the agent has lost its state.
+   */
   #receiveHello(message: Extract<AgentMessage, { type: 'hello' }>): void {
     const { exchange } = this.#hello;
     if (message.id === exchange.id) {
       if (message.protocol === PROTOCOL_VERSION) return exchange.finish(message);
-      const versions = `the guest agent speaks protocol ${message.protocol}, this host ${PROTOCOL_VERSION}`;
+      const versions = `the guest agent uses protocol version ${message.protocol}, this host ${PROTOCOL_VERSION}`;
       exchange.fail(new Error(`${versions}: rebuild the guest image`));
     } else {
-      this.abort(new Error('the guest agent began anew: it was restarted, or the guest was reset or restored'));
+      this.abort(new Error('the guest agent started over: it was restarted, or the guest was reset or restored'));
     }
   }
 }

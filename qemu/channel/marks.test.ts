@@ -1,4 +1,4 @@
-/** Marks of programs in the guest, up to the host: the real agent and the real `gc-mark`, on this machine. */
+/** Marks from a program in the guest to the host, with the real agent and the real `gc-mark` on this machine. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { type Socket } from 'node:net';
@@ -12,7 +12,7 @@ let agent: LocalAgent;
 beforeAll(async () => (agent = await LocalAgent.start({ withMarks: true })), 60_000);
 afterAll(async () => agent[Symbol.asyncDispose]());
 
-/** As a program that the agent has not started: a daemon, a job of a shell. */
+/** Like a program that the agent did not start: a daemon, or a job of a shell. */
 const markFromOutside = (...args: string[]) =>
   spawn(agent.markProgram, args, { stdio: 'ignore', env: agent.markEnvironment, timeout: 30_000 });
 
@@ -26,45 +26,47 @@ describe('a mark of a program in the guest', () => {
   });
   afterEach(() => channel.close());
 
-  it('is with the host when the program goes on', async () => {
+  it('has reached the host when the program continues', async () => {
     const { exitCode } = await channel.exec([agent.markProgram, 'the', 'ring is full']);
     expect([exitCode, marks]).toEqual([0, ['the ring is full']]);
   });
 
-  it('may be of any script, and as long as 1024 bytes', async () => {
+  it('can have any Unicode text of up to 1024 bytes', async () => {
     const long = 'x'.repeat(1024);
     for (const text of ['für später: ☃', long]) await channel.exec([agent.markProgram, text]);
     expect(marks).toEqual(['für später: ☃', long]);
     const { exitCode, stderr } = await channel.exec([agent.markProgram, `${long}y`]);
     expect(exitCode).toBe(1);
-    expect(stderr.toString()).toMatch(/^gc-mark: 'x+\.\.\.' \(1025 bytes\) could not be marked: Message too long\n$/);
+    expect(stderr.toString()).toMatch(
+      /^gc-mark: 'x+\.\.\.' \(1025 bytes\) could not be sent as a mark: Message too long\n$/,
+    );
   });
 
-  it('waits its turn when there are many', async () => {
+  it('is queued when there are many', async () => {
     const texts = Array.from({ length: 50 }, (_, i) => `mark ${i}`);
     const ended = await Promise.all(texts.map((text) => channel.exec([agent.markProgram, text])));
     expect(ended.map(({ exitCode }) => exitCode)).toEqual(texts.map(() => 0));
     expect(marks.sort()).toEqual(texts.sort());
   });
 
-  it('comes from programs too that the agent has not started', async () => {
+  it('can come from a program that the agent did not start', async () => {
     expect(await once(markFromOutside('from a daemon'), 'exit')).toEqual([0, null]);
     expect(marks).toEqual(['from a daemon']);
   });
 });
 
-describe('nobody is held up', () => {
-  it('where there is no agent: a machine without ghostcard', () => {
+describe('a program that sets a mark continues', () => {
+  it('on a machine without an agent', () => {
     const env = { GHOSTCARD_AGENT: 'ghostcard-agent-of-nobody' };
     const { status, stderr } = spawnSync(agent.markProgram, ['hello'], { env, timeout: 5_000 });
     expect([status, stderr.toString()]).toEqual([0, '']);
   });
 
-  it('where there is an agent without a host', async () => {
+  it('when the agent has no host', async () => {
     expect(await once(markFromOutside('hello'), 'exit')).toEqual([0, null]);
   });
 
-  it('by a program that is there no more, or by a host that answers late or twice', async () => {
+  it('after another program was killed while waiting, and the host answered late and repeatedly', async () => {
     using host = await SilentHost.connect();
     const program = markFromOutside('first');
     const id = (await host.next('mark'))['id'] as number;
@@ -76,12 +78,12 @@ describe('nobody is held up', () => {
     expect(mark).toMatchObject({ text: 'second' });
     host.send({ type: 'ping', id: 5 });
     await host.next('pong');
-    expect(second.exitCode).toBe(null); // it waits for its answer
+    expect(second.exitCode).toBe(null); // it waits for its reply
     host.send({ type: 'marked', id: mark['id'] as number });
     expect(await once(second, 'exit')).toEqual([0, null]);
   });
 
-  it('by a host that goes away, or begins anew', async () => {
+  it('when the host disconnects or starts over', async () => {
     const host = await SilentHost.connect();
     const programs = [1, 2, 3].map((number) => once(markFromOutside(`mark ${number}`), 'exit'));
     for (const _ of programs) await host.next('mark');
@@ -95,7 +97,7 @@ describe('nobody is held up', () => {
   });
 });
 
-/** One that does not answer marks unless told to. */
+/** A host that does not reply to marks by itself. */
 class SilentHost implements Disposable {
   readonly #messages: AsyncGenerator<Record<string, unknown>, void>;
 
@@ -114,7 +116,7 @@ class SilentHost implements Disposable {
     this.socket.write(encodeFrame(message));
   }
 
-  /** The next message of this type; others are passed over. */
+  /** The next message of this type; others are skipped. */
   async next(type: string): Promise<Record<string, unknown>> {
     for (;;) {
       const { value } = await this.#messages.next();

@@ -1,4 +1,4 @@
-/** The stream's back-pressure. What its frames hold: framing.test.ts; what they mean: guest-channel.test.ts. */
+/** Back-pressure of the message stream. Frames are tested in framing.test.ts, messages in guest-channel.test.ts. */
 import { Duplex } from 'node:stream';
 import { expect, test } from 'vitest';
 import { MessageStream } from './message-stream';
@@ -6,7 +6,7 @@ import { type HostMessage } from './protocol';
 
 const SIZE_MESSAGE = { type: 'resize', id: 1, rows: 24, columns: 80 } as unknown as HostMessage;
 
-/** A stream that takes one byte before it asks to wait, and a piece only when it is told to. */
+/** A stream that asks to wait after one byte, and accepts a piece only when told to. */
 class Reluctant extends Duplex {
   #take: (() => void) | undefined;
   constructor() {
@@ -16,7 +16,7 @@ class Reluctant extends Duplex {
   override _write(_piece: Buffer, _encoding: string, taken: () => void): void {
     this.#take = taken;
   }
-  /** Takes what has been written up to now, and what follows. */
+  /** Accepts what has been written so far, and everything after it. */
   giveWay(): void {
     this._write = (_piece, _encoding, taken) => taken();
     this.#take?.();
@@ -29,10 +29,10 @@ function newStream() {
   return { stream, messages };
 }
 
-/** Whether it is fulfilled by now. */
+/** Whether the promise is fulfilled by now. */
 const isFulfilled = (promise: Promise<void>) => Promise.race([promise.then(() => true), Promise.resolve(false)]);
 
-test('any number of senders wait with one listener, and go on together', async () => {
+test('any number of senders wait with one listener, and continue together', async () => {
   const { stream, messages } = newStream();
   const listeners = ['drain', 'close'].map((event) => stream.listenerCount(event));
   const sent = Array.from({ length: 40 }, () => messages.send(SIZE_MESSAGE));
@@ -42,7 +42,7 @@ test('any number of senders wait with one listener, and go on together', async (
   await Promise.all(sent);
 });
 
-test('who waits to send is not left waiting by the end of the stream', async () => {
+test('a waiting sender is released at the end of the stream', async () => {
   const { messages } = newStream();
   const sent = messages.send(SIZE_MESSAGE);
   expect(await isFulfilled(sent)).toBe(false);

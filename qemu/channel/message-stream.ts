@@ -1,7 +1,8 @@
 /**
- * Messages over a byte stream: sends them with back-pressure, hands over what arrives, says once why it ended.
+ * Messages over a byte stream: sends them with back-pressure, delivers those that arrive, and reports once why it
+ * ended.
  *
- * It knows frames but no meanings; those are in guest-channel.ts. Source: qemu/channel/protocol.ts.
+ * It knows frames but not their meaning, which is in guest-channel.ts. Source: qemu/channel/protocol.ts.
  */
 import { type Duplex } from 'node:stream';
 import { encodeFrame, FrameDecoder } from './framing';
@@ -9,7 +10,7 @@ import { type AgentMessage, type HostMessage } from './protocol';
 
 export interface MessageStreamHandlers {
   onMessage(message: AgentMessage): void;
-  /** The stream is of no more use. Called once, also after `destroy`. */
+  /** The stream has ended. Called once, also after `destroy`. */
   onEnd(reason: Error): void;
 }
 
@@ -18,25 +19,25 @@ export class MessageStream {
   readonly #handlers: MessageStreamHandlers;
   readonly #decoder: FrameDecoder;
   #writable: Promise<void> = Promise.resolve();
-  /** Fulfils `#writable`, while senders wait for it. */
+  /** Fulfils `#writable` while senders wait for it. */
   #settle: (() => void) | undefined;
   #ended = false;
 
-  /** All that arrives before a frame which begins with `start` is passed over. */
+  /** Everything that arrives before a frame that begins with `start` is skipped. */
   constructor(stream: Duplex, start: Buffer, handlers: MessageStreamHandlers) {
     this.#decoder = new FrameDecoder(start);
     this.#stream = stream;
     this.#handlers = handlers;
     stream.on('data', (piece: Buffer) => this.#receive(piece));
     stream.on('error', (cause) =>
-      this.destroy(new Error(`the channel to the guest agent broke: ${cause.message}`, { cause })),
+      this.destroy(new Error(`the channel to the guest agent failed: ${cause.message}`, { cause })),
     );
     stream.on('end', () => this.destroy(new Error('the other side closed the channel to the guest agent')));
     stream.on('drain', () => this.#goOn());
     stream.on('close', () => this.destroy(new Error('the channel to the guest agent was closed')));
   }
 
-  /** Queues one message. Await the result before sending bulk data: it is fulfilled once the stream takes more. */
+  /** Queues one message. Await the result before sending bulk data: it is fulfilled when the stream accepts more. */
   send(message: HostMessage): Promise<void> {
     if (!this.#ended && !this.#stream.write(encodeFrame(message)) && this.#settle === undefined) {
       this.#writable = new Promise((resolve) => (this.#settle = resolve));
@@ -52,7 +53,7 @@ export class MessageStream {
     this.#handlers.onEnd(reason);
   }
 
-  /** All that wait to send more do so, or learn that they cannot. */
+  /** Releases all waiting senders. */
   #goOn(): void {
     this.#settle?.();
     this.#settle = undefined;

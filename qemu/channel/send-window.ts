@@ -1,5 +1,5 @@
 /**
- * The sender's half of the flow control: how many bytes of one request may still be sent before the receiver's next credit.
+ * The sender's side of flow control: how many bytes of one request can be sent before the receiver's next credit.
  *
  * Source: qemu/channel/protocol.ts, "Flow control".
  */
@@ -14,7 +14,10 @@ export class SendWindow {
     this.#freeBytes = sizeBytes;
   }
 
-  /** Takes `sizeBytes` out of the window, waiting for credit if need be. False: closed, send nothing more. One waiter at a time. */
+  /**
+   * Takes `sizeBytes` out of the window, and waits for credit if necessary. False: closed, send nothing more. Only one
+   * caller may wait at a time.
+   */
   async take(sizeBytes: number): Promise<boolean> {
     while (!this.#closed && this.#freeBytes < sizeBytes) {
       await new Promise<void>((resolve) => (this.#wake = resolve));
@@ -29,7 +32,7 @@ export class SendWindow {
     this.#wake?.();
   }
 
-  /** Nothing more is to be sent; a waiter is told so. */
+  /** Ends sending. A waiting `take` returns false. */
   close(): void {
     this.#closed = true;
     this.#wake?.();

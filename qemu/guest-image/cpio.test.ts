@@ -8,7 +8,7 @@ interface Record {
   device: string;
 }
 
-/** Reads an archive back, independently of the writer. */
+/** Reads an archive, independently of the writer. */
 function readCpio(archive: Buffer): Record[] {
   const records: Record[] = [];
   let at = 0;
@@ -36,7 +36,7 @@ describe('writeCpio', () => {
     { kind: 'link', path: '/bin/sh', target: 'busybox' },
   ];
 
-  test('writes what a reader of the format gets back: types, modes, contents, device numbers', () => {
+  test('writes types, modes, contents and device numbers that a reader of the format finds', () => {
     expect(readCpio(writeCpio(entries))).toEqual([
       { path: 'bin', mode: 0o040755, data: '', device: '0:0' },
       { path: 'dev/console', mode: 0o020600, data: '', device: '5:1' },
@@ -46,11 +46,11 @@ describe('writeCpio', () => {
     ]);
   });
 
-  test('gives the same bytes for the same entries', () => {
+  test('writes the same bytes for the same entries', () => {
     expect(writeCpio(entries).equals(writeCpio(entries))).toBe(true);
   });
 
-  test('writes an archive of nothing as its trailer, byte for byte as the format has it', () => {
+  test('writes an empty archive as the trailer of the format', () => {
     const fields = ['00000000', '00000000', '00000000', '00000000', '00000001', '00000000', '00000000'];
     const rest = ['00000000', '00000000', '00000000', '00000000', '0000000b', '00000000'];
     expect(writeCpio([]).toString('latin1')).toBe(`070701${[...fields, ...rest].join('')}TRAILER!!!\0\0\0\0`);

@@ -15,7 +15,7 @@ describe('the image', () => {
   const entries = imageEntries(parts);
   const paths = entries.map((entry) => entry.path);
 
-  test('has init, the shell, the agent, the programs, and the modules under their kernel release', () => {
+  test('contains init, the shell, the agent, the programs, and the modules below their kernel release', () => {
     for (const wanted of [
       '/init',
       '/bin/sh',
@@ -32,14 +32,14 @@ describe('the image', () => {
     }
   });
 
-  test('has every folder before what lies in it, as the kernel unpacks it in order', () => {
+  test('has every folder before its contents, because the kernel unpacks it in order', () => {
     for (const [index, each] of paths.entries()) {
       const parent = path.posix.dirname(each);
       if (parent !== '/') expect(paths.slice(0, index)).toContain(parent);
     }
   });
 
-  test('marks what runs as executable and leaves the rest alone', () => {
+  test('has only programs and scripts as executable files', () => {
     const executable = entries.filter((entry) => entry.kind === 'file' && entry.executable).map((entry) => entry.path);
     expect(executable).toContain('/init');
     expect(executable).toContain('/usr/bin/identify');

@@ -1,6 +1,6 @@
 /**
- * What is in the guest's initial root file system, and where: busybox, the modules, the agent and the guest programs;
- * /init (files/init) does the rest. The host's files come later, below HOST_ROOT (guest-tools/host-root).
+ * The contents of the guest's initial root file system: busybox, kernel modules, the agent and the guest programs.
+ * /init (files/init) does the rest. The host's files are mounted later, below HOST_ROOT (guest-tools/host-root).
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -9,7 +9,7 @@ import { type CpioEntry, writeCpio } from './cpio';
 import { moduleIndex } from './module-index';
 import { type KernelModule, modulesDep, modulesDepLines } from './modules';
 
-/** Bump when the image's make-up changes in a way that its parts do not show. */
+/** Increase when the composition of the image changes in a way that its parts do not show. */
 export const IMAGE_RECIPE = 2;
 
 export const GUEST_PATHS = {
@@ -19,17 +19,21 @@ export const GUEST_PATHS = {
   hostRoot: '/usr/bin/ghostcard-host-root',
 } as const;
 
-/** Where the guest has the host's root file system once `GUEST_PATHS.hostRoot` has mounted it: commands run there by chroot. */
+/**
+ * Mount point of the host's root file system in the guest, once `GUEST_PATHS.hostRoot` has mounted it. Commands run
+ * there by chroot.
+ */
 export const HOST_ROOT = '/host';
 
-/**
- * What goes at the end of PATH for commands in HOST_ROOT: the guest programs and, where the host lacks a program, busybox.
- */
+/** The end of PATH for commands in HOST_ROOT: the guest programs, and busybox for programs that the host lacks. */
 export const HOST_ROOT_TOOLS: readonly string[] = ['usr/bin', 'bin', 'usr/sbin', 'sbin'].map(
   (folder) => `/run/ghostcard/${folder}`,
 );
 
-/** Modules that the guest can load, by the names modprobe takes; a kernel that has one built in needs no file for it. */
+/**
+ * Modules that the guest can load, by their names for modprobe. No file is needed for one that is built into the
+ * kernel.
+ */
 export const GUEST_MODULES = [
   'virtio_pci',
   'virtio_console',
@@ -45,7 +49,7 @@ export const GUEST_MODULES = [
   'overlay',
 ] as const;
 
-/** Those that the guest can load on a machine of this architecture. */
+/** The modules that a guest of this architecture can load. */
 export const guestModules = (arch: 'amd64' | 'arm64'): readonly string[] =>
   arch === 'arm64' ? [...GUEST_MODULES, 'virtio_iommu'] : GUEST_MODULES;
 
@@ -68,16 +72,16 @@ export interface ImageModule extends KernelModule {
 
 export interface ImageParts {
   readonly busybox: Uint8Array;
-  /** Kernel release (`uname -r`), which names the folder of the modules. */
+  /** Kernel release (`uname -r`), the name of the modules' folder. */
   readonly release: string;
   readonly modules: readonly ImageModule[];
-  /** Absent while there is none: then the guest can only be used with ghostcard.init=shell. */
+  /** If absent, the guest can only be used with ghostcard.init=shell. */
   readonly agent?: Uint8Array;
   /** Programs for /usr/bin, by name. */
   readonly programs: ReadonlyMap<string, Uint8Array>;
 }
 
-/** The shell scripts that go into the image, from this folder. */
+/** The shell scripts for the image, from the folder `files`. */
 export function imageScripts(): { guestPath: string; data: Buffer }[] {
   return SCRIPTS.map(({ file, guestPath }) => ({
     guestPath,
@@ -99,7 +103,7 @@ export function imageEntries(parts: ImageParts): CpioEntry[] {
     { kind: 'character device', path: '/dev/console', major: 5, minor: 1 },
     program('/bin/busybox', parts.busybox),
     { kind: 'link', path: '/bin/sh', target: 'busybox' },
-    // Named by the kernel itself when it wants a module.
+    // The path that the kernel uses to load a module.
     { kind: 'link', path: '/sbin/modprobe', target: '../bin/busybox' },
     { kind: 'file', path: '/etc/passwd', data: Buffer.from('root:x:0:0:root:/root:/bin/sh\n') },
     { kind: 'file', path: '/etc/group', data: Buffer.from('root:x:0:\ntty:x:5:\n') },
@@ -115,7 +119,7 @@ export function imageEntries(parts: ImageParts): CpioEntry[] {
   ];
 }
 
-/** What depmod would have written: for busybox, and for the host's kmod, which complains of each index that is missing. */
+/** The output of depmod, for busybox and for the host's kmod, which warns about every missing index. */
 function moduleLists(modules: readonly KernelModule[]): [name: string, data: Buffer][] {
   return [
     ['modules.dep', Buffer.from(modulesDep(modules))],
@@ -124,7 +128,7 @@ function moduleLists(modules: readonly KernelModule[]): [name: string, data: Buf
   ];
 }
 
-/** The image as the kernel takes it: a compressed archive. Same parts, same bytes. */
+/** The image as the kernel expects it: a compressed archive. The output is deterministic. */
 export function buildImage(parts: ImageParts): Buffer {
   return gzipSync(writeCpio(imageEntries(parts)), { level: 6 });
 }

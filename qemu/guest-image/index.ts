@@ -1,4 +1,4 @@
-/** The guest's initial root file system: what it consists of and how it is written. */
+/** The guest's initial root file system: its contents and its format. */
 export { type CpioEntry, writeCpio } from './cpio';
 export {
   buildImage,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { moduleIndex } from './module-index';
 
-/** Looks a name up as kmod does: along the trie, comparing prefixes, to the first value of the node it ends at. */
+/** Looks up a name as kmod does: follows the trie by prefix, to the first value of the node where it ends. */
 function lookUp(index: Buffer, key: string): string | undefined {
   let pointer = index.readUInt32BE(8);
   let at = 0;
@@ -30,24 +30,21 @@ describe('an index of modules', () => {
   const names = ['uio', 'uio_pci_generic', 'uio_pdrv_genirq', 'vfio', 'vfio_pci', 'vfio_pci_core', '9p', '9pnet'];
   const index = moduleIndex(new Map(names.map((name) => [name, `${name}.ko:`])));
 
-  test.each(names)('leads to the line of %s, which may begin as others do', (name) => {
+  test.each(names)('finds the line of %s, which shares prefixes with others', (name) => {
     expect(lookUp(index, name)).toBe(`${name}.ko:`);
   });
 
-  test.each(['', 'ui', 'uio_', 'uio_pci_generic_', 'vfioo', 'zfs', '8'])(
-    'does not lead from "%s" to anything',
-    (name) => {
-      expect(lookUp(index, name)).toBeUndefined();
-    },
-  );
+  test.each(['', 'ui', 'uio_', 'uio_pci_generic_', 'vfioo', 'zfs', '8'])('does not find "%s"', (name) => {
+    expect(lookUp(index, name)).toBeUndefined();
+  });
 
-  test('of one module is a node with a prefix and a value behind the header', () => {
+  test('of one module is a header, and a node with a prefix and a value', () => {
     expect(moduleIndex(new Map([['uio', 'uio.ko:']])).toString('hex')).toBe(
       'b007f457' + '00020001' + 'c000000c' + '75696f00' + '00000001' + '00000000' + '75696f2e6b6f3a00',
     );
   });
 
-  test('of nothing is a header without a root', () => {
+  test('without modules is a header without a root', () => {
     expect(moduleIndex(new Map()).toString('hex')).toBe('b007f457' + '00020001' + '00000000');
   });
 });

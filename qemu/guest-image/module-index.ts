@@ -1,24 +1,27 @@
 /**
- * The index files that kmod reads (the modprobe of most distributions; busybox's reads the text of modules.dep): a trie
- * of module names whose values are the lines of modules.dep.
+ * Writes the index files that kmod reads (the modprobe of most distributions; busybox's modprobe reads the text of
+ * modules.dep): a trie of module names whose values are the lines of modules.dep.
  *
- * Source: the description of the format in kmod's libkmod/libkmod-index.c. All numbers are big-endian:
- * u32 magic, u32 version, u32 offset of the root node. A node, depending on the flags in the offset that leads to it:
- * prefix (string, NUL); first and last byte of its children (u8, u8) and an offset for each between them (u32);
- * number of values (u32), each a priority (u32) and a string, NUL.
+ * Source: the description of the format in kmod's libkmod/libkmod-index.c. All numbers are big-endian: u32 magic, u32
+ * version, u32 offset of the root node. A node has, depending on the flags in the offset that points to it: a prefix
+ * (string, NUL); the first and last byte of its children (u8, u8) and an offset for each value between them (u32); the
+ * number of values (u32), each with a priority (u32) and a string (NUL).
  */
 const MAGIC = 0xb007f457;
 const VERSION = 0x0002_0001;
 const HEADER_BYTES = 12;
 const FLAGS = { prefix: 0x8000_0000, values: 0x4000_0000, children: 0x2000_0000 } as const;
 
-/** An index of these values by name; with none, an index in which nothing is found. */
+/** An index of these values by name. It may be empty. */
 export function moduleIndex(values: ReadonlyMap<string, string>): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
   const chunks: Buffer[] = [header];
   let sizeBytes = HEADER_BYTES;
 
-  /** Writes the node for names that all begin with the same `depth` characters, children first; gives back the way to it. */
+  /**
+   * Writes the node for names that share their first `depth` characters, children first. Returns the offset of the
+   * node, with its flags.
+   */
   const write = (names: readonly string[], depth: number): number => {
     const prefix = commonPrefix(names).slice(depth);
     const end = depth + prefix.length;
@@ -58,7 +61,7 @@ function commonPrefix(names: readonly string[]): string {
   return first.slice(0, length);
 }
 
-/** The names that go on after `depth` characters, by the byte that comes next. */
+/** The names that are longer than `depth` characters, grouped by the next byte. */
 function groupBy(names: readonly string[], depth: number): Map<number, string[]> {
   const groups = new Map<number, string[]>();
   for (const name of names) {

@@ -11,7 +11,7 @@ const modules: KernelModule[] = [
 const find = (name: string): KernelModule | undefined => modules.find((module) => module.name === name);
 
 describe('a module file', () => {
-  test('tells the modules it depends on, by the names the kernel gives them', () => {
+  test("lists the modules it depends on by the kernel's names", () => {
     const file = moduleFile({ license: 'GPL', depends: 'vfio-pci-core,vfio' });
     expect(describeModule('vfio-pci.ko', file)).toEqual({
       name: 'vfio_pci',
@@ -20,7 +20,7 @@ describe('a module file', () => {
     });
   });
 
-  test('depends on nothing when its list is empty', () => {
+  test('has no dependencies if its list is empty', () => {
     expect(describeModule('uio.ko', moduleFile({ depends: '' })).depends).toEqual([]);
   });
 
@@ -28,14 +28,14 @@ describe('a module file', () => {
     expect(modinfo(moduleFile({ parm: 'mode:a=b' }))).toEqual([['parm', 'mode:a=b']]);
   });
 
-  test('that is no ELF file, or is cut short, says nothing instead of throwing', () => {
+  test('that is not an ELF file, or is truncated, has no information and does not throw', () => {
     expect(modinfo(Buffer.from('not a module'))).toEqual([]);
     expect(modinfo(moduleFile({ depends: 'a' }).subarray(0, 90))).toEqual([]);
   });
 });
 
 describe('loadOrder', () => {
-  test('brings what a module needs before the module, each once', () => {
+  test('returns the dependencies of a module before the module, each once', () => {
     expect(loadOrder(['vfio-pci', 'vfio'], find).map(({ name }) => name)).toEqual([
       'vfio',
       'irqbypass',
@@ -44,12 +44,12 @@ describe('loadOrder', () => {
     ]);
   });
 
-  test('leaves out what has no file: it is built into the kernel', () => {
+  test('leaves out modules without a file, which are built into the kernel', () => {
     expect(loadOrder(['virtio_pci', 'vfio'], find).map(({ name }) => name)).toEqual(['vfio']);
   });
 });
 
-test('modules.dep names for each module all that it needs, the nearest first', () => {
+test('modules.dep lists all dependencies of each module, the nearest first', () => {
   expect(modulesDep(modules).split('\n')).toEqual([
     'vfio.ko:',
     'irqbypass.ko:',

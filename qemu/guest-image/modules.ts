@@ -1,12 +1,12 @@
 /**
- * Kernel modules: what a module file says about itself, which files a wish list needs, and the modules.dep file that
- * modprobe reads. depmod is not asked for: the few lines it would contribute here are written by `modulesDep`.
+ * Kernel modules: reads the information in a module file, finds the files that a list of modules needs, and writes the
+ * modules.dep file that modprobe reads. depmod is not needed, since `modulesDep` writes these few lines.
  *
  * Source: the System V ABI (ELF section headers); Linux include/linux/moduleinfo (the .modinfo section is a list of
  * NUL-terminated name=value strings); modules.dep(5).
  */
 export interface KernelModule {
-  /** As the kernel knows it: with underscores. */
+  /** The kernel's name for it, with underscores. */
   readonly name: string;
   /** File name, without compression suffix. */
   readonly fileName: string;
@@ -16,7 +16,7 @@ export interface KernelModule {
 
 const SECTION_HEADER = { name: 0x00, offset: 0x18, size: 0x20 } as const;
 
-/** The name=value strings of a module's .modinfo section; several may have the same name. */
+/** The name=value strings of a module's .modinfo section. A name can occur several times. */
 export function modinfo(elf: Buffer): [name: string, value: string][] {
   const section = elfSection(elf, '.modinfo');
   if (section === undefined) return [];
@@ -47,7 +47,7 @@ function elfSection(elf: Buffer, wanted: string): Buffer | undefined {
   return undefined;
 }
 
-/** What the kernel calls a module whose file is called so: dashes count as underscores. */
+/** The kernel's name for the module in a file: without suffix, with dashes replaced by underscores. */
 export function moduleName(fileName: string): string {
   return fileName.replace(/\.ko(\.\w+)?$/, '').replaceAll('-', '_');
 }
@@ -61,7 +61,7 @@ export function describeModule(fileName: string, elf: Buffer): KernelModule {
   };
 }
 
-/** The modules that `wanted` and all their dependencies amount to, each after what it needs. */
+/** The modules in `wanted` with all their dependencies, each after its dependencies. */
 export function loadOrder(wanted: readonly string[], find: (name: string) => KernelModule | undefined): KernelModule[] {
   const order = new Map<string, KernelModule>();
   const visit = (name: string): void => {
@@ -74,7 +74,7 @@ export function loadOrder(wanted: readonly string[], find: (name: string) => Ker
   return [...order.values()];
 }
 
-/** The lines of modules.dep for modules that lie side by side, by module: each with all it needs, nearest first. */
+/** The lines of modules.dep by module, for modules in one folder: each with all its dependencies, the nearest first. */
 export function modulesDepLines(modules: readonly KernelModule[]): Map<string, string> {
   const byName = new Map(modules.map((module) => [module.name, module]));
   const line = ({ fileName, depends }: KernelModule): string => {

@@ -45,7 +45,7 @@ describe("the host's files", () => {
 
   test('hold programs that do not run, which is said with what to do', async ({ guest }) => {
     await expect(guest.run([process.execPath])).rejects.toThrow(
-      /: it is built for \w+, and this guest is \w+: programs for the guest are cross-compiled .* \(ghostcard run --root\)/,
+      /: it is built for \w+, but this guest is \w+: cross-compile programs for the guest .* \(ghostcard run --root\)/,
     );
     await expect(guest.run([script('node', `#!${process.execPath}\n`)])).rejects.toThrow(
       `it is a script, and its interpreter ${process.execPath} is built for`,

@@ -203,6 +203,6 @@ describe('another root than the host’s', () => {
 
   it('is mounted once in a guest', async () => {
     const { exitCode, stderr } = await bare.guest.run(['ghostcard-host-root', 'mount'], { host: false });
-    expect([exitCode, stderr.toString()]).toEqual([1, 'ghostcard-host-root: the host root is mounted already\n']);
+    expect([exitCode, stderr.toString()]).toEqual([1, 'ghostcard-host-root: the host root is already mounted\n']);
   });
 });

@@ -101,7 +101,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
 
   it('makes no platform devices of a card, which would know nothing of the IOMMU: the message says what to do', async () => {
     await expect(rig.bind('card', 'uio_pdrv_genirq')).rejects.toThrow(
-      /the card is behind an IOMMU, which platform devices would know nothing of: start the guest without one/,
+      /the card is behind an IOMMU, which its platform devices cannot use: start the guest without one/,
     );
   });
 
