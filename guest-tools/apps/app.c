@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all apps have in common; see app.h. */
+/* Shared by all apps; see app.h. */
 #define _GNU_SOURCE
 #include "app.h"
 
@@ -13,12 +13,12 @@ static void print_usage(FILE *to, const struct app_usage *usage)
     fprintf(to,
             "%s: %s\n"
             "usage: %s [options] %s\n"
-            "  --device DEVICE  a PCI address or a platform device's name; default: "
-            "$GHOSTCARD_PLATFORM_DEVICE,\n"
+            "  --device DEVICE  a PCI address or the name of a platform device; default:\n"
+            "                   $GHOSTCARD_PLATFORM_DEVICE,\n"
             "                   else $GHOSTCARD_PCI_ADDRESS, else the first %04x:%04x\n"
             "  --irq MODE       intx, msi, msix, or line for platform devices; default: the best that the "
-            "driver has\n"
-            "  --json           one line of JSON at the end of standard output\n"
+            "driver supports\n"
+            "  --json           prints a line of JSON at the end of standard output\n"
             "  --help\n"
             "exit code: 0 passed, 1 a check failed, 2 wrong usage or environment\n",
             usage->name, usage->purpose, usage->name, usage->arguments, REF_VENDOR_ID, REF_DEVICE_ID);
@@ -31,11 +31,11 @@ static _Noreturn void wrong_usage(const struct app_usage *usage, const char *wha
     exit(EXIT_ENVIRONMENT);
 }
 
-/* An option that the app has, with a value that it does not take. */
+/* A known option with an invalid value. */
 static const char *refused_option(const char *name)
 {
     static char what[80];
-    snprintf(what, sizeof(what), "%.40s does not take this value", name);
+    snprintf(what, sizeof(what), "%.40s does not accept this value", name);
     return what;
 }
 
@@ -50,7 +50,7 @@ static bool parse_irq_mode(const char *text, enum gc_irq_mode *mode)
     return false;
 }
 
-/* Takes one option at `argv[*at]`, with its value; leaves *at on the last argument used. */
+/* Parses one option at `argv[*at]`, with its value. Leaves *at on the last argument used. */
 static void take_option(struct app *app, const struct app_usage *usage, int argc, char **argv, int *at)
 {
     const char *name = argv[*at];
@@ -68,7 +68,7 @@ static void take_option(struct app *app, const struct app_usage *usage, int argc
     } else if (strcmp(name, "--irq") == 0) {
         takes_value = app->irq_given = true;
         if (value && !parse_irq_mode(value, &app->irq_mode))
-            wrong_usage(usage, "--irq takes intx, msi, msix or line, not", value);
+            wrong_usage(usage, "--irq accepts intx, msi, msix or line, not", value);
     } else if (!usage->option || !usage->option(name, value, &takes_value)) {
         if (!takes_value)
             wrong_usage(usage, "unknown option", name);
@@ -76,7 +76,7 @@ static void take_option(struct app *app, const struct app_usage *usage, int argc
             wrong_usage(usage, refused_option(name), value);
     }
     if (takes_value && !value)
-        wrong_usage(usage, "a value is missing after", name);
+        wrong_usage(usage, "missing value after", name);
     *at += takes_value;
 }
 
@@ -87,7 +87,7 @@ void app_begin(struct app *app, const struct app_usage *usage, int argc, char **
     if (!device || *device == '\0')
         device = getenv("GHOSTCARD_PCI_ADDRESS");
     snprintf(app->device, sizeof(app->device), "%s", device ? device : "");
-    app->arguments = argv; /* what is no option moves to the front */
+    app->arguments = argv; /* arguments other than options move to the front */
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--", 2) == 0)
             take_option(app, usage, argc, argv, &i);
@@ -195,7 +195,7 @@ size_t app_dma_size(struct app *app, size_t wanted, unsigned count)
     if (limit >= wanted)
         return wanted;
     app_not_possible(app,
-            "%u DMA buffers of %zu bytes: the kernel owns as much as the card has declared, which is "
+            "%u DMA buffers of %zu bytes: the kernel owns only as much as the card declares, which is "
             "%zu bytes for each",
             count, wanted, limit);
     return limit;
@@ -224,12 +224,12 @@ void app_say(struct app *app, const char *format, ...)
     va_end(arguments);
 }
 
-/* An app that has not asked for trouble is to have none, but for what a busy machine makes of a good card. */
+/* Events are failures of an app that does not expect them, except for those that a busy machine causes. */
 static void check_noticed(struct app *app)
 {
     for (enum ref_event event = 0; event < REF_EVENT_COUNT && !app->copes && !app->cannot_go_on; event++) {
         if (app->noticed[event] > 0 && !ref_event_is_harmless(event))
-            app_check(app, false, "the driver had to cope with %s (%" PRIu64 " times): it %s",
+            app_check(app, false, "the driver had to handle %s (%" PRIu64 " times): it %s",
                     ref_event_name(event), app->noticed[event], ref_event_remedy(event));
     }
 }

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* A JSON string; what would need an escape other than these does not occur in our messages. */
+/* Prints a JSON string. Characters that need other escapes do not occur in the messages. */
 static void print_json_text(FILE *to, const char *text)
 {
     fputc('"', to);

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the bus costs, as a driver in this guest sees it. Two kinds of measurement, for any device bound to
- * uio_pci_generic or vfio-pci, so that a card outside QEMU can be compared with one inside:
+ * Measures the cost of the bus for a driver in this guest, for any device bound to uio_pci_generic or
+ * vfio-pci, so that a card outside QEMU can be compared with one inside:
  *
  *   gc-bench access ADDRESS BAR OFFSET read|write SAMPLES [BATCH]
- *     32-bit accesses. A sample is BATCH of them (default 16), one after the other; behind the writes one
- *     read, not timed, so that what was posted does not pile up.
+ *     32-bit accesses. A sample is a run of BATCH accesses (default 16). A run of writes is followed by one
+ *     read, not timed, so that posted writes do not accumulate.
  *
  *   gc-bench interrupt ADDRESS doorbell|trigger|edu SAMPLES [intx|msi|msix|line]
- *     From the store that causes an interrupt until this program has been woken by it. The store is the
+ *     The time from the store that causes an interrupt until it has woken this program. The store is the
  *     doorbell of a DMA channel of the reference card (one descriptor of 64 bytes), its IRQ_TRIGGER, or the
  *     interrupt register of QEMU's edu device (docs/specs/edu.rst).
  *
- * Prints nanoseconds (of one access, of one interrupt) as a line of JSON. Exit code 0, 1 when something did
- * not work, 2 for wrong usage.
+ * Prints nanoseconds (per access, per interrupt) as a line of JSON. Exit code 0, 1 on failure, 2 for wrong
+ * usage.
  */
 #include "../driver/refcard.h"
 
@@ -90,7 +90,7 @@ static struct gc_window open_bar(struct gc_device *device, unsigned bar)
 
 /* ------------------------------------------------------------------------------------------------ access */
 
-/* Median cost of looking at the clock: half of what the shortest access takes in some guests. */
+/* Median cost of reading the clock, which in some guests is half of the shortest access. */
 static double clock_cost_ns(void)
 {
     enum { LOOKS = 1001 };
@@ -131,7 +131,7 @@ static void measure_accesses(int argc, char **argv)
     unsigned long count = number(argv[6], 1, MAX_SAMPLES);
     unsigned long batch = argc > 7 ? number(argv[7], 1, MAX_BATCH) : DEFAULT_BATCH;
     if (gc_read32(&window, offset) == UINT32_MAX)
-        give_up("the register reads all ones: nobody answers");
+        give_up("the register reads all ones: nothing answers");
     double *samples = new_samples(count);
     double clock_ns = clock_cost_ns();
     for (long i = -WARM_UP; i < (long)count; i++) {
@@ -146,7 +146,7 @@ static void measure_accesses(int argc, char **argv)
 
 /* --------------------------------------------------------------------------------------------- interrupt */
 
-/* A device that can be told to interrupt. */
+/* A device that can be made to interrupt. */
 struct source {
     struct gc_device *device;
     struct gc_window registers;
@@ -194,7 +194,7 @@ static void doorbell_fire(struct source *source)
 static void doorbell_acknowledge(struct source *source)
 {
     if (ref_consumer(&source->channel) != source->channel.producer)
-        give_up("an interrupt came before the write-back of its transfer");
+        give_up("received an interrupt before the write-back of its transfer");
     gc_write32(&source->registers, GHOSTCARD_REF_IRQ_STATUS, 1u << source->channel.source);
 }
 
@@ -221,7 +221,7 @@ static void edu_open(struct source *source, const char *address, const enum gc_i
     source->device = open_device(address);
     source->registers = open_bar(source->device, 0);
     if ((gc_read32(&source->registers, EDU_IDENTITY) & 0xff) != 0xed)
-        give_up("this is no edu device: its identity register says otherwise");
+        give_up("this is not an edu device, according to its identity register");
     enum gc_irq_mode chosen = mode ? *mode : gc_irq_best_mode(source->device);
     if (!gc_set_bus_master(source->device, true, &error) ||
             !gc_irq_enable(source->device, chosen, &vectors, &error))
@@ -261,10 +261,10 @@ static double time_interrupt(struct source *source, const struct source_ops *ops
         give_up(error.message);
     double duration_ns = (double)(gc_now_ns() - started_ns);
     if (taken != 1)
-        give_up(taken == 0 ? "no interrupt within 5 s" : "more than one interrupt for one cause");
+        give_up(taken == 0 ? "no interrupt within 5 s" : "received more than one interrupt for one cause");
     ops->acknowledge(source);
-    gc_read32(&source->registers, 0);          /* the acknowledgement has arrived once this comes back */
-    if (!gc_irq_rearm(source->device, &error)) /* a line, after it was taken; nothing for messages */
+    gc_read32(&source->registers, 0);          /* flushes the acknowledgement */
+    if (!gc_irq_rearm(source->device, &error)) /* only necessary for a line */
         give_up(error.message);
     return duration_ns;
 }

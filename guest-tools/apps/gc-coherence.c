@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a driver gets that forgets to synchronise: with a card that is not coherent old bytes, every time;
- * with a coherent card nothing of the sort. Each duty is forgotten in turn, many times, and afterwards
- * fulfilled. See docs/coherence.md.
+ * Shows what happens if a driver forgets to synchronise memory: with a card that is not coherent, it gets old
+ * bytes every time; with a coherent card, nothing is wrong. Each kind of synchronisation is left out many
+ * times, and then done again. See docs/coherence.md.
  *
- * The driver is as it should be; what it forgets is swallowed on its way to the card.
+ * The driver itself is correct: this program drops its synchronisation calls on their way to the card.
  */
 #include "transfer.h"
 
@@ -13,11 +13,12 @@
 #include <string.h>
 
 enum { SIZE = 4096, DEFAULT_ROUNDS = 20, MAX_ROUNDS = 100, OLD = 0x0d, FILL = 0xf1 };
-static const char POISON[] = "NOT SYNCHRONISED"; /* what such a card is given where nothing ever was */
+/* What such a card reads from memory that was never synchronised. */
+static const char POISON[] = "NOT SYNCHRONISED";
 
 static unsigned rounds = DEFAULT_ROUNDS;
 
-/* Between the driver and the card: forgets one direction for what lies in one range. */
+/* Drops synchronisation in one direction for one range. */
 static struct {
     bool active;
     enum gc_dma_direction direction;
@@ -59,20 +60,20 @@ static bool from_card(struct app *app, struct pair *pair, struct gc_error *error
     return ref_submit(&pair->c2h, &pair->sink, 0, SIZE, 0, error) && wait_done(app, &pair->c2h, SIZE, error);
 }
 
-/* What a round has found. */
+/* The result of a round. */
 struct finding {
-    bool old;   /* the old bytes, as expected of a card that is not coherent */
+    bool old;   /* the old bytes, as expected with a card that is not coherent */
     bool right; /* the bytes of this round */
 };
 
-/* One way to forget: a round of it, and what there is to see if it is not coherent. */
+/* One kind of forgotten synchronisation: a round of it, and its effect with a card that is not coherent. */
 struct duty {
     const char *forgotten, *seen;
     bool (*round)(struct app *app, struct pair *pair, unsigned number, struct finding *finding,
             struct gc_error *error);
 };
 
-/* The data of round `number`: `seed` tells them from all others. */
+/* The seed of the data of round `number`, different from all others. */
 static uint64_t seed_of(unsigned number)
 {
     return 1000 + number;
@@ -88,7 +89,7 @@ static bool sink_is_poison(const struct pair *pair)
     return true;
 }
 
-/* Data at a place that no round before it has synchronised. */
+/* New data in a range that was never synchronised. */
 static bool forget_new_data(
         struct app *app, struct pair *pair, unsigned number, struct finding *finding, struct gc_error *error)
 {
@@ -104,7 +105,7 @@ static bool forget_new_data(
     return true;
 }
 
-/* Data at a place where others have been sent from before. */
+/* Changed data in a range that was sent before. */
 static bool forget_data(
         struct app *app, struct pair *pair, unsigned number, struct finding *finding, struct gc_error *error)
 {
@@ -123,7 +124,7 @@ static bool forget_data(
     return true;
 }
 
-/* The card finds what was in the ring before: a descriptor that is not its own. */
+/* The card finds an old descriptor in the ring, which it does not own. */
 static bool forget_descriptor(
         struct app *app, struct pair *pair, unsigned number, struct finding *finding, struct gc_error *error)
 {
@@ -160,11 +161,11 @@ static bool forget_received(
     finding->right = is_same(&pair->source, 0, &pair->sink, 0, SIZE);
     gc_dma_sync_for_cpu(&pair->sink, 0, SIZE);
     if (!is_same(&pair->source, 0, &pair->sink, 0, SIZE))
-        return gc_fail(error, "the data are not there after they have been synchronised for the processor");
+        return gc_fail(error, "the data are wrong after they were synchronised for the CPU");
     return true;
 }
 
-/* The interrupt has come, and the write-back block says that nothing has happened. */
+/* The interrupt has arrived, but the write-back block is unchanged. */
 static bool forget_write_back(
         struct app *app, struct pair *pair, unsigned number, struct finding *finding, struct gc_error *error)
 {
@@ -183,8 +184,8 @@ static bool forget_write_back(
     finding->old = seen == before;
     finding->right = seen == h2c->producer;
     if (!ref_look(h2c, false).all)
-        return gc_fail(error, "the write-back block is old after it has been synchronised for the processor");
-    h2c->due = 0; /* the interrupt has been taken above */
+        return gc_fail(error, "the write-back block is old after it was synchronised for the CPU");
+    h2c->due = 0; /* the interrupt was taken above */
     app->bytes += SIZE;
     return true;
 }
@@ -192,9 +193,9 @@ static bool forget_write_back(
 static const struct duty DUTIES[] = {
         {"new data, for the device", "the card sends \"NOT SYNCHRONISED\"", forget_new_data},
         {"changed data, for the device", "the card sends the old data", forget_data},
-        {"a descriptor, for the device", "the card finds none of its own and halts", forget_descriptor},
+        {"a descriptor, for the device", "the card finds none that it owns and halts", forget_descriptor},
         {"received data, for the CPU", "the bytes from before the transfer", forget_received},
-        {"the write-back block, for the CPU", "completion is not to be seen", forget_write_back},
+        {"the write-back block, for the CPU", "the completion is not visible", forget_write_back},
 };
 
 static bool check_duty(struct app *app, struct pair *pair, const struct duty *duty)
@@ -211,10 +212,10 @@ static bool check_duty(struct app *app, struct pair *pair, const struct duty *du
     }
     return app_check(app, (coherent ? right : old) == rounds && (coherent ? old : right) == 0,
             "forgotten: %-34s %u of %u times %s", duty->forgotten, coherent ? right : old, rounds,
-            coherent ? "all was well" : duty->seen);
+            coherent ? "correct" : duty->seen);
 }
 
-/* Everything synchronised, as the driver does it by itself. */
+/* With all synchronisation, as the driver does it. */
 static bool check_careful(struct app *app, struct pair *pair, const char *when)
 {
     struct gc_error error;
@@ -227,11 +228,11 @@ static bool check_careful(struct app *app, struct pair *pair, const char *when)
         gc_dma_sync_for_cpu(&pair->sink, 0, SIZE);
         right += is_same(&pair->source, 0, &pair->sink, 0, SIZE);
     }
-    return app_check(app, right == rounds, "nothing forgotten, %-26s %u of %u times all was well", when,
-            right, rounds);
+    return app_check(
+            app, right == rounds, "nothing forgotten, %-26s %u of %u times correct", when, right, rounds);
 }
 
-/* What the card itself has counted. */
+/* The card's own counters. */
 struct counts {
     uint32_t never, stale;
 };
@@ -275,7 +276,7 @@ static void check_all(struct app *app, struct pair *pair)
 int main(int argc, char **argv)
 {
     static const struct app_usage USAGE = {"gc-coherence",
-            "forgets to synchronise memory with the card and checks what comes of it", "[--rounds N]",
+            "forgets to synchronise memory with the card, and checks the effect", "[--rounds N]",
             take_option};
     struct app app;
     struct pair pair;
@@ -287,7 +288,7 @@ int main(int argc, char **argv)
         gc_dma_set_sync(app.card.device, sync_or_forget, &app.card);
         ref_select_processing(&app.card, 0, REF_PROCESSING_MEMORY);
         if (pair.source.size < (1 + (size_t)rounds) * SIZE)
-            app_give_up(&app, "the DMA buffers are too small for so many rounds: give --rounds fewer");
+            app_give_up(&app, "the DMA buffers are too small for this many rounds: use a smaller --rounds");
         else
             check_all(&app, &pair);
         pair_close(&pair);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The card computes CRC-32C of packets, of one descriptor or of many; the results are checked against
- * crc32c() in transfer.c, and that against published values by --self-test, which needs no card.
+ * Lets the card compute CRC-32C of packets with one or many descriptors, and checks the results against
+ * crc32c() in transfer.c. --self-test checks that function against published values, without a card.
  */
 #include "transfer.h"
 
@@ -11,7 +11,7 @@ static bool self_test;
 
 static const struct {
     size_t size, offset;
-    unsigned descriptors; /* the packet is cut into that many */
+    unsigned descriptors; /* number of descriptors for the packet */
 } PACKETS[] = {
         {1, 0, 1},
         {3, 1, 1},
@@ -48,7 +48,10 @@ static void run_self_test(struct app *app)
     app_check(app, crc32c(0, "", 0) == 0, "nothing: 0x%08x", crc32c(0, "", 0));
 }
 
-/* A packet in `pieces` descriptors of about the same length; only the last one ends it and interrupts. */
+/*
+ * A packet in `pieces` descriptors of about the same length. Only the last one ends the packet and
+ * interrupts.
+ */
 static void submit_packet(struct pair *pair, size_t offset, size_t size, unsigned pieces)
 {
     const struct gc_dma_buffer *buffer = &pair->source;
@@ -87,7 +90,7 @@ static bool check_packet(struct app *app, struct pair *pair, unsigned i)
     fill_pattern(&pair->source, offset, size, i + 100);
     gc_dma_fill(&pair->sink, 0, 0, 2 * CRC_BYTES);
     uint64_t started_ns = gc_now_ns();
-    /* A larger buffer than the result: the end of the packet must complete the descriptor. */
+    /* The buffer is larger than the result, so the end of the packet must complete the descriptor. */
     uint32_t index = pair->c2h.producer;
     bool done = ref_submit(&pair->c2h, &pair->sink, 0, 2 * CRC_BYTES, 0, &error);
     if (done) {
@@ -106,7 +109,7 @@ static bool check_packet(struct app *app, struct pair *pair, unsigned i)
             pair->index, size, PACKETS[i].descriptors, seen, expected, transferred);
 }
 
-/* Many packets handed over at once give as many results, in order. */
+/* Many packets handed over at once must give as many results, in order. */
 static bool check_burst(struct app *app, struct pair *pair)
 {
     enum { BURST = 16, SIZE = 1000 };
@@ -127,9 +130,8 @@ static bool check_burst(struct app *app, struct pair *pair)
         gc_dma_read(&pair->sink, i * CRC_BYTES, &seen, sizeof(seen));
         right += seen == crc32c_of(&pair->source, i * SIZE, SIZE);
     }
-    return app_check(app, right == BURST,
-            "pair %u, %d packets at once: %u results are right and in their places", pair->index, BURST,
-            right);
+    return app_check(app, right == BURST, "pair %u, %d packets at once: %u results are correct and in order",
+            pair->index, BURST, right);
 }
 
 static void check_pair(struct app *app, unsigned index)
@@ -143,7 +145,7 @@ static void check_pair(struct app *app, unsigned index)
         if (PACKETS[i].offset + PACKETS[i].size <= pair.source.size)
             good = check_packet(app, &pair, i);
         else
-            app_not_possible(app, "a packet of %zu bytes in one piece of memory", PACKETS[i].size);
+            app_not_possible(app, "a packet of %zu bytes in contiguous memory", PACKETS[i].size);
     }
     if (good)
         check_burst(app, &pair);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors that are wrong, one kind at a time: the card must halt on exactly that one and say why,
- * complete what came before it, leave alone what comes after it, and go on once the driver has mended it and
- * cleared the error.
+ * Hands over invalid descriptors, one kind at a time. The card must halt on exactly that descriptor with the
+ * right error code, complete those before it, leave those after it alone, and continue once the driver has
+ * corrected it and cleared the error.
  */
 #include "transfer.h"
 
@@ -10,15 +10,15 @@
 
 enum { GOOD_BEFORE = 2, GOOD_AFTER = 1, SIZE = 512 };
 
-/* No memory is there, and it fits into 52 bits. */
+/* An address without memory that fits into 52 bits. */
 static const uint64_t NOWHERE = UINT64_C(0xffff000000000);
 
-/* A kind of mistake: what it does to a good descriptor, and what the card must say. */
+/* A kind of error: how it changes a valid descriptor, and the error code expected from the card. */
 struct mistake {
     const char *what;
     uint32_t code;
     void (*make)(struct ref_descriptor *descriptor);
-    /* What ERROR_ADDRESS must hold; NULL: not checked. */
+    /* The expected ERROR_ADDRESS; NULL: not checked. */
     uint64_t (*address)(const struct ref_descriptor *descriptor);
 };
 
@@ -53,7 +53,8 @@ static uint64_t host_address_of(const struct ref_descriptor *descriptor)
 }
 
 static const struct mistake MISTAKES[] = {
-        {"a descriptor that is not the card's", GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_NOT_OWNED, disown, NULL},
+        {"a descriptor that the card does not own", GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_NOT_OWNED, disown,
+                NULL},
         {"a length of 0", GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_LENGTH, make_empty, NULL},
         {"a length over the limit", GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_LENGTH, make_too_long, NULL},
         {"a host address without memory", GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_HOST_ADDRESS, point_nowhere,
@@ -62,7 +63,7 @@ static const struct mistake MISTAKES[] = {
                 leave_card_memory, NULL},
 };
 
-/* Where descriptor number `i` of a case moves its bytes. */
+/* The target of descriptor number `i` of a case. */
 static uint64_t host_address(const struct pair *pair, const struct ref_channel *channel, unsigned i)
 {
     const struct gc_dma_buffer *buffer = channel->direction == REF_H2C ? &pair->source : &pair->sink;
@@ -75,7 +76,7 @@ static uint32_t good_control(bool last)
            (last ? GHOSTCARD_REF_DESC_CONTROL_INTERRUPT_MASK | GHOSTCARD_REF_DESC_CONTROL_EOP_MASK : 0);
 }
 
-/* A run of good descriptors, not yet handed over; returns the index of the one that is to be spoilt. */
+/* Writes a run of valid descriptors, not handed over yet. Returns the index of the one to be made invalid. */
 static uint32_t put_run(struct pair *pair, struct ref_channel *channel)
 {
     uint32_t chosen = 0;
@@ -95,15 +96,15 @@ static void check_report(struct app *app, struct ref_channel *channel, const cha
 {
     const char *direction = channel->direction == REF_H2C ? "H2C" : "C2H";
     app_check(app, completion->halted && completion->error_code == code && completion->error_index == index,
-            "%s, %s: the card says %s at descriptor %u, expected %s at %u", direction, what,
+            "%s, %s: the card reports %s at descriptor %u, expected %s at %u", direction, what,
             completion->halted ? ref_error_name(completion->error_code) : "nothing", completion->error_index,
             ref_error_name(code), index);
     uint32_t consumer = ref_channel_read(channel, REF_CHANNEL_CONSUMER_INDEX);
-    app_check(
-            app, consumer == index, "  the ones before it are complete, the card waits at it (%u)", consumer);
+    app_check(app, consumer == index, "  those before it are complete, and the card waits at it (%u)",
+            consumer);
 }
 
-/* After the mistake has been mended: clear, and everything completes. */
+/* After the descriptor was corrected: clears the error, and everything must complete. */
 static bool check_resume(struct app *app, struct ref_channel *channel)
 {
     struct gc_error error;
@@ -112,10 +113,13 @@ static bool check_resume(struct app *app, struct ref_channel *channel)
         return app_error(app, &error);
     uint32_t status = ref_channel_read(channel, REF_CHANNEL_STATUS);
     return app_check(app, (status & ~GHOSTCARD_REF_H2C_STATUS_BUSY_MASK) == 0,
-            "  mended and cleared, the card goes on to the end (STATUS 0x%x)", status);
+            "  corrected and cleared, the card continues to the end (STATUS 0x%x)", status);
 }
 
-/* What a mistake may change. Field by field: a copy of the whole may be an access that the memory refuses. */
+/*
+ * The fields that an error changes. Copied field by field, because a copy of the whole may use an access that
+ * the memory refuses.
+ */
 struct saved {
     uint32_t control, length;
     uint64_t host_address, card_address;
@@ -159,14 +163,16 @@ static bool check_mistake(
     return check_resume(app, channel);
 }
 
-/* Without bus mastering the card can neither fetch, nor write back, nor send a message: only registers tell.
+/*
+ * Without bus mastering the card can neither fetch, nor write back, nor send messages, so only registers show
+ * its state.
  */
 static bool check_bus_master(struct app *app, struct pair *pair, struct ref_channel *channel)
 {
     struct gc_error error;
     struct ref_completion completion;
     if (!gc_is_pci(app->card.device)) {
-        app_not_possible(app, "bus mastering off: the kernel module has the PCI function, and keeps it on");
+        app_not_possible(app, "bus mastering off: the kernel module owns the PCI function, and keeps it on");
         return true;
     }
     uint32_t first = channel->producer;
@@ -197,7 +203,7 @@ static bool check_bad_ring(struct app *app, struct pair *pair, struct ref_channe
     ref_channel_write(channel, REF_CHANNEL_RING_SIZE, channel->ring_size);
     if (!halted)
         return app_error(app, &error);
-    check_report(app, channel, "a ring size that is no power of two", &completion,
+    check_report(app, channel, "a ring size that is not a power of two", &completion,
             GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_RING, first);
     return check_resume(app, channel);
 }
@@ -211,7 +217,7 @@ static bool check_channel(struct app *app, struct pair *pair, struct ref_channel
     return check_bus_master(app, pair, channel) && check_bad_ring(app, pair, channel);
 }
 
-/* After all that, data still arrive as they were sent. */
+/* After all errors, data must still arrive unchanged. */
 static void check_data(struct app *app, struct pair *pair)
 {
     struct gc_error error;
@@ -227,7 +233,7 @@ static void check_data(struct app *app, struct pair *pair)
     }
     gc_dma_sync_for_cpu(&pair->sink, 0, BYTES);
     app_check(app, is_same(&pair->source, 0, &pair->sink, 0, BYTES),
-            "afterwards %d bytes go both ways unharmed", BYTES);
+            "afterwards %d bytes go both ways unchanged", BYTES);
 }
 
 int main(int argc, char **argv)

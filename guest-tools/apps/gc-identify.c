@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Says what card this is, and proves that registers can be read and written. Start here to see the library at
- * work. */
+/*
+ * Identifies the card, and checks that registers can be read and written. A first example of how to use the
+ * library.
+ */
 #include "app.h"
 
 #include <inttypes.h>
@@ -35,7 +37,7 @@ static void identify(struct app *app)
     app_check(app, memory_bytes == card->memory.size, "MEMORY_SIZE is the size of the window: %zu bytes",
             card->memory.size);
     app_check(app, card->registers.size == GHOSTCARD_REF_SIZE,
-            "the window of the registers has the %u bytes of the map", GHOSTCARD_REF_SIZE);
+            "the register window has the %u bytes of the register map", GHOSTCARD_REF_SIZE);
 }
 
 static void check_scratch(struct app *app)
@@ -60,7 +62,7 @@ static void check_scratch(struct app *app)
 int main(int argc, char **argv)
 {
     static const struct app_usage USAGE = {
-            "gc-identify", "says what card this is and checks its registers", "", NULL};
+            "gc-identify", "identifies the card and checks its registers", "", NULL};
     struct app app;
     app_begin(&app, &USAGE, argc, argv);
     if (app_open_card(&app)) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counts interrupts: the card is told to raise one, N times, and exactly N must arrive. Also: each source on
- * its own vector, none while disabled or masked, and the one that was held back once enabled again.
+ * Counts interrupts: makes the card raise one, N times, and exactly N must arrive. Also checks that each
+ * source interrupts on its own vector, that none interrupts while disabled or masked, and that a pending one
+ * interrupts once enabled again.
  */
 #include "app.h"
 
@@ -11,7 +12,7 @@
 
 static unsigned count = 100;
 
-/* How long is waited for an interrupt that must not come. */
+/* How long to wait for an interrupt that must not arrive. */
 enum { SILENCE_MS = 50 };
 
 static void trigger(struct app *app, enum ref_source source)
@@ -19,7 +20,7 @@ static void trigger(struct app *app, enum ref_source source)
     gc_write32(&app->card.registers, GHOSTCARD_REF_IRQ_TRIGGER, 1u << source);
 }
 
-/* Interrupts of `source` that arrive within the limit; UINT64_MAX when it cannot be told. */
+/* Number of interrupts of `source` within the limit; UINT64_MAX on error. */
 static uint64_t wait_for(struct app *app, enum ref_source source, int timeout_ms)
 {
     uint64_t taken;
@@ -45,7 +46,7 @@ static void count_interrupts(struct app *app)
     uint64_t more = wait_for(app, REF_SOURCE_USER, SILENCE_MS);
     uint64_t taken = app->card.interrupts - taken_before;
     uint32_t raised = gc_read32(registers, GHOSTCARD_REF_IRQ_COUNT) - card_before;
-    app_check(app, late == 0, "each of %u interrupts came alone and within %d ms", count, APP_WAIT_MS);
+    app_check(app, late == 0, "each of %u interrupts arrived alone and within %d ms", count, APP_WAIT_MS);
     app_check(
             app, taken == count && more == 0, "%" PRIu64 " interrupts taken for %u triggered", taken, count);
     app_check(app, raised == count, "the card counts %u raised for %u triggered", raised, count);
@@ -75,8 +76,7 @@ static void check_enable(struct app *app)
     app_check(app, wait_for(app, REF_SOURCE_USER, SILENCE_MS) == 0,
             "a source that is not enabled does not interrupt");
     uint32_t status = gc_read32(registers, GHOSTCARD_REF_IRQ_STATUS);
-    app_check(
-            app, status == GHOSTCARD_REF_IRQ_STATUS_USER_MASK, "but IRQ_STATUS remembers it (0x%x)", status);
+    app_check(app, status == GHOSTCARD_REF_IRQ_STATUS_USER_MASK, "but IRQ_STATUS shows it (0x%x)", status);
     gc_write32(registers, GHOSTCARD_REF_IRQ_ENABLE, enabled);
     app_check(app, wait_for(app, REF_SOURCE_USER, APP_WAIT_MS) == 1, "and it interrupts once it is enabled");
     gc_write32(registers, GHOSTCARD_REF_IRQ_STATUS, enabled);
@@ -84,7 +84,7 @@ static void check_enable(struct app *app)
     app_check(app, status == 0, "writing 1 to IRQ_STATUS acknowledges (0x%x is left)", status);
 }
 
-/* The kernel holds the line back while it is masked, and lets go of it then. */
+/* The kernel must not deliver the line while it is masked, and must deliver it after unmasking. */
 static void check_mask(struct app *app)
 {
     struct gc_error error;
@@ -116,7 +116,7 @@ static bool take_option(const char *name, const char *value, bool *takes_value)
 int main(int argc, char **argv)
 {
     static const struct app_usage USAGE = {
-            "gc-irq", "counts interrupts that the card is told to raise", "[--count N]", take_option};
+            "gc-irq", "makes the card raise interrupts and counts them", "[--count N]", take_option};
     struct app app;
     app_begin(&app, &USAGE, argc, argv);
     if (app_open_card(&app)) {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Data to the card and back, verified byte for byte: sizes from 1 byte to 16 MiB, unaligned host addresses,
- * both channel pairs, through LOOPBACK and through card memory. Nothing may be written beside the target
- * either.
+ * Sends data to the card and back and compares it: sizes from 1 byte to 16 MiB, unaligned host addresses,
+ * both channel pairs, through LOOPBACK and through card memory. Bytes next to the target must not be written.
  */
 #include "transfer.h"
 
@@ -12,11 +11,13 @@
 
 static size_t max_size = 16u << 20;
 
-/* Free space on either side of the target, which must stay as it was. */
+/* Space on either side of the target, which must stay unchanged. */
 enum { GUARD_BYTES = 64, GUARD_VALUE = 0xee };
 
-/* Sizes around the borders of words, pages and hugepages, with the offsets of source and target in their
- * pages. */
+/*
+ * Sizes around the boundaries of words, pages and hugepages, with the offsets of source and target in their
+ * pages.
+ */
 static const struct {
     size_t size, source_offset, target_offset;
 } TRANSFERS[] = {
@@ -40,15 +41,17 @@ static const struct {
         {65536, 0, 0},
         {(1 << 20) - 1, 3, 5},
         {1 << 20, 0, 0},
-        {(2 << 20) + 1, 2, 4093}, /* over the border of a hugepage */
+        {(2 << 20) + 1, 2, 4093}, /* crosses the boundary of a hugepage */
         {5000001, 4001, 77},
         {16 << 20, 0, 0},
         {16 << 20, 1, 4095},
 };
 enum { TRANSFER_COUNT = sizeof(TRANSFERS) / sizeof(TRANSFERS[0]) };
 
-/* To the card, and back from it. LOOPBACK: the card's buffer is small, so both directions must be under way
- * at once. */
+/*
+ * To the card and back. With LOOPBACK, the card's buffer is small, so both directions must be in progress at
+ * once.
+ */
 static bool move(struct app *app, struct pair *pair, enum ref_processing processing, size_t source,
         size_t target, size_t size, uint64_t card_address, struct gc_error *error)
 {
@@ -73,7 +76,7 @@ static bool check_one(struct app *app, struct pair *pair, enum ref_processing pr
     size_t size = TRANSFERS[i].size;
     size_t source = GUARD_BYTES + TRANSFERS[i].source_offset,
            target = GUARD_BYTES + TRANSFERS[i].target_offset;
-    /* Anywhere in card memory where it fits, unaligned too. */
+    /* Anywhere in card memory where it fits, even unaligned. */
     uint64_t card_address = (GHOSTCARD_REF_MEMORY_SIZE_RESET - size) / 2;
     const char *name = processing == REF_PROCESSING_LOOPBACK ? "LOOPBACK" : "MEMORY";
 
@@ -88,7 +91,7 @@ static bool check_one(struct app *app, struct pair *pair, enum ref_processing pr
                    is_filled(&pair->sink, target + size, GUARD_BYTES, GUARD_VALUE);
     return app_check(app, same && guarded, "pair %u, %-8s %8zu bytes, source +%zu, target +%zu%s%s",
             pair->index, name, size, TRANSFERS[i].source_offset, TRANSFERS[i].target_offset,
-            same ? "" : ": the data differ", guarded ? "" : ": bytes beside the target were overwritten");
+            same ? "" : ": the data differ", guarded ? "" : ": bytes next to the target were overwritten");
 }
 
 static bool take_option(const char *name, const char *value, bool *takes_value)
@@ -100,7 +103,7 @@ static bool take_option(const char *name, const char *value, bool *takes_value)
     return max_size > 0;
 }
 
-/* Does transfer `i` fit into the buffers, wherever in its page it begins, with its guards? */
+/* Whether transfer `i` with its guards fits into the buffers, at its offset in the page. */
 static bool fits(const struct pair *pair, unsigned i)
 {
     size_t offset = TRANSFERS[i].source_offset > TRANSFERS[i].target_offset ? TRANSFERS[i].source_offset
@@ -121,7 +124,7 @@ static void check_pair(struct app *app, unsigned index)
             if (TRANSFERS[i].size > max_size)
                 continue;
             if (!fits(&pair, i)) {
-                app_not_possible(app, "a transfer of %zu bytes in one piece of memory", TRANSFERS[i].size);
+                app_not_possible(app, "a transfer of %zu bytes in contiguous memory", TRANSFERS[i].size);
                 continue;
             }
             if (!check_one(app, &pair, FUNCTIONS[k], i))

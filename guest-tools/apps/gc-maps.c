@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Thousands of small mappings behind an IOMMU: a buffer of single pages, in no order, each mapped by itself;
- * data go through all of them in long transfers; what is unmapped is refused, at the exact address.
+ * Creates thousands of small mappings in an IOMMU: a buffer of single pages in random order, each mapped by
+ * itself. Moves data through all of them in long transfers, and checks that unmapped pages are refused, at
+ * the exact address.
  */
 #include "transfer.h"
 
@@ -11,7 +12,7 @@
 
 enum { PAGE = 4096, DEFAULT_COUNT = 1000, MOST = 60000, DATA_SEED = 21 };
 
-/* In one descriptor at most, and in card memory at a time. */
+/* Maximum for one descriptor, and for card memory at a time. */
 enum { TRANSFER_PAGES = 1024 };
 
 static size_t count = DEFAULT_COUNT;
@@ -20,11 +21,11 @@ struct maps {
     struct app *app;
     struct pair pair;
     struct gc_dma_buffer memory;
-    uint64_t start; /* device address of page 0 */
+    uint64_t start; /* IOVA of page 0 */
     size_t mapped;
 };
 
-/* Where in memory the page at that place of the device's addresses lies: a permutation without neighbours. */
+/* The page in memory for a page of IOVAs: a permutation without neighbours. */
 static size_t place_of(size_t page)
 {
     static const size_t STRIDE = 7919; /* a prime: it has no divisor in common with any count below it */
@@ -51,7 +52,7 @@ static bool map_all(struct maps *maps)
             maps->app, true, "%zu pages are mapped one by one (%" PRIu64 " us each)", count, each_ns / 1000);
 }
 
-/* One descriptor for up to 4 MiB, which the card finds in a thousand places. */
+/* One descriptor for up to 4 MiB, which are in a thousand places of memory. */
 static bool transfer(struct maps *maps, struct ref_channel *channel, size_t page, size_t pages,
         struct ref_completion *completion)
 {
@@ -67,7 +68,7 @@ static bool transfer(struct maps *maps, struct ref_channel *channel, size_t page
     return true;
 }
 
-/* To the card and back, the pages cleared in between. */
+/* To the card and back, with the pages cleared in between. */
 static bool check_data(struct maps *maps)
 {
     struct ref_completion down = {0}, up = {0};
@@ -98,7 +99,9 @@ static bool check_data(struct maps *maps)
             "data go through all of them to the card and back: %zu pages differ", differing);
 }
 
-/* One page in the middle goes: what reaches it is refused there, what ends before it is not. */
+/*
+ * Unmaps one page in the middle: a transfer that reaches it is refused there, one that ends before it is not.
+ */
 static bool check_hole(struct maps *maps)
 {
     struct gc_error error;
@@ -109,7 +112,7 @@ static bool check_hole(struct maps *maps)
         return app_error(maps->app, &error);
     if (!transfer(maps, &maps->pair.h2c, hole - before, before, &completion))
         return false;
-    app_check(maps->app, !completion.halted, "a page is unmapped: what ends before it arrives");
+    app_check(maps->app, !completion.halted, "a page is unmapped: a transfer that ends before it arrives");
     if (!transfer(maps, &maps->pair.h2c, hole - before, before + 1, &completion))
         return false;
     if (!ref_channel_reset(&maps->pair.h2c, &error))
@@ -118,7 +121,7 @@ static bool check_hole(struct maps *maps)
             completion.halted &&
                     completion.error_code == GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_HOST_ADDRESS &&
                     completion.error_address == address,
-            "  what reaches it is refused at 0x%" PRIx64 " (expected 0x%" PRIx64 ")",
+            "  one that reaches it is refused at 0x%" PRIx64 " (expected 0x%" PRIx64 ")",
             completion.halted ? completion.error_address : 0, address);
 }
 
@@ -146,9 +149,9 @@ static void run(struct maps *maps)
     struct gc_error error;
     if (!gc_has_iommu(device)) {
         snprintf(error.message, sizeof(error.message),
-                "%s is behind no IOMMU that %s could map pages in: start the guest with --iommu and bind the "
-                "card "
-                "to vfio-pci",
+                "%s is not behind an IOMMU that %s can map pages in: start the guest with --iommu and bind "
+                "the "
+                "card to vfio-pci",
                 gc_name(device), gc_driver(device));
         app_give_up(maps->app, error.message);
         return;

@@ -14,9 +14,9 @@ int main(int argc, char **argv)
         used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i > 1 ? " " : "", argv[i]);
     if (argc < 2 || strcmp(argv[1], "--help") == 0) {
         fputs("usage: gc-mark TEXT...\n"
-              "Marks this moment in the trace of the run, behind all that was written to cards before.\n"
+              "Marks this moment in the trace of the run, after all earlier writes to cards.\n"
               "The text has at most 1024 bytes.\n"
-              "Does nothing, successfully, where nobody records: on a machine without ghostcard, say.\n",
+              "Without a recording, or on a machine without ghostcard, does nothing, successfully.\n",
                 argc < 2 ? stderr : stdout);
         return argc < 2 ? 2 : 0;
     }

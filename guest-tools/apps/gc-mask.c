@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DMA masks: a card that drives 32 address bits cannot reach memory from 4 GiB up, and says so instead of
- * reaching some other memory. Hugepages are taken until one lies below 4 GiB and one above, which needs a
- * guest with memory there; memory of the kernel's own (uio_dmem_genirq) is where the mask allows, and that is
- * checked instead. See docs/coherence.md.
+ * DMA masks: a card that drives 32 address bits cannot reach memory above 4 GiB, and must report that instead
+ * of accessing other memory. Allocates hugepages until one is below 4 GiB and one above, which needs a guest
+ * with memory there. If the kernel owns the memory (uio_dmem_genirq), it is allocated within the mask, and
+ * that is checked instead. See docs/coherence.md.
  */
 #include "transfer.h"
 
@@ -11,7 +11,7 @@
 
 enum { SIZE = 65536, MAX_PAGES = 2048, HUGEPAGE_BYTES = 2 << 20, FILL = 0xf1 };
 
-/* Where in card memory the data go. */
+/* Address of the data in card memory. */
 static const uint64_t CARD_ADDRESS = 4096;
 static const uint64_t BOUNDARY = UINT64_C(1) << 32;
 
@@ -19,7 +19,7 @@ struct job {
     struct app *app;
     struct ref_channel h2c, c2h;
     unsigned address_bits;
-    /* Held until the end, so that each is another. */
+    /* Kept until the end, so that each one is different. */
     struct gc_dma_buffer pages[MAX_PAGES];
     unsigned count;
     struct gc_dma_buffer *low, *high;
@@ -35,7 +35,7 @@ static bool is_reachable(const struct job *job, const struct gc_dma_buffer *buff
     return ref_can_reach(&job->app->card, address_of(buffer), 2 * SIZE);
 }
 
-/* Pages one by one; the kernel hands those out first that it took last, which are the lowest. */
+/* Allocates pages one by one. The kernel returns the most recently freed ones first, which are the lowest. */
 static bool take_pages(struct job *job)
 {
     struct gc_error error = {"no error"};
@@ -54,11 +54,11 @@ static bool take_pages(struct job *job)
     app_say(job->app, "after %u hugepages: %s\n", job->count, error.message);
     return app_give_up(job->app,
             "found no hugepages both below and above 4 GiB: the guest needs memory above, "
-            "and so many hugepages that some are below, as with --memory 4352 --hugepages "
+            "and enough hugepages that some are below, as with --memory 4352 --hugepages "
             "1150");
 }
 
-/* Data of that seed to the card, out of the first half of the buffer. */
+/* Sends data of this seed to the card from the first half of the buffer. */
 static bool send(struct job *job, const struct gc_dma_buffer *buffer, uint64_t seed, struct gc_error *error)
 {
     fill_pattern(buffer, 0, SIZE, seed);
@@ -66,7 +66,7 @@ static bool send(struct job *job, const struct gc_dma_buffer *buffer, uint64_t s
            wait_done(job->app, &job->h2c, SIZE, error);
 }
 
-/* What the card has comes back to the second half, and is what is in the first. */
+/* Reads the data back to the second half, which must equal the first. */
 static bool comes_back(struct job *job, const struct gc_dma_buffer *buffer, struct gc_error *error)
 {
     gc_dma_fill(buffer, SIZE, FILL, SIZE);
@@ -75,7 +75,7 @@ static bool comes_back(struct job *job, const struct gc_dma_buffer *buffer, stru
         return false;
     gc_dma_sync_for_cpu(buffer, SIZE, SIZE);
     return is_same(buffer, 0, buffer, SIZE, SIZE) ||
-           gc_fail(error, "the data that come back from 0x%" PRIx64 " are others", address_of(buffer));
+           gc_fail(error, "the data read back at 0x%" PRIx64 " differ", address_of(buffer));
 }
 
 static bool check_works(struct job *job, const struct gc_dma_buffer *buffer, const char *where)
@@ -87,7 +87,7 @@ static bool check_works(struct job *job, const struct gc_dma_buffer *buffer, con
             where, address_of(buffer), SIZE, job->address_bits);
 }
 
-/* The card halts, with the address as it was given: all of its bits. */
+/* The card must halt and report the full address. */
 static bool check_refused(struct job *job, struct ref_channel *channel, const struct gc_dma_buffer *buffer)
 {
     struct gc_error error;
@@ -101,12 +101,12 @@ static bool check_refused(struct job *job, struct ref_channel *channel, const st
             completion.halted &&
                     completion.error_code == GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_HOST_ADDRESS &&
                     completion.error_address == address_of(buffer),
-            "%s, above 4 GiB, at 0x%" PRIx64 ": the card says %s, address 0x%" PRIx64,
+            "%s, above 4 GiB, at 0x%" PRIx64 ": the card reports %s, address 0x%" PRIx64,
             channel->direction == REF_H2C ? "H2C" : "C2H", address_of(buffer),
             completion.halted ? ref_error_name(completion.error_code) : "nothing", completion.error_address);
 }
 
-/* Neither the bytes at the address nor those that its lower bits would lead to have gone anywhere. */
+/* Neither the bytes at the address nor those at its lower bits may have changed. */
 static void check_out_of_reach(struct job *job)
 {
     struct gc_error error;
@@ -119,7 +119,7 @@ static void check_out_of_reach(struct job *job)
     if (!check_refused(job, &job->h2c, job->high))
         return;
     bool kept = comes_back(job, job->low, &error);
-    app_check(app, kept, "  and card memory is as it was%s%s", kept ? "" : ": ", kept ? "" : error.message);
+    app_check(app, kept, "  and card memory is unchanged%s%s", kept ? "" : ": ", kept ? "" : error.message);
     gc_dma_fill(job->high, 0, FILL, SIZE);
     if (!check_refused(job, &job->c2h, job->high))
         return;
@@ -132,7 +132,7 @@ static void check_hugepages(struct job *job)
 {
     if (!take_pages(job))
         return;
-    app_say(job->app, "%u hugepages taken\n", job->count);
+    app_say(job->app, "%u hugepages allocated\n", job->count);
     app_json_number(job->app, "low", address_of(job->low));
     app_json_number(job->app, "high", address_of(job->high));
     if (!check_works(job, job->low, "below 4 GiB"))
@@ -143,12 +143,12 @@ static void check_hugepages(struct job *job)
         check_out_of_reach(job);
 }
 
-/* The kernel has chosen the place, by the mask. */
+/* The kernel has allocated the memory within the mask. */
 static void check_kernel_memory(struct job *job)
 {
     struct gc_error error;
     struct gc_dma_buffer *buffer = &job->pages[0];
-    app_not_possible(job->app, "buffers above 4 GiB: the kernel allocates, and below the mask");
+    app_not_possible(job->app, "buffers above 4 GiB: the kernel allocates them within the mask");
     if (!gc_dma_alloc(job->app->card.device, buffer, 2 * SIZE, &error)) {
         app_give_up(job->app, error.message);
         return;
@@ -156,9 +156,9 @@ static void check_kernel_memory(struct job *job)
     job->count = 1;
     app_json_number(job->app, "kernel", address_of(buffer));
     if (app_check(job->app, is_reachable(job, buffer),
-                "memory of the kernel's at 0x%" PRIx64 " is within %u bits", address_of(buffer),
+                "the kernel's memory at 0x%" PRIx64 " is within %u bits", address_of(buffer),
                 job->address_bits))
-        check_works(job, buffer, "memory of the kernel's");
+        check_works(job, buffer, "the kernel's memory");
 }
 
 static bool open_channels(struct job *job)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * On-card memory through its window (BAR2): data lines (walking bits), address lines (every word that differs
- * from 0 in one address bit), accesses of every size at every alignment, a spread of words over the whole
- * memory, and the same memory seen by DMA.
+ * Tests on-card memory through its window (BAR2): data lines (walking bits), address lines (every word at an
+ * offset with a single address bit set), accesses of every size at every alignment, a sample of words across
+ * the whole memory, and the same memory accessed by DMA.
  *
  * An access through a window that is not mapped takes about 100 us under emulation, so words are sampled: see
  * --words.
@@ -38,16 +38,17 @@ static void check_data_lines(struct app *app)
     unsigned wrong = 0;
     for (unsigned bit = 0; bit < 64; bit++) {
         put_word(app, 0, UINT64_C(1) << bit);
-        put_word(app, 8,
-                ~(UINT64_C(1) << bit)); /* in between, so that nothing is just remembered on the way */
+        put_word(app, 8, ~(UINT64_C(1) << bit)); /* in between, so that no stale value is read */
         check_word(app, 0, UINT64_C(1) << bit, &wrong);
         check_word(app, 8, ~(UINT64_C(1) << bit), &wrong);
     }
-    app_check(app, wrong == 0, "data lines: a one and a zero walk through 64 bits, %u wrong", wrong);
+    app_check(app, wrong == 0, "data lines: walking one and walking zero through 64 bits, %u wrong", wrong);
 }
 
-/* Offset 0 and every power of two hold different values: a stuck or shorted address line makes two of them
- * one. */
+/*
+ * Offset 0 and every power of two get different values; a stuck or shorted address line makes two of them
+ * equal.
+ */
 static void check_address_lines(struct app *app)
 {
     size_t size = app->card.memory.size;
@@ -63,7 +64,7 @@ static void check_address_lines(struct app *app)
     app_check(app, wrong == 0, "address lines: %u of them up to %zu bytes, %u wrong", lines, size, wrong);
 }
 
-/* Offset of sample `i`: spread over the memory, no two alike. */
+/* Offset of sample `i`: spread over the memory, all different. */
 static size_t sample(const struct app *app, unsigned i)
 {
     return (size_t)((uint64_t)i * (app->card.memory.size / 8) / words) * 8;
@@ -76,7 +77,7 @@ static void check_own_addresses(struct app *app)
         put_word(app, sample(app, i), sample(app, i));
     for (unsigned i = 0; i < words; i++)
         check_word(app, sample(app, i), sample(app, i), &wrong);
-    app_check(app, wrong == 0, "address in address: %u words over the whole memory, %u wrong", words, wrong);
+    app_check(app, wrong == 0, "own address: %u words across the whole memory, %u wrong", words, wrong);
 }
 
 static void write_size(const struct gc_window *window, size_t offset, unsigned size, uint64_t value)
@@ -99,8 +100,7 @@ static uint64_t read_size(const struct gc_window *window, size_t offset, unsigne
                        : gc_read64(window, offset);
 }
 
-/* An access of each size at each place of a 16-byte field must change those bytes only, and read just them.
- */
+/* An access of each size at each offset in a 16-byte field must change or read exactly those bytes. */
 static void check_access_sizes(struct app *app)
 {
     const struct gc_window *memory = &app->card.memory;
@@ -121,11 +121,12 @@ static void check_access_sizes(struct app *app)
             app->bytes += size + sizeof(seen);
             wrong += memcmp(seen, expected, sizeof(seen)) != 0;
         }
-        app_check(app, wrong == 0, "accesses of %u bytes: at every place of 16 bytes, %u wrong", size, wrong);
+        app_check(
+                app, wrong == 0, "accesses of %u bytes: at every offset in 16 bytes, %u wrong", size, wrong);
     }
 }
 
-/* Samples whose words lie in a piece of the memory, which starts at `start`. */
+/* The samples that are in the piece of memory at `start`. */
 static unsigned first_sample(const struct app *app, size_t start)
 {
     unsigned i = 0;
@@ -134,7 +135,7 @@ static unsigned first_sample(const struct app *app, size_t start)
     return i;
 }
 
-/* The piece by DMA into the sink, after its words have been written through the window. */
+/* Writes the words of the piece through the window, then reads the piece by DMA into the sink. */
 static bool read_by_dma(struct app *app, struct pair *pair, size_t start, size_t size, unsigned *wrong)
 {
     struct gc_error error;
@@ -150,7 +151,7 @@ static bool read_by_dma(struct app *app, struct pair *pair, size_t start, size_t
     return true;
 }
 
-/* The piece by DMA out of the source, and its words read through the window. */
+/* Writes the piece by DMA from the source, then reads its words through the window. */
 static bool write_by_dma(struct app *app, struct pair *pair, size_t start, size_t size, unsigned *wrong)
 {
     struct gc_error error;
@@ -166,8 +167,10 @@ static bool write_by_dma(struct app *app, struct pair *pair, size_t start, size_
     return true;
 }
 
-/* What was written through the window is what DMA reads, and the other way round; the whole memory, in pieces
- * as large as the buffers. */
+/*
+ * DMA must read what was written through the window, and the reverse. Covers the whole memory, in pieces of
+ * the size of the buffers.
+ */
 static void check_against_dma(struct app *app)
 {
     struct pair pair;

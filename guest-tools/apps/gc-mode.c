@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a driver author gets from the kernel driver that the card is bound to, found out by trying: which
- * interrupts, whose memory DMA uses, which addresses the card sees, whether there is a reset. The table in
- * docs/drivers.md is filled from what this program and gc-stray report.
+ * Finds out by trying what the card's kernel driver offers to a driver author: which interrupts, whose DMA
+ * memory, which addresses the card uses, and whether there is a reset. The table in docs/drivers.md is
+ * generated from the reports of this program and gc-stray.
  */
 #include "app.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-/* Whether an interrupt of this mode arrives; that the driver refuses the mode is an answer, not a failure. */
+/* Whether an interrupt of this mode arrives. That the driver refuses the mode is a result, not a failure. */
 static bool interrupts_by(struct app *app, enum gc_irq_mode mode)
 {
     struct gc_error error;
@@ -41,7 +41,7 @@ static void try_interrupts(struct app *app)
     app_json_text(app, "interrupts_by", names);
 }
 
-/* The file that the memory at `location` is mapped from: "" when there is none. */
+/* The file that the memory at `location` is mapped from; "" if there is none. */
 static void mapped_from(const volatile void *location, char name[128])
 {
     char line[256];
@@ -68,19 +68,19 @@ static void try_memory(struct app *app)
     bool is_kernels = strncmp(file, "/dev/uio", 8) == 0;
     app_check(app, is_kernels || strstr(file, "hugepage") != NULL, "DMA memory is mapped from %s", file);
     app_json_text(app, "memory_of", is_kernels ? "kernel" : "program");
-    if (is_kernels) { /* of such mappings pagemap tells nothing; the address came from the kernel's DMA API */
-        app_say(app, "        the card sees it at 0x%" PRIx64 ", as the kernel has said\n", seen);
+    if (is_kernels) { /* pagemap does not cover such mappings; the address is from the kernel's DMA API */
+        app_say(app, "        the card's address of it is 0x%" PRIx64 ", according to the kernel\n", seen);
         app_json_text(app, "card_sees", "DMA address of the kernel's");
     } else if (gc_physical_address(buffer->bytes, &physical, &error)) {
-        app_say(app, "        the card sees 0x%" PRIx64 " where the processor has 0x%" PRIx64 "\n", seen,
-                physical);
+        app_say(app, "        the card's address is 0x%" PRIx64 ", the physical address is 0x%" PRIx64 "\n",
+                seen, physical);
         app_json_text(app, "card_sees", seen == physical ? "physical address" : "IOVA");
     } else {
         app_error(app, &error);
     }
 }
 
-/* That there is none is an answer, too. */
+/* That there is no reset is a result, too. */
 static void try_reset(struct app *app)
 {
     struct gc_error error;
@@ -90,7 +90,7 @@ static void try_reset(struct app *app)
         app_say(app, "        no reset: %s\n", error.message);
     } else {
         uint32_t left = gc_read32(&app->card.registers, GHOSTCARD_REF_SCRATCH);
-        app_check(app, left == 0, "a reset by the driver clears SCRATCH (0x%08x is left)", left);
+        app_check(app, left == 0, "a reset by the driver clears SCRATCH (reads 0x%08x)", left);
     }
     app_json_text(app, "reset", is_there ? "yes" : "no");
 }
@@ -98,7 +98,7 @@ static void try_reset(struct app *app)
 int main(int argc, char **argv)
 {
     static const struct app_usage USAGE = {
-            "gc-mode", "finds out what the kernel driver of the card gives", "", NULL};
+            "gc-mode", "finds out what the card's kernel driver offers", "", NULL};
     struct app app;
     app_begin(&app, &USAGE, argc, argv);
     if (app_open_card(&app)) {

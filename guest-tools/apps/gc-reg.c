@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads and writes registers of any device that is bound to a driver we know: of a PCI function's BAR by its
- * number, of a platform device's window by its name. It opens no card driver: nothing is reset.
+ * Reads and writes registers of any device that is bound to a supported driver: in a PCI function's BAR by
+ * its number, or in a platform device's window by its name. It does not open the card's driver, so nothing is
+ * reset.
  */
 #define _GNU_SOURCE
 #include "app.h"
@@ -14,7 +15,7 @@
 static struct gc_window_place place;
 static unsigned width_bits = 32;
 
-/* Names of the registers outside blocks; everything else goes by its offset. */
+/* Names of the registers outside blocks. All others are accessed by offset. */
 static const struct {
     const char *name;
     size_t offset;
@@ -60,7 +61,7 @@ static bool parse_number(const char *text, size_t length, uint64_t *number)
     return *end == '\0' && errno == 0;
 }
 
-/* "0x0c", "SCRATCH", either with "=VALUE". */
+/* Parses "0x0c" or "SCRATCH", each optionally with "=VALUE". */
 static bool parse_access(const char *text, struct access *access)
 {
     size_t length = strcspn(text, "=");
@@ -112,7 +113,7 @@ static void write_bits(const struct gc_window *window, size_t offset, unsigned b
     }
 }
 
-/* What messages call the window. */
+/* The name of the window in messages. */
 static const char *window_name(const struct gc_window *window, char name[64])
 {
     if (gc_is_pci(window->device))
@@ -128,13 +129,13 @@ static bool run_one(struct app *app, const struct gc_window *window, const char 
     char message[200], name[64];
     if (!parse_access(text, &access)) {
         snprintf(message, sizeof(message),
-                "cannot make sense of '%.60s': give OFFSET or NAME, or either with =VALUE", text);
+                "invalid argument '%.60s': use OFFSET or NAME, optionally with =VALUE", text);
         return app_give_up(app, message);
     }
     unsigned size = access.bits / 8;
     if (access.offset % size != 0 || access.offset >= window->size || size > window->size - access.offset) {
         snprintf(message, sizeof(message),
-                "'%.60s': %u bytes at offset 0x%zx must be aligned and lie in the %zu of %s", text, size,
+                "'%.60s': %u bytes at offset 0x%zx must be aligned and within the %zu of %s", text, size,
                 access.offset, window->size, window_name(window, name));
         return app_give_up(app, message);
     }
@@ -176,7 +177,7 @@ static bool take_option(const char *name, const char *value, bool *takes_value)
 int main(int argc, char **argv)
 {
     static const struct app_usage USAGE = {"gc-reg",
-            "reads and writes registers by name or offset; values in the order given",
+            "reads and writes registers by name or offset, in the order given",
             "[--bar 0-5 | --window NAME] [--width 8|16|32|64] REGISTER[=VALUE]…", take_option};
     struct app app;
     struct gc_window window;
@@ -184,7 +185,7 @@ int main(int argc, char **argv)
     place = REFCARD_REGISTERS;
     app_begin(&app, &USAGE, argc, argv);
     if (app.argument_count == 0) {
-        app_give_up(&app, "which register? For example: gc-reg ID SCRATCH=0x1234 SCRATCH 0x10c");
+        app_give_up(&app, "no register given; for example: gc-reg ID SCRATCH=0x1234 SCRATCH 0x10c");
         return app_end(&app);
     }
     struct gc_device *device = app_open_device(&app);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Resets: by the kernel (function-level reset through sysfs, or VFIO_DEVICE_RESET, of a PCI function or of a
- * platform device) and by the card's own register. The card's state must be gone, the PCI function must still
- * be there, and the card must work as before.
+ * Resets the card: by the kernel (function-level reset through sysfs, or VFIO_DEVICE_RESET, of a PCI function
+ * or a platform device) and by the card's own register. The card's state must be cleared, the PCI function
+ * must still exist, and the card must work as before.
  */
 #include "transfer.h"
 
 #include <inttypes.h>
 #include <linux/pci_regs.h>
 
-/* Leaves traces in every corner: registers, a ring that has moved, a latched interrupt, a DMA error. */
+/* Changes all kinds of state: registers, a ring's indexes, a latched interrupt, a DMA error. */
 static bool make_state(struct app *app)
 {
     struct gc_error error;
@@ -26,11 +26,11 @@ static bool make_state(struct app *app)
         app_error(app, &error);
     ref_select_processing(&app->card, 0, REF_PROCESSING_LOOPBACK);
     struct ref_completion completion;
-    ref_put(&pair.c2h, 0, 0, 0, 0); /* not the card's: the engine halts, and stays so */
+    ref_put(&pair.c2h, 0, 0, 0, 0); /* not owned by the card: the engine halts and stays halted */
     ref_doorbell(&pair.c2h);
     if (moved && !ref_wait(&pair.c2h, APP_WAIT_MS, &completion, &error))
         moved = app_error(app, &error);
-    gc_dma_free(&pair.source); /* both engines are idle; the channels are left as they are */
+    gc_dma_free(&pair.source); /* both engines are idle; the channels stay open */
     gc_dma_free(&pair.sink);
     return moved;
 }
@@ -59,7 +59,7 @@ static void check_state_gone(struct app *app, const char *reset)
     check_register(app, "C2H[0].STATUS", GHOSTCARD_REF_C2H_STATUS(0), 0);
 }
 
-/* The command register; 0 where it is not ours to read. */
+/* The command register, or 0 if this program cannot read it. */
 static bool read_command(struct app *app, uint32_t *command)
 {
     struct gc_error error;
@@ -68,7 +68,7 @@ static bool read_command(struct app *app, uint32_t *command)
            gc_config_read(app->card.device, PCI_COMMAND, 2, command, &error) || app_error(app, &error);
 }
 
-/* Configuration space must be as it was, and data must move again. */
+/* Configuration space must be unchanged, and data must move again. */
 static void check_works(struct app *app, uint32_t command_before)
 {
     struct gc_error error;
@@ -79,7 +79,7 @@ static void check_works(struct app *app, uint32_t command_before)
     uint32_t kept = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
     if (gc_is_pci(app->card.device))
         app_check(app, (command & kept) == (command_before & kept),
-                "  memory decoding and bus mastering are as before (0x%x)", command);
+                "  memory decoding and bus mastering are unchanged (0x%x)", command);
     if (!ref_irq_enable(&app->card, &error)) {
         app_error(app, &error);
         return;
@@ -105,7 +105,7 @@ static void check_kernel_reset(struct app *app, uint32_t command)
 {
     struct gc_error error;
     if (!gc_can_reset(app->card.device)) {
-        app_not_possible(app, "a reset by the kernel: the driver offers none");
+        app_not_possible(app, "a reset by the kernel: the driver has none");
         return;
     }
     if (!make_state(app))
@@ -133,13 +133,13 @@ static void check_soft_reset(struct app *app, uint32_t command)
 int main(int argc, char **argv)
 {
     static const struct app_usage USAGE = {
-            "gc-reset", "resets the card in every way there is and checks what is left", "", NULL};
+            "gc-reset", "resets the card in every possible way and checks the result", "", NULL};
     struct app app;
     uint32_t command;
     app_begin(&app, &USAGE, argc, argv);
     if (app_open_card(&app) && read_command(&app, &command)) {
         if (!gc_is_pci(app.card.device))
-            app_not_possible(&app, "a look at configuration space: the kernel module has the PCI function");
+            app_not_possible(&app, "checking configuration space: the kernel module owns the PCI function");
         check_kernel_reset(&app, command);
         if (!app.cannot_go_on)
             check_soft_reset(&app, command);

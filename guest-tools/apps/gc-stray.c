@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DMA where the driver did not mean it to go: a descriptor with the physical address of a page that the card
- * was never given. Without an IOMMU the page is overwritten, and read, and nobody is told. Behind one the
- * card is refused, and reports which address it was refused.
+ * Stray DMA: a descriptor with the physical address of a page that the card was never given. Without an IOMMU
+ * the page is overwritten, or read, and nothing reports it. Behind an IOMMU the access is refused, and the
+ * card reports the address.
  *
- * The page is the app's own, and so are all that a mistake of this app could hit.
+ * The page belongs to this program, and so does all memory that an error of this program could hit.
  */
 #include "transfer.h"
 
@@ -13,7 +13,7 @@
 
 enum { SIZE = 4096, UNTOUCHED = 0x5a, CARD_SEED = 11, SECRET_SEED = 12 };
 
-/* More hugepages than this app maps buffers: one of them is at an address where nothing is mapped. */
+/* More hugepages than this app maps buffers, so that one is at an address where nothing is mapped. */
 enum { VICTIM_PAGES = 6 };
 
 struct stray {
@@ -21,8 +21,8 @@ struct stray {
     struct pair pair;
     bool has_iommu;
     struct gc_dma_buffer victim;
-    size_t offset;    /* of the victim's bytes */
-    uint64_t address; /* their physical address: what the card is told */
+    size_t offset;    /* of the target bytes */
+    uint64_t address; /* their physical address, which the card is given */
 };
 
 static bool is_inside(const struct gc_dma_buffer *buffer, uint64_t address)
@@ -35,7 +35,7 @@ static bool is_inside(const struct gc_dma_buffer *buffer, uint64_t address)
     return false;
 }
 
-/* Behind an IOMMU buffers may be mapped where the victim's physical address happens to be. */
+/* Behind an IOMMU, a buffer may happen to be mapped at the target's physical address. */
 static bool choose_victim(struct stray *stray)
 {
     struct gc_error error;
@@ -53,10 +53,10 @@ static bool choose_victim(struct stray *stray)
             return true;
         }
     }
-    return app_give_up(stray->app, "every page of the victim has an address that is mapped for the card");
+    return app_give_up(stray->app, "the address of every target page is mapped for the card");
 }
 
-/* Hands over one descriptor and waits until it is done, or refused. */
+/* Hands over one descriptor and waits until it is done or refused. */
 static bool try(struct stray *stray, struct ref_channel *channel, uint64_t address, uint32_t size,
         struct ref_completion *completion)
 {
@@ -79,7 +79,7 @@ static bool was_refused(const struct ref_completion *completion, uint64_t addres
            completion->error_address == address;
 }
 
-/* The card's report; counts as passed when it names that very address. */
+/* Checks the card's report: passed if it has that exact address. */
 static void check_refused(
         struct stray *stray, const char *what, const struct ref_completion *completion, uint64_t address)
 {
@@ -104,7 +104,7 @@ static void report(
     app_json_text(stray->app, member, text);
 }
 
-/* Bytes from the program to card memory, or back, as they should go. */
+/* A regular transfer between the program and card memory. */
 static bool move(struct stray *stray, struct ref_channel *channel, const struct gc_dma_buffer *buffer)
 {
     struct gc_error error;
@@ -114,7 +114,7 @@ static bool move(struct stray *stray, struct ref_channel *channel, const struct 
     return true;
 }
 
-/* So that the page is hit also where caches are in between; behind an IOMMU the card has no such page. */
+/* So that caches do not hide the effect on the page; behind an IOMMU the card cannot reach it anyway. */
 static void sync_victim(struct stray *stray, enum gc_dma_direction direction)
 {
     if (!stray->has_iommu)
@@ -136,10 +136,10 @@ static bool stray_write(struct stray *stray)
     report(stray, "stray_write", changed ? "changed" : intact ? "refused" : "damaged", &completion);
     if (stray->has_iommu) {
         check_refused(stray, "a stray write", &completion, stray->address);
-        app_check(stray->app, intact, "  the page that it was aimed at is as it was");
+        app_check(stray->app, intact, "  the target page is unchanged");
     } else {
         app_check(stray->app, changed && !completion.halted,
-                "a stray write to 0x%" PRIx64 " has overwritten %d bytes of a page that the card was never "
+                "a stray write to 0x%" PRIx64 " overwrote %d bytes of a page that the card was never "
                 "given; the card reports %s",
                 stray->address, SIZE, completion.halted ? ref_error_name(completion.error_code) : "nothing");
     }
@@ -160,15 +160,15 @@ static bool stray_read(struct stray *stray)
     report(stray, "stray_read", leaked ? "leaked" : as_before ? "refused" : "damaged", &completion);
     if (stray->has_iommu) {
         check_refused(stray, "a stray read", &completion, stray->address);
-        app_check(stray->app, as_before, "  card memory is as it was");
+        app_check(stray->app, as_before, "  card memory is unchanged");
     } else {
         app_check(stray->app, leaked && !completion.halted,
-                "a stray read has brought %d bytes of that page into card memory", SIZE);
+                "a stray read copied %d bytes of that page into card memory", SIZE);
     }
     return true;
 }
 
-/* Over the end of a buffer, by one page: the first page is the card's, the second is nobody's. */
+/* A transfer that overruns a buffer by one page, which is not mapped. */
 static bool overrun(struct stray *stray)
 {
     const struct gc_dma_buffer *sink = &stray->pair.sink;
@@ -180,7 +180,7 @@ static bool overrun(struct stray *stray)
     return true;
 }
 
-/* What has been given back is the card's no more. */
+/* The card must not reach a buffer that was freed. */
 static bool use_after_free(struct stray *stray)
 {
     struct gc_dma_buffer buffer;
@@ -193,7 +193,7 @@ static bool use_after_free(struct stray *stray)
         gc_dma_free(&buffer);
         return false;
     }
-    app_check(stray->app, !completion.halted, "a write to a buffer that the card has been given is done");
+    app_check(stray->app, !completion.halted, "a write to a buffer of the card is done");
     gc_dma_free(&buffer);
     if (!try(stray, &stray->pair.c2h, address, SIZE, &completion))
         return false;
@@ -214,17 +214,17 @@ static void run(struct stray *stray)
     if (!stray_write(stray) || !stray_read(stray))
         return;
     if (!stray->has_iommu)
-        app_not_possible(stray->app,
-                "a write over the end of a buffer, or to one that was freed: it would hit memory of others, "
-                "for there is no IOMMU to refuse it");
+        app_not_possible(stray->app, "a write over the end of a buffer, or to one that was freed: without an "
+                                     "IOMMU to refuse it, it "
+                                     "would hit memory of others");
     else if (overrun(stray))
         use_after_free(stray);
 }
 
 int main(int argc, char **argv)
 {
-    static const struct app_usage USAGE = {"gc-stray",
-            "aims DMA at a page that the card was never given, and shows what becomes of it", "", NULL};
+    static const struct app_usage USAGE = {
+            "gc-stray", "aims DMA at a page that the card was never given, and shows the effect", "", NULL};
     struct app app;
     struct stray stray = {.app = &app};
     app_begin(&app, &USAGE, argc, argv);

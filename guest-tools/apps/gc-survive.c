@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A driver on a card that something is wrong with: data go round after round to the card and back (LOOPBACK),
- * and to its checksum (CRC32C), by interrupts, and are compared. What the driver notices is said as it comes;
- * at the end each kind is said to be survived, or it is reported what has not been confirmed. A round that
- * fails is done again, after the card has been reset as far as need be.
+ * Runs the driver on a faulty card: data goes round after round to the card and back (LOOPBACK), and to its
+ * checksum (CRC32C), with interrupts, and is compared. Events that the driver notices are printed as they
+ * occur. At the end each kind of event is printed as survived, or the unconfirmed data is reported. A round
+ * that fails is repeated, after as strong a reset of the card as necessary.
  *
- * Exit code 0: everything has arrived as it was sent. What left no trace, nobody can know.
+ * Exit code 0: all data arrived as it was sent. A fault without an effect on data and interrupts cannot be
+ * noticed.
  */
 #include "transfer.h"
 
@@ -19,13 +20,13 @@ enum { LOOP, DIGEST, PAIRS };
 
 enum { SIZE = 65536, GUARD_BYTES = 64, GUARD_VALUE = 0xee, CRC_BYTES = 4 };
 
-/* Few enough that a run goes round the ring several times, and finds its own old descriptors there. */
+/* Few enough that a run goes around the ring several times, and finds its own old descriptors there. */
 enum { RING_SIZE = 4 };
 
-/* As many as the driver has means, and one before these. */
+/* One more than the number of resets that the driver has. */
 enum { ATTEMPTS = 4 };
 
-/* How much later than their completion data are waited for. */
+/* How long after their completion to wait for data. */
 enum { LATE_DATA_MS = 500 };
 
 static int rounds = 10, watch_ms = 100, timeout_ms = 2000;
@@ -79,7 +80,10 @@ static void prepare(struct job *job, int round)
     }
 }
 
-/* Until everything handed over is complete. An engine that has misread a descriptor is told to look again. */
+/*
+ * Waits until everything handed over is complete. An engine that has misread a descriptor is made to fetch it
+ * again.
+ */
 static bool finish(struct ref_channel *channel, struct gc_error *error)
 {
     enum { RETRIES = 3 };
@@ -123,7 +127,7 @@ static bool is_right(const struct job *job)
            is_filled(&job->sink, GUARD_BYTES + SIZE, GUARD_BYTES, GUARD_VALUE);
 }
 
-/* The ring says that everything has come. Whether it has, only the data tell. */
+/* The ring shows that everything has arrived. Only the data show whether it has. */
 static bool compare(struct job *job, int round, struct gc_error *error)
 {
     if (is_right(job))
@@ -132,21 +136,19 @@ static bool compare(struct job *job, int round, struct gc_error *error)
     uint64_t completed_ns = gc_now_ns(), deadline_ns = completed_ns + LATE_DATA_MS * UINT64_C(1000000);
     while (gc_now_ns() < deadline_ns) {
         uint32_t id;
-        if (!ref_read(
-                    card, GHOSTCARD_REF_ID, &id, error)) /* what was posted before comes before the answer */
+        if (!ref_read(card, GHOSTCARD_REF_ID, &id, error)) /* the answer flushes posted writes */
             return false;
         if (is_right(job)) {
-            ref_note(card, REF_DATA_LATE, "round %d: the data came after the completion that spoke of them",
-                    round);
+            ref_note(card, REF_DATA_LATE, "round %d: the data arrived after their completion", round);
             return true;
         }
     }
     ref_note(card, REF_DATA_WRONG,
-            "round %d: completed without an error, and the data or their checksum differ", round);
-    return gc_fail(error, "round %d: the data that came back are not those that were sent", round);
+            "round %d: completed without an error, but the data or their checksum differ", round);
+    return gc_fail(error, "round %d: the received data differ from the sent data", round);
 }
 
-/* One round, again after a failure. False: it cannot be done. */
+/* Runs one round, and repeats it after a failure. False: it cannot be completed. */
 static bool survive_round(struct job *job, int round, struct gc_error *error)
 {
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -160,7 +162,7 @@ static bool survive_round(struct job *job, int round, struct gc_error *error)
     return false;
 }
 
-/* What the driver has gone on without may still come. */
+/* Interrupts that the driver counted as lost may still arrive. */
 static bool collect(struct job *job, struct gc_error *error)
 {
     const struct timespec pause = {watch_ms / 1000, watch_ms % 1000 * 1000000L};
@@ -189,8 +191,8 @@ static void say_outcome(struct app *app, int done)
                 rounds);
     else if (strcmp(outcome, "nothing-noticed") == 0)
         app_say(app,
-                "nothing noticed: all bytes are right, and no completion had to wait for its interrupt. What "
-                "leaves the same bytes and interrupts, such as a write done twice, cannot be known\n");
+                "nothing noticed: all bytes are correct, and no completion had to wait for its interrupt. A "
+                "fault that leaves both unchanged, such as a write done twice, cannot be noticed\n");
     app_json_text(app, "outcome", outcome);
     app_json_number(app, "confirmed", (uint64_t)done);
     app_json_number(app, "rounds", (uint64_t)rounds);
@@ -211,8 +213,7 @@ static void run(struct app *app)
         if (done < rounds || !collect(&job, &error))
             app_error(app, &error);
         else
-            app_check(app, true, "%d rounds of %d bytes went to the card and back, and were as sent", rounds,
-                    SIZE);
+            app_check(app, true, "%d rounds of %d bytes went to the card and back unchanged", rounds, SIZE);
     }
     close_job(&job);
     say_outcome(app, done);
@@ -237,7 +238,7 @@ static bool take_option(const char *name, const char *value, bool *takes_value)
 int main(int argc, char **argv)
 {
     static const struct app_usage USAGE = {"gc-survive",
-            "moves data through a card that something is wrong with, and says what it had to cope with",
+            "moves data through a faulty card, and reports what the driver had to handle",
             "[--rounds N] [--watch MS] [--timeout MS]", take_option};
     struct app app;
     app_begin(&app, &USAGE, argc, argv);

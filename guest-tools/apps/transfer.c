@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the apps that move data share; see transfer.h. */
+/* Shared by the apps that move data; see transfer.h. */
 #include "transfer.h"
 
 #include <string.h>
@@ -29,7 +29,7 @@ void pair_close(struct pair *pair)
     *pair = (struct pair){0};
 }
 
-/* Buffers are only accessed through the library, in pieces of this size. */
+/* Buffers are accessed only through the library, in pieces of this size. */
 enum { PIECE_BYTES = 4096 };
 
 static size_t piece_of(size_t left)
@@ -89,7 +89,7 @@ bool wait_done(struct app *app, struct ref_channel *channel, size_t size, struct
     return true;
 }
 
-/* The generator polynomial 0x1edc6f41, bits reversed: the CRC is sent least significant bit first. */
+/* The generator polynomial 0x1edc6f41 with reversed bits: the CRC is sent least significant bit first. */
 static const uint32_t CRC32C_POLYNOMIAL = 0x82f63b78;
 
 static const uint32_t *crc32c_table(void)

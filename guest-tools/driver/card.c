@@ -5,10 +5,10 @@
 const struct gc_window_place REFCARD_REGISTERS = {.name = "registers", .bar = 0};
 const struct gc_window_place REFCARD_MEMORY = {.name = "memory", .bar = 2};
 
-/* The rings and write-back blocks of all channels. Most drivers round it up to a hugepage of 2 MiB. */
+/* Size of the memory for all rings and write-back blocks. Most drivers round it up to a hugepage of 2 MiB. */
 enum { CONTROL_BYTES = 64 << 10 };
 
-/* An interrupt that has not come after this long is not on its way any more, on a busy machine either. */
+/* An interrupt that has not arrived after this time will not arrive, even on a busy machine. */
 enum { DEFAULT_WATCH_MS = 1000 };
 
 static uint32_t field(uint32_t value, uint32_t mask, unsigned shift)
@@ -22,9 +22,9 @@ static bool identify(struct ref_card *card, struct gc_error *error)
     uint32_t id;
     if (!ref_read(card, GHOSTCARD_REF_ID, &id, NULL) || id != GHOSTCARD_REF_ID_RESET)
         return gc_fail(error,
-                "%s is no ghostcard reference card: its ID register holds 0x%08x instead of 0x%08x%s", name,
-                id, GHOSTCARD_REF_ID_RESET,
-                id == UINT32_MAX ? " (all ones: nobody answers; is memory decoding on?)" : "");
+                "%s is not a ghostcard reference card: its ID register holds 0x%08x instead of 0x%08x%s",
+                name, id, GHOSTCARD_REF_ID_RESET,
+                id == UINT32_MAX ? " (all ones: nothing answers; is memory decoding on?)" : "");
     if (!ref_read(card, GHOSTCARD_REF_VERSION, &card->version, error) ||
             !ref_read(card, GHOSTCARD_REF_CAPABILITIES, &card->capabilities, error))
         return false;
@@ -33,12 +33,13 @@ static bool identify(struct ref_card *card, struct gc_error *error)
     uint32_t known = field(
             GHOSTCARD_REF_VERSION_RESET, GHOSTCARD_REF_VERSION_MAJOR_MASK, GHOSTCARD_REF_VERSION_MAJOR_SHIFT);
     if (major != known)
-        return gc_fail(error, "%s has version %u of the register map, this driver knows %u: rebuild it", name,
-                major, known);
+        return gc_fail(error,
+                "%s has version %u of the register map, but this driver supports %u: rebuild it", name, major,
+                known);
     card->channel_pairs = field(card->capabilities, GHOSTCARD_REF_CAPABILITIES_CHANNEL_PAIRS_MASK,
             GHOSTCARD_REF_CAPABILITIES_CHANNEL_PAIRS_SHIFT);
     return card->channel_pairs <= REF_MAX_PAIRS ||
-           gc_fail(error, "%s has %u channel pairs, this driver knows %d: rebuild it", name,
+           gc_fail(error, "%s has %u channel pairs, but this driver supports %d: rebuild it", name,
                    card->channel_pairs, REF_MAX_PAIRS);
 }
 
@@ -54,7 +55,7 @@ bool ref_can_reach(const struct ref_card *card, uint64_t address, size_t size)
     return bits >= 64 || (address < UINT64_C(1) << bits && size <= (UINT64_C(1) << bits) - address);
 }
 
-/* Rings and write-back blocks are to be where the card reaches them. */
+/* The card must be able to reach rings and write-back blocks. */
 static bool alloc_control(struct ref_card *card, struct gc_error *error)
 {
     if (!gc_dma_alloc(card->device, &card->control, CONTROL_BYTES, error))
@@ -63,8 +64,9 @@ static bool alloc_control(struct ref_card *card, struct gc_error *error)
     if (ref_can_reach(card, part.address, part.size))
         return true;
     return gc_fail(error,
-            "DMA memory for the rings of %s lies at 0x%llx, and the card drives %u address bits: reserve so "
-            "many hugepages that some lie below (--hugepages), give the guest less memory, or let the kernel "
+            "DMA memory for the rings of %s is at 0x%llx, but the card drives %u address bits: reserve "
+            "enough "
+            "hugepages that some are below (--hugepages), give the guest less memory, or let the kernel "
             "allocate (uio_dmem_genirq)",
             gc_name(card->device), (unsigned long long)part.address, ref_address_bits(card));
 }
@@ -100,7 +102,7 @@ void ref_close(struct ref_card *card)
 {
     if (!card->device)
         return;
-    if (card->control.bytes && !card->gone) /* only then it has been identified, and may be running */
+    if (card->control.bytes && !card->gone) /* else it was not identified, and is not running */
         ref_soft_reset(card);
     gc_set_bus_master(card->device, false, NULL);
     gc_dma_free(&card->control);
@@ -111,7 +113,7 @@ void ref_close(struct ref_card *card)
 void ref_soft_reset(struct ref_card *card)
 {
     gc_write32(&card->registers, GHOSTCARD_REF_CONTROL, GHOSTCARD_REF_CONTROL_SOFT_RESET_MASK);
-    gc_read32(&card->registers, GHOSTCARD_REF_CONTROL); /* the write has arrived once this comes back */
+    gc_read32(&card->registers, GHOSTCARD_REF_CONTROL); /* flushes the write */
     ref_forget(card);
 }
 
@@ -128,5 +130,5 @@ void ref_forget(struct ref_card *card)
 void ref_select_processing(struct ref_card *card, unsigned pair, enum ref_processing processing)
 {
     card->processing[pair] = processing;
-    ref_write(card, GHOSTCARD_REF_PAIR_PROCESSING(pair), processing, NULL); /* noted if it is not taken */
+    ref_write(card, GHOSTCARD_REF_PAIR_PROCESSING(pair), processing, NULL); /* recorded if it fails */
 }

@@ -19,8 +19,7 @@ void ref_channel_write(const struct ref_channel *channel, size_t offset, uint32_
     gc_write32(&channel->card->registers, channel->block + offset, value);
 }
 
-/* A part of the card's control memory in cache lines of its own, which suits ring and write-back block: its
- * offset there. */
+/* Allocates control memory in whole cache lines, as ring and write-back block need. Returns its offset. */
 static bool carve(struct ref_card *card, size_t size, size_t *offset, uint64_t *address)
 {
     const size_t alignment = REF_LINE_BYTES;
@@ -33,7 +32,7 @@ static bool carve(struct ref_card *card, size_t size, size_t *offset, uint64_t *
     return true;
 }
 
-/* Longer than any engine takes to finish the access in hand. */
+/* Longer than any engine needs to finish its current access. */
 enum { IDLE_LIMIT_MS = 100 };
 
 bool ref_channel_quiesce(struct ref_channel *channel, struct gc_error *error)
@@ -42,18 +41,19 @@ bool ref_channel_quiesce(struct ref_channel *channel, struct gc_error *error)
     uint32_t status;
     bool is_last;
     do {
-        is_last = gc_now_ns() >= deadline_ns; /* whoever was not scheduled for long looks once more */
+        is_last = gc_now_ns() >= deadline_ns; /* look once more: this process may not have run */
         if (!ref_read(channel->card, channel->block + REF_CHANNEL_STATUS, &status, error))
             return false;
         if (!(status & GHOSTCARD_REF_H2C_STATUS_BUSY_MASK))
             return true;
     } while (!is_last);
-    ref_note(channel->card, REF_STUCK, "%s: BUSY stays 1 with nothing to do", ref_channel_name(channel));
+    ref_note(channel->card, REF_STUCK, "%s: BUSY stays 1 although the engine has nothing to do",
+            ref_channel_name(channel));
     return gc_fail(error, "%s: the engine is still BUSY after %d ms (STATUS 0x%x)", ref_channel_name(channel),
             IDLE_LIMIT_MS, status);
 }
 
-/* CONTROL.RESET: not running, nothing in hand, the indexes at 0. */
+/* CONTROL.RESET: the engine is stopped and idle, with indexes 0. */
 static bool stop_engine(struct ref_channel *channel, struct gc_error *error)
 {
     uint32_t consumer = 0;
@@ -103,18 +103,20 @@ bool ref_channel_open(struct ref_channel *channel, struct ref_card *card, enum r
     *channel =
             (struct ref_channel){.card = card, .direction = direction, .pair = pair, .ring_size = ring_size};
     if (pair >= card->channel_pairs)
-        return gc_fail(
-                error, "channel pair %u of %s: it has %u", pair, gc_name(card->device), card->channel_pairs);
+        return gc_fail(error, "cannot open channel pair %u of %s: it has %u pairs", pair,
+                gc_name(card->device), card->channel_pairs);
     if (ring_size < MIN_RING_SIZE || ring_size > MAX_RING_SIZE || (ring_size & (ring_size - 1)) != 0)
-        return gc_fail(error, "ring of %u descriptors: it must be a power of two from %d to %d", ring_size,
-                MIN_RING_SIZE, MAX_RING_SIZE);
+        return gc_fail(error,
+                "cannot use a ring of %u descriptors: the size must be a power of two from %d to %d",
+                ring_size, MIN_RING_SIZE, MAX_RING_SIZE);
     channel->block = direction == REF_H2C ? GHOSTCARD_REF_H2C(pair) : GHOSTCARD_REF_C2H(pair);
     channel->source = (direction == REF_H2C ? REF_SOURCE_H2C0 : REF_SOURCE_C2H0) + pair;
     if (!carve(card, ring_size * sizeof(struct ref_descriptor), &channel->ring_offset,
                 &channel->ring_address) ||
             !carve(card, sizeof(struct ref_write_back), &channel->write_back_offset,
                     &channel->write_back_address))
-        return gc_fail(error, "ring of %u descriptors: all channels share %zu bytes, and %zu are taken",
+        return gc_fail(error,
+                "no memory for a ring of %u descriptors: all channels share %zu bytes, and %zu are in use",
                 ring_size, card->control.size, card->control_used);
     channel->ring = (struct ref_descriptor *)(card->control.bytes + channel->ring_offset);
     channel->write_back = (struct ref_write_back *)(card->control.bytes + channel->write_back_offset);
@@ -130,7 +132,7 @@ void ref_channel_close(struct ref_channel *channel)
     card->channels[channel->source] = NULL;
     if (card->gone || stop_engine(channel, NULL))
         return;
-    /* What the engine still does is to reach no memory. */
+    /* Whatever the engine still does must not reach memory. */
     if (gc_is_pci(card->device))
         gc_set_bus_master(card->device, false, NULL);
     else

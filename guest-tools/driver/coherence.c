@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Synchronising memory with a card that is not coherent, by its SYNC registers: what dma_sync_single_* does
- * in a kernel driver. See docs/coherence.md; a coherent card needs none of it.
+ * Synchronises memory with a card that is not coherent, by its SYNC registers, like dma_sync_single_* in a
+ * kernel driver. See docs/coherence.md. A coherent card does not need it.
  */
 #include "refcard.h"
 
-/* Registers of the one SYNC block. */
+/* Registers of the only SYNC block. */
 enum {
     SYNC_ADDRESS = GHOSTCARD_REF_SYNC_ADDRESS(0),
     SYNC_SIZE = GHOSTCARD_REF_SYNC_SIZE(0),
     SYNC_STATUS = GHOSTCARD_REF_SYNC_STATUS(0),
 };
 
-/* Longer than any synchronisation takes, also by message. */
+/* Longer than any synchronisation takes, even by message. */
 static const uint64_t SYNC_LIMIT_NS = UINT64_C(10000000000);
 
-/* STATUS once the card is done, or when it should have been. */
+/* STATUS when the card is done, or at the timeout. */
 static uint32_t wait_until_done(const struct gc_window *registers)
 {
     uint64_t deadline_ns = gc_now_ns() + SYNC_LIMIT_NS;
@@ -39,9 +39,9 @@ static const char *error_name(uint32_t status)
     uint32_t code = (status & GHOSTCARD_REF_SYNC_STATUS_ERROR_CODE_MASK) >>
                     GHOSTCARD_REF_SYNC_STATUS_ERROR_CODE_SHIFT;
     if (status == UINT32_MAX)
-        return "nobody answers";
+        return "nothing answers";
     if (status & GHOSTCARD_REF_SYNC_STATUS_BUSY_MASK)
-        return "not done in time";
+        return "not finished in time";
     return code < sizeof(NAMES) / sizeof(NAMES[0]) && NAMES[code] ? NAMES[code] : "unknown";
 }
 
@@ -61,8 +61,8 @@ void ref_sync(void *context, enum gc_dma_direction direction, struct gc_dma_segm
         return;
     gc_write32(registers, SYNC_STATUS, GHOSTCARD_REF_SYNC_STATUS_ERROR_MASK);
     if (!card->sync_failed)
-        gc_fail(&card->sync_error, "synchronising %zu bytes at 0x%llx for the %s: the card says 0x%x (%s)",
-                part.size, (unsigned long long)part.address, for_device ? "card" : "processor", status,
+        gc_fail(&card->sync_error, "cannot synchronise %zu bytes at 0x%llx for the %s: STATUS is 0x%x (%s)",
+                part.size, (unsigned long long)part.address, for_device ? "card" : "CPU", status,
                 error_name(status));
     card->sync_failed = true;
 }

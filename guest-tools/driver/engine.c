@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a channel's registers say of its engine; see engine.h. */
+/* The state of a channel's engine according to its registers; see engine.h. */
 #include "engine.h"
 
 #include <time.h>
 
-/* CONSUMER_INDEX first: this read is what posted writes arrive before, and shows what was without them. */
 bool ref_engine_read(const struct ref_channel *channel, struct engine *engine, struct gc_error *error)
 {
     return ref_read(channel->card, channel->block + REF_CHANNEL_CONSUMER_INDEX, &engine->consumer, error) &&
@@ -18,7 +17,6 @@ static bool is_idle(const struct engine *engine)
     return !(engine->status & (GHOSTCARD_REF_H2C_STATUS_BUSY_MASK | GHOSTCARD_REF_H2C_STATUS_HALTED_MASK));
 }
 
-/* What a halted engine says about the descriptor that it stopped at; register reads, but errors are rare. */
 bool ref_engine_error(
         const struct ref_channel *channel, struct ref_completion *completion, struct gc_error *error)
 {
@@ -34,7 +32,7 @@ bool ref_engine_error(
     return true;
 }
 
-/* The engine had nothing to do, and there are descriptors for it: where is the doorbell? */
+/* The engine is idle although there are descriptors for it: checks for a late or lost doorbell. */
 static bool check_doorbell(struct ref_channel *channel, const struct engine *before, struct gc_error *error)
 {
     const struct timespec pause = {.tv_nsec = 10 * 1000000};
@@ -44,17 +42,17 @@ static bool check_doorbell(struct ref_channel *channel, const struct engine *bef
         return false;
     if (!is_idle(&now) || now.consumer != before->consumer) {
         ref_note(channel->card, REF_DOORBELL_LATE,
-                "%s: nothing had happened for %d ms; the engine began when its registers were read",
+                "%s: nothing happened for %d ms; the engine started when its registers were read",
                 ref_channel_name(channel), channel->card->watch_ms);
         return true;
     }
-    ref_note(channel->card, REF_DOORBELL_LOST, "%s: the engine is idle at %u, and has been given up to %u",
+    ref_note(channel->card, REF_DOORBELL_LOST, "%s: the engine is idle at %u, but the doorbell was %u",
             ref_channel_name(channel), now.consumer, channel->last_doorbell);
     ref_channel_write(channel, REF_CHANNEL_DOORBELL, channel->last_doorbell);
     return true;
 }
 
-/* A channel with work has let nothing be heard for a while. False: there is no use in waiting. */
+/* Checks a channel that has work but shows no progress. False: waiting is pointless. */
 static bool check_engine(struct ref_channel *channel, struct gc_error *error)
 {
     struct engine engine;
@@ -64,16 +62,15 @@ static bool check_engine(struct ref_channel *channel, struct gc_error *error)
             engine.ring_base != (uint32_t)channel->ring_address) {
         ref_note(channel->card, REF_RESET, "%s: CONTROL 0x%x, RING_BASE 0x%x", ref_channel_name(channel),
                 engine.control, engine.ring_base);
-        return gc_fail(error, "%s: the card has been reset: its registers are not as they were set",
+        return gc_fail(error, "%s: the card was reset: its registers have lost their settings",
                 ref_channel_name(channel));
     }
-    /* At work, or done: memory is to say so. */
+    /* Busy, or done: memory will say so. */
     if (!is_idle(&engine) || engine.consumer == channel->last_doorbell)
         return true;
     return check_doorbell(channel, &engine, error);
 }
 
-/* All channels: the one that is waited for may be held up by another. */
 bool ref_engines_check(struct ref_card *card, struct gc_error *error)
 {
     for (unsigned source = 0; source < REF_SOURCE_COUNT; source++) {
@@ -84,13 +81,12 @@ bool ref_engines_check(struct ref_card *card, struct gc_error *error)
     return true;
 }
 
-/* Has the engine halted? The register tells; what the write-back block says of it may be early, or late. */
 bool ref_engine_check_halt(
         struct ref_channel *channel, struct ref_completion *completion, struct gc_error *error)
 {
     if (!ref_engine_error(channel, completion, error))
         return false;
     if (completion->halted)
-        channel->due++; /* an error interrupts, whether asked to or not */
+        channel->due++; /* an error always interrupts */
     return true;
 }

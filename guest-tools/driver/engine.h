@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A channel's engine as its registers show it, for when memory says nothing. Register reads cross the bus, so
- * this is for waits that have become long (wait.c), not for the data path.
+ * The state of a channel's engine according to its registers, for waits that have become long (wait.c).
+ * Register reads cross the bus, so this is not for the data path.
  */
 #ifndef GHOSTCARD_ENGINE_H
 #define GHOSTCARD_ENGINE_H
@@ -12,17 +12,22 @@ struct engine {
     uint32_t consumer, status, control, ring_base;
 };
 
-/* CONSUMER_INDEX first: this read is what posted writes arrive before, and shows what was without them. */
+/* Reads CONSUMER_INDEX first: this read flushes posted writes, and shows the state before their effects. */
 bool ref_engine_read(const struct ref_channel *channel, struct engine *engine, struct gc_error *error);
 
-/* What a halted engine says about the descriptor that it stopped at; register reads, but errors are rare. */
+/*
+ * The error of a halted engine, and the descriptor that it stopped at. Uses register reads, but errors are
+ * rare.
+ */
 bool ref_engine_error(
         const struct ref_channel *channel, struct ref_completion *completion, struct gc_error *error);
 
-/* All channels: the one that is waited for may be held up by another. False: there is no use in waiting. */
+/* Checks all channels, because one can hold up another. False: waiting is pointless. */
 bool ref_engines_check(struct ref_card *card, struct gc_error *error);
 
-/* Has the engine halted? The register tells; what the write-back block says of it may be early, or late. */
+/*
+ * Checks in the register whether the engine has halted. The write-back block may report that early or late.
+ */
 bool ref_engine_check_halt(
         struct ref_channel *channel, struct ref_completion *completion, struct gc_error *error);
 

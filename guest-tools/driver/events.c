@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the driver has had to cope with: counted, and told to whoever listens. See refcard.h. */
+/* Events that the driver had to handle: counted, and reported to the listener. See refcard.h. */
 #include "refcard.h"
 
 #include <stdarg.h>
@@ -10,40 +10,41 @@ static const struct {
     bool harmless;
 } EVENTS[] = {
         [REF_IRQ_LOST] = {"interrupt-lost",
-                "looks at the ring when the interrupt is overdue, finds the work done and goes on"},
+                "checks the ring when the interrupt is overdue, finds the work complete and continues"},
         [REF_IRQ_LATE] = {"interrupt-late",
-                "has gone on without it, and does not take it for that of the next transfer", true},
+                "has continued without it, and does not take it for that of the next transfer", true},
         [REF_IRQ_EARLY] = {"interrupt-early",
-                "finds nothing complete, waits on, and looks again when no other interrupt comes"},
-        [REF_IRQ_SURPLUS] = {"interrupt-surplus", "finds nothing new complete, and waits on", true},
+                "finds nothing complete, keeps waiting, and checks again when no other interrupt comes"},
+        [REF_IRQ_SURPLUS] = {"interrupt-surplus", "finds nothing new complete, and keeps waiting", true},
         [REF_WRITE_BACK_EARLY] = {"write-back-early",
-                "does not believe the write-back block before the descriptors have been handed back"},
+                "does not trust the write-back block before the descriptors are handed back"},
         [REF_WRITE_BACK_LATE] = {"write-back-late",
-                "goes by the descriptors when the write-back block is overdue", true},
+                "uses the descriptors when the write-back block is overdue", true},
         [REF_DOORBELL_LOST] = {"doorbell-lost",
-                "finds an idle engine with descriptors to do, and rings again"},
+                "finds an idle engine with descriptors to process, and rings the doorbell again"},
         [REF_DOORBELL_LATE] = {"doorbell-late",
-                "reads a register when completion is overdue, before which posted writes must arrive"},
-        [REF_WRITE_LOST] = {"write-lost", "reads back what it has set up, and writes it again"},
+                "reads a register when completion is overdue, which flushes posted writes"},
+        [REF_WRITE_LOST] = {"write-lost", "reads back the registers it has set up, and writes them again"},
         [REF_MISREAD] = {"descriptor-misread",
-                "finds the descriptor right in memory, and has the engine fetch it anew"},
-        [REF_SHORT] = {"transfer-short", "compares what was moved with what was to be, and starts over"},
-        [REF_SLOW] = {"slow", "waits on as long as there is progress", true},
-        [REF_STALLED] = {"stalled", "gives up waiting when there has been no progress, and starts over"},
-        [REF_STUCK] = {"stuck", "waits no longer than 100 ms for an idle engine, and resets more each time"},
+                "finds the descriptor valid in memory, and makes the engine fetch it again"},
+        [REF_SHORT] = {"transfer-short", "compares the moved bytes with the requested ones, and starts over"},
+        [REF_SLOW] = {"slow", "keeps waiting as long as there is progress", true},
+        [REF_STALLED] = {"stalled", "stops waiting when there is no progress, and starts over"},
+        [REF_STUCK] = {"stuck",
+                "waits at most 100 ms for the engine to become idle, and resets more each time"},
         [REF_ALL_ONES] = {"all-ones",
-                "believes no register that reads all ones, and asks again for a second at most"},
-        [REF_RESET] = {"reset", "finds its settings gone, sets everything up again and starts over"},
-        [REF_GONE] = {"gone", "touches the card no more, says what has not been confirmed, and ends"},
-        [REF_DATA_LATE] = {"data-late", "cannot know by itself; whoever compares finds other bytes, and the "
+                "does not trust a register that reads all ones, and reads it again for at most a second"},
+        [REF_RESET] = {"reset", "finds its settings lost, sets everything up again and starts over"},
+        [REF_GONE] = {"gone", "stops accessing the card, reports what was not confirmed, and exits"},
+        [REF_DATA_LATE] = {"data-late", "cannot notice; a comparison of the data finds wrong bytes, and the "
                                         "right ones a moment later"},
         [REF_DATA_WRONG] = {"data-wrong",
-                "cannot know by itself; whoever compares finds other bytes, and starts over"},
+                "cannot notice; a comparison of the data finds wrong bytes, and the program starts over"},
         [REF_CHANNEL_RESET] = {"channel-reset", "resets its channels"},
         [REF_SOFT_RESET] = {"soft-reset", "resets the card by its own register"},
-        [REF_FUNCTION_RESET] = {"function-reset", "has the kernel reset the card"},
+        [REF_FUNCTION_RESET] = {"function-reset", "makes the kernel reset the card"},
 };
-_Static_assert(sizeof(EVENTS) / sizeof(EVENTS[0]) == REF_EVENT_COUNT, "an event without words");
+_Static_assert(sizeof(EVENTS) / sizeof(EVENTS[0]) == REF_EVENT_COUNT, "an event without a text");
 
 const char *ref_event_name(enum ref_event event)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Interrupts of the card: a vector for each source, or one for all, whose sources are told apart and
+ * Interrupts of the card: one vector for each source, or one for all, whose sources are told apart and
  * acknowledged by IRQ_STATUS. See refcard.h.
  */
 #include "refcard.h"
@@ -29,9 +29,9 @@ void ref_irq_disable(struct ref_card *card)
 }
 
 /*
- * One vector for all: finds out who it was and acknowledges, until nobody is left; the last read also makes
- * sure that an INTx line is down before it is unmasked. Bounded: sources that come faster than they are
- * acknowledged will interrupt again.
+ * One vector for all: finds and acknowledges the sources, until none is left. The last read also makes sure
+ * that an INTx line is deasserted before it is unmasked. Bounded: sources that are faster than their
+ * acknowledgement interrupt again.
  */
 static bool acknowledge(struct ref_card *card, bool *found, struct gc_error *error)
 {
@@ -55,7 +55,7 @@ static bool wait_shared(struct ref_card *card, enum ref_source source, int timeo
 {
     uint64_t deadline_ns = gc_now_ns() + (uint64_t)timeout_ms * 1000000;
     uint32_t bit = 1u << source;
-    bool is_over = false; /* also when interrupts of others never end, as of a line that is stuck */
+    bool is_over = false; /* even if others interrupt without end, as with a stuck line */
     while (!(card->pending & bit) && !is_over) {
         int left_ms = gc_left_ms(deadline_ns);
         uint64_t interrupts;
@@ -68,9 +68,9 @@ static bool wait_shared(struct ref_card *card, enum ref_source source, int timeo
         card->interrupts += interrupts;
         if (!acknowledge(card, &found, error) || !gc_irq_rearm(card->device, error))
             return false;
-        /* A message follows each cause, and several may have been found at the first. */
+        /* Each cause sends a message, and the first may have found several causes. */
         if (!found && card->irq_mode != GC_IRQ_MSI)
-            ref_note(card, REF_IRQ_SURPLUS, "an interrupt has come, and IRQ_STATUS is 0");
+            ref_note(card, REF_IRQ_SURPLUS, "received an interrupt, but IRQ_STATUS is 0");
     }
     *taken = card->pending & bit ? 1 : 0;
     card->pending &= ~bit;
@@ -100,7 +100,7 @@ bool ref_irq_wait(struct ref_card *card, enum ref_source source, int timeout_ms,
     *taken = 0;
     if (card->vectors < REF_SOURCE_COUNT)
         return wait_shared(card, source, timeout_ms, taken, error);
-    /* A vector of its own, and a message each time, acknowledged or not: no register access is needed. */
+    /* With its own vector, each cause sends a message, acknowledged or not: no register access is needed. */
     if (!gc_irq_wait(card->device, source, timeout_ms, taken, error))
         return false;
     card->interrupts += *taken;

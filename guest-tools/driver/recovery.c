@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Getting a card to work again that does not: a ladder of resets, from the mildest to the last. See
- * refcard.h.
+ * Recovers a card that does not work, by a ladder of resets from the mildest to the strongest. See refcard.h.
  *
- * Models: Linux drivers/ata/libata-eh.c and drivers/nvme/host/pci.c, which escalate alike; PCI Express Base
- * Specification 6.0, 6.6.2 (function-level reset).
+ * Models: Linux drivers/ata/libata-eh.c and drivers/nvme/host/pci.c, which escalate in the same way; PCI
+ * Express Base Specification 6.0, 6.6.2 (function-level reset).
  */
 #include "refcard.h"
 
 /*
- * Interrupts, processing functions and rings as they were, whatever the registers hold. Each channel is
- * reset, and what is in the streams goes: the mildest of resets.
+ * Restores interrupts, processing functions and rings, whatever the registers hold. Each channel is reset and
+ * the streams are emptied: the mildest reset.
  */
 static bool set_up(struct ref_card *card, struct gc_error *error)
 {
@@ -32,7 +31,7 @@ static bool reset_card(struct ref_card *card, struct gc_error *error)
     if (!ref_read(card, GHOSTCARD_REF_IRQ_ENABLE, &enabled, error))
         return false;
     if (enabled != 0)
-        return gc_fail(error, "%s is as before after CONTROL.SOFT_RESET (IRQ_ENABLE 0x%x)",
+        return gc_fail(error, "%s is unchanged after CONTROL.SOFT_RESET (IRQ_ENABLE 0x%x)",
                 gc_name(card->device), enabled);
     return set_up(card, error);
 }
@@ -53,7 +52,7 @@ static const struct reset {
 };
 enum { RESET_COUNT = sizeof(RESETS) / sizeof(RESETS[0]) };
 
-/* A function that has been reset behind the kernel's back does not know its addresses. */
+/* A function that was reset without the kernel's knowledge has lost its addresses. */
 static bool make_reachable(struct ref_card *card, struct gc_error *error)
 {
     uint32_t id;
@@ -63,23 +62,23 @@ static bool make_reachable(struct ref_card *card, struct gc_error *error)
     if (id == GHOSTCARD_REF_ID_RESET)
         return true;
     card->gone = true;
-    ref_note(card, REF_GONE, "something else is at its address: ID reads 0x%x", id);
-    return gc_fail(
-            error, "%s is gone: something else is at its address, ID reads 0x%x", gc_name(card->device), id);
+    ref_note(card, REF_GONE, "there is something else at its address: ID reads 0x%x", id);
+    return gc_fail(error, "%s is gone: there is something else at its address, ID reads 0x%x",
+            gc_name(card->device), id);
 }
 
 bool ref_recover(struct ref_card *card, struct gc_error *error)
 {
-    gc_fail(error, "%s does not work, and no reset is left that has not been tried", gc_name(card->device));
+    gc_fail(error, "%s does not work, and all resets have been tried", gc_name(card->device));
     while (card->resets_tried < RESET_COUNT && make_reachable(card, error)) {
         const struct reset *reset = &RESETS[card->resets_tried++];
         bool helped = reset->try(card, error);
         ref_note(card, reset->event, "%s%s",
-                helped ? "everything is set up again" : "does not help: ", helped ? "" : error->message);
+                helped ? "everything is set up again" : "did not help: ", helped ? "" : error->message);
         if (helped)
             return true;
     }
     if (!card->gone)
-        gc_set_bus_master(card->device, false, NULL); /* whatever it is at, it reaches memory no more */
+        gc_set_bus_master(card->device, false, NULL); /* whatever it does, it can no longer reach memory */
     return false;
 }

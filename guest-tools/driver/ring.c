@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ring of a DMA channel: descriptors, doorbell, what is complete. See refcard.h and
- * docs/reference-card.md; waiting is in wait.c.
+ * The ring of a DMA channel: descriptors, doorbell, completion. See refcard.h and docs/reference-card.md;
+ * waiting is in wait.c.
  *
- * Who writes what: this driver fills descriptors and sets OWNER last; the card clears OWNER last, then
- * updates the write-back block, then interrupts. So after an interrupt, plain memory tells how far the card
- * has come.
+ * Ownership: this driver fills descriptors and sets OWNER last; the card clears OWNER last, then updates the
+ * write-back block, then interrupts. So after an interrupt, memory alone shows the card's progress.
  *
- * What one side has written is synchronised before the other looks at it, which with a coherent card costs
- * nothing. Ring and write-back block have cache lines of their own.
+ * What one side has written is synchronised before the other reads it, which costs nothing with a coherent
+ * card. Ring and write-back block have their own cache lines.
  */
 #include "refcard.h"
 
@@ -30,7 +29,7 @@ _Static_assert(
 
 typedef void sync_call(const struct gc_dma_buffer *buffer, size_t offset, size_t size);
 
-/* Descriptors `first` up to but not including `end`, around the end of the ring if need be. */
+/* Descriptors from `first` to `end`, exclusive, wrapping around the end of the ring if necessary. */
 static void sync_ring(const struct ref_channel *channel, sync_call *sync, uint32_t first, uint32_t end)
 {
     const size_t size = sizeof(*channel->ring);
@@ -57,7 +56,7 @@ uint32_t ref_put(struct ref_channel *channel, uint32_t control, uint64_t host_ad
     descriptor->card_address = card_address;
     descriptor->transferred = 0;
     descriptor->status = 0;
-    gc_write_barrier(); /* the card may look at it as soon as OWNER is set */
+    gc_write_barrier(); /* the card may read it as soon as OWNER is set */
     descriptor->control = control;
     channel->producer = (index + 1) % channel->ring_size;
     return index;
@@ -81,13 +80,13 @@ uint32_t ref_consumer(const struct ref_channel *channel)
     return channel->write_back->consumer_index;
 }
 
-/* From one index to another, around the end of the ring if need be. */
+/* The distance from one index to another, wrapping around the end of the ring. */
 static uint32_t distance(const struct ref_channel *channel, uint32_t from, uint32_t to)
 {
     return (to - from) % channel->ring_size;
 }
 
-/* By the descriptors that have been handed back: the card may still write to the others. */
+/* Counts descriptors that were handed back: the card may still write to the others. */
 static uint32_t free_descriptors(const struct ref_channel *channel)
 {
     return distance(channel, channel->producer + 1, channel->taken);
@@ -98,17 +97,19 @@ bool ref_submit(struct ref_channel *channel, const struct gc_dma_buffer *buffer,
 {
     if (size == 0 || offset > buffer->size || size > buffer->size - offset)
         return gc_fail(error,
-                "transfer of %zu bytes at offset %zu of a buffer of %zu: it must lie inside and not be empty",
+                "cannot transfer %zu bytes at offset %zu of a buffer of %zu: they must be inside it and not "
+                "empty",
                 size, offset, buffer->size);
     uint32_t free_count = free_descriptors(channel);
-    /* Also what the card is to write to: nothing of ours may come out of a cache later. */
+    /* Also for data that the card will write: no cached data of ours may be written back over it later. */
     gc_dma_sync_for_device(buffer, offset, size);
     while (size > 0) {
         struct gc_dma_segment part = gc_dma_segment_at(buffer, offset, size);
         if (part.size > GHOSTCARD_REF_MAX_LENGTH_RESET)
             part.size = GHOSTCARD_REF_MAX_LENGTH_RESET;
         if (free_count-- == 0)
-            return gc_fail(error, "ring of %u descriptors is full: wait for completions, or make it larger",
+            return gc_fail(error,
+                    "the ring of %u descriptors is full: wait for completions, or make it larger",
                     channel->ring_size);
         uint32_t control = GHOSTCARD_REF_DESC_CONTROL_OWNER_MASK;
         if (part.size == size)
@@ -131,7 +132,7 @@ static bool is_complete(const struct ref_descriptor *descriptor)
     return (descriptor->status & GHOSTCARD_REF_DESC_STATUS_DONE_MASK) != 0;
 }
 
-/* All bytes of a completed descriptor, or those up to the end of a packet. */
+/* A completed descriptor moved all of its bytes, or those up to the end of a packet. */
 static bool is_whole(const struct ref_channel *channel, const struct ref_descriptor *descriptor)
 {
     bool ended = channel->direction == REF_C2H && (descriptor->status & GHOSTCARD_REF_DESC_STATUS_EOP_MASK);
@@ -148,12 +149,12 @@ struct ref_look ref_look(struct ref_channel *channel, bool thorough)
     uint32_t given = distance(channel, channel->taken, channel->last_doorbell);
     uint32_t claimed = distance(channel, channel->taken, consumer);
     if (consumer >= channel->ring_size || claimed > given)
-        claimed = 0; /* nonsense, which a write-back block that is complete never holds */
+        claimed = 0; /* invalid, which a complete write-back block never is */
     uint32_t limit = thorough ? given : claimed;
     sync_ring(channel, gc_dma_sync_for_cpu, channel->taken, (channel->taken + limit) % channel->ring_size);
     /*
      * Two descriptors share a cache line. A card that is not coherent may hand back one while its neighbour
-     * is being handed over to it, with all of the line: then only the write-back block is left to believe.
+     * is being handed over to it, with the whole line. Then only the write-back block can be trusted.
      */
     uint32_t believed = ref_is_coherent(channel->card) ? 0 : claimed;
     while (look.completed < limit) {
@@ -175,7 +176,7 @@ struct ref_look ref_look(struct ref_channel *channel, bool thorough)
 
 void ref_clear_error(struct ref_channel *channel)
 {
-    channel->write_back->status = 0; /* what it says about the error is over; the card writes it anew */
+    channel->write_back->status = 0; /* the error is over; the card writes the status again */
     sync_write_back(channel, gc_dma_sync_for_device);
     ref_channel_write(channel, REF_CHANNEL_STATUS, GHOSTCARD_REF_H2C_STATUS_ERROR_MASK);
 }
@@ -194,7 +195,7 @@ bool ref_retry_misread(struct ref_channel *channel, const struct ref_completion 
     if (!is_about_these || !is_owned || !is_length_right)
         return false;
     ref_note(channel->card, REF_MISREAD,
-            "%s: halted with %s on descriptor %u, which is the card's and %u bytes long",
+            "%s: halted with %s on descriptor %u, which the card owns and which has %u bytes",
             ref_channel_name(channel), ref_error_name(code), index, descriptor->length);
     ref_sync_descriptor(channel, index);
     ref_clear_error(channel);

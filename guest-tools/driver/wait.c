@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waiting for a channel: by interrupt, with a watch that looks for itself when none comes. See refcard.h.
+ * Waits for a channel: by interrupt, and by looking at the ring and the registers if none comes. See
+ * refcard.h.
  *
  * Models: the transmit watchdog of Linux network drivers (ndo_tx_timeout), and the polling of the NVMe driver
  * when a command times out (nvme_timeout): first the ring, then the registers, then a reset.
@@ -11,14 +12,14 @@
 
 static const uint64_t MS = 1000000;
 
-/* One ref_wait. */
+/* The state of one ref_wait. */
 struct watch {
     struct ref_channel *channel;
     int timeout_ms;
-    uint64_t started_ns, deadline_ns; /* the second moves with every progress */
-    unsigned surplus;                 /* interrupts that came with nothing complete */
-    bool has_ordered;                 /* the order of write-back block and descriptors has been noted */
-    bool has_looked;                  /* progress, at the last look at the registers: */
+    uint64_t started_ns, deadline_ns; /* progress extends the deadline */
+    unsigned surplus;                 /* interrupts without a completion */
+    bool has_ordered;                 /* the order of write-back block and descriptors is recorded */
+    bool has_looked;                  /* `bytes` was read from the registers */
     uint32_t bytes;
 };
 
@@ -27,7 +28,7 @@ static void note_progress(struct watch *watch)
     watch->deadline_ns = gc_now_ns() + (uint64_t)watch->timeout_ms * MS;
 }
 
-/* Interrupts are set against completions; more than these are not expected. */
+/* Matches interrupts with completions; more than those are surplus. */
 static void count_interrupts(struct watch *watch, uint64_t taken)
 {
     struct ref_channel *channel = watch->channel;
@@ -36,17 +37,17 @@ static void count_interrupts(struct watch *watch, uint64_t taken)
     watch->surplus += (unsigned)taken - expected;
 }
 
-/* Everything is complete: what is to be said of interrupts that came without a completion? */
+/* Everything is complete: records the interrupts that came without a completion. */
 static void note_surplus(struct watch *watch)
 {
     struct ref_channel *channel = watch->channel;
     for (; watch->surplus > 0; watch->surplus--) {
         if (channel->missed == 0) {
-            ref_note(channel->card, REF_IRQ_SURPLUS, "%s: an interrupt has come with nothing complete",
+            ref_note(channel->card, REF_IRQ_SURPLUS, "%s: received an interrupt with nothing complete",
                     ref_channel_name(channel));
         } else {
             channel->missed--;
-            ref_note(channel->card, REF_IRQ_LATE, "%s: an interrupt that was given up has come",
+            ref_note(channel->card, REF_IRQ_LATE, "%s: received an interrupt that counted as lost",
                     ref_channel_name(channel));
         }
     }
@@ -60,15 +61,15 @@ static void note_order(struct watch *watch, const struct ref_look *look, bool ov
     watch->has_ordered = look->is_ahead || (overdue && look->is_behind);
     if (look->is_ahead)
         ref_note(channel->card, REF_WRITE_BACK_EARLY,
-                "%s: the write-back block says %u, and descriptor %u is still the card's",
+                "%s: the write-back block says %u, but the card still owns descriptor %u",
                 ref_channel_name(channel), channel->write_back->consumer_index, channel->taken);
     else if (watch->has_ordered)
         ref_note(channel->card, REF_WRITE_BACK_LATE,
-                "%s: descriptors up to %u are handed back, and the write-back block says %u",
+                "%s: descriptors up to %u are handed back, but the write-back block says %u",
                 ref_channel_name(channel), channel->taken, channel->write_back->consumer_index);
 }
 
-/* Everything is complete, and no interrupt has said so. */
+/* Everything is complete, but no interrupt has come. */
 static bool take_overdue(struct watch *watch, struct gc_error *error)
 {
     struct ref_channel *channel = watch->channel;
@@ -76,9 +77,9 @@ static bool take_overdue(struct watch *watch, struct gc_error *error)
     uint32_t enabled;
     uint64_t taken = 0;
     bool asked = false;
-    if (channel->due == 0) /* none was asked for */
+    if (channel->due == 0) /* none was requested */
         return true;
-    /* Completions that come in quick succession share an interrupt: it is one that is overdue. */
+    /* Completions in quick succession share an interrupt, so only one is overdue. */
     channel->due = 0;
     if (watch->surplus > 0) {
         watch->surplus--;
@@ -86,7 +87,9 @@ static bool take_overdue(struct watch *watch, struct gc_error *error)
                 ref_channel_name(channel));
         return true;
     }
-    /* A read arrives behind the messages that were sent before it: what comes now was under way. */
+    /*
+     * The read returns after messages that were sent before it: an interrupt that arrives now was in transit.
+     */
     if (!ref_read(card, GHOSTCARD_REF_IRQ_ENABLE, &enabled, error) ||
             !ref_irq_wait(card, channel->source, card->watch_ms, &taken, error) ||
             (taken == 0 && !ref_irq_poll(card, channel->source, &asked, error)))
@@ -95,7 +98,7 @@ static bool take_overdue(struct watch *watch, struct gc_error *error)
         return true;
     channel->missed++;
     ref_note(card, REF_IRQ_LOST,
-            "%s: complete, and no interrupt for %d ms (%s; IRQ_STATUS: %sraised, IRQ_ENABLE 0x%x)",
+            "%s: complete, but no interrupt for %d ms (%s; IRQ_STATUS: %sraised, IRQ_ENABLE 0x%x)",
             ref_channel_name(channel), 2 * card->watch_ms, gc_irq_mode_name(card->irq_mode),
             asked ? "" : "not ", enabled);
     return true;
@@ -133,9 +136,9 @@ static bool fail_stalled(const struct watch *watch, struct gc_error *error)
 
 static bool fail_short(const struct ref_channel *channel, struct gc_error *error)
 {
-    ref_note(channel->card, REF_SHORT, "%s: TRANSFERRED is not LENGTH in a descriptor before %u",
+    ref_note(channel->card, REF_SHORT, "%s: TRANSFERRED differs from LENGTH in a descriptor before %u",
             ref_channel_name(channel), channel->taken);
-    return gc_fail(error, "%s: the card has completed a descriptor and not moved all of its bytes",
+    return gc_fail(error, "%s: the card has completed a descriptor without moving all of its bytes",
             ref_channel_name(channel));
 }
 
@@ -171,7 +174,7 @@ bool ref_wait(struct ref_channel *channel, int timeout_ms, struct ref_completion
                                !ref_engine_check_halt(channel, completion, error)))
             return false;
         if (completion->halted) {
-            ref_note(card, REF_WRITE_BACK_LATE, "%s: halted, and the write-back block does not say so",
+            ref_note(card, REF_WRITE_BACK_LATE, "%s: halted, but the write-back block does not say so",
                     ref_channel_name(channel));
             break;
         }

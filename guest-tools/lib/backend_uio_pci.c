@@ -2,10 +2,10 @@
 /*
  * Back end for uio_pci_generic: BARs and configuration space through sysfs, interrupts through /dev/uioN.
  *
- * What that driver does (Linux drivers/uio/uio_pci_generic.c, Documentation/driver-api/uio-howto.rst): it
- * enables the device but not bus mastering, and takes INTx only. On an interrupt it sets Interrupt Disable in
- * the command register and counts. It offers no control of the interrupt by write(), so user space unmasks by
- * clearing Interrupt Disable in configuration space. When /dev/uioN is closed for the last time it turns bus
+ * What this driver does (Linux drivers/uio/uio_pci_generic.c, Documentation/driver-api/uio-howto.rst): it
+ * enables the device but not bus mastering, and supports only INTx. On an interrupt it sets Interrupt Disable
+ * in the command register and counts. It has no control of the interrupt by write(), so user space unmasks by
+ * clearing Interrupt Disable in configuration space. When /dev/uioN is closed for the last time, it turns bus
  * mastering off.
  */
 #define _GNU_SOURCE
@@ -47,9 +47,9 @@ static bool uio_open_window(struct gc_device *device, struct gc_window *window, 
     if (fd < 0)
         return gc_fail(error, "cannot open BAR %u of %s: %s", window->index, path, strerror(errno));
     struct stat status = {0};
-    fstat(fd, &status); /* its size is the BAR's */
+    fstat(fd, &status); /* its size is that of the BAR */
     bool done = gc_uio_map(window, fd, (size_t)status.st_size, 0, path, error);
-    close(fd); /* the mapping holds it */
+    close(fd); /* the mapping keeps it open */
     return done;
 }
 
@@ -73,7 +73,7 @@ static bool uio_irq_enable(
     *vectors = 1;
     if (mode != GC_IRQ_INTX)
         return gc_fail(error,
-                "interrupt mode %s asked of %s: uio_pci_generic has intx only; bind it to vfio-pci",
+                "cannot enable interrupt mode %s of %s: uio_pci_generic only has intx; bind it to vfio-pci",
                 gc_irq_mode_name(mode), device->name);
     return gc_uio_start_counting(device, error) && set_masked(device, false, error);
 }
@@ -88,7 +88,7 @@ static bool uio_reset(struct gc_device *device, struct gc_error *error)
     char path[256];
     int fd = open(gc_sysfs_path(path, device, "reset"), O_WRONLY | O_CLOEXEC);
     if (fd < 0)
-        return gc_fail(error, "cannot open %s: %s: the kernel knows no way to reset this device", path,
+        return gc_fail(error, "cannot open %s: %s: the kernel has no way to reset this device", path,
                 strerror(errno));
     bool done = write(fd, "1", 1) == 1;
     if (!done)
@@ -97,7 +97,7 @@ static bool uio_reset(struct gc_device *device, struct gc_error *error)
     return done;
 }
 
-/* Sysfs lists what the kernel has assigned: start, end and flags of each BAR. */
+/* sysfs lists what the kernel has assigned: start, end and flags of each BAR. */
 static bool uio_restore_bars(struct gc_device *device, struct gc_error *error)
 {
     enum { BAR_COUNT = 6, IS_MEMORY = 0x200, IS_64_BIT = 0x100000 }; /* Linux include/linux/ioport.h */

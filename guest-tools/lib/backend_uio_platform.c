@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Back end for uio_pdrv_genirq and uio_dmem_genirq: windows are maps of /dev/uioN, and so are, with the
- * second, DMA buffers that the kernel owns (dmem.c).
+ * Back end for uio_pdrv_genirq and uio_dmem_genirq: windows are maps of /dev/uioN, and so are, with
+ * uio_dmem_genirq, DMA buffers owned by the kernel (dmem.c).
  *
  * What these drivers do (Linux drivers/uio/uio_pdrv_genirq.c, uio_dmem_genirq.c,
  * Documentation/driver-api/uio-howto.rst): on an interrupt they disable it at the interrupt controller and
- * count. Writing a 32-bit 1 to the node enables it again, 0 disables it. They know of no reset, and of
- * nothing that allows or forbids DMA.
+ * count. Writing a 32-bit 1 to the node enables it again, 0 disables it. They have no reset, and no control
+ * over DMA.
  */
 #define _GNU_SOURCE
 #include "platform.h"
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* By the name in the map; uio_dmem_genirq names none, but numbers maps as all drivers do. */
+/* By the name of the map. uio_dmem_genirq sets no names, but numbers maps as all drivers do. */
 static bool find_window(struct gc_device *device, const struct gc_window_place *place, unsigned *index,
         struct gc_error *error)
 {
@@ -40,7 +40,7 @@ static void pdrv_close(struct gc_device *device)
     close(device->uio.fd);
 }
 
-/* How many maps are register windows: those that sysfs lists, or else those that have a name. */
+/* How many maps are register windows: those that sysfs lists, else those that have a name. */
 static unsigned window_count(const struct gc_device *device)
 {
     char names[GC_PLATFORM_NAMES_SIZE], name[GC_NAME_SIZE];

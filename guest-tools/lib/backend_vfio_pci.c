@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Back end for vfio-pci: BARs and configuration space are regions, INTx, MSI and MSI-X are interrupts 0 to 2.
+ * Back end for vfio-pci: BARs and configuration space are regions; INTx, MSI and MSI-X are interrupts 0 to 2.
  *
- * Models: Linux include/uapi/linux/vfio.h (VFIO_PCI_*), drivers/vfio/pci. vfio-pci enables the device on open
- * with bus mastering off.
+ * Models: Linux include/uapi/linux/vfio.h (VFIO_PCI_*), drivers/vfio/pci. vfio-pci enables the device when it
+ * is opened, with bus mastering off.
  */
 #include "vfio.h"
 
@@ -16,7 +16,7 @@ static bool vfio_open(struct gc_device *device, struct gc_error *error)
     if (!gc_vfio_open(device, error))
         return false;
     if (!gc_vfio_region_info(device, VFIO_PCI_CONFIG_REGION_INDEX, &config)) {
-        gc_fail(error, "VFIO tells nothing about the configuration space of %s: %s", device->name,
+        gc_fail(error, "cannot get information on the configuration space of %s from VFIO: %s", device->name,
                 strerror(errno));
         gc_vfio_close(device);
         return false;
@@ -50,7 +50,8 @@ static bool vfio_irq_enable(
         struct gc_device *device, enum gc_irq_mode mode, unsigned *vectors, struct gc_error *error)
 {
     if (mode == GC_IRQ_LINE)
-        return gc_fail(error, "interrupt mode line asked of %s: a PCI function has intx, msi and msix",
+        return gc_fail(error,
+                "cannot enable interrupt mode line of %s: a PCI function has intx, msi and msix",
                 device->name);
     return gc_vfio_irq_enable(device, irq_index(mode), vectors, gc_irq_mode_name(mode), error);
 }
@@ -64,7 +65,7 @@ static bool vfio_irq_set_masked(struct gc_device *device, bool masked, struct gc
 {
     uint32_t action = masked ? VFIO_IRQ_SET_ACTION_MASK : VFIO_IRQ_SET_ACTION_UNMASK;
     return gc_vfio_irq_action(device, VFIO_PCI_INTX_IRQ_INDEX, action) ||
-           gc_fail(error, "VFIO does not %s INTx of %s: %s", masked ? "mask" : "unmask", device->name,
+           gc_fail(error, "VFIO cannot %s INTx of %s: %s", masked ? "mask" : "unmask", device->name,
                    strerror(errno));
 }
 

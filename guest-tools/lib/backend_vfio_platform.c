@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Back end for vfio-platform: regions are the device's register windows in the order of its resources,
+ * Back end for vfio-platform: regions are the device's register windows in the order of its resources;
  * interrupt 0 is the device's own.
  *
- * What that driver does (Linux drivers/vfio/platform, include/uapi/linux/vfio.h): a level-triggered interrupt
- * is masked when it is taken (VFIO_IRQ_INFO_AUTOMASKED) and stays so until it is unmasked, also when its
- * eventfd has been replaced in between. Reset is a function that some kernel module has registered for the
- * device's compatible string; it also runs at the first open and the last close.
+ * What this driver does (Linux drivers/vfio/platform, include/uapi/linux/vfio.h): a level-triggered interrupt
+ * is masked when it is taken (VFIO_IRQ_INFO_AUTOMASKED) and stays masked until it is unmasked, even if its
+ * eventfd is replaced in between. Reset is a function that a kernel module has registered for the device's
+ * compatible string. It also runs at the first open and the last close.
  */
 #include "platform.h"
 #include "vfio.h"
@@ -26,8 +26,8 @@ static bool set_masked(struct gc_device *device, bool masked, struct gc_error *e
 {
     uint32_t action = masked ? VFIO_IRQ_SET_ACTION_MASK : VFIO_IRQ_SET_ACTION_UNMASK;
     return gc_vfio_irq_action(device, IRQ, action) ||
-           gc_fail(error, "vfio-platform does not %s the interrupt of %s: %s%s", masked ? "mask" : "unmask",
-                   device->name, strerror(errno), errno == EINVAL ? ": it is no level interrupt" : "");
+           gc_fail(error, "vfio-platform cannot %s the interrupt of %s: %s%s", masked ? "mask" : "unmask",
+                   device->name, strerror(errno), errno == EINVAL ? ": it is not a level interrupt" : "");
 }
 
 static bool irq_enable(
@@ -37,7 +37,9 @@ static bool irq_enable(
     if (!gc_platform_has_mode(device, mode, error) ||
             !gc_vfio_irq_enable(device, IRQ, vectors, "the interrupt", error))
         return false;
-    /* An edge, such as an MSI-X message, is never masked; a line may still be, from when it was last taken.
+    /*
+     * An edge interrupt, such as an MSI-X message, is never masked. A line may still be masked from when it
+     * was last taken.
      */
     device->vfio.automasked = ioctl(device->vfio.device_fd, VFIO_DEVICE_GET_IRQ_INFO, &info) == 0 &&
                               info.flags & VFIO_IRQ_INFO_AUTOMASKED;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Errors and time: what every other file here uses, and what uses none of them. See ghostcard.h. */
+/* Errors and time, which every other file here uses. See ghostcard.h. */
 #include "ghostcard.h"
 
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is the same whichever driver an open device is bound to; see ghostcard.h. */
+/* Operations on an open device that do not depend on its driver; see ghostcard.h. */
 #include "backend.h"
 
 #include <errno.h>
@@ -26,10 +26,10 @@ static bool config_access(struct gc_device *device, bool write, unsigned offset,
 {
     if (!gc_is_pci(device))
         return gc_fail(error,
-                "%s 0x%x of the configuration space of %s: a platform device has none; its card's is the "
-                "kernel's own",
-                write ? "write to" : "read of", offset, device->name);
-    /* Both this program and configuration space are little-endian: the low bytes come first. */
+                "cannot %s 0x%x of the configuration space of %s: a platform device has none; its card's "
+                "belongs to the kernel",
+                write ? "write" : "read", offset, device->name);
+    /* This program and configuration space are both little-endian: the low bytes come first. */
     return device->ops->config_access(device, write, offset, size, value) ||
            gc_fail(error, "cannot %s %u bytes at 0x%x of the configuration space of %s: %s",
                    write ? "write" : "read", size, offset, device->name, strerror(errno));
@@ -48,7 +48,7 @@ bool gc_config_write(
     return config_access(device, true, offset, size, &value, error);
 }
 
-/* The command register of a function that is not there. */
+/* What the command register of a missing function reads. */
 static const uint32_t ALL_ONES = UINT16_MAX;
 
 bool gc_pci_set_command(struct gc_device *device, uint32_t clear, uint32_t set, struct gc_error *error)
@@ -56,7 +56,7 @@ bool gc_pci_set_command(struct gc_device *device, uint32_t clear, uint32_t set, 
     uint32_t command;
     if (!gc_config_read(device, PCI_COMMAND, 2, &command, error))
         return false;
-    if (command == ALL_ONES) /* written back it would turn on whatever there is */
+    if (command == ALL_ONES) /* writing it back would turn everything on */
         return gc_fail(
                 error, "the command register of %s reads 0xffff: the device does not answer", device->name);
     return gc_config_write(device, PCI_COMMAND, 2, (command & ~clear) | set, error);
@@ -70,7 +70,7 @@ bool gc_set_bus_master(struct gc_device *device, bool on, struct gc_error *error
     if (on)
         return gc_pci_set_command(device, 0, PCI_COMMAND_MASTER, error);
     if (gc_config_read(device, PCI_COMMAND, 2, &command, NULL) && command == ALL_ONES)
-        return true; /* what does not answer reaches no memory either */
+        return true; /* a device that does not answer cannot reach memory */
     return gc_pci_set_command(device, PCI_COMMAND_MASTER, 0, error);
 }
 
@@ -78,8 +78,9 @@ bool gc_restore(struct gc_device *device, struct gc_error *error)
 {
     if (!gc_is_pci(device))
         return gc_fail(error,
-                "%s cannot be given its addresses again: its function is the kernel's, and a platform device "
-                "has no way to it",
+                "cannot restore the addresses of %s: its function belongs to the kernel, and a platform "
+                "device "
+                "has no access to it",
                 device->name);
     return (!device->ops->restore_bars || device->ops->restore_bars(device, error)) &&
            gc_pci_set_command(device, 0, PCI_COMMAND_MEMORY, error);
@@ -88,9 +89,10 @@ bool gc_restore(struct gc_device *device, struct gc_error *error)
 bool gc_reset(struct gc_device *device, struct gc_error *error)
 {
     if (device->irq_enabled)
-        return gc_fail(error, "reset of %s while interrupts are enabled: disable them first", device->name);
+        return gc_fail(
+                error, "cannot reset %s while interrupts are enabled: disable them first", device->name);
     if (!gc_can_reset(device))
-        return gc_fail(error, "%s has no reset of %s: only the device's own registers can, or another driver",
+        return gc_fail(error, "%s cannot reset %s: use the device's own registers, or another driver",
                 device->ops->driver, device->name);
     return device->ops->reset(device, error);
 }

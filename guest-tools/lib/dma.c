@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DMA buffers, whoever allocates them: accesses that suit every kind of mapping, contiguous parts, and
- * synchronisation with devices that need it.
+ * DMA buffers of all back ends: accesses that suit every kind of mapping, contiguous parts, and
+ * synchronisation for devices that need it.
  *
  * Models: Arm Architecture Reference Manual for A-profile (DDI 0487), B2.7 "Device memory": unaligned
- * accesses fault, and so does DC ZVA, by which the C library clears memory. Linux
+ * accesses fault, and so does DC ZVA, which the C library uses to clear memory. Linux
  * Documentation/core-api/dma-api-howto.rst, "Using Streaming DMA mappings", for the sync calls.
  */
 #include "backend.h"
@@ -15,7 +15,8 @@ bool gc_dma_alloc(struct gc_device *device, struct gc_dma_buffer *buffer, size_t
 {
     *buffer = (struct gc_dma_buffer){0};
     if (size == 0)
-        return gc_fail(error, "DMA buffer of 0 bytes asked of %s: it must have at least one", device->name);
+        return gc_fail(error, "cannot allocate a DMA buffer of 0 bytes for %s: it must have at least one",
+                device->name);
     if (!device->ops->dma_alloc(device, buffer, size, error)) {
         *buffer = (struct gc_dma_buffer){0};
         return false;
@@ -45,7 +46,7 @@ bool gc_dma_map(struct gc_device *device, const struct gc_dma_mapping *mapping, 
 {
     if (gc_has_iommu(device))
         return device->ops->dma_map(device, mapping, error);
-    return gc_fail(error, "cannot map %zu bytes for %s: it is behind no IOMMU that %s could map them in",
+    return gc_fail(error, "cannot map %zu bytes for %s: it is not behind an IOMMU that %s can map memory in",
             mapping->size, device->name, device->ops->driver);
 }
 
@@ -53,7 +54,7 @@ bool gc_dma_unmap(struct gc_device *device, uint64_t address, size_t size, struc
 {
     if (gc_has_iommu(device))
         return device->ops->dma_unmap(device, address, size, error);
-    return gc_fail(error, "cannot unmap %zu bytes of %s: it is behind no IOMMU", size, device->name);
+    return gc_fail(error, "cannot unmap %zu bytes of %s: it is not behind an IOMMU", size, device->name);
 }
 
 struct gc_dma_segment gc_dma_segment_at(const struct gc_dma_buffer *buffer, size_t offset, size_t size)
@@ -67,7 +68,10 @@ struct gc_dma_segment gc_dma_segment_at(const struct gc_dma_buffer *buffer, size
 
 /* ---------------------------------------------------------------------------------------------- accesses */
 
-/* Bytes that one aligned access at `offset` can move: 8, or 1 before the first and after the last word. */
+/*
+ * Number of bytes that one aligned access at `offset` can move: 8, or 1 before the first and after the last
+ * word.
+ */
 static size_t step(const struct gc_dma_buffer *buffer, size_t offset, size_t size)
 {
     return ((uintptr_t)buffer->bytes + offset) % sizeof(uint64_t) == 0 && size >= sizeof(uint64_t)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DMA buffers out of memory that the kernel owns. uio_dmem_genirq allocates the regions that a device asks
- * for when its node is opened, frees them with the last close, and shows each as a UIO map behind the
- * register windows, with the address that the device is to use. We hand out runs of pages of them.
+ * DMA buffers in memory that the kernel owns. uio_dmem_genirq allocates the regions that a device asks for
+ * when its node is opened, frees them at the last close, and shows each as a UIO map after the register
+ * windows, with the address that the device must use. This file allocates runs of pages in them.
  *
  * UIO maps them uncached, which on arm64 is Device memory: hence the accesses in dma.c.
  *
  * Models: Linux drivers/uio/uio_dmem_genirq.c, Documentation/driver-api/uio-howto.rst ("Using uio_dmem_genirq
- * for platform devices"). From Linux 6.9 on the attribute `addr` of such a map is an address of the kernel's
- * own; the device's is then in `dma_addresses`, which the kernel module ghostcard adds (guest-tools/modules).
+ * for platform devices"). Since Linux 6.9 the attribute `addr` of such a map is a kernel address; the
+ * device's is then in `dma_addresses`, which the kernel module ghostcard adds (guest-tools/modules).
  */
 #define _GNU_SOURCE
 #include "uio.h"
@@ -19,9 +19,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* What `addr` shows where the allocation failed. */
+/* What `addr` shows if the allocation failed. */
 static const uint64_t NO_MEMORY = UINT64_MAX;
-/* Physical addresses end below; the kernel's own begin above. */
+/* Physical addresses are below this, kernel addresses above. */
 static const uint64_t KERNEL_ADDRESSES = UINT64_C(1) << 63;
 
 struct region {
@@ -60,14 +60,15 @@ static bool open_region(struct gc_device *device, unsigned map, unsigned number,
     snprintf(what, sizeof(what), "DMA buffer map%u of %s", map, device->name);
     if (!gc_uio_map_number(device, map, "addr", &region->address) || region->address == NO_MEMORY)
         return gc_fail(error,
-                "the kernel had no memory for %s: it takes contiguous memory below the device's "
-                "DMA mask; boot the guest with more, or with cma=",
+                "the kernel had no memory for %s: it needs contiguous memory below the device's "
+                "DMA mask; boot the guest with more memory, or with cma=",
                 what);
     if (region->address >= KERNEL_ADDRESSES && !read_dma_address(device, number, &region->address))
         return gc_fail(error,
-                "%s shows 0x%llx, which is an address of the kernel's own: uio_dmem_genirq of Linux 6.9 and "
-                "later does not tell which address the device is to use, and there is no dma_addresses of "
-                "the kernel module ghostcard; boot an older kernel",
+                "%s shows 0x%llx, which is a kernel address: uio_dmem_genirq of Linux 6.9 and later does not "
+                "show which address the device must use, and the attribute dma_addresses of the kernel "
+                "module "
+                "ghostcard is missing; boot an older kernel",
                 what, (unsigned long long)region->address);
     if (!gc_uio_open_map(device, map, &window, error))
         return false;
@@ -112,7 +113,7 @@ void gc_dmem_close(struct gc_device *device)
     device->uio.dmem = NULL;
 }
 
-/* Length of the run of free pages at `first`. */
+/* Length of the run of free pages that starts at `first`. */
 static size_t free_run(const struct region *region, size_t first)
 {
     size_t last = first;
@@ -121,7 +122,7 @@ static size_t free_run(const struct region *region, size_t first)
     return last - first;
 }
 
-/* First run of at least `pages`; with 0 the longest. False: there is none. */
+/* The first run of at least `pages` pages, or with 0 the longest run. False: there is none. */
 static bool find_run(const struct region *region, size_t pages, size_t *first, size_t *length)
 {
     *length = 0;
@@ -143,7 +144,7 @@ static void set_taken(struct region *region, size_t first, size_t pages, bool ta
         region->taken[first + i] = taken;
 }
 
-/* The smallest region that has room, so that small buffers leave the large regions whole. */
+/* The smallest region with room, so that small buffers leave large regions free. */
 static struct region *best_region(struct gc_dmem *dmem, size_t pages, size_t *first)
 {
     struct region *best = NULL;
@@ -168,9 +169,8 @@ bool gc_dmem_alloc(
     struct region *region = best_region(dmem, pages, &first);
     if (!region)
         return gc_fail(error,
-                "%zu bytes of DMA memory asked of %s: the kernel owns %u buffers for it, with %zu bytes free "
-                "in "
-                "one piece; their sizes are what the device declares (dmaBuffers of a card)",
+                "cannot allocate %zu bytes of DMA memory for %s: the kernel owns %u buffers for it, with %zu "
+                "bytes free in one piece; the device declares their sizes (dmaBuffers of a card)",
                 size, device->name, dmem->count, gc_dmem_limit(device));
     buffer->segments = calloc(1, sizeof(*buffer->segments));
     if (!buffer->segments)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory for DMA by physical address: 2 MiB hugepages, which the kernel neither swaps nor moves once they are
- * locked, with their physical addresses out of /proc/self/pagemap.
+ * locked, with their physical addresses from /proc/self/pagemap.
  *
  * Models: Linux Documentation/admin-guide/mm/pagemap.rst and hugetlbpage.rst.
  */
@@ -48,7 +48,7 @@ bool gc_physical_address(const volatile void *location, uint64_t *address, struc
     return known;
 }
 
-/* One segment per run of hugepages that happen to lie side by side. */
+/* One segment for each run of hugepages that are adjacent by chance. */
 static bool find_segments(struct gc_dma_buffer *buffer, struct gc_error *error)
 {
     size_t pages = buffer->size / HUGEPAGE_BYTES;
@@ -73,7 +73,7 @@ static bool find_segments(struct gc_dma_buffer *buffer, struct gc_error *error)
     return known;
 }
 
-/* HugePages_Free of /proc/meminfo, which counts pages of the default size; 0 when it cannot be told. */
+/* HugePages_Free in /proc/meminfo, which counts pages of the default size; 0 if it is unknown. */
 static unsigned long free_hugepages(void)
 {
     char line[128];
@@ -94,17 +94,17 @@ bool gc_hugepages_get(struct gc_dma_buffer *buffer, size_t size, struct gc_error
     void *bytes = mmap(NULL, buffer->size, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (bytes == MAP_FAILED)
         return gc_fail(error,
-                "cannot get %zu bytes of DMA memory in 2 MiB hugepages: %s; %lu are free: boot the guest "
-                "with "
-                "--hugepages N, or write more to /proc/sys/vm/nr_hugepages",
+                "cannot allocate %zu bytes of DMA memory in 2 MiB hugepages: %s; %lu are free: boot the "
+                "guest "
+                "with --hugepages N, or write more to /proc/sys/vm/nr_hugepages",
                 size, strerror(errno), free_hugepages());
     buffer->bytes = bytes;
-    madvise(bytes, buffer->size, MADV_DONTFORK); /* a fork must not turn the device's pages into copies */
-    memset(bytes, 0, buffer->size);              /* every page is there, and written to */
+    madvise(bytes, buffer->size, MADV_DONTFORK); /* a fork must not replace the device's pages by copies */
+    memset(bytes, 0, buffer->size);              /* every page is present and writable */
     return true;
 }
 
-/* A platform device has no IOMMU group; what it does for DMA is its parent's, the card's. */
+/* A platform device has no IOMMU group. Its DMA is that of its parent, the card. */
 bool gc_sees_physical_addresses(const struct gc_device *device, struct gc_error *error)
 {
     char type[32];
@@ -113,7 +113,7 @@ bool gc_sees_physical_addresses(const struct gc_device *device, struct gc_error 
     if (!in_group || strncmp(type, "DMA", 3) != 0)
         return true;
     return gc_fail(error,
-            "%s is behind an IOMMU (type %s), which refuses physical addresses, and %s has no way to map "
+            "%s is behind an IOMMU (type %s), which refuses physical addresses, and %s cannot map "
             "memory in it: bind the card to vfio-pci, or start the guest without --iommu or with --append "
             "iommu.passthrough=1",
             device->name, type, device->ops->driver);

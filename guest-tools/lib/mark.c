@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gc_mark: asks the guest's agent, which asks the host; see agent/mark.h. */
+/* gc_mark: sends a mark to the guest's agent, which sends it to the host; see agent/mark.h. */
 #define _GNU_SOURCE
 #include "mark.h"
 #include "ghostcard.h"
@@ -16,7 +16,7 @@
 
 enum { LIMIT_SECONDS = 10 };
 
-/* A connection to the agent, which does not wait for it longer than LIMIT_SECONDS; -1 with errno. */
+/* Connects to the agent, with a time limit of LIMIT_SECONDS; -1 with errno. */
 static int connect_to_agent(void)
 {
     const char *given = getenv(GC_AGENT_VARIABLE);
@@ -38,7 +38,7 @@ static int connect_to_agent(void)
     return -1;
 }
 
-/* Until the agent lets go of the connection, also when signals come meanwhile. */
+/* Waits until the agent closes the connection, even if signals arrive meanwhile. */
 static bool wait_for_end(int fd)
 {
     uint64_t deadline_ns = gc_now_ns() + LIMIT_SECONDS * UINT64_C(1000000000);
@@ -67,8 +67,8 @@ bool gc_mark(const char *format, ...)
     if (fd < 0 && errno == EAGAIN)
         errno = ETIMEDOUT;
     if (fd < 0)
-        return errno == ECONNREFUSED; /* no agent, nobody who would want to know */
-    /* The first message of a connection has room. An agent that has gone is as none. */
+        return errno == ECONNREFUSED; /* no agent: nothing to do */
+    /* There is always room for the first message of a connection. An agent that has exited counts as none. */
     bool done = send(fd, text, (size_t)length, MSG_NOSIGNAL) < 0 ? errno == EPIPE || errno == ECONNRESET
                                                                  : wait_for_end(fd);
     int error = errno;

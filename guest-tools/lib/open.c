@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening a device with the back end for the driver that it is bound to, and closing it. See ghostcard.h. */
+/* Opens a device with the back end for the driver that it is bound to, and closes it. See ghostcard.h. */
 #define _GNU_SOURCE
 #include "backend.h"
 
@@ -26,7 +26,7 @@ static const struct gc_backend_ops *backend_for(const struct gc_device *device, 
     char driver[64], names[128];
     if (!gc_sysfs_link(device, "driver", driver, sizeof(driver))) {
         gc_fail(error,
-                "%s is bound to no driver: bind its card first, as in 'ghostcard-bind 0000:00:04.0 "
+                "%s is not bound to a driver: bind its card first, as in 'ghostcard-bind 0000:00:04.0 "
                 "uio_pci_generic'",
                 device->name);
         return NULL;
@@ -35,12 +35,12 @@ static const struct gc_backend_ops *backend_for(const struct gc_device *device, 
         if (strcmp(driver, BACKENDS[i]->driver) == 0)
             return BACKENDS[i];
     }
-    gc_fail(error, "%s is bound to the driver '%s', which is none of %s: rebind it", device->name, driver,
-            driver_names(names));
+    gc_fail(error, "%s is bound to the driver '%s', which is not one of %s: bind it to one of these",
+            device->name, driver, driver_names(names));
     return NULL;
 }
 
-/* A PCI function whose driver has made platform devices of it stands for them, if it is only one. */
+/* A PCI function whose driver has created a single platform device stands for that one. */
 static bool find_platform_device(struct gc_device *device, struct gc_error *error)
 {
     char driver[64], names[512];
@@ -49,11 +49,11 @@ static bool find_platform_device(struct gc_device *device, struct gc_error *erro
     size_t length = gc_sysfs_read_all(device, "platform_devices", names, sizeof(names));
     size_t first = strcspn(names, "\n");
     if (length > first + 1)
-        return gc_fail(error, "%s is several platform devices: open one of them by its name:\n%s",
+        return gc_fail(error, "%s has several platform devices: open one of them by its name:\n%s",
                 device->name, names);
     if (first == 0 || first >= GC_NAME_SIZE)
         return gc_fail(error,
-                "%s is bound to the driver ghostcard, which has made no platform device of it: see "
+                "%s is bound to the driver ghostcard, which has created no platform device for it: see "
                 "the kernel log",
                 device->name);
     device->bus = "platform";
@@ -68,8 +68,8 @@ struct gc_device *gc_open(const char *name, struct gc_error *error)
     if (!bus || strlen(name) >= GC_NAME_SIZE) {
         gc_fail(error,
                 "no device '%.80s' in /sys/bus/pci/devices or /sys/bus/platform/devices: give a PCI "
-                "function's "
-                "full address, as in 0000:00:04.0, or a platform device's name, as in ghostcard-ref.256",
+                "function's full address, as in 0000:00:04.0, or a platform device's name, as in "
+                "ghostcard-ref.256",
                 name);
         return NULL;
     }
@@ -98,7 +98,7 @@ struct gc_device *gc_open(const char *name, struct gc_error *error)
     return device;
 }
 
-/* A window may begin in the middle of a page. */
+/* A window may start in the middle of a page. */
 static void unmap(const struct gc_window *window)
 {
     uintptr_t inside = (uintptr_t)window->mapped % (uintptr_t)sysconf(_SC_PAGESIZE);

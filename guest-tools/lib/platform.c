@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names of a platform device's register windows, and its one interrupt. Neither vfio-platform nor
- * uio_dmem_genirq shows the names, and all drivers number windows as the device's resources. The kernel
- * module ghostcard lists the names in that order in the attribute `reg_names`; a device of the device tree
- * has them as its property `reg-names`.
+ * Names of a platform device's register windows, and its only interrupt. Neither vfio-platform nor
+ * uio_dmem_genirq shows the names, and all drivers number windows in the order of the device's resources. The
+ * kernel module ghostcard lists the names in that order in the attribute `reg_names`; a device of a device
+ * tree has them in its property `reg-names`.
  *
  * Models: docs/platform-devices.md; Devicetree Specification, 2.3.6 "reg", and Linux
  * Documentation/devicetree/bindings/resource-names.txt.
@@ -48,6 +48,7 @@ bool gc_platform_find_window(struct gc_device *device, const struct gc_window_pl
 bool gc_platform_has_mode(const struct gc_device *device, enum gc_irq_mode mode, struct gc_error *error)
 {
     return mode == GC_IRQ_LINE ||
-           gc_fail(error, "interrupt mode %s asked of %s: a platform device has one interrupt, mode line",
+           gc_fail(error,
+                   "cannot enable interrupt mode %s of %s: a platform device has one interrupt, of mode line",
                    gc_irq_mode_name(mode), device->name);
 }

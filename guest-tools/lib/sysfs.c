@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What Linux tells about devices in /sys/bus/pci/devices and /sys/bus/platform/devices.
- * Models: Linux Documentation/ABI/testing/sysfs-bus-pci and sysfs-bus-platform.
+ * What Linux shows of devices in /sys/bus/pci/devices and /sys/bus/platform/devices. Models: Linux
+ * Documentation/ABI/testing/sysfs-bus-pci and sysfs-bus-platform.
  */
 #define _GNU_SOURCE
 #include "backend.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The node /dev/uioN, and its interrupts: read() gives the total that the kernel has counted since the driver
- * was bound, and blocks (or is not readable, to poll) until it differs from the last one that was read.
+ * The node /dev/uioN and its interrupts: read() returns the number of interrupts since the driver was bound,
+ * and blocks (or is not readable for poll) until it differs from the last number that was read.
  *
  * Models: Linux Documentation/driver-api/uio-howto.rst, drivers/uio/uio.c.
  */
@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Number N of the device's /dev/uioN: the one folder below its `uio`. -1 without. */
+/* Number N of the device's /dev/uioN, from the only folder below its `uio`; -1 if there is none. */
 static int uio_number(const struct gc_device *device)
 {
     char path[256];
@@ -72,8 +72,10 @@ bool gc_uio_map_number(const struct gc_device *device, unsigned map, const char 
     return true;
 }
 
-/* Map N is at N pages of the node. Whole pages are mapped; `offset` says where in the first the window
- * begins. */
+/*
+ * Map N is at offset N pages of the node. Whole pages are mapped; `offset` is where the window starts in the
+ * first one.
+ */
 bool gc_uio_open_map(struct gc_device *device, unsigned map, struct gc_window *window, struct gc_error *error)
 {
     uint64_t size, offset;
@@ -82,7 +84,7 @@ bool gc_uio_open_map(struct gc_device *device, unsigned map, struct gc_window *w
     if (!gc_uio_map_number(device, map, "size", &size) || !gc_uio_map_number(device, map, "offset", &offset))
         return gc_fail(error, "there is no %s in sysfs", what);
     if (offset >= size)
-        return gc_fail(error, "%s begins at offset 0x%llx of its 0x%llx bytes", what,
+        return gc_fail(error, "%s starts at offset 0x%llx of its 0x%llx bytes", what,
                 (unsigned long long)offset, (unsigned long long)size);
     if (!gc_uio_map(window, device->uio.fd, (size_t)size, (off_t)map * sysconf(_SC_PAGESIZE), what, error))
         return false;
@@ -91,13 +93,13 @@ bool gc_uio_open_map(struct gc_device *device, unsigned map, struct gc_window *w
     return true;
 }
 
-/* The kernel's total; EAGAIN when nothing has come since the last read. */
+/* The kernel's total; EAGAIN if there was no interrupt since the last read. */
 static bool read_events(struct gc_device *device, uint32_t *events)
 {
     return read(device->uio.fd, events, sizeof(*events)) == sizeof(*events);
 }
 
-/* What came before us is in sysfs. */
+/* sysfs has the number of earlier interrupts. */
 bool gc_uio_start_counting(struct gc_device *device, struct gc_error *error)
 {
     char attribute[48], text[32];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the back ends for UIO share. uio.c: the node /dev/uioN, its maps and its interrupts. dmem.c: DMA
- * buffers out of memory that the kernel owns, the maps of uio_dmem_genirq.
+ * Shared by the back ends for UIO. uio.c: the node /dev/uioN, its maps and its interrupts. dmem.c: DMA
+ * buffers in memory that the kernel owns, the maps of uio_dmem_genirq.
  */
 #ifndef GHOSTCARD_UIO_H
 #define GHOSTCARD_UIO_H
@@ -13,11 +13,11 @@
 /* Opens the device's /dev/uioN. */
 bool gc_uio_open(struct gc_device *device, struct gc_error *error);
 
-/* Maps all of `fd` from `offset` on, as `window`. */
+/* Maps all of `fd` from `offset` on as `window`. */
 bool gc_uio_map(struct gc_window *window, int fd, size_t size, off_t offset, const char *what,
         struct gc_error *error);
 
-/* An attribute of map N of the device: as text, and as a number. False: there is no such map. */
+/* An attribute of map N of the device, as text and as a number. False: there is no such map. */
 bool gc_uio_map_text(
         const struct gc_device *device, unsigned map, const char *attribute, char text[GC_NAME_SIZE]);
 bool gc_uio_map_number(const struct gc_device *device, unsigned map, const char *attribute, uint64_t *number);
@@ -25,12 +25,12 @@ bool gc_uio_map_number(const struct gc_device *device, unsigned map, const char 
 bool gc_uio_open_map(
         struct gc_device *device, unsigned map, struct gc_window *window, struct gc_error *error);
 
-/* Interrupts from now on are ours; those from before are not. */
+/* Counts interrupts from now on, without earlier ones. */
 bool gc_uio_start_counting(struct gc_device *device, struct gc_error *error);
 int gc_uio_irq_fd(const struct gc_device *device, unsigned vector);
 bool gc_uio_irq_take(struct gc_device *device, unsigned vector, uint64_t *taken, struct gc_error *error);
 
-/* Maps what lies beyond the `windows` first maps of a UIO device whose node is open. */
+/* Maps what follows the first `windows` maps of a UIO device whose node is open. */
 bool gc_dmem_open(struct gc_device *device, unsigned windows, struct gc_error *error);
 void gc_dmem_close(struct gc_device *device);
 bool gc_dmem_alloc(

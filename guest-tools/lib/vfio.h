@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the back ends for VFIO share. vfio_container.c: who may have the device. vfio_type1.c: which addresses
- * it sees, when they are not physical ones. vfio_device.c: its regions and interrupts, by their numbers.
+ * Shared by the back ends for VFIO. vfio_container.c: container and group. vfio_type1.c: the device's
+ * addresses (IOVAs) behind an IOMMU. vfio_device.c: regions and interrupts, by their numbers.
  */
 #ifndef GHOSTCARD_VFIO_H
 #define GHOSTCARD_VFIO_H
@@ -10,31 +10,31 @@
 
 #include <linux/vfio.h>
 
-/* Container, group and device descriptor; on failure nothing is left open. */
+/* Opens container, group and device. On failure nothing is left open. */
 bool gc_vfio_open(struct gc_device *device, struct gc_error *error);
 void gc_vfio_close(struct gc_device *device);
 
-/* The addresses that can be mapped, of a container that is a type 1 one. */
+/* The IOVA space of a container of type 1. */
 bool gc_vfio_open_iova_space(struct gc_device *device, struct gc_error *error);
 void gc_vfio_close_iova_space(struct gc_device *device);
 bool gc_vfio_has_iommu(const struct gc_device *device);
 bool gc_vfio_dma_map(struct gc_device *device, const struct gc_dma_mapping *mapping, struct gc_error *error);
 bool gc_vfio_dma_unmap(struct gc_device *device, uint64_t address, size_t size, struct gc_error *error);
-/* Hugepages: mapped where there is an IOMMU, else by physical address. */
+/* Hugepages: mapped behind an IOMMU, else used by their physical addresses. */
 bool gc_vfio_dma_alloc(
         struct gc_device *device, struct gc_dma_buffer *buffer, size_t size, struct gc_error *error);
 void gc_vfio_dma_free(struct gc_dma_buffer *buffer);
 
 bool gc_vfio_region_info(const struct gc_device *device, unsigned region, struct vfio_region_info *info);
-/* Sets size of `window`, which is that region, and its mapping if VFIO offers one. */
+/* Sets the size of `window`, which is that region, and maps it if VFIO allows that. */
 bool gc_vfio_open_region(
         struct gc_device *device, struct gc_window *window, unsigned region, struct gc_error *error);
-/* One access to a region; offsets are the device descriptor's. */
+/* One access to a region. Offsets are those of the device descriptor. */
 bool gc_vfio_access(const struct gc_device *device, bool write, uint64_t offset, unsigned size, void *value);
 bool gc_vfio_window_access(
         const struct gc_window *window, bool write, size_t offset, unsigned size, void *value);
 
-/* Interrupts of number `irq` by eventfds, as many as *vectors, or one where there are no more. */
+/* Enables interrupt `irq` with eventfds, for *vectors vectors, or one if there are no more. */
 bool gc_vfio_irq_enable(
         struct gc_device *device, unsigned irq, unsigned *vectors, const char *name, struct gc_error *error);
 void gc_vfio_irq_disable(struct gc_device *device, unsigned irq, unsigned vectors);

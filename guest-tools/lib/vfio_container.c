@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * VFIO's container and group. Behind an IOMMU the group's node is /dev/vfio/N, and a container of type 1 maps
- * what the device may reach (vfio_type1.c). Without one, no-IOMMU mode hands out a device without translation
- * or protection: the node is /dev/vfio/noiommu-N, CAP_SYS_RAWIO is needed, there is no DMA mapping interface,
- * and physical addresses are what the device uses. Which of the two it is shows in the node that is there.
+ * what the device can reach (vfio_type1.c). Without one, no-IOMMU mode gives access to a device without
+ * translation or protection: the node is /dev/vfio/noiommu-N, CAP_SYS_RAWIO is needed, there is no interface
+ * for DMA mappings, and the device uses physical addresses. The existing node tells which of the two applies.
  *
  * Models: Linux Documentation/driver-api/vfio.rst, include/uapi/linux/vfio.h.
  */
@@ -27,12 +27,12 @@ static bool open_container(struct gc_device *device, struct gc_error *error)
         return gc_fail(error, "cannot open %s: %s: is the module vfio loaded?", CONTAINER, strerror(errno));
     int version = ioctl(fd, VFIO_GET_API_VERSION);
     if (version != VFIO_API_VERSION)
-        return gc_fail(error, "%s speaks VFIO API version %d, this program %d", CONTAINER, version,
+        return gc_fail(error, "%s uses VFIO API version %d, but this program supports %d", CONTAINER, version,
                 VFIO_API_VERSION);
     return true;
 }
 
-/* The node of the device's group; true when the group is a real one, behind an IOMMU. */
+/* The node of the device's group. True if the group is a real one, behind an IOMMU. */
 static bool group_node(const char *group, char node[64])
 {
     snprintf(node, 64, "/dev/vfio/noiommu-%s", group);
@@ -47,14 +47,15 @@ static bool set_iommu(struct gc_device *device, bool is_real, const char *node, 
     int fd = device->vfio.container_fd;
     int type = is_real ? VFIO_TYPE1v2_IOMMU : VFIO_NOIOMMU_IOMMU;
     if (ioctl(fd, VFIO_CHECK_EXTENSION, type) != 1)
-        return gc_fail(error, "VFIO cannot handle %s here: %s", node,
+        return gc_fail(error, "VFIO does not support %s here: %s", node,
                 is_real ? "is the module vfio_iommu_type1 loaded?"
                         : "build vfio with VFIO_NOIOMMU and load it with enable_unsafe_noiommu_mode=1");
     if (ioctl(device->vfio.group_fd, VFIO_GROUP_SET_CONTAINER, &fd) < 0 ||
             ioctl(fd, VFIO_SET_IOMMU, type) < 0)
         return gc_fail(error, "cannot put %s into %s: %s%s", node,
                 is_real ? "a type 1 container" : "no-IOMMU mode", strerror(errno),
-                is_real && errno == EPERM ? ": the IOMMU remaps no interrupts (see the kernel log)" : "");
+                is_real && errno == EPERM ? ": the IOMMU does not remap interrupts (see the kernel log)"
+                                          : "");
     return !is_real || gc_vfio_open_iova_space(device, error);
 }
 
@@ -64,13 +65,13 @@ static bool open_group(struct gc_device *device, struct gc_error *error)
     struct vfio_group_status status = {.argsz = sizeof(status)};
     if (!gc_sysfs_link(device, "iommu_group", group, sizeof(group)))
         return gc_fail(error,
-                "%s is in no IOMMU group: set vfio's enable_unsafe_noiommu_mode=1 before it is bound",
+                "%s is not in an IOMMU group: set vfio's enable_unsafe_noiommu_mode=1 before binding it",
                 device->name);
     bool is_real = group_node(group, node);
     device->vfio.group_fd = open(node, O_RDWR | O_CLOEXEC);
     if (device->vfio.group_fd < 0)
         return gc_fail(error, "cannot open %s: %s%s", node, strerror(errno),
-                errno == EBUSY   ? ": another program has it"
+                errno == EBUSY   ? ": another program uses it"
                 : errno == EPERM ? ": CAP_SYS_RAWIO is needed"
                                  : "");
     if (ioctl(device->vfio.group_fd, VFIO_GROUP_GET_STATUS, &status) < 0 ||
@@ -99,7 +100,7 @@ bool gc_vfio_open(struct gc_device *device, struct gc_error *error)
         device->vfio.device_fd = ioctl(device->vfio.group_fd, VFIO_GROUP_GET_DEVICE_FD, device->name);
         if (device->vfio.device_fd >= 0)
             return true;
-        gc_fail(error, "VFIO does not hand out %s: %s", device->name, strerror(errno));
+        gc_fail(error, "VFIO cannot open %s: %s", device->name, strerror(errno));
     }
     gc_vfio_close(device);
     return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A device that VFIO hands out: its regions and interrupts by their numbers, whose meaning differs from bus
- * to bus, and its reset.
+ * A VFIO device: its regions and interrupts by their numbers, whose meaning depends on the bus, and its
+ * reset.
  *
  * Models: Linux include/uapi/linux/vfio.h (VFIO_DEVICE_GET_REGION_INFO, VFIO_DEVICE_SET_IRQS).
  */
@@ -26,8 +26,8 @@ bool gc_vfio_open_region(
 {
     struct vfio_region_info info;
     if (!gc_vfio_region_info(device, region, &info))
-        return gc_fail(
-                error, "VFIO tells nothing about region %u of %s: %s", region, device->name, strerror(errno));
+        return gc_fail(error, "cannot get information on region %u of %s from VFIO: %s", region, device->name,
+                strerror(errno));
     if (info.size == 0)
         return gc_fail(
                 error, "region %u of %s is empty: the device has no such window", region, device->name);
@@ -59,8 +59,8 @@ bool gc_vfio_window_access(
 }
 
 /*
- * VFIO_DEVICE_SET_IRQS for vectors 0 to count - 1; `event_fds` only with VFIO_IRQ_SET_DATA_EVENTFD. 0: done;
- * negative: errno; positive: nothing done, the kernel has only that many vectors.
+ * VFIO_DEVICE_SET_IRQS for vectors 0 to count - 1; `event_fds` only with VFIO_IRQ_SET_DATA_EVENTFD. 0:
+ * success. Negative: errno. Positive: nothing was done, because the kernel has only that many vectors.
  */
 static int set_irqs(
         struct gc_device *device, unsigned irq, uint32_t flags, unsigned count, const int *event_fds)
@@ -88,8 +88,8 @@ static bool open_event_fds(struct gc_device *device, unsigned count, struct gc_e
         device->vfio.event_fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         if (device->vfio.event_fds[i] < 0) {
             close_event_fds(device, i);
-            return gc_fail(
-                    error, "no eventfd for interrupt vector %u of %s: %s", i, device->name, strerror(errno));
+            return gc_fail(error, "cannot create an eventfd for interrupt vector %u of %s: %s", i,
+                    device->name, strerror(errno));
         }
     }
     return true;
@@ -102,10 +102,11 @@ bool gc_vfio_irq_enable(
     const uint32_t flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
     unsigned wanted = *vectors;
     if (ioctl(device->vfio.device_fd, VFIO_DEVICE_GET_IRQ_INFO, &info) < 0)
-        return gc_fail(error, "VFIO tells nothing about %s of %s: %s", name, device->name, strerror(errno));
+        return gc_fail(error, "cannot get information on %s of %s from VFIO: %s", name, device->name,
+                strerror(errno));
     if (info.count < wanted)
-        return gc_fail(
-                error, "%u vectors of %s asked of %s, which has %u", wanted, name, device->name, info.count);
+        return gc_fail(error, "cannot enable %u vectors of %s of %s, which has %u", wanted, name,
+                device->name, info.count);
     if (!open_event_fds(device, wanted, error))
         return false;
     int result = set_irqs(device, irq, flags, wanted, device->vfio.event_fds);
@@ -116,7 +117,7 @@ bool gc_vfio_irq_enable(
     }
     if (result == 0)
         return true;
-    gc_fail(error, "VFIO does not enable %u vectors of %s on %s: %s", *vectors, name, device->name,
+    gc_fail(error, "VFIO cannot enable %u vectors of %s of %s: %s", *vectors, name, device->name,
             strerror(errno));
     close_event_fds(device, wanted);
     return false;
@@ -151,5 +152,5 @@ bool gc_vfio_irq_action(struct gc_device *device, unsigned irq, uint32_t action)
 bool gc_vfio_reset(struct gc_device *device, struct gc_error *error)
 {
     return ioctl(device->vfio.device_fd, VFIO_DEVICE_RESET) == 0 ||
-           gc_fail(error, "VFIO does not reset %s: %s", device->name, strerror(errno));
+           gc_fail(error, "VFIO cannot reset %s: %s", device->name, strerror(errno));
 }

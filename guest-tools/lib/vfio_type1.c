@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory behind an IOMMU: VFIO's type 1 container maps it at addresses of our choosing (I/O virtual
- * addresses), and the device reaches that and nothing else.
+ * Memory behind an IOMMU: VFIO's type 1 container maps it at I/O virtual addresses (IOVAs) that this file
+ * chooses, and the device can reach nothing else.
  *
- * Models: Linux include/uapi/linux/vfio.h (VFIO_IOMMU_*), drivers/vfio/vfio_iommu_type1.c. The container says
- * which addresses there are: the IOMMU's width, without what is reserved, such as the window of MSI messages.
+ * Models: Linux include/uapi/linux/vfio.h (VFIO_IOMMU_*), drivers/vfio/vfio_iommu_type1.c. The container
+ * reports which addresses exist: the IOMMU's width, without reserved ranges such as the window of MSI
+ * messages.
  */
 #define _GNU_SOURCE
 #include "vfio.h"
@@ -15,10 +16,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* Numbers that are no addresses are small: nothing is mapped there, so that a device that takes one for an
- * address is caught. */
+/* Nothing is mapped at low addresses, so that a device that takes a small number for an address is caught. */
 static const uint64_t LOWEST = UINT64_C(16) << 20;
-/* Left free behind each range, so that a device that runs over the end of a buffer is caught. */
+/* Left free after each range, so that a device that overruns a buffer is caught. */
 static const uint64_t GAP = GC_HUGEPAGE_BYTES;
 static const uint64_t ALIGNMENT = GC_HUGEPAGE_BYTES;
 
@@ -29,11 +29,11 @@ struct iova_range {
 
 struct gc_iova_space {
     size_t usable_count;
-    struct vfio_iova_range *usable; /* their ends are included */
-    struct iova_range *taken;       /* in order */
+    struct vfio_iova_range *usable; /* with inclusive ends */
+    struct iova_range *taken;       /* sorted */
 };
 
-/* The capability of that id among those behind `info`; NULL: not there. */
+/* The capability with this id in `info`; NULL: not present. */
 static const struct vfio_info_cap_header *find_capability(
         const struct vfio_iommu_type1_info *info, uint16_t id)
 {
@@ -47,7 +47,7 @@ static const struct vfio_info_cap_header *find_capability(
     return NULL;
 }
 
-/* What the container tells about itself; to be freed. NULL: errno says why not. */
+/* The container's information, to be freed. NULL with errno on failure. */
 static struct vfio_iommu_type1_info *container_info(int container_fd)
 {
     struct vfio_iommu_type1_info head = {.argsz = sizeof(head)};
@@ -77,8 +77,8 @@ bool gc_vfio_open_iova_space(struct gc_device *device, struct gc_error *error)
         *space = (struct gc_iova_space){.usable_count = ranges->nr_iovas, .usable = usable};
         device->vfio.iova_space = space;
     } else {
-        gc_fail(error, "VFIO does not tell which addresses %s can be given behind its IOMMU: %s",
-                device->name, info ? "there is no list of them" : strerror(errno));
+        gc_fail(error, "cannot get the usable IOVAs of %s from VFIO: %s", device->name,
+                info ? "it has no list of them" : strerror(errno));
         free(space);
         free(usable);
     }
@@ -105,7 +105,7 @@ static uint64_t align(uint64_t address)
     return (address + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-/* First fit: `*link` is where a range of `size` bytes at `*start` belongs. False: there is no room. */
+/* First fit: `*link` is the place for a range of `size` bytes at `*start`. False: there is no room. */
 static bool find_room(struct gc_iova_space *space, uint64_t size, uint64_t *start, struct iova_range ***link)
 {
     for (size_t i = 0; i < space->usable_count; i++) {
@@ -134,14 +134,15 @@ bool gc_iova_alloc(struct gc_device *device, size_t size, uint64_t *address, str
 {
     struct iova_range **link, *range;
     if (!gc_has_iommu(device))
-        return gc_fail(error, "device addresses asked of %s: it is behind no IOMMU that %s could map them in",
+        return gc_fail(error,
+                "cannot allocate IOVAs for %s: it is not behind an IOMMU that %s can map memory in",
                 device->name, device->ops->driver);
     if (size == 0 || !find_room(device->vfio.iova_space, size, address, &link))
-        return gc_fail(error, "no %zu bytes of device addresses are free for %s: free other buffers", size,
-                device->name);
+        return gc_fail(error, "cannot allocate %zu bytes of IOVAs for %s: none are free; free other buffers",
+                size, device->name);
     range = malloc(sizeof(*range));
     if (!range)
-        return gc_fail(error, "no memory to note %zu bytes of device addresses", size);
+        return gc_fail(error, "no memory to record %zu bytes of IOVAs", size);
     *range = (struct iova_range){.start = *address, .end = *address + size, .next = *link};
     *link = range;
     return true;
@@ -176,12 +177,12 @@ bool gc_vfio_dma_map(struct gc_device *device, const struct gc_dma_mapping *mapp
     };
     if (ioctl(device->vfio.container_fd, VFIO_IOMMU_MAP_DMA, &request) == 0)
         return true;
-    return gc_fail(error, "VFIO does not map %zu bytes for %s at 0x%llx: %s%s", mapping->size, device->name,
+    return gc_fail(error, "VFIO cannot map %zu bytes for %s at 0x%llx: %s%s", mapping->size, device->name,
             (unsigned long long)mapping->address, strerror(errno),
-            errno == ENOSPC   ? ": as many ranges are mapped as vfio_iommu_type1's dma_entry_limit allows"
+            errno == ENOSPC   ? ": the limit of mappings (dma_entry_limit of vfio_iommu_type1)"
             : errno == ENOMEM ? ": the limit of locked memory (ulimit -l)"
-            : errno == EEXIST ? ": something is mapped there"
-            : errno == EINVAL ? ": all three must be multiples of the page size, and the address usable"
+            : errno == EEXIST ? ": something is already mapped there"
+            : errno == EINVAL ? ": size and addresses must be multiples of the page size, and the IOVA usable"
                               : "");
 }
 
@@ -190,18 +191,18 @@ bool gc_vfio_dma_unmap(struct gc_device *device, uint64_t address, size_t size, 
     struct vfio_iommu_type1_dma_unmap request = {.argsz = sizeof(request), .iova = address, .size = size};
     if (ioctl(device->vfio.container_fd, VFIO_IOMMU_UNMAP_DMA, &request) == 0)
         return true;
-    return gc_fail(error, "VFIO does not unmap %zu bytes of %s at 0x%llx: %s%s", size, device->name,
+    return gc_fail(error, "VFIO cannot unmap %zu bytes of %s at 0x%llx: %s%s", size, device->name,
             (unsigned long long)address, strerror(errno),
-            errno == EINVAL ? ": that would cut a mapping in two" : "");
+            errno == EINVAL ? ": that would split a mapping" : "");
 }
 
-/* One contiguous part for the device, wherever the hugepages lie. */
+/* A single contiguous range for the device, wherever the hugepages are. */
 static bool map_buffer(struct gc_device *device, struct gc_dma_buffer *buffer, struct gc_error *error)
 {
     struct gc_dma_mapping mapping = {.bytes = buffer->bytes, .size = buffer->size};
     buffer->segments = calloc(1, sizeof(*buffer->segments));
     if (!buffer->segments)
-        return gc_fail(error, "no memory to note where %zu bytes are mapped", buffer->size);
+        return gc_fail(error, "no memory to record the mapping of %zu bytes", buffer->size);
     if (!gc_iova_alloc(device, buffer->size, &mapping.address, error))
         return false;
     if (!gc_vfio_dma_map(device, &mapping, error)) {

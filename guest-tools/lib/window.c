@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Accesses to windows, with the barriers that make "memory first, then doorbell" true, and the other way
- * round. Models: Linux Documentation/memory-barriers.txt, "Kernel I/O barrier effects" (readX, writeX).
+ * Accesses to windows, with the barriers that order memory before a doorbell, and a register read before
+ * memory. Models: Linux Documentation/memory-barriers.txt, "Kernel I/O barrier effects" (readX, writeX).
  */
 #include "backend.h"
 
 #include <string.h>
 
-/* x86 keeps stores in order, and loads; arm64 needs to be told, up to where devices are (outer shareable). */
+/*
+ * x86 keeps stores in order and loads in order. arm64 needs barriers, for the outer shareable domain, which
+ * includes devices.
+ */
 #if defined(__aarch64__)
 #define write_barrier() __asm__ volatile("dmb oshst" ::: "memory")
 #define read_barrier() __asm__ volatile("dmb oshld" ::: "memory")
@@ -15,7 +18,7 @@
 #define write_barrier() __asm__ volatile("" ::: "memory")
 #define read_barrier() __asm__ volatile("" ::: "memory")
 #else
-#error "say what orders memory accesses against device accesses on this architecture"
+#error "define the barriers that order memory accesses against device accesses on this architecture"
 #endif
 
 void gc_read_barrier(void)
@@ -33,11 +36,14 @@ bool gc_pci_find_window(struct gc_device *device, const struct gc_window_place *
 {
     enum { BAR_COUNT = 6 };
     *index = place->bar;
-    return place->bar < BAR_COUNT || gc_fail(error, "BAR %u of %s: a PCI function has BARs 0 to %d",
-                                             place->bar, device->name, BAR_COUNT - 1);
+    return place->bar < BAR_COUNT ||
+           gc_fail(error, "cannot open BAR %u of %s: a PCI function has BARs 0 to %d", place->bar,
+                   device->name, BAR_COUNT - 1);
 }
 
-/* Without a mapping. An access that the kernel refuses reads as all ones, as on a bus where nobody answers.
+/*
+ * An access without a mapping. If the kernel refuses it, it reads all ones, like a bus access without an
+ * answer.
  */
 static void unmapped_access(
         const struct gc_window *window, bool write, size_t offset, unsigned size, void *value)

@@ -87,7 +87,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
     it('has no MSI-X, which is said', async () => {
       const { exitCode, stderr } = await rig.guest.run('gc-irq --device ghostcard-ref.256 --irq msix'.split(' '));
       expect(exitCode).toBe(2);
-      expect(String(stderr)).toContain('a platform device has one interrupt, mode line');
+      expect(String(stderr)).toContain('a platform device has one interrupt, of mode line');
     });
 
     it(`moves data in both directions, 1 byte to ${largest / MiB} MiB, at unaligned addresses`, async () => {

@@ -88,15 +88,15 @@ test('a mark where nobody records is made without a word; none is an error', () 
 });
 
 test.each([
-  ['gc-irq', ['--irq', 'carrier-pigeon'], '--irq takes intx, msi, msix or line, not: carrier-pigeon'],
-  ['gc-irq', ['--device'], 'a value is missing after: --device'],
+  ['gc-irq', ['--irq', 'carrier-pigeon'], '--irq accepts intx, msi, msix or line, not: carrier-pigeon'],
+  ['gc-irq', ['--device'], 'missing value after: --device'],
   ['gc-loopback', ['--fast'], 'unknown option: --fast'],
-  ['gc-coherence', ['--rounds', '1000'], '--rounds does not take this value: 1000'],
-  ['gc-maps', ['--count', '1'], '--count does not take this value: 1'],
+  ['gc-coherence', ['--rounds', '1000'], '--rounds does not accept this value: 1000'],
+  ['gc-maps', ['--count', '1'], '--count does not accept this value: 1'],
   ['gc-maps', ['--fast'], 'unknown option: --fast'],
-  ['gc-reg', ['--width', '7'], '--width does not take this value: 7'],
+  ['gc-reg', ['--width', '7'], '--width does not accept this value: 7'],
   ['gc-reg', ['--fast', '1'], 'unknown option: --fast'],
-  ['gc-reg', [], 'which register?'],
+  ['gc-reg', [], 'no register given'],
 ])('%s %j is refused with code 2 and a reason', (app, options, reason) => {
   const { status, stderr } = run(app, ...options);
   expect(status).toBe(2);
