@@ -4,7 +4,7 @@ import {
   cacheFolder,
   type CacheItem,
   cacheLimitBytes,
-  explainCacheFault,
+  explainCacheError,
   listCache,
   parseSize,
   pruneCache,
@@ -92,7 +92,7 @@ async function prune(
       ? { unusedSince: new Date(Date.now() - unusedFor * MS_PER_DAY) }
       : { keepBytes: keep ?? limitBytes };
   const { removed, inUse, freedBytes } = await pruneCache(cacheDir, what).catch((error: unknown) => {
-    throw explainCacheFault(error, cacheDir);
+    throw explainCacheError(error, cacheDir);
   });
   const left = sumOf(listCache(cacheDir));
   if (json) return print(JSON.stringify({ cacheDir, removed, inUse, freedBytes, bytes: left }, undefined, 2));

@@ -1,4 +1,4 @@
-/** Provisioning: everything a guest needs, found on the machine, in the cache, or made. */
+/** Provisioning: everything that a guest needs, found on the machine or in the cache, or made. */
 export { GUEST_ARCHES, type GuestArch, hostArch } from './basis/arch';
 export {
   Cache,
@@ -8,7 +8,7 @@ export {
   type PublishOptions,
   type UsedEntry,
 } from './cache/cache';
-export { cacheFolder, cacheLimitBytes, explainCacheFault, parseSize } from './cache/folder';
+export { cacheFolder, cacheLimitBytes, explainCacheError, parseSize } from './cache/folder';
 export { type CacheItem, type CacheItemKind, listCache } from './cache/items';
 export { type Pruned, pruneCache, type PruneOptions } from './cache/prune';
 export { FolderLock } from './cache/folder-lock';

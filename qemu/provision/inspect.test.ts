@@ -8,7 +8,7 @@ import { type ProvisionOptions } from './basis/types';
 
 const foreign = hostArch() === 'amd64' ? 'arm64' : 'amd64';
 
-/** Each part that has to be made, with what is to be done. */
+/** The parts that are not ready, with their state. */
 async function toBeMade(options: ProvisionOptions): Promise<Record<string, string>> {
   const cacheDir = mkdtempSync(path.join(tmpdir(), 'ghostcard-inspect-'));
   onTestFinished(() => rmSync(cacheDir, { recursive: true }));
@@ -16,7 +16,7 @@ async function toBeMade(options: ProvisionOptions): Promise<Record<string, strin
   return Object.fromEntries(parts.filter(({ state }) => state !== 'ready').map(({ step, state }) => [step, state]));
 }
 
-test('with nothing in the cache the kernel is to be fetched, modules and programs are to be built', async () => {
+test('with an empty cache the kernel is to be fetched, and modules and programs are to be built', async () => {
   expect(await toBeMade({ guestArch: hostArch() })).toMatchObject({
     'kernel': 'to be fetched',
     'modules': 'to be built',
@@ -24,15 +24,15 @@ test('with nothing in the cache the kernel is to be fetched, modules and program
   });
 });
 
-test('for a guest of another architecture the compiler comes before what it compiles', async () => {
+test('for a guest of another architecture the compiler precedes what it compiles', async () => {
   const steps = Object.keys(await toBeMade({ guestArch: foreign }));
   const compiled = ['kernel', 'modules', 'guest-tools'];
   expect(steps.filter((step) => compiled.includes(step))).toEqual(compiled);
-  // Not to be fetched where the machine has one.
+  // Not to be fetched if the machine has one.
   expect(steps.indexOf('compiler')).toBeLessThan(steps.indexOf('kernel'));
 });
 
-test("modules of the user's own stand for ours", async () => {
+test("modules of the user replace ghostcard's own", async () => {
   const given = await toBeMade({ guestArch: hostArch(), modules: '/nowhere' });
   expect(given).not.toHaveProperty('modules');
 });

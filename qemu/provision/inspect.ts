@@ -1,6 +1,6 @@
 /**
- * What provisioning would find, use and fetch, as data; for `ghostcard doctor`. Looks at this machine only: no network,
- * nothing is built, the cache is not touched.
+ * What provisioning would find, use and fetch, as data for `ghostcard doctor`. Examines only this machine: uses no
+ * network, builds nothing, and does not change the cache.
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -26,10 +26,10 @@ export interface PartReport {
   readonly state: PartState;
   /** What was found and where, or what would be done. */
   readonly detail: string;
-  /** Rough sizes of what would be downloaded and of what it takes in the cache. */
+  /** Approximate sizes of the download and of the result in the cache. */
   readonly downloadBytes?: number;
   readonly diskBytes?: number;
-  /** What it takes in the cache while it is being made. */
+  /** Space in the cache that is needed while it is made. */
   readonly peakBytes?: number;
 }
 
@@ -42,16 +42,16 @@ export interface Inspection {
   };
   readonly cacheDir: string;
   readonly parts: readonly PartReport[];
-  /** What stands in the way of provisioning, with the cure. Empty: it can go ahead. */
+  /** What prevents provisioning, with the remedy. Empty if nothing does. */
   readonly problems: readonly Failure[];
   /** Sums over the parts. */
   readonly downloadBytes: number;
   readonly diskBytes: number;
-  /** The room that the cache needs for a while: parts are made one after the other. */
+  /** The space that the cache temporarily needs; parts are made one after the other. */
   readonly peakBytes: number;
 }
 
-/** Measured in 2026-11, package lists included: for orientation, never for decisions. */
+/** Measured in 2026-11, including package lists. For information only, never for decisions. */
 const ROUGH_BYTES = {
   qemu: { downloadBytes: 45e6, diskBytes: 109e6, peakBytes: 230e6 },
   kernel: { downloadBytes: 191e6, diskBytes: 90e6, peakBytes: 447e6 },
@@ -62,7 +62,7 @@ const ROUGH_BYTES = {
 export async function inspect(options: ProvisionOptions = {}): Promise<Inspection> {
   const context = new Context(options);
   const problems: Failure[] = [];
-  /** The value, or undefined with the failure noted. */
+  /** Returns the value, or undefined and records the failure. */
   const attempt = async <T>(work: () => T | Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
@@ -133,7 +133,7 @@ export async function inspect(options: ProvisionOptions = {}): Promise<Inspectio
   };
 }
 
-/** The most that the cache holds at any time while the parts are made. */
+/** The maximum size of the cache at any time while the parts are made. */
 function peakOf(parts: readonly PartReport[]): number {
   let made = 0;
   let peak = 0;
@@ -144,7 +144,7 @@ function peakOf(parts: readonly PartReport[]): number {
   return peak;
 }
 
-/** Whoever needs the suite and has none says so; here it is only shown. */
+/** The suite, only for display; steps that need it report its absence. */
 function suiteOrNothing(context: Context): string | undefined {
   try {
     return context.suite().codename;
@@ -155,7 +155,7 @@ function suiteOrNothing(context: Context): string | undefined {
 }
 
 const KERNEL_PARTS: readonly string[] = ['kernel', 'modules'];
-/** What needs a compiler; where all are ready, none is asked for. */
+/** The parts that need a compiler. If all are ready, no compiler is needed. */
 const BUILT: readonly string[] = [...KERNEL_PARTS, 'guest-tools'];
 
 function inspectCompiler(context: Context, attempt: Attempt): Promise<PartReport> {
@@ -192,7 +192,7 @@ function inspectKernel(context: Context): string | undefined {
   return entry && `Linux ${entry.manifest.release} (Debian ${context.suite().codename})`;
 }
 
-/** Those of our own, which are built against the kernel and again after a change. */
+/** ghostcard's own modules, which are built against the kernel, and rebuilt after a change. */
 function inspectModules(context: Context): string | undefined {
   const kernel = findKernel(context);
   const entry = kernel && findGuestModules(context, kernel);

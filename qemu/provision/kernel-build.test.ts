@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** The least that is taken for a kernel image: a setup header with a version string. */
+/** The minimum that is accepted as a kernel image: a setup header with a version string. */
 function kernelImage(release: string): string {
   const image = Buffer.alloc(0x400);
   image.write('HdrS', 0x202, 'latin1');
@@ -21,13 +21,13 @@ function kernelImage(release: string): string {
   return file;
 }
 
-test('a folder without a Kbuild file is refused before anything is fetched, with what to write', async () => {
+test('a folder without a Kbuild file is refused before anything is fetched, and the error says what to write', async () => {
   await expect(buildModules(folder, { cacheDir: path.join(folder, 'cache') })).rejects.toThrow(
     `building the kernel modules of ${folder}: there is no Kbuild file in it\nWhat to do: write one: "obj-m += NAME.o"`,
   );
 });
 
-test('modules for a kernel of the user are built where that kernel says, which must be there', async () => {
+test('modules for a kernel of the user need its build folder, and the error says how to get that', async () => {
   const kernel = kernelImage('1.2.3-made-up');
   await expect(kernelBuild({ kernel, cacheDir: path.join(folder, 'cache') })).rejects.toThrow(
     'there is no /lib/modules/1.2.3-made-up/build\nWhat to do: apt-get install linux-headers-1.2.3-made-up',

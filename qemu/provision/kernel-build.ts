@@ -1,6 +1,6 @@
 /**
- * A folder to build kernel modules of the user's own in the usual way, `make -C FOLDER M=$PWD modules`: the headers of
- * the guest's kernel, unpacked when first asked for out of packages that came along with it. Nothing is downloaded.
+ * A folder for building the user's kernel modules in the usual way, `make -C FOLDER M=$PWD modules`: the headers of the
+ * guest's kernel, unpacked on first use from packages that were downloaded with the kernel. Nothing is downloaded.
  *
  * Source: Linux Documentation/kbuild/modules.rst.
  */
@@ -19,45 +19,51 @@ import { runTool } from './basis/tools';
 import { type ProvisionOptions } from './basis/types';
 
 export interface KernelBuild {
-  /** For `make -C`; also has .config, Module.symvers and include, as /lib/modules/RELEASE/build has. */
+  /** For `make -C`. Also contains .config, Module.symvers and include, as /lib/modules/RELEASE/build does. */
   readonly folder: string;
-  /** The kernel's release, which a module's vermagic must begin with. */
+  /** The kernel's release, with which a module's vermagic must begin. */
   readonly release: string;
 }
 
-/** The folder to build modules for the guest's kernel in; provisions that kernel first, if it is not there. */
+/**
+ * The folder for building modules for the guest's kernel. Provisions that kernel first, if necessary. @throws
+ * ProvisionError
+ */
 export async function kernelBuild(options: ProvisionOptions = {}): Promise<KernelBuild> {
   const context = new Context(options);
   if (context.given.kernel !== undefined) return givenKernelBuild(context, context.given.kernel);
   requireBuildTools(context);
   if (findKernel(context) === undefined) await provision(options);
   const kernel = findKernel(context);
-  if (kernel === undefined) throw new Error('provisioning has left no kernel in the cache');
+  if (kernel === undefined) throw new Error('there is no kernel in the cache after provisioning');
   const compiler =
     (await findCompiler(context)) ?? (await withProvisioningLock(context, () => requireCompiler(context)));
   return { folder: await kernelHeaders(context, kernel, compiler), release: kernel.manifest.release };
 }
 
-/** Builds the modules of a folder that has a Kbuild file (or a Makefile that serves as one); gives back the .ko files. */
+/**
+ * Builds the modules of a folder with a Kbuild file (or a Makefile that serves as one), and returns the paths of the
+ * .ko files. @throws ProvisionError
+ */
 export async function buildModules(folder: string, options: ProvisionOptions = {}): Promise<string[]> {
   const source = path.resolve(folder);
   const attempted = `building the kernel modules of ${source}`;
   if (!['Kbuild', 'Makefile'].some((name) => existsSync(path.join(source, name)))) {
-    const cure = 'write one: "obj-m += NAME.o" for a module of the one source NAME.c';
+    const cure = 'write one: "obj-m += NAME.o" for a module with the single source NAME.c';
     throw new ProvisionError({ attempted, seen: 'there is no Kbuild file in it', cure });
   }
   const { folder: kernel } = await kernelBuild(options);
   const args = ['-s', `-j${availableParallelism()}`, '-C', kernel, `M=${source}`, 'modules'];
   await runTool('make', args, {
     attempted,
-    cure: `put right what the compiler says above; the command was: make ${args.join(' ')}`,
+    cure: `correct the errors that the compiler reports above; the command was: make ${args.join(' ')}`,
     env: { MAKEFLAGS: '' },
     signal: options.signal,
   });
   return findModules(source);
 }
 
-/** A kernel of the user's own is built against where its distribution or its builder says. */
+/** The build folder of a kernel of the user, as its distribution or its builder provides it. */
 function givenKernelBuild({ guestArch }: Context, kernel: string): KernelBuild {
   const { release } = checkedKernel(kernel, guestArch);
   const folder = path.join('/lib/modules', release, 'build');
@@ -65,6 +71,6 @@ function givenKernelBuild({ guestArch }: Context, kernel: string): KernelBuild {
   throw new ProvisionError({
     attempted: `looking for the build folder of the given kernel ${release}`,
     seen: `there is no ${folder}`,
-    cure: `apt-get install linux-headers-${release}, or name the folder that this kernel was built in to make yourself`,
+    cure: `apt-get install linux-headers-${release}, or run make with the folder that this kernel was built in`,
   });
 }

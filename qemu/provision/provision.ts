@@ -1,10 +1,10 @@
 /**
- * Makes everything that a guest needs, or finds it made: QEMU, kernel with modules, busybox, the guest's tools, and the
- * initramfs out of these. When all is in the cache no lock is taken, nothing is fetched and nothing is built.
+ * Provides everything that a guest needs, found or made: QEMU, kernel with modules, busybox, the guest's tools, and the
+ * initramfs of these. If everything is in the cache, no lock is taken, nothing is fetched and nothing is built.
  */
 import path from 'node:path';
 import { fetchBusybox, findBusybox } from './steps/busybox';
-import { explainCacheFault } from './cache/folder';
+import { explainCacheError } from './cache/folder';
 import { Context } from './steps/context';
 import { checkedKernel, fingerprint, modulesForGiven } from './steps/given-kernel';
 import { buildGuestModules, findGuestModules, guestModules } from './steps/guest-modules';
@@ -16,7 +16,7 @@ import { fetchQemu, findQemu } from './steps/qemu';
 import { withLock, tryLock } from './cache/lock';
 import { type Provisioned, type ProvisionedKernel, type ProvisionOptions } from './basis/types';
 
-/** What is missing is made only where this is true; elsewhere the answer is "not there". */
+/** 'make': what is missing is made. 'find': the result is undefined if something is missing. */
 type Mode = 'find' | 'make';
 
 export async function provision(options: ProvisionOptions = {}): Promise<Provisioned> {
@@ -32,7 +32,7 @@ export async function provision(options: ProvisionOptions = {}): Promise<Provisi
   });
 }
 
-/** Does `work`, which may fetch packages, while no other process does; what was downloaded for it goes when it is done. */
+/** Runs `work`, which may fetch packages, while no other process does. Its downloads are removed when it is done. */
 export async function withProvisioningLock<T>(context: Context, work: () => Promise<T>): Promise<T> {
   const progress = context.progress('cache');
   const onWait = (pid: number | undefined): void =>
@@ -44,13 +44,13 @@ export async function withProvisioningLock<T>(context: Context, work: () => Prom
       return made;
     });
   } catch (error) {
-    throw explainCacheFault(error, context.cache.folder);
+    throw explainCacheError(error, context.cache.folder);
   }
 }
 
 async function assemble(context: Context, mode: Mode): Promise<Provisioned | undefined> {
   const make = mode === 'make';
-  // While finding, all are looked at before anything is fetched: what was given wrongly is an error at once.
+  // When finding, all parts are checked before anything is fetched, so that a wrong option is reported at once.
   const qemu = (await findQemu(context)) ?? (make ? await fetchQemu(context) : undefined);
   const kernel = await kernelOf(context, mode);
   const busybox = findBusybox(context) ?? (make ? await fetchBusybox(context) : undefined);
@@ -69,7 +69,10 @@ interface KernelWithModules extends ProvisionedKernel {
   readonly modulesKey: unknown;
 }
 
-/** The kernel and its modules: given by the user, or Debian's. Modules alone may be given for Debian's kernel. */
+/**
+ * The kernel and its modules: those of the user, or Debian's. The user may also provide only modules for Debian's
+ * kernel.
+ */
 async function kernelOf(context: Context, mode: Mode): Promise<KernelWithModules | undefined> {
   const { given, guestArch } = context;
   if (given.kernel !== undefined) {

@@ -1,32 +1,34 @@
 /**
- * What differs between machine architectures. Host and guest are two separate parameters everywhere, also where both
- * are the same: the host decides which QEMU binary runs, the guest which machine it shows.
+ * Differences between architectures. Host and guest are separate parameters everywhere, even if both have the same
+ * architecture: the host determines which QEMU binary runs, the guest which machine it emulates.
  */
 import { ProvisionError } from './errors';
 
-/** Debian's names. */
+/** Debian's names of architectures. */
 export type HostArch = 'amd64' | 'arm64';
 export type GuestArch = 'amd64' | 'arm64';
 export const GUEST_ARCHES: readonly GuestArch[] = ['amd64', 'arm64'];
 
 interface HostFacts {
-  /** Folder of the architecture's libraries, and prefix of its compiler's name. */
+  /** Folder of the architecture's libraries, and prefix of the names of its compilers. */
   readonly triplet: string;
-  /** File name of glibc's program loader. */
+  /** File name of glibc's dynamic loader. */
   readonly loader: string;
 }
 
 interface GuestFacts {
-  /** QEMU's emulator for this machine, and the Debian packages that bring it with its firmware. */
+  /** QEMU's emulator for this machine, and the Debian packages that contain it and its firmware. */
   readonly qemuCommand: string;
   readonly qemuPackages: readonly string[];
-  /** Debian's kernel flavour: the cloud one boots quickest and lacks nothing that is not rebuilt anyway. */
+  /**
+   * Debian's kernel flavour. The cloud flavour boots fastest and lacks nothing but the modules that are rebuilt anyway.
+   */
   readonly kernelFlavour: string;
-  /** The kernel's own name for the architecture. */
+  /** The kernel's name of the architecture. */
   readonly kernelArch: string;
-  /** Before the names of the tools of a compiler for it: `CROSS_COMPILE`. */
+  /** Prefix of the names of a compiler's tools: `CROSS_COMPILE`. */
   readonly compilerPrefix: string;
-  /** Machine in Debian's names of cross compilers: gcc-12-MACHINE. */
+  /** Machine name in Debian's cross compilers: gcc-12-MACHINE. */
   readonly compilerMachine: string;
 }
 
@@ -57,13 +59,13 @@ const GUESTS: Record<GuestArch, GuestFacts> = {
 export const hostFacts = (arch: HostArch): HostFacts => HOSTS[arch];
 export const guestFacts = (arch: GuestArch): GuestFacts => GUESTS[arch];
 
-/** Debian's name for the architecture that Node runs on. */
+/** Debian's name of the architecture that Node runs on. @throws ProvisionError for an unsupported one */
 export function hostArch(nodeArch: string = process.arch): HostArch {
   if (nodeArch === 'x64') return 'amd64';
   if (nodeArch === 'arm64') return 'arm64';
   throw new ProvisionError({
-    attempted: 'finding out what this machine is',
-    seen: `its architecture is ${nodeArch}; known are x64 and arm64`,
-    cure: 'run ghostcard on one of these',
+    attempted: 'determining the architecture of this machine',
+    seen: `it is ${nodeArch}; x64 and arm64 are supported`,
+    cure: 'run ghostcard on a machine of one of these',
   });
 }

@@ -1,12 +1,10 @@
-/**
- * What every failure of provisioning looks like to a person: what was attempted, what was seen, what to do about it.
- */
+/** The parts of every provisioning error: what was attempted, what was seen, and what to do. */
 export interface Failure {
   /** What ghostcard was doing: "downloading the guest kernel". */
   readonly attempted: string;
-  /** What happened instead, as it was seen: an exit code with the tool's last lines, a value and its limit. */
+  /** What was seen instead: an exit code with the tool's last lines, a value and its limit. */
   readonly seen: string;
-  /** What the reader can do: a command to run, an option or a variable to set. */
+  /** What the user can do: a command to run, an option or a variable to set. */
   readonly cure: string;
 }
 

@@ -1,4 +1,4 @@
-/** Files of the host that provisioning reads. */
+/** Access to files of the host. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -20,7 +20,7 @@ export function readAptSources(folder = '/etc/apt'): TextFile[] {
     .map((name) => ({ name, text: readFileSync(name, 'utf8') }));
 }
 
-/** Every regular file below a folder, as paths relative to it, sorted. Folders named in `except` are left out. */
+/** The relative paths of all regular files below a folder, sorted. Folders named in `except` are skipped. */
 export function filesBelow(folder: string, except: readonly string[] = []): string[] {
   return readdirSync(folder, { withFileTypes: true })
     .flatMap((entry) => {

@@ -9,18 +9,18 @@ function sink(isTTY: boolean): { written: string[]; write: (text: string) => num
   return { written, write: (text) => written.push(text), isTTY, columns: 60 };
 }
 
-test('an event says the step, what goes on, how much of it is done, and for how long', () => {
+test('an event shows its step, its work, how much of it is done, and the time', () => {
   expect(formatEvent({ ...event, doneBytes: 17_500_000, totalBytes: 35_000_000 })).toBe(
     'qemu        downloading 70 packages: 18 MB of 35 MB (50%), 1.2 s',
   );
   expect(formatEvent(event)).toBe('qemu        downloading 70 packages, 1.2 s');
 });
 
-test('amounts are in the unit that suits them', () => {
+test('amounts are shown in a suitable unit', () => {
   expect([900, 928_188, 1_400_000, 181_000_000].map(formatBytes)).toEqual(['1 kB', '928 kB', '1.4 MB', '181 MB']);
 });
 
-test('on a terminal one line is written over, cut to the width, and ends with the step', () => {
+test('on a terminal a single line is updated, cut to the width, and ended with the step', () => {
   const terminal = sink(true);
   const show = terminalProgress(terminal);
   show({ ...event, what: 'x'.repeat(100) });
@@ -29,7 +29,7 @@ test('on a terminal one line is written over, cut to the width, and ends with th
   expect(terminal.written[1]).toBe('\r\x1b[2Kqemu        done, 1.2 s\n');
 });
 
-test('elsewhere there is a line for each news, and one now and then while something goes on', () => {
+test('without a terminal there is a line for each change, and one from time to time during long work', () => {
   const log = sink(false);
   const show = terminalProgress(log);
   for (const elapsedMs of [0, 1_000, 4_999, 5_000, 6_000, 10_100]) show({ ...event, elapsedMs });
@@ -44,7 +44,7 @@ test('elsewhere there is a line for each news, and one now and then while someth
   ]);
 });
 
-test('elsewhere what has arrived whole is told, however soon', () => {
+test('without a terminal a finished download is always shown', () => {
   const log = sink(false);
   const show = terminalProgress(log);
   for (const doneBytes of [0, 10, 20, 20]) show({ ...event, doneBytes, totalBytes: 20 });

@@ -1,6 +1,6 @@
 /**
- * Shows progress to a person: one line that is updated in place on a terminal, a plain line now and then elsewhere
- * (a log of a build server must stay readable).
+ * Shows progress to a person: on a terminal one line that is updated in place, elsewhere a plain line from time to
+ * time, so that the log of a build server stays readable.
  */
 import { type ProgressEvent, type ProgressListener } from './progress';
 
@@ -10,7 +10,7 @@ export interface TextSink {
   readonly columns?: number;
 }
 
-/** Without a terminal, a step that goes on prints a line this often. */
+/** Without a terminal, a long step prints a line this often. */
 const PLAIN_LINE_EVERY_MS = 5_000;
 const ERASE_LINE = '\r\x1b[2K';
 
@@ -29,7 +29,7 @@ export function formatEvent(event: ProgressEvent): string {
   return `${event.step.padEnd(11)} ${event.what}${amount}, ${(event.elapsedMs / 1e3).toFixed(1)} s`;
 }
 
-/** A listener that writes to `sink`, standard error unless told otherwise. */
+/** A listener that writes to `sink`. Default: standard error. */
 export function terminalProgress(sink: TextSink = process.stderr): ProgressListener {
   return sink.isTTY === true ? updatingLine(sink) : plainLines(sink);
 }

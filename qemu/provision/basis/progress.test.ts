@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import { type ProgressEvent, StepProgress } from './progress';
 
-it('work that reports nothing itself is reported every second until it is done, and not after', async () => {
+it('during() reports its work every second until it is done, and not afterwards', async () => {
   vi.useFakeTimers();
   try {
     const events: ProgressEvent[] = [];

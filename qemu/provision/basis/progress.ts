@@ -1,6 +1,6 @@
 /**
- * Progress as data: which step runs, what it is doing, how much of it is done and for how long it has been at it.
- * How it is shown is somebody else's business (progress-terminal.ts).
+ * Progress as data: which step runs, what it is doing, how much of it is done, and for how long. Presentation is in
+ * progress-terminal.ts.
  */
 export const STEPS = [
   'cache',
@@ -17,20 +17,20 @@ export const STEPS = [
 ] as const;
 
 /**
- * The parts of a guest, in the order in which they are made; `kernel-build` only when asked for, `browser` and `gtkwave`
- * by tests; `cache` waits for another run that makes them.
+ * The parts of a guest, in the order in which they are made. `kernel-build` is only made on request, `browser` and
+ * `gtkwave` only for tests. `cache` waits for another run that makes the same parts.
  */
 export type Step = (typeof STEPS)[number];
 
 export interface ProgressEvent {
   readonly step: Step;
-  /** What is going on, as a phrase: "downloading 70 packages". */
+  /** The current work, as a phrase: "downloading 70 packages". */
   readonly what: string;
   readonly doneBytes?: number;
   readonly totalBytes?: number;
-  /** Since this step began. */
+  /** Time since this step began. */
   readonly elapsedMs: number;
-  /** Present on a step's last event. */
+  /** Present in the last event of a step. */
   readonly finished?: true;
 }
 
@@ -38,7 +38,7 @@ export type ProgressListener = (event: ProgressEvent) => void;
 
 const HEARTBEAT_MS = 1000;
 
-/** One step's reporter: knows the step's name and when it began. */
+/** Reports the progress of one step. */
 export class StepProgress {
   readonly #startedMs = performance.now();
 
@@ -51,7 +51,7 @@ export class StepProgress {
     this.listener?.({ step: this.step, what, ...bytes, elapsedMs: performance.now() - this.#startedMs });
   }
 
-  /** Reports work that says nothing of its own progress: at its start, and every second until it is done. */
+  /** Reports work that has no progress of its own: at its start, and every second until it is done. */
   async during<T>(what: string, work: () => Promise<T>): Promise<T> {
     this.report(what);
     const heartbeat = setInterval(() => this.report(what), HEARTBEAT_MS);

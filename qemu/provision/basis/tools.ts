@@ -1,7 +1,7 @@
 /**
- * Runs the programs that provisioning needs. Each ends with this process: on Ctrl-C through the abort signal, and when
- * this process is killed outright through the kernel's parent-death signal (setpriv(1), where it exists), so that
- * nothing goes on downloading behind the back of the next run.
+ * Runs the programs that provisioning needs. Each ends with this process: on Ctrl-C through the abort signal, and if
+ * this process is killed through the kernel's parent-death signal (setpriv(1), if it exists), so that no download
+ * continues while the next run is working.
  */
 import { accessSync, constants, statSync } from 'node:fs';
 import path from 'node:path';
@@ -9,18 +9,18 @@ import { execa } from 'execa';
 import { ProvisionError } from './errors';
 
 export interface ToolRun {
-  /** What this is for, in the words of an error: "unpacking the kernel's source". */
+  /** The purpose, for error messages: "unpacking the kernel's source". */
   readonly attempted: string;
-  /** What the reader can do when the tool fails (not when it is missing). */
+  /** What the user can do if the tool fails (not if it is missing). */
   readonly cure?: string;
   readonly cwd?: string;
   readonly env?: Record<string, string>;
   readonly signal?: AbortSignal | undefined;
-  /** Called with each line that the tool writes to its file descriptor 3. */
+  /** Called with each line that the tool writes to file descriptor 3. */
   readonly onStatusLine?: (line: string) => void;
 }
 
-/** Debian package that has a tool, where its name differs. */
+/** The Debian package of a tool, if its name differs. */
 const PACKAGE_OF: Record<string, string> = {
   'apt-get': 'apt',
   'dpkg-deb': 'dpkg',
@@ -30,13 +30,13 @@ const PACKAGE_OF: Record<string, string> = {
   'strip': 'binutils',
   'xz': 'xz-utils',
 };
-/** What any tool may run into here, whatever it does. */
+/** The advice for a full disk, whatever the tool was doing. */
 export const ROOM_CURE =
-  'make room in the folder of the cache (a first run takes about 0.6 GB for a while), or set GHOSTCARD_CACHE to another';
+  'make room in the folder of the cache (a first run temporarily needs about 0.6 GB), or set GHOSTCARD_CACHE to another';
 const LAST_LINES = 12;
 const KILL_AFTER_MS = 3_000;
 
-/** Full path of a program on the search path, or undefined. */
+/** The full path of a program on the search path, or undefined. */
 export function findTool(name: string, searchPath: string = process.env.PATH ?? ''): string | undefined {
   return searchPath
     .split(':')
@@ -61,7 +61,7 @@ export function missingTool(name: string, attempted: string): ProvisionError {
   });
 }
 
-/** Runs a tool to its end and gives back what it wrote to standard output. */
+/** Runs a tool and returns its standard output. @throws ProvisionError if it fails or is missing */
 export async function runTool(command: string, args: readonly string[], run: ToolRun): Promise<string> {
   const child = start([command, ...args], run, 'ignore');
   const statusLines = run.onStatusLine;
@@ -73,13 +73,15 @@ export async function runTool(command: string, args: readonly string[], run: Too
   return result.stdout;
 }
 
-/** Runs tools side by side, each reading what the one before it writes. What the last one writes is not kept. */
+/**
+ * Runs tools as a pipeline. The output of the last one is discarded. @throws ProvisionError if one fails or is missing
+ */
 export async function runPipeline(commands: readonly (readonly string[])[], run: ToolRun): Promise<void> {
   const children = commands.map((argv, index) => start(argv, run, index === 0 ? 'ignore' : 'pipe', false));
   for (const [index, child] of children.slice(1).entries()) {
     const { stdout } = children[index] as (typeof children)[number];
-    // When a reader ends early its writer must too: closing the pipe ends it with SIGPIPE. What was wrong is told below.
-    // The reader's end shows as an error of the next write, or, when Node learns of it first, as a close and nothing else.
+    // When a reader ends early its writer must end too: closing the pipe ends it with SIGPIPE. The cause is reported
+    // below. The reader's end shows as an error of the next write or, if Node notices it first, only as a close.
     child.stdin?.on('error', () => stdout?.destroy()).on('close', () => stdout?.destroy());
     stdout?.pipe(child.stdin as NodeJS.WritableStream);
   }
@@ -115,7 +117,7 @@ function start(argv: readonly string[], run: ToolRun, stdin: 'ignore' | 'pipe', 
   });
 }
 
-/** Throws what a reader needs to know, if the tool has failed or was ended. */
+/** Throws an error that describes how the tool failed or was ended. */
 function check([command = '', ...args]: readonly string[], result: ToolResult, run: ToolRun): void {
   run.signal?.throwIfAborted();
   if (!result.failed) return;
@@ -126,13 +128,13 @@ function check([command = '', ...args]: readonly string[], result: ToolResult, r
     seen: `${command} ${howItEnded(result)}\n${said}`,
     cure: isFull
       ? ROOM_CURE
-      : (run.cure ?? `look at what ${command} says above; the command was: ${command} ${args.join(' ')}`),
+      : (run.cure ?? `see the output of ${command} above; the command was: ${command} ${args.join(' ')}`),
   });
 }
 
 function howItEnded(result: { exitCode?: number; signal?: string }): string {
-  if (result.signal !== undefined) return `was ended by ${result.signal}`;
-  return result.exitCode === undefined ? 'could not be started' : `ended with exit code ${result.exitCode}`;
+  if (result.signal !== undefined) return `was killed by ${result.signal}`;
+  return result.exitCode === undefined ? 'could not be started' : `exited with code ${result.exitCode}`;
 }
 
 const lastLines = (text: string): string =>

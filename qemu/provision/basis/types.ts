@@ -1,35 +1,38 @@
-/** The shapes that callers of provisioning see. */
+/** Types for callers of provisioning. */
 import { type GuestArch } from './arch';
 import { type ProgressListener } from './progress';
 
 export interface ProvisionOptions {
   readonly guestArch?: GuestArch;
-  /** A QEMU (path or name on PATH) to be used instead of a found or fetched one. Default: GHOSTCARD_QEMU. */
+  /** A QEMU (path, or name on PATH) to use instead of one that is found or fetched. Default: GHOSTCARD_QEMU. */
   readonly qemu?: string;
   /** A kernel image. Default: GHOSTCARD_KERNEL. */
   readonly kernel?: string;
-  /** A folder of modules: /lib/modules/RELEASE, or what contains it. Default: GHOSTCARD_MODULES. */
+  /** A folder of modules: /lib/modules/RELEASE, or a folder above it. Default: GHOSTCARD_MODULES. */
   readonly modules?: string;
   /** A statically linked busybox. Default: GHOSTCARD_BUSYBOX. */
   readonly busybox?: string;
   /** Default: GHOSTCARD_CACHE, else ghostcard in XDG_CACHE_HOME, else ~/.cache/ghostcard. */
   readonly cacheDir?: string;
-  /** Default: the process's own environment. */
+  /** Default: the environment of this process. */
   readonly env?: NodeJS.ProcessEnv;
-  /** Ends provisioning (Ctrl-C): every child ends, the cache stays usable, the promise rejects with the reason. */
+  /**
+   * Ends provisioning (Ctrl-C): all child processes end, the cache stays usable, and the promise rejects with the
+   * reason.
+   */
   readonly signal?: AbortSignal;
   readonly onProgress?: ProgressListener;
 }
 
-/** How QEMU is started: `command ...argsPrefix ...firmwareArgs ...the machine`. */
+/** How to start QEMU: `command ...argsPrefix ...firmwareArgs ...` and the arguments of the machine. */
 export interface ProvisionedQemu {
   readonly command: string;
-  /** Goes before every argument: QEMU itself, when `command` is the program loader of its own libraries. */
+  /** Precedes all arguments: QEMU itself, if `command` is the dynamic loader of its own libraries. */
   readonly argsPrefix: readonly string[];
   /** -L options for the folders of its firmware. */
   readonly firmwareArgs: readonly string[];
   readonly version: string;
-  /** Where it came from, for people. */
+  /** Its origin, for people. */
   readonly origin: string;
 }
 

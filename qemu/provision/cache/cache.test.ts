@@ -6,11 +6,11 @@ import { Cache, cacheKey, type UsedEntry } from './cache';
 import { killOutright, lockHolder } from '../../../test/support/lock-holder';
 
 describe('a key', () => {
-  test('does not depend on the order in which ingredients are written', () => {
+  test('does not depend on the order of the ingredients', () => {
     expect(cacheKey({ a: 1, b: { c: [1, 2], d: 'x' } })).toBe(cacheKey({ b: { d: 'x', c: [1, 2] }, a: 1 }));
   });
 
-  test('differs when any ingredient differs, also by type or order in a list', () => {
+  test('differs if any ingredient differs, even by type or by order in a list', () => {
     const keys = [{ a: 1 }, { a: '1' }, { a: [1, 2] }, { a: [2, 1] }, { a: null }, { b: 1 }].map(cacheKey);
     expect(new Set(keys).size).toBe(keys.length);
   });
@@ -32,7 +32,7 @@ describe('the cache', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  test('finds what was published with the same ingredients, and nothing else', async () => {
+  test('finds an entry by the ingredients it was published with, and by no others', async () => {
     const made = await cache.publish('qemu', { recipe: 1 }, write('one'));
     expect(cache.find('qemu', { recipe: 1 })).toMatchObject(told(made));
     expect(cache.find('qemu', { recipe: 2 })).toBeUndefined();
@@ -40,11 +40,11 @@ describe('the cache', () => {
   });
 
   test.each([
-    ['whose manifest was cut short', (entry: string) => truncateSync(path.join(entry, 'manifest.json'), 20)],
+    ['whose manifest was truncated', (entry: string) => truncateSync(path.join(entry, 'manifest.json'), 20)],
     ['whose manifest is empty', (entry: string) => truncateSync(path.join(entry, 'manifest.json'))],
     ['that has lost a file', (entry: string) => rmSync(path.join(entry, 'data'))],
-    ['of which a file was cut short', (entry: string) => truncateSync(path.join(entry, 'data'), 1)],
-  ])('does not find an entry %s, and makes it anew', async (_, damage) => {
+    ['with a truncated file', (entry: string) => truncateSync(path.join(entry, 'data'), 1)],
+  ])('does not find an entry %s, and rebuilds it', async (_, damage) => {
     const { folder: entry } = await cache.publish('qemu', { recipe: 1 }, write('one'));
     damage(entry);
     expect(cache.find('qemu', { recipe: 1 })).toBeUndefined();
@@ -52,28 +52,28 @@ describe('the cache', () => {
     expect(cache.find('qemu', { recipe: 1 })).toMatchObject(told(again));
   });
 
-  test('shows no entry while it is being built', async () => {
+  test('does not find an entry while it is being built', async () => {
     await cache.publish('qemu', { recipe: 1 }, async (into) => {
       expect(cache.find('qemu', { recipe: 1 })).toBeUndefined();
       return await write('one')(into);
     });
   });
 
-  test('keeps nothing of a build that fails', async () => {
+  test('keeps nothing of a failed build', async () => {
     const broken = cache.publish('qemu', { recipe: 1 }, () => Promise.reject(new Error('disk full')));
     await expect(broken).rejects.toThrow('disk full');
     expect(readdirSync(path.join(folder, 'entries'))).toEqual([]);
     expect(readdirSync(path.join(folder, 'work'))).toEqual([]);
   });
 
-  test('builds an entry once when several ask for it at the same time', async () => {
+  test('builds an entry once if several callers publish it at the same time', async () => {
     const build = vi.fn(write('one'));
     const made = await Promise.all([1, 2, 3].map(() => cache.publish('qemu', { recipe: 1 }, build)));
     expect(build).toHaveBeenCalledTimes(1);
     expect(new Set(made.map((entry) => entry.folder)).size).toBe(1);
   });
 
-  test('makes different entries side by side', async () => {
+  test('builds different entries concurrently', async () => {
     const other = vi.fn(write('two'));
     await cache.publish('snapshot', { cpus: 1 }, async (into) => {
       await cache.publish('snapshot', { cpus: 2 }, other);
@@ -82,7 +82,7 @@ describe('the cache', () => {
     expect(other).toHaveBeenCalledTimes(1);
   });
 
-  test('discards an entry that turned out to be bad, so that it is built anew', async () => {
+  test('rebuilds an entry after it was discarded', async () => {
     const bad = await cache.publish('snapshot', {}, write('bad'));
     cache.discard(bad);
     expect(cache.find('snapshot', {})).toBeUndefined();
@@ -93,22 +93,22 @@ describe('the cache', () => {
   });
 });
 
-describe('an entry that another process makes', () => {
+describe('an entry that another process builds', () => {
   let folder: string;
   let cache: Cache;
   const build = () => Promise.resolve({ description: 'x' });
-  const workshop = () => path.join(folder, 'work', `snapshot-${cacheKey({})}`);
+  const workFolder = () => path.join(folder, 'work', `snapshot-${cacheKey({})}`);
 
   beforeEach(() => {
     folder = mkdtempSync(path.join(tmpdir(), 'ghostcard-cache-'));
     cache = new Cache(folder);
-    mkdirSync(workshop(), { recursive: true });
-    writeFileSync(path.join(workshop(), 'half'), '');
+    mkdirSync(workFolder(), { recursive: true });
+    writeFileSync(path.join(workFolder(), 'half'), '');
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  test('is waited for, and made here when that process is killed', async () => {
-    const other = await lockHolder(workshop(), 'exclusive');
+  test('is waited for, and built here if that process is killed', async () => {
+    const other = await lockHolder(workFolder(), 'exclusive');
     const onWait = vi.fn(() => void other.kill('SIGKILL'));
     const made = await cache.publish('snapshot', {}, build, { onWait });
     expect(onWait).toHaveBeenCalledTimes(1);
@@ -116,15 +116,15 @@ describe('an entry that another process makes', () => {
     expect(readdirSync(path.join(folder, 'work'))).toEqual([]);
   });
 
-  test('is waited for no longer than the limit, with an error that says what holds it up', async () => {
-    const other = await lockHolder(workshop(), 'exclusive');
+  test('is waited for up to the limit, and the error says what it waited for', async () => {
+    const other = await lockHolder(workFolder(), 'exclusive');
     const late = cache.publish('snapshot', {}, build, { timeoutMs: 0 });
-    await expect(late).rejects.toThrow(`waiting for another ghostcard that is making snapshot-${cacheKey({})}`);
+    await expect(late).rejects.toThrow(`waiting for another ghostcard that is building snapshot-${cacheKey({})}`);
     await killOutright(other);
   });
 
-  test('is waited for until the abort', async () => {
-    const other = await lockHolder(workshop(), 'exclusive');
+  test('is waited for until an abort', async () => {
+    const other = await lockHolder(workFolder(), 'exclusive');
     const abort = new AbortController();
     const waiting = cache.publish('snapshot', {}, build, { signal: abort.signal, onWait: () => abort.abort() });
     await expect(waiting).rejects.toThrow('aborted');

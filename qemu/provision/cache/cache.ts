@@ -1,26 +1,26 @@
 /**
- * The cache: entries that are complete or absent. An entry is keyed by what it is made from, is built in a folder of its
- * own and gets its name by one rename when it is complete, so that a run that ends at any moment leaves nothing half done
- * under a name that counts. Whoever makes an entry holds the lock of the folder it is built in, and whoever uses one
- * holds the entry's: different entries are made side by side, each is made once, and nothing in use is ever pruned.
- * What lies where is said in cache-folder.ts.
+ * The cache: its entries are complete or absent. An entry is keyed by its ingredients. It is built in a work folder and
+ * gets its name by a single rename when it is complete, so that a run that ends at any moment leaves no partial entry
+ * under a valid name. The builder of an entry holds the lock of its work folder, and a user of an entry holds the
+ * entry's lock. So different entries are built concurrently, each is built once, and no entry in use is pruned. The
+ * layout is described in folder.ts.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { aptOf, cacheLimitBytes, entriesOf, explainCacheFault, lockOf, MANIFEST, readManifest, workOf } from './folder';
+import { aptOf, cacheLimitBytes, entriesOf, explainCacheError, lockOf, MANIFEST, readManifest, workOf } from './folder';
 import { pruneCache, removeLeftovers } from './prune';
 import { ProvisionError } from '../basis/errors';
 import { FolderLock } from './folder-lock';
 import { filesBelow } from '../basis/host-files';
 
-/** What an entry is made from: anything JSON can tell apart. */
+/** What an entry is made from, as JSON values. */
 export type Ingredients = Readonly<Record<string, unknown>>;
 
-/** What a build has to say about its result: versions, names, and in words for people what it is. */
+/** What a build records about its result: versions, names, and a description for people. */
 export interface Described {
-  /** "QEMU 11.1.3 of trixie-backports", shown by `ghostcard cache`. */
+  /** "QEMU 11.1.3 of trixie-backports", as shown by `ghostcard cache`. */
   readonly description: string;
 }
 
@@ -29,7 +29,7 @@ export interface Entry<M> {
   readonly manifest: M;
 }
 
-/** An entry that stays where it is until it is let go of, or this process ends. */
+/** An entry that is not removed until it is released, or this process ends. */
 export interface UsedEntry<M> extends Entry<M>, Disposable {
   readonly lock: FolderLock;
   release(): void;
@@ -37,13 +37,13 @@ export interface UsedEntry<M> extends Entry<M>, Disposable {
 
 export interface PublishOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Told once, when another process is making this very entry. */
+  /** Called once if another process is building the same entry. */
   readonly onWait?: () => void;
-  /** Longest time to wait for it. */
+  /** Time limit for that. */
   readonly timeoutMs?: number;
 }
 
-/** The same ingredients give the same key, whatever the order in which they are written. */
+/** The same ingredients give the same key, regardless of their order. */
 export function cacheKey(ingredients: Ingredients): string {
   return createHash('sha256').update(canonical(ingredients)).digest('hex').slice(0, 16);
 }
@@ -55,17 +55,17 @@ function canonical(value: unknown): string {
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`;
 }
 
-const LOOK_EVERY_MS = 100;
-/** Longer than any build that still makes progress. */
+const POLL_INTERVAL_MS = 100;
+/** Longer than any build that is making progress. */
 const DEFAULT_TIMEOUT_MS = 3_600_000;
 
-/** What `find` has given to this process, by folder. */
+/** Entries that `find` has returned to this process, by folder. */
 const foundEntries = new Map<string, UsedEntry<unknown>>();
 
 export class Cache {
   constructor(
     readonly folder: string,
-    /** Publishing removes what was used longest ago until the cache is no larger. */
+    /** Publishing removes the least recently used entries until the cache does not exceed this size. */
     readonly limitBytes = cacheLimitBytes(process.env),
   ) {}
 
@@ -73,12 +73,12 @@ export class Cache {
     return lockOf(this.folder);
   }
 
-  /** Folder for an apt root, kept from run to run until what it was for is complete. */
+  /** Folder for an apt root, kept between runs until its packages are installed. */
   aptFolder(name: string): string {
     return path.join(aptOf(this.folder), name);
   }
 
-  /** As `use`, for as long as this process lives. */
+  /** Like `use`, until this process ends. */
   find<M>(step: string, ingredients: Ingredients): Entry<M> | undefined {
     const known = foundEntries.get(this.#entryFolder(step, ingredients));
     const used = this.use<M>(step, ingredients);
@@ -93,8 +93,8 @@ export class Cache {
   }
 
   /**
-   * The entry, if it is there and none of its files has gone or changed size (a cleaner of old files, a lost write).
-   * It cannot be pruned until it is released.
+   * The entry, if it exists and none of its files is missing or has changed its size (because of a cleaner of old
+   * files, or a lost write). It is not pruned until it is released.
    */
   use<M>(step: string, ingredients: Ingredients): UsedEntry<M> | undefined {
     const folder = this.#entryFolder(step, ingredients);
@@ -110,8 +110,8 @@ export class Cache {
   }
 
   /**
-   * Builds the entry: `build` fills a folder and says what goes into the manifest. If another process is making the very
-   * same entry, its result is waited for; if it is there by then, it is not built again.
+   * Builds an entry: `build` fills a folder and returns the manifest. If another process is building the same entry,
+   * waits for its result. An entry that exists by then is not built again.
    */
   async publish<M extends Described>(
     step: string,
@@ -119,31 +119,31 @@ export class Cache {
     build: (folder: string) => Promise<M>,
     options: PublishOptions = {},
   ): Promise<UsedEntry<M>> {
-    const entry = await this.#inWorkshop(step, ingredients, build, options).catch((error: unknown) => {
-      throw explainCacheFault(error, this.folder);
+    const entry = await this.#inWorkFolder(step, ingredients, build, options).catch((error: unknown) => {
+      throw explainCacheError(error, this.folder);
     });
     await pruneCache(this.folder, { keepBytes: this.limitBytes }).catch((error: Error) => {
-      process.emitWarning(`The cache ${this.folder} could not be kept below its limit: ${error.message}`);
+      process.emitWarning(`Cannot keep the cache ${this.folder} below its limit: ${error.message}`);
     });
     return entry;
   }
 
-  /** Removes an entry whose contents have turned out to be damaged, unless another process has replaced it already. */
+  /** Removes an entry whose contents are damaged, unless another process has already replaced it. */
   discard(entry: UsedEntry<unknown>): void {
-    const workshop = path.join(workOf(this.folder), path.basename(entry.folder));
-    mkdirSync(workshop, { recursive: true });
-    using lock = FolderLock.take(workshop, 'exclusive');
-    if (lock === undefined) return; // somebody is making it anew
-    if (entry.lock.isOn(entry.folder)) renameSync(entry.folder, path.join(workshop, 'discarded'));
-    rmSync(workshop, { recursive: true, force: true });
+    const workFolder = path.join(workOf(this.folder), path.basename(entry.folder));
+    mkdirSync(workFolder, { recursive: true });
+    using lock = FolderLock.take(workFolder, 'exclusive');
+    if (lock === undefined) return; // another process is rebuilding it
+    if (entry.lock.isOn(entry.folder)) renameSync(entry.folder, path.join(workFolder, 'discarded'));
+    rmSync(workFolder, { recursive: true, force: true });
   }
 
-  /** When everything is complete: removes package lists and downloads. Call it with the provisioning lock held. */
+  /** Removes package lists and downloads, when everything is complete. Call it with the provisioning lock held. */
   tidy(): void {
     rmSync(aptOf(this.folder), { recursive: true, force: true });
   }
 
-  /** Removes what runs that were killed have left half done. */
+  /** Removes partial results of runs that were killed. */
   async removeLeftovers(): Promise<void> {
     await removeLeftovers(this.folder);
   }
@@ -152,53 +152,53 @@ export class Cache {
     return path.join(entriesOf(this.folder), `${step}-${cacheKey(ingredients)}`);
   }
 
-  /** Where an entry is built. Its lock says that somebody is at it. */
-  #workshop(step: string, ingredients: Ingredients): string {
+  /** The folder that an entry is built in. Its lock is held during the build. */
+  #workFolder(step: string, ingredients: Ingredients): string {
     return path.join(workOf(this.folder), `${step}-${cacheKey(ingredients)}`);
   }
 
-  async #inWorkshop<M extends Described>(
+  async #inWorkFolder<M extends Described>(
     step: string,
     ingredients: Ingredients,
     build: (folder: string) => Promise<M>,
     options: PublishOptions,
   ): Promise<UsedEntry<M>> {
-    const workshop = this.#workshop(step, ingredients);
-    using _lock = await this.#enterWorkshop(workshop, options);
+    const workFolder = this.#workFolder(step, ingredients);
+    using _lock = await this.#lockWorkFolder(workFolder, options);
     try {
-      return this.use<M>(step, ingredients) ?? (await this.#make(step, ingredients, workshop, build));
+      return this.use<M>(step, ingredients) ?? (await this.#make(step, ingredients, workFolder, build));
     } finally {
-      rmSync(workshop, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+      rmSync(workFolder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
     }
   }
 
-  async #enterWorkshop(workshop: string, options: PublishOptions): Promise<FolderLock> {
+  async #lockWorkFolder(workFolder: string, options: PublishOptions): Promise<FolderLock> {
     const { signal, onWait, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
     const deadline = performance.now() + timeoutMs;
     for (let tries = 0; ; tries += 1) {
-      mkdirSync(workshop, { recursive: true });
-      const lock = FolderLock.take(workshop, 'exclusive');
+      mkdirSync(workFolder, { recursive: true });
+      const lock = FolderLock.take(workFolder, 'exclusive');
       if (lock !== undefined) return lock;
       if (tries === 0) onWait?.();
       if (performance.now() >= deadline) break;
-      await delay(LOOK_EVERY_MS, undefined, signal === undefined ? {} : { signal });
+      await delay(POLL_INTERVAL_MS, undefined, signal === undefined ? {} : { signal });
     }
     throw new ProvisionError({
-      attempted: `waiting for another ghostcard that is making ${path.basename(workshop)}`,
-      seen: `it still holds the lock of ${workshop} after ${timeoutMs} ms`,
-      cure: 'see what that process is doing, end it if it hangs, and run again',
+      attempted: `waiting for another ghostcard that is building ${path.basename(workFolder)}`,
+      seen: `it still holds the lock of ${workFolder} after ${timeoutMs} ms`,
+      cure: 'check what that process is doing, end it if it hangs, and run again',
     });
   }
 
   async #make<M extends Described>(
     step: string,
     ingredients: Ingredients,
-    workshop: string,
+    workFolder: string,
     build: (folder: string) => Promise<M>,
   ): Promise<UsedEntry<M>> {
     const folder = this.#entryFolder(step, ingredients);
-    const made = path.join(workshop, 'entry');
-    // Tools of a killed run may take a moment to end, and write until then.
+    const made = path.join(workFolder, 'entry');
+    // Tools of a killed run may need a moment to end, and write until then.
     rmSync(made, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
     mkdirSync(made);
     mkdirSync(path.dirname(folder), { recursive: true });
@@ -206,9 +206,9 @@ export class Cache {
     const text = `${JSON.stringify({ step, ingredients, manifest, files: sizesOf(made) }, undefined, 2)}\n`;
     writeFileSync(path.join(made, MANIFEST), text);
     const lock = FolderLock.take(made, 'shared');
-    if (lock === undefined) throw new Error(`${made} was taken away from under the process that builds it`);
-    rmSync(path.join(workshop, 'damaged'), { recursive: true, force: true });
-    if (statSync(folder, { throwIfNoEntry: false })) renameSync(folder, path.join(workshop, 'damaged'));
+    if (lock === undefined) throw new Error(`${made} was removed while this process was building it`);
+    rmSync(path.join(workFolder, 'damaged'), { recursive: true, force: true });
+    if (statSync(folder, { throwIfNoEntry: false })) renameSync(folder, path.join(workFolder, 'damaged'));
     renameSync(made, folder);
     return usedEntry(folder, manifest, lock);
   }
@@ -219,7 +219,7 @@ function usedEntry<M>(folder: string, manifest: M, lock: FolderLock): UsedEntry<
   return { folder, manifest, lock, release, [Symbol.dispose]: release };
 }
 
-/** Size of every regular file below a folder. */
+/** The size of every regular file below a folder. */
 function sizesOf(folder: string): Record<string, number> {
   return Object.fromEntries(filesBelow(folder).map((name) => [name, statSync(path.join(folder, name)).size]));
 }
@@ -230,7 +230,10 @@ function isWhole(folder: string, files: Readonly<Record<string, number>>): boole
   );
 }
 
-/** What was used longest ago is pruned first. A cache that cannot be written can still be used. */
+/**
+ * Records the time of use, because the least recently used entries are pruned first. A read-only cache can still be
+ * used.
+ */
 function markUsed(folder: string): void {
   try {
     utimesSync(folder, new Date(), new Date());

@@ -1,7 +1,7 @@
 /**
- * Locks on the cache's folders: shared by those who use what is in one, exclusive for the one who makes or removes it.
- * The lock is flock(2) on the folder itself, so it moves with the folder when that is renamed, needs no file of its own,
- * works in a cache that can only be read, and is gone with its holder, however that ends.
+ * Locks on the cache's folders: shared for users of a folder, exclusive for its builder or remover. The lock is
+ * flock(2) on the folder itself, so it stays with the folder when that is renamed, needs no extra file, works in a
+ * read-only cache, and is released when its holder ends, even if killed.
  */
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { loadNative } from '../../../emulator/native';
@@ -17,13 +17,13 @@ export class FolderLock implements Disposable {
     this.#fd = fd;
   }
 
-  /** Undefined when there is no such folder, or when someone holds what does not go with this. Never waits. */
+  /** Undefined if there is no such folder, or if it has an incompatible lock. Never waits. */
   static take(folder: string, mode: Mode): FolderLock | undefined {
     const fd = openFolder(folder);
     if (fd === undefined) return undefined;
     const lock = new FolderLock(fd);
     try {
-      // What was opened may have been renamed or removed before it was locked.
+      // The folder may have been renamed or removed between open and lock.
       if (flock(fd, mode) && lock.isOn(folder)) return lock;
     } catch (error) {
       lock.release();
@@ -33,7 +33,7 @@ export class FolderLock implements Disposable {
     return undefined;
   }
 
-  /** Whether `folder` is still the one that was locked: it may have been removed and made anew. */
+  /** Whether `folder` is still the locked one: it may have been removed and created again. */
   isOn(folder: string): boolean {
     if (this.#fd === undefined) return false;
     const locked = fstatSync(this.#fd, { bigint: true });
@@ -65,7 +65,7 @@ function flock(fd: number, mode: Mode): boolean {
   try {
     return loadNative().flock(fd, mode === 'exclusive');
   } catch (error) {
-    if (mode === 'shared') return true; // on a file system without locks nothing can be removed, but all can be used
+    if (mode === 'shared') return true; // without lock support nothing can be removed, but everything can be used
     throw error;
   }
 }

@@ -1,10 +1,10 @@
 import path from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { cacheFolder, cacheLimitBytes, explainCacheFault, parseSize } from './folder';
+import { cacheFolder, cacheLimitBytes, explainCacheError, parseSize } from './folder';
 import { ProvisionError } from '../basis/errors';
 
 describe('the cache folder', () => {
-  test('is the one of GHOSTCARD_CACHE, else below XDG_CACHE_HOME, else below the home folder', () => {
+  test('is GHOSTCARD_CACHE, else below XDG_CACHE_HOME, else below the home folder', () => {
     expect(cacheFolder({ GHOSTCARD_CACHE: '/a', XDG_CACHE_HOME: '/b' })).toBe('/a');
     expect(cacheFolder({ XDG_CACHE_HOME: '/b' })).toBe('/b/ghostcard');
     expect(cacheFolder({ XDG_CACHE_HOME: 'not/absolute' })).toMatch(/\/\.cache\/ghostcard$/);
@@ -14,7 +14,7 @@ describe('the cache folder', () => {
 describe('the cache folder of a user', () => {
   afterEach(() => void vi.unstubAllEnvs());
 
-  test('is an absolute one also when HOME is empty or not absolute', () => {
+  test('is absolute even if HOME is empty or not absolute', () => {
     for (const home of ['', 'somewhere']) {
       vi.stubEnv('HOME', home);
       expect(path.isAbsolute(cacheFolder({}))).toBe(true);
@@ -27,26 +27,26 @@ describe('a cache that cannot be written', () => {
     Object.assign(new Error(`${code}: it says`), { code, path: file, syscall });
 
   test.each([
-    ['EROFS', '/cache/lock', 'make it a folder that you can write to, or set GHOSTCARD_CACHE to another'],
-    ['EACCES', '/cache/entries', 'make it a folder that you can write to, or set GHOSTCARD_CACHE to another'],
+    ['EROFS', '/cache/lock', 'make it writable, or set GHOSTCARD_CACHE to another folder'],
+    ['EACCES', '/cache/entries', 'make it writable, or set GHOSTCARD_CACHE to another folder'],
     ['ENOSPC', undefined, 'make room in the folder of the cache'],
-  ])('with %s is told with what was seen and what to do', (code, file, cure) => {
-    const message = (explainCacheFault(fault(code, file), '/cache') as Error).message;
+  ])('because of %s causes an error with what was seen and what to do', (code, file, cure) => {
+    const message = (explainCacheError(fault(code, file), '/cache') as Error).message;
     expect(message).toContain(`writing to the cache /cache: ${code}: it says`);
     expect(message).toContain(cure);
   });
 
-  test('because a file is in its place, is told too', () => {
-    expect(explainCacheFault(fault('EEXIST', '/cache', 'mkdir'), '/cache')).toBeInstanceOf(ProvisionError);
+  test('because there is a file in its place causes such an error too', () => {
+    expect(explainCacheError(fault('EEXIST', '/cache', 'mkdir'), '/cache')).toBeInstanceOf(ProvisionError);
   });
 
-  test('is not blamed for what went wrong elsewhere', () => {
+  test('is not reported for errors elsewhere', () => {
     for (const other of [
       fault('EACCES', '/lib/modules'),
       fault('ENOENT', '/cache/lock'),
       new Error('something else'),
     ]) {
-      expect(explainCacheFault(other, '/cache')).toBe(other);
+      expect(explainCacheError(other, '/cache')).toBe(other);
     }
   });
 });
@@ -59,9 +59,9 @@ describe('a size', () => {
     ['64kB', 64 * 2 ** 10],
     ['2t', 2 * 2 ** 40],
     ['0', 0],
-  ])('is read from %s', (text, bytes) => expect(parseSize(text)).toBe(bytes));
+  ])('is parsed from %s', (text, bytes) => expect(parseSize(text)).toBe(bytes));
 
-  test.each(['', 'much', '-1', '4 X', '1e9', 'G', '5', '1000', '5 B'])('is not read from "%s"', (text) => {
+  test.each(['', 'much', '-1', '4 X', '1e9', 'G', '5', '1000', '5 B'])('is not parsed from "%s"', (text) => {
     expect(parseSize(text)).toBeUndefined();
   });
 });
@@ -73,7 +73,7 @@ describe('the limit of the cache', () => {
     expect(cacheLimitBytes({ GHOSTCARD_CACHE_LIMIT: '300M' })).toBe(300 * 2 ** 20);
   });
 
-  test('that is no size is refused with what to write instead', () => {
+  test('that is not a size is refused, and the error says what to write instead', () => {
     expect(() => cacheLimitBytes({ GHOSTCARD_CACHE_LIMIT: 'lots' })).toThrow(
       'GHOSTCARD_CACHE_LIMIT is "lots"\nWhat to do: set it to a number with a unit (K, M, G, T), such as 4G or 500M, or unset it',
     );

@@ -1,10 +1,10 @@
 /**
- * Where the cache is and what lies where in it:
+ * The location of the cache, and its layout:
  *
- *   entries/STEP-KEY/    what was built, with manifest.json; who uses it holds its lock, shared (folder-lock.ts)
- *   work/                what is being made or removed; who does holds its lock, exclusive: without one it is a leftover
- *   apt/                 package lists and downloads that a later provisioning goes on with
- *   transpiled/          JavaScript made from TypeScript
+ *   entries/STEP-KEY/    a built entry, with manifest.json; its users hold its lock, shared (folder-lock.ts)
+ *   work/                entries being built or removed, with their lock held exclusively; without a lock, leftovers
+ *   apt/                 package lists and downloads that a later provisioning continues with
+ *   transpiled/          JavaScript compiled from TypeScript
  *   lock                 one provisioning at a time, see lock.ts
  */
 import { readFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ export function cacheFolder(env: NodeJS.ProcessEnv): string {
   return path.join(homeFolder(), '.cache/ghostcard');
 }
 
-/** HOME may be empty, and a user may be one that the system does not know: a container's, say. */
+/** HOME may be empty, and the system may not know the user, for example in a container. */
 function homeFolder(): string {
   for (const ask of [homedir, () => userInfo().homedir]) {
     try {
@@ -30,8 +30,8 @@ function homeFolder(): string {
     }
   }
   throw new ProvisionError({
-    attempted: 'looking for the folder of the cache',
-    seen: 'this user has no home folder, and neither HOME nor XDG_CACHE_HOME names one',
+    attempted: 'determining the folder of the cache',
+    seen: 'this user has no home folder, and neither HOME nor XDG_CACHE_HOME is set',
     cure: 'set GHOSTCARD_CACHE to a folder that you can write to',
   });
 }
@@ -40,8 +40,8 @@ const UNITS: Record<string, number> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2
 const DEFAULT_LIMIT_BYTES = 4 * 2 ** 30;
 
 /**
- * "512M", "4G", "1.5 GiB" in bytes; undefined for anything else. A number without a unit is nothing but 0: who writes 5
- * means gigabytes as likely as bytes.
+ * Parses "512M", "4G", "1.5 GiB" to bytes; undefined for anything else. A number other than 0 needs a unit, because 5
+ * might mean gigabytes as well as bytes.
  */
 export function parseSize(text: string): number | undefined {
   if (/^\s*0\s*$/.test(text)) return 0;
@@ -49,13 +49,16 @@ export function parseSize(text: string): number | undefined {
   return unit === undefined ? undefined : Math.floor(Number(number) * UNITS[unit.toUpperCase()]!);
 }
 
-/** How large the cache may grow before what was used longest ago is removed. */
+/**
+ * The size of the cache above which the least recently used entries are removed. @throws ProvisionError if
+ * GHOSTCARD_CACHE_LIMIT is not a size
+ */
 export function cacheLimitBytes(env: NodeJS.ProcessEnv): number {
   const text = env.GHOSTCARD_CACHE_LIMIT ?? '';
   const bytes = text === '' ? DEFAULT_LIMIT_BYTES : parseSize(text);
   if (bytes !== undefined) return bytes;
   throw new ProvisionError({
-    attempted: 'reading how large the cache may grow',
+    attempted: 'reading the size limit of the cache',
     seen: `GHOSTCARD_CACHE_LIMIT is ${JSON.stringify(text)}`,
     cure: 'set it to a number with a unit (K, M, G, T), such as 4G or 500M, or unset it',
   });
@@ -69,17 +72,17 @@ export const lockOf = (cache: string): string => path.join(cache, 'lock');
 
 export const MANIFEST = 'manifest.json';
 
-/** What an entry's manifest.json holds. */
+/** The contents of an entry's manifest.json. */
 export interface ManifestFile<M> {
   readonly step: string;
   readonly manifest: M;
-  /** Sizes of the entry's files; absent from entries of early versions. */
+  /** Sizes of the entry's files; absent in entries of early versions. */
   readonly files?: Readonly<Record<string, number>>;
 }
 
 const ABSENT = ['ENOENT', 'ENOTDIR'];
 
-/** The manifest of the entry in `folder`, unless it is missing or damaged. */
+/** The manifest of the entry in `folder`; undefined if it is missing or damaged. */
 export function readManifest<M>(folder: string): ManifestFile<M> | undefined {
   try {
     return JSON.parse(readFileSync(path.join(folder, MANIFEST), 'utf8')) as ManifestFile<M>;
@@ -89,21 +92,21 @@ export function readManifest<M>(folder: string): ManifestFile<M> | undefined {
   }
 }
 
-const CACHE_FAULTS = ['EACCES', 'EROFS', 'EPERM', 'ENOSPC', 'EDQUOT', 'ENOTDIR', 'EIO'];
-/** What making folders says of a file system that is read-only, and of a file in their place. */
-const MKDIR_FAULTS = ['ENOENT', 'EEXIST'];
+const CACHE_ERRORS = ['EACCES', 'EROFS', 'EPERM', 'ENOSPC', 'EDQUOT', 'ENOTDIR', 'EIO'];
+/** Errors of mkdir on a read-only file system, and of a file in place of a folder. */
+const MKDIR_ERRORS = ['ENOENT', 'EEXIST'];
 
-/** What `error` means to a person when it says that the cache could not be written; else the error itself. */
-export function explainCacheFault(error: unknown, folder: string): unknown {
+/** Replaces an error of writing to the cache by one for people; returns any other error unchanged. */
+export function explainCacheError(error: unknown, folder: string): unknown {
   const { code = '', message, syscall, path: file = folder } = error as NodeJS.ErrnoException;
-  const isFault = CACHE_FAULTS.includes(code) || (syscall === 'mkdir' && MKDIR_FAULTS.includes(code));
-  if (!isFault || !path.resolve(file).startsWith(folder)) return error;
+  const isCacheError = CACHE_ERRORS.includes(code) || (syscall === 'mkdir' && MKDIR_ERRORS.includes(code));
+  if (!isCacheError || !path.resolve(file).startsWith(folder)) return error;
   const room = ['ENOSPC', 'EDQUOT'].includes(code);
   return new ProvisionError(
     {
       attempted: `writing to the cache ${folder}`,
       seen: message,
-      cure: room ? ROOM_CURE : 'make it a folder that you can write to, or set GHOSTCARD_CACHE to another',
+      cure: room ? ROOM_CURE : 'make it writable, or set GHOSTCARD_CACHE to another folder',
     },
     { cause: error },
   );

@@ -22,7 +22,7 @@ function gate(): { opened: Promise<void>; open: () => void } {
   return { opened, open };
 }
 
-test('the second run waits for the first and is told who holds the lock', async () => {
+test('the second run waits for the first and learns who holds the lock', async () => {
   const [entered, release] = [gate(), gate()];
   const order: string[] = [];
   const first = withLock(file, { tryLock }, async () => {
@@ -40,12 +40,12 @@ test('the second run waits for the first and is told who holds the lock', async 
   expect(order).toEqual([`waiting for ${process.pid}`, 'first', 'second']);
 });
 
-test('a run that fails lets the lock go', async () => {
+test('a run that fails releases the lock', async () => {
   await expect(withLock(file, { tryLock }, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
   expect(await withLock(file, { tryLock, timeoutMs: 0 }, () => Promise.resolve('free'))).toBe('free');
 });
 
-test('waiting ends with the abort signal', async () => {
+test('an abort ends the wait', async () => {
   const abort = new AbortController();
   const busy = withLock(file, { tryLock: () => false, onWait: () => abort.abort(), signal: abort.signal }, () =>
     Promise.resolve(),
@@ -53,14 +53,14 @@ test('waiting ends with the abort signal', async () => {
   await expect(busy).rejects.toThrow('aborted');
 });
 
-test('waiting ends after its limit, with an error that says for whom', async () => {
+test('the wait ends at its limit, and the error names the holder', async () => {
   await withLock(file, { tryLock }, async () => {
     const late = withLock(file, { tryLock, timeoutMs: 0 }, () => Promise.resolve());
     await expect(late).rejects.toThrow(`waiting for another ghostcard (pid ${process.pid}) that is provisioning`);
   });
 });
 
-test('a holder that is killed outright leaves nothing locked', async () => {
+test('a killed holder leaves nothing locked', async () => {
   const holder = await lockHolder(file, 'exclusive');
   const onWait = (): void => void holder.kill('SIGKILL');
   await withLock(file, { tryLock, onWait, timeoutMs: 30_000 }, () => Promise.resolve());

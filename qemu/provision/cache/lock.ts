@@ -1,6 +1,6 @@
 /**
- * One provisioning at a time per cache. The lock is flock(2) on a file, which the kernel lets go when its holder ends,
- * however it ends; the file's content only says who holds it.
+ * One provisioning at a time per cache. The lock is flock(2) on a file, which the kernel releases when its holder ends,
+ * even if killed. The file's content only tells who holds it.
  */
 import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
@@ -8,22 +8,22 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { loadNative } from '../../../emulator/native';
 import { ProvisionError } from '../basis/errors';
 
-/** Takes an exclusive lock on an open file without waiting. False: somebody else has it. */
+/** Takes an exclusive lock on an open file without waiting. False: another process holds it. */
 export type TryLock = (fd: number) => boolean;
 
-/** flock(2), which Node itself does not offer: taken from the addon, which is loaded when there is something to lock. */
+/** flock(2), which Node lacks: from the addon, which is loaded when there is something to lock. */
 export const tryLock: TryLock = (fd) => loadNative().flock(fd, true);
 
 export interface LockOptions {
   readonly tryLock: TryLock;
-  /** Told once, when there is somebody to wait for. `pid` is undefined when the holder has not written it yet. */
+  /** Called once if another process holds the lock. `pid` is undefined if that has not written it yet. */
   readonly onWait?: (pid: number | undefined) => void;
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number;
 }
 
-const LOOK_EVERY_MS = 100;
-/** Longer than any provisioning that still makes progress. */
+const POLL_INTERVAL_MS = 100;
+/** Longer than any provisioning that is making progress. */
 const DEFAULT_TIMEOUT_MS = 3_600_000;
 
 /** Runs `work` while holding the lock on `file`. */
@@ -46,13 +46,13 @@ async function acquire(fd: number, file: string, options: LockOptions): Promise<
   options.onWait?.(holderOf(file));
   const deadline = performance.now() + timeoutMs;
   while (performance.now() < deadline) {
-    await delay(LOOK_EVERY_MS, undefined, signal === undefined ? {} : { signal });
+    await delay(POLL_INTERVAL_MS, undefined, signal === undefined ? {} : { signal });
     if (options.tryLock(fd)) return;
   }
   throw new ProvisionError({
     attempted: `waiting for another ghostcard (pid ${holderOf(file) ?? 'unknown'}) that is provisioning`,
     seen: `it still holds ${file} after ${timeoutMs} ms`,
-    cure: 'see what that process is doing, end it if it hangs, and run again',
+    cure: 'check what that process is doing, end it if it hangs, and run again',
   });
 }
 

@@ -25,7 +25,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 const MIB = 2 ** 20;
-/** An entry of a mebibyte that was last used so many seconds after 1970, and that nobody uses. */
+/** An unused entry of 1 MiB that was last used this many seconds after 1970. */
 async function publish(step: string, usedAt: number, ingredients = {}): Promise<string> {
   const entry = await cache.publish(step, ingredients, (into) => {
     writeFileSync(path.join(into, 'data'), Buffer.alloc(MIB, 1));
@@ -38,7 +38,7 @@ async function publish(step: string, usedAt: number, ingredients = {}): Promise<
 const names = (items: readonly { name: string }[]) => items.map(({ name }) => name.replace(/-[0-9a-f]{16}$/, ''));
 
 describe('the list of the cache', () => {
-  test('has every thing in it: what it is, its size, when it was used, and whether it is in use', async () => {
+  test('has every item with its description, its size, the time of its last use, and whether it is in use', async () => {
     await publish('qemu', 1000);
     using used = cache.use('qemu', {});
     expect(used).toBeDefined();
@@ -55,15 +55,15 @@ describe('the list of the cache', () => {
     ]);
     expect(items).toEqual([
       ['entries/qemu', 'entry', 'a qemu', true],
-      ['transpiled', 'transpiled', 'JavaScript made from TypeScript', false],
+      ['transpiled', 'transpiled', 'JavaScript compiled from TypeScript', false],
       ['apt', 'downloads', 'package lists and downloads', false],
       ['work/kernel-1', 'leftover', 'left by a run that was killed', false],
-      ['lock', 'lock', 'lets one provisioning run at a time', false],
-      ['notes.txt', 'unknown', 'not made by ghostcard', false],
+      ['lock', 'lock', 'lock of the provisioning that is running', false],
+      ['notes.txt', 'unknown', 'not created by ghostcard', false],
     ]);
   });
 
-  test('counts what a file takes on the disk, not its holes', async () => {
+  test('counts the disk usage of a file, not its holes', async () => {
     const entry = await publish('snapshot', 1000);
     truncateSync(path.join(entry, 'data'), 512 * MIB);
     const [item] = listCache(folder);
@@ -71,28 +71,28 @@ describe('the list of the cache', () => {
     expect(item?.bytes).toBeLessThan(2 * MIB);
   });
 
-  test('tells what is being made from what was left behind', async () => {
+  test('distinguishes work in progress from leftovers', async () => {
     await cache.publish('kernel', {}, () => {
       expect(listCache(folder).map(({ kind }) => kind)).toEqual(['work']);
       return Promise.resolve({ description: '' });
     });
   });
 
-  test('is empty for a cache that is not there', () => {
+  test('is empty for a cache that does not exist', () => {
     expect(listCache(path.join(folder, 'none'))).toEqual([]);
   });
 
-  test('shows entries of earlier versions and damaged ones for what they are', async () => {
+  test('describes entries of earlier versions and damaged entries as such', async () => {
     const entry = await publish('qemu', 1000);
     writeFileSync(path.join(entry, 'manifest.json'), '{"step":"qemu","manifest":{}}');
-    expect(listCache(folder)[0]?.description).toBe('qemu, made by an earlier version');
+    expect(listCache(folder)[0]?.description).toBe('qemu, created by an earlier version');
     truncateSync(path.join(entry, 'manifest.json'));
     expect(listCache(folder)[0]?.description).toContain('damaged');
   });
 });
 
 describe('pruning', () => {
-  test('to a size removes what was used longest ago', async () => {
+  test('to a size removes the least recently used items', async () => {
     for (const [step, usedAt] of Object.entries({ b: 2000, a: 1000, c: 3000 })) await publish(step, usedAt);
     const { removed, freedBytes } = await pruneCache(folder, { keepBytes: 2.5 * MIB });
     expect(names(removed)).toEqual(['entries/a']);
@@ -100,13 +100,13 @@ describe('pruning', () => {
     expect(names(listCache(folder))).toEqual(['entries/b', 'entries/c']);
   });
 
-  test('by age removes what has not been used since', async () => {
+  test('by age removes the items that were not used since', async () => {
     for (const [step, usedAt] of Object.entries({ a: 1000, b: 2000, c: 3000 })) await publish(step, usedAt);
     const { removed } = await pruneCache(folder, { unusedSince: new Date(2_000_000) });
     expect(names(removed)).toEqual(['entries/a']);
   });
 
-  test('all removes whatever is ours and nobody uses, and nothing else', async () => {
+  test('everything removes all unused items that ghostcard created, and nothing else', async () => {
     await publish('qemu', 1000);
     mkdirSync(path.join(folder, 'work/half'), { recursive: true });
     writeFileSync(path.join(folder, 'work/file'), '');
@@ -119,25 +119,25 @@ describe('pruning', () => {
     expect(readdirSync(path.join(folder, 'work'))).toEqual([]);
   });
 
-  test('leaves what another process uses, until that process is killed', async () => {
+  test('keeps an entry that another process uses, until that process is killed', async () => {
     const entry = await publish('snapshot', 1000);
     const user = await lockHolder(entry, 'shared');
     const { inUse } = await pruneCache(folder, { all: true });
     expect(names(inUse)).toEqual(['entries/snapshot']);
     expect(cache.use('snapshot', {})).toBeDefined();
     await killOutright(user);
-    // This process still uses what `use` has given it.
+    // This process still uses what `use` has returned.
     expect(names((await pruneCache(folder, { all: true })).inUse)).toEqual(['entries/snapshot']);
   });
 
-  test('leaves what this process has found', async () => {
+  test('keeps an entry that this process has found', async () => {
     await publish('qemu', 1000);
     cache.find('qemu', {});
     await pruneCache(folder, { all: true });
     expect(cache.find('qemu', {})).toBeDefined();
   });
 
-  test('leaves what another process makes, and the downloads of one that provisions', async () => {
+  test('keeps what another process is building, and the downloads of one that is provisioning', async () => {
     mkdirSync(path.join(folder, 'work/snapshot'), { recursive: true });
     mkdirSync(path.join(folder, 'apt/lists'), { recursive: true });
     const holders = await Promise.all([
@@ -152,7 +152,7 @@ describe('pruning', () => {
     expect(names(removed)).toEqual(['work/snapshot', 'apt']);
   });
 
-  test('may be done by several at once', async () => {
+  test('can run several times concurrently', async () => {
     for (let index = 0; index < 10; index += 1) await publish('snapshot', 1000 + index, { index });
     const pruned = await Promise.all([1, 2, 3].map(() => pruneCache(folder, { all: true })));
     expect(pruned.flatMap(({ removed }) => removed).length).toBeGreaterThanOrEqual(10);
@@ -160,7 +160,7 @@ describe('pruning', () => {
   });
 });
 
-test('publishing keeps the cache below its limit, whatever is in use', async () => {
+test('publishing keeps the cache below its limit, except for entries in use', async () => {
   cache = new Cache(folder, 2.5 * MIB);
   await publish('a', 1000);
   using used = cache.use('a', {});

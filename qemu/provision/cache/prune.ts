@@ -1,7 +1,7 @@
 /**
- * Removes from the cache what nobody uses: what killed runs have left, then what was used longest ago. Any number of
- * processes may do so at once, and beside others that make and use entries: a thing is removed only while its lock is
- * held, and first loses its name, so that nobody ever finds half of it.
+ * Removes unused items from the cache: leftovers of killed runs, then the least recently used ones. Any number of
+ * processes may do so concurrently, while others build and use entries: an item is removed only with its lock held, and
+ * is renamed first, so that no process ever finds a partial one.
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
@@ -13,17 +13,17 @@ import { ProvisionError } from '../basis/errors';
 import { FolderLock } from './folder-lock';
 import { withLock, tryLock } from './lock';
 
-/** Leftovers of killed runs always go; what else goes is said by one of these. */
+/** Which items to remove. Leftovers of killed runs are always removed. */
 export type PruneOptions =
   | { readonly all: true }
-  /** What was used longest ago goes, until no more than this is left. */
+  /** The least recently used ones, until no more than this is left. */
   | { readonly keepBytes: number }
-  /** What has not been used since then goes. */
+  /** Those not used since then, in milliseconds since 1970. */
   | { readonly unusedSince: Date };
 
 export interface Pruned {
   readonly removed: readonly CacheItem[];
-  /** What would have gone, were it not in use. */
+  /** Items that would have been removed if they were not in use. */
   readonly inUse: readonly CacheItem[];
   readonly freedBytes: number;
 }
@@ -58,14 +58,14 @@ export async function removeLeftovers(cache: string): Promise<void> {
 
 const sumOf = (items: readonly CacheItem[]): number => items.reduce((sum, { bytes }) => sum + bytes, 0);
 
-/** Whether the thing is gone; if not, it is in use. */
+/** Whether the item was removed; if not, it is in use. */
 async function remove(cache: string, { name, kind }: CacheItem): Promise<boolean> {
   const file = path.join(cache, name);
   if (kind !== 'downloads') return await removeUnlocked(cache, file);
   try {
     return await withLock(lockOf(cache), { tryLock, timeoutMs: 0 }, () => removeUnlocked(cache, file));
   } catch (error) {
-    if (error instanceof ProvisionError) return false; // somebody is provisioning
+    if (error instanceof ProvisionError) return false; // a provisioning is running
     throw error;
   }
 }
@@ -79,7 +79,7 @@ async function removeUnlocked(cache: string, file: string): Promise<boolean> {
   const aside = path.join(workOf(cache), `removed-${randomBytes(6).toString('hex')}`);
   mkdirSync(path.dirname(aside), { recursive: true });
   renameSync(file, aside);
-  // Tools of a killed run may take a moment to end, and write until then.
+  // Tools of a killed run may need a moment to end, and write until then.
   await rm(aside, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   return true;
 }

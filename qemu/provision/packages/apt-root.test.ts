@@ -11,13 +11,13 @@ const options = {
 describe('the configuration of an apt root', () => {
   const text = aptConfiguration(options);
 
-  test('keeps all that apt writes in its own folder', () => {
+  test('keeps everything that apt writes in its own folder', () => {
     for (const setting of ['Dir::State', 'Dir::State::status', 'Dir::Cache', 'Dir::Log', 'Dir::Etc::sourcelist']) {
       expect(text).toMatch(new RegExp(`^${setting} "/cache/apt/x[/"]`, 'm'));
     }
   });
 
-  test("does not read the host's sources, preferences or keys, and runs none of its hooks", () => {
+  test("ignores the host's sources, preferences, keys and hooks", () => {
     for (const name of ['sourceparts', 'preferences', 'preferencesparts', 'trusted', 'trustedparts']) {
       expect(text).toContain(`Dir::Etc::${name} "/dev/null";`);
     }
@@ -25,25 +25,25 @@ describe('the configuration of an apt root', () => {
     expect(text).toContain('#clear DPkg::Post-Invoke;');
   });
 
-  test('never switches the check of signatures off', () => {
+  test('never disables signature checks', () => {
     expect(text).not.toMatch(/allow-?unauthenticated|allow-?insecure|trusted=yes/i);
   });
 
-  test('prefers the target suite when there is one', () => {
+  test('prefers the target suite if there is one', () => {
     expect(aptConfiguration({ ...options, targetSuite: 'trixie-backports' })).toContain(
       'APT::Default-Release "trixie-backports";',
     );
   });
 });
 
-test('what the host provides is one installed package, and nothing when there is nothing', () => {
+test('the status file has one installed package for what the host provides, or none if that is nothing', () => {
   expect(statusFile(['libc6 (= 999)', 'kmod'])).toMatch(
     /^Status: install ok installed$[^]*^Provides: libc6 \(= 999\), kmod$/m,
   );
   expect(statusFile([])).toBe('');
 });
 
-test('files and sizes are read from the addresses that apt prints', () => {
+test('files and sizes are parsed from the URIs that apt prints', () => {
   const text = [
     'NOTE: something else',
     `'http://mirror.example/pool/q/qemu_11.1.deb' qemu_1%3a11.1_amd64.deb 10377056 SHA256:${'0a'.repeat(32)}`,
@@ -57,7 +57,7 @@ test('files and sizes are read from the addresses that apt prints', () => {
   expect(versionsOf(files)).toEqual({ qemu: '1:11.1', seabios: '1.17' });
 });
 
-test('the percentage is taken from status lines about downloads and from no others', () => {
+test('the percentage is only parsed from status lines about downloads', () => {
   expect(parseDownloadStatus('dlstatus:3:42.5:Retrieving file 3 of 9 (2s remaining)')).toBe(42.5);
   expect(parseDownloadStatus('pmstatus:dpkg-exec:10.0:Running dpkg')).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 /**
- * An apt of our own: its configuration, state and downloads live in one folder, so that packages of any suite can be
- * resolved and fetched without root and without touching the host's apt. Signatures are checked by apt against the
- * host's Debian keyring. Of the host's configuration only the machine's habits (a proxy, say) are kept.
+ * A separate apt root: its configuration, state and downloads are in one folder, so that packages of any suite can be
+ * resolved and fetched without root and without changes to the host's apt. apt checks signatures against the host's
+ * Debian keyring. Only local settings of the host's configuration, such as a proxy, are kept.
  *
  * Source: apt.conf(5), apt-get(8), sources.list(5); APT's README.progress-reporting for the status lines.
  */
@@ -16,17 +16,20 @@ export interface AptRootOptions {
   readonly folder: string;
   readonly mirror: string;
   readonly suites: readonly string[];
-  /** The first one is the host's own. */
+  /** The first one is the host's. */
   readonly architectures: readonly string[];
-  /** Names (with or without " (= version)") that count as installed: what the host has, or what is not needed. */
+  /**
+   * Package names (with or without " (= version)") that count as installed: those that the host has, or that are not
+   * needed.
+   */
   readonly provided?: readonly string[];
-  /** Suite that is preferred over the others. */
+  /** The suite that is preferred over the others. */
   readonly targetSuite?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface PackageFile {
-  /** As apt names it: `name_version_arch.deb`, with the version's colon as %3a. */
+  /** apt's file name: `name_version_arch.deb`, with the version's colon as %3a. */
   readonly fileName: string;
   readonly sizeBytes: number;
   /** Lower-case hexadecimal, from the signed package lists. */
@@ -37,7 +40,7 @@ const KEYRINGS = ['debian-archive-keyring.gpg', 'debian-archive-keyring.pgp'].ma
   (name) => `/usr/share/keyrings/${name}`,
 );
 const DOWNLOAD_CURE =
-  'check the network, then run again: what has been downloaded is kept. If this machine uses an unusual mirror, ' +
+  'check the network, then run again: downloaded files are kept. If this machine uses an unusual mirror, ' +
   'set GHOSTCARD_MIRROR to the address of a full Debian mirror; if a signature is unknown, update the package debian-archive-keyring';
 
 export function aptConfiguration(options: AptRootOptions): string {
@@ -69,7 +72,7 @@ export function aptConfiguration(options: AptRootOptions): string {
   ].join('\n');
 }
 
-/** A dpkg status file with one package, which provides all that needs no fetching. */
+/** A dpkg status file with one package, which provides everything that need not be fetched. */
 export function statusFile(provided: readonly string[]): string {
   if (provided.length === 0) return '';
   return [
@@ -86,7 +89,7 @@ export function statusFile(provided: readonly string[]): string {
   ].join('\n');
 }
 
-/** The files named by `apt-get install --print-uris`: lines of `'uri' file-name size hash`. */
+/** Parses the output of `apt-get install --print-uris`: lines of `'uri' file-name size hash`. */
 export function parsePrintedUris(text: string): PackageFile[] {
   return [...text.matchAll(/^'[^']*' (\S+\.deb) (\d+)(?: SHA256:([0-9a-f]{64}))?/gm)].map(
     ([, fileName = '', size, sha256]) => ({
@@ -97,13 +100,13 @@ export function parsePrintedUris(text: string): PackageFile[] {
   );
 }
 
-/** Percentage of a status line about a download, or undefined for any other line. */
+/** The percentage in a status line about a download; undefined for any other line. */
 export function parseDownloadStatus(line: string): number | undefined {
   const match = /^dlstatus:[^:]*:([0-9.]+):/.exec(line);
   return match === null ? undefined : Number(match[1]);
 }
 
-/** Package versions out of file names, for the manifest. */
+/** Package versions from file names, for the manifest. */
 export function versionsOf(files: readonly PackageFile[]): Record<string, string> {
   return Object.fromEntries(
     files.map(({ fileName }) => {
@@ -123,13 +126,13 @@ export class AptRoot {
     this.#archives = path.join(options.folder, 'cache/archives');
   }
 
-  /** Fetches the package lists, once for this object. */
+  /** Fetches the package lists, once per object. */
   async update(progress: StepProgress): Promise<void> {
     this.#updated ??= this.#fetchLists(progress);
     await this.#updated;
   }
 
-  /** What has to be there for `packages`, dependencies included. */
+  /** The files needed for `packages`, including dependencies. */
   async resolve(packages: readonly string[]): Promise<PackageFile[]> {
     const noArchives = path.join(this.#options.folder, 'nothing');
     mkdirSync(path.join(noArchives, 'partial'), { recursive: true });
@@ -149,7 +152,7 @@ export class AptRoot {
     return parsePrintedUris(printed);
   }
 
-  /** Downloads `packages` with their dependencies. Whole and partial files of earlier tries are used. */
+  /** Downloads `packages` with their dependencies, and reuses complete and partial files of earlier attempts. */
   async download(packages: readonly string[], progress: StepProgress): Promise<PackageFile[]> {
     await this.update(progress);
     const files = await this.resolve(packages);
@@ -183,22 +186,22 @@ export class AptRoot {
       progress.report(`unpacking ${countOf(files)}`, { doneBytes, totalBytes });
       await runTool('dpkg-deb', ['-x', this.pathOf(file), folder], {
         attempted: `unpacking ${file.fileName}`,
-        cure: `check that there is room in ${folder}; if the file is damaged, remove ${this.pathOf(file)} and run again`,
+        cure: `check the free space in ${folder}; if the file is damaged, remove ${this.pathOf(file)} and run again`,
         signal: this.#options.signal,
       });
       doneBytes += file.sizeBytes;
     }
   }
 
-  /** Gives back the disk space of what has been unpacked. */
-  forgetDownloads(): void {
+  /** Removes the downloaded files, once they are unpacked. */
+  removeDownloads(): void {
     if (!existsSync(this.#archives)) return;
     for (const name of readdirSync(this.#archives)) {
       if (name.endsWith('.deb')) rmSync(path.join(this.#archives, name));
     }
   }
 
-  /** apt checks what it downloads, but takes a whole file of an earlier run on its size alone. */
+  /** apt checks what it downloads, but accepts a complete file of an earlier run by its size alone. */
   #removeDamaged(files: readonly PackageFile[]): void {
     for (const file of files) {
       const archive = this.pathOf(file);
@@ -213,7 +216,7 @@ export class AptRoot {
     if (keyring === undefined) {
       throw new ProvisionError({
         attempted: "looking for Debian's signing keys",
-        seen: `none of ${KEYRINGS.join(', ')} is there`,
+        seen: `none of ${KEYRINGS.join(', ')} exists`,
         cure: 'apt-get install debian-archive-keyring',
       });
     }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { checkedMirror, chooseMirror, parseDeb822Sources, parseOneLineSources } from './apt-sources';
 
 describe('one-line sources', () => {
-  test('give address, suite and components, without comments and source packages', () => {
+  test('are parsed to URI, suite and components, without comments and source packages', () => {
     const text = [
       '# deb http://old.example/debian bookworm main',
       'deb http://mirror.example/debian bookworm main contrib # ours',
@@ -22,7 +22,7 @@ describe('one-line sources', () => {
 });
 
 describe('deb822 sources', () => {
-  test('give one source for each address and suite of a stanza, comments inside included', () => {
+  test('are parsed to one source for each URI and suite of a stanza, which may contain comments', () => {
     const text = [
       'Types: deb deb-src',
       '# a snapshot',
@@ -45,13 +45,13 @@ describe('deb822 sources', () => {
     expect(sources[0]?.signedBy).toBe('/usr/share/keyrings/debian-archive-keyring.gpg');
   });
 
-  test('leave out stanzas that are switched off or only about sources', () => {
+  test('leave out stanzas that are disabled or only about source packages', () => {
     const off = 'Types: deb\nEnabled: no\nURIs: http://off.example/\nSuites: trixie\nComponents: main';
     const src = 'Types: deb-src\nURIs: http://src.example/\nSuites: trixie\nComponents: main';
     expect(parseDeb822Sources(`${off}\n\n${src}\n`)).toEqual([]);
   });
 
-  test('take a key that is written out in the stanza as part of it', () => {
+  test('may have a key inside the stanza', () => {
     const text =
       'Types: deb\nURIs: http://mirror.example/\nSuites: trixie\nComponents: main\nSigned-By:\n -----BEGIN\n .\n key\n';
     expect(parseDeb822Sources(text)[0]?.suite).toBe('trixie');
@@ -61,7 +61,7 @@ describe('deb822 sources', () => {
 describe('the mirror', () => {
   const debian = { uri: 'http://mirror.example/debian', components: ['main'] };
 
-  test('is the archive that also has the updates of the suite, whatever comes first', () => {
+  test('is the archive that also has the updates of the suite, whatever the order', () => {
     const sources = [
       { uri: 'http://other.example/apt', suite: 'bookworm', components: ['main'] },
       { ...debian, suite: 'bookworm' },
@@ -70,28 +70,28 @@ describe('the mirror', () => {
     expect(chooseMirror(sources, 'bookworm')).toBe(debian.uri);
   });
 
-  test('is the only archive with the suite in main when there are no updates', () => {
+  test('is the only archive with the suite in main if there are no updates', () => {
     expect(chooseMirror([{ ...debian, suite: 'bookworm' }], 'bookworm')).toBe(debian.uri);
   });
 
-  test('that is not there gives an error that shows the sources and names the variable', () => {
+  test('that cannot be found causes an error that shows the sources and names the variable', () => {
     const sources = [{ uri: 'http://other.example/apt', suite: 'stable', components: ['extra'] }];
     expect(() => chooseMirror(sources, 'bookworm')).toThrow(
       /bookworm main \(seen: http:\/\/other\.example\/apt stable\)\nWhat to do: set GHOSTCARD_MIRROR/,
     );
-    expect(() => chooseMirror([], 'bookworm')).toThrow('there are no apt sources at all');
+    expect(() => chooseMirror([], 'bookworm')).toThrow('there are no apt sources');
   });
 });
 
-describe('the mirror that the user sets', () => {
+describe('a mirror set by the user', () => {
   test.each([
     ['https://host.example/debian/', 'https://host.example/debian'],
     ['file:///srv/debian', 'file:///srv/debian'],
     ['mirror+https://host.example/list', 'mirror+https://host.example/list'],
-  ])('may be %s', (address, used) => expect(checkedMirror(address)).toBe(used));
+  ])('can be %s', (address, used) => expect(checkedMirror(address)).toBe(used));
 
   test.each(['foo', 'host.example/debian', 'https://', 'https://host.example/a b', '/srv/debian'])(
-    'is refused when it is %s, with what to write instead',
+    'is refused if it is %s, and the error says what to write instead',
     (address) => {
       expect(() => checkedMirror(address)).toThrow(
         `GHOSTCARD_MIRROR is ${JSON.stringify(address)}\nWhat to do: set it to the address of a Debian mirror`,

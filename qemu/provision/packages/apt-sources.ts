@@ -1,5 +1,5 @@
 /**
- * Reads the machine's own apt configuration to find the mirror that it uses: no mirror is named in this repository.
+ * Reads the machine's apt configuration to find the mirror that it uses; this repository names none.
  *
  * Source: sources.list(5), both the one-line style and the deb822 style.
  */
@@ -12,7 +12,7 @@ export interface AptSource {
   readonly signedBy?: string;
 }
 
-/** One-line style: `deb [option=value …] uri suite [component …]`. Only `deb` lines count. */
+/** Parses the one-line style: `deb [option=value …] uri suite [component …]`. Only `deb` lines count. */
 export function parseOneLineSources(text: string): AptSource[] {
   const sources: AptSource[] = [];
   for (const raw of text.split('\n')) {
@@ -25,7 +25,10 @@ export function parseOneLineSources(text: string): AptSource[] {
   return sources;
 }
 
-/** deb822 style: stanzas of `Field: value`, where URIs and Suites may be lists, and `Enabled: no` hides a stanza. */
+/**
+ * Parses the deb822 style: stanzas of `Field: value`, where URIs and Suites may be lists, and `Enabled: no` disables a
+ * stanza.
+ */
 export function parseDeb822Sources(text: string): AptSource[] {
   const sources: AptSource[] = [];
   const withoutComments = text.replace(/^#.*\n?/gm, '');
@@ -61,8 +64,9 @@ function parseStanza(stanza: string): Map<string, string> {
 const words = (text: string | undefined): string[] => (text ?? '').split(/\s+/).filter((word) => word !== '');
 
 /**
- * The mirror of the suite `codename`, as the machine's sources have it. Other archives may use Debian's suite names for
- * packages of their own, so one that also has the suite's updates or security suite in `main` goes first.
+ * The mirror of the suite `codename` according to the machine's sources. Other archives may use Debian's suite names
+ * for their own packages, so an archive that also has the suite's updates or security suite in `main` is preferred.
+ * @throws ProvisionError
  */
 export function chooseMirror(sources: readonly AptSource[], codename: string): string {
   const candidates = sources.filter(({ suite, components }) => suite === codename && components.includes('main'));
@@ -73,12 +77,12 @@ export function chooseMirror(sources: readonly AptSource[], codename: string): s
   const seen = sources.map(({ uri, suite }) => `${uri} ${suite}`).join(', ');
   throw new ProvisionError({
     attempted: "finding this machine's Debian mirror",
-    seen: `no apt source offers ${codename} main (${seen === '' ? 'there are no apt sources at all' : `seen: ${seen}`})`,
+    seen: `no apt source offers ${codename} main (${seen === '' ? 'there are no apt sources' : `seen: ${seen}`})`,
     cure: 'set GHOSTCARD_MIRROR to the address of a Debian mirror (the part before "dists/"), or restore /etc/apt/sources.list',
   });
 }
 
-/** The address of a mirror as the user has set it, if it is one that apt can take. */
+/** Checks the address of a mirror that the user has set. @throws ProvisionError if apt would not accept it */
 export function checkedMirror(address: string): string {
   if (/^[a-z][a-z0-9+]*:\/+[^\s/[\]"][^\s[\]"]*$/i.test(address)) return address.replace(/\/+$/, '');
   throw new ProvisionError({

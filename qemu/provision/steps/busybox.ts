@@ -1,4 +1,4 @@
-/** Step `busybox`: the guest's shell and utilities, one statically linked program out of the host's suite. */
+/** Step `busybox`: the guest's shell and utilities, one statically linked program from the host's suite. */
 import { copyFileSync, existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { versionsOf } from '../packages/apt-root';
@@ -7,7 +7,7 @@ import { type Context } from './context';
 import { ProvisionError } from '../basis/errors';
 
 const RECIPE = 1;
-/** Where the package keeps it; the place has moved with merged /usr. */
+/** Its possible paths in the package; it has moved with merged /usr. */
 const PLACES = ['usr/bin/busybox', 'bin/busybox'];
 
 interface Manifest extends Described {
@@ -18,7 +18,7 @@ function ingredients(context: Context): Record<string, unknown> {
   return { recipe: RECIPE, suite: context.suite().codename, guestArch: context.guestArch };
 }
 
-/** Path of the busybox to use, if it is there without fetching anything. */
+/** The path of the busybox to use, if it exists without fetching anything. */
 export function findBusybox(context: Context): string | undefined {
   const { busybox } = context.given;
   if (busybox !== undefined) return checkedBusybox(path.resolve(busybox));
@@ -26,7 +26,7 @@ export function findBusybox(context: Context): string | undefined {
   return entry === undefined ? undefined : path.join(entry.folder, 'busybox');
 }
 
-/** A given busybox must be one file that needs no libraries: there are none in the guest. */
+/** A busybox of the user must not need shared libraries: the guest has none. */
 function checkedBusybox(file: string): string {
   const cure =
     'give --busybox (or GHOSTCARD_BUSYBOX) a statically linked busybox, such as that of Debian busybox-static';
@@ -48,9 +48,9 @@ export async function fetchBusybox(context: Context): Promise<string> {
     const place = PLACES.find((candidate) => existsSync(path.join(unpacked, candidate)));
     if (place === undefined) {
       throw new ProvisionError({
-        attempted: 'taking busybox out of its package',
+        attempted: 'extracting busybox from its package',
         seen: `it has none of ${PLACES.join(', ')}`,
-        cure: 'bring your own with --busybox',
+        cure: 'provide your own with --busybox',
       });
     }
     copyFileSync(path.join(unpacked, place), path.join(folder, 'busybox'));

@@ -21,7 +21,7 @@ afterEach(() => {
 
 const context = () => new Context({ guestArch: foreign, cacheDir: path.join(folder, 'cache') });
 
-/** A compiler that answers what it is asked about its version, and where its static C library is. */
+/** A compiler that only prints its version, and the path of its static C library. */
 function crossCompiler({ libc }: { libc: string }): void {
   const script = `#!/bin/sh\ncase $1 in --version) echo "gcc (made up) 1.2.3" ;; *) echo "${libc}" ;; esac\n`;
   for (const name of ['gcc', 'ld']) {
@@ -30,19 +30,19 @@ function crossCompiler({ libc }: { libc: string }): void {
   }
 }
 
-test('the host compiles for a guest of its own architecture', async () => {
+test("the host's compiler is used for a guest of the host's architecture", async () => {
   const own = await findCompiler(new Context({ guestArch: hostArch(), cacheDir: folder }));
   expect(own).toMatchObject({ prefix: '', origin: 'on this machine' });
 });
 
-test('an architecture that nobody knows is refused with those that are known', () => {
+test('an unknown architecture is refused, and the error lists the supported ones', () => {
   expect(() => new Context({ guestArch: 'riscv64' as 'arm64' })).toThrow(
-    'it is to be "riscv64"\nWhat to do: take one of amd64, arm64',
+    'it is "riscv64"\nWhat to do: use one of amd64, arm64',
   );
 });
 
 describe('for a guest of another architecture', () => {
-  test('a cross compiler on PATH is used, and tells what it makes by its version', async () => {
+  test('a cross compiler on PATH is used, and its version is part of the key', async () => {
     crossCompiler({ libc: '/usr/lib/libc.a' });
     expect(await findCompiler(context())).toEqual({
       command: `${prefix}gcc`,
@@ -52,7 +52,7 @@ describe('for a guest of another architecture', () => {
     expect(await crossCompilerKey(context())).toBe('gcc (made up) 1.2.3');
   });
 
-  test('one that has no static C library is passed over: another is to be fetched', async () => {
+  test('a cross compiler without a static C library is not used', async () => {
     crossCompiler({ libc: 'libc.a' });
     expect(await findCompiler(context())).toBeUndefined();
     expect(await crossCompilerKey(context())).toMatchObject({

@@ -1,8 +1,8 @@
 /**
- * Step `compiler`: what compiles for the guest. For a guest of the host's own architecture that is the host's compiler;
- * for another one a cross compiler, the host's if it has one, else that of the host's suite, unpacked in the cache.
- * Debian's compilers find their parts from where they are; only their shared libraries must be shown to them, which a
- * small script before each program does.
+ * Step `compiler`: the compiler for the guest's programs. For a guest of the host's architecture, it is the host's
+ * compiler; for another one, a cross compiler: the host's if it has one, else that of the host's suite, unpacked in the
+ * cache. Debian's compilers find their parts relative to themselves. They only need their shared libraries, for which a
+ * small script in front of each program sets the path.
  *
  * Source: GCC's manual, "Directory Options" and "Environment Variables"; ld.so(8).
  */
@@ -19,11 +19,11 @@ const RECIPE = 1;
 const ATTEMPTED = 'looking for a compiler for the guest';
 
 export interface Compiler {
-  /** The compiler: a name on PATH, or a file. */
+  /** The compiler: a name on PATH, or a path. */
   readonly command: string;
-  /** What goes before the names of the tools beside it (`CROSS_COMPILE`); empty for the host's own. */
+  /** Prefix of the names of its tools (`CROSS_COMPILE`); empty for the host's compiler. */
   readonly prefix: string;
-  /** Where it came from, for people. */
+  /** Its origin, for people. */
   readonly origin: string;
 }
 
@@ -31,10 +31,10 @@ interface Manifest extends Described {
   readonly packages: Record<string, string>;
 }
 
-/** Whether the guest's programs are for another machine than this one. */
+/** Whether guest and host have different architectures. */
 export const isForeign = ({ hostArch, guestArch }: Context): boolean => hostArch !== guestArch;
 
-/** What compiles for the guest, if it is there without fetching anything. */
+/** The compiler for the guest, if it exists without fetching anything. */
 export async function findCompiler(context: Context): Promise<Compiler | undefined> {
   if (!isForeign(context)) return ownCompiler(context);
   const onMachine = await hostCrossCompiler(context);
@@ -43,12 +43,14 @@ export async function findCompiler(context: Context): Promise<Compiler | undefin
   return entry && fetchedCompiler(context, entry);
 }
 
-/** What compiles for the guest; call it with the provisioning lock held, since it may have to be fetched. */
+/**
+ * The compiler for the guest. Call it with the provisioning lock held, since it may be fetched. @throws ProvisionError
+ */
 export async function requireCompiler(context: Context): Promise<Compiler> {
   return (await findCompiler(context)) ?? (await fetchCompiler(context));
 }
 
-/** What tells the output of one cross compiler from that of another; one need not be there for that. */
+/** Identifies a cross compiler in the keys of what it builds; it need not exist for that. */
 export async function crossCompilerKey(context: Context): Promise<unknown> {
   const compiler = await hostCrossCompiler(context);
   return compiler === undefined ? ingredients(context) : await compilerVersion(context, compiler.command);
@@ -59,20 +61,20 @@ export async function compilerVersion(context: Context, command: string): Promis
   return text.split('\n')[0]!;
 }
 
-/** The one that builds kernel modules: the suite's, as the kernel was built with it, if that is there. */
+/** The compiler for kernel modules: the suite's, which built the kernel, if it exists. */
 export function ownCompiler(context: Context): Compiler {
   const command = [context.suite().compiler, 'gcc'].find((name) => findTool(name) !== undefined);
   if (command === undefined) throw missingTool('gcc', ATTEMPTED);
   return { command, prefix: '', origin: 'on this machine' };
 }
 
-/** The host's cross compiler, best of the suite's version, if it comes with a C library to link statically. */
+/** The host's cross compiler, preferably of the suite's version, if it has a static C library. */
 async function hostCrossCompiler(context: Context): Promise<Compiler | undefined> {
   const prefix = guestFacts(context.guestArch).compilerPrefix;
   const names = [context.suite().compiler, 'gcc'].map((name) => prefix + name);
   for (const command of names.filter((name) => findTool(name) !== undefined && findTool(`${prefix}ld`) !== undefined)) {
     const libc = await runTool(command, ['-print-file-name=libc.a'], { attempted: ATTEMPTED, signal: context.signal });
-    // The bare name comes back when there is none.
+    // gcc prints the bare name if there is none.
     if (path.isAbsolute(libc.trim())) return { command, prefix, origin: `on this machine: ${findTool(command)}` };
   }
   return undefined;
@@ -100,8 +102,8 @@ async function fetchCompiler(context: Context): Promise<Compiler> {
     writeWrappers(folder, context);
     const { command } = wrapped(context, folder);
     const version = await runTool(command, ['-dumpfullversion'], {
-      attempted: 'starting the cross compiler that was fetched',
-      cure: `apt-get install crossbuild-essential-${context.guestArch}: a cross compiler on PATH is used in its place`,
+      attempted: 'starting the fetched cross compiler',
+      cure: `apt-get install crossbuild-essential-${context.guestArch}: a cross compiler on PATH is used instead`,
       signal: context.signal,
     });
     const description = `cross compiler for ${context.guestArch}, gcc ${version.trim()} of ${context.suite().codename}`;
@@ -121,7 +123,7 @@ function wrapped(context: Context, folder: string): { command: string; prefix: s
   return { command: `${prefix}gcc`, prefix };
 }
 
-/** Not for C, or not for building. */
+/** Programs that are not needed for building C. */
 const UNUSED_PROGRAMS = /(lto-dump|gcov\S*|dwp|gprof\S*|ld\.gold|c\+\+filt|elfedit|addr2line)(-\d+)?$/;
 const UNUSED_PARTS = /^(lto1|lto-wrapper|plugin|g\+\+-mapper-server|lib[altu]san\S*|libhwasan\S*)$/;
 
@@ -142,7 +144,7 @@ function removeUnused(root: string, context: Context): void {
 
 const compilerMachine = ({ guestArch }: Context): string => hostFacts(guestArch).triplet;
 
-/** One script for each program, under the name without a version. */
+/** One script for each program, named without the version. */
 function writeWrappers(folder: string, context: Context): void {
   const bin = path.join(folder, 'bin');
   const programs = path.join(folder, 'root/usr/bin');
@@ -151,7 +153,7 @@ function writeWrappers(folder: string, context: Context): void {
   for (const program of names) {
     const script = [
       '#!/bin/sh',
-      `# Runs ../root/usr/bin/${program} with the libraries that came along with it.`,
+      `# Runs ../root/usr/bin/${program} with its own libraries.`,
       'root=${0%/*}/../root/usr',
       `export LD_LIBRARY_PATH="$root/lib/${hostFacts(context.hostArch).triplet}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"`,
       `exec "$root/bin/${program}" "$@"`,
@@ -164,8 +166,8 @@ function writeWrappers(folder: string, context: Context): void {
   const compiler = `${guestFacts(context.guestArch).compilerPrefix}gcc`;
   if (existsSync(path.join(bin, compiler))) return;
   throw new ProvisionError({
-    attempted: 'taking the cross compiler out of its packages',
+    attempted: 'extracting the cross compiler from its packages',
     seen: `there is no ${compiler} among the programs: ${names.join(', ') || 'none'}`,
-    cure: `apt-get install crossbuild-essential-${context.guestArch}: a cross compiler on PATH is used in its place`,
+    cure: `apt-get install crossbuild-essential-${context.guestArch}: a cross compiler on PATH is used instead`,
   });
 }

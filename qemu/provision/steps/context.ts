@@ -1,6 +1,6 @@
 /**
- * What every step needs to know: the options with their defaults filled in, the cache, and the apt roots that packages
- * come from. Nothing here touches the network by itself.
+ * The context of every step: the options with their defaults, the cache, and the apt roots for packages. Nothing here
+ * uses the network by itself.
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -21,9 +21,11 @@ import { type Step, StepProgress } from '../basis/progress';
 import { type HostSuite, hostSuite, QEMU_SUITE } from '../packages/suite';
 import { type ProvisionOptions } from '../basis/types';
 
-/** Libraries of a compiler that no program for the guest is linked with. */
+/** Libraries of a compiler that no program for the guest uses. */
 const SANITIZERS = 'libasan8 libhwasan0 liblsan0 libtsan2 libubsan1 libitm1 libgomp1 libatomic1 libstdc++6'.split(' ');
-/** What the packages of kernels and compilers depend on and a build in the cache does not need, or finds on the host. */
+/**
+ * Dependencies of the packages of kernels and compilers that a build in the cache does not need, or that the host has.
+ */
 const BUILD_PROVIDED = [
   ...['kmod', 'linux-base (= 999)', 'initramfs-tools (= 999)', 'linux-initramfs-tool', 'pahole (= 999)'],
   ...['libc6 (= 999)', 'zlib1g (= 99:999)', 'liblzma5 (= 999)', 'libzstd1 (= 999)'],
@@ -31,12 +33,12 @@ const BUILD_PROVIDED = [
   ...['libgcc-s1 (= 999)', 'libstdc++6 (= 999)', 'gcc-12-base (= 999)', 'gcc-14-base (= 999)'],
   ...SANITIZERS.flatMap((name) => ['amd64', 'arm64'].map((arch) => `${name}-${arch}-cross (= 999)`)),
 ];
-/** QEMU's packages want these for their installation scripts, which are not run. */
+/** QEMU's packages need these only for their installation scripts, which are not run. */
 const QEMU_PROVIDED = ['adduser (= 999)'];
-/** Not needed by a browser without a window; and it runs on the host's own C library. */
+/** Not needed by a browser without a window, which uses the host's C library. */
 const BROWSER_PROVIDED = ['libc6', 'x11-utils', 'xdg-utils', 'fontconfig-config'].map((name) => `${name} (= 999)`);
 
-/** The viewer's libraries, which its converters do without (names of both suites); and what every Debian has. */
+/** The viewer's libraries, which its converters do not need (names of both suites), and what every Debian has. */
 const GTKWAVE_PROVIDED = [
   ...['libcairo2', 'libgdk-pixbuf-2.0-0', 'libglib2.0-0', 'libglib2.0-0t64', 'libgtk-3-0', 'libgtk-3-0t64'],
   ...['libpango-1.0-0', 'libpangocairo-1.0-0', 'libtcl8.6', 'libtk8.6', 'dconf-gsettings-backend', 'gsettings-backend'],
@@ -75,7 +77,7 @@ export class Context {
     return new StepProgress(step, this.#options.onProgress);
   }
 
-  /** The host's Debian suite, or a ProvisionError that says what to bring instead. */
+  /** The host's Debian suite. @throws ProvisionError that says what to provide instead */
   suite(): HostSuite {
     return hostSuite(readFileSync('/etc/os-release', 'utf8'));
   }
@@ -91,7 +93,7 @@ export class Context {
     );
   }
 
-  /** Packages of the host's own suite: the guest's kernel, what builds its modules, a cross compiler, busybox. */
+  /** Packages of the host's suite: the guest's kernel, the tools that build its modules, a cross compiler, busybox. */
   hostSuiteApt(): AptRoot {
     return this.#aptRoot({
       suites: [this.suite().codename],
@@ -100,7 +102,7 @@ export class Context {
     });
   }
 
-  /** The suite that has a QEMU with a vfio-user client, with the libraries it was built for. */
+  /** The suite that has a QEMU with a vfio-user client, and its libraries. */
   qemuApt(): AptRoot {
     return this.#aptRoot({
       suites: [QEMU_SUITE.base, QEMU_SUITE.backports],
@@ -110,7 +112,7 @@ export class Context {
     });
   }
 
-  /** Programs of the host's own suite that run on its C library, with all other libraries. */
+  /** Programs of the host's suite that use the host's C library, with all other libraries. */
   browserApt(): AptRoot {
     return this.#aptRoot({
       suites: [this.suite().codename],
@@ -119,7 +121,7 @@ export class Context {
     });
   }
 
-  /** GTKWave, of the host's own suite, without what only its viewer needs. */
+  /** GTKWave of the host's suite, without what only its viewer needs. */
   gtkwaveApt(): AptRoot {
     return this.#aptRoot({
       suites: [this.suite().codename],
@@ -139,23 +141,23 @@ export class Context {
     return root;
   }
 
-  /** Folder of shared libraries inside unpacked packages of the host's architecture. */
+  /** The folder of shared libraries in unpacked packages for the host's architecture. */
   libraryFolder(unpacked: string): string {
     return path.join(unpacked, 'usr/lib', hostFacts(this.hostArch).triplet);
   }
 }
 
-/** For who does not run the compiler. */
+/** For callers in plain JavaScript. */
 function checkedArch(arch: GuestArch): GuestArch {
   if (GUEST_ARCHES.includes(arch)) return arch;
   throw new ProvisionError({
     attempted: 'choosing the architecture of the guest',
-    seen: `it is to be ${JSON.stringify(arch)}`,
-    cure: `take one of ${GUEST_ARCHES.join(', ')}`,
+    seen: `it is ${JSON.stringify(arch)}`,
+    cure: `use one of ${GUEST_ARCHES.join(', ')}`,
   });
 }
 
-/** apt's configuration and the kernel's makefiles cannot express every path. */
+/** apt's configuration and the kernel's makefiles do not support every path. */
 export function awkwardCachePath(folder: string): ProvisionError {
   return new ProvisionError({
     attempted: 'preparing the cache',

@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** The parts of a bzImage that say what it is. */
+/** The parts of a bzImage that identify it. */
 function bzImage(version: string): Buffer {
   const image = Buffer.alloc(0x1000);
   image.write('HdrS', 0x202, 'latin1');
@@ -29,14 +29,14 @@ function put(name: string, data: Buffer): string {
   return file;
 }
 
-describe('a given kernel', () => {
-  test('tells its release', () => {
+describe('a kernel of the user', () => {
+  test('for amd64 is accepted, and its release is read', () => {
     expect(releaseOf(bzImage(RELEASE), 'amd64')).toBe(RELEASE);
     const imagePath = put('vmlinuz', bzImage(RELEASE));
     expect(checkedKernel(imagePath, 'amd64')).toEqual({ imagePath, release: RELEASE });
   });
 
-  test('for arm64 tells its release as it is, compressed, and inside the EFI program that newer packages have', () => {
+  test('for arm64 is accepted uncompressed, compressed, and inside the EFI program of newer packages', () => {
     const image = Buffer.alloc(0x400);
     image.writeUInt32LE(0x644d5241, 0x38);
     image.write(`Linux version ${RELEASE} (builder@host) #1\0`, 0x200, 'latin1');
@@ -51,20 +51,20 @@ describe('a given kernel', () => {
     expect(releaseOf(efi.subarray(0, 0x90), 'arm64')).toBeUndefined();
   });
 
-  test('that is something else is refused, with what to give', () => {
+  test('that is something else is refused, and the error says what to provide', () => {
     const file = put('notes.txt', Buffer.from('hello'));
     expect(() => checkedKernel(file, 'amd64')).toThrow(
-      /checking the kernel given as .*notes\.txt: it is no kernel image for amd64\nWhat to do: give --kernel \(or GHOSTCARD_KERNEL\)/,
+      /checking the kernel given as .*notes\.txt: it is not a kernel image for amd64\nWhat to do: give --kernel \(or GHOSTCARD_KERNEL\)/,
     );
     expect(() => checkedKernel(path.join(folder, 'none'), 'amd64')).toThrow('there is no such file');
   });
 });
 
-describe('given modules', () => {
+describe('modules of the user', () => {
   const vermagic = `${RELEASE} SMP mod_unload`;
   const vfio = moduleFile({ vermagic, parm: 'enable_unsafe_noiommu_mode:Enable UNSAFE, no-IOMMU mode' });
 
-  test('are found in /lib/modules/RELEASE, in what contains it, compressed or not', () => {
+  test('are found in /lib/modules/RELEASE and in folders above it, compressed or not', () => {
     const files = [
       put(`lib/modules/${RELEASE}/kernel/vfio.ko`, vfio),
       put(`lib/modules/${RELEASE}/uio.ko.gz`, gzipSync(vfio)),
@@ -74,22 +74,22 @@ describe('given modules', () => {
     }
   });
 
-  test('of another kernel are refused by both names', () => {
+  test('of another kernel are refused, and the error names both kernels', () => {
     put('vfio-pci.ko', moduleFile({ vermagic: '5.10.0 SMP' }));
     expect(() => checkedModules(folder, RELEASE)).toThrow(`vfio-pci.ko is for kernel 5.10.0, not for ${RELEASE}`);
   });
 
-  test('without no-IOMMU mode are refused with the option that is missing', () => {
+  test('without no-IOMMU mode are refused, and the error names the missing option', () => {
     put('vfio.ko', moduleFile({ vermagic }));
     put('vfio-pci.ko', moduleFile({ vermagic, depends: 'vfio' }));
     expect(() => checkedModules(folder, RELEASE)).toThrow('vfio.ko was built without CONFIG_VFIO_NOIOMMU');
   });
 
-  test('that are none at all are refused', () => {
+  test('are refused if there are none', () => {
     expect(() => checkedModules(folder, RELEASE)).toThrow('there are no module files (*.ko) there');
   });
 
-  test('can be none for a kernel that has everything built in, and default to those of the machine', () => {
+  test("can be 'none' for a kernel that has everything built in, and default to those of the machine", () => {
     expect(modulesForGiven('none', RELEASE)).toEqual([]);
     expect(() => modulesForGiven(undefined, RELEASE)).toThrow(`in /lib/modules/${RELEASE}: there are no module files`);
   });

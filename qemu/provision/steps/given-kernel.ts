@@ -1,9 +1,8 @@
 /**
- * A kernel or modules that the user brings: checked for being what they are called, so that a mistake is named here and
- * not by a guest that hangs.
+ * Checks a kernel or modules that the user provides, so that a mistake is reported here and not by a guest that hangs.
  *
- * Source: Linux Documentation/arch/x86/boot.rst (header fields of a bzImage), Documentation/arm64/booting.rst (those of an
- * Image), drivers/firmware/efi/libstub/zboot-header.S (of a compressed one).
+ * Source: Linux Documentation/arch/x86/boot.rst (header fields of a bzImage), Documentation/arm64/booting.rst (those of
+ * an Image), drivers/firmware/efi/libstub/zboot-header.S (of a compressed one).
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -14,15 +13,17 @@ import { ProvisionError } from '../basis/errors';
 import { findModules } from './kernel-modules';
 import { collectModules } from './module-files';
 
-/** The setup header's magic, and the pointer to the version string (from offset 0x200), in a bzImage. */
+/** The magic of the setup header, and the pointer to the version string (from offset 0x200), in a bzImage. */
 const BZIMAGE = { magic: 0x202, versionPointer: 0x20e, base: 0x200 } as const;
 
-/** The magic of an arm64 Image, "ARM\\x64"; what its kernel says of itself; what gzip's files begin with. */
+/** The magic of an arm64 Image, "ARM\\x64"; the start of the kernel's banner; the magic of gzip files. */
 const ARM64_MAGIC = { offset: 0x38, value: 0x644d5241 } as const;
 const BANNER = 'Linux version ';
 const GZIP_MAGIC = 0x1f8b;
 
-/** Release of a kernel image (the first word of its version string). Undefined if this is no kernel for the guest. */
+/**
+ * The release of a kernel image (the first word of its version string). Undefined if it is not a kernel for the guest.
+ */
 export function releaseOf(image: Buffer, arch: GuestArch): string | undefined {
   switch (arch) {
     case 'amd64': {
@@ -41,7 +42,10 @@ export function releaseOf(image: Buffer, arch: GuestArch): string | undefined {
   }
 }
 
-/** An arm64 kernel out of what its packages may wrap it in: gzip, or an EFI program that holds it compressed with gzip. */
+/**
+ * Extracts an arm64 kernel from the formats of its packages: gzip, or an EFI program that contains it compressed with
+ * gzip.
+ */
 function uncompressed(image: Buffer): Buffer {
   const isZboot =
     image.length > 0x40 && image.toString('latin1', 0, 2) === 'MZ' && image.toString('latin1', 4, 8) === 'zimg';
@@ -52,7 +56,7 @@ function uncompressed(image: Buffer): Buffer {
   try {
     return gunzipSync(payload);
   } catch {
-    return payload; // damaged: no kernel
+    return payload; // damaged: not a kernel
   }
 }
 
@@ -64,19 +68,20 @@ export function checkedKernel(file: string, arch: GuestArch): { imagePath: strin
     throw new ProvisionError({ attempted, seen: 'there is no such file', cure });
   }
   const release = releaseOf(readFileSync(imagePath), arch);
-  if (release === undefined) throw new ProvisionError({ attempted, seen: `it is no kernel image for ${arch}`, cure });
+  if (release === undefined)
+    throw new ProvisionError({ attempted, seen: `it is not a kernel image for ${arch}`, cure });
   return { imagePath, release };
 }
 
-/** What --modules takes for a kernel that has everything built in. */
+/** The value of --modules for a kernel that has everything built in. */
 const NO_MODULES = 'none';
 
-/** Modules for a given kernel: those given with it, else the machine's own of the same release. */
+/** The modules for a kernel of the user: those of --modules, else the machine's own of the same release. */
 export function modulesForGiven(folder: string | undefined, release: string): string[] {
   return folder === NO_MODULES ? [] : checkedModules(folder ?? path.join('/lib/modules', release), release);
 }
 
-/** The module files of a kernel release in a folder that the user names. */
+/** The module files of a kernel release in a folder that the user names. @throws ProvisionError */
 export function checkedModules(folder: string, release: string): string[] {
   const attempted = `looking for the modules of kernel ${release} in ${folder}`;
   const cure =
@@ -102,7 +107,7 @@ export function checkedModules(folder: string, release: string): string[] {
   return files;
 }
 
-/** Tells one state of a file or of a folder's module files from another without reading them. */
+/** Identifies the state of files without reading them. */
 export function fingerprint(files: readonly string[]): string[] {
   return files.map((file) => {
     const { size, mtimeMs } = statSync(file);

@@ -6,7 +6,7 @@ import { Context } from './context';
 import { findGuestModules, guestModulesIngredients } from './guest-modules';
 import { type KernelEntry } from './kernel';
 
-test('modules that were built for a kernel are not used with a newer one, which the cache has in the same place', async () => {
+test('modules built for a kernel are not used with a newer kernel that has replaced it in the cache', async () => {
   const cacheDir = mkdtempSync(path.join(tmpdir(), 'ghostcard-guest-modules-'));
   onTestFinished(() => rmSync(cacheDir, { recursive: true }));
   const context = new Context({ cacheDir });

@@ -1,6 +1,6 @@
 /**
- * Kernel modules of our own for the guest (guest-tools/modules), built against the headers of its kernel and against the
- * modules that were built for it. An entry of its own in the cache: after a change nothing else is built anew.
+ * ghostcard's kernel modules for the guest (guest-tools/modules), built against the headers of its kernel and against
+ * the rebuilt modules. They are a separate entry in the cache, so that nothing else is rebuilt after a change.
  *
  * Source: Linux Documentation/kbuild/modules.rst.
  */
@@ -33,7 +33,7 @@ export function findGuestModules(context: Context, kernel: KernelEntry): GuestMo
   return context.cache.find<Described>('guest-modules', guestModulesIngredients(kernel));
 }
 
-/** Builds them; call it with the provisioning lock held. */
+/** Builds them. Call it with the provisioning lock held. */
 export async function buildGuestModules(context: Context, kernel: KernelEntry): Promise<GuestModulesEntry> {
   requireBuildTools(context);
   const compiler = await requireCompiler(context);
@@ -51,7 +51,7 @@ export async function buildGuestModules(context: Context, kernel: KernelEntry): 
     await progress.during('compiling guest-tools/modules', () =>
       runTool('make', ['-s', parallel, '-C', headers, `M=${scratch}`, ...WITHOUT_DEBUG_INFO, 'modules'], {
         attempted: `compiling guest-tools/modules for ${release}`,
-        cure: 'put right what the compiler says above, if the source was changed; else please report it',
+        cure: 'correct the errors that the compiler reports above, if you have changed the source; otherwise please report it',
         env: { MAKEFLAGS: '' },
         signal: context.signal,
       }),

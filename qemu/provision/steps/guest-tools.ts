@@ -1,6 +1,6 @@
 /**
- * Step `guest-tools`: the agent and the guest programs, built from the repository's guest-tools folder and keyed by its
- * contents and the compiler.
+ * Step `guest-tools`: the agent and the guest programs, built from the repository's folder guest-tools, and keyed by
+ * its contents and the compiler.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -22,7 +22,7 @@ export interface GuestToolsManifest extends Described {
 export type GuestToolsEntry = Entry<GuestToolsManifest>;
 type Ingredients = Record<string, unknown>;
 
-/** One digest of every source file's name and contents; kernel modules (guest-modules.ts) have their own. */
+/** A digest of the names and contents of all source files. Kernel modules (guest-modules.ts) have their own. */
 export function sourceDigest(folder: string): string {
   const digest = createHash('sha256');
   for (const file of filesBelow(folder, ['build', 'modules'])) {
@@ -43,7 +43,7 @@ export async function guestToolsIngredients(context: Context): Promise<Ingredien
   };
 }
 
-/** The user's choice, as make knows it. */
+/** The user's compiler, as in make's CC. */
 function ownCompiler(context: Context): string {
   const compiler = context.env.CC ?? 'gcc';
   if (findTool(compiler) === undefined) throw missingTool(compiler, ATTEMPTED);
@@ -61,7 +61,7 @@ export async function buildGuestTools(context: Context, ingredients: Ingredients
     await progress.during('compiling', () =>
       runTool('make', ['-s', '-C', SOURCE, `OUT=${folder}`, `CC=${compiler}`], {
         attempted: ATTEMPTED,
-        cure: 'apt-get install build-essential, if the compiler or the static C library (libc.a) is what is missing',
+        cure: 'apt-get install build-essential, if the compiler or the static C library (libc.a) is missing',
         signal: context.signal,
       }),
     );
@@ -74,7 +74,7 @@ export async function buildGuestTools(context: Context, ingredients: Ingredients
   return entry;
 }
 
-/** The agent and the programs as they are in an entry. */
+/** Reads the agent and the programs of an entry. */
 export function readGuestTools({ folder, manifest }: GuestToolsEntry): {
   agent: Buffer;
   programs: Map<string, Buffer>;

@@ -1,4 +1,4 @@
-/** Step `initramfs`: puts busybox, modules, agent and programs into the image that the kernel unpacks at boot. */
+/** Step `initramfs`: packs busybox, modules, agent and programs into the image that the kernel unpacks at boot. */
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -13,7 +13,7 @@ export interface ImageSources {
   readonly release: string;
   readonly guestTools: GuestToolsEntry;
   readonly moduleFiles: readonly string[];
-  /** What tells one state of the modules from another. */
+  /** Identifies the state of the modules. */
   readonly modulesKey: unknown;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The headers of the guest's kernel, unpacked out of packages that came along with it: a folder in which modules are
- * built as `make -C FOLDER M=...` does it, by us (guest-modules.ts) and by the user (kernel-build.ts). Nothing is
+ * The headers of the guest's kernel, unpacked from packages that were downloaded with the kernel: a folder for building
+ * modules with `make -C FOLDER M=...`, for ghostcard (guest-modules.ts) and for the user (kernel-build.ts). Nothing is
  * downloaded.
  *
  * Source: Linux Documentation/kbuild/modules.rst.
@@ -18,11 +18,11 @@ import { runTool } from '../basis/tools';
 const RECIPE = 1;
 
 interface Manifest extends Described {
-  /** Relative to the entry. */
+  /** Relative to the entry's folder. */
   readonly headers: string;
 }
 
-/** The folder for `make -C`; unpacks it, if it is not there. */
+/** The folder for `make -C`. Unpacks it if necessary. */
 export async function kernelHeaders(context: Context, kernel: KernelEntry, compiler: Compiler): Promise<string> {
   const ingredients = { recipe: RECIPE, kernel: kernelKey(kernel), compiler: compiler.command };
   const entry =
@@ -50,13 +50,13 @@ async function unpack(
     makeRelocatable(path.join(folder, headers), context, compiler);
     return { description: `headers of Linux ${release}, to build modules with`, headers };
   };
-  const onWait = (): void => progress.report('waiting for another ghostcard that unpacks the headers');
+  const onWait = (): void => progress.report('waiting for another ghostcard that is unpacking the headers');
   const entry = await context.cache.publish('kernel-build', ingredients, build, { signal: context.signal, onWait });
   progress.finish(`Linux ${release}`);
   return entry;
 }
 
-/** A third of the packages is documents, and headers of other architectures. */
+/** A third of the packages is documentation, and headers of other architectures. */
 function trim(folder: string, { guestArch }: Context): void {
   rmSync(path.join(folder, 'usr/share'), { recursive: true, force: true });
   const sources = path.join(folder, 'usr/src');
@@ -68,7 +68,9 @@ function trim(folder: string, { guestArch }: Context): void {
   }
 }
 
-/** The kernel refuses a module that was built for other versions of the symbols it uses: those of modules built anew count. */
+/**
+ * The kernel refuses a module that was built for other versions of its symbols. The versions in rebuilt modules apply.
+ */
 function updateSymbolVersions(file: string, rebuilt: string): void {
   const lines = [file, rebuilt].flatMap((each) => readFileSync(each, 'utf8').split('\n'));
   const bySymbol = new Map<string | undefined, string>(lines.map((line) => [line.split('\t')[1], line]));
@@ -76,7 +78,7 @@ function updateSymbolVersions(file: string, rebuilt: string): void {
   writeFileSync(file, `${[...bySymbol.values()].join('\n')}\n`);
 }
 
-/** The packaged makefile names the folder where it would have been installed; ours finds everything from where it is. */
+/** The packaged makefile contains the folder of a normal installation; this one finds everything relative to itself. */
 function makeRelocatable(headers: string, context: Context, compiler: Compiler): void {
   const makefile = path.join(headers, 'Makefile');
   const included = readFileSync(makefile, 'utf8').replaceAll('/usr/src/', '$(here)../');
@@ -86,9 +88,9 @@ function makeRelocatable(headers: string, context: Context, compiler: Compiler):
     [
       "# Builds modules for the kernel of ghostcard's guests: make -C THIS_FOLDER M=YOUR_FOLDER modules",
       'here := $(dir $(realpath $(lastword $(MAKEFILE_LIST))))',
-      "# The kernel's helper programs are linked against libraries that came along with them.",
+      "# The kernel's helper programs need the libraries of these packages.",
       `export LD_LIBRARY_PATH := $(here)../../lib/${hostFacts(context.hostArch).triplet}`,
-      '# The image that BTF would refer to is not here, and the kernel loads modules without.',
+      '# The image that BTF would refer to is not here, and the kernel loads modules without BTF.',
       'MAKEOVERRIDES += CONFIG_DEBUG_INFO_BTF_MODULES=',
       included,
     ].join('\n'),

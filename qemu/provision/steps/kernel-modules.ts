@@ -1,8 +1,8 @@
 /**
- * Builds the modules that Debian's kernel has not, or has without what a guest of ghostcard needs, out of the source of
- * that very kernel and against its headers; the kernel image stays as it is.
+ * Builds the modules that Debian's kernel lacks, or has without the options that a guest of ghostcard needs, from the
+ * source of exactly that kernel and against its headers. The kernel image is unchanged.
  *
- * Source: Linux Documentation/kbuild/modules.rst; drivers/vfio/Kconfig, drivers/uio/Kconfig, net/9p/Kconfig and
+ * Source: Linux Documentation/kbuild/modules.rst; drivers/vfio/Kconfig, drivers/uio/Kconfig, net/9p/Kconfig,
  * fs/9p/Kconfig and drivers/iommu/Kconfig for the options.
  */
 import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { findTool, missingTool, runPipeline, runTool } from '../basis/tools';
 interface PartRecipe {
   readonly options: readonly string[];
   readonly defines?: readonly string[];
-  /** In place of the folder's own makefile. */
+  /** Replaces the folder's own makefile. */
   readonly makefile?: string;
 }
 
@@ -33,7 +33,8 @@ const BUILT: Record<string, PartRecipe> = {
       ...['CIF', 'AEC', 'SERCOS3', 'NETX', 'MF624', 'HV_GENERIC', 'DFL'].map((card) => `UIO_${card}=n`),
     ],
   },
-  // The cloud kernel has everything else that a guest wants, so these come along instead of a kernel thrice its size.
+  // The cloud kernel has everything else that a guest needs, so these are built instead of using a kernel of three
+  // times the size.
   'net/9p': {
     options: ['NET_9P=m', 'NET_9P_VIRTIO=m', 'NET_9P_FD=n', 'NET_9P_XEN=n', 'NET_9P_RDMA=n'],
     defines: ['NET_9P_MODULE', 'NET_9P_VIRTIO_MODULE'],
@@ -41,13 +42,13 @@ const BUILT: Record<string, PartRecipe> = {
   'fs/9p': { options: ['9P_FS=m'], defines: ['9P_FS_MODULE'] },
 };
 
-/** Headers of these folders that modules elsewhere need (guest-modules.ts). */
+/** Headers in these folders that other modules need (guest-modules.ts). */
 const PRIVATE_HEADERS = ['drivers/vfio/platform/vfio_platform_private.h'];
 
-/** Debugging information would make the modules ten times as large. */
+/** Debug information would make the modules ten times as large. */
 export const WITHOUT_DEBUG_INFO = ['CONFIG_DEBUG_INFO=', 'CONFIG_DEBUG_INFO_BTF=', 'CONFIG_DEBUG_INFO_BTF_MODULES='];
 
-/** The IOMMU of the arm64 machine; that of amd64 needs no module. */
+/** The driver for the IOMMU of the arm64 machine; that of amd64 needs no module. */
 const BUILT_FOR: Record<GuestArch, Record<string, PartRecipe>> = {
   amd64: BUILT,
   arm64: { ...BUILT, 'drivers/iommu': { options: ['VIRTIO_IOMMU=m'], makefile: 'obj-m += virtio-iommu.o\n' } },
@@ -56,16 +57,16 @@ const BUILT_FOR: Record<GuestArch, Record<string, PartRecipe>> = {
 export const moduleRecipe = (guestArch: GuestArch): Record<string, PartRecipe> => BUILT_FOR[guestArch];
 
 export interface ModuleBuild {
-  /** Where the packages were unpacked: headers, kbuild, xz. */
+  /** Folder of the unpacked packages: headers, kbuild, xz. */
   readonly packages: string;
-  /** The package with the source, not unpacked: hardly anything in it is needed. */
+  /** The package with the source. It is not unpacked, because little of it is needed. */
   readonly sourcePackage: string;
   readonly release: string;
   /** A scratch folder. */
   readonly folder: string;
 }
 
-/** Programs of the host that building needs, checked before anything is fetched. */
+/** Checks for the programs that the build needs, before anything is fetched. */
 export function requireBuildTools(context: Context): void {
   const attempted = "building the guest's kernel modules";
   for (const tool of ['make', 'tar', 'dpkg-deb']) {
@@ -75,7 +76,10 @@ export function requireBuildTools(context: Context): void {
   if (!isForeign(context)) ownCompiler(context);
 }
 
-/** Makes the packaged headers of a kernel compile with this. Newer ones name a cross compiler, which must be on PATH. */
+/**
+ * Configures the packaged headers of a kernel for this compiler. Newer ones name a cross compiler, which would have to
+ * be on PATH.
+ */
 export function compileWith(headers: string, { command, prefix }: Compiler): void {
   appendFileSync(path.join(headers, '.kernelvariables'), `CC = ${command}\noverride CROSS_COMPILE = ${prefix}\n`);
 }
@@ -83,9 +87,9 @@ export function compileWith(headers: string, { command, prefix }: Compiler): voi
 export interface BuiltModules {
   /** The .ko files. */
   readonly files: string[];
-  /** Text of Module.symvers: the symbols that they export, with versions that differ from Debian's where options do. */
+  /** The text of Module.symvers: the exported symbols, with versions that differ from Debian's if the options do. */
   readonly symbolVersions: string;
-  /** Headers that the kernel keeps to itself, and modules that build on these need. */
+  /** Private headers of the kernel that other modules need. */
   readonly privateHeaders: string[];
 }
 
@@ -128,8 +132,8 @@ export async function rebuildModules(
       ],
       {
         attempted: `compiling the guest's kernel modules for ${build.release}`,
-        cure: `make sure that ${compiler.command} and make work (apt-get install build-essential), or bring your own with --kernel and --modules`,
-        // The kernel's helper programs are linked against libraries that came along with them.
+        cure: `make sure that ${compiler.command} and make work (apt-get install build-essential), or provide your own with --kernel and --modules`,
+        // The kernel's helper programs need the libraries of these packages.
         env: { LD_LIBRARY_PATH: context.libraryFolder(build.packages), MAKEFLAGS: '' },
         signal: context.signal,
       },
@@ -140,7 +144,7 @@ export async function rebuildModules(
   return { files: findModules(tree), symbolVersions, privateHeaders };
 }
 
-/** Unpacks the few folders that are built, straight out of the source's package; gives back the source's folder. */
+/** Unpacks the few folders that are built, directly from the package of the source. Returns the source's folder. */
 async function unpackSource(context: Context, build: ModuleBuild, progress: StepProgress): Promise<string> {
   const top = path.basename(build.sourcePackage).replace(/_.*/, '');
   const members = Object.keys(moduleRecipe(context.guestArch)).map((part) => `${top}/${part}`);
@@ -153,8 +157,8 @@ async function unpackSource(context: Context, build: ModuleBuild, progress: Step
         ['tar', '-x', '-C', build.folder, ...members],
       ],
       {
-        attempted: `unpacking parts of the kernel's source out of ${path.basename(build.sourcePackage)}`,
-        cure: `check that there is room in ${build.folder}; if the packaging has changed, bring your own: --kernel and --modules`,
+        attempted: `unpacking parts of the kernel's source from ${path.basename(build.sourcePackage)}`,
+        cure: `check the free space in ${build.folder}; if the packaging has changed, provide your own: --kernel and --modules`,
         signal: context.signal,
       },
     ),
@@ -162,12 +166,12 @@ async function unpackSource(context: Context, build: ModuleBuild, progress: Step
   return path.join(build.folder, top);
 }
 
-/** The host's xz, or the one that came along with the source. */
+/** The host's xz, or the one that was downloaded with the source. */
 export function xzProgram(packages: string): string {
   return findTool('xz') ?? path.join(packages, 'usr/bin/xz');
 }
 
-/** The packaged makefile names the folder where the headers would have been installed. */
+/** The packaged makefile contains the folder of a normal installation of the headers. */
 function relocateHeaders(headers: string, sources: string): void {
   const makefile = path.join(headers, 'Makefile');
   writeFileSync(makefile, readFileSync(makefile, 'utf8').replaceAll(/(^|[\s=])\/usr\/src\//gm, `$1${sources}/`));

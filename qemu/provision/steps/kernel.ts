@@ -1,6 +1,6 @@
 /**
- * Steps `kernel` and `modules`: Debian's kernel image of the host's suite with its modules, some of them built anew
- * (kernel-modules.ts). Both make one entry, because they must be of the very same version.
+ * Steps `kernel` and `modules`: Debian's kernel image of the host's suite with its modules, some of them rebuilt
+ * (kernel-modules.ts). Both are in one entry, because their versions must be identical.
  */
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -15,7 +15,7 @@ import { rebuildModules, findModules, moduleRecipe, requireBuildTools, xzProgram
 import { collectModules } from './module-files';
 
 const RECIPE = 4;
-/** Packages that nothing but this entry's own making needs: the largest ones. */
+/** Packages that are only needed to make this entry: the largest ones. */
 const NOT_KEPT = /^linux-(image|source|compiler)/;
 
 export interface KernelManifest extends Described {
@@ -25,7 +25,7 @@ export interface KernelManifest extends Described {
 
 export type KernelEntry = Entry<KernelManifest>;
 
-/** What things made for this kernel are known by: a newer release may come to the same place in the cache. */
+/** The key of everything that is made for this kernel: a newer release may replace it in the cache. */
 export const kernelKey = ({ folder, manifest }: KernelEntry): Ingredients => ({
   entry: path.basename(folder),
   packages: manifest.packages,
@@ -36,9 +36,9 @@ export const kernelModules = (entry: KernelEntry): string => path.join(entry.fol
 const SYMBOL_VERSIONS = 'Module.symvers';
 const PRIVATE_HEADERS = 'private-headers';
 export const rebuiltSymbols = (entry: KernelEntry): string => path.join(entry.folder, SYMBOL_VERSIONS);
-/** Headers that the kernel keeps to itself, for guest-modules.ts. */
+/** Private headers of the kernel, for guest-modules.ts. */
 export const privateHeaders = (entry: KernelEntry): string => path.join(entry.folder, PRIVATE_HEADERS);
-/** Packages to build modules with, as they were downloaded (kernel-build.ts): a mirror forgets superseded kernels. */
+/** The downloaded packages for building modules (kernel-build.ts): mirrors remove superseded kernels. */
 export const kernelPackages = (entry: KernelEntry): string => path.join(entry.folder, 'packages');
 
 function packages({ guestArch }: Context): string[] {
@@ -104,21 +104,21 @@ export async function fetchKernel(context: Context): Promise<KernelEntry> {
     }
     building.report('removing the build folder');
     rmSync(scratch, { recursive: true });
-    building.finish(`${modules.length} modules, ${built.files.length} of them built anew`);
+    building.finish(`${modules.length} modules, ${built.files.length} of them rebuilt`);
     const description = `Linux ${release} of ${context.suite().codename} with ${modules.length} modules`;
     return { description, release, packages: versionsOf(files) };
   });
-  apt.forgetDownloads();
+  apt.removeDownloads();
   return entry;
 }
 
-/** Copies the kernel image out of its unpacked package and gives back its release. */
+/** Copies the kernel image from its unpacked package and returns its release. */
 function installImage(unpacked: string, folder: string): string {
   const boot = path.join(unpacked, 'boot');
   const images = existsSync(boot) ? readdirSync(boot).filter((name) => name.startsWith('vmlinuz-')) : [];
   const [image] = images;
   if (image === undefined || images.length > 1) {
-    throw packagingChanged(`one file boot/vmlinuz-* was expected, there are ${images.length}`);
+    throw packagingChanged(`there are ${images.length} files boot/vmlinuz-*, where one is expected`);
   }
   copyFileSync(path.join(boot, image), path.join(folder, 'vmlinuz'));
   return image.replace('vmlinuz-', '');
@@ -126,8 +126,8 @@ function installImage(unpacked: string, folder: string): string {
 
 function packagingChanged(seen: string): ProvisionError {
   return new ProvisionError({
-    attempted: "taking the guest's kernel out of Debian's packages",
+    attempted: "extracting the guest's kernel from Debian's packages",
     seen,
-    cure: "the packaging of Debian's kernel has changed; please report it. Meanwhile bring your own: --kernel and --modules",
+    cure: "the packaging of Debian's kernel has changed; please report it. Meanwhile provide your own: --kernel and --modules",
   });
 }

@@ -1,6 +1,4 @@
-/**
- * Collects module files for the image: those wished for and all that they need, uncompressed, side by side in a folder.
- */
+/** Collects module files for the image: the requested ones with all their dependencies, uncompressed, in one folder. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -10,11 +8,11 @@ import { ProvisionError } from '../basis/errors';
 import { findTool, missingTool } from '../basis/tools';
 
 export interface ModuleTools {
-  /** Program that decompresses .xz from standard input to standard output, if it is not the one on PATH. */
+  /** A program that decompresses .xz from standard input to standard output, if not the one on PATH. */
   readonly xz?: string;
 }
 
-/** The modules that `wanted` amounts to, out of `files`; where a name occurs twice the later file counts. */
+/** The modules in `wanted` with all their dependencies, from `files`. If a name occurs twice, the later file counts. */
 export function collectModules(
   wanted: readonly string[],
   files: readonly string[],
@@ -49,7 +47,7 @@ function filter(command: string, file: string, input: Buffer): Buffer {
   if (!result.failed) return Buffer.from(result.stdout);
   throw new ProvisionError({
     attempted,
-    seen: `${command} ended with exit code ${result.exitCode}: ${Buffer.from(result.stderr).toString()}`,
-    cure: 'the file is damaged: remove the cache folder or give other modules',
+    seen: `${command} exited with code ${result.exitCode}: ${Buffer.from(result.stderr).toString()}`,
+    cure: 'the file is damaged: remove the cache folder, or provide other modules',
   });
 }

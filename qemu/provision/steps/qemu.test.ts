@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** A program that answers as a QEMU would. */
+/** A program with the output of a QEMU. */
 function fakeQemu(version: string, device: string): string {
   const file = path.join(folder, 'qemu-system-x86_64');
   writeFileSync(
@@ -29,8 +29,8 @@ const context = (given: { qemu?: string; searchPath?: string }): Context =>
     ...(given.qemu === undefined ? {} : { qemu: given.qemu }),
   });
 
-describe('a given QEMU', () => {
-  test('with a vfio-user client is used as it is', async () => {
+describe('a QEMU of the user', () => {
+  test('with a vfio-user client is used', async () => {
     const qemu = fakeQemu('11.1.3', 'vfio-user-pci');
     expect(await findQemu(context({ qemu }))).toEqual({
       command: qemu,
@@ -41,14 +41,14 @@ describe('a given QEMU', () => {
     });
   });
 
-  test('without one is refused by its version, and never replaced', async () => {
+  test('without a vfio-user client is refused with its version, and not replaced', async () => {
     const qemu = fakeQemu('7.2.0', 'vfio-pci');
     await expect(findQemu(context({ qemu }))).rejects.toThrow(
       /it is version 7\.2\.0 and its "-device help" does not list vfio-user-pci\nWhat to do: give --qemu/,
     );
   });
 
-  test.each(['none', '.', 'text'])('that is no program is refused (%s)', async (name) => {
+  test.each(['none', '.', 'text'])('that is not a program is refused (%s)', async (name) => {
     writeFileSync(path.join(folder, 'text'), 'not executable');
     await expect(findQemu(context({ qemu: path.join(folder, name) }))).rejects.toThrow(
       /there is no such program, or it cannot be executed\nWhat to do: give --qemu/,
@@ -62,7 +62,7 @@ describe('a QEMU on the machine', () => {
     expect((await findQemu(context({ searchPath: folder })))?.command).toBe(qemu);
   });
 
-  test('that is too old is passed over without a word', async () => {
+  test('that is too old is silently ignored', async () => {
     fakeQemu('10.0.2', 'vfio-pci');
     expect(await findQemu(context({ searchPath: folder }))).toBeUndefined();
   });

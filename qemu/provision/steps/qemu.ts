@@ -1,6 +1,6 @@
 /**
- * Step `qemu`: a QEMU with a vfio-user client. One that is given or on the machine is used as it is; otherwise Debian's
- * is unpacked with all its libraries and started through their own program loader, so that it runs on an older host.
+ * Step `qemu`: a QEMU with a vfio-user client. The user's, or one on the machine, is used directly. Otherwise Debian's
+ * is unpacked with all its libraries and started through their own dynamic loader, so that it runs on an older host.
  */
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -15,9 +15,9 @@ import { type ProvisionedQemu } from '../basis/types';
 
 const RECIPE = 2;
 const CLIENT_DEVICE = 'vfio-user-pci';
-/** Folders of usr/share that only people read. */
+/** Folders of usr/share that are only for people. */
 const FOR_READERS = ['doc', 'man', 'locale', 'icons', 'info', 'lintian'];
-const PROBE = 'asking QEMU which devices it has';
+const PROBE = 'querying the devices of QEMU';
 
 interface Manifest extends Described {
   readonly version: string;
@@ -31,7 +31,7 @@ export function listsClient(deviceHelp: string): boolean {
   return deviceHelp.includes(`name "${CLIENT_DEVICE}"`);
 }
 
-/** "11.1.3" out of what `qemu-system-… -version` prints. */
+/** Parses "11.1.3" from the output of `qemu-system-… -version`. */
 export function parseQemuVersion(text: string): string {
   return /version (\d[\w.]*)/.exec(text)?.[1] ?? 'unknown';
 }
@@ -41,12 +41,12 @@ function ingredients(context: Context): Record<string, unknown> {
   return { recipe: RECIPE, hostArch, suite: QEMU_SUITE.backports, packages: guestFacts(guestArch).qemuPackages };
 }
 
-/** The QEMU that the user has named. A wrong one is an error, never quietly replaced. */
+/** The QEMU that the user has named. A wrong one is an error and is not replaced. */
 async function givenQemu(context: Context, name: string): Promise<ProvisionedQemu> {
   const program = name.includes('/') ? findTool(path.resolve(name)) : findTool(name, context.env.PATH);
   const attempted = `checking the QEMU given as ${name}`;
   const cure =
-    'give --qemu (or GHOSTCARD_QEMU) a QEMU 10.1 or later that has vfio-user-pci, or leave it out and ghostcard fetches one';
+    'give --qemu (or GHOSTCARD_QEMU) a QEMU 10.1 or later that has vfio-user-pci, or leave it out, and ghostcard fetches one';
   if (program === undefined) {
     throw new ProvisionError({ attempted, seen: 'there is no such program, or it cannot be executed', cure });
   }
@@ -60,7 +60,7 @@ async function givenQemu(context: Context, name: string): Promise<ProvisionedQem
   return { ...command, firmwareArgs: [], version, origin: `given: ${program}` };
 }
 
-/** The machine's own QEMU, if it can serve. */
+/** The machine's QEMU, if it is suitable. */
 async function hostQemu(context: Context): Promise<ProvisionedQemu | undefined> {
   const program = findTool(guestFacts(context.guestArch).qemuCommand, context.env.PATH);
   if (program === undefined) return undefined;
@@ -76,7 +76,7 @@ async function hostQemu(context: Context): Promise<ProvisionedQemu | undefined> 
   }
 }
 
-/** The QEMU to use, if it is there without fetching anything. */
+/** The QEMU to use, if it exists without fetching anything. */
 export async function findQemu(context: Context): Promise<ProvisionedQemu | undefined> {
   if (context.given.qemu !== undefined) return await givenQemu(context, context.given.qemu);
   const onMachine = await hostQemu(context);
@@ -96,18 +96,18 @@ export async function fetchQemu(context: Context): Promise<ProvisionedQemu> {
     const cure = `the packages of ${QEMU_SUITE.backports} do not work here; give another QEMU with --qemu`;
     const help = await run(context, command, ['-device', 'help'], PROBE, cure);
     if (!listsClient(help)) {
-      throw new ProvisionError({ attempted: PROBE, seen: `${CLIENT_DEVICE} is not among them`, cure });
+      throw new ProvisionError({ attempted: PROBE, seen: `they do not include ${CLIENT_DEVICE}`, cure });
     }
     const version = parseQemuVersion(await run(context, command, ['-version'], PROBE, cure));
     const description = `QEMU ${version} of ${QEMU_SUITE.backports}`;
     return { description, version, packages: versionsOf(files) };
   });
-  apt.forgetDownloads();
+  apt.removeDownloads();
   progress.finish(`QEMU ${entry.manifest.version} from ${QEMU_SUITE.backports}`);
   return fetchedQemu(context, entry);
 }
 
-/** More than a third of what the packages bring is emulators of other machines and documents. */
+/** More than a third of the packages' contents is emulators of other machines and documentation. */
 function removeUnused(usr: string, emulator: string): void {
   const programs = readdirSync(path.join(usr, 'bin')).filter((name) => name !== emulator);
   for (const each of [...programs.map((name) => `bin/${name}`), ...FOR_READERS.map((name) => `share/${name}`)]) {
