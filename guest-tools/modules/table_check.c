@@ -60,7 +60,7 @@ static bool gc_interrupt_is_good(struct pci_dev *pdev, const struct ghostcard_bl
 }
 
 /* What is wrong with a block, or NULL. */
-static const char *gc_block_fault(struct pci_dev *pdev, const struct ghostcard_block *block)
+static const char *gc_block_error(struct pci_dev *pdev, const struct ghostcard_block *block)
 {
 	u32 windows = le32_to_cpu(block->window_count);
 	u32 buffers = le32_to_cpu(block->buffer_count);
@@ -143,16 +143,16 @@ bool gc_blocks_are_good(struct pci_dev *pdev, const struct ghostcard_table *tabl
 
 	for (i = 0; i < le16_to_cpu(table->block_count); i++) {
 		const struct ghostcard_block *block = gc_table_block(table, i);
-		const char *fault = gc_block_fault(pdev, block);
+		const char *error = gc_block_error(pdev, block);
 
-		if (fault) {
-			gc_bad_table(pdev, "block %u: %s is invalid", i, fault);
+		if (error) {
+			gc_bad_table(pdev, "block %u: %s is invalid", i, error);
 			return false;
 		}
 		for (j = 0; j <= i; j++) {
-			fault = gc_block_clash(gc_table_block(table, j), block);
-			if (fault) {
-				gc_bad_table(pdev, "blocks %u and %u share %s", j, i, fault);
+			error = gc_block_clash(gc_table_block(table, j), block);
+			if (error) {
+				gc_bad_table(pdev, "blocks %u and %u share %s", j, i, error);
 				return false;
 			}
 		}
