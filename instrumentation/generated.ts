@@ -1,6 +1,6 @@
 /**
- * The tables in documents that are made from the tables of the instrumentation, and committed. `npm run generate` writes
- * them; a test fails when a committed copy differs.
+ * The tables in documents that are made from the tables of the instrumentation, and committed. `npm run generate`
+ * writes them; a test fails when a committed copy differs.
  */
 import { join } from 'node:path';
 import { type GeneratedFile, replaceSection } from '../emulator/cards/generated';

@@ -1,8 +1,8 @@
-/** The cards of a trace: what their descriptions in it say, for whoever reads it event by event. */
+/** The cards of a trace by their descriptions in it, for reading it event by event. */
 import { type CardDescription, RegisterNames, type TraceEvent } from '../trace';
 
 export interface TraceCard {
-  /** As events name it in `card`. */
+  /** The `card` of its events. */
   readonly id: number;
   readonly description: CardDescription;
   readonly names: RegisterNames;
@@ -13,14 +13,14 @@ const UNKNOWN = new RegisterNames([]);
 export class TraceCards {
   readonly #cards = new Map<number, TraceCard>();
 
-  /** Those of all of `events`. */
+  /** All cards in `events`. */
   static of(events: Iterable<TraceEvent>): TraceCards {
     const cards = new TraceCards();
     for (const event of events) cards.note(event);
     return cards;
   }
 
-  /** Takes up what the event says of its card: to be called with each event, in order. */
+  /** To be called with each event, in order. */
   note(event: TraceEvent): void {
     if (event.kind !== 'card') return;
     const { card: id, description } = event;
@@ -40,7 +40,7 @@ export class TraceCards {
     return this.#cards.get(id)?.names ?? UNKNOWN;
   }
 
-  /** The memory of the card that lies there; undefined where there is none. */
+  /** The card's memory at that place; undefined where there is none. */
   memoryAt(id: number, region: number, at: number): CardDescription['memory'][number] | undefined {
     return this.#cards
       .get(id)
@@ -49,7 +49,7 @@ export class TraceCards {
       );
   }
 
-  /** What to call it in words. Cards of the same name are told apart by their number. */
+  /** Its name in words; with its number, when several cards have that name. */
   nameOf(id: number): string {
     const name = this.#cards.get(id)?.description.name;
     if (name === undefined) return `card ${id}`;

@@ -1,6 +1,6 @@
 /**
- * How much of a card's register map its driver has used, and what it has used that is not in the map: a register that is
- * still to be modelled, or a driver that is lost.
+ * How much of a card's register map its driver has used, and what it has accessed that is not in the map: a register
+ * that is not modelled yet, or a driver that has gone wrong.
  */
 import { type AccessEvent, type NamedRegister, Region, type TraceEvent, valueOf } from '../trace';
 import { type TraceCard, TraceCards } from './card-names';
@@ -18,7 +18,7 @@ export interface CardCoverage {
   readonly touched: number;
   /** Accesses of BARs where neither registers nor memory are, by BAR and offset. */
   readonly unmodelled: readonly UnmodelledUse[];
-  /** The same for configuration space, which enumeration reads all over. */
+  /** The same for configuration space, most of which enumeration reads. */
   readonly unmodelledConfig: readonly UnmodelledUse[];
 }
 
@@ -28,9 +28,9 @@ export interface RegisterUse {
   readonly offset: number;
   readonly reads: number;
   readonly writes: number;
-  /** A write can change something of it. */
+  /** A write can change some of its bits. */
   readonly isWritable: boolean;
-  /** Fields that the bus never saw with another value than after a reset, by name. */
+  /** The names of fields that never had another value on the bus than after a reset. */
   readonly unchangedFields: readonly string[];
 }
 
@@ -49,7 +49,7 @@ export function coverageOf(trace: { readonly events: Iterable<TraceEvent> }): Co
   return counter.result();
 }
 
-/** The same event by event, for a trace that is not held in memory. */
+/** The same event by event, for a trace that is not in memory. */
 export class CoverageCounter {
   readonly #cards = new TraceCards();
   readonly #counts = new Map<number, CardCounts>();
@@ -118,7 +118,7 @@ function count(use: Counts, kind: AccessEvent['kind']): void {
   else use.writes++;
 }
 
-/** The bits of the register that the access moved, and that are not what a reset makes of them. */
+/** The bits of the register that the access transferred and that differ from their value after a reset. */
 function differenceFromReset({ offset: start, layout }: NamedRegister, offset: number, data: Uint8Array): bigint {
   const from = Math.max(start, offset);
   const to = Math.min(start + layout.width / 8, offset + data.length);

@@ -88,7 +88,7 @@ describe('two runs', () => {
     expect(placesOf([write(1), writeBack, interrupt], [write(1), interrupt, writeBack])).toEqual(['card', 1, 1]);
   });
 
-  it('may have their memory elsewhere, in DMA, registers and descriptors, and it is told which', () => {
+  it('may have their memory elsewhere, in DMA, registers and descriptors, which the result lists', () => {
     const run = (ring: number, buffer: number): TraceEvent[] => [
       access('write', 8, ring, 8),
       dma(ring, { role: 'descriptor', sizeBytes: 8, data: Uint8Array.of(...[1, 0, 0, 0, 0x00], buffer >> 8, 0, 0) }),
@@ -116,7 +116,7 @@ describe('two runs', () => {
     expect(placesOf([write(0x1000)], [write(0x2000)])).toEqual(['driver', 0, 0]);
   });
 
-  it('differ in the bytes of DMA, unless told, in who does it, and in whether it fails', () => {
+  it('differ in the bytes of DMA unless these are ignored, in who does it, and in whether it fails', () => {
     const other = dma(0x1000, { data: Uint8Array.of(9, 9, 9, 9) });
     expect(placesOf([dma(0x1000)], [other])).toEqual(['card', 0, 0]);
     expect(placesOf([dma(0x1000)], [other], { ignoreData: true })).toBeUndefined();

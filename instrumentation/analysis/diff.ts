@@ -1,7 +1,7 @@
 /**
- * Where two runs part. They are compared in two lanes, what the driver does and what the card does, each in its order:
- * how the one falls between the other is a matter of time, and so is how often a driver polls. With `strict` everything
- * counts but the times.
+ * Where two runs first differ. What the driver does and what the card does are compared separately, each in its order:
+ * how they interleave is a matter of timing, and so is how often a driver polls. With `strict`, everything but the
+ * times is compared.
  */
 import { type AccessEvent, actorOf, type DmaEvent, Region, type TraceEvent } from '../trace';
 import { TraceCards } from './card-names';
@@ -11,13 +11,13 @@ import { linesOf, SameMemory } from './same-memory';
 import { describeWithoutTime } from './words';
 
 export interface DiffOptions {
-  /** One lane for all, each poll, each task, each mapping, and host memory at the same addresses. */
+  /** Compare one sequence of all events, with each poll, task and mapping, and host memory at the same addresses. */
   readonly strict?: boolean;
-  /** Do not compare the bytes of payload (descriptors and write-backs are compared). */
+  /** Do not compare the bytes of payload; descriptors and write-backs are compared. */
   readonly ignoreData?: boolean;
   /** Accesses of these registers are not compared: patterns, such as `UPTIME_NS`. */
   readonly ignoreRegisters?: readonly string[];
-  /** Leave out configuration space. */
+  /** Leave out accesses of configuration space. */
   readonly withoutConfig?: boolean;
 }
 
@@ -26,19 +26,19 @@ export type DiffLane = 'driver' | 'card' | 'all';
 export interface TraceDiff {
   /** The first event that differs, by its place in A; undefined when the runs are the same. */
   readonly difference?: Difference;
-  /** Events that were compared and are the same, of the lane that differs or of all. */
+  /** How many events were compared and are the same: of the lane that differs, or of all. */
   readonly same: number;
-  /** Host memory that was taken for the same, under other addresses. */
+  /** Host memory that is taken for the same, at different addresses. */
   readonly renamed: readonly { readonly a: number; readonly b: number }[];
-  /** Polls that were left out, of A and of B. */
+  /** How many polls of A and of B were left out. */
   readonly polls: readonly [number, number];
-  /** Both have the bytes of DMA in the same way; else they are not compared. */
+  /** Whether both recorded DMA payloads in the same way; otherwise, bytes of DMA are not compared. */
   readonly hasPayloads: boolean;
 }
 
 export interface Difference {
   readonly lane: DiffLane;
-  /** Places in the events of A and B; the number of events where a run has come to its end. */
+  /** Indexes in the events of A and B; the number of events for a run that has ended. */
   readonly atA: number;
   readonly atB: number;
 }
@@ -56,7 +56,7 @@ export function diffTraces(
   const comparison = new Comparison(memory, sides, options, hasPayloads);
   const found: { difference: Difference; same: number }[] = [];
   let same = 0;
-  // The card first: it accesses the memory that the driver speaks of.
+  // The card first: it accesses the memory whose addresses the driver writes.
   for (const lane of options.strict ? (['all'] as const) : (['card', 'driver'] as const)) {
     const [inA, inB] = sides.map((side) => side.lane(lane)) as [Placed[], Placed[]];
     const length = Math.max(inA.length, inB.length);
@@ -73,13 +73,13 @@ export function diffTraces(
   return { ...(first ?? { same }), renamed: memory.renamed, polls, hasPayloads };
 }
 
-/** How a trace has the bytes of DMA, as far as one can see. */
+/** How payloads were recorded, as far as the events show. */
 function payloadsOf(events: Events): string | undefined {
   const dma = events.find((event): event is DmaEvent => 'channel' in event && event.error === undefined);
   return dma && (dma.data ? 'full' : dma.hash !== undefined ? 'hash' : 'none');
 }
 
-/** An event, and where in the trace it is. */
+/** An event and its index in the trace. */
 interface Placed {
   readonly event: TraceEvent;
   readonly at: number;
@@ -98,7 +98,7 @@ class Side {
     this.#ignored = (options.ignoreRegisters ?? []).map((text) => new RegisterPattern(text));
   }
 
-  /** What is compared of this lane, in its order. */
+  /** The events of this lane that are compared, in order. */
   lane(lane: DiffLane): Placed[] {
     const placed = this.events.flatMap((event, at) => (this.#isCompared(event, lane) ? [{ event, at }] : []));
     return lane === 'driver' ? this.#withoutPolls(placed) : placed;
@@ -110,7 +110,7 @@ class Side {
       if (this.#ignored.length > 0 && this.#isIgnored(event)) return false;
     }
     if (lane === 'all') return event.kind !== 'end';
-    if (event.kind === 'mark' && event.from === 'command') return false; // it is set while the guest's kernel goes on
+    if (event.kind === 'mark' && event.from === 'command') return false; // the kernel goes on meanwhile
     return actorOf(event) === lane;
   }
 
@@ -119,7 +119,7 @@ class Side {
     return touched.some((register) => this.#ignored.some((pattern) => pattern.matches(register, undefined)));
   }
 
-  /** Reads that only repeat those before them, one register or a few in turn, with the same values. */
+  /** Leaves out reads that only repeat those before them: one register or a few in turn, with the same values. */
   #withoutPolls(placed: readonly Placed[]): Placed[] {
     const kept: Placed[] = [];
     const folder = new RepeatFolder<Placed>({

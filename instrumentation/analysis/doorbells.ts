@@ -1,19 +1,19 @@
 /**
- * Which doorbell led to which interrupt: a driver rings for a channel, the channel moves data, the interrupt follows. By
- * order and by name: a trace does not say more.
+ * Which interrupt answers which doorbell: a driver rings for a channel, the channel moves data, the interrupt follows.
+ * Matched by order and by name, since a trace does not say more.
  */
 import { type AccessEvent, type InterruptEvent, type TraceEvent } from '../trace';
 import { type TraceCards } from './card-names';
 import { wildcard } from './register-pattern';
 
-/** Registers that are taken for doorbells. */
+/** The registers that are taken for doorbells. */
 export const DOORBELLS = '*DOORBELL*';
 
-/** A doorbell, and the first interrupt after it that its channel caused. */
+/** A doorbell and the first interrupt of its channel after it. */
 export interface Answer {
   readonly doorbell: AccessEvent;
   readonly interrupt: InterruptEvent;
-  /** The channel that the interrupt is for; '' when the card names none. */
+  /** The channel of the interrupt; '' when the card names none. */
   readonly channel: string;
 }
 
@@ -23,7 +23,7 @@ export class DoorbellAnswers {
   readonly #owned = new Map<string, boolean>();
   readonly #cards = new Map<number, { rung: Map<string, AccessEvent>; channel: string }>();
 
-  /** `cards` is to have noted an event before it is taken. */
+  /** `cards` must have noted an event before `take` gets it. */
   constructor(
     private readonly cards: TraceCards,
     doorbells = DOORBELLS,
@@ -31,7 +31,7 @@ export class DoorbellAnswers {
     this.#pattern = wildcard(doorbells);
   }
 
-  /** A delivered interrupt may be the answer to a doorbell. */
+  /** Returns the answer, if the event is an interrupt that answers a doorbell. */
   take(event: TraceEvent): Answer | undefined {
     if (event.card === 0) return undefined;
     let state = this.#cards.get(event.card);
@@ -55,8 +55,8 @@ export class DoorbellAnswers {
   }
 
   /**
-   * The doorbell of this channel by its name, 'H2C0' and `H2C[0].DOORBELL`. Where the card's names do not go together,
-   * the only one that has rung.
+   * The doorbell whose name fits the channel's, as `H2C[0].DOORBELL` fits 'H2C0'. Where no names fit, the only one that
+   * has rung.
    */
   #keyFor(rung: ReadonlyMap<string, AccessEvent>, card: number, channel: string): string | undefined {
     const names = [...rung.keys()];
@@ -81,5 +81,5 @@ export class DoorbellAnswers {
   }
 }
 
-/** Without what names spell differently. */
+/** Without punctuation and case, in which names of channels and registers differ. */
 const plain = (name: string): string => name.replace(/[^a-z\d]/gi, '').toUpperCase();

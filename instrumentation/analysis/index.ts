@@ -1,4 +1,4 @@
-/** A recording in words, numbers and pictures. */
+/** Recordings in words and numbers, compared, and for other programs. */
 export { type TraceCard, TraceCards } from './card-names';
 export {
   type CardCoverage,

@@ -1,4 +1,4 @@
-/** Events as JSON: what the trace holds, and what its register maps make of it. */
+/** Events as JSON: what the trace holds, with the names that its register maps have for it. */
 import { type FieldLayout } from '../../emulator/registers';
 import { type AccessEvent, fieldValue, inOneLine, nameOfValue, type TraceEvent, valueOf, withResets } from '../trace';
 import { type TraceCards } from './card-names';
@@ -6,7 +6,8 @@ import { wordEvent } from './words';
 
 /**
  * A plain object: the fields of the event, bytes as hexadecimal text; of an access that is a whole register's, its name
- * in `register`, its value as hexadecimal text in `value`, and its `fields`, by name; what `trace show` prints, in `text`.
+ * in `register`, its value as hexadecimal text in `value`, and its `fields`, by name; what `trace show` prints, in
+ * `text`.
  */
 export function eventToJson(event: TraceEvent, cards: TraceCards): Record<string, unknown> {
   return {

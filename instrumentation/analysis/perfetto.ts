@@ -26,7 +26,7 @@ export interface PerfettoEvent {
 }
 
 export interface PerfettoOptions {
-  /** Whose time; default the card's, and the host's for a trace of several cards. */
+  /** Whose time. Default: the card's, or the host's for a trace of several cards. */
   readonly time?: 'device' | 'host';
 }
 
@@ -53,7 +53,7 @@ export function* perfettoLines({ header, events }: Source, options: PerfettoOpti
   yield ']}';
 }
 
-/** What happens at one instant is put so far apart, which is the finest that Perfetto knows. */
+/** Events at the same instant are drawn so far apart: Perfetto's finest unit. */
 const STEP_NS = 1;
 
 function* perfettoEvents(events: readonly TraceEvent[], options: PerfettoOptions): Generator<PerfettoEvent> {
@@ -84,10 +84,10 @@ function* perfettoEvents(events: readonly TraceEvent[], options: PerfettoOptions
   yield* tracks.finish((nowNs + STEP_NS) / 1000);
 }
 
-/** Threads of the cards, made when something happens on them. */
+/** The threads of the cards, created when something happens on them. */
 class Tracks {
   readonly #tids = new Map<string, number>();
-  /** Slices of states that are open. */
+  /** Slices of states that have not ended. */
   readonly #open = new Map<number, PerfettoEvent>();
   readonly #bytes = new Map<number, number>();
 
@@ -152,7 +152,7 @@ class Tracks {
     }
   }
 
-  /** Ends what is open. */
+  /** Ends the slices that are open. */
   *finish(ts: number): Generator<PerfettoEvent> {
     for (const { name, pid, tid } of this.#open.values()) yield { name, ph: 'E', pid, tid, ts };
   }
@@ -175,7 +175,7 @@ class Tracks {
     return tid;
   }
 
-  /** The thread's number; it is introduced by its name. */
+  /** The thread's number; a new thread is announced with its name. */
   *#track(pid: number, name: string): Generator<PerfettoEvent, number> {
     const key = `${pid} ${name}`;
     const known = this.#tids.get(key);

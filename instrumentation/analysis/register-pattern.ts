@@ -1,13 +1,13 @@
-/** `H2C[*].DOORBELL`, `STATUS.ERROR`, `H2C[0].STATUS.CODE=3`, `STATUS=0x10`: which accesses of which registers. */
+/** Patterns for accesses of registers: `H2C[*].DOORBELL`, `STATUS.ERROR`, `H2C[0].STATUS.CODE=3`, `STATUS=0x10`. */
 import { type FieldLayout } from '../../emulator/registers';
 import { fieldValue, type NamedRegister, nameOfValue } from '../trace';
 
-/** Accesses of parts of registers have no value here, and match only what names none. */
+/** Undefined for an access of a part of a register: it matches only patterns without a value. */
 type Value = bigint | undefined;
 
 export class RegisterPattern {
   readonly #name: RegExp;
-  /** What the register or field has to hold: a number, or a name of the field's value. */
+  /** The value that the register or field must hold: a number, or the name of a value of the field. */
   readonly #wanted: string | undefined;
 
   constructor(readonly text: string) {
@@ -16,7 +16,7 @@ export class RegisterPattern {
     this.#wanted = rest.length > 0 ? rest.join('=') : undefined;
   }
 
-  /** Whether there are accesses of this register that match. */
+  /** Whether accesses of this register can match. */
   means({ name, layout }: NamedRegister): boolean {
     return this.#name.test(name) || layout.fields.some((field) => this.#name.test(`${name}.${field.name}`));
   }

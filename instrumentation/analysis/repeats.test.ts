@@ -25,7 +25,7 @@ describe('repetitions', () => {
     ['ababcab', 'ab(2x1)cab'],
     ['aabaab', 'a(1x1)ba(1x1)b'],
     ['', ''],
-  ])('of %j are told as %j', (text, shown) => {
+  ])('of %j are shown as %j', (text, shown) => {
     expect(folded(text)).toBe(shown);
   });
 

@@ -1,28 +1,28 @@
-/** Repetitions in a stream: what a driver that polls leaves behind, one register or a few in turn, said once. */
+/** Folds repetitions in a stream, such as those of a driver that polls one register, or a few in turn. */
 
-/** The longest sequence whose repetition is noticed. */
+/** The longest sequence whose repetitions are folded. */
 const LONGEST = 4;
 
 export interface RepeatListener<T> {
-  /** To be shown. */
+  /** An item to be shown. */
   item(item: T): void;
-  /** The last `length` items came again as they are, so many times more; `last` is the last of them. */
+  /** The last `length` items were repeated so many times; `last` is the last of them. */
   repeated(length: number, times: number, last: T): void;
 }
 
 export class RepeatFolder<T> {
-  /** The last items, with what makes two of them equal; the newest at the end. */
+  /** The last items, oldest first, with their keys. */
   readonly #recent: { key: string; item: T }[] = [];
-  /** The beginning of a repetition that is not complete. */
+  /** The beginning of an incomplete repetition. */
   #held: { key: string; item: T }[] = [];
-  /** How many items are being repeated, 0: none. */
+  /** How many items are being repeated. */
   #length = 0;
   #times = 0;
   #last: T | undefined;
 
   constructor(private readonly listener: RepeatListener<T>) {}
 
-  /** `key` is equal for items that are shown as one. */
+  /** Items with the same `key` count as the same. */
   take(item: T, key: string): void {
     if (this.#length > 0) {
       if (this.#expected === key) return this.#hold(item, key);
@@ -33,13 +33,13 @@ export class RepeatFolder<T> {
     else this.#show({ key, item });
   }
 
-  /** Something else comes in between: what follows repeats nothing of what was before. */
+  /** Something else happened: what follows does not repeat what was before. */
   interrupt(): void {
     this.end();
     this.#recent.length = 0;
   }
 
-  /** Nothing more comes, or not soon. */
+  /** Reports what is pending: nothing more comes, or not soon. */
   end(): void {
     if (this.#times > 0) this.listener.repeated(this.#length, this.#times, this.#last!);
     const held = this.#held;
@@ -51,7 +51,7 @@ export class RepeatFolder<T> {
     return this.#recent[this.#recent.length - this.#length + this.#held.length]!.key;
   }
 
-  /** The shortest sequence at the end of what was shown that begins with `key`. */
+  /** The length of the shortest sequence at the end of the shown items that begins with `key`; 0: there is none. */
   #lengthFrom(key: string): number {
     for (let length = 1; length <= this.#recent.length; length++) {
       if (this.#recent[this.#recent.length - length]!.key === key) return length;

@@ -1,14 +1,14 @@
 /**
- * Two runs use host memory at other addresses for the same things. Which address of the one is which of the other comes
- * out as they are compared, and has to stay so: a buffer that is mistaken for another is a difference.
+ * Two runs use host memory at different addresses for the same things. Which address of one run is which of the other
+ * is found while they are compared, and must stay the same: a mistaken buffer is a difference.
  */
 import { type TraceEvent, valueOf } from '../trace';
 
-/** Finer than anything is aligned to that a driver gives to a card. */
+/** Everything that a driver gives to a card is aligned to more. */
 const LINE_BYTES = 16;
 const lineOf = (address: number): number => Math.floor(address / LINE_BYTES);
 
-/** Where the card has accessed host memory: what lies there is an address, wherever else it appears. */
+/** Where the card accessed host memory: a number in such a line is taken for an address wherever it appears. */
 export function linesOf(events: Iterable<TraceEvent>): Set<number> {
   const lines = new Set<number>();
   for (const event of events) if ('channel' in event) lines.add(lineOf(event.iova));
@@ -18,7 +18,7 @@ export function linesOf(events: Iterable<TraceEvent>): Set<number> {
 export class SameMemory {
   readonly #ofA = new Map<number, number>();
   readonly #ofB = new Map<number, number>();
-  /** Addresses that are not the same number. */
+  /** Pairs of addresses that are not the same number. */
   readonly renamed: { readonly a: number; readonly b: number }[] = [];
 
   constructor(
@@ -26,7 +26,7 @@ export class SameMemory {
     private readonly linesB: ReadonlySet<number>,
   ) {}
 
-  /** Whether the card has meant the same place. */
+  /** Whether both addresses are the same place. */
   isSame(a: number, b: number): boolean {
     if (a % LINE_BYTES !== b % LINE_BYTES) return false;
     const [lineA, lineB] = [lineOf(a), lineOf(b)];
@@ -38,7 +38,7 @@ export class SameMemory {
     return true;
   }
 
-  /** Whether bytes are equal, but for addresses in them: words of 4 or 8 bytes, little-endian, where they belong. */
+  /** Whether bytes are equal, apart from addresses in them: aligned words of 4 or 8 bytes, little-endian. */
   isSameData(a: Uint8Array, b: Uint8Array): boolean {
     if (a.length !== b.length) return false;
     for (let at = 0; at < a.length; at += 8) {

@@ -1,4 +1,4 @@
-/** Which events of a trace somebody wants to see. */
+/** Selects events of a trace: by kind, register, address, channel, time and card. */
 import { type AccessEvent, type NamedRegister, Region, type TraceEvent, type TraceEventKind, valueOf } from '../trace';
 import { type TraceCards } from './card-names';
 import { RegisterPattern, wildcard } from './register-pattern';
@@ -7,15 +7,15 @@ export interface Selection {
   /** Default: all. */
   readonly kinds?: readonly TraceEventKind[];
   /**
-   * Accesses of registers, such as `H2C[*].DOORBELL`; of a register with a field of some value, `H2C[0].STATUS.ERROR=1`.
-   * `*` stands for any characters.
+   * Accesses of registers, such as `H2C[*].DOORBELL`; of a register with a field of some value,
+   * `H2C[0].STATUS.ERROR=1`. `*` stands for any characters.
    */
   readonly registers?: readonly string[];
   /** Accesses in these parts of regions, and DMA and mappings in these parts of host memory. */
   readonly ranges?: readonly AddressRange[];
   /** DMA and states of these parts of a card, such as `H2C0`; `*` stands for any characters. */
   readonly channels?: readonly string[];
-  /** Device time; what belongs to no card is taken if what comes before it is. */
+  /** Device time. An event of no card is selected if the event before it is in this time. */
   readonly fromNs?: number;
   readonly toNs?: number;
   /** By name or number. */
@@ -24,7 +24,7 @@ export interface Selection {
   readonly withoutConfig?: boolean;
 }
 
-/** From the first to the last byte. */
+/** First and last byte, both included. */
 export interface AddressRange {
   /** VFIO region; host memory when left out. */
   readonly region?: number;
@@ -32,20 +32,20 @@ export interface AddressRange {
   readonly to: number;
 }
 
-/** Goes through a trace from its beginning. */
+/** To be given the events of a trace in order, from its beginning. */
 export class EventSelector {
   readonly #cards: TraceCards;
   readonly #selection: Selection;
   readonly #kinds: ReadonlySet<TraceEventKind> | undefined;
   readonly #registers: readonly RegisterPattern[];
   readonly #channels: readonly RegExp[];
-  /** Registers, addresses or channels are asked for: what has none of them is not. */
+  /** Registers, addresses or channels are selected: events without any of these are not. */
   readonly #hasPlaces: boolean;
   #isInTime: boolean;
-  /** What `channels` can mean, as far as it has come up. */
+  /** The names that `channels` can match, so far. */
   readonly #parts = new Set<string>();
 
-  /** `cards` is to have noted an event before it is given to `selects`. */
+  /** `cards` must have noted an event before `selects` gets it. */
   constructor(selection: Selection, cards: TraceCards) {
     this.#cards = cards;
     this.#selection = selection;
@@ -67,7 +67,7 @@ export class EventSelector {
     return !this.#hasPlaces || this.#isAtPlace(event);
   }
 
-  /** Register patterns that mean no register of the cards that have been noted, with names that are like it. */
+  /** Register patterns that match no register of the known cards, with similar names. */
   get unknownRegisters(): { pattern: string; alike: string[] }[] {
     const all = this.#cards.all.flatMap(({ names }) => names.all);
     return this.#registers
@@ -75,14 +75,14 @@ export class EventSelector {
       .map(({ text }) => ({ pattern: text, alike: alike(text, all) }));
   }
 
-  /** Channel patterns that mean nothing of what has come up, which is `known`. */
+  /** Channel patterns that match none of the names so far, which are `known`. */
   get unknownChannels(): { patterns: string[]; known: string[] } {
     const known = [...this.#parts].sort();
     const patterns = this.#selection.channels ?? [];
     return { patterns: patterns.filter((_, i) => !known.some((name) => this.#channels[i]!.test(name))), known };
   }
 
-  /** The card that is asked for has not been noted. */
+  /** The selected card is not among the known ones. */
   get isCardUnknown(): boolean {
     return !this.#cards.all.some(({ id }) => this.#isOfCard(id)) && this.#selection.card !== undefined;
   }
@@ -126,13 +126,13 @@ export class EventSelector {
   }
 }
 
-/** The part of the card whose event it is, as `channels` means it. */
+/** What `channels` matches: the part of the card whose event it is. */
 const partOf = (event: TraceEvent): string | undefined =>
   'channel' in event ? event.channel : 'part' in event ? event.part : undefined;
 
 const ALIKE = 6;
 
-/** Names that share most words with the pattern; any when none does. */
+/** Names that share the most words with the pattern. */
 function alike(pattern: string, registers: readonly NamedRegister[]): string[] {
   const words = pattern.toUpperCase().match(/[A-Z]\w+/g) ?? [];
   const names = [...new Set(registers.filter(({ region }) => region !== Region.CONFIG).map(({ name }) => name))];

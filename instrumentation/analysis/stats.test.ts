@@ -101,7 +101,7 @@ describe('the numbers of a trace', () => {
     ]);
   });
 
-  it('take other registers for doorbells when told', () => {
+  it('take other registers for doorbells when asked to', () => {
     const events = [card, access('write', 1, 0x20), interrupt(5, 'delivered')];
     expect(traceStats({ events }).cards[0]!.latencies).toEqual([]);
     expect(traceStats({ events }, { doorbells: 'STATUS' }).cards[0]!.latencies[0]!.device.max).toBe(4);

@@ -1,4 +1,4 @@
-/** A trace in numbers: how much of what, how fast, how long from a doorbell to its interrupt. */
+/** Statistics of a trace: how many events of which kind, rates, times from a doorbell to its interrupt. */
 import {
   type AccessEvent,
   type DmaEvent,
@@ -26,11 +26,11 @@ export interface CardStats {
   readonly events: number;
   /** Device time from the card's first event to its last. */
   readonly deviceNs: number;
-  /** Registers and other places that were accessed, most frequent first. */
+  /** The registers and other places that were accessed, most frequent first. */
   readonly places: readonly { readonly place: string; readonly reads: number; readonly writes: number }[];
   readonly channels: readonly ChannelStats[];
   readonly interrupts: readonly InterruptStats[];
-  /** From a doorbell to the interrupt that answers it, by channel. */
+  /** Time from a doorbell to the interrupt that answers it, by channel. */
   readonly latencies: readonly {
     readonly channel: string;
     readonly device: Distribution;
@@ -39,7 +39,7 @@ export interface CardStats {
 }
 
 export interface ChannelStats {
-  /** '' for what the card does not say whose it is. */
+  /** '' for DMA of no named channel. */
   readonly channel: string;
   readonly reads: Moved;
   readonly writes: Moved;
@@ -51,7 +51,7 @@ export interface ChannelStats {
 export interface Moved {
   readonly count: number;
   readonly bytes: number;
-  /** Of these, payload: what descriptors and write-backs are not. */
+  /** Of these, payload: not descriptors or write-backs. */
   readonly dataBytes: number;
 }
 
@@ -74,7 +74,7 @@ export interface Distribution {
 }
 
 export interface StatsOptions {
-  /** Which registers are doorbells; default those with DOORBELL in their names. */
+  /** Which registers are doorbells. Default: those with DOORBELL in their names. */
   readonly doorbells?: string;
 }
 
@@ -178,7 +178,7 @@ class CardCounts {
   }
 }
 
-/** A register; memory of the card is one place, however much of it is accessed. */
+/** A register, or a memory of the card, which is one place as a whole. */
 function wordPlace({ card, region, offset, data }: AccessEvent, cards: TraceCards): string {
   const memory = cards.memoryAt(card, region, offset);
   if (memory === undefined) return placeOf(cards.names(card), region, offset, data.length);
@@ -215,7 +215,7 @@ class ChannelCounts {
   }
 }
 
-/** From the first time to the last. */
+/** From the earliest time to the latest. */
 class Span {
   #first = Infinity;
   #last = -Infinity;

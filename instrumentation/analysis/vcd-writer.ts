@@ -1,15 +1,15 @@
 /**
- * A value change dump: declarations, then changes by rising time.
+ * A value change dump: declarations, then changes by ascending time.
  *
  * Source: IEEE 1364-2005, clause 18; `string` and its `s` values are GTKWave's extension (GTKWave manual, "VCD").
  */
 
-/** `wire` of some bits; `event`, which only happens; `string`. */
+/** `wire` of some bits; `event`, which has no value; `string`. */
 export type VcdType = 'wire' | 'event' | 'string';
 
 export class VcdSignal {
   constructor(
-    /** Its code in the file. */
+    /** Its identifier code in the file. */
     readonly code: string,
     readonly type: VcdType,
     readonly bits: number,
@@ -23,12 +23,12 @@ interface Scope {
 
 const scope = (): Scope => ({ scopes: new Map(), signals: new Map() });
 
-/** What there is; everything is declared before the first change. */
+/** The signals; all are declared before the first change. */
 export class VcdDeclarations {
   readonly #top = scope();
   #count = 0;
 
-  /** The signal at this path of scopes; made when it is asked for first. */
+  /** The signal at this path of scopes, created when it is first asked for. */
   signal(path: readonly string[], type: VcdType, bits = 1): VcdSignal {
     const names = path.map(nameOf);
     let at = this.#top;
@@ -60,18 +60,18 @@ function* linesOf({ scopes, signals }: Scope): Generator<string> {
   }
 }
 
-/** Viewers take `.` for a step into a scope and `[]` for bits: `H2C[0]` becomes `H2C_0`. */
+/** Viewers take `.` for a scope and `[]` for bits: `H2C[0]` becomes `H2C_0`. */
 const nameOf = (name: string): string => name.replace(/\]$/, '').replace(/[^\w]+/g, '_') || '_';
 
 const [FIRST, CODES] = [33, 94];
 
-/** Printable characters, as many as it takes. */
+/** Printable characters, as few as possible. */
 function codeOf(index: number): string {
   const digit = String.fromCharCode(FIRST + (index % CODES));
   return index < CODES ? digit : codeOf(Math.floor(index / CODES) - 1) + digit;
 }
 
-/** A line that gives a signal a value; `undefined` is unknown. Events take any value: they happen. */
+/** The line that gives a signal a value; `undefined` is unknown. The value of an event does not matter. */
 export function changeOf({ type, bits, code }: VcdSignal, value: bigint | string | undefined): string {
   if (type === 'event') return `1${code}`;
   if (type === 'string') return `s${String(value ?? '').replace(/[^!-~]+/g, '_')} ${code}`;

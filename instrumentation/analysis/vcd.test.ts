@@ -68,7 +68,7 @@ describe('a value change dump', () => {
     expect(changes([read(5, 1, 2)])).toEqual(['#5000 dut.registers.CH_1.STATUS.read=1']);
   });
 
-  it('has DMA by channel, which is busy until the reaction ends; values that stay are told once', () => {
+  it('has DMA by channel, which is busy until the reaction ends, and repeats no unchanged values', () => {
     expect(changes([dma(1, 0x10), dma(1, 0x20), read(9, 0)]).filter((line) => line.includes('dma'))).toEqual([
       '#0 dut.dma.H2C0.busy=0',
       ...['busy=1', 'address=10000', 'bytes=1000000', 'role=data', 'write=1'].map((end) => `#1000 dut.dma.H2C0.${end}`),

@@ -1,19 +1,19 @@
 /**
- * A trace as a value change dump, for waveform viewers: registers and fields with the value that the bus saw last, DMA by
+ * A trace as a value change dump, for waveform viewers: registers and fields with their last value on the bus, DMA by
  * channel, interrupts, states and marks.
  *
- * A card does many things at one instant of device time. They are put one picosecond apart, in their order.
+ * A card does many things at one instant of device time. They are written one picosecond apart, in order.
  */
 import { type NamedRegister, Region, type TraceEvent, type TraceHeader, valueOf, wordMechanism } from '../trace';
 import { TraceCards } from './card-names';
 import { changeOf, VcdDeclarations, type VcdSignal, type VcdType } from './vcd-writer';
 
 export interface VcdOptions {
-  /** Whose time; default the card's, and the host's for a trace of several cards, whose times have nothing in common. */
+  /** Whose time. Default: the card's, or the host's for a trace of several cards, whose times are unrelated. */
   readonly time?: 'device' | 'host';
 }
 
-/** A signal and its new value; what only happens has none. */
+/** A signal and its new value; an event has none. */
 type Change = readonly [VcdSignal, (bigint | string)?];
 
 export function exportVcd(
@@ -31,7 +31,7 @@ export function* vcdLines(
   const cards = TraceCards.of(events);
   const { time = cards.all.length > 1 ? 'host' : 'device' } = options;
   const signals = new Signals(cards);
-  for (const event of events) signals.changes(event); // declares what is needed
+  for (const event of events) signals.changes(event); // declares the signals
   yield `$date ${header.startedAt} $end`;
   yield `$version ghostcard ${header.writer} $end`;
   yield `$comment times are those of the ${time}; what happens at one instant is 1 ps apart $end`;
@@ -62,7 +62,7 @@ function* timed(events: readonly TraceEvent[], signals: Signals, time: 'device' 
   for (const event of events) {
     const changes = signals.changes(event);
     if (changes.length === 0) continue;
-    // What belongs to no card has no device time: it comes with what is before it.
+    // An event of no card has no device time: it gets that of the event before it.
     const own = time === 'host' ? event.hostNs : event.card === 0 ? latestNs : event.timeNs;
     latestNs = Math.max(latestNs, own);
     const from = BigInt(Math.round(latestNs)) * PS_PER_NS;
@@ -78,10 +78,10 @@ function* timed(events: readonly TraceEvent[], signals: Signals, time: 'device' 
   if (ends.length > 0) yield* at(++now, ends);
 }
 
-/** The signals of a trace, and what events make of them. */
+/** The signals of a trace, and how events change them. */
 class Signals {
   readonly declarations = new VcdDeclarations();
-  /** Values before the first event, of signals that have one; others are unknown. */
+  /** Values before the first event; those of other signals are unknown. */
   readonly initial = new Map<VcdSignal, bigint>();
   readonly #scopes = new Map<number, string>();
 
@@ -148,7 +148,7 @@ class Signals {
     }
   }
 
-  /** What holds for as long as the event goes on. */
+  /** The changes at the end of the event. */
   ends(event: TraceEvent): readonly Change[] {
     if (event.kind !== 'dma-read' && event.kind !== 'dma-write') return [];
     return [[this.#signal(event.card, ['dma', event.channel || 'card', 'busy'], 'wire'), 0n]];
@@ -162,7 +162,7 @@ class Signals {
     const happens: Change = [of(event.kind, 'event')];
     const from = register.offset - event.offset;
     const bytes = event.data.subarray(Math.max(from, 0), from + layout.width / 8);
-    if (bytes.length * 8 < layout.width) return [happens]; // a part says nothing of the whole
+    if (bytes.length * 8 < layout.width) return [happens]; // a part of the value: the whole is not known
     const value = valueOf(bytes);
     return [
       happens,
@@ -176,7 +176,7 @@ class Signals {
     return this.declarations.signal([scope, ...path], type, bits);
   }
 
-  /** One that is 0 at first. */
+  /** A signal that is 0 at first. */
   #level(signal: VcdSignal): VcdSignal {
     this.initial.set(signal, 0n);
     return signal;

@@ -84,20 +84,24 @@ describe('an event in words', () => {
       { kind: 'irq-setup', index: 2, start: 1, count: 3, action: 'sinks', vectors: [true, false, true] },
       'client connects MSI-X vectors 1, 3 (disconnects vector 2)',
     ],
-    ['all let go', { kind: 'irq-setup', index: 1, start: 0, count: 0, action: 'trigger' }, 'client disconnects MSI'],
+    [
+      'all disconnected',
+      { kind: 'irq-setup', index: 1, start: 0, count: 0, action: 'trigger' },
+      'client disconnects MSI',
+    ],
     ['a mask', { kind: 'irq-setup', index: 0, start: 0, count: 1, action: 'mask' }, 'client masks INTx'],
     ['a reset by the driver', { kind: 'reset', reset: 'flr' }, 'function-level reset'],
     ['a reset by the client', { kind: 'reset', reset: 'device' }, 'device reset'],
-    ['a reset by something else', { kind: 'reset', reset: 'other' }, 'card is reset'],
+    ['a reset by neither', { kind: 'reset', reset: 'other' }, 'card is reset'],
     [
       'a read of what the driver has not synchronised',
       { kind: 'stale', sizeBytes: 12 },
-      'stale 12 of these bytes (others are in memory: not synchronised)',
+      'stale 12 of these bytes (memory differs: not synchronised)',
     ],
     ['a stimulus inside a reaction', { kind: 'nested' }, 'inside this reaction'],
     ['a state', { kind: 'state', part: 'H2C0', state: 'running' }, 'state H2C0 running'],
-    ['the turn of a task', { kind: 'task' }, 'scheduled work'],
-    ['the end of the link', { kind: 'link-down' }, 'link down'],
+    ['a scheduled task', { kind: 'task' }, 'scheduled work'],
+    ['the loss of the link', { kind: 'link-down' }, 'link down'],
     ['a client', { kind: 'connected' }, 'client connected'],
     ['a fault', { kind: 'fault', fault: 'lost', what: 'dropped MSI-X vector 0' }, 'fault lost dropped MSI-X vector 0'],
     ['a mark', { kind: 'mark', from: 'guest', text: 'here' }, 'guest mark here'],
@@ -165,7 +169,7 @@ describe('what a recording does not show', () => {
 
   it('is said of mapped windows, lost events, missing payloads and a missing end', () => {
     expect(notSeen({ ...header, payloads: 'hash', lostEvents: 7 }, cardWith({ isSeen: false }), false)).toEqual([
-      'the first 7 events are not there any more: the recording kept the last ones',
+      'the first 7 events are lost: the recording kept only the last ones',
       'accesses of BAR2 + 0x0 to 0xfff of dut are not in it: the guest maps it (--trace-windows)',
       'the bytes of DMA are not in it, only their hashes',
       'it has no end: the run was killed, or is still going on',

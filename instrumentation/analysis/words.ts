@@ -11,8 +11,8 @@ import {
 import { type TraceCards } from './card-names';
 
 /**
- * `   12.345 us  write H2C[0].DOORBELL 0x00000001 (INDEX=1)`; names the card when the trace has several. The time is left
- * blank for what belongs to no card, since device time is a card's.
+ * `   12.345 us  write H2C[0].DOORBELL 0x00000001 (INDEX=1)`; names the card when the trace has several. The time is
+ * left blank for what belongs to no card, since device time is a card's.
  */
 export const describeTraceEvent = (event: TraceEvent, cards: TraceCards): string =>
   `${wordEventTime(event)}  ${describeWithoutTime(event, cards)}`;
@@ -29,12 +29,12 @@ export function describeWithoutTime(event: TraceEvent, cards: TraceCards): strin
 /** `cards` has noted the card of the event. */
 export const wordEvent = (event: TraceEvent, cards: TraceCards): EventWords => wordsOf(event, cards.names(event.card));
 
-/** As `wordEvent`, but DMA by who does it, where that is known: `H2C0 descriptor`, `32 bytes at 0x1000: 01 00 00 …`. */
+/** As `wordEvent`, but for DMA the subject is the part of the card that does it, where that is known. */
 export const wordEventByActor = (event: TraceEvent, cards: TraceCards): EventWords =>
   event.kind === 'dma-read' || event.kind === 'dma-write' ? wordDmaByActor(event) : wordEvent(event, cards);
 
 /**
- * What a trace does not show, so that nobody takes it for something that did not happen: a sentence each. `isEnded` is
+ * What a trace does not show, so that it is not taken for something that did not happen: a sentence each. `isEnded` is
  * undefined while the recording goes on.
  */
 export function notSeen(header: TraceHeader, cards: TraceCards, isEnded: boolean | undefined): string[] {
@@ -48,9 +48,7 @@ export function notSeen(header: TraceHeader, cards: TraceCards, isEnded: boolean
       }),
   );
   return [
-    ...(lostEvents > 0
-      ? [`the first ${lostEvents} events are not there any more: the recording kept the last ones`]
-      : []),
+    ...(lostEvents > 0 ? [`the first ${lostEvents} events are lost: the recording kept only the last ones`] : []),
     ...windows,
     ...(payloads === 'full'
       ? []

@@ -9,16 +9,16 @@ export class ReplayError extends Error {
 export interface CardEvents {
   readonly id: number;
   readonly description: CardDescription;
-  /** Stimuli and effects, in their order. */
+  /** Stimuli and effects, in order. */
   readonly events: readonly TraceEvent[];
 }
 
-/** The card that is called `which` or has this number; without it, the only one. Throws ReplayError. */
+/** The card with this name or number; by default, the only one. Throws ReplayError. */
 export function cardEvents({ header, events }: Trace, which?: string | number): CardEvents {
   if (header.lostEvents > 0) {
     throw new ReplayError(
       `the trace has lost its first ${header.lostEvents} events (it was recorded in ring mode), and a replay begins with ` +
-        'the card as it was made: record without a limit of size',
+        'the card as it was made: record without a size limit',
     );
   }
   const cards = events.flatMap((event) => (event.kind === 'card' ? [event] : []));
@@ -30,7 +30,7 @@ export function cardEvents({ header, events }: Trace, which?: string | number): 
   const listed = cards.map(({ card, description }) => `${card} (${description.name})`).join(', ');
   if (meant.length === 0) throw new ReplayError(`the trace has no card '${which}'; it has ${listed}`);
   if (meant.length > 1) {
-    const why = which === undefined ? `${meant.length} cards` : `${meant.length} cards that are called '${which}'`;
+    const why = which === undefined ? `${meant.length} cards` : `${meant.length} cards called '${which}'`;
     throw new ReplayError(`the trace has ${why}: say which by its number; there are ${listed}`);
   }
   const { card: id, description } = meant[0]!;
@@ -45,11 +45,11 @@ function checkPayloads(events: readonly TraceEvent[], { payloads, largestPayload
   if (payloads === 'full' && largestPayloadBytes !== undefined) {
     throw new ReplayError(
       `the trace was recorded in ring mode, with DMA payloads of more than ${largestPayloadBytes} bytes as hashes, so it ` +
-        'does not say all that the card read from host memory: record without a limit of size, or with a larger one',
+        'does not hold all that the card read from host memory: record without a size limit, or with a larger one',
     );
   }
   throw new ReplayError(
-    `the trace was recorded with DMA payloads '${payloads}', so it does not say what the card read from host memory: ` +
+    `the trace was recorded with DMA payloads '${payloads}', so it lacks what the card read from host memory: ` +
       "record with payloads 'full'",
   );
 }

@@ -1,6 +1,6 @@
 /**
- * Records what the card does in a replay, and compares it event by event with the trace: the same in the same order, up to
- * the first divergence.
+ * Records what the card does in a replay, and compares it event by event with the trace: the same in the same order, up
+ * to the first divergence.
  */
 import { DmaError, type DmaInitiator } from '../../emulator/memory';
 import {
@@ -154,8 +154,9 @@ export class Comparison implements EventSink {
   }
 
   /**
-   * What the trace knows of a DMA access that the card makes now: the event when it completed at once, or a promise that
-   * is settled when the trace completes it; each with what the trace has next. Undefined when there is no such access.
+   * What the trace knows of a DMA access that the card makes now: the event when it completed at once, or a promise
+   * that is settled when the trace completes it; each with what the trace has next. Undefined when there is no such
+   * access.
    */
   dma(
     access: 'read' | 'write',

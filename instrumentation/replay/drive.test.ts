@@ -110,8 +110,10 @@ describe('a trace in place of the driver', () => {
       event.kind === 'card' ? { ...event, description: { ...event.description, faults } } : event,
     );
     const trace = { header, events: faulty, isEnded: true };
-    expect(() => drive(trace, make)).toThrow(`${other}, and it cannot have the faults of the trace: `);
-    await expect(replay(trace, make)).rejects.toThrow(`${other}, and it cannot have the faults of the trace: `);
+    expect(() => drive(trace, make)).toThrow(`${other}, and the faults of the trace cannot be injected into it: `);
+    await expect(replay(trace, make)).rejects.toThrow(
+      `${other}, and the faults of the trace cannot be injected into it: `,
+    );
   });
 
   it('says what the card has thrown, and goes on', () => {

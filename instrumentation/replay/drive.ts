@@ -1,7 +1,7 @@
 /**
- * A trace in place of the driver, for a card that is being changed: it is done to the card what was done, in the same
- * order, and the card answers as it does now. Where the driver had been told of something (an interrupt, a write-back)
- * before it went on, the trace waits until the card has done that too.
+ * A trace in place of the driver, for a card that is being changed: what was done to the card is done again in the same
+ * order, and the card answers as it does now. Where the driver got an interrupt or a write-back before it continued,
+ * the trace waits until the card has done that too.
  */
 import { Link } from '../faults';
 import { privateMemory } from '../../emulator/pci';
@@ -18,29 +18,29 @@ import { ReplayClock, stimulate } from './stimuli';
 export interface DriveOptions {
   /** Which card of the trace: its name or its number. Not needed where there is one. */
   readonly card?: string | number;
-  /** How long, in device time, the card may take for what the driver waited for. Default: one second. */
+  /** How long to wait, in device time, for what the driver waited for. Default: one second. */
   readonly patienceNs?: number;
 }
 
 export interface DriveResult {
-  /** What the card did, and what was done to it, as a trace: to be written, compared, or asked about. */
+  /** What the card did and what was done to it, as a trace: to be written, compared, or examined. */
   readonly trace: Trace;
   readonly events: readonly TraceEvent[];
-  /** What else is to be known: that the card is another model. */
+  /** What else is to be known, such as that the card is another model. */
   readonly notes: readonly string[];
-  /** What the driver had waited for, and the card has not done in time. */
+  /** What the driver waited for, and the card did not do in time. */
   readonly missing: readonly { readonly before: TraceEvent; readonly what: string }[];
-  /** Bytes of host memory that the card has read and that the trace does not know: they were 0. */
+  /** How many bytes of host memory the card read that the trace does not know: they read as 0. */
   readonly unknownBytes: number;
-  /** What the card has thrown. */
+  /** Errors that the card threw. */
   readonly thrown: readonly unknown[];
 }
 
 const PATIENCE_NS = 1e9;
-/** Turns of tasks in one wait: a card that schedules itself at once, again and again, must not hold the run for ever. */
+/** Tasks that run in one wait: a card that keeps scheduling work for now must not block the run for ever. */
 const MOST_TASKS = 1_000_000;
 
-/** Drives the card that `make` makes as the trace, or the file that holds it, says that one was driven. Throws ReplayError. */
+/** Drives the card that `make` makes as the recorded one was driven. `trace` may be a file. Throws ReplayError. */
 export function drive(trace: Trace | string, make: MakeCard, options: DriveOptions = {}): DriveResult {
   const whole = typeof trace === 'string' ? readTrace(trace) : trace;
   const { description, events } = cardEvents(whole, options.card);
@@ -53,7 +53,7 @@ class Drive {
   readonly #done = new Map<string, number>();
   readonly #missing: { before: TraceEvent; what: string }[] = [];
   readonly #thrown: unknown[] = [];
-  /** How much later than in the trace the card is. */
+  /** How far the card is behind the trace. */
   #lateNs = 0;
 
   constructor(
@@ -94,10 +94,10 @@ class Drive {
     }
   }
 
-  /** To the time of the next step: when it came in the trace, or when all is done that the driver may have waited for. */
+  /** Waits for the next step: for its time in the trace, and for everything that the driver may have waited for. */
   #reach(stimulus: TraceEvent, awaited: ReadonlyMap<string, number>): void {
     const timeNs = stimulus.timeNs + this.#lateNs;
-    // What is due at the very time of the step comes after it, as a doorbell's work comes after the doorbell.
+    // Work that is due at the time of the step comes after it, as a doorbell's work comes after the doorbell.
     this.#runUntil(timeNs - 1, () => false);
     this.#clock.moveTo(Math.max(timeNs, this.#clock.now()));
     const isDone = () => [...awaited].every(([sign, times]) => (this.#done.get(sign) ?? 0) >= times);
@@ -108,11 +108,11 @@ class Drive {
       const seen = this.#done.get(sign) ?? 0;
       if (seen >= times) continue;
       this.#missing.push({ before: stimulus, what: `${sign}: ${seen} of ${times}` });
-      this.#done.set(sign, times); // said once
+      this.#done.set(sign, times); // reported once
     }
   }
 
-  /** Gives tasks their turns up to a time, each at its own, or until `isDone`. */
+  /** Runs tasks up to a time, each at its own, or until `isDone`. */
   #runUntil(timeNs: number, isDone: () => boolean): void {
     for (let tasks = 0; tasks < MOST_TASKS && !isDone(); tasks++) {
       const dueNs = this.#clock.nextDueNs;

@@ -1,20 +1,20 @@
-/** Whether a card has done what the trace says: everything of an event counts but when. */
+/** Whether a card did what the trace says: everything in an event counts but its time. */
 import { type TraceEvent, type Unstamped } from '../trace';
 
 /** An event as a replay sees it. */
 export type SeenEvent = Unstamped;
 
-/** The event with bytes of its own: those that it comes with are valid in the call only. */
+/** The event with its own copy of the bytes, which are valid during the call only. */
 export const kept = <Event extends SeenEvent>(event: Event): Event =>
   'data' in event && event.data ? { ...event, data: event.data.slice() } : event;
 
 const WHEN = new Set(['card', 'timeNs', 'hostNs']);
-/** What is known of a DMA access only when it is done. */
+/** What is known of a DMA access only when it has completed. */
 const OUTCOME = new Set([...WHEN, 'data', 'hash', 'error', 'isAsync']);
 
 export const isSame = (a: SeenEvent, b: SeenEvent): boolean => a.kind === b.kind && equalBut(WHEN, a, b);
 
-/** Whether a DMA access is the one that the trace has here, but for its bytes and its outcome. */
+/** Whether a DMA access is the one in the trace, apart from its bytes and its outcome. */
 export const isSameAccess = (event: TraceEvent | undefined, asked: SeenEvent): boolean =>
   event?.kind === asked.kind && equalBut(OUTCOME, event, asked);
 

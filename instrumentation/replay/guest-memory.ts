@@ -1,14 +1,14 @@
-/** Host memory for a card that is driven by a trace: what the driver stored, as far as the trace knows, and what the card writes. */
+/** Host memory of a card that a trace drives: what the driver stored, as far as known, and what the card wrote. */
 import { type Coherence, type DmaInitiator, type DmaStage } from '../../emulator/memory';
 import { SparseMemory } from '../../emulator/memory/sparse-memory';
 
 export class GuestMemory implements DmaStage {
   readonly memory = new SparseMemory();
-  /** Bytes that the card has read and that the trace does not know. */
+  /** How many bytes the card read that the trace does not know. */
   unknownBytes = 0;
 
   constructor(
-    /** Checks accesses; behind its mappings is nothing. */
+    /** Checks accesses; its mappings have no memory. */
     private readonly mapped: DmaStage,
     private readonly coherence: Coherence | undefined,
   ) {}

@@ -1,4 +1,4 @@
-/** How the card that a trace is replayed to differs from the one that was recorded: its model, its registers, its faults. */
+/** How the card in a replay differs from the one that was recorded: its model, its registers, its faults. */
 import { applyFaults, type FaultDeclaration, FaultDeclarationError, type FaultyCard, type Link } from '../faults';
 import { type PciCard } from '../../emulator/pci';
 import { type RegisterLayout } from '../../emulator/registers';
@@ -19,7 +19,7 @@ const modelOf = ({ model, vendorId, deviceId }: CardDescription) => ({
   ids: [vendorId, deviceId].map((id) => id.toString(16).padStart(4, '0')).join(':'),
 });
 
-/** The faults that the recorded card had. Another model may not be able to have them: then that is what is said first. */
+/** Injects the faults that the recorded card had. If another model cannot have them, the error says so first. */
 export function applyRecordedFaults(
   { faults }: CardDescription,
   card: PciCard,
@@ -30,7 +30,7 @@ export function applyRecordedFaults(
     return applyFaults(card, faults as FaultDeclaration[], link);
   } catch (error) {
     if (!(error instanceof FaultDeclarationError) || other === undefined) throw error;
-    throw new ReplayError(`${other}, and it cannot have the faults of the trace: ${error.message}`);
+    throw new ReplayError(`${other}, and the faults of the trace cannot be injected into it: ${error.message}`);
   }
 }
 

@@ -1,7 +1,4 @@
-/**
- * Whether a card's model asks for what no trace can repeat: the time of day, random numbers, timers of Node's. It is asked
- * only while the model runs.
- */
+/** Detects that a card's model uses what no trace can repeat: the time of day, random numbers, Node's timers. */
 type Call = (...values: unknown[]) => unknown;
 
 const SOURCES = [
@@ -13,7 +10,7 @@ const SOURCES = [
 ] as unknown as readonly (readonly [holder: Record<string, Call>, name: string, said: string])[];
 
 export class OutsideWorld {
-  /** What it has asked for. */
+  /** What it has called. */
   readonly asked = new Set<string>();
   readonly #watched = SOURCES.map(([holder, name, said]) => {
     const original = holder[name]!;

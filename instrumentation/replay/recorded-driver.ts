@@ -19,7 +19,7 @@ export interface DriverStep {
   readonly done: ReadonlyMap<string, number>;
 }
 
-/** A word for what a driver can wait for: an interrupt that is delivered, a write-back in its memory. Undefined for the rest. */
+/** A word for what a driver can wait for: a delivered interrupt, a write-back in its memory. Undefined for the rest. */
 export function signOf(event: { readonly kind: string } & Partial<TraceEvent>): string | undefined {
   if (event.kind === 'interrupt' && 'phase' in event && event.phase === 'delivered') {
     return `interrupt ${event.index}.${event.vector}`;

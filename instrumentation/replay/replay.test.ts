@@ -251,7 +251,7 @@ describe('a replay', () => {
     expect(result.notes).toEqual(['the trace was cut off; it was replayed as far as it goes, to 2.000 us']);
   });
 
-  it('of one card among several has to be told which', async () => {
+  it('of one card among several must be given which', async () => {
     record({ cards: 2 });
     await expect(again()).rejects.toThrow(
       new ReplayError('the trace has 2 cards: say which by its number; there are 1 (adder), 2 (adder-2)'),
@@ -306,11 +306,11 @@ describe('a replay', () => {
     const trace = traceOf(card);
     trace.record(recorder, { name: 'adder' });
     const link = new Link(card);
-    const seam = trace.device;
+    const { device } = trace;
     card.inspection.device.insert(() => link);
-    seam.readRegion(7, 0, new Uint8Array(4));
+    device.readRegion(7, 0, new Uint8Array(4));
     trace.linkDown(() => link.sever());
-    seam.readRegion(7, 0, new Uint8Array(4));
+    device.readRegion(7, 0, new Uint8Array(4));
     recorder.close();
     card.close();
     const result = await again();

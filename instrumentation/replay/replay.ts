@@ -22,7 +22,7 @@ export type MakeCard = (environment: Required<CardEnvironment>) => PciCard;
 export interface ReplayOptions {
   /** Which card of the trace: its name or its number. Not needed where there is one. */
   readonly card?: string | number;
-  /** Go on after a read that returns another value, and list all of them. Default false: stop at the first divergence. */
+  /** Go on after reads that return another value, and list all of them. Default false: stop at the first divergence. */
   readonly allReads?: boolean;
 }
 
@@ -57,8 +57,8 @@ export class ReplayDivergenceError extends Error {
 }
 
 /**
- * Replays a trace, or the file that holds one, to the card that `make` makes. Throws ReplayError when the trace cannot be
- * replayed, and what `make` throws.
+ * Replays a trace, or the file that holds one, to the card that `make` makes. Throws ReplayError when the trace cannot
+ * be replayed, and what `make` throws.
  */
 export async function replay(
   trace: Trace | string,

@@ -3,7 +3,7 @@ import { StillClock } from '../../emulator/clock/still-clock';
 import { type Device } from '../../emulator/device';
 import { type IrqSetupEvent, type MapEvent, type StimulusEvent } from '../trace';
 
-/** Stands at the time of the stimulus that is replayed. A task runs when the trace says that one did: the next that is due. */
+/** Stands at the time of the stimulus in the trace. When the trace says that a task ran, the next that is due runs. */
 export class ReplayClock extends StillClock {
   moveTo(timeNs: number): void {
     this.nowNs = timeNs;

@@ -6,7 +6,7 @@ import { COLUMN_TYPES, type Columns, DIFFERENCES, type ReportHead } from './page
 import { pageSource } from './page-source';
 import { reportData } from './report-data';
 
-/** The page's text. What comes from the trace lies in it in base64, and is only ever shown as text. */
+/** The text of the page. Data from the trace is in it in base64, and only ever shown as text. */
 export function exportHtml(trace: Trace): string {
   const { template, style, script } = pageSource();
   const { head, columns } = reportData(trace);
@@ -19,16 +19,16 @@ export function exportHtml(trace: Trace): string {
   return parts.reduce((page, [place, text]) => filledIn(page, place, text), template);
 }
 
-/** Text goes behind the place where it belongs; into an attribute, if that is the place. */
+/** Inserts `text` after `place`, or into the attribute that `place` is. */
 function filledIn(page: string, place: string, text: string): string {
   const at = page.indexOf(place) + place.length - (place.endsWith('""') ? 1 : 0);
   return page.slice(0, at) + text + page.slice(at);
 }
 
-/** As a content security policy names an element: nothing else may run, whatever got into the page. */
+/** For the content security policy: nothing but these elements may run, whatever gets into the page. */
 const digest = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 
-/** Deflated, in base64: nothing in it can end an element of the page. `unpackReport` in page/report.ts is the other half. */
+/** Deflated, in base64, so that nothing in it can end an element. `unpackReport` in page/report.ts reads it. */
 export function packReport(head: Omit<ReportHead, 'columns'>, columns: Columns): string {
   const layout: Record<string, { at: number; length: number }> = {};
   const parts: Uint8Array[] = [];

@@ -1,2 +1,2 @@
-/** The HTML report: `exportHtml` makes it; `page` is what runs in the browser. */
+/** The HTML report: `exportHtml` makes it; the code in `page` runs in the browser. */
 export { exportHtml } from './export-html';

@@ -1,6 +1,6 @@
 /**
- * The page's own code, as one script: each file of `page` as a CommonJS module, in a table. A page that is opened from
- * disk may load nothing, and a bundler is more than this needs.
+ * The code of the page as one script: each file of `page` as a CommonJS module, in a table. A page that is opened from
+ * disk cannot load modules, and a bundler is more than this needs.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,16 +1,16 @@
-/** The bytes of a trace's accesses and DMA, each content once; cut to a length at which a report stays a file to hand on. */
+/** The bytes of a trace's accesses and DMA, each content once, cut so that the report stays small enough to attach. */
 import { hash } from 'node:crypto';
 import { type TraceEvent } from '../trace';
 
 const MOST_BYTES = 8 << 20;
-/** Longer ones are taken for different from all others: to look costs more than it saves. */
+/** Longer ones are not compared with others: that would cost more than it saves. */
 const MOST_COMPARED_BYTES = 64 << 10;
-/** What is kept of each payload: as much as fits. */
+/** How much is kept of each payload: the first that fits. */
 const CUTS = [Infinity, 64 << 10, 4096, 1024, 256, 64];
 
 export class Payloads {
   readonly bytes: Uint8Array;
-  /** Where each content begins; and the end of the last. */
+  /** Where each content begins, and where the last one ends. */
   readonly starts: Uint32Array;
   /** What is kept of each content, if not all. */
   readonly cutBytes: number | undefined;
@@ -40,7 +40,7 @@ export class Payloads {
     this.cutBytes = contents.some(({ length }) => length > cut) ? cut : undefined;
   }
 
-  /** The number of an event's content; -1: it has none. */
+  /** The number of an event's content; -1 when it has none. */
   numberOf(event: number): number {
     return this.#numbers[event]!;
   }

@@ -1,4 +1,4 @@
-/** From a trace to what its report holds: events as columns, each in a lane, with its words, its cause and its payload. */
+/** Makes the data of a report from a trace: events as columns, each with its lane, words, cause and payload. */
 import { type Trace, type TraceEvent } from '../trace';
 import { TraceCards } from '../analysis/card-names';
 import { notSeen, wordEventByActor } from '../analysis/words';

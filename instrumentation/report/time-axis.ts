@@ -1,10 +1,10 @@
 /**
- * Device time on one axis. Each card's time counts from when the card was made; a card that comes later is shifted by how
- * much later it came. What belongs to no card (a mark) lies where the cards have got to.
+ * Device times on one axis. Each card's time counts from when the card was made; a card that comes later is shifted by
+ * that. An event of no card, such as a mark, gets the latest time of any card before it.
  */
 import { type TraceEvent } from '../trace';
 
-/** A clock that goes as the host's does: in real time, give or take what a test of seconds can be off by. */
+/** Device time per host time of a card in real time, within what a run of seconds can deviate. */
 const SAME_PACE = [0.5, 2] as const;
 
 export class TimeAxis {
@@ -34,7 +34,7 @@ export class TimeAxis {
     return this.#offsets.get(card) ?? 0;
   }
 
-  /** Where on the axis a card begins. */
+  /** Where a card begins on the axis. */
   #beginning({ timeNs, hostNs }: TraceEvent): number {
     const first = this.#first;
     if (first === undefined) {

@@ -12,9 +12,9 @@ import { LAYOUTS, STAMP_VALUES } from './format';
 const INITIAL_BYTES = 64 << 10;
 /** An `array 32` with room for the number of events. */
 const HEAD_BYTES = 5;
-/** More than the parts of an event that have a fixed size take. */
+/** At least what the values of fixed size in an event take. */
 const SLACK_BYTES = 128;
-/** Texts up to here are copied character by character, which is quicker than a call. */
+/** Shorter texts are copied character by character, which is faster than a call. */
 const SHORT_TEXT = 24;
 
 export class EventBlock implements ValueWriter {
@@ -23,7 +23,7 @@ export class EventBlock implements ValueWriter {
   #at = HEAD_BYTES;
   #count = 0;
 
-  /** How many events lie in it. */
+  /** How many events are in it. */
   get count(): number {
     return this.#count;
   }
@@ -51,7 +51,7 @@ export class EventBlock implements ValueWriter {
     for (const { name, write } of columns) write(this, (event as Record<string, unknown>)[name], event);
   }
 
-  /** All that is in it, as one value of MessagePack, valid until the next event is added to the block, which is empty now. */
+  /** The whole block, as one value of MessagePack that is valid until the next event is added. Empties the block. */
   take(): Buffer {
     const block = this.#bytes.subarray(0, this.#at);
     block[0] = 0xdd;
@@ -63,9 +63,9 @@ export class EventBlock implements ValueWriter {
 
   /**
    * Register accesses and DMA are most of a trace, and what recording them takes is part of what each of them takes. So
-   * their values are written by hand, in the order of their rows in `kinds.ts`: the loop over the fields takes twice as long
-   * for DMA, and three times for an access, whose values all have a fixed size here. Reading goes by the table, so a test
-   * fails when the two do not agree.
+   * their values are written by hand, in the order of their rows in `kinds.ts`: the loop over the fields takes twice as
+   * long for DMA, and three times for an access, whose values all have a fixed size here. Reading goes by the table, so
+   * a test fails when the two do not agree.
    */
   #access({ kind, card, timeNs, region, offset, data }: Omit<AccessEvent, 'hostNs'>, hostNs: number): void {
     const bytes = this.#bytes;
@@ -101,7 +101,7 @@ export class EventBlock implements ValueWriter {
     else this.text(text);
   }
 
-  /** What needs more than 32 bits, or is no whole number, is a `float 64`: JavaScript's own. */
+  /** Numbers of more than 32 bits, and fractions, are a `float 64`, as JavaScript has them. */
   number(value: number): void {
     const bytes = this.#bytes;
     if (value >>> 0 !== value) {
@@ -168,7 +168,7 @@ export class EventBlock implements ValueWriter {
     this.#at += encoded.length;
   }
 
-  /** Room for `size` bytes and for what is of fixed size behind them. */
+  /** Makes room for `size` bytes and the values of fixed size after them. */
   #room(size: number): void {
     const needed = this.#at + size + SLACK_BYTES;
     if (needed <= this.#bytes.length) return;

@@ -1,11 +1,11 @@
 /**
- * The events of a trace: everything that passes between a card, its driver and host memory, one event each, in the order
- * in which it happened. Most are events of a card (`emulator/pci/card-events.ts`) with a stamp; here is what only a
- * recording has. Everything else about the kinds is in `kinds.ts`.
+ * The events of a trace: everything that passes between a card, its driver and host memory, one event each, in the
+ * order in which it happened. Most are events of a card (`emulator/pci/card-events.ts`) with a stamp; here is what only
+ * a recording has. Everything else about the kinds is in `kinds.ts`.
  *
  * An event is either a stimulus (something is done to the card: an access, a mapping, a scheduled task that runs) or an
- * effect (the card does something: DMA, an interrupt, a change of state). Device time stands still while a card reacts to
- * a stimulus, so effects have the time of their cause, and a replay is exact.
+ * effect (the card does something: DMA, an interrupt, a change of state). Device time stands still while a card reacts
+ * to a stimulus, so effects have the time of their cause, and a replay is exact.
  */
 import type * as Live from '../../emulator/pci';
 import { type CardDescription } from './card-description';
@@ -31,8 +31,8 @@ export interface AccessEvent extends Live.AccessEvent, Stamp {}
 /** `data` is there when payloads are recorded in full. */
 export interface DmaEvent extends Live.DmaEvent, Stamp {
   /**
-   * The first 16 hexadecimal digits of their SHA-256, when payloads are recorded as hashes, or when this one is too large
-   * for a ring.
+   * The first 16 hexadecimal digits of their SHA-256, when payloads are recorded as hashes, or when this one is too
+   * large for a ring.
    */
   readonly hash?: string;
 }
@@ -46,7 +46,7 @@ export interface StateEvent extends Live.StateEvent, Stamp {}
 export interface FaultEvent extends Live.FaultEvent, Stamp {}
 export interface NoticeEvent extends Live.NoticeEvent, Stamp {}
 
-/** Comes right after the DMA read of a card without coherence that got bytes its driver had changed, but not synchronised. */
+/** Comes right after the DMA read that got bytes which the driver of a card without coherence had not synchronised. */
 export interface StaleEvent extends Stamp {
   readonly kind: 'stale';
   /** How many of the bytes differ from memory. */

@@ -22,7 +22,7 @@ export interface Field<T> {
   /** How many values it takes in the file. */
   readonly values: 0 | 1 | 2;
   readonly write: (out: ValueWriter, value: T, event: object) => void;
-  /** `values` are those of the event, `at` is where the field's own begin. Undefined: the event does not have the field. */
+  /** `values` are the event's, `at` is where the field's own begin. Undefined: the event does not have the field. */
   readonly read: (values: readonly unknown[], at: number) => T | undefined;
 }
 

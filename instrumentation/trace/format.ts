@@ -27,7 +27,7 @@ export interface TraceHeader {
   readonly largestPayloadBytes?: number;
   /** How many events at the beginning are lost (ring mode); 0 for a whole trace. */
   readonly lostEvents: number;
-  /** Of a file that continues another one (ring mode): how many events at its beginning repeat earlier ones, the cards. */
+  /** How many events at the beginning repeat earlier ones, the cards: of a file that continues another (ring mode). */
   readonly repeatedEvents?: number;
 }
 
@@ -70,7 +70,7 @@ export const encodeHeader = (header: TraceHeader): Buffer => encode(header);
 export function headerOf(value: unknown, file: string): TraceHeader {
   const header = value as Partial<TraceHeader> | null;
   if (typeof header !== 'object' || header?.format !== FORMAT) {
-    throw new TraceFormatError(`${file} is no trace of ghostcard: it does not begin with the header of one`);
+    throw new TraceFormatError(`${file} is not a ghostcard trace: it does not begin with the header of one`);
   }
   if (header.version !== FORMAT_VERSION) {
     throw new TraceFormatError(
@@ -87,12 +87,12 @@ export class TraceFormatError extends Error {
 
 /** Throws TraceFormatError when `block` is not a block of events. */
 export function decodeEvents(block: unknown): TraceEvent[] {
-  if (!Array.isArray(block)) throw new TraceFormatError('what is there is no block of events');
+  if (!Array.isArray(block)) throw new TraceFormatError('this is not a block of events');
   return block.map(eventOf);
 }
 
 function eventOf(values: unknown): TraceEvent {
-  if (!Array.isArray(values)) throw new TraceFormatError('what is there is no event');
+  if (!Array.isArray(values)) throw new TraceFormatError('this is not an event');
   const [code, card, timeNs, hostNs] = values as number[];
   const layout = BY_CODE[code!];
   if (layout === undefined)

@@ -1,4 +1,4 @@
-/** Traces: the last events of a card in memory, all of them in a file, and what both are called in words. */
+/** Traces: the last events of a card in memory, all of them in a file, and words for both. */
 export { Region } from '../../emulator/pci';
 export { type CardTrace, type DmaTotals, type Notice, traceOf } from './card-trace';
 export { describeEvent, describeTrace, type DescribeOptions, isAccess } from './describe';

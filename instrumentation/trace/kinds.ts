@@ -1,7 +1,7 @@
 /**
- * The kinds of events, a row each. What the rest of ghostcard knows of kinds comes from this table: how an event lies in
- * the file (`format.ts`, `event-block.ts`) and in docs/tracing.md, its words, its names for `--kind`, what a replay and a
- * comparison of two runs do with it.
+ * The kinds of events, a row each. What the rest of ghostcard knows of kinds comes from this table: how an event lies
+ * in the file (`format.ts`, `event-block.ts`) and in docs/tracing.md, its words, its names for `--kind`, what a replay
+ * and a comparison of two runs do with it.
  *
  * A new kind is an interface in `event.ts` and a row here; the compiler and the tests say what else is to be done.
  */
@@ -51,8 +51,8 @@ export interface Kind<E extends TraceEvent> {
   /** Of an effect: it is a stimulus when these fields have these values. */
   readonly stimulusIf?: Partial<EventContent<E>>;
   /**
-   * Who acts, for a comparison of two runs. 'neither': what client, host and recorder add as they like, and what follows
-   * from the rest.
+   * Who acts, for a comparison of two runs. 'neither': what client, host and recorder add as they like, and what
+   * follows from the rest.
    */
   readonly actor: 'driver' | 'card' | 'neither';
   /** A name for several kinds. */
@@ -119,7 +119,7 @@ export const KINDS = {
     actor: 'card',
     group: 'dma',
     fields: { sizeBytes: number },
-    words: ({ sizeBytes }) => words('stale', `${sizeBytes} of these bytes`, '(others are in memory: not synchronised)'),
+    words: ({ sizeBytes }) => words('stale', `${sizeBytes} of these bytes`, '(memory differs: not synchronised)'),
   },
   'map': {
     code: 5,
@@ -186,8 +186,8 @@ export const KINDS = {
   'nested': {
     code: 20,
     about:
-      'The next stimulus comes during the reaction to the last: a driver in the same process accesses the card when it ' +
-      'is notified of an interrupt.',
+      'The next stimulus comes during the reaction to the last: a driver in the same process accesses the card when ' +
+      'it is notified of an interrupt.',
     role: 'effect',
     actor: 'neither',
     fields: {},

@@ -1,15 +1,15 @@
-/** Addresses of a card as names: which register lies where, by the register maps of its BARs and its configuration space. */
+/** Names for addresses of a card: which register is where, by the register maps of BARs and configuration space. */
 import { type PciCard, Region } from '../../emulator/pci';
 import { type RegisterLayout } from '../../emulator/registers';
 import { registerSpacesOf, type RegisterSpace } from './card-description';
 
 export interface NamedRegister {
   /**
-   * `STATUS`, `H2C[0].STATUS`; `BAR2:STATUS` when registers lie in several BARs; `config:COMMAND`, `config:MSIX.CONTROL`;
-   * of the table in a BAR, `MSIX.VECTOR[0].ADDRESS`.
+   * `STATUS`, `H2C[0].STATUS`; `BAR2:STATUS` when registers lie in several BARs; `config:COMMAND`,
+   * `config:MSIX.CONTROL`; of the table in a BAR, `MSIX.VECTOR[0].ADDRESS`.
    */
   readonly name: string;
-  /** Whose it is: '' for the card's author (and the header of configuration space), else what PCI calls the structure. */
+  /** '' for registers of the card's author and the header of configuration space, else PCI's name of the structure. */
   readonly structure: string;
   readonly region: number;
   /** Bytes from the start of the region. */
@@ -18,7 +18,7 @@ export interface NamedRegister {
 }
 
 export class RegisterNames {
-  /** By region, by rising offset. */
+  /** By region, then by ascending offset. */
   readonly #registers = new Map<number, NamedRegister[]>();
 
   constructor(spaces: readonly RegisterSpace[]) {
@@ -36,19 +36,19 @@ export class RegisterNames {
     return new RegisterNames(registerSpacesOf(card));
   }
 
-  /** All there are, region by region. */
+  /** All registers, region by region. */
   get all(): NamedRegister[] {
     return [...this.#registers.values()].flat();
   }
 
-  /** The register that an access of `sizeBytes` at `offset` touches first; undefined where there is none. */
+  /** The first register that an access of `sizeBytes` at `offset` touches; undefined where there is none. */
   at(region: number, offset: number, sizeBytes: number): NamedRegister | undefined {
     const registers = this.#registers.get(region);
     const register = registers?.[firstBehind(registers, offset)];
     return register !== undefined && register.offset < offset + sizeBytes ? register : undefined;
   }
 
-  /** All that it touches, by rising offset. */
+  /** All that it touches, by ascending offset. */
   touched(region: number, offset: number, sizeBytes: number): NamedRegister[] {
     const registers = this.#registers.get(region) ?? [];
     const touched: NamedRegister[] = [];
@@ -68,7 +68,7 @@ export class RegisterNames {
   }
 }
 
-/** The index of the first register that does not end at `offset` or before; registers do not overlap. */
+/** The index of the first register that ends after `offset`; registers do not overlap. */
 function firstBehind(registers: readonly NamedRegister[], offset: number): number {
   let [low, high] = [0, registers.length];
   while (low < high) {
@@ -80,7 +80,7 @@ function firstBehind(registers: readonly NamedRegister[], offset: number): numbe
   return low;
 }
 
-/** Where an access lies, in words: the register, with what of it was accessed if that is not all of it. */
+/** The place of an access in words: the register, and the offset in it if the access does not begin with it. */
 export function placeOf(names: RegisterNames, region: number, offset: number, sizeBytes: number): string {
   const register = names.at(region, offset, sizeBytes);
   const where = region === Region.CONFIG ? 'config' : `BAR${region}`;

@@ -1,4 +1,4 @@
-/** Reads a trace from a file: event by event, whole or cut off, finished or still being written, in one part or in two. */
+/** Reads a trace from a file, event by event: complete, cut off or still being written, in one part or in two. */
 import { type TraceEvent } from './event';
 import { type Trace, type TraceHeader } from './format';
 import { earlierPartOf } from './trace-file';
@@ -12,28 +12,28 @@ export class TraceReader implements Disposable {
   /** The number of the next event, in the whole recording. */
   #next: number;
   #missed = 0;
-  /** Cards that have been told of. */
+  /** Cards that have been read. */
   readonly #known = new Set<number>();
 
-  /** @throws TraceFormatError when the file is no trace; what opening it throws */
+  /** @throws TraceFormatError when the file is not a trace; what opening it throws */
   constructor(readonly path: string) {
     this.#part = firstPartOf(path);
     this.header = this.#part.header;
     this.#next = startOf(this.#part);
   }
 
-  /** How many events a ring has lost since the beginning of `events`: they were gone before they were read. */
+  /** How many events of a ring were overwritten before they could be read. */
   get missedEvents(): number {
     return this.#missed;
   }
 
-  /** The events that have not been read yet, up to what is in the file now; can be called again when the file has grown. */
+  /** The events that have not been read yet, up to the present end of the file. Can be called again later. */
   *events(): Generator<TraceEvent> {
     for (;;) {
       yield* this.#unread();
       const newer = this.#newerPart();
       if (newer === undefined) return;
-      yield* this.#unread(); // written before the newer part was begun
+      yield* this.#unread(); // what was written before the newer part was begun
       this.#part[Symbol.dispose]();
       this.#part = newer;
       this.#at = 0;
@@ -44,7 +44,7 @@ export class TraceReader implements Disposable {
     this.#part[Symbol.dispose]();
   }
 
-  /** A later part begins with cards that are known; and while both parts are being joined, they have events in common. */
+  /** Skips repeated events: a later part begins with the cards again, and parts that are being joined overlap. */
   *#unread(): Generator<TraceEvent> {
     const { lostEvents, repeatedEvents = 0 } = this.#part.header;
     for (const event of this.#part.events()) {
@@ -60,7 +60,7 @@ export class TraceReader implements Disposable {
     }
   }
 
-  /** What is written to now, if that is another file than ours; or the one in between. */
+  /** The part that is being written, if it is not ours, or the part between the two. */
   #newerPart(): TracePart | undefined {
     const newest = partAt(this.path);
     if (newest === undefined) return undefined;
@@ -76,14 +76,14 @@ export class TraceReader implements Disposable {
   }
 }
 
-/** The number of the first event that no earlier part has. */
+/** The number of the first event that is not in an earlier part. */
 const startOf = ({ header }: TracePart): number => header.lostEvents + (header.repeatedEvents ?? 0);
 
-/** The earlier of two parts: the run goes on, or was killed. */
+/** There are two while the run goes on, or when it was killed: the earlier one. */
 function firstPartOf(path: string): TracePart {
   const earlier = partAt(earlierPartOf(path));
   if (earlier === undefined) return new TracePart(path);
-  // Killed between the two steps in which parts change their names, it is the only one.
+  // It is the only one when the run was killed between the two renames.
   using part = partAt(path);
   if (part === undefined || part.header.startedAt === earlier.header.startedAt) return earlier;
   earlier[Symbol.dispose]();

@@ -1,6 +1,6 @@
 /**
- * Writes a trace to a file, for every card that is given to it. What has happened is in the file a moment later, whatever
- * becomes of this process. A file that cannot be written any more ends the recording, and nothing else.
+ * Writes a trace to a file, for every card that is recorded with it. An event is in the file a moment later, whatever
+ * becomes of this process. An error in writing ends the recording, and nothing else.
  */
 import { type EventEmitter } from 'node:events';
 import { version } from '../../package.json';
@@ -13,40 +13,40 @@ import { type Block, TraceFile } from './trace-file';
 export interface RecorderOptions {
   /** Default 'full'. */
   readonly payloads?: Payloads;
-  /** Take windows of cards that the guest could map away from it, so that every access of them is seen. Default false. */
+  /** Disable BAR mmap of the cards, so that the guest's accesses of mapped BARs are recorded too. Default false. */
   readonly unmapWindows?: boolean;
   /**
-   * Keep the end: at most so many bytes lie on the disk, and the last half of them at least is there. DMA payloads of more
-   * than a quarter of it are recorded by hash. Default: keep all.
+   * Keep only the end: at most so many bytes on the disk, and always at least the last half of them. Larger DMA
+   * payloads than a quarter of it are recorded as hashes. Default: keep everything.
    */
   readonly ringBytes?: number;
-  /** Is told, once, when the file cannot be written any more. Default: standard error. */
+  /** Called once, when the file cannot be written any more. Default: print to standard error. */
   readonly onFailure?: (message: string) => void;
 }
 
-/** How long an event may lie in memory, at most. */
+/** How long an event stays in memory at most. */
 const FLUSH_AFTER_MS = 200;
-/** Bytes that are written together. */
+/** The size at which a block is written. */
 const BLOCK_BYTES = 32 << 10;
-/** Of a ring, that one payload may take: with it, a block of events still goes into one of the ring's two halves. */
+/** The share of a ring that one payload may take: a block of events with it still fits into half of the ring. */
 const PAYLOAD_SHARE = 1 / 4;
 
-/** A process that ends without closing its recorders still writes what they hold. */
+/** A process that exits without closing its recorders still writes what they hold. */
 const open = new Set<TraceRecorder>();
-/** The second: the watchdog (`emulator/watchdog`) is about to end it, for a card's model does not return. */
+/** The second: the watchdog (`emulator/watchdog`) is about to end the process, since a card's model does not return. */
 const ENDS = ['exit', 'ghostcard:ends'];
 let flushesAtEnd = false;
 
 export class TraceRecorder {
   readonly payloads: Payloads;
-  /** Larger ones are recorded by hash, if the payloads are recorded in full. */
+  /** Larger ones are recorded as hashes, if payloads are recorded in full. */
   readonly largestPayloadBytes: number;
   readonly unmapsWindows: boolean;
   readonly #file: TraceFile;
   readonly #onFailure: (message: string) => void;
   readonly #startedAt = process.hrtime();
   readonly #block = new EventBlock();
-  /** Cards that have come, to be told again in each part of a ring; and how many of them are in the file. */
+  /** The cards, which each part of a ring repeats; and how many of them are in the file. */
   readonly #cards: { event: Unstamped<CardAddedEvent>; hostNs: number }[] = [];
   #writtenCards = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -54,7 +54,7 @@ export class TraceRecorder {
   #nextCard = 0;
   #isOver = false;
 
-  /** Throws what opening the file throws. */
+  /** @throws what opening the file throws */
   constructor(
     readonly path: string,
     { payloads = 'full', unmapWindows = false, ringBytes = Infinity, onFailure = complain }: RecorderOptions = {},
@@ -79,12 +79,12 @@ export class TraceRecorder {
     flushesAtEnd = true;
   }
 
-  /** How many events have been recorded, those that a ring has lost among them. */
+  /** How many events have been recorded, those that a ring has lost included. */
   get events(): number {
     return this.#file.events + this.#block.count;
   }
 
-  /** The cards that it has recorded; one that was plugged in again is here again. */
+  /** The recorded cards; one that was plugged in again is listed again. */
   get cards(): readonly CardDescription[] {
     return this.#cards.map(({ event }) => event.description);
   }
@@ -94,13 +94,13 @@ export class TraceRecorder {
     return ++this.#nextCard;
   }
 
-  /** Takes an event; what it holds is copied. */
+  /** Records an event; its bytes are copied. */
   record(event: Unstamped): void {
     if (this.#isOver) return;
     const hostNs = this.#now();
     if (event.kind === 'card') this.#cards.push({ event, hostNs });
     this.#block.add(event, hostNs);
-    // The timer does not come while the thread is kept busy; then the next event sees to it.
+    // While the thread is busy the timer does not fire; then the next event flushes.
     if (this.#block.byteLength >= BLOCK_BYTES || hostNs >= this.#flushDueNs) this.flush();
     else if (this.#timer === undefined) {
       this.#flushDueNs = hostNs + FLUSH_AFTER_MS * 1e6;
@@ -112,7 +112,7 @@ export class TraceRecorder {
     this.record({ kind: 'mark', card: 0, timeNs: 0, from, text });
   }
 
-  /** What has been taken up to now is in the file after this. */
+  /** Writes to the file what has been recorded up to now. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -127,7 +127,7 @@ export class TraceRecorder {
     });
   }
 
-  /** Ends the recording; what comes afterwards is not recorded. */
+  /** Ends the recording; later events are not recorded. */
   close(): void {
     this.record({ kind: 'end', card: 0, timeNs: 0 });
     this.flush();

@@ -123,7 +123,7 @@ describe('a recording', () => {
   });
 
   it.each([
-    ['zeros', 0, 'what is there is no block of events'],
+    ['zeros', 0, 'this is not a block of events'],
     ['what MessagePack does not know', 0xc1, 'Invalid type: 0xc1'],
   ])('that is damaged (%s) is read up to there, and says so', (_, byte, problem) => {
     const { recorder } = recordTransfer();
@@ -135,15 +135,15 @@ describe('a recording', () => {
     const readAll = (): void => {
       for (const event of reader.events()) read.push(event);
     };
-    expect(readAll).toThrow(`${path} cannot be read behind its first ${events.length} events: ${problem}`);
+    expect(readAll).toThrow(`${path} cannot be read beyond its first ${events.length} events: ${problem}`);
     expect(read).toEqual(events);
     recorder.close();
   });
 
   it('of another kind or version is refused with what to do', () => {
     writeFileSync(path, 'no trace');
-    expect(() => readTrace(path)).toThrow(`${path} is no trace of ghostcard`);
+    expect(() => readTrace(path)).toThrow(`${path} is not a ghostcard trace`);
     writeFileSync(path, '');
-    expect(() => readTrace(path)).toThrow(`${path} is no trace of ghostcard`);
+    expect(() => readTrace(path)).toThrow(`${path} is not a ghostcard trace`);
   });
 });

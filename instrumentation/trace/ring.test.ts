@@ -149,7 +149,7 @@ describe('a recording in a ring', () => {
     renameSync(`${path}.next`, path);
   });
 
-  it('tells of cards in each part, those plugged in meanwhile too', () => {
+  it('repeats the cards in each part, those plugged in meanwhile too', () => {
     recordCard();
     while (!existsSync(`${path}.earlier`)) write(1000);
     recordCard();
@@ -207,11 +207,11 @@ describe('a recording in a ring', () => {
 });
 
 it('that is to keep only the end needs a file of its own, and is refused another thing', () => {
-  expect(() => new TraceRecorder('/dev/null', { ringBytes: RING_BYTES })).toThrow('/dev/null is no ordinary file');
+  expect(() => new TraceRecorder('/dev/null', { ringBytes: RING_BYTES })).toThrow('/dev/null is not a regular file');
 });
 
 describe('a recording that cannot be written any more', () => {
-  it('ends, says so once, and disturbs nobody', () => {
+  it('ends, says so once, and disturbs nothing else', () => {
     recordCard();
     write(10);
     recorder.flush();

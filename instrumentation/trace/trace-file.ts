@@ -1,17 +1,17 @@
 /**
- * The file that a recording is written to. In ring mode it is two while the run goes on, each of half the size: FILE, and
- * FILE.earlier, which was FILE until it was full. Each can be read alone; both are one again when the recording ends, and
- * a reader of FILE takes both as one before. So whatever is on the disk at any moment is a trace.
+ * The file that a recording is written to. In ring mode there are two while the run goes on, each of half the size:
+ * FILE, and FILE.earlier, which was FILE until it was full. Each can be read alone; they are joined when the recording
+ * ends, and until then a reader of FILE reads both. So there is a valid trace on the disk at any moment.
  */
 import { closeSync, fstatSync, openSync, readSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { EventBlock } from './event-block';
 import { encodeHeader, type Trace, type TraceHeader } from './format';
 
 export const earlierPartOf = (path: string): string => `${path}.earlier`;
-/** While it is being begun. */
+/** A new part, until it takes the place of FILE. */
 const nextPartOf = (path: string): string => `${path}.next`;
 
-/** Blocks of events, and how many are in one. */
+/** A block of events, and how many there are. */
 export interface Block {
   readonly bytes: Buffer;
   readonly count: number;
@@ -23,14 +23,14 @@ export class TraceFile {
   /** Undefined when it is closed. */
   #fd: number | undefined;
   #sizeBytes = 0;
-  /** Of what is told again at the beginning. */
+  /** The size of the header and the events that are repeated at the beginning. */
   #prefaceBytes = 0;
-  /** Events of the recording that have been written. */
+  /** How many events of the recording have been written. */
   #events = 0;
   #hasEarlier = false;
 
   /**
-   * @param partBytes in ring mode, the size from which on a new part is begun
+   * @param partBytes in ring mode, the size at which a new part is begun
    * @throws what opening and writing the file throws
    */
   constructor(
@@ -38,11 +38,11 @@ export class TraceFile {
     private readonly header: TraceHeader,
     private readonly partBytes = Infinity,
   ) {
-    rmSync(earlierPartOf(path), { force: true }); // of a recording that was killed
+    rmSync(earlierPartOf(path), { force: true }); // left by a recording that was killed
     this.#fd = openSync(path, 'w');
     try {
       if (partBytes < Infinity && !fstatSync(this.#fd).isFile()) {
-        throw new Error(`${path} is no ordinary file, which it must be to keep only the end of a recording`);
+        throw new Error(`${path} is not a regular file: the end of a recording can only be kept in one`);
       }
       this.#write(encodeHeader(header));
     } catch (error) {
@@ -51,12 +51,12 @@ export class TraceFile {
     }
   }
 
-  /** How many events are in it, and in its earlier part. */
+  /** How many events have been written, lost ones included. */
   get events(): number {
     return this.#events;
   }
 
-  /** Whether a block of this size is to go into a new part. */
+  /** Whether a block of this size belongs in a new part. */
   isFullFor(bytes: number): boolean {
     return this.#sizeBytes + bytes > this.partBytes && this.#sizeBytes > this.#prefaceBytes;
   }
@@ -66,7 +66,7 @@ export class TraceFile {
     this.#events += count;
   }
 
-  /** Goes on in a new part, which begins with what is in `preface`. The earlier part of now is lost. */
+  /** Continues in a new part, which begins with `preface`. The present earlier part is lost. */
   beginPart(preface: Block): void {
     const next = nextPartOf(this.path);
     const fd = openSync(next, 'w');
@@ -87,7 +87,7 @@ export class TraceFile {
     if (this.#hasEarlier) this.#join();
   }
 
-  /** After a failure: leaves on the disk what is there. */
+  /** After an error: leaves on the disk what is there. */
   abandon(): void {
     rmSync(nextPartOf(this.path), { force: true });
     this.#closeFile();
@@ -95,11 +95,11 @@ export class TraceFile {
 
   #closeFile(): void {
     const fd = this.#fd;
-    this.#fd = undefined; // closed, even if closing it fails
+    this.#fd = undefined; // closed, even when closing fails
     if (fd !== undefined) closeSync(fd);
   }
 
-  /** A reader counts events: what is in both parts while this happens, or for ever if it fails, it takes once. */
+  /** While this goes on, or if it fails, events are in both parts; readers skip those that they have seen. */
   #join(): void {
     const earlier = earlierPartOf(this.path);
     const [from, to] = [openSync(this.path, 'r'), openSync(earlier, 'a')];

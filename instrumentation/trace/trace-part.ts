@@ -8,17 +8,17 @@ const CHUNK_BYTES = 1 << 20;
 
 export class TracePart implements Disposable {
   readonly header: TraceHeader;
-  /** Which file it is, whatever it is called by now. */
+  /** Identifies the file, whatever its name is by now. */
   readonly inode: number;
   readonly #fd: number;
   readonly #decoder = msgpack.Decoder();
   #values: unknown[] = [];
   #at = 0;
   #events = 0;
-  /** What is behind the values that have been decoded is no MessagePack. */
+  /** Set when what follows the decoded values is not MessagePack. */
   #damage: Error | undefined;
 
-  /** @throws TraceFormatError when the file is no trace; what opening it throws */
+  /** @throws TraceFormatError when the file is not a trace; what opening it throws */
   constructor(private readonly path: string) {
     this.#fd = openSync(path, 'r');
     this.#decoder.on('data', (value: unknown) => this.#values.push(value));
@@ -32,7 +32,7 @@ export class TracePart implements Disposable {
     }
   }
 
-  /** The events that have not been read yet, up to what is in the file now, or to where it is damaged, which throws. */
+  /** The events that have not been read yet, up to the present end of the file; throws where it is damaged. */
   *events(): Generator<TraceEvent> {
     for (;;) {
       const blocks = this.#values;
@@ -52,7 +52,7 @@ export class TracePart implements Disposable {
     closeSync(this.#fd);
   }
 
-  /** False at the end of what is there. */
+  /** False at the present end of the file. */
   #readOn(): boolean {
     if (this.#damage) return false;
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
@@ -75,6 +75,6 @@ export class TracePart implements Disposable {
   }
 
   #damaged({ message }: Error): TraceFormatError {
-    return new TraceFormatError(`${this.path} cannot be read behind its first ${this.#events} events: ${message}`);
+    return new TraceFormatError(`${this.path} cannot be read beyond its first ${this.#events} events: ${message}`);
   }
 }

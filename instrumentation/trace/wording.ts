@@ -1,4 +1,4 @@
-/** The words for what happens to a card, whether it comes from the ring in memory, from a file, or from the card itself. */
+/** Words for what happens to a card: for events in a file, in the ring in memory, or as they happen. */
 import { type HeldReason } from '../../emulator/pci';
 import { type FieldLayout, type RegisterLayout } from '../../emulator/registers';
 import { type CardDescription } from './card-description';
@@ -9,7 +9,7 @@ import { type NamedRegister, placeOf, type RegisterNames } from './names';
 export interface EventWords {
   /** What happened: `write`, `DMA reads`, `interrupt raised`, `state`. */
   readonly what: string;
-  /** To what, or by whom: `H2C[0].DOORBELL`, `64 bytes at 0x1000`, `MSI-X vector 0`, `H2C0`. '' where `what` says it all. */
+  /** To what, or by what: `H2C[0].DOORBELL`, `64 bytes at 0x1000`, `MSI-X vector 0`, `H2C0`. May be ''. */
   readonly subject: string;
   /** The rest: `0x00000001 (INDEX=1)`, `(H2C0, descriptor): 01 00 00 …`, `(masked)`, `running`. May be ''. */
   readonly detail: string;
@@ -34,7 +34,7 @@ const DURATIONS = [
   [1e3, 'us'],
 ] as const;
 
-/** `250 ms`, `1.5 us`, `40 ns`: a length of time, exactly. */
+/** `250 ms`, `1.5 us`, `40 ns`: a duration, exactly. */
 export function wordDuration(ns: number): string {
   const [divisor, unit] = DURATIONS.find(([divisor]) => ns >= divisor) ?? [1, 'ns'];
   return `${ns / divisor} ${unit}`;
@@ -49,15 +49,15 @@ export function wordCard({ name, model, vendorId, deviceId, faults }: CardDescri
 export interface AccessWords {
   /** `CTRL`, `SCRATCH64 + 4`, `BAR0 + 0x3000` */
   readonly place: string;
-  /** `0x00000001`; with `…` behind the first eight bytes of a longer access. */
+  /** `0x00000001`; with `…` after the first eight bytes of a longer access. */
   readonly value: string;
   /** `(START=1)` of a whole register, `(4 bytes)` of anything else; '' for a register whose fields are all 0. */
   readonly detail: string;
-  /** The register that was accessed, or touched first. */
+  /** The register that was accessed, or the first one that was touched. */
   readonly register?: NamedRegister;
 }
 
-/** Of an access of a region; `value` is that of its first eight bytes. */
+/** An access of a region in words; `value` is that of its first eight bytes. */
 export function wordAccess(
   names: RegisterNames,
   region: number,
@@ -96,7 +96,7 @@ export function wordDma(event: EventContent<DmaEvent>): EventWords {
   return words(what, range, joined(': ', by.length === 0 ? '' : `(${by.join(', ')})`, outcome));
 }
 
-/** By the part of the card that does it, where that is known: `H2C0 descriptor`, `32 bytes at 0x1000: 01 00 00 …`. */
+/** With the part of the card as the subject, where it is known: `H2C0 descriptor`, `32 bytes at 0x1000: 01 00 …`. */
 export function wordDmaByActor(event: EventContent<DmaEvent>): EventWords {
   const { what, by, range, outcome } = partsOfDma(event);
   return by.length === 0 ? words(what, range, outcome) : words(what, by.join(' '), joined(': ', range, outcome));
@@ -134,7 +134,7 @@ export const wordMechanism = (index: number): string => INTERRUPT_NAMES[index] ?
 export const HELD: Readonly<Record<HeldReason, string>> = {
   'masked': '(masked)',
   'disabled': '(not enabled)',
-  'not-connected': '(nobody is connected to it)',
+  'not-connected': '(not connected)',
   'bus-master-off': '(Bus Master Enable is 0)',
 };
 
@@ -162,7 +162,7 @@ function wordVectors(vectors: readonly number[]): string {
 
 export const wordReset = (kind: string | undefined): string => (kind === 'flr' ? 'function-level reset' : 'reset');
 
-/** ` (BUSY=1, CODE=3)`: fields that are not 0; nothing for a register without fields. */
+/** ` (BUSY=1, CODE=3)`: the fields that are not 0; '' when there are none. */
 export function fieldsOf(register: RegisterLayout, value: bigint): string {
   const shown = register.fields.flatMap((field) => {
     const part = fieldValue(field, value);
@@ -175,12 +175,12 @@ export function fieldValue(field: FieldLayout, value: bigint): bigint {
   return (value >> BigInt(field.lsb)) & ((1n << BigInt(field.width)) - 1n);
 }
 
-/** What the map calls this value of a field. */
+/** The name of this value in the register map. */
 export function nameOfValue(field: FieldLayout, value: bigint): string | undefined {
   return field.values.find((known) => BigInt(known.value) === value)?.name;
 }
 
-/** Small numbers as they are said, others in hexadecimal. */
+/** Small numbers in decimal, others in hexadecimal. */
 export function formatValue(value: number | bigint): string {
   return value < 10 ? String(value) : `0x${value.toString(16)}`;
 }

@@ -300,7 +300,7 @@ describe('a trace that is not what it seems', () => {
     };
     const report = await ReportPage.open(browser, trace, folder);
     expect(await report.texts('#warnings p')).toEqual([
-      expect.stringContaining('The first 1234 events are not there any more'),
+      expect.stringContaining('The first 1234 events are lost'),
       expect.stringContaining('Accesses of BAR2 + 0x0 to 0xffffff of card0 are not in it'),
       expect.stringContaining('It has no end'),
     ]);

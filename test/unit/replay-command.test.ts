@@ -1,4 +1,4 @@
-/** `ghostcard replay` and `ghostcard trace to-test` as a user runs them: in a project with ghostcard in its node_modules. */
+/** `ghostcard replay` and `ghostcard trace to-test` in a user's project, with ghostcard in its node_modules. */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

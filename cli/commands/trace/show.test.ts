@@ -120,7 +120,7 @@ describe('ghostcard trace show', () => {
   it('refuses what is no recording', async () => {
     writeFileSync(file(), '');
     appendFileSync(file(), 'something else');
-    await expect(printed('show', file())).rejects.toThrow('is no trace of ghostcard');
+    await expect(printed('show', file())).rejects.toThrow('is not a ghostcard trace');
     await expect(printed('show', `${file()}.not`)).rejects.toThrow('there is no such file');
     await expect(printed('show', folder.path)).rejects.toThrow('is a folder: name the file in it');
   });

@@ -1,4 +1,4 @@
-/** What the page shows at the moment, and who is to be told when that changes. */
+/** The state of the page, and who is notified when it changes. */
 import { type AxisName, firstFrom, type Lane, type TraceModel } from './model';
 import { type CardHead, INKS, type Ink } from './report';
 import { find } from './search';
@@ -192,7 +192,7 @@ export class App {
     this.#lanes = model.head.cards.length > 1 ? this.#withHeadings(lanes) : lanes;
   }
 
-  /** Several cards are told apart by a heading above the lanes of each. */
+  /** With several cards, the lanes of each have a heading. */
   #withHeadings(lanes: readonly Lane[]): Lane[] {
     const of = (card: number): Lane[] => lanes.filter(({ head }) => head.card === card);
     const heading = ({ id, name }: CardHead): Lane => ({
@@ -211,8 +211,8 @@ export class App {
   }
 
   /**
-   * All there is on the axis, with a little room. Where a card was made does not count: what happened to it may come long
-   * after, above all where a ring has lost the beginning.
+   * All there is on the axis, with a little room. Where a card was made does not count: what happened to it may come
+   * long after, above all where a ring has lost the beginning.
    */
   #extent(): View {
     const { positions } = this;

@@ -34,7 +34,7 @@ export class Axis {
     return { step, positions };
   }
 
-  /** The label of a position where positions are told apart by `step`. */
+  /** The label of a position, as precise as `step` needs. */
   label(at: number, step: number): string {
     if (this.app.axis === 'order') return `#${Math.max(1, Math.round(at) + 1)}`;
     return timeLabel(at, step, this.app.viewport.view.to);

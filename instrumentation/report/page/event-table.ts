@@ -1,6 +1,6 @@
 /**
  * The events as a table, in the order in which they happened. Only the rows in sight are elements; however many events
- * there are, the same few dozen rows are filled anew.
+ * there are, the same few dozen rows are filled again.
  */
 import { type App, firstAfter } from './app';
 import { byId, h } from './dom';

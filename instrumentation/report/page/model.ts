@@ -175,7 +175,7 @@ export class TraceModel {
     ]);
   }
 
-  /** A line that is driven lasts until it is let go of, and what is held until it is delivered or held no more. */
+  /** An asserted line lasts until it is deasserted; a held interrupt, until it is delivered or no longer held. */
   #endsOf(lane: Uint32Array, events: Uint32Array, ink: 'raised' | 'held'): Int32Array {
     const following = new Map<number, number>();
     for (let i = 0; i + 1 < lane.length; i++) following.set(lane[i]!, lane[i + 1]!);

@@ -86,7 +86,7 @@ export interface ReportHead {
   /** Further fields of events, as name and value; events with the same ones share them. */
   readonly facts: readonly (readonly (readonly [name: string, value: string])[])[];
   readonly eventCount: number;
-  /** Where columns lie behind the head. */
+  /** Where columns lie after the head. */
   readonly columns: Readonly<Record<string, { readonly at: number; readonly length: number }>>;
 }
 
