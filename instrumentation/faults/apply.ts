@@ -24,7 +24,7 @@ import {
   DuplicatedInterrupt,
   InterruptBeforeWriteBackFault,
 } from './interrupt-faults';
-import { Link } from './link';
+import { Link } from './slot-link';
 import { Removal, SpuriousInterrupt } from './triggered-faults';
 
 /** A declared fault, and what has become of it. */

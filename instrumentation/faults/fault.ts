@@ -4,7 +4,7 @@ import { type DmaStage } from '../../emulator/memory';
 import { type InterruptStage, type PciCard } from '../../emulator/pci';
 import { type Device } from '../../emulator/device';
 import { type FaultDeclaration } from './declaration';
-import { type Link } from './link';
+import { type Link } from './slot-link';
 import { type Matcher } from './matcher';
 
 /** Where a fault acts. */
