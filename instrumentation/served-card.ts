@@ -1,7 +1,7 @@
 /** Puts the parts together that serve a card to a vfio-user client: wall clock, memory that can be mapped, socket. */
 import { TimerfdAlarm, WallClock } from '../emulator/clock';
 import { type DriverNotice, watchDriver } from './stalls';
-import { applyFaults, type FaultDeclaration, Link } from './faults';
+import { applyFaults, type FaultDeclaration, SlotLink } from './faults';
 import { loadNative } from '../emulator/native';
 import { type CardEnvironment, type PciCard, sharedMemory } from '../emulator/pci';
 import { type CardTrace, traceOf, type TraceRecorder } from './trace';
@@ -26,7 +26,7 @@ export interface ServeCardOptions {
 export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposable {
   private constructor(
     readonly card: Card,
-    private readonly link: Link,
+    private readonly link: SlotLink,
     readonly socketPath: string,
     private readonly server: VfioUserServer,
     private readonly clock: WallClock,
@@ -71,7 +71,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       card = make({ clock, allocate: sharedMemory(native) });
       trace = traceOf(card);
       driverWatch = watchDriver(trace, { onNotice });
-      const link = new Link(card);
+      const link = new SlotLink(card);
       const device = declared.length > 0 ? applyFaults(card, declared, link).device : link;
       const hidesWindows = device.layout.regions.every(({ mappable }) => mappable === undefined);
       if (recording) trace.record(recording.recorder, { name: recording.name, faults: declared, hidesWindows });
@@ -104,11 +104,11 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     return !this.link.isUp;
   }
 
-  /** The card is gone for its client, which does not know it yet: see `Link`. */
+  /** The card is gone for its client, which does not know it yet: see `SlotLink`. */
   severLink(): void {
     if (this.isSevered) return;
     try {
-      traceOf(this.card).linkDown(() => this.link.sever());
+      traceOf(this.card).linkDown(() => this.link.goDown());
     } catch (error) {
       this.onFault(error); // the card threw in its reset
     }

@@ -24,7 +24,7 @@ import {
   DuplicatedInterrupt,
   InterruptBeforeWriteBackFault,
 } from './interrupt-faults';
-import { Link } from './slot-link';
+import { SlotLink } from './slot-link';
 import { Removal, SpuriousInterrupt } from './triggered-faults';
 
 /** A declared fault, and what has become of it. */
@@ -58,7 +58,7 @@ export const faultsOf = (card: PciCard): FaultyCard | undefined => faultyCards.g
 export function applyFaults(
   card: PciCard,
   declarations: readonly FaultDeclaration[],
-  link: Link = new Link(card),
+  link: SlotLink = new SlotLink(card),
 ): FaultyCard {
   if (faultyCards.has(card)) throw new Error('the card has faults already: declare all of them at once');
   const faulty = new FaultyCard(card, declarations, link);
@@ -74,7 +74,7 @@ export class FaultyCard {
   readonly #faults: readonly { readonly name: string; readonly fault: Fault }[];
 
   /** Use `applyFaults`. */
-  constructor(card: PciCard, declarations: readonly FaultDeclaration[], link: Link) {
+  constructor(card: PciCard, declarations: readonly FaultDeclaration[], link: SlotLink) {
     const { inspection } = card;
     declarations.forEach((declaration, index) => checkFault(declaration, placeOf(declaration, index)));
     const names = namesOf(declarations);
@@ -148,7 +148,7 @@ function namesOf(declarations: readonly FaultDeclaration[]): string[] {
  * @throws FaultDeclarationError that begins with `place`
  */
 export function checkFaultFor(card: PciCard, declaration: FaultDeclaration, place: string): void {
-  makeFor(declaration, place, { card, clock: card.inspection.clock, link: new Link(card), report: () => {} });
+  makeFor(declaration, place, { card, clock: card.inspection.clock, link: new SlotLink(card), report: () => {} });
 }
 
 function makeFor(declaration: FaultDeclaration, place: string, site: FaultSite): Fault {

@@ -4,14 +4,14 @@ import { type DmaStage } from '../../emulator/memory';
 import { type InterruptStage, type PciCard } from '../../emulator/pci';
 import { type Device } from '../../emulator/device';
 import { type FaultDeclaration } from './declaration';
-import { type Link } from './slot-link';
+import { type SlotLink } from './slot-link';
 import { type Matcher } from './matcher';
 
 /** Where a fault acts. */
 export interface FaultSite {
   readonly card: PciCard;
   readonly clock: CardClock;
-  readonly link: Link;
+  readonly link: SlotLink;
   /** Is told of each firing. */
   readonly report: (what: string) => void;
 }

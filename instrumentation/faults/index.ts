@@ -11,4 +11,4 @@ export {
 export { checkFault, FAULT_KINDS, parametersOf } from './check';
 export type * from './declaration';
 export { FaultDeclarationError } from './error';
-export { Link } from './slot-link';
+export { SlotLink } from './slot-link';

@@ -8,7 +8,7 @@
 import { loadNative } from '../../emulator/native';
 import { type DeviceLayout, type DmaMapping, type SetIrqs, type Device } from '../../emulator/device';
 
-export class Link implements Device {
+export class SlotLink implements Device {
   private up = true;
 
   constructor(private readonly device: Device) {}
@@ -18,7 +18,7 @@ export class Link implements Device {
   }
 
   /** For good: a card that comes back is a new one. */
-  sever(): void {
+  goDown(): void {
     if (!this.up) return;
     this.up = false;
     try {

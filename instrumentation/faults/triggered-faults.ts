@@ -98,14 +98,14 @@ abstract class TriggeredFault<D extends InterruptSpurious | SurpriseRemoval> ext
 export class Removal extends TriggeredFault<SurpriseRemoval> {
   protected override happen(): void {
     this.fire('the card is gone');
-    this.site.link.sever();
+    this.site.link.goDown();
   }
 
   protected override happenAtDma(call: DmaCall): Promise<void> {
     this.fire(`${call} never comes to its end: the card is gone`);
     const late = new Late();
     this.soon(() => {
-      this.site.link.sever();
+      this.site.link.goDown();
       late.fail(new DmaError('reset', call.access, call.iova, call.bytes.length));
     });
     return late;

@@ -3,7 +3,7 @@
  * order, and the card answers as it does now. Where the driver got an interrupt or a write-back before it continued,
  * the trace waits until the card has done that too.
  */
-import { Link } from '../faults';
+import { SlotLink } from '../faults';
 import { privateMemory } from '../../emulator/pci';
 import { type CardDescription, type EventSink, readTrace, type Trace, type TraceEvent, traceOf } from '../trace';
 import { DeviceError } from '../../emulator/device';
@@ -71,14 +71,14 @@ class Drive {
       trace.record(this.#sink(), { name, faults });
       let memory!: GuestMemory;
       card.inspection.dma.replaceMemory((mapped) => (memory = new GuestMemory(mapped, card.coherence)));
-      const link = new Link(card);
+      const link = new SlotLink(card);
       const { device } = card.inspection;
       device.insert(() => applyRecordedFaults(this.description, card, link, other).device);
       for (const { stimulus, stores, done } of steps) {
         this.#reach(stimulus, done);
         for (const { address, bytes } of stores) memory.memory.write(address, bytes);
         this.#attempt(() => {
-          if (stimulus.kind === 'link-down') trace.linkDown(() => link.sever());
+          if (stimulus.kind === 'link-down') trace.linkDown(() => link.goDown());
           else stimulate(device, stimulus, () => {});
         });
       }

@@ -1,5 +1,5 @@
 /** How the card in a replay differs from the one that was recorded: its model, its registers, its faults. */
-import { applyFaults, type FaultDeclaration, FaultDeclarationError, type FaultyCard, type Link } from '../faults';
+import { applyFaults, type FaultDeclaration, FaultDeclarationError, type FaultyCard, type SlotLink } from '../faults';
 import { type PciCard } from '../../emulator/pci';
 import { type RegisterLayout } from '../../emulator/registers';
 import { type CardDescription, type NamedRegister, RegisterNames, type RegisterSpace } from '../trace';
@@ -23,7 +23,7 @@ const modelOf = ({ model, vendorId, deviceId }: CardDescription) => ({
 export function applyRecordedFaults(
   { faults }: CardDescription,
   card: PciCard,
-  link: Link,
+  link: SlotLink,
   other?: string,
 ): FaultyCard {
   try {

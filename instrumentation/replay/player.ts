@@ -1,6 +1,6 @@
 /** Gives a card the stimuli of a trace, one after the other, until it diverges from the trace. */
 import { DeviceError, type Device } from '../../emulator/device';
-import { type Link } from '../faults';
+import { type SlotLink } from '../faults';
 import { type CardTrace, type StimulusEvent, wordTime } from '../trace';
 import { type Comparison } from './comparison';
 import { type OutsideWorld } from './outside';
@@ -11,7 +11,7 @@ export interface PlayerOptions {
   readonly clock: ReplayClock;
   readonly comparison: Comparison;
   readonly outside: OutsideWorld;
-  readonly link: Link;
+  readonly link: SlotLink;
   /** The card behind its link, and behind its injected faults, if it has any. */
   readonly device: Device;
 }
@@ -73,7 +73,7 @@ export class Player {
   #act(stimulus: StimulusEvent, index: number): void {
     if (stimulus.kind === 'task') this.#runTask();
     else if (stimulus.kind === 'dma-read' || stimulus.kind === 'dma-write') this.options.comparison.complete(index);
-    else if (stimulus.kind === 'link-down') this.options.trace.linkDown(() => this.options.link.sever());
+    else if (stimulus.kind === 'link-down') this.options.trace.linkDown(() => this.options.link.goDown());
     else stimulate(this.#device, stimulus, () => this.#performNested());
   }
 

@@ -7,7 +7,7 @@ import { InProcessHost } from '../../emulator/host';
 import { type CardEnvironment, PciCard } from '../../emulator/pci';
 import { registerMap } from '../../emulator/registers';
 import { type RecorderOptions, readTrace, TraceRecorder, traceOf } from '../trace';
-import { Link } from '../faults';
+import { SlotLink } from '../faults';
 import { replay, ReplayError, type ReplayOptions } from '.';
 
 const ADDER = registerMap(
@@ -305,11 +305,11 @@ describe('a replay', () => {
     const recorder = new TraceRecorder(path);
     const trace = traceOf(card);
     trace.record(recorder, { name: 'adder' });
-    const link = new Link(card);
+    const link = new SlotLink(card);
     const { device } = trace;
     card.inspection.device.insert(() => link);
     device.readRegion(7, 0, new Uint8Array(4));
-    trace.linkDown(() => link.sever());
+    trace.linkDown(() => link.goDown());
     device.readRegion(7, 0, new Uint8Array(4));
     recorder.close();
     card.close();

@@ -3,7 +3,7 @@
  * times and with the same contents of host memory, and what the card does is compared with what it did then.
  */
 import { TraceCards } from '../analysis';
-import { Link } from '../faults';
+import { SlotLink } from '../faults';
 import { type CardEnvironment, type PciCard, privateMemory } from '../../emulator/pci';
 import { type CardDescription, readTrace, type Trace, type TraceEvent, traceOf, wordTime } from '../trace';
 import { describeCard } from '../trace/card-description';
@@ -81,7 +81,7 @@ export async function replay(
     const trace = traceOf(card);
     trace.record(comparison, { name: own.description.name });
     card.inspection.dma.replaceMemory((mapped) => new RecordedMemory(mapped, comparison, card.coherence));
-    const link = new Link(card);
+    const link = new SlotLink(card);
     const { device } = applyRecordedFaults(own.description, card, link, other);
     await new Player({ trace, clock, comparison, outside, link, device }).play();
     const notes = notesOf(whole, own, card, comparison, outside);
