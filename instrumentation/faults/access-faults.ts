@@ -3,9 +3,8 @@ import { type Device } from '../../emulator/device';
 import { BAR_COUNT } from '../../emulator/pci';
 import { RegisterNames, wordDuration } from '../trace';
 import { type DeviceSlow, type FieldStuck, type ReadsAllOnes, type WriteLost, type WritesPosted } from './declaration';
-import { DeviceStage } from './device-stage';
 import { FaultDeclarationError } from './error';
-import { Fault, type FaultSite } from './fault';
+import { DeviceStage, Fault, type FaultSite } from './fault';
 import { AccessMatcher } from './matcher';
 import { fieldsNamed, type NamedField } from './registers';
 

@@ -2,7 +2,7 @@
 import { type CardClock, type ScheduledTask } from '../../emulator/clock';
 import { type DmaStage } from '../../emulator/memory';
 import { type InterruptStage, type PciCard } from '../../emulator/pci';
-import { type Device } from '../../emulator/device';
+import { type Device, ForwardingDevice } from '../../emulator/device';
 import { type FaultDeclaration } from './declaration';
 import { type SlotLink } from './slot-link';
 import { type Matcher } from './matcher';
@@ -56,5 +56,14 @@ export abstract class Fault<D extends FaultDeclaration = FaultDeclaration> {
     });
     this.#scheduled.set(task, onDropped);
     return { cancel: () => void (this.#scheduled.delete(task), task.cancel()) };
+  }
+}
+
+/** A stage between the driver's accesses and the card: what a fault at these accesses is made of. */
+export class DeviceStage extends ForwardingDevice {
+  /** `calls`: what it does in place of forwarding. */
+  constructor(below: Device, calls: Partial<Pick<Device, 'readRegion' | 'writeRegion' | 'reset'>>) {
+    super(below, () => true);
+    Object.assign(this, calls);
   }
 }
