@@ -1,6 +1,6 @@
 /**
- * The way from the parts of a card to host memory: a stage below a stage, the memory at the bottom. Tools put stages in
- * (a trace that looks on, faults that interfere, a replay in place of the memory); the card's model knows nothing of it.
+ * The way from the parts of a card to host memory: a chain of stages with the memory at its end. Tools insert stages (a
+ * trace observes, injected faults interfere, a replay stands in for the memory); the card's model knows nothing of them.
  */
 import { type DmaPort } from './dma-port';
 
@@ -21,40 +21,47 @@ export interface DmaStage {
   write32(by: DmaInitiator, iova: number, value: number): Promise<void> | undefined;
 }
 
-export class DmaPath {
+/** What stands between a card and the world in one direction: a stage in front of a stage. Tools insert theirs. */
+export class StageChain<Stage> {
+  /** `top`: the stage that is called first, the last that was inserted. */
+  constructor(public top: Stage) {}
+
+  /** Puts a stage in front of all that are there. */
+  insert(make: (below: Stage) => Stage): void {
+    this.top = make(this.top);
+  }
+}
+
+export class DmaPath extends StageChain<DmaStage> {
   /** The parts of the card that have a port, as they call themselves. */
   readonly initiators: DmaInitiator[] = [];
-  #top: DmaStage;
-  #memory: DmaStage;
+  readonly #memory: StageChain<DmaStage>;
 
-  /** `look` is put right above the memory, and stays there. */
-  constructor(memory: DmaPort, look: (below: DmaStage) => DmaStage) {
-    this.#memory = new MemoryStage(memory);
-    this.#top = look({
-      read: (by, iova, into) => this.#memory.read(by, iova, into),
-      write: (by, iova, from) => this.#memory.write(by, iova, from),
-      write32: (by, iova, value) => this.#memory.write32(by, iova, value),
-    });
+  /** `observe` makes the stage right above the memory, which stays there. */
+  constructor(port: DmaPort, observe: (below: DmaStage) => DmaStage) {
+    const memory = new StageChain<DmaStage>(new MemoryStage(port));
+    const toMemory: DmaStage = {
+      read: (by, iova, into) => memory.top.read(by, iova, into),
+      write: (by, iova, from) => memory.top.write(by, iova, from),
+      write32: (by, iova, value) => memory.top.write32(by, iova, value),
+    };
+    super(observe(toMemory));
+    this.#memory = memory;
   }
 
   /** The port for one part of the card. */
   port(by: DmaInitiator): DmaPort {
     this.initiators.push(by);
     return {
-      read: (iova, into) => this.#top.read(by, iova, into),
-      write: (iova, from) => this.#top.write(by, iova, from),
-      write32: (iova, value) => this.#top.write32(by, iova, value),
+      read: (iova, into) => this.top.read(by, iova, into),
+      write: (iova, from) => this.top.write(by, iova, from),
+      write32: (iova, value) => this.top.write32(by, iova, value),
     };
-  }
-
-  /** Puts a stage between the card and everything that has been there before. */
-  insert(make: (below: DmaStage) => DmaStage): void {
-    this.#top = make(this.#top);
   }
 
   /** Something else answers in place of host memory. */
   replaceMemory(make: (memory: DmaStage) => DmaStage): void {
-    this.#memory = make(this.#memory);
+    this.#memory.insert(make);
   }
 }
 

@@ -3,6 +3,6 @@ export { type DmaBacking, type DmaMapping, type RemoteMemory } from './backing';
 export { LINE_BYTES, POISON, type ViewCounts } from './device-view';
 export { DmaAccess } from './dma-access';
 export { DmaError, type DmaErrorReason } from './dma-error';
-export { type DmaInitiator, DmaPath, type DmaRole, type DmaStage } from './dma-path';
+export { type DmaInitiator, DmaPath, type DmaRole, type DmaStage, StageChain } from './dma-path';
 export { type DmaPort } from './dma-port';
 export { type Coherence, DEFAULT_VIEW_LIMIT_BYTES, NonCoherentDma } from './non-coherent-dma';

@@ -1,7 +1,9 @@
 /**
- * What a card's interrupts go through on their way out of its model: where it is published that the card has raised one,
- * and where faults are put in, between that and the function's own masks.
+/**
+ * The way of a card's interrupts out of its model: first it is published that the card has raised one; then come the
+ * stages that tools insert, such as injected faults; then the function's own masks.
  */
+import { StageChain } from '../memory';
 import { type CardEvents } from './card-events';
 import { type InterruptController, type InterruptMode } from './interrupt-controller';
 import { Irq } from './vfio-layout';
@@ -9,15 +11,14 @@ import { Irq } from './vfio-layout';
 /** What can be interfered with: messages, and the level of the line. */
 export type InterruptStage = Pick<InterruptController, 'signal' | 'setIntx'>;
 
-export class InterruptPath implements InterruptController {
-  #next: InterruptStage;
+export class InterruptPath extends StageChain<InterruptStage> implements InterruptController {
   #asserted = false;
 
   constructor(
     private readonly controller: InterruptController,
     private readonly events: CardEvents,
   ) {
-    this.#next = controller;
+    super(controller);
   }
 
   get mode(): InterruptMode {
@@ -30,7 +31,7 @@ export class InterruptPath implements InterruptController {
       const index = mode === 'msix' ? Irq.MSIX : Irq.MSI;
       this.events.publish({ kind: 'interrupt', phase: 'raised', index, vector });
     }
-    this.#next.signal(vector);
+    this.top.signal(vector);
   }
 
   setIntx(asserted: boolean): void {
@@ -40,7 +41,7 @@ export class InterruptPath implements InterruptController {
       const phase = asserted ? 'raised' : 'lowered';
       this.events.publish({ kind: 'interrupt', phase, index: Irq.INTX, vector: 0 });
     }
-    this.#next.setIntx(asserted);
+    this.top.setIntx(asserted);
   }
 
   reportError(): void {
@@ -49,11 +50,6 @@ export class InterruptPath implements InterruptController {
 
   requestRelease(): void {
     this.controller.requestRelease();
-  }
-
-  /** Puts a stage between the card and everything that has been there before. */
-  insert(make: (below: InterruptStage) => InterruptStage): void {
-    this.#next = make(this.#next);
   }
 
   /** The function has been reset: its line is down. */

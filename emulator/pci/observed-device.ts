@@ -2,28 +2,27 @@
  * A card as its client drives it: device time stands still while the card reacts, and what passes is published. The client
  * sees no difference.
  */
-import { type Device, type DeviceLayout, type DmaMapping, type IrqSink, type SetIrqs } from '../device';
+import { type Device, type DmaMapping, ForwardingDevice, type IrqSink, type SetIrqs } from '../device';
 import { type CardClock } from '../clock';
 import { type CardEvents } from './card-events';
 
-export class ObservedDevice implements Device {
+export class ObservedDevice extends ForwardingDevice {
   /** How many vectors each sink of the client serves: it is closed when the device has released the last. */
   readonly #uses = new Map<IrqSink, number>();
   readonly #connected: boolean[][] = [];
   #isResetting = false;
 
-  /** Offer the client no BAR mappings: every access passes here. */
-  hidesMappings = false;
-
   constructor(
-    private device: Device,
+    device: Device,
     private readonly clock: Pick<CardClock, 'enter' | 'leave'>,
     private readonly events: CardEvents,
-  ) {}
+  ) {
+    super(device);
+  }
 
   /** Puts a stage between the client and everything that has been there before. */
   insert(make: (below: Device) => Device): void {
-    this.device = make(this.device);
+    this.below = make(this.below);
   }
 
   /** The client is resetting the device, in the call that is on the stack. */
@@ -36,17 +35,11 @@ export class ObservedDevice implements Device {
     return (this.#connected[index] ?? []).flatMap((connected, vector) => (connected ? [vector] : []));
   }
 
-  get layout(): DeviceLayout {
-    const { layout } = this.device;
-    if (!this.hidesMappings) return layout;
-    return { ...layout, regions: layout.regions.map(({ mappable: _, ...region }) => region) };
-  }
-
   /** Published once it is known what the device drives. */
-  readRegion(region: number, offset: number, data: Uint8Array): void {
+  override readRegion(region: number, offset: number, data: Uint8Array): void {
     this.clock.enter();
     try {
-      this.device.readRegion(region, offset, data);
+      this.below.readRegion(region, offset, data);
       this.events.publish({ kind: 'read', region, offset, data });
     } finally {
       this.clock.leave();
@@ -54,47 +47,47 @@ export class ObservedDevice implements Device {
   }
 
   /** Published before the device acts on it: the cause comes before the effect. */
-  writeRegion(region: number, offset: number, data: Uint8Array): void {
+  override writeRegion(region: number, offset: number, data: Uint8Array): void {
     this.clock.enter();
     try {
       this.events.publish({ kind: 'write', region, offset, data });
-      this.device.writeRegion(region, offset, data);
+      this.below.writeRegion(region, offset, data);
     } finally {
       this.clock.leave();
     }
     this.events.changed();
   }
 
-  mapDma(mapping: DmaMapping): void {
+  override mapDma(mapping: DmaMapping): void {
     const { readable, writable } = mapping;
     this.#whileStill(() => {
       this.events.publish({ kind: 'map', ...numbersOf(mapping.iova, mapping.sizeBytes), readable, writable });
-      this.device.mapDma(mapping);
+      this.below.mapDma(mapping);
     });
   }
 
-  unmapDma(iova: bigint, sizeBytes: bigint): readonly DmaMapping[] {
+  override unmapDma(iova: bigint, sizeBytes: bigint): readonly DmaMapping[] {
     return this.#whileStill(() => {
       this.events.publish({ kind: 'unmap', ...numbersOf(iova, sizeBytes) });
-      return this.device.unmapDma(iova, sizeBytes);
+      return this.below.unmapDma(iova, sizeBytes);
     });
   }
 
-  setIrqs(request: SetIrqs): void {
+  override setIrqs(request: SetIrqs): void {
     const { index, start, count, action } = request;
     const vectors = action.kind === 'sinks' ? action.sinks.map((sink) => sink !== undefined) : action.vectors;
     this.#whileStill(() => {
       this.events.publish({ kind: 'irq-setup', index, start, count, action: action.kind, ...(vectors && { vectors }) });
       if (action.kind === 'sinks') this.#connect(request, action.sinks);
-      else this.device.setIrqs(request);
+      else this.below.setIrqs(request);
     });
   }
 
-  reset(): void {
+  override reset(): void {
     this.#whileStill(() => {
       this.#isResetting = true;
       try {
-        this.device.reset();
+        this.below.reset();
       } finally {
         this.#isResetting = false;
       }
@@ -107,7 +100,7 @@ export class ObservedDevice implements Device {
     // Once the device has them it may close them at any time, in this call too; when it refuses they stay the caller's.
     for (const sink of given) if (sink) this.#uses.set(sink, (this.#uses.get(sink) ?? 0) + 1);
     try {
-      this.device.setIrqs({ ...request, action: { kind: 'sinks', sinks } });
+      this.below.setIrqs({ ...request, action: { kind: 'sinks', sinks } });
     } catch (error) {
       for (const sink of given) if (sink) this.#dropUse(sink);
       throw error;

@@ -2,6 +2,7 @@
  * Puts declared faults into a card's way: at its DMA, at its interrupts and at the seam, the first that is declared nearest
  * to where the access or interrupt comes from. So each sees what those before it have left.
  */
+import { StageChain } from '../../emulator/memory';
 import { type PciCard } from '../../emulator/pci';
 import { type Device } from '../../emulator/device';
 import { AllOnes, LostWrite, PostedWrites, SlowDevice, StuckField } from './access-faults';
@@ -88,17 +89,17 @@ export class FaultyCard {
       };
       return { name, fault: makeFor(declaration, placeOf(declaration, index), site) };
     });
-    let device: Device = link;
+    const accesses = new StageChain<Device>(link);
     for (const { fault } of [...this.#faults].reverse()) {
       if (fault.dma) inspection.dma.insert((below) => fault.dma!(below));
       if (fault.interrupts) inspection.interrupts.insert((below) => fault.interrupts!(below));
-      if (fault.device) device = fault.device(device);
+      if (fault.device) accesses.insert((below) => fault.device!(below));
     }
-    this.device = device;
+    this.device = accesses.top;
     inspection.onReset = () => {
       for (const { fault } of this.#faults) fault.reset();
     };
-    inspection.device.insert(() => device);
+    inspection.device.insert(() => accesses.top);
     this.traced = inspection.device;
   }
 

@@ -63,7 +63,7 @@ export abstract class Fault<D extends FaultDeclaration = FaultDeclaration> {
 export class DeviceStage extends ForwardingDevice {
   /** `calls`: what it does in place of forwarding. */
   constructor(below: Device, calls: Partial<Pick<Device, 'readRegion' | 'writeRegion' | 'reset'>>) {
-    super(below, () => true);
+    super(below, true);
     Object.assign(this, calls);
   }
 }

@@ -38,7 +38,7 @@ export class CardRecording {
     this.#stale = card.coherence?.counts.stale ?? 0;
     const unmapsWindows = recorder.unmapsWindows || options.hidesWindows === true;
     this.record({ kind: 'card', description: describeCard(card, { ...options, unmapsWindows }) });
-    card.inspection.device.hidesMappings = recorder.unmapsWindows;
+    card.inspection.device.hidesBarMappings = recorder.unmapsWindows;
     card.inspection.events.subscribe((event, timeNs) => this.#take(event, timeNs));
   }
 
