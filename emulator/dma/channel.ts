@@ -10,7 +10,7 @@
 import { type Clock, Process, type Wait } from '../clock';
 import { DmaError, type DmaPort, type DmaRole } from '../memory';
 import { type RegisterView } from '../registers';
-import { CompletionReporter } from './completion';
+import { CompletionReporter } from './completion-reporter';
 import { type Descriptor, completionStatus, descriptorOffsets, encodeControl, errorStatus } from './descriptor';
 import { CardAddressError } from './endpoint';
 import { type CHANNEL_REGISTERS, DESCRIPTOR_BYTES, ERROR_CODES, type ErrorCode, WRITEBACK_BYTES } from './layout';

@@ -1,5 +1,5 @@
 export { DmaChannel, type DmaChannelOptions } from './channel';
-export { type CompletionOptions, CompletionReporter } from './completion';
+export { type CompletionOptions, CompletionReporter } from './completion-reporter';
 export { type Descriptor, completionStatus, decodeDescriptor, encodeControl, encodeDescriptor } from './descriptor';
 export { CardAddressError, CardMemoryEndpoint, type DataSink, type DataSource } from './endpoint';
 export {
