@@ -65,8 +65,8 @@ export class CardClock implements Clock {
   }
 
   /**
-   * Settles a promise that the card may wait for; time stands still until all that follows from it has run. One after the
-   * other, so that what follows from one is not mixed with what follows from the next.
+   * Settles what the card may wait for (a DMA access, a promise); time stands still until all that follows from it has
+   * run. One after the other, so that what follows from one is not mixed with what follows from the next.
    */
   settle(act: () => void): void {
     if (this.#settling.push(act) === 1) process.nextTick(() => this.#settleNext());

@@ -1,14 +1,20 @@
 /**
  * A hardware process: sequential behaviour that waits, written as a generator, as a VHDL or SystemC process is.
  *
- * It yields what it waits for: a delay in device time, a promise (memory reached by message), or a subscription that
- * calls back (a stream that has room again). Unlike an async function it goes on in the very call that fulfils the
- * wait, not in a later microtask, so it makes progress while the server stays in its message loop; and it can be
- * dropped at any wait, which is what a reset does.
+ * It yields what it waits for: a delay in device time, the end of a DMA access, a subscription that calls back (a stream
+ * that has room again), or a promise. Unlike an async function it goes on in the very call that fulfils the wait, not in
+ * a later microtask, so it makes progress while the server stays in its message loop; and it can be dropped at any wait,
+ * which is what a reset does.
  */
 import { type Clock } from './clock';
 
-export type Wait = { readonly delayNs: number } | Promise<void> | ((resume: () => void) => void);
+/** Something that ends once, such as a DMA access: it has ended well, or calls back when it ends. */
+interface Ending {
+  readonly isDone: boolean;
+  onSettled(done: () => void, failed: (error: unknown) => void): void;
+}
+
+export type Wait = { readonly delayNs: number } | Ending | ((resume: () => void) => void) | Promise<void>;
 
 export class Process {
   #current: Generator<Wait, void, void> | undefined;
@@ -30,7 +36,7 @@ export class Process {
   /** Starts `body`, running it until its first wait; what ran before is dropped. */
   start(body: Generator<Wait, void, void>): void {
     this.#current = body;
-    this.#resume(body, undefined);
+    this.#resume(body);
   }
 
   /** Drops the process at the wait it is in; nothing of it runs any more. */
@@ -38,13 +44,15 @@ export class Process {
     this.#current = undefined;
   }
 
-  #resume(body: Generator<Wait, void, void>, failure: { error: unknown } | undefined): void {
+  #resume(body: Generator<Wait, void, void>, failure?: { readonly error: unknown }): void {
     if (body !== this.#current) return;
     try {
-      const { done, value: wait } = failure ? body.throw(failure.error) : body.next();
-      if (body !== this.#current) return forget(wait);
+      let { done, value: wait } = failure ? body.throw(failure.error) : body.next();
+      // What has ended already is no wait: on with it, without another call.
+      while (body === this.#current && !done && (wait as Partial<Ending>).isDone) ({ done, value: wait } = body.next());
+      if (body !== this.#current) return ignoreFailure(wait);
       if (done) this.#current = undefined;
-      else this.#arrange(body, wait);
+      else this.#arrange(body, wait as Wait);
     } catch (error) {
       if (body === this.#current) this.#current = undefined;
       this.onError(error);
@@ -52,14 +60,16 @@ export class Process {
   }
 
   #arrange(body: Generator<Wait, void, void>, wait: Wait): void {
-    const resume = (): void => this.#resume(body, undefined);
+    const resume = (): void => this.#resume(body);
+    const fail = (error: unknown): void => this.#resume(body, { error });
     if (typeof wait === 'function') wait(resume);
-    else if (wait instanceof Promise) wait.then(resume, (error: unknown) => this.#resume(body, { error }));
-    else this.clock.after(wait.delayNs, resume);
+    else if (wait instanceof Promise) wait.then(resume, fail);
+    else if ('delayNs' in wait) this.clock.after(wait.delayNs, resume);
+    else wait.onSettled(resume, fail);
   }
 }
 
-/** What a process that was cancelled while it ran goes on to wait for: nobody does, so nobody is told if it fails. */
-function forget(wait: Wait | void): void {
+/** Of a wait in which nobody is: a process that was cancelled while it ran has gone on to it. */
+function ignoreFailure(wait: Wait | void): void {
   if (wait instanceof Promise) wait.catch(() => {});
 }

@@ -221,15 +221,10 @@ export class DmaChannel {
     const { interrupt, endOfPacket } = this.#descriptor;
     const { movedBytes, endedPacket } = this.#transferred;
     const address = ring.addressOf(ring.consumer);
-    let pending = port.write32(address + descriptorOffsets.transferred, movedBytes);
-    if (pending) yield pending;
-    pending = port.write32(address + descriptorOffsets.status, completionStatus(endedPacket));
-    if (pending) yield pending;
-    pending = port.write32(
-      address + descriptorOffsets.control,
-      encodeControl({ owner: false, interrupt, endOfPacket }),
-    );
-    if (pending) yield pending;
+    const control = encodeControl({ owner: false, interrupt, endOfPacket });
+    yield* port.write32(address + descriptorOffsets.transferred, movedBytes);
+    yield* port.write32(address + descriptorOffsets.status, completionStatus(endedPacket));
+    yield* port.write32(address + descriptorOffsets.control, control);
     ring.advance();
     this.#isTransferred = false;
     this.#totalBytes += movedBytes;
@@ -260,11 +255,8 @@ export class DmaChannel {
     const descriptorIsOurs = code === 'BAD_LENGTH' || code === 'BAD_HOST_ADDRESS' || code === 'BAD_CARD_ADDRESS';
     if (descriptorIsOurs && ring.isFetched) {
       try {
-        const pending = this.#descriptorPort.write32(
-          ring.addressOf(ring.consumer) + descriptorOffsets.status,
-          errorStatus(code),
-        );
-        if (pending) yield pending;
+        const address = ring.addressOf(ring.consumer) + descriptorOffsets.status;
+        yield* this.#descriptorPort.write32(address, errorStatus(code));
       } catch (failure) {
         if (!(failure instanceof DmaError)) throw failure;
       }

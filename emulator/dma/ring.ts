@@ -68,9 +68,8 @@ export class DescriptorRing {
     const until = producer > consumer ? producer : size;
     const count = Math.min(until - consumer, burstDescriptors);
     this.#burstCount = 0;
-    const pending = this.#port.read(this.addressOf(consumer), this.#burst.subarray(0, count * DESCRIPTOR_BYTES));
     // Dropped in this wait, a fetch must leave nothing behind: what comes after yield does not run then.
-    if (pending) yield pending;
+    yield* this.#port.read(this.addressOf(consumer), this.#burst.subarray(0, count * DESCRIPTOR_BYTES));
     this.#burstStart = consumer;
     this.#burstCount = count;
   }

@@ -6,7 +6,7 @@
  * Models: Linux Documentation/core-api/dma-api.rst, dma_sync_single_for_device and dma_sync_single_for_cpu; on real boards
  * these are instructions of the processor, of which no device hears.
  */
-import { type Coherence, DmaError } from '../memory';
+import { type Coherence, type Completion, DmaError } from '../memory';
 import { registerBlock, type RegisterView } from '../registers';
 
 /** Why a synchronisation was not done. */
@@ -103,14 +103,14 @@ export class SyncUnit {
     if (registers.get('STATUS.BUSY')) return this.#fail(address, SYNC_ERRORS.BUSY);
     if (sizeBytes === 0) return this.#fail(address, SYNC_ERRORS.BAD_SIZE);
     try {
-      const pending = coherence[how](Number(address), sizeBytes);
-      if (pending) this.#wait(pending, address);
+      const completion = coherence[how](Number(address), sizeBytes);
+      if (!completion.isDone) this.#wait(completion, address);
     } catch (error) {
       this.#fail(address, codeOf(error));
     }
   }
 
-  #wait(pending: Promise<void>, address: bigint): void {
+  #wait(completion: Completion, address: bigint): void {
     const { registers } = this;
     const resets = this.#resets;
     registers.set('STATUS.BUSY', 1);
@@ -119,7 +119,7 @@ export class SyncUnit {
       registers.set('STATUS.BUSY', 0);
       return true;
     };
-    pending.then(done, (error: unknown) => {
+    completion.onSettled(done, (error) => {
       if (done()) this.#fail(address, codeOf(error));
     });
   }

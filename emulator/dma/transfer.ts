@@ -53,8 +53,7 @@ function* hostToCard(
       yield (resume) => sink.whenReady(resume);
       continue;
     }
-    const pending = port.read(hostAddress + moved, window);
-    if (pending) yield pending;
+    yield* port.read(hostAddress + moved, window);
     result.movedBytes += window.length;
     sink.commit(window.length, endOfPacket && result.movedBytes === lengthBytes);
     const delayNs = link.occupy('h2c', window.length);
@@ -76,8 +75,7 @@ function* cardToHost(
       yield (resume) => source.whenReady(resume);
       continue;
     }
-    const pending = port.write(hostAddress + moved, window);
-    if (pending) yield pending;
+    yield* port.write(hostAddress + moved, window);
     result.movedBytes += window.length;
     result.endedPacket = source.consume(window.length);
     const delayNs = link.occupy('c2h', window.length);

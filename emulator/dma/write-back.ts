@@ -18,10 +18,7 @@ const at = {
 
 /** Writes the block at `address`; the consumer index last, so that whoever sees it move sees the rest too. */
 export function* writeBack(port: DmaPort, address: number, state: WriteBackState): Generator<Wait, void, void> {
-  let pending = port.write32(address + at.status, state.status);
-  if (pending) yield pending;
-  pending = port.write32(address + at.completed, state.completed);
-  if (pending) yield pending;
-  pending = port.write32(address + at.consumerIndex, state.consumerIndex);
-  if (pending) yield pending;
+  yield* port.write32(address + at.status, state.status);
+  yield* port.write32(address + at.completed, state.completed);
+  yield* port.write32(address + at.consumerIndex, state.consumerIndex);
 }

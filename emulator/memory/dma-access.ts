@@ -5,8 +5,9 @@
  */
 import { type AddressMap, type MappedRange } from './address-map';
 import { type RemoteMemory } from './backing';
+import { Completion, PendingCompletion } from './completion';
 import { DmaError } from './dma-error';
-import { type DmaPort } from './dma-port';
+import { type DmaPort } from './dma-path';
 
 type Access = 'read' | 'write';
 
@@ -16,7 +17,7 @@ const pieceBytes = 1 << 20;
 export class DmaAccess implements DmaPort {
   readonly #map: AddressMap;
   readonly #busMasterEnabled: () => boolean;
-  /** How often everything under way has been dropped. */
+  /** How often everything under way has been discarded. */
   #drops = 0;
 
   constructor(map: AddressMap, busMasterEnabled: () => boolean) {
@@ -24,25 +25,25 @@ export class DmaAccess implements DmaPort {
     this.#busMasterEnabled = busMasterEnabled;
   }
 
-  read(iova: number, into: Uint8Array): Promise<void> | undefined {
+  read(iova: number, into: Uint8Array): Completion {
     const range = this.#enter('read', iova, into.length);
     if (iova + into.length > range.end) return this.#acrossRanges('read', iova, into);
     return this.#move('read', range, iova, into);
   }
 
-  write(iova: number, from: Uint8Array): Promise<void> | undefined {
+  write(iova: number, from: Uint8Array): Completion {
     const range = this.#enter('write', iova, from.length);
     if (iova + from.length > range.end) return this.#acrossRanges('write', iova, from);
     return this.#move('write', range, iova, from);
   }
 
-  write32(iova: number, value: number): Promise<void> | undefined {
+  write32(iova: number, value: number): Completion {
     if (iova % 4 !== 0) throw new RangeError(`write32 at 0x${iova.toString(16)}: the address must be a multiple of 4`);
     const range = this.#enter('write', iova, 4);
     if (range.words !== undefined && iova + 4 <= range.end) {
       // A sequentially consistent store: the host CPU may not move earlier data stores behind it.
       Atomics.store(range.words, (iova - range.start) / 4, value);
-      return undefined;
+      return Completion.DONE;
     }
     const bytes = new Uint8Array(4);
     new DataView(bytes.buffer).setUint32(0, value, true);
@@ -61,8 +62,8 @@ export class DmaAccess implements DmaPort {
   }
 
   /**
-   * Drops what is under way by message, as a reset of the function does: it fails with reason `reset` when the client
-   * has answered, what the client answers goes nowhere, and pieces that have not been sent are not.
+   * Discards what is under way by message, as a reset of the function does: the access fails with reason `reset` when the
+   * client has answered, what the client answers is discarded, and pieces that have not been sent never are.
    */
   drop(): void {
     this.#drops++;
@@ -77,7 +78,7 @@ export class DmaAccess implements DmaPort {
     return range;
   }
 
-  #acrossRanges(access: Access, iova: number, bytes: Uint8Array): Promise<void> | undefined {
+  #acrossRanges(access: Access, iova: number, bytes: Uint8Array): Completion {
     const parts: { range: MappedRange; at: number; bytes: Uint8Array }[] = [];
     for (let done = 0; done < bytes.length;) {
       const at = iova + done;
@@ -90,32 +91,28 @@ export class DmaAccess implements DmaPort {
     }
     let done = 0;
     for (const part of parts) {
-      const pending = this.#move(access, part.range, part.at, part.bytes);
+      const completion = this.#move(access, part.range, part.at, part.bytes);
       done += part.bytes.length;
-      // Once a part has to wait, what is behind it waits too, so that bytes of one access land in address order; and is
-      // looked up anew, for the map may have changed by then.
-      if (pending && done < bytes.length) {
-        return pending.then(() => this[access](iova + done, bytes.subarray(done)));
-      }
-      if (pending) return pending;
+      if (completion.isDone) continue;
+      // Once a part has to wait, what is behind it waits too, so that bytes of one access land in address order. It is
+      // looked up again then, for the map may have changed.
+      if (done === bytes.length) return completion;
+      return completion.andThen(() => this[access](iova + done, bytes.subarray(done)));
     }
-    return undefined;
+    return Completion.DONE;
   }
 
-  #move(access: Access, range: MappedRange, iova: number, data: Uint8Array): Promise<void> | undefined {
+  #move(access: Access, range: MappedRange, iova: number, data: Uint8Array): Completion {
     const { bytes, start } = range;
     if (bytes === undefined) {
-      const { mapping } = range;
-      if (mapping.backing.kind !== 'remote') return undefined;
-      const pending = this.#byMessage(access, mapping.backing.memory, iova, data);
-      // A card may choose not to wait (a posted write): a refusal then concerns nobody, and must not end the process.
-      pending.catch(() => {});
-      return pending;
+      const { backing } = range.mapping;
+      if (backing.kind !== 'remote') return Completion.DONE;
+      return PendingCompletion.of(this.#byMessage(access, backing.memory, iova, data));
     }
     const offset = iova - start;
     if (access === 'read') data.set(bytes.subarray(offset, offset + data.length));
     else bytes.set(data, offset);
-    return undefined;
+    return Completion.DONE;
   }
 
   async #byMessage(access: Access, memory: RemoteMemory, iova: number, data: Uint8Array): Promise<void> {

@@ -2,7 +2,25 @@
  * The way from the parts of a card to host memory: a chain of stages with the memory at its end. Tools insert stages (a
  * trace observes, injected faults interfere, a replay stands in for the memory); the card's model knows nothing of them.
  */
-import { type DmaPort } from './dma-port';
+import { type Completion } from './completion';
+
+/**
+ * What engines are written against. Addresses are numbers: exact below 2^53, which is beyond any address that guests and
+ * IOMMUs hand out, and an engine touches one for every descriptor. The device interface and the map use bigint.
+ *
+ * A failure is a DmaError: thrown, where the access can be refused at once, or what the completion fails with.
+ */
+export interface DmaPort {
+  /** Fills `into` from host memory at `iova`. */
+  read(iova: number, into: Uint8Array): Completion;
+  /** Writes `from` to host memory at `iova`. `from` must not change before the access is done. */
+  write(iova: number, from: Uint8Array): Completion;
+  /**
+   * Writes one little-endian 32-bit word. `iova` is a multiple of 4. A reader that sees the new word also sees
+   * everything that was written before it: this is what owner bits and write-back indexes are written with.
+   */
+  write32(iova: number, value: number): Completion;
+}
 
 /** What an access is for, as far as the card says: the ring's entries, the data, the state that is written back. */
 export type DmaRole = 'descriptor' | 'data' | 'write-back' | 'other';
@@ -16,9 +34,9 @@ export interface DmaInitiator {
 
 /** A `DmaPort` that knows who asks. */
 export interface DmaStage {
-  read(by: DmaInitiator, iova: number, into: Uint8Array): Promise<void> | undefined;
-  write(by: DmaInitiator, iova: number, from: Uint8Array): Promise<void> | undefined;
-  write32(by: DmaInitiator, iova: number, value: number): Promise<void> | undefined;
+  read(by: DmaInitiator, iova: number, into: Uint8Array): Completion;
+  write(by: DmaInitiator, iova: number, from: Uint8Array): Completion;
+  write32(by: DmaInitiator, iova: number, value: number): Completion;
 }
 
 /** What stands between a card and the world in one direction: a stage in front of a stage. Tools insert theirs. */
@@ -68,15 +86,15 @@ export class DmaPath extends StageChain<DmaStage> {
 class MemoryStage implements DmaStage {
   constructor(private readonly port: DmaPort) {}
 
-  read(_by: DmaInitiator, iova: number, into: Uint8Array): Promise<void> | undefined {
+  read(_by: DmaInitiator, iova: number, into: Uint8Array): Completion {
     return this.port.read(iova, into);
   }
 
-  write(_by: DmaInitiator, iova: number, from: Uint8Array): Promise<void> | undefined {
+  write(_by: DmaInitiator, iova: number, from: Uint8Array): Completion {
     return this.port.write(iova, from);
   }
 
-  write32(_by: DmaInitiator, iova: number, value: number): Promise<void> | undefined {
+  write32(_by: DmaInitiator, iova: number, value: number): Completion {
     return this.port.write32(iova, value);
   }
 }

@@ -4,9 +4,10 @@
  *
  * Synchronising is the processor's doing: it needs no bus mastering.
  */
+import { Completion } from './completion';
 import { type DmaAccess } from './dma-access';
 import { DmaError } from './dma-error';
-import { type DmaPort } from './dma-port';
+import { type DmaPort } from './dma-path';
 import { DeviceView, ViewLimitError, type ViewCounts, wholeLines } from './device-view';
 
 /** What a driver may ask of a card's coherence, whatever registers it is asked by. */
@@ -15,10 +16,10 @@ export interface Coherence {
   readonly counts: Readonly<ViewCounts>;
   /** First address of the last read that was given anything stale or never synchronised. */
   readonly lastBadRead: number | undefined;
-  /** The device sees what is in memory now. A promise where memory can be reached by message only. Throws DmaError. */
-  synchroniseForDevice(address: number, sizeBytes: number): Promise<void> | undefined;
-  /** What the device has written is in memory. A promise where memory can be reached by message only. Throws DmaError. */
-  synchroniseForCpu(address: number, sizeBytes: number): Promise<void> | undefined;
+  /** The device sees what is in memory now. Throws DmaError. */
+  synchroniseForDevice(address: number, sizeBytes: number): Completion;
+  /** What the device has written is in memory. Throws DmaError. */
+  synchroniseForCpu(address: number, sizeBytes: number): Completion;
   /** The device has no view of anything any more, and what it has written is lost: for resets. */
   clear(): void;
   /** For a replay, behind whose view is nothing: the card has read, and so much of it was stale. */
@@ -49,45 +50,40 @@ export class NonCoherentDma implements DmaPort, Coherence {
     return this.#view.lastBadRead;
   }
 
-  read(iova: number, into: Uint8Array): Promise<void> | undefined {
-    const pending = this.port.read(iova, into);
-    if (pending) return unattended(pending.then(() => this.#view.read(iova, into)));
-    this.#view.read(iova, into);
-    return undefined;
+  read(iova: number, into: Uint8Array): Completion {
+    return this.port.read(iova, into).andThen(() => this.#view.read(iova, into));
   }
 
-  write(iova: number, from: Uint8Array): undefined {
+  write(iova: number, from: Uint8Array): Completion {
     this.port.check('write', iova, from.length);
     this.#reserve('write', iova, from.length);
     this.#view.write(iova, from);
+    return Completion.DONE;
   }
 
-  write32(iova: number, value: number): undefined {
+  write32(iova: number, value: number): Completion {
     if (iova % 4 !== 0) throw new RangeError(`write32 at 0x${iova.toString(16)}: the address must be a multiple of 4`);
     new DataView(this.#word.buffer).setUint32(0, value, true);
-    this.write(iova, this.#word);
+    return this.write(iova, this.#word);
   }
 
-  synchroniseForDevice(address: number, sizeBytes: number): Promise<void> | undefined {
+  synchroniseForDevice(address: number, sizeBytes: number): Completion {
     const lines = wholeLines(address, sizeBytes);
     this.memory.check('read', lines.address, lines.sizeBytes);
     this.#reserve('read', lines.address, lines.sizeBytes);
     const today = new Uint8Array(lines.sizeBytes);
-    const pending = this.memory.read(lines.address, today);
-    if (pending) return unattended(pending.then(() => this.#view.takeForDevice(lines.address, today)));
-    this.#view.takeForDevice(lines.address, today);
-    return undefined;
+    return this.memory.read(lines.address, today).andThen(() => this.#view.takeForDevice(lines.address, today));
   }
 
-  synchroniseForCpu(address: number, sizeBytes: number): Promise<void> | undefined {
+  synchroniseForCpu(address: number, sizeBytes: number): Completion {
     const lines = wholeLines(address, sizeBytes);
     this.memory.check('write', lines.address, lines.sizeBytes);
-    const pending: Promise<void>[] = [];
+    let all = Completion.DONE;
     this.#view.giveToCpu(lines.address, lines.sizeBytes, (at, bytes) => {
       const written = this.memory.write(at, bytes);
-      if (written) pending.push(written);
+      all = all.andThen(() => written);
     });
-    return pending.length === 0 ? undefined : unattended(Promise.all(pending).then(() => {}));
+    return all;
   }
 
   countRead(address: number, sizeBytes: number, staleBytes: number): void {
@@ -115,10 +111,4 @@ export class NonCoherentDma implements DmaPort, Coherence {
       throw new DmaError('view-full', access, iova, sizeBytes, error.message);
     }
   }
-}
-
-/** Whoever does not wait for an access is not to be ended by its failure. */
-function unattended(pending: Promise<void>): Promise<void> {
-  pending.catch(() => {});
-  return pending;
 }

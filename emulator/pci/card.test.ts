@@ -195,7 +195,7 @@ describe('DMA', () => {
     const { card } = powered();
     const memory = ram();
     card.mapDma(memory);
-    expect(card.port.write(0x10_010, Uint8Array.of(1, 2, 3))).toBeUndefined();
+    expect(card.port.write(0x10_010, Uint8Array.of(1, 2, 3)).isDone).toBe(true);
     expect([...memory.bytes.subarray(0x10, 0x13)]).toEqual([1, 2, 3]);
   });
 
@@ -215,7 +215,7 @@ describe('DMA', () => {
     card.mapDma(ram());
     card.reset();
     bus.command(BUS_MASTER);
-    expect(card.port.read(0x10_000, new Uint8Array(4))).toBeUndefined();
+    expect(card.port.read(0x10_000, new Uint8Array(4)).isDone).toBe(true);
   });
 
   test.each([
@@ -232,7 +232,7 @@ describe('DMA', () => {
       };
       card.mapDma({ ...ram(), backing: { kind: 'remote', memory } });
       const into = card.memory.bytes.subarray(0, 4);
-      const done = card.port.read(0x10_000, into)!;
+      const done = card.port.read(0x10_000, into).promise();
       act(bus);
       bus.command(MEMORY_SPACE | BUS_MASTER);
       answer();

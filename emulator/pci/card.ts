@@ -117,7 +117,7 @@ export abstract class PciCard implements Device {
       this.#function.config.structures,
       path,
       this.#interrupts,
-      memory,
+      { map: this.#hostMemory, port: memory },
       () => this.#contents(identity),
     );
     this.dma = this.dmaAs({ channel: '', role: 'other' });

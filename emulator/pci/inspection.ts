@@ -3,7 +3,7 @@
  * events of it, and the places where something can be put between it and the world. The card's model knows nothing of it.
  */
 import { type CardClock } from '../clock';
-import { type DmaPath, type DmaPort } from '../memory';
+import { type AddressMap, type DmaPort, type DmaPath } from '../memory';
 import { type RegisterFile, type RegisterMap } from '../registers';
 import { type CardEvents } from './card-events';
 import { type ConfigStructure } from './config-space';
@@ -40,7 +40,7 @@ export class CardInspection {
     /** The same for its interrupts. */
     readonly interrupts: InterruptPath,
     /** Host memory as the client has mapped it, whatever Bus Master Enable says. */
-    private readonly memory: DmaPort,
+    private readonly memory: { readonly map: AddressMap; readonly port: DmaPort },
     /** To be asked for when the card has been made. */
     readonly contents: () => BarContents,
   ) {}
@@ -63,7 +63,8 @@ export class CardInspection {
   hostMemory(iova: number, sizeBytes: number): Uint8Array | undefined {
     const bytes = new Uint8Array(sizeBytes);
     try {
-      return this.memory.read(iova, bytes) === undefined ? bytes : undefined;
+      const isThere = this.memory.map.find(iova)?.bytes !== undefined;
+      return isThere && this.memory.port.read(iova, bytes).isDone ? bytes : undefined;
     } catch {
       return undefined;
     }

@@ -1,6 +1,13 @@
 /** Publishes what a card does to host memory. */
 import { type CardClock } from '../clock';
-import { DmaError, type DmaErrorReason, type DmaInitiator, type DmaStage } from '../memory';
+import {
+  type Completion,
+  DmaError,
+  type DmaErrorReason,
+  type DmaInitiator,
+  type DmaStage,
+  PendingCompletion,
+} from '../memory';
 import { type CardEvents, type DmaEvent } from './card-events';
 
 type Payload = Omit<DmaEvent, 'data'> & { data: Uint8Array | undefined };
@@ -16,7 +23,7 @@ export class ObservedDma implements DmaStage {
     private readonly clock: Pick<CardClock, 'settle'>,
   ) {}
 
-  read(by: DmaInitiator, iova: number, into: Uint8Array): Promise<void> | undefined {
+  read(by: DmaInitiator, iova: number, into: Uint8Array): Completion {
     try {
       return this.#done('read', by, iova, into, this.below.read(by, iova, into));
     } catch (error) {
@@ -25,7 +32,7 @@ export class ObservedDma implements DmaStage {
     }
   }
 
-  write(by: DmaInitiator, iova: number, from: Uint8Array): Promise<void> | undefined {
+  write(by: DmaInitiator, iova: number, from: Uint8Array): Completion {
     try {
       return this.#done('write', by, iova, from, this.below.write(by, iova, from));
     } catch (error) {
@@ -34,10 +41,10 @@ export class ObservedDma implements DmaStage {
     }
   }
 
-  write32(by: DmaInitiator, iova: number, value: number): Promise<void> | undefined {
+  write32(by: DmaInitiator, iova: number, value: number): Completion {
     try {
-      const pending = this.below.write32(by, iova, value);
-      return this.#done('write', by, iova, this.#bytesOf(value, pending !== undefined), pending);
+      const completion = this.below.write32(by, iova, value);
+      return this.#done('write', by, iova, this.#bytesOf(value, !completion.isDone), completion);
     } catch (error) {
       this.#failed('write', by, iova, this.#bytesOf(value, false), error);
       throw error;
@@ -54,28 +61,25 @@ export class ObservedDma implements DmaStage {
     by: DmaInitiator,
     iova: number,
     bytes: Uint8Array,
-    pending: Promise<void> | undefined,
-  ): Promise<void> | undefined {
-    if (pending === undefined) {
+    completion: Completion,
+  ): Completion {
+    if (completion.isDone) {
       this.#publish(access, by, iova, bytes, undefined, false);
-      return undefined;
+      return completion;
     }
-    const settled = new Promise<void>((resolve, reject) => {
-      pending.then(
-        () =>
-          this.clock.settle(() => {
-            this.#publish(access, by, iova, bytes, undefined, true);
-            resolve();
-          }),
-        (error: Error) =>
-          this.clock.settle(() => {
-            this.#failed(access, by, iova, bytes, error, true);
-            reject(error);
-          }),
-      );
-    });
-    // A card may choose not to wait (a posted write): a refusal then concerns nobody, and must not end the process.
-    settled.catch(() => {});
+    const settled = new PendingCompletion();
+    completion.onSettled(
+      () =>
+        this.clock.settle(() => {
+          this.#publish(access, by, iova, bytes, undefined, true);
+          settled.finish();
+        }),
+      (error) =>
+        this.clock.settle(() => {
+          this.#failed(access, by, iova, bytes, error, true);
+          settled.fail(error);
+        }),
+    );
     return settled;
   }
 

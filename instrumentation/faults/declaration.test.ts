@@ -16,8 +16,8 @@ class PlainCard extends PciCard {
     this.memoryBar(0, 4096);
   }
 
-  read(iova: number, into: Uint8Array): Promise<void> | undefined {
-    return this.dma.read(iova, into);
+  read(iova: number, into: Uint8Array): Promise<void> {
+    return this.dma.read(iova, into).promise();
   }
 }
 

@@ -1,5 +1,5 @@
 /** One DMA access of a card, as a thing that a fault can put off, change or do again. */
-import { DmaError, type DmaInitiator, type DmaStage } from '../../emulator/memory';
+import { type Completion, DmaError, type DmaInitiator, type DmaStage } from '../../emulator/memory';
 
 export class DmaCall {
   constructor(
@@ -12,7 +12,7 @@ export class DmaCall {
     private readonly isWord = false,
   ) {}
 
-  perform(): Promise<void> | undefined {
+  perform(): Completion {
     const { below, by, iova, bytes } = this;
     if (this.access === 'read') return below.read(by, iova, bytes);
     if (!this.isWord) return below.write(by, iova, bytes);
@@ -38,7 +38,7 @@ export class DmaCall {
 }
 
 /** A stage that sees reads, writes and writes of words as one. */
-export function splitDma(below: DmaStage, act: (call: DmaCall) => Promise<void> | undefined): DmaStage {
+export function splitDma(below: DmaStage, act: (call: DmaCall) => Completion): DmaStage {
   return {
     read: (by, iova, into) => act(new DmaCall(below, 'read', by, iova, into)),
     write: (by, iova, from) => act(new DmaCall(below, 'write', by, iova, from)),
@@ -57,15 +57,8 @@ export const isCompletion = ({ access, by }: DmaCall): boolean =>
 /** Of an access that the card takes for done: that it fails is in the trace, and concerns nobody else. */
 export function performQuietly(call: DmaCall): void {
   try {
-    call.perform()?.catch(() => {});
+    call.perform();
   } catch (error) {
     if (!(error instanceof DmaError)) throw error;
   }
-}
-
-/** Does something once an access is done. */
-export function afterwards(pending: Promise<void> | undefined, act: () => void): Promise<void> | undefined {
-  if (pending) return pending.then(act);
-  act();
-  return undefined;
 }

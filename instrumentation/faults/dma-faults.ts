@@ -2,7 +2,7 @@
  * What befalls an access to host memory between the part of the card that makes it and the bus: below is what a trace
  * shows, so it is what has really been moved.
  */
-import { DmaError, type DmaStage } from '../../emulator/memory';
+import { Completion, DmaError, type DmaStage, PendingCompletion } from '../../emulator/memory';
 import { SparseMemory } from '../../emulator/memory/sparse-memory';
 import { wordDuration } from '../trace';
 import {
@@ -15,10 +15,9 @@ import {
   type ResetInTransfer,
   type WriteBackBeforeData,
 } from './declaration';
-import { afterwards, type DmaCall, performQuietly, splitDma } from './dma-call';
+import { type DmaCall, performQuietly, splitDma } from './dma-call';
 import { Fault, type FaultSite } from './fault';
 import { DEFAULT_OVERTAKEN_NS } from './interrupt-faults';
-import { Late } from './late';
 import { DmaMatcher } from './matcher';
 
 type Declaration = ConstructorParameters<typeof Fault>[1];
@@ -32,7 +31,7 @@ abstract class DmaFault<D extends Declaration> extends Fault<D> {
   }
 
   /** In place of an access that is taken. */
-  protected abstract act(call: DmaCall): Promise<void> | undefined;
+  protected abstract act(call: DmaCall): Completion;
 
   override dma(below: DmaStage): DmaStage {
     return splitDma(below, (call) => {
@@ -47,14 +46,14 @@ export class DelayedDma extends DmaFault<DmaDelayed> {
     super(site, declaration, declaration);
   }
 
-  protected override act(call: DmaCall): Promise<void> {
+  protected override act(call: DmaCall): Completion {
     const { delayNs } = this.declaration;
     const { access, iova, bytes } = call;
     this.fire(`${call} is done ${wordDuration(delayNs)} late`);
-    const late = new Late();
+    const late = new PendingCompletion();
     this.later(
       delayNs,
-      () => late.become(() => call.perform()),
+      () => late.endWith(() => call.perform()),
       () => late.fail(new DmaError('reset', access, iova, bytes.length)),
     );
     return late;
@@ -67,10 +66,10 @@ export class TruncatedDma extends DmaFault<DmaTruncated> {
   }
 
   /** The card is not told: it takes what is left of its buffer for what it has read. */
-  protected override act(call: DmaCall): Promise<void> | undefined {
+  protected override act(call: DmaCall): Completion {
     const { bytes } = this.declaration;
     this.fire(`${call} moves ${bytes} bytes`);
-    return bytes === 0 ? undefined : call.first(bytes).perform();
+    return bytes === 0 ? Completion.DONE : call.first(bytes).perform();
   }
 }
 
@@ -79,10 +78,10 @@ export class CorruptedDma extends DmaFault<DmaCorrupted> {
     super(site, declaration, declaration, declaration.byte ?? 0);
   }
 
-  protected override act(call: DmaCall): Promise<void> | undefined {
+  protected override act(call: DmaCall): Completion {
     const { byte = 0, xor = 1 } = this.declaration;
     this.fire(`${call}: byte ${byte} is turned over by 0x${xor.toString(16)}`);
-    if (call.access === 'read') return afterwards(call.perform(), () => (call.bytes[byte]! ^= xor));
+    if (call.access === 'read') return call.perform().andThen(() => void (call.bytes[byte]! ^= xor));
     const changed = call.kept();
     changed.bytes[byte]! ^= xor;
     return changed.perform();
@@ -94,11 +93,11 @@ export class DuplicatedDma extends DmaFault<DmaDuplicated> {
     super(site, declaration, declaration);
   }
 
-  protected override act(call: DmaCall): Promise<void> | undefined {
+  protected override act(call: DmaCall): Completion {
     const { delayNs = 0 } = this.declaration;
     this.fire(`${call} is done twice${delayNs === 0 ? '' : `, again ${wordDuration(delayNs)} later`}`);
     const again = call.kept();
-    return afterwards(call.perform(), () => {
+    return call.perform().andThen(() => {
       if (delayNs === 0) performQuietly(again);
       else this.later(delayNs, () => performQuietly(again));
     });
@@ -111,11 +110,12 @@ export class WriteBackBeforeDataFault extends DmaFault<WriteBackBeforeData> {
   }
 
   /** Posted: the card takes it for done, and goes on to tell its driver so. */
-  protected override act(call: DmaCall): undefined {
+  protected override act(call: DmaCall): Completion {
     const { delayNs = DEFAULT_OVERTAKEN_NS } = this.declaration;
     this.fire(`${call} reaches memory ${wordDuration(delayNs)} late; what the card writes after it comes first`);
     const kept = call.kept();
     this.later(delayNs, () => performQuietly(kept));
+    return Completion.DONE;
   }
 }
 
@@ -134,11 +134,11 @@ export class StaleDescriptor extends Fault<DescriptorStale> {
       const { access, by, iova, bytes } = call;
       const isStale = this.waitsFor.takes(access, by, iova, bytes.length);
       if (by.role !== 'descriptor') return call.perform();
-      if (!isStale) return afterwards(call.perform(), () => this.#seen.write(iova, bytes));
+      if (!isStale) return call.perform().andThen(() => this.#seen.write(iova, bytes));
       this.fire(`${call} gets what was there when the card last looked`);
       const was = new Uint8Array(bytes.length);
       this.#seen.read(iova, was);
-      return afterwards(call.perform(), () => bytes.set(was));
+      return call.perform().andThen(() => bytes.set(was));
     });
   }
 }
@@ -149,9 +149,9 @@ export class TransferReset extends DmaFault<ResetInTransfer> {
     super(site, declaration, { role: 'data', ...declaration });
   }
 
-  protected override act(call: DmaCall): Promise<void> {
+  protected override act(call: DmaCall): Completion {
     this.fire(`${call} is cut short: the card is reset`);
-    const late = new Late();
+    const late = new PendingCompletion();
     const failed = new DmaError('reset', call.access, call.iova, call.bytes.length);
     const end = () => late.fail(failed);
     this.later(

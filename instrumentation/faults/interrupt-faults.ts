@@ -2,7 +2,7 @@
  * What befalls an interrupt between the card and the function's own masks. A message comes once, late, twice or never. The
  * INTx line is a level: what befalls its rise lasts until it changes next.
  */
-import { type DmaStage } from '../../emulator/memory';
+import { Completion, type DmaStage } from '../../emulator/memory';
 import { wordDuration } from '../trace';
 import { type InterruptStage } from '../../emulator/pci';
 import {
@@ -193,7 +193,7 @@ export class InterruptBeforeWriteBackFault extends InterruptFault<InterruptBefor
       if (this.#held.length === 0 && !this.waitsFor.isNext) return call.perform();
       this.#held.push(call.kept());
       if (this.#release === undefined) this.#releaseAfter(MOST_HELD_NS);
-      return undefined;
+      return Completion.DONE;
     });
   }
 

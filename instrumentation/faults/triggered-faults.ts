@@ -1,12 +1,11 @@
 /** What happens at a time, or when the driver or the card does something: an interrupt of nothing, the end of the card. */
-import { DmaError, type DmaStage } from '../../emulator/memory';
+import { type Completion, DmaError, type DmaStage, PendingCompletion } from '../../emulator/memory';
 import { type InterruptStage } from '../../emulator/pci';
 import { type Device } from '../../emulator/device';
 import { type InterruptSpurious, type SurpriseRemoval } from './declaration';
 import { type DmaCall, splitDma } from './dma-call';
 import { DeviceStage, Fault, type FaultSite } from './fault';
 import { DEFAULT_GAP_NS, Line } from './interrupt-faults';
-import { Late } from './late';
 import { AccessMatcher, DmaMatcher, InterruptMatcher } from './matcher';
 
 abstract class TriggeredFault<D extends InterruptSpurious | SurpriseRemoval> extends Fault<D> {
@@ -32,7 +31,7 @@ abstract class TriggeredFault<D extends InterruptSpurious | SurpriseRemoval> ext
   protected abstract happen(): void;
 
   /** When the card accesses memory. */
-  protected abstract happenAtDma(call: DmaCall): Promise<void> | undefined;
+  protected abstract happenAtDma(call: DmaCall): Completion;
 
   /** In a turn of its own: the card is in the midst of its own code. */
   protected soon(act: () => void): void {
@@ -100,9 +99,9 @@ export class Removal extends TriggeredFault<SurpriseRemoval> {
     this.site.link.goDown();
   }
 
-  protected override happenAtDma(call: DmaCall): Promise<void> {
+  protected override happenAtDma(call: DmaCall): Completion {
     this.fire(`${call} never comes to its end: the card is gone`);
-    const late = new Late();
+    const late = new PendingCompletion();
     this.soon(() => {
       this.site.link.goDown();
       late.fail(new DmaError('reset', call.access, call.iova, call.bytes.length));
@@ -131,7 +130,7 @@ export class SpuriousInterrupt extends TriggeredFault<InterruptSpurious> {
     this.soon(() => this.#interrupt());
   }
 
-  protected override happenAtDma(call: DmaCall): Promise<void> | undefined {
+  protected override happenAtDma(call: DmaCall): Completion {
     this.happen();
     return call.perform();
   }

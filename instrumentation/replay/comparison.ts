@@ -2,7 +2,7 @@
  * Records what the card does in a replay, and compares it event by event with the trace: the same in the same order, up
  * to the first divergence.
  */
-import { DmaError, type DmaInitiator } from '../../emulator/memory';
+import { type Completion, DmaError, type DmaInitiator, PendingCompletion } from '../../emulator/memory';
 import {
   type DmaEvent,
   type EventSink,
@@ -32,9 +32,13 @@ export interface ComparisonOptions {
 interface Awaited {
   readonly access: 'read' | 'write';
   readonly into: Uint8Array | undefined;
-  readonly resolve: (next: TraceEvent | undefined) => void;
-  readonly reject: (error: DmaError) => void;
+  readonly completion: PendingCompletion;
 }
+
+/** What the trace knows of a DMA access that was done at once, or of one by message; and the event that follows it. */
+type KnownDma =
+  | { readonly event: DmaEvent; readonly later?: undefined; readonly next: TraceEvent | undefined }
+  | { readonly later: Completion; readonly next?: TraceEvent | undefined };
 
 type DivergenceDetails = Partial<Pick<Divergence, 'seen' | 'thrown' | 'note' | 'cause'>>;
 
@@ -154,16 +158,10 @@ export class Comparison implements EventSink {
   }
 
   /**
-   * What the trace knows of a DMA access that the card makes now: the event when it completed at once, or a promise
-   * that is settled when the trace completes it; each with what the trace has next. Undefined when there is no such
-   * access.
+   * What the trace knows of a DMA access that the card makes now: the event when it completed at once, or a completion
+   * that is settled when the trace says so. Undefined when there is no such access.
    */
-  dma(
-    access: 'read' | 'write',
-    by: DmaInitiator,
-    iova: number,
-    bytes: Uint8Array,
-  ): { event: DmaEvent; next: TraceEvent | undefined } | Promise<TraceEvent | undefined> | undefined {
+  dma(access: 'read' | 'write', by: DmaInitiator, iova: number, bytes: Uint8Array): KnownDma | undefined {
     const asked = { kind: `dma-${access}`, ...by, iova, sizeBytes: bytes.length } as SeenEvent;
     const { next } = this;
     if (isSameAccess(next, asked) && !isStimulus(next!)) {
@@ -173,11 +171,13 @@ export class Comparison implements EventSink {
     for (let index = this.at; index < this.expected.length; index++) {
       const event = this.expected[index]!;
       if (!isByMessage(event) || this.#awaited.has(index) || !isSameAccess(event, asked)) continue;
-      return new Promise((resolve, reject) => this.#awaited.set(index, { access, into, resolve, reject }));
+      const completion = new PendingCompletion();
+      this.#awaited.set(index, { access, into, completion });
+      return { later: completion, next: this.expected[index + 1] };
     }
     // Requested by message, and the trace ends before the reply.
     const isNow = next?.kind === 'dma-read' || next?.kind === 'dma-write';
-    return !isNow && this.#usesMessages ? new Promise(() => {}) : undefined;
+    return !isNow && this.#usesMessages ? { later: new PendingCompletion() } : undefined;
   }
 
   get #usesMessages(): boolean {
@@ -189,11 +189,10 @@ export class Comparison implements EventSink {
     const awaited = this.#awaited.get(index);
     const event = this.expected[index] as DmaEvent;
     if (awaited === undefined) return this.diverge({ note: 'the card has not requested it' });
-    if (event.error) awaited.reject(new DmaError(event.error, awaited.access, event.iova, event.sizeBytes));
-    else {
-      awaited.into?.set(event.data!);
-      awaited.resolve(this.expected[index + 1]);
-    }
+    const { access, into, completion } = awaited;
+    if (event.error) return completion.fail(new DmaError(event.error, access, event.iova, event.sizeBytes));
+    into?.set(event.data!);
+    completion.finish();
   }
 }
 

@@ -1,5 +1,5 @@
 /** Host memory as the trace knows it: reads are given what they were given then, writes go nowhere. */
-import { type Coherence, DmaError, type DmaInitiator, type DmaStage } from '../../emulator/memory';
+import { type Coherence, Completion, DmaError, type DmaInitiator, type DmaStage } from '../../emulator/memory';
 import { type TraceEvent } from '../trace';
 import { type Comparison } from './comparison';
 
@@ -13,9 +13,8 @@ export class RecordedMemory implements DmaStage {
     private readonly coherence: Coherence | undefined,
   ) {}
 
-  read(by: DmaInitiator, iova: number, into: Uint8Array): Promise<void> | undefined {
+  read(by: DmaInitiator, iova: number, into: Uint8Array): Completion {
     const known = this.comparison.dma('read', by, iova, into);
-    if (known instanceof Promise) return known.then((next) => this.#count(iova, into, next));
     if (known === undefined) {
       const what = {
         card: 0,
@@ -26,24 +25,26 @@ export class RecordedMemory implements DmaStage {
         sizeBytes: into.length,
       } as const;
       this.comparison.diverge({ seen: what });
-      return undefined;
+      return Completion.DONE;
     }
-    const { event, next } = known;
+    const { next } = known;
+    if (known.later) return known.later.andThen(() => this.#count(iova, into, next));
+    const { event } = known;
     if (event.error) this.#refuse('read', by, iova, into, event.error);
     this.#count(iova, into, next);
     into.set(event.data!);
-    return undefined;
+    return Completion.DONE;
   }
 
-  write(by: DmaInitiator, iova: number, from: Uint8Array): Promise<void> | undefined {
+  write(by: DmaInitiator, iova: number, from: Uint8Array): Completion {
     const known = this.comparison.dma('write', by, iova, from);
-    if (known instanceof Promise) return known.then(() => {});
+    if (known?.later) return known.later;
     if (known?.event.error) this.#refuse('write', by, iova, from, known.event.error);
-    if (known && this.coherence) void this.mapped.write(by, iova, new Uint8Array(from.length));
-    return undefined;
+    if (known && this.coherence) this.mapped.write(by, iova, new Uint8Array(from.length));
+    return Completion.DONE;
   }
 
-  write32(by: DmaInitiator, iova: number, value: number): Promise<void> | undefined {
+  write32(by: DmaInitiator, iova: number, value: number): Completion {
     if (iova % 4 !== 0) return this.mapped.write32(by, iova, value); // which throws
     this.#word.setUint32(0, value, true);
     return this.write(by, iova, new Uint8Array(this.#word.buffer));
@@ -63,7 +64,7 @@ export class RecordedMemory implements DmaStage {
     reason: DmaError['reason'],
   ): never {
     try {
-      void this.mapped[access](by, iova, new Uint8Array(bytes.length));
+      this.mapped[access](by, iova, new Uint8Array(bytes.length));
     } catch (error) {
       if (error instanceof DmaError && error.reason === reason) throw error;
     }

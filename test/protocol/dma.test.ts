@@ -17,11 +17,11 @@ describe('memory that is passed as a descriptor', () => {
     const { connect, device } = await serving();
     const client = await connect();
     await client.dmaMap({ iova: 0x1_0000_0000n, sizeBytes: BigInt(2 * MIB), fd: memory.fd });
-    expect(device.dma.write(0x1_0000_1234, bytes(1, 2, 3))).toBeUndefined();
+    expect(device.dma.write(0x1_0000_1234, bytes(1, 2, 3)).isDone).toBe(true);
     expect([...memory.bytes.subarray(0x1234, 0x1237)]).toEqual([1, 2, 3]);
     memory.bytes.set([7, 8], 2 * MIB - 2);
     const into = new Uint8Array(2);
-    expect(device.dma.read(0x1_0000_0000 + 2 * MIB - 2, into)).toBeUndefined();
+    expect(device.dma.read(0x1_0000_0000 + 2 * MIB - 2, into).isDone).toBe(true);
     expect([...into]).toEqual([7, 8]);
     expect(client.dmaRequests).toEqual([]);
   });
@@ -31,7 +31,7 @@ describe('memory that is passed as a descriptor', () => {
     const { connect, device } = await serving();
     const client = await connect();
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n, fd: memory.fd, offset: 8192n });
-    void device.dma.write(1, bytes(9));
+    device.dma.write(1, bytes(9));
     expect(memory.bytes[8193]).toBe(9);
   });
 
@@ -68,7 +68,7 @@ describe('memory that is passed as a descriptor', () => {
       await client.dmaMap({ iova, sizeBytes: 4096n, fd: memory.fd, offset: BigInt(page * 4096) });
     }
     expect(mappingsOfTests()).toBe(before + 1);
-    void device.dma.write(((9 * 5) % 64) * 8192 + 1, bytes(7));
+    device.dma.write(((9 * 5) % 64) * 8192 + 1, bytes(7));
     expect(memory.bytes[9 * 4096 + 1]).toBe(7);
     await client.dmaUnmap(8192n, 63n * 8192n);
     expect([device.map.size, mappingsOfTests()]).toEqual([1, before + 1]);
@@ -98,11 +98,11 @@ describe('memory that is passed as a descriptor', () => {
     await client.dmaMap({ iova: 4096n, sizeBytes: 4096n, fd: other.fd });
     await client.dmaMap({ iova: 8192n, sizeBytes: 4096n, fd: one.fd, offset: 4096n, writable: false });
     expect(mappingsOfTests()).toBe(before + 3);
-    void device.dma.write(4094, bytes(1, 2, 3, 4));
+    device.dma.write(4094, bytes(1, 2, 3, 4));
     expect([...one.bytes.subarray(4094, 4096), ...other.bytes.subarray(0, 2)]).toEqual([1, 2, 3, 4]);
     one.bytes[4096] = 5;
     const into = new Uint8Array(1);
-    void device.dma.read(8192, into);
+    device.dma.read(8192, into);
     expect(into[0]).toBe(5);
     const refused = expect.objectContaining({ reason: 'not-writable', faultIova: 8192 });
     expect(() => device.dma.write(8191, bytes(1, 2))).toThrow(refused);
@@ -119,7 +119,7 @@ describe('memory that is passed as a descriptor', () => {
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n, fd });
     ftruncateSync(fd, 8192);
     await client.dmaMap({ iova: 4096n, sizeBytes: 4096n, fd, offset: 4096n });
-    void device.dma.write(4095, bytes(8, 9));
+    device.dma.write(4095, bytes(8, 9));
     expect([...readFileSync(path).subarray(4095, 4097)]).toEqual([8, 9]);
     await client.dmaUnmap(0n, 8192n);
     expect(readFileSync('/proc/self/maps', 'utf8')).not.toContain(path);
@@ -139,7 +139,7 @@ describe('memory that is passed as a descriptor', () => {
     }
     await expect(map(65_535n)).rejects.toThrow(errorReply(Errno.ENOSPC));
     expect([device.map.size, mappingsOfTests()]).toEqual([65_535, before + 1]);
-    void device.dma.write(40_001 * 8192, bytes(3));
+    device.dma.write(40_001 * 8192, bytes(3));
     expect(memory.bytes[(40_001 % 256) * 4096]).toBe(3);
     await client.dmaUnmap(8192n, 4096n);
     await map(65_535n);
@@ -157,7 +157,7 @@ describe('memory that is passed as a descriptor', () => {
       [0x12000, 0x14000],
       [0x14000, 0x15000],
     ]);
-    void device.dma.write(0x11fff, bytes(1, 2));
+    device.dma.write(0x11fff, bytes(1, 2));
     expect([...memory.bytes.subarray(0x1fff, 0x2001)]).toEqual([1, 2]);
     await client.dmaUnmap(0x10000n, 5n * 4096n);
     expect(device.map.size).toBe(0);
@@ -303,10 +303,10 @@ describe('memory that the client keeps to itself', () => {
     const { connect, device } = await serving();
     const client = await connect({ memory });
     await client.dmaMap({ iova: 0n, sizeBytes: BigInt(4 * MIB) });
-    await device.dma.write(0x1000, bytes(1, 2, 3));
+    await device.dma.write(0x1000, bytes(1, 2, 3)).promise();
     expect([...memory.bytes.subarray(0x1000, 0x1003)]).toEqual([1, 2, 3]);
     const into = new Uint8Array(3);
-    await device.dma.read(0x1001, into);
+    await device.dma.read(0x1001, into).promise();
     expect([...into]).toEqual([2, 3, 0]);
   });
 
@@ -317,9 +317,9 @@ describe('memory that the client keeps to itself', () => {
     await client.negotiate({ maxTransferBytes: 4096 });
     await client.dmaMap({ iova: 0n, sizeBytes: BigInt(4 * MIB) });
     const data = new Uint8Array(10_000).map((_, i) => i % 253);
-    await device.dma.write(5, data);
+    await device.dma.write(5, data).promise();
     const into = new Uint8Array(10_000);
-    await device.dma.read(5, into);
+    await device.dma.read(5, into).promise();
     expect(into).toEqual(data);
     expect(client.dmaRequests.map(({ sizeBytes }) => sizeBytes)).toEqual([4096, 4096, 1808, 4096, 4096, 1808]);
   });
@@ -330,7 +330,7 @@ describe('memory that the client keeps to itself', () => {
     const client = await connect({ memory });
     await client.dmaMap({ iova: 0n, sizeBytes: BigInt(4 * MIB) });
     const data = new Uint8Array(1.5 * MIB).map((_, i) => i % 255);
-    await Promise.all([device.dma.write(0, data), device.dma.write(2 * MIB, data)]);
+    await Promise.all([0, 2 * MIB].map((iova) => device.dma.write(iova, data).promise()));
     expect(Buffer.compare(memory.bytes.subarray(0, data.length), data)).toBe(0);
     expect(Buffer.compare(memory.bytes.subarray(2 * MIB, 2 * MIB + data.length), data)).toBe(0);
     expect(Math.max(...client.dmaRequests.map(({ sizeBytes }) => sizeBytes))).toBe(MIB);
@@ -341,8 +341,8 @@ describe('memory that the client keeps to itself', () => {
     const client = await connect({ memory: { read: () => Errno.ENODEV, write: () => Errno.ENODEV } });
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
     const refused = expect.objectContaining({ name: 'DmaError', reason: 'client-error' });
-    await expect(device.dma.read(0, new Uint8Array(4))).rejects.toThrow(refused);
-    await expect(device.dma.write(0, new Uint8Array(4))).rejects.toThrow(refused);
+    await expect(device.dma.read(0, new Uint8Array(4)).promise()).rejects.toThrow(refused);
+    await expect(device.dma.write(0, new Uint8Array(4)).promise()).rejects.toThrow(refused);
     await client.regionRead(0, 0, 4);
   });
 
@@ -350,7 +350,7 @@ describe('memory that the client keeps to itself', () => {
     const { connect, device } = await serving(new FakeDevice(), { dmaTimeoutMs: 5 });
     const client = await connect();
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
-    await expect(device.dma.read(0, new Uint8Array(4))).rejects.toThrow('no reply within 5 ms');
+    await expect(device.dma.read(0, new Uint8Array(4)).promise()).rejects.toThrow('no reply within 5 ms');
     await client.regionRead(0, 0, 4);
   });
 
@@ -358,7 +358,7 @@ describe('memory that the client keeps to itself', () => {
     const { connect, device } = await serving();
     const client = await connect();
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
-    const reading = device.dma.read(0, new Uint8Array(4));
+    const reading = device.dma.read(0, new Uint8Array(4)).promise();
     client.close();
     await expect(reading).rejects.toThrow('the client disconnected');
   });
@@ -368,7 +368,7 @@ describe('memory that the client keeps to itself', () => {
     const client = await connect();
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
     const into = new Uint8Array(4);
-    const reading = device.dma.read(0, into);
+    const reading = device.dma.read(0, into).promise();
     await client.regionRead(0, 0, 4);
     const { id } = client.dmaRequests[0]!;
     const reply = Buffer.concat([words(0, 0, 4, 0), bytes(1, 2, 3, 4)]);

@@ -30,9 +30,9 @@ export class TestCard extends PciCard {
     const bytes = new Uint8Array(this.control.get('LENGTH'));
     const iova = Number(this.control.get('ADDRESS'));
     try {
-      if (bytes.length > 0) void this.dma.read(iova, bytes);
+      if (bytes.length > 0) this.dma.read(iova, bytes);
       bytes.reverse();
-      if (bytes.length > 0) void this.dma.write(iova, bytes);
+      if (bytes.length > 0) this.dma.write(iova, bytes);
     } catch {
       // The trace knows.
     }
