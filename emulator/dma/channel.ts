@@ -144,46 +144,57 @@ export class DmaChannel {
     this.#kick();
   }
 
-  /** The engine at work: until there is none left, also none that came while it was reporting. */
+  /** The engine at work, descriptor after descriptor, until the ring is empty, RUN is cleared or it has halted. */
   *#run(): Generator<Wait, void, void> {
-    do yield* this.#drainRing();
-    while (this.#process.isRunning && !this.#ring.isEmpty && this.#mayRun);
-  }
-
-  /** Descriptor after descriptor until the ring is empty, RUN is cleared or something is wrong. */
-  *#drainRing(): Generator<Wait, void, void> {
     const { registers } = this.#options;
     const ring = this.#ring;
-    ring.base = Number(registers.get('RING_BASE'));
-    ring.size = registers.get('RING_SIZE');
-    ring.discardFetched();
-    if (ring.isEmpty) return;
-    this.#hot.status.set('BUSY', 1);
-    this.#options.onState?.('running');
-    try {
-      let work = 0;
-      while (!ring.isEmpty && this.#mayRun) {
-        if (!ring.isFetched) yield* this.#fetch();
-        ring.decode(this.#descriptor);
-        if (!this.#isTransferred) {
-          this.#checkDescriptor();
-          yield* transfer(this.#path, this.#descriptor, this.#transferred);
-          this.#isTransferred = true;
-        }
-        yield* this.#complete();
-        if (!this.#process.isRunning) return; // reset by whoever was told of the completion
-        work += this.#descriptor.lengthBytes + descriptorOverheadBytes;
-        if (work >= quantumBytes) {
-          work = 0;
-          yield { delayNs: 0 };
-        }
+    do {
+      ring.base = Number(registers.get('RING_BASE'));
+      ring.size = registers.get('RING_SIZE');
+      ring.discardFetched();
+      if (ring.isEmpty) return;
+      this.#hot.status.set('BUSY', 1);
+      this.#options.onState?.('running');
+      try {
+        yield* this.#drainRing();
+        if (!this.#process.isRunning) return; // reset by whoever was notified of a completion
+        this.#hot.status.set('BUSY', 0);
+        this.#options.onState?.('idle');
+        this.#completion.idle();
+      } catch (error) {
+        this.#hot.status.set('BUSY', 0);
+        yield* this.#halt(this.#transferErrorOf(error));
       }
-      this.#hot.status.set('BUSY', 0);
-      this.#options.onState?.('idle');
-      this.#completion.idle();
-    } catch (error) {
-      this.#hot.status.set('BUSY', 0);
-      yield* this.#halt(this.#transferErrorOf(error));
+      // While it halted, the error may have been cleared and the doorbell rung.
+    } while (this.#process.isRunning && !ring.isEmpty && this.#mayRun);
+  }
+
+  /** Takes one descriptor after the other. */
+  *#drainRing(): Generator<Wait, void, void> {
+    const ring = this.#ring;
+    const port = this.#descriptorPort;
+    let work = 0;
+    while (!ring.isEmpty && this.#mayRun) {
+      if (!ring.isFetched) yield* this.#fetch();
+      ring.decode(this.#descriptor);
+      if (!this.#isTransferred) {
+        this.#checkDescriptor();
+        yield* transfer(this.#path, this.#descriptor, this.#transferred);
+        this.#isTransferred = true;
+      }
+      // Hands the descriptor back to the driver, the owner bit last.
+      const address = ring.addressOf(ring.consumer);
+      const { interrupt, endOfPacket, lengthBytes } = this.#descriptor;
+      const { movedBytes, endedPacket } = this.#transferred;
+      yield* port.write32(address + descriptorOffsets.transferred, movedBytes);
+      yield* port.write32(address + descriptorOffsets.status, completionStatus(endedPacket));
+      yield* port.write32(address + descriptorOffsets.control, encodeControl({ owner: false, interrupt, endOfPacket }));
+      this.#completed();
+      if (!this.#process.isRunning) return;
+      work += lengthBytes + descriptorOverheadBytes;
+      if (work < quantumBytes) continue;
+      work = 0;
+      yield { delayNs: 0 };
     }
   }
 
@@ -214,24 +225,16 @@ export class DmaChannel {
     return BigInt.asUintN(64, base + BigInt(this.#ring.consumer * DESCRIPTOR_BYTES));
   }
 
-  /** Hands the descriptor back to the driver, and counts it towards an interrupt. */
-  *#complete(): Generator<Wait, void, void> {
-    const port = this.#descriptorPort;
+  /** The descriptor in hand has been handed back; it counts towards an interrupt. */
+  #completed(): void {
     const ring = this.#ring;
-    const { interrupt, endOfPacket } = this.#descriptor;
-    const { movedBytes, endedPacket } = this.#transferred;
-    const address = ring.addressOf(ring.consumer);
-    const control = encodeControl({ owner: false, interrupt, endOfPacket });
-    yield* port.write32(address + descriptorOffsets.transferred, movedBytes);
-    yield* port.write32(address + descriptorOffsets.status, completionStatus(endedPacket));
-    yield* port.write32(address + descriptorOffsets.control, control);
     ring.advance();
     this.#isTransferred = false;
-    this.#totalBytes += movedBytes;
+    this.#totalBytes += this.#transferred.movedBytes;
     this.#hot.consumerIndex.value = ring.consumer;
     this.#hot.completed.value = (this.#hot.completed.value + 1) >>> 0;
     if (ring.isEmpty) this.#hot.status.set('BUSY', 0);
-    this.#completion.descriptorDone(interrupt);
+    this.#completion.descriptorDone(this.#descriptor.interrupt);
   }
 
   /** None when the driver wants none, or when the card cannot drive the address. */

@@ -27,58 +27,38 @@ export interface TransferResult {
 
 /** Ends when all bytes are moved or, C2H, with the packet. Throws DmaError or CardAddressError. */
 export function* transfer(
-  path: TransferPath,
-  descriptor: Descriptor,
-  result: TransferResult,
-): Generator<Wait, void, void> {
-  const { link } = path;
-  result.movedBytes = 0;
-  result.endedPacket = false;
-  if ('h2c' in path.endpoint) yield* hostToCard(path, path.endpoint.h2c, descriptor, result);
-  else yield* cardToHost(path, path.endpoint.c2h, descriptor, result);
-  if (link.completionLatencyNs > 0) yield { delayNs: link.completionLatencyNs };
-}
-
-function* hostToCard(
-  { port, link }: TransferPath,
-  sinkOf: () => DataSink,
+  { port, link, endpoint }: TransferPath,
   { hostAddress, cardAddress, lengthBytes, endOfPacket }: Descriptor,
   result: TransferResult,
 ): Generator<Wait, void, void> {
-  while (result.movedBytes < lengthBytes) {
-    const moved = result.movedBytes;
-    const sink = sinkOf();
-    const window = sink.reserve(cardAddress + moved, lengthBytes - moved);
-    if (window === undefined) {
-      yield (resume) => sink.whenReady(resume);
-      continue;
-    }
-    yield* port.read(hostAddress + moved, window);
-    result.movedBytes += window.length;
-    sink.commit(window.length, endOfPacket && result.movedBytes === lengthBytes);
-    const delayNs = link.occupy('h2c', window.length);
-    if (delayNs > 0) yield { delayNs };
-  }
-}
-
-function* cardToHost(
-  { port, link }: TransferPath,
-  sourceOf: () => DataSource,
-  { hostAddress, cardAddress, lengthBytes }: Descriptor,
-  result: TransferResult,
-): Generator<Wait, void, void> {
+  result.movedBytes = 0;
+  result.endedPacket = false;
   while (result.movedBytes < lengthBytes && !result.endedPacket) {
     const moved = result.movedBytes;
-    const source = sourceOf();
-    const window = source.peek(cardAddress + moved, lengthBytes - moved);
-    if (window === undefined) {
-      yield (resume) => source.whenReady(resume);
-      continue;
+    let window: Uint8Array | undefined;
+    if ('h2c' in endpoint) {
+      const sink = endpoint.h2c();
+      window = sink.reserve(cardAddress + moved, lengthBytes - moved);
+      if (window === undefined) {
+        yield (resume) => sink.whenReady(resume);
+        continue;
+      }
+      yield* port.read(hostAddress + moved, window);
+      result.movedBytes += window.length;
+      sink.commit(window.length, endOfPacket && result.movedBytes === lengthBytes);
+    } else {
+      const source = endpoint.c2h();
+      window = source.peek(cardAddress + moved, lengthBytes - moved);
+      if (window === undefined) {
+        yield (resume) => source.whenReady(resume);
+        continue;
+      }
+      yield* port.write(hostAddress + moved, window);
+      result.movedBytes += window.length;
+      result.endedPacket = source.consume(window.length);
     }
-    yield* port.write(hostAddress + moved, window);
-    result.movedBytes += window.length;
-    result.endedPacket = source.consume(window.length);
-    const delayNs = link.occupy('c2h', window.length);
+    const delayNs = link.occupy('h2c' in endpoint ? 'h2c' : 'c2h', window.length);
     if (delayNs > 0) yield { delayNs };
   }
+  if (link.completionLatencyNs > 0) yield { delayNs: link.completionLatencyNs };
 }
