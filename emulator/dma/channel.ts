@@ -25,7 +25,7 @@ const descriptorOverheadBytes = 1024;
 export interface DmaChannelOptions extends Omit<TransferPath, 'port'> {
   /** The way to host memory, by what it is used for. */
   readonly port: (role: DmaRole) => DmaPort;
-  /** Is told of 'running', 'idle', 'halted: CODE' and 'reset'. */
+  /** Receives 'running', 'idle', 'reset', or 'halted: CODE', of a ring with what is wrong with it. */
   readonly onState?: (state: string) => void;
   readonly registers: RegisterView<typeof CHANNEL_REGISTERS>;
   readonly clock: Clock;
@@ -41,8 +41,9 @@ class TransferError extends Error {
   constructor(
     readonly code: ErrorCode,
     readonly address: bigint,
+    detail?: string,
   ) {
-    super(`DMA engine halted: ${code}`);
+    super(detail === undefined ? code : `${code}, ${detail}`);
   }
 }
 
@@ -200,7 +201,8 @@ export class DmaChannel {
 
   *#fetch(): Generator<Wait, void, void> {
     const ring = this.#ring;
-    if (ring.fault !== undefined) throw new TransferError('BAD_RING', this.#options.registers.get('RING_BASE'));
+    const { mistake } = ring;
+    if (mistake !== undefined) throw new TransferError('BAD_RING', this.#options.registers.get('RING_BASE'), mistake);
     this.#checkHostAddress(ring.addressOf(ring.consumer), DESCRIPTOR_BYTES, () => this.#descriptorAddress);
     yield* ring.fetch();
   }
@@ -249,7 +251,7 @@ export class DmaChannel {
     const { registers } = this.#options;
     const ring = this.#ring;
     const { code, address } = error;
-    this.#options.onState?.(`halted: ${code}`);
+    this.#options.onState?.(`halted: ${error.message}`);
     this.#hot.status.set('HALTED', 1);
     this.#hot.status.set('ERROR', 1);
     this.#hot.status.set('ERROR_CODE', ERROR_CODES[code]);

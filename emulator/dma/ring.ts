@@ -38,8 +38,8 @@ export class DescriptorRing {
     return this.producer === this.consumer;
   }
 
-  /** What is wrong with the ring as it is set up, or undefined. */
-  get fault(): string | undefined {
+  /** What is wrong with the ring as the driver has set it up, or undefined. */
+  get mistake(): string | undefined {
     const { base, size, producer, consumer } = this;
     const powerOfTwo = size >= RING_SIZE_LIMITS.min && size <= RING_SIZE_LIMITS.max && (size & (size - 1)) === 0;
     if (!powerOfTwo)

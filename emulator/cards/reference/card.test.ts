@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { traceOf } from '../../../instrumentation/trace';
 import { ChannelDriver } from '../../../test/support/reference-driver';
 import { ManualClock } from '../../clock';
 import { COMMAND, InProcessHost } from '../../host';
@@ -357,17 +358,18 @@ describe('errors', () => {
   });
 
   it.each([
-    ['a size that is no power of two', 12, 1],
-    ['a size above the limit', 1 << 17, 1],
-    ['a doorbell outside the ring', 16, 16],
-  ])('BAD_RING reports %s', (_, size, producer) => {
-    const { host, clock } = setUp();
+    ['a size that is no power of two', 12, 1, 'RING_SIZE 12 is not a power of two from 2 to 65536'],
+    ['a size above the limit', 1 << 17, 1, 'RING_SIZE 131072 is not a power of two from 2 to 65536'],
+    ['a doorbell outside the ring', 16, 16, 'DOORBELL index 16 is outside the ring of 16'],
+  ])('BAD_RING reports %s', (_, size, producer, mistake) => {
+    const { host, clock, card } = setUp();
     const h2c = new ChannelDriver(host, 'H2C');
     h2c.write('RING_SIZE', size);
     h2c.producer = producer;
     h2c.doorbell();
     clock.runDue();
     expect(h2c.state).toMatchObject({ halted: true, errorCode: 6 });
+    expect(traceOf(card).states.get('H2C0')).toBe(`halted: BAD_RING, ${mistake}`);
   });
 
   it('report the very address that failed', () => {
