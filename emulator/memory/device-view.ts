@@ -7,7 +7,7 @@
  *
  * Models: Linux Documentation/core-api/dma-api.rst (dma_sync_single_for_device and dma_sync_single_for_cpu).
  */
-import { forEachPage, PAGE_BYTES, pageOf } from './pages';
+import { forEachPage, PAGE_BYTES, pageOf } from './sparse-memory';
 
 /** A cache line: what is synchronised is rounded outwards to these. */
 export const LINE_BYTES = 64;
