@@ -1,14 +1,15 @@
 /**
- * Files that are made from the cards' register maps, and from the layout of the platform table, and committed: the
+ * Files that are made from register maps, the layout of the platform table and the table of events, and committed: the
  * guest's C headers and the tables of the documentation. `npm run generate` writes them; a test fails when a committed
  * copy differs.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DESCRIPTOR, WRITEBACK } from '../dma';
-import { cDeclarations, structTables } from '../pci';
-import { cHeader, markdownTable } from '../registers';
-import { REFERENCE_REGISTERS } from './reference';
+import { DESCRIPTOR, WRITEBACK } from '../../emulator/dma';
+import { cDeclarations, structTables } from '../../emulator/pci';
+import { cHeader, markdownTable } from '../../emulator/registers';
+import { REFERENCE_REGISTERS } from '../../emulator/cards/reference';
+import { eventsTable } from './events';
 
 const repository = join(__dirname, '..', '..');
 const structures = { DESC: DESCRIPTOR, WRITEBACK };
@@ -31,6 +32,7 @@ export function generatedFiles(): GeneratedFile[] {
   const document = join(repository, 'docs', 'reference-card.md');
   const tableHeader = join(repository, 'guest-tools', 'modules', 'platform_table.h');
   const tableDocument = join(repository, 'docs', 'platform-devices.md');
+  const tracing = join(repository, 'docs', 'tracing.md');
   return [
     {
       path: header,
@@ -50,6 +52,7 @@ export function generatedFiles(): GeneratedFile[] {
     },
     { path: tableHeader, text: cDeclarations() },
     { path: tableDocument, text: replaceSection(tableDocument, 'emulator/pci/platform/layout.ts', structTables()) },
+    { path: tracing, text: replaceSection(tracing, 'instrumentation/trace/kinds.ts', eventsTable()) },
   ];
 }
 

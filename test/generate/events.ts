@@ -1,20 +1,8 @@
-/**
- * The tables in documents that are made from the tables of the instrumentation, and committed. `npm run generate`
- * writes them; a test fails when a committed copy differs.
- */
-import { join } from 'node:path';
-import { type GeneratedFile, replaceSection } from '../emulator/cards/generated';
-import { KIND_NAMES, KINDS, kindsNamed, type TraceEventKind } from './trace';
-
-const docs = join(__dirname, '..', 'docs');
-
-export function generatedDocuments(): GeneratedFile[] {
-  const tracing = join(docs, 'tracing.md');
-  return [{ path: tracing, text: replaceSection(tracing, 'instrumentation/trace/kinds.ts', kindsTable()) }];
-}
+/** The table of events in docs/tracing.md, made from the table of kinds. */
+import { KIND_NAMES, KINDS, kindsNamed, type TraceEventKind } from '../../instrumentation/trace';
 
 /** What there is to know of each kind of event; kinds that have all in common share a line. */
-function kindsTable(): string {
+export function eventsTable(): string {
   const kinds = Object.keys(KINDS) as TraceEventKind[];
   const lines = [...new Set(kinds.map((kind) => KINDS[kind].about))].map((about) => {
     const alike = kinds.filter((kind) => KINDS[kind].about === about);
