@@ -6,7 +6,7 @@ import { basename, join, resolve } from 'node:path';
 import { parseModuleArgument, type Share } from '../qemu/launch';
 import { hostArch } from '../qemu/provision';
 import { type RigOptions } from '../qemu/rig';
-import { makeArtefactsFolder } from './artefacts-folder';
+import { makeArtefactsFolder } from './artifacts-folder';
 import { type CardSource, cardToPlug, distinctNames, type RemoteCardSource } from './card-source';
 import { type FaultsByCard, loadFaults } from './faults-file';
 import { HostTerminal } from './host-terminal';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { provision, terminalProgress } from '../../qemu/provision';
 import { type AppReport, appReport, Rig } from '../../qemu/rig';
-import { makeArtefactsFolder } from '../artefacts-folder';
+import { makeArtefactsFolder } from '../artifacts-folder';
 import { loadCard } from '../card-source';
 import { type DemoStep, demoSteps } from '../demo-plan';
 import { DRIVER_MODES, type DriverMode } from '../driver-modes';

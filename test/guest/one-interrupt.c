@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A driver with a mistake, for driver-watch.test.ts: takes one interrupt of the reference card by UIO, and
+ * A driver with a mistake, for stalled-driver.test.ts: takes one interrupt of the reference card by UIO, and
  * waits for another without letting it through again. UIO leaves Interrupt Disable set until the driver
  * clears it. Exit code 3: the second has not come.
  */
