@@ -4,14 +4,14 @@ import { dirname, join, resolve } from 'node:path';
 import { UsageError } from './usage-error';
 
 /** The folder's absolute path. Throws a UsageError when nothing can be written there. */
-export function makeArtefactsFolder(folder: string): string {
+export function makeArtifactsFolder(folder: string): string {
   const path = resolve(folder);
   try {
     makeWithParents(path);
     rmdirSync(mkdtempSync(join(path, '.ghostcard-')));
     return path;
   } catch (error) {
-    throw new UsageError(`--artefacts ${folder}: nothing can be written there: ${(error as Error).message}`);
+    throw new UsageError(`--artifacts ${folder}: nothing can be written there: ${(error as Error).message}`);
   }
 }
 

@@ -97,7 +97,7 @@ describe('what run is to do', () => {
     ['fewer slots than cards', { slots: 1, card: ['reference', 'reference'] }, '--slots 1 is not enough for 2 cards'],
     ['a variable that is not set', { env: ['GC_PLAN_UNSET'] }, '--env GC_PLAN_UNSET: there is no such variable here'],
     ['a variable without a name', { env: ['=x'] }, '--env =x: write NAME=VALUE'],
-    ['a folder for logs that cannot be', { artefacts: '/proc/x' }, '--artefacts /proc/x: nothing can be written there'],
+    ['a folder for logs that cannot be', { artifacts: '/proc/x' }, '--artifacts /proc/x: nothing can be written there'],
     ['a shell without a terminal', { shell: true }, '--shell needs a terminal'],
   ])('refuses %s', async (_, options, message) => {
     const refused = plan(options);

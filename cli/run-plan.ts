@@ -6,7 +6,7 @@ import { basename, join, resolve } from 'node:path';
 import { parseModuleArgument, type Share } from '../qemu/launch';
 import { hostArch } from '../qemu/provision';
 import { type RigOptions } from '../qemu/rig';
-import { makeArtefactsFolder } from './artifacts-folder';
+import { makeArtifactsFolder } from './artifacts-folder';
 import { type CardSource, cardToPlug, distinctNames, type RemoteCardSource } from './card-source';
 import { type FaultsByCard, loadFaults } from './faults-file';
 import { HostTerminal } from './host-terminal';
@@ -37,7 +37,7 @@ export interface RunOptions extends SoftwareOptions, TraceOptions {
   readonly cold?: true;
   readonly gdb?: number | true;
   readonly debug?: true;
-  readonly artefacts?: string;
+  readonly artifacts?: string;
   readonly console?: true;
   readonly quiet?: true;
   readonly json?: true;
@@ -117,7 +117,7 @@ export async function planRun(command: readonly string[], options: RunOptions): 
       ...(append !== '' && { kernelAppend: append }),
       ...(gdbPort !== undefined && { gdb: `tcp:127.0.0.1:${gdbPort}` }),
       ...(debug && { bootTimeoutMs: DEBUG_TIMEOUT_MS }),
-      ...(options.artefacts !== undefined && { artifactsDir: makeArtefactsFolder(options.artefacts) }),
+      ...(options.artifacts !== undefined && { artifactsDir: makeArtifactsFolder(options.artifacts) }),
     },
   };
 }

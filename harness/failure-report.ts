@@ -47,7 +47,7 @@ interface Kept {
 }
 
 /** Writes it into a folder, in place of what an earlier run has left there. */
-export async function keepTestArtefacts(folder: string, { logs, recording }: Kept): Promise<void> {
+export async function keepTestArtifacts(folder: string, { logs, recording }: Kept): Promise<void> {
   if (!logs && !recording) return;
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });

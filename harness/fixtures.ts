@@ -9,7 +9,7 @@ import { watchdog } from '../emulator/watchdog';
 import { GuestPanicError } from '../qemu/launch';
 import { type GuestArch } from '../qemu/provision';
 import { type CardFault } from '../qemu/rig';
-import { failureReport, folderNameOf, keepTestArtefacts, logsIn, recordingIn } from './failure-report';
+import { failureReport, folderNameOf, keepTestArtifacts, logsIn, recordingIn } from './failure-report';
 import { type GuestOptions, GuestSource } from './guest-source';
 import { refuseUnknownOptions } from './known-options';
 import { provisionOnce } from './provisioning';
@@ -19,13 +19,13 @@ import { checkTraceOptions, type Keep, TestRecording, type TestTraceOptions } fr
 export interface GuestTestOptions extends GuestOptions {
   /** 'test', the default: a fresh guest for each test. 'file': one that the tests of a file use one after the other. */
   readonly scope?: 'test' | 'file';
-  /** Where artefacts go, in a folder for each test. Default 'artifacts'. */
-  readonly artefactsDir?: string;
+  /** Where artifacts go, in a folder for each test. Default 'artifacts'. */
+  readonly artifactsDir?: string;
   /** When they are kept. Default 'on-failure'. */
-  readonly artefacts?: Keep;
+  readonly artifacts?: Keep;
   /**
    * When the recording of what happened to the cards is kept among them; 'never': nothing is recorded. Default
-   * 'on-failure', unless artefacts are never kept.
+   * 'on-failure', unless artifacts are never kept.
    */
   readonly trace?: Keep | TestTraceOptions;
 }
@@ -45,8 +45,8 @@ const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
   accel: true,
   extraQemuArgs: true,
   bootTimeoutMs: true,
-  artefactsDir: true,
-  artefacts: true,
+  artifactsDir: true,
+  artifacts: true,
   trace: true,
 };
 
@@ -60,8 +60,8 @@ const PROVISION_TIMEOUT_MS = 900_000;
 /** A `test` whose guests are made like this. To be called at the top of a test file, or of a module that it imports. */
 export function guestTest(options: GuestTestOptions = {}) {
   refuseUnknownOptions('guestTest', options, OPTIONS);
-  const { scope = 'test', artefactsDir = 'artifacts', artefacts = 'on-failure', trace, ...guestOptions } = options;
-  const { keep = artefacts === 'never' ? 'never' : 'on-failure', ...howToTrace } = checkTraceOptions(trace);
+  const { scope = 'test', artifactsDir = 'artifacts', artifacts = 'on-failure', trace, ...guestOptions } = options;
+  const { keep = artifacts === 'never' ? 'never' : 'on-failure', ...howToTrace } = checkTraceOptions(trace);
   const extended = base
     .extend('guests', { scope: 'file' }, async ({}, { onCleanup }) => {
       const source = new GuestSource(scope, guestOptions);
@@ -78,7 +78,7 @@ export function guestTest(options: GuestTestOptions = {}) {
         const recording =
           keep === 'never' ? undefined : new TestRecording(guest.rig, testNameOf(task), { ...howToTrace, keep });
         onCleanup(() =>
-          conclude(guest, task, guests, { artefactsDir, artefacts, earlierErrors, recording }).finally(over),
+          conclude(guest, task, guests, { artifactsDir, artifacts, earlierErrors, recording }).finally(over),
         );
         return guest;
       } catch (error) {
@@ -104,7 +104,7 @@ function onFirstUse<T extends (...args: never[]) => unknown>(used: T, before: ()
   });
 }
 
-interface ConclusionOptions extends Required<Pick<GuestTestOptions, 'artefactsDir' | 'artefacts'>> {
+interface ConclusionOptions extends Required<Pick<GuestTestOptions, 'artifactsDir' | 'artifacts'>> {
   /** Errors of earlier tries, when the test is being retried. */
   readonly earlierErrors: number;
   readonly recording: TestRecording | undefined;
@@ -115,7 +115,7 @@ async function conclude(
   guest: TestGuest,
   task: Readonly<RunnerTestCase>,
   source: GuestSource,
-  { artefactsDir, artefacts, earlierErrors, recording }: ConclusionOptions,
+  { artifactsDir, artifacts, earlierErrors, recording }: ConclusionOptions,
 ): Promise<void> {
   const errors: Error[] = guest.faults.map((fault) => new CardFaultError(fault));
   const { died } = guest.rig.guest;
@@ -132,10 +132,10 @@ async function conclude(
 
   const hasFailed = hadFailed || errors.length > 0;
   recording?.end(hasFailed ? (task.result?.errors?.[earlierErrors]?.message ?? errors[0]?.message) : undefined);
-  const keepsLogs = artefacts === 'always' || (artefacts === 'on-failure' && hasFailed);
+  const keepsLogs = artifacts === 'always' || (artifacts === 'on-failure' && hasFailed);
   const kept = recording?.keepsAfter(hasFailed) ? recording : undefined;
-  const folder = resolve(artefactsDir, folderNameOf(basename(task.file.name)), folderNameOf(testNameOf(task)));
-  const keeping = keepTestArtefacts(folder, { ...(keepsLogs && { logs: guest }), ...(kept && { recording: kept }) });
+  const folder = resolve(artifactsDir, folderNameOf(basename(task.file.name)), folderNameOf(testNameOf(task)));
+  const keeping = keepTestArtifacts(folder, { ...(keepsLogs && { logs: guest }), ...(kept && { recording: kept }) });
   await keeping.catch((error: Error) => errors.push(error));
   await recording?.remove();
   for (const error of errors) fail(task, error);

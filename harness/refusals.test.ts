@@ -12,7 +12,7 @@ it('an option of guestTest that does not exist, with the one that is meant', () 
 it('one that is like no other, with those that there are', () => {
   const options = { colour: 'red' };
   expect(() => guestTest(options as object)).toThrow(
-    /no option 'colour': its options are scope, start, hostRoot, .*artefacts, trace$/,
+    /no option 'colour': its options are scope, start, hostRoot, .*artifacts, trace$/,
   );
 });
 

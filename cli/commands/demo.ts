@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { provision, terminalProgress } from '../../qemu/provision';
 import { type AppReport, appReport, Rig } from '../../qemu/rig';
-import { makeArtefactsFolder } from '../artifacts-folder';
+import { makeArtifactsFolder } from '../artifacts-folder';
 import { loadCard } from '../card-source';
 import { type DemoStep, demoSteps } from '../demo-plan';
 import { DRIVER_MODES, type DriverMode } from '../driver-modes';
@@ -19,7 +19,7 @@ import { type Column, formatBytes, formatTable } from '../table';
 
 interface DemoOptions extends SoftwareOptions {
   readonly card: string;
-  readonly artefacts: string;
+  readonly artifacts: string;
   readonly json?: true;
 }
 
@@ -38,7 +38,7 @@ export function demoCommand(): Command {
   const command = new Command('demo')
     .description('Run the reference card under every kernel driver for drivers in user space, and show what happened.')
     .option('--card <name-or-file>', 'the card; options as name,key=value', 'reference')
-    .option('--artefacts <folder>', 'where the logs go', join('artifacts', 'demo'))
+    .option('--artifacts <folder>', 'where the logs go', join('artifacts', 'demo'))
     .option('--json', 'print the outcome as JSON');
   return addSoftwareOptions(command).action(async (options: DemoOptions) => {
     process.exitCode = await demo(options);
@@ -50,7 +50,7 @@ async function demo(options: DemoOptions): Promise<number> {
   const stop = interruption();
   const say = options.json ? () => {} : (text: string) => print(text);
   const card = loadCard(options.card);
-  const artefactsDir = makeArtefactsFolder(options.artefacts);
+  const artifactsDir = makeArtifactsFolder(options.artifacts);
 
   const provisioned = await provision({ ...softwareOf(options), signal: stop, onProgress: terminalProgress() });
   say(`QEMU ${provisioned.qemu.version} (${provisioned.qemu.origin}), guest kernel ${provisioned.kernel.release}`);
@@ -61,20 +61,20 @@ async function demo(options: DemoOptions): Promise<number> {
       provisioned,
       iommu,
       cards: [card],
-      artifactsDir: join(artefactsDir, iommu ? 'iommu' : 'no-iommu'),
+      artifactsDir: join(artifactsDir, iommu ? 'iommu' : 'no-iommu'),
       signal: stop,
       onProgress: ({ message, elapsedMs }) => say(`${(elapsedMs / 1000).toFixed(1).padStart(5)} s  ${message}`),
     });
     for (const mode of DRIVER_MODES.filter((each) => each.iommu === iommu)) {
-      for await (const outcome of runMode({ rig, card: card.name, mode, artefactsDir, say })) outcomes.push(outcome);
+      for await (const outcome of runMode({ rig, card: card.name, mode, artifactsDir, say })) outcomes.push(outcome);
     }
     for (const { error } of rig.faults) outcomes.push(faultOf(card.name, error));
   }
   const failed = outcomes.filter(({ passed }) => !passed).length;
-  if (options.json) print(JSON.stringify({ passed: failed === 0, outcomes, artefactsDir }));
+  if (options.json) print(JSON.stringify({ passed: failed === 0, outcomes, artifactsDir }));
   say(`\n${formatTable(columns, outcomes.map(rowOf))}`);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-  say(`${outcomes.length - failed} passed, ${failed} failed in ${seconds} s. Logs: ${artefactsDir}`);
+  say(`${outcomes.length - failed} passed, ${failed} failed in ${seconds} s. Logs: ${artifactsDir}`);
   return failed === 0 ? EXIT.OK : EXIT.FAILED;
 }
 
@@ -91,7 +91,7 @@ interface ModeRun {
   readonly rig: Rig;
   readonly card: string;
   readonly mode: DriverMode;
-  readonly artefactsDir: string;
+  readonly artifactsDir: string;
   readonly say: (text: string) => void;
 }
 
@@ -109,13 +109,13 @@ async function* runMode(run: ModeRun): AsyncGenerator<Outcome> {
 }
 
 async function runStep(
-  { rig, mode, artefactsDir }: ModeRun,
+  { rig, mode, artifactsDir }: ModeRun,
   { argv, shows }: DemoStep,
   device: string,
 ): Promise<Outcome> {
   const command = argv.join(' ');
   const result = await rig.guest.run([...argv, '--device', device, '--json'], { timeoutMs: STEP_TIMEOUT_MS });
-  const log = join(artefactsDir, `${[mode.name, ...argv].join('-').replaceAll(/[ ,-]+/g, '-')}.log`);
+  const log = join(artifactsDir, `${[mode.name, ...argv].join('-').replaceAll(/[ ,-]+/g, '-')}.log`);
   writeFileSync(log, Buffer.concat([result.stdout, result.stderr]));
   const done = { driver: mode.name, command, shows };
   try {

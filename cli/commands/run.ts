@@ -57,7 +57,7 @@ export function runCommand(): Command {
         'timeout',
       ),
     )
-    .option('--artefacts <folder>', 'keep console log, QEMU errors and command line there')
+    .option('--artifacts <folder>', 'keep console log, QEMU errors and command line there')
     .option('--console', "show the guest's console on standard error as it comes")
     .option('--quiet', 'say nothing but what the command says')
     .addOption(new Option('--json', 'print one JSON object at the end, with the output in it').conflicts('console'));

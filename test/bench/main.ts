@@ -36,7 +36,7 @@ const benchmarks: readonly Benchmark[] = [
   dmaMaps,
   recording,
 ];
-const artefacts = join(__dirname, '..', '..', 'artifacts');
+const artifacts = join(__dirname, '..', '..', 'artifacts');
 /** How long is looked at what else the machine is doing. */
 const LOOK_MS = 1000;
 
@@ -49,8 +49,8 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
   const report = await measure(selected, values.quick, folder);
-  await mkdir(artefacts, { recursive: true });
-  await writeFile(join(artefacts, 'bench.json'), `${JSON.stringify(report, undefined, 2)}\n`);
+  await mkdir(artifacts, { recursive: true });
+  await writeFile(join(artifacts, 'bench.json'), `${JSON.stringify(report, undefined, 2)}\n`);
   process.stdout.write(formatReport(report));
   for (const { title, message } of report.failures) console.error(`bench: ${title} could not run: ${message}`);
   if (report.failures.length > 0) process.exitCode = 1;

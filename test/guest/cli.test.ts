@@ -371,8 +371,8 @@ describe('ghostcard run --gdb', () => {
 
 describe('ghostcard demo', () => {
   it('is refused before anything is done where its logs cannot be kept', () => {
-    const { status, stderr } = ghostcard(['demo', '--artefacts', '/proc/demo']);
+    const { status, stderr } = ghostcard(['demo', '--artifacts', '/proc/demo']);
     expect(status).toBe(2);
-    expect(stderr).toContain('--artefacts /proc/demo: nothing can be written there: ENOENT');
+    expect(stderr).toContain('--artifacts /proc/demo: nothing can be written there: ENOENT');
   });
 });

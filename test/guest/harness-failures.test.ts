@@ -21,7 +21,7 @@ beforeAll(async () => {
     reject: false,
     all: true,
     timeout: 110_000,
-    env: { TMPDIR: folder, NO_COLOR: '1', GHOSTCARD_TEST_ARTEFACTS: join(folder, 'artifacts') },
+    env: { TMPDIR: folder, NO_COLOR: '1', GHOSTCARD_TEST_ARTIFACTS: join(folder, 'artifacts') },
   });
   output = run.all;
   junit = readFileSync(join(folder, 'junit.xml'), 'utf8').replaceAll('&apos;', "'").replaceAll('&gt;', '>');
@@ -33,7 +33,7 @@ function failureOf(test: string): string {
   const start = output.indexOf(`> ${test}`, output.indexOf('Failed Tests'));
   return output.slice(start, output.indexOf('⎯⎯⎯⎯[', start));
 }
-const artefact = (test: string, file: string) => join(folder, 'artifacts', 'suite.ts', test, file);
+const artifact = (test: string, file: string) => join(folder, 'artifacts', 'suite.ts', test, file);
 
 describe('the report of a failed test', () => {
   it('shows what was expected, what the driver did, the commands, the console and where the logs are', () => {
@@ -130,16 +130,16 @@ describe('the report of a failed test', () => {
 
 describe('after failed tests', () => {
   it('their logs are kept, and those of a test that passed are not', () => {
-    expect(readFileSync(artefact('fails-in-an-assertion', 'console.log'), 'utf8')).toContain('a word on the console');
-    const accesses = readFileSync(artefact('fails-in-an-assertion', 'lazy-card-accesses.log'), 'utf8');
+    expect(readFileSync(artifact('fails-in-an-assertion', 'console.log'), 'utf8')).toContain('a word on the console');
+    const accesses = readFileSync(artifact('fails-in-an-assertion', 'lazy-card-accesses.log'), 'utf8');
     expect(accesses).toContain('write config:COMMAND');
     expect(accesses).toContain('write CTRL 0x00000001 (START=1)');
-    expect(existsSync(artefact('loses-the-guest', 'qemu-stderr.log'))).toBe(true);
+    expect(existsSync(artifact('loses-the-guest', 'qemu-stderr.log'))).toBe(true);
     expect(readdirSync(join(folder, 'artifacts', 'suite.ts'))).toHaveLength(11);
   });
 
   it('their recordings are kept: all that happened to the cards in that test, with its commands and its end', () => {
-    const { events, isEnded } = readTrace(artefact('fails-in-an-assertion', 'run.trace'));
+    const { events, isEnded } = readTrace(artifact('fails-in-an-assertion', 'run.trace'));
     expect(isEnded).toBe(true);
     const accesses = events.filter((event) => 'region' in event && event.region === 0).map(({ kind }) => kind);
     expect(accesses).toEqual(['write', 'read', 'read', 'read']);
@@ -156,13 +156,13 @@ describe('after failed tests', () => {
   });
 
   it('their reports are pages that show it', () => {
-    const report = readFileSync(artefact('fails-in-an-assertion', 'report.html'), 'utf8');
+    const report = readFileSync(artifact('fails-in-an-assertion', 'report.html'), 'utf8');
     expect(report).toMatch(/^<!doctype html>/i);
     expect(report.length).toBeGreaterThan(10_000);
   });
 
   it('a recording holds the second life of a card that was restarted', () => {
-    const { events } = readTrace(artefact('fails-after-its-card-has-been-restarted', 'run.trace'));
+    const { events } = readTrace(artifact('fails-after-its-card-has-been-restarted', 'run.trace'));
     const story = events.flatMap(({ kind, card }) =>
       kind === 'card' || kind === 'link-down' ? `${kind} ${card}` : [],
     );
@@ -170,10 +170,10 @@ describe('after failed tests', () => {
   });
 
   it('nothing is recorded where it was not wanted, and what was wanted in any case is there', () => {
-    expect(existsSync(artefact('fails-unrecorded', 'console.log'))).toBe(true);
-    expect(existsSync(artefact('fails-unrecorded', 'run.trace'))).toBe(false);
+    expect(existsSync(artifact('fails-unrecorded', 'console.log'))).toBe(true);
+    expect(existsSync(artifact('fails-unrecorded', 'run.trace'))).toBe(false);
     expect(failureOf('fails unrecorded')).not.toContain('run.trace');
-    const folder = dirname(artefact('passes-and-is-recorded-all-the-same', 'run.trace'));
+    const folder = dirname(artifact('passes-and-is-recorded-all-the-same', 'run.trace'));
     expect(readdirSync(folder).sort()).toEqual(['report.html', 'run.trace']);
     const { header, events } = readTrace(join(folder, 'run.trace'));
     expect(header.payloads).toBe('hash');
@@ -199,7 +199,7 @@ describe('when Vitest is killed', () => {
       reject: false,
       stdio: 'ignore', // else its worker's end would be waited for
       timeout: 60_000,
-      env: { TMPDIR: folder, GHOSTCARD_TEST_ARTEFACTS: join(folder, 'artifacts') },
+      env: { TMPDIR: folder, GHOSTCARD_TEST_ARTIFACTS: join(folder, 'artifacts') },
     });
     await expect.poll(ofQemu, { timeout: 30_000 }).toHaveLength(1);
     run.kill('SIGKILL');

@@ -174,8 +174,8 @@ describe('a folder that is shared for writing', () => {
   });
 
   it('is at another path when told so, also where the host has no such folder', async () => {
-    expect(await sh(elsewhere, 'echo artefact >result && ls')).toContain('result\n');
-    expect(readFileSync(path.join(shared, 'result'), 'utf8')).toBe('artefact\n');
+    expect(await sh(elsewhere, 'echo artifact >result && ls')).toContain('result\n');
+    expect(readFileSync(path.join(shared, 'result'), 'utf8')).toBe('artifact\n');
   });
 });
 

@@ -19,10 +19,10 @@ class LazyCard extends PciCard {
   }
 }
 
-const options = { hostRoot: false, artefactsDir: process.env.GHOSTCARD_TEST_ARTEFACTS ?? 'artifacts' } as const;
+const options = { hostRoot: false, artifactsDir: process.env.GHOSTCARD_TEST_ARTIFACTS ?? 'artifacts' } as const;
 const test = guestTest({ ...options, scope: 'file' });
 const isolated = guestTest(options);
-const recorded = guestTest({ ...options, artefacts: 'never', trace: { keep: 'always', payloads: 'hash' } });
+const recorded = guestTest({ ...options, artifacts: 'never', trace: { keep: 'always', payloads: 'hash' } });
 const unrecorded = guestTest({ ...options, trace: 'never' });
 const reg = (...accesses: string[]) => ['gc-reg', ...accesses];
 
