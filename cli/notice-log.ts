@@ -1,7 +1,7 @@
 /** What the watch over the drivers of a run has found. */
-import { type DriverNotice } from '../instrumentation/stalls';
+import { type StallNotice } from '../instrumentation/stalls';
 
-type CardNotice = DriverNotice & { readonly card: string };
+type CardNotice = StallNotice & { readonly card: string };
 
 export class NoticeLog {
   readonly #notices: CardNotice[] = [];
@@ -10,7 +10,7 @@ export class NoticeLog {
   /** `say` is told of each matter once, however often the driver comes back to it. */
   constructor(private readonly say: (text: string) => void) {}
 
-  add(card: string, notice: DriverNotice): void {
+  add(card: string, notice: StallNotice): void {
     const { kind, register, interrupt } = notice;
     const matter = JSON.stringify([card, kind, register, interrupt]);
     if (this.#told.has(matter)) return;

@@ -40,7 +40,7 @@ export {
 } from './replay';
 export { exportHtml } from './report';
 export { type CardFactory, ServedCard, type ServeCardOptions } from './served-card';
-export { type DriverNotice, watchDriver, type WatchOptions } from './stalls';
+export { type StallNotice, detectStalls, type StallOptions } from './stalls';
 export {
   type CardTrace,
   describeTrace,

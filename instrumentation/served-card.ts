@@ -1,6 +1,6 @@
 /** Puts the parts together that serve a card to a vfio-user client: wall clock, memory that can be mapped, socket. */
 import { TimerfdAlarm, WallClock } from '../emulator/clock';
-import { type DriverNotice, watchDriver } from './stalls';
+import { type StallNotice, detectStalls } from './stalls';
 import { applyFaults, type FaultDeclaration, SlotLink } from './faults';
 import { loadNative } from '../emulator/native';
 import { type CardEnvironment, type PciCard, sharedMemory } from '../emulator/pci';
@@ -20,7 +20,7 @@ export interface ServeCardOptions {
   /** Gets what happens at the socket, and what the card throws. Default: faults go to standard error. */
   readonly onEvent?: (event: ServerEvent) => void;
   /** Gets what the watch over the driver finds: it waits in vain. Default: it goes to standard error. */
-  readonly onNotice?: (notice: DriverNotice) => void;
+  readonly onNotice?: (notice: StallNotice) => void;
 }
 
 export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposable {
@@ -44,7 +44,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       recording,
       faults: declared = [],
       onEvent = logErrors,
-      onNotice = complainOfDriver,
+      onNotice = reportStall,
     }: ServeCardOptions,
   ): Promise<ServedCard<Card>> {
     const faults: unknown[] = [];
@@ -66,11 +66,11 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       onWorked: () => card?.inspection.events.changed(),
     });
     let card: Card | undefined;
-    let driverWatch: Disposable | undefined;
+    let detector: Disposable | undefined;
     try {
       card = make({ clock, allocate: sharedMemory(native) });
       trace = traceOf(card);
-      driverWatch = watchDriver(trace, { onNotice });
+      detector = detectStalls(trace, { onNotice });
       const link = new SlotLink(card);
       const device = declared.length > 0 ? applyFaults(card, declared, link).device : link;
       const hidesWindows = device.layout.regions.every(({ mappable }) => mappable === undefined);
@@ -79,10 +79,10 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       card.inspection.device.insert(() => device);
       const server = await serve(card.inspection.device, { socketPath, clock, native, onEvent: observe });
       const onFault = (error: unknown) => observe({ kind: 'device-error', error });
-      return new ServedCard(card, link, socketPath, server, clock, faults, onFault, [driverWatch, watch]);
+      return new ServedCard(card, link, socketPath, server, clock, faults, onFault, [detector, watch]);
     } catch (error) {
       clock.close();
-      driverWatch?.[Symbol.dispose]();
+      detector?.[Symbol.dispose]();
       watch[Symbol.dispose]();
       card?.close();
       throw error;
@@ -131,4 +131,4 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   }
 }
 
-const complainOfDriver = ({ text }: DriverNotice): void => console.error(`ghostcard: ${text}`);
+const reportStall = ({ text }: StallNotice): void => console.error(`ghostcard: ${text}`);

@@ -5,7 +5,7 @@ import { applyFaults, type FaultDeclaration } from '../faults';
 import { InProcessHost } from '../../emulator/host';
 import { type InterruptKind } from '../../emulator/host/interrupts';
 import { traceOf } from '../trace';
-import { type DriverNotice, watchDriver } from '.';
+import { type StallNotice, detectStalls } from '.';
 
 const MS = 1e6;
 const COMMAND = { offset: 0x04, interruptDisable: 1 << 10, memoryAndBusMaster: 6 };
@@ -22,8 +22,8 @@ function setUp(...faults: FaultDeclaration[]) {
   const card = new ReferenceCard({ clock });
   const trace = traceOf(card);
   const host = new InProcessHost(applyFaults(card, faults).traced);
-  const notices: DriverNotice[] = [];
-  const watch = watchDriver(trace, { clock, onNotice: (notice) => notices.push(notice) });
+  const notices: StallNotice[] = [];
+  const watch = detectStalls(trace, { clock, onNotice: (notice) => notices.push(notice) });
   const bar = host.bar(0);
   /** Reads a register again and again, ten milliseconds apart. */
   const poll = (offset: number, times: number): void => {

@@ -6,11 +6,11 @@
 import { type Clock, type ScheduledTask } from '../../emulator/clock';
 import { type CardEvent } from '../../emulator/pci';
 import { type CardTrace } from '../trace';
-import { type DriverNotice } from './notice';
+import { type StallNotice } from './notice';
 import { Polling } from './polling';
 import { Waiting } from './waiting';
 
-export interface WatchOptions {
+export interface StallOptions {
   /** How long a driver may wait without progress. Default 1000. */
   readonly limitMs?: number;
   /** How often it must have read a register meanwhile to be polling. Default 100. */
@@ -18,24 +18,24 @@ export interface WatchOptions {
   /** By which the time is told. Default: the time of this process. */
   readonly clock?: Pick<Clock, 'now' | 'after'>;
   /** Gets each notice; it is kept in the trace, and recorded, in any case. */
-  readonly onNotice?: (notice: DriverNotice) => void;
+  readonly onNotice?: (notice: StallNotice) => void;
 }
 
 /** How often it is looked, in a time limit. */
 const LOOKS = 4;
 
 /** Watches the driver of a card until what is returned has been disposed of. A card has one watch. */
-export function watchDriver(trace: CardTrace, options: WatchOptions = {}): Disposable {
-  return new DriverWatch(trace, options);
+export function detectStalls(trace: CardTrace, options: StallOptions = {}): Disposable {
+  return new StallDetector(trace, options);
 }
 
-class DriverWatch implements Disposable {
+class StallDetector implements Disposable {
   readonly #unsubscribe: () => void;
   readonly #clock: Pick<Clock, 'now' | 'after'>;
   readonly #limitNs: number;
   readonly #polling: Polling;
   readonly #waiting: Waiting;
-  readonly #onNotice: (notice: DriverNotice) => void;
+  readonly #onNotice: (notice: StallNotice) => void;
   /** The next look; undefined while nothing happens. */
   #next: ScheduledTask | undefined;
   #lastLookNs = 0;
@@ -50,7 +50,7 @@ class DriverWatch implements Disposable {
 
   constructor(
     private readonly trace: CardTrace,
-    { limitMs = 1000, polls = 100, clock = processTime, onNotice = () => {} }: WatchOptions,
+    { limitMs = 1000, polls = 100, clock = processTime, onNotice = () => {} }: StallOptions,
   ) {
     this.#clock = clock;
     this.#limitNs = limitMs * 1e6;

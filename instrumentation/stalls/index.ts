@@ -1,3 +1,3 @@
 /** A driver that waits in vain: noticed while it does, and told with what it waits for. */
-export { type DriverNotice } from './notice';
-export { watchDriver, type WatchOptions } from './detector';
+export { type StallNotice } from './notice';
+export { detectStalls, type StallOptions } from './detector';

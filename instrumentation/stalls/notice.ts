@@ -2,7 +2,7 @@
 import { Region } from '../../emulator/pci';
 import { type CardTrace, type RecentEvent, RegisterNames, valueOf, wordAccess, wordTime } from '../trace';
 
-export interface DriverNotice {
+export interface StallNotice {
   readonly kind: 'polling' | 'interrupt-cannot-come';
   /** The register that is polled, or was accessed last: `H2C[0].STATUS`. */
   readonly register?: string;

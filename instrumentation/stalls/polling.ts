@@ -3,7 +3,7 @@
  * trace's ring counts such reads anyway: it is looked at now and then, and an access costs nothing.
  */
 import { type CardTrace, type RecentEvent } from '../trace';
-import { accessed, deviceTime, type DriverNotice, type RecentAccess, seconds, stateOf } from './notice';
+import { accessed, deviceTime, type StallNotice, type RecentAccess, seconds, stateOf } from './notice';
 
 /** A card that has something scheduled may well be slow: it is given so many times as long. */
 const PATIENCE = 10;
@@ -35,7 +35,7 @@ export class Polling {
   }
 
   /** To be called now and then, with the time since the last call. */
-  look(elapsedNs: number): DriverNotice | undefined {
+  look(elapsedNs: number): StallNotice | undefined {
     const newest = this.trace.newestFirst().next().value as RecentEvent | undefined;
     if (newest?.kind !== 'read') return this.progress() as undefined;
     if (this.#isOver || newest.sequence !== this.#sequence) return this.#begin(newest) as undefined;
@@ -64,7 +64,7 @@ export class Polling {
     this.#isTold = false;
   }
 
-  #notice(newest: RecentAccess, polls: number): DriverNotice {
+  #notice(newest: RecentAccess, polls: number): StallNotice {
     const { register, value } = accessed(this.trace, newest);
     const isAllOnes = newest.data.every((byte, at) => byte === 0xff || at >= 8);
     const hint = isAllOnes ? ', which is what is read where nothing answers' : '';

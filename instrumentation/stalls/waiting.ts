@@ -6,7 +6,7 @@
  */
 import { type InterruptPhase, Irq, Region } from '../../emulator/pci';
 import { type CardTrace, wordInterrupt, wordMechanism } from '../trace';
-import { accessed, deviceTime, type DriverNotice, lastAccess, seconds, stateOf } from './notice';
+import { accessed, deviceTime, type StallNotice, lastAccess, seconds, stateOf } from './notice';
 import { type RaisedInterrupt, RaisedInterrupts } from './raised';
 import { Writes } from './writes';
 
@@ -73,14 +73,14 @@ export class Waiting {
   }
 
   /** To be called when the driver has been quiet for longer than the limit. */
-  look(quietNs: number): DriverNotice | undefined {
+  look(quietNs: number): StallNotice | undefined {
     if (this.#isTold || !this.#isAsleep) return undefined;
     const notice = this.#lookAtRaised(quietNs) ?? this.#lookAtLastWrite(quietNs);
     if (notice) this.#isTold = true;
     return notice;
   }
 
-  #lookAtRaised(quietNs: number): DriverNotice | undefined {
+  #lookAtRaised(quietNs: number): StallNotice | undefined {
     const { card } = this.trace;
     const nowNs = card.inspection.now();
     for (const raised of this.#raised.all) {
@@ -114,7 +114,7 @@ export class Waiting {
     }
   }
 
-  #lookAtLastWrite(quietNs: number): DriverNotice | undefined {
+  #lookAtLastWrite(quietNs: number): StallNotice | undefined {
     const { suspicion, lastFault } = this.#writes;
     const index = { none: -1, intx: Irq.INTX, msi: Irq.MSI, msix: Irq.MSIX }[
       this.trace.card.inspection.interrupts.mode
@@ -150,7 +150,7 @@ export class Waiting {
     }
   }
 
-  #notice(why: string, interrupt: RaisedInterrupt | undefined, quietNs: number): DriverNotice {
+  #notice(why: string, interrupt: RaisedInterrupt | undefined, quietNs: number): StallNotice {
     const last = lastAccess(this.trace);
     const { register, value } = last ? accessed(this.trace, last) : { register: undefined, value: '' };
     const access = last ? `: ${last.kind} ${register} ${value} at ${deviceTime(last.timeNs)}` : '';

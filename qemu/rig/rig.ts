@@ -3,7 +3,7 @@
  *
  * Serves every card on a socket in the run folder, starts a guest with them, and takes all of it down again.
  */
-import { type DriverNotice } from '../../instrumentation/stalls';
+import { type StallNotice } from '../../instrumentation/stalls';
 import { type CardFactory, ServedCard } from '../../instrumentation/served-card';
 import { type FaultCount, type FaultDeclaration, faultsOf } from '../../instrumentation/faults';
 import { type PciCard } from '../../emulator/pci';
@@ -62,7 +62,7 @@ export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir' | 'sn
   /** Gets what happens at the cards' sockets: refusals and faults. Default: faults go to standard error. */
   readonly onCardEvent?: (card: string, message: string) => void;
   /** Gets what the watch over the drivers finds: one waits in vain. Default: it goes where `onCardEvent` does. */
-  readonly onNotice?: (card: string, notice: DriverNotice) => void;
+  readonly onNotice?: (card: string, notice: StallNotice) => void;
 }
 
 /** A card in the rig: how it was asked for, and what serves it. */
@@ -320,7 +320,7 @@ export class Rig implements AsyncDisposable {
     const socketPath = this.folder.socketPath(`card${this.serial++}.sock`);
     const onEvent = this.onCardEvent && ((event: ServerEvent) => report(describeEvent(event)));
     const { make, faults = [] } = wanted;
-    const onNotice = (notice: DriverNotice) => {
+    const onNotice = (notice: StallNotice) => {
       if (this.onNotice) this.onNotice(name, notice);
       else report(this.onCardEvent ? notice.text : `${name}: ${notice.text}`);
     };

@@ -4,13 +4,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { type DriverNotice } from '../../instrumentation/stalls';
+import { type StallNotice } from '../../instrumentation/stalls';
 import { traceOf } from '../../instrumentation/trace';
 import { type Rig } from '../../qemu/rig';
 import { runApp, startRig } from '../support/rig';
 
 let rig: Rig;
-let notices: DriverNotice[] = [];
+let notices: StallNotice[] = [];
 beforeAll(async () => {
   rig = await startRig({ onNotice: (_, notice) => notices.push(notice) });
   return () => rig.close();
@@ -64,7 +64,7 @@ it('a driver whose interrupt has got lost is told of, with the interrupt and wha
 });
 
 it('a driver that has not let its interrupt through again is told of, with the interrupt and why it is held back', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'gc-driver-watch-'));
+  const folder = mkdtempSync(join(tmpdir(), 'gc-stalled-driver-'));
   try {
     const program = join(folder, 'one-interrupt');
     const source = join(__dirname, 'one-interrupt.c');
