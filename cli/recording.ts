@@ -13,7 +13,7 @@ export interface TraceOptions {
   readonly trace?: string;
   readonly tracePayloads?: Payloads;
   readonly traceRing?: number;
-  readonly traceWindows?: true;
+  readonly traceDisableMmap?: true;
 }
 
 const MIB = 1 << 20;
@@ -36,7 +36,7 @@ export function addTraceOptions(command: Command): Command {
       'keep the end of the trace, so many MiB at most; payloads of over a quarter of that as hashes',
       wholeNumber(1, 1 << 20),
     )
-    .option('--trace-windows', 'show the guest no memory of cards to map, so that the trace misses no access of it');
+    .option('--trace-disable-mmap', 'disable BAR mappings (mmap), so that the trace has every access of card memory');
 }
 
 /** Records from its beginning until it is disposed of, behind the cards that it records. */
@@ -48,9 +48,13 @@ export class Recording implements Disposable {
 
   /** Undefined without `--trace`. Throws a UsageError when nothing can be recorded there. */
   static start(options: TraceOptions, say: (line: string) => void): Recording | undefined {
-    const { trace: path, tracePayloads: payloads, traceRing, traceWindows } = options;
+    const { trace: path, tracePayloads: payloads, traceRing, traceDisableMmap } = options;
     if (path === undefined) {
-      const stray = [payloads && '--trace-payloads', traceRing && '--trace-ring', traceWindows && '--trace-windows'];
+      const stray = [
+        payloads && '--trace-payloads',
+        traceRing && '--trace-ring',
+        traceDisableMmap && '--trace-disable-mmap',
+      ];
       const first = stray.find(Boolean);
       if (first) throw new UsageError(`${first} says how to record a trace: say where, with --trace FILE`);
       return undefined;
@@ -60,7 +64,7 @@ export class Recording implements Disposable {
       const recorder = new TraceRecorder(resolve(path), {
         ...(payloads && { payloads }),
         ...(traceRing && { ringBytes: traceRing * MIB }),
-        ...(traceWindows && { unmapWindows: true }),
+        ...(traceDisableMmap && { disableMmap: true }),
       });
       return new Recording(recorder, say);
     });
@@ -82,8 +86,8 @@ function summaryOf({ path, events, cards }: TraceRecorder): string {
   const summary = `the trace is in ${path}: ${events} events`;
   if (unseen.length === 0) return summary;
   return (
-    `${summary}. Not in it: what the guest did in memory that it had mapped (${[...new Set(unseen)].join('; ')}); ` +
-    '--trace-windows keeps that from being mapped'
+    `${summary}. Not in it: accesses of memory that the guest had mapped (${[...new Set(unseen)].join('; ')}); ` +
+    'record again with --trace-disable-mmap to see them'
   );
 }
 

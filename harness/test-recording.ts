@@ -17,8 +17,8 @@ export interface TestTraceOptions {
   readonly keep?: Keep;
   /** DMA payloads: whole (the default), as hashes, or not at all. */
   readonly payloads?: Payloads;
-  /** Cards offer no memory to be mapped, so that no access of it goes past the trace. Default false. */
-  readonly unmapWindows?: boolean;
+  /** Disable BAR mappings (mmap), so that every access of card memory is recorded. Default false. */
+  readonly disableMmap?: boolean;
   /** The end of a longer recording is kept, so many MiB at most. Default 64. */
   readonly ringMiB?: number;
 }
@@ -26,7 +26,7 @@ export interface TestTraceOptions {
 const OPTIONS: Readonly<Record<keyof Required<TestTraceOptions>, true>> = {
   keep: true,
   payloads: true,
-  unmapWindows: true,
+  disableMmap: true,
   ringMiB: true,
 };
 
@@ -60,10 +60,10 @@ export class TestRecording {
     testName: string,
     private readonly options: TestTraceOptions,
   ) {
-    const { payloads, unmapWindows, ringMiB = DEFAULT_RING_MIB } = options;
+    const { payloads, disableMmap, ringMiB = DEFAULT_RING_MIB } = options;
     this.#recorder = new TraceRecorder(join(rig.runDir, TRACE_FILE), {
       ...(payloads && { payloads }),
-      ...(unmapWindows && { unmapWindows }),
+      ...(disableMmap && { disableMmap }),
       ringBytes: ringMiB * 2 ** 20,
       onFailure: (message) => this.#problems.push(message),
     });

@@ -73,8 +73,8 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       detector = detectStalls(trace, { onNotice });
       const link = new SlotLink(card);
       const device = declared.length > 0 ? applyFaults(card, declared, link).device : link;
-      const hidesWindows = device.layout.regions.every(({ mappable }) => mappable === undefined);
-      if (recording) trace.record(recording.recorder, { name: recording.name, faults: declared, hidesWindows });
+      const isMmapDisabled = device.layout.regions.every(({ mappable }) => mappable === undefined);
+      if (recording) trace.record(recording.recorder, { name: recording.name, faults: declared, isMmapDisabled });
       clock.start();
       card.inspection.device.insert(() => device);
       const server = await serve(card.inspection.device, { socketPath, clock, native, onEvent: observe });

@@ -170,7 +170,7 @@ describe('what a recording does not show', () => {
   it('is said of mapped windows, lost events, missing payloads and a missing end', () => {
     expect(notSeen({ ...header, payloads: 'hash', lostEvents: 7 }, cardWith({ isSeen: false }), false)).toEqual([
       'the first 7 events are lost: the recording kept only the last ones',
-      'accesses of BAR2 + 0x0 to 0xfff of dut are not in it: the guest maps it (--trace-windows)',
+      'accesses of BAR2 + 0x0 to 0xfff of dut are not in it: the guest maps it (--trace-disable-mmap)',
       'the bytes of DMA are not in it, only their hashes',
       'it has no end: the run was killed, or is still going on',
     ]);

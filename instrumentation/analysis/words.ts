@@ -44,7 +44,7 @@ export function notSeen(header: TraceHeader, cards: TraceCards, isEnded: boolean
       .filter(({ isSeen }) => !isSeen)
       .map(({ region, offset, sizeBytes }) => {
         const where = `BAR${region} + 0x${offset.toString(16)} to 0x${(offset + sizeBytes - 1).toString(16)}`;
-        return `accesses of ${where} of ${cards.nameOf(id)} are not in it: the guest maps it (--trace-windows)`;
+        return `accesses of ${where} of ${cards.nameOf(id)} are not in it: the guest maps it (--trace-disable-mmap)`;
       }),
   );
   return [

@@ -43,7 +43,7 @@ type KnownDma =
 type DivergenceDetails = Partial<Pick<Divergence, 'seen' | 'thrown' | 'note' | 'cause'>>;
 
 export class Comparison implements EventSink {
-  readonly unmapsWindows = false;
+  readonly disablesMmap = false;
   readonly payloads: Payloads;
   readonly largestPayloadBytes: number;
   readonly divergences: Divergence[] = [];

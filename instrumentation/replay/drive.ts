@@ -134,7 +134,7 @@ class Drive {
     return {
       payloads: 'full',
       largestPayloadBytes: Infinity,
-      unmapsWindows: false,
+      disablesMmap: false,
       nextCard: () => 1,
       record: (event) => {
         const sign = signOf(event);

@@ -8,7 +8,7 @@ import { ReplayError } from './card-events';
 
 /** `the trace is of ReferenceCard 1234:4743, this is BlinkCard 1234:4742`; undefined for a card with the same IDs. */
 export function otherModel(description: CardDescription, card: PciCard): string | undefined {
-  const [then, now] = [description, describeCard(card, { name: description.name, unmapsWindows: false })].map(modelOf);
+  const [then, now] = [description, describeCard(card, { name: description.name, isMmapDisabled: false })].map(modelOf);
   return then!.ids === now!.ids
     ? undefined
     : `the trace is of ${then!.model} ${then!.ids}, this is ${now!.model} ${now!.ids}`;

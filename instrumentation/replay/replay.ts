@@ -136,7 +136,7 @@ function notesOf(
     const lastNs = events.at(-1)?.timeNs ?? 0;
     notes.push(`the trace was cut off; it was replayed as far as it goes, to ${wordTime(lastNs).trim()}`);
   }
-  const now = describeCard(card, { name: description.name, unmapsWindows: false });
+  const now = describeCard(card, { name: description.name, isMmapDisabled: false });
   const registers = registerChanges(description.registers, now.registers);
   const more = registers.length > SHOWN ? `; and ${registers.length - SHOWN} more` : '';
   if (registers.length > 0) {
@@ -148,7 +148,7 @@ function notesOf(
   }
   if (description.windows.some(({ isSeen }) => !isSeen)) {
     notes.push(
-      'the guest could map memory of the card, and what it did there is not in the trace: record with windows unmapped',
+      'the guest could map memory of the card, and what it did there is not in the trace: record with BAR mappings disabled (--trace-disable-mmap)',
     );
   }
   return notes;

@@ -42,7 +42,7 @@ export interface RegisterSpace {
 export interface DescribeCardOptions {
   readonly name: string;
   /** Mapped windows are not shown to the client, so that every access of them comes by. */
-  readonly unmapsWindows: boolean;
+  readonly isMmapDisabled: boolean;
   readonly faults?: readonly unknown[];
 }
 
@@ -57,7 +57,7 @@ export function describeCard(card: PciCard, options: DescribeCardOptions): CardD
     deviceId: id[2]! | (id[3]! << 8),
     regions: layout.regions.map(({ sizeBytes }) => ({ sizeBytes })),
     windows: layout.regions.flatMap(({ mappable }, region) =>
-      (mappable?.areas ?? []).map((area) => ({ region, ...area, isSeen: options.unmapsWindows })),
+      (mappable?.areas ?? []).map((area) => ({ region, ...area, isSeen: options.isMmapDisabled })),
     ),
     vectors: layout.irqs.map(({ count }) => count),
     registers: registerSpacesOf(card),

@@ -10,14 +10,14 @@ export interface RecordCardOptions {
   readonly name: string;
   /** The faults that were declared for it, to be written down. */
   readonly faults?: readonly unknown[];
-  /** Its client is shown no windows anyway. Default false. */
-  readonly hidesWindows?: boolean;
+  /** The card offers no BAR mapping at present, whatever the recorder asks for. Default false. */
+  readonly isMmapDisabled?: boolean;
 }
 
 /** Where events of cards go: a recorder, or a replay that compares them. The `data` of one is valid during the call only. */
 export type EventSink = Pick<
   TraceRecorder,
-  'payloads' | 'largestPayloadBytes' | 'unmapsWindows' | 'nextCard' | 'record'
+  'payloads' | 'largestPayloadBytes' | 'disablesMmap' | 'nextCard' | 'record'
 >;
 
 /** An event without what is the same for all of a card. */
@@ -36,9 +36,9 @@ export class CardRecording {
   ) {
     this.id = recorder.nextCard();
     this.#stale = card.coherence?.counts.stale ?? 0;
-    const unmapsWindows = recorder.unmapsWindows || options.hidesWindows === true;
-    this.record({ kind: 'card', description: describeCard(card, { ...options, unmapsWindows }) });
-    card.inspection.device.hidesBarMappings = recorder.unmapsWindows;
+    const isMmapDisabled = recorder.disablesMmap || options.isMmapDisabled === true;
+    this.record({ kind: 'card', description: describeCard(card, { ...options, isMmapDisabled }) });
+    card.inspection.device.hidesBarMappings = recorder.disablesMmap;
     card.inspection.events.subscribe((event, timeNs) => this.#take(event, timeNs));
   }
 

@@ -13,8 +13,8 @@ import { type Block, TraceFile } from './trace-file';
 export interface RecorderOptions {
   /** Default 'full'. */
   readonly payloads?: Payloads;
-  /** Disable BAR mmap of the cards, so that the guest's accesses of mapped BARs are recorded too. Default false. */
-  readonly unmapWindows?: boolean;
+  /** Disable BAR mappings (mmap), so that every access of card memory is recorded. Default false. */
+  readonly disableMmap?: boolean;
   /**
    * Keep only the end: at most so many bytes on the disk, and always at least the last half of them. Larger DMA
    * payloads than a quarter of it are recorded as hashes. Default: keep everything.
@@ -41,7 +41,7 @@ export class TraceRecorder {
   readonly payloads: Payloads;
   /** Larger ones are recorded as hashes, if payloads are recorded in full. */
   readonly largestPayloadBytes: number;
-  readonly unmapsWindows: boolean;
+  readonly disablesMmap: boolean;
   readonly #file: TraceFile;
   readonly #onFailure: (message: string) => void;
   readonly #startedAt = process.hrtime();
@@ -57,11 +57,11 @@ export class TraceRecorder {
   /** @throws what opening the file throws */
   constructor(
     readonly path: string,
-    { payloads = 'full', unmapWindows = false, ringBytes = Infinity, onFailure = complain }: RecorderOptions = {},
+    { payloads = 'full', disableMmap = false, ringBytes = Infinity, onFailure = complain }: RecorderOptions = {},
   ) {
     this.payloads = payloads;
     this.largestPayloadBytes = ringBytes * PAYLOAD_SHARE;
-    this.unmapsWindows = unmapWindows;
+    this.disablesMmap = disableMmap;
     this.#onFailure = onFailure;
     const startedAt = new Date().toISOString();
     const header: TraceHeader = {

@@ -92,7 +92,7 @@ test('ended in good order, says where the trace is, what is in it, and what it c
   await served.ended;
   const [summary, coverage] = served.texts.slice(-2);
   expect(summary).toMatch(
-    /^the trace is in .*run\.trace: \d+ events\. Not in it: what the guest did in memory that it had mapped \(reference BAR2 \+ 0x0, 16.0 MiB\)/,
+    /^the trace is in .*run\.trace: \d+ events\. Not in it: accesses of memory that the guest had mapped \(reference BAR2 \+ 0x0, 16.0 MiB\)/,
   );
   expect(coverage).toMatch(
     /^reference: 2 of \d+ registers were used; never: ID, VERSION.* and \d+ more; accessed, but not modelled: BAR0 \+ 0x3000$/,
@@ -102,7 +102,7 @@ test('ended in good order, says where the trace is, what is in it, and what it c
 
 test('windows that a client could map are kept from it when they are to be in the trace', async () => {
   const path = tracePath();
-  const served = await serving('reference,mapMemory=on', { args: ['--trace', path, '--trace-windows'] });
+  const served = await serving('reference,mapMemory=on', { args: ['--trace', path, '--trace-disable-mmap'] });
   const client = await clientOf(served.socketPath);
   await client.regionWrite(2, 0x100, words(0x1234));
   client.close();
