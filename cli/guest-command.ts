@@ -49,7 +49,7 @@ export async function runInGuest(
 async function whyEnded(guest: Guest, result: ExecResult, timeoutS: number | undefined): Promise<string | undefined> {
   if (result.timedOut) return `the command was ended after ${timeoutS} s (--timeout)`;
   if (result.signal === undefined) return undefined;
-  return [`the command was ended by ${result.signal}`, ...(await kernelOnFaults(guest))].join('\n  ');
+  return [`the command was ended by ${result.signal}`, ...(await kernelOnCrashes(guest))].join('\n  ');
 }
 
 function piped(guest: Guest, argv: readonly string[], options: RunOptions, collect: boolean): Promise<ExecResult> {
@@ -99,14 +99,14 @@ function exitCodeOfFailure(error: unknown): number | undefined {
  * How the kernel tells of a program that it ends; see arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/arm64/kernel/traps.c,
  * mm/oom_kill.c.
  */
-const KERNEL_ON_FAULTS =
+const KERNEL_ON_CRASHES =
   /\[\d+\]: segfault at |\[\d+\]: unhandled exception: |traps: .+\[\d+\] |Out of memory: Killed process /;
 const LOG_TIMEOUT_MS = 5000;
 const SHOWN_LINES = 3;
 
 /** What the guest's kernel has said of programs that it ended, the last of it. */
-async function kernelOnFaults(guest: Guest): Promise<string[]> {
+async function kernelOnCrashes(guest: Guest): Promise<string[]> {
   const log = await guest.run(['dmesg'], { host: false, marked: false, timeoutMs: LOG_TIMEOUT_MS });
   const lines = log.stdout.toString().split('\n');
-  return lines.filter((line) => KERNEL_ON_FAULTS.test(line)).slice(-SHOWN_LINES);
+  return lines.filter((line) => KERNEL_ON_CRASHES.test(line)).slice(-SHOWN_LINES);
 }

@@ -22,7 +22,7 @@ describe('what an error becomes', () => {
     expect(report(new UsageError('--card x: no such card'))).toBe(2);
   });
 
-  it('has the stack when a program is at fault, ours or a card', () => {
+  it('has the stack of an error in a program, ours or a card', () => {
     report(new TypeError('x is not a function'));
     report(new CardCodeError('--card a.ts: the card could not be made:', new Error('planted')));
     expect(told()).toMatch(/^ghostcard: TypeError: x is not a function\n {4}at /);

@@ -4,7 +4,7 @@ import { CardCodeError } from './card-code-error';
 import { EXIT } from './exit-codes';
 import { UsageError } from './usage-error';
 
-/** An error that ended a command. Errors of ours speak for themselves; what is a fault in a program has its stack. */
+/** An error that ended a command. Errors of ours speak for themselves; an error in a program has its stack. */
 export function report(error: unknown): number {
   eraseProgress();
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE; // it has spoken already
@@ -29,14 +29,14 @@ export function reportUncaught(error: unknown): number {
 }
 
 /** What the language itself throws at programs that are wrong; everything else is thrown on purpose, to be read. */
-const FAULTS = [TypeError, RangeError, ReferenceError, SyntaxError, EvalError, URIError];
+const PROGRAM_ERRORS = [TypeError, RangeError, ReferenceError, SyntaxError, EvalError, URIError];
 
 /** For people. */
 export function textOf(error: unknown): string {
   if (isSuppressed(error)) return textOf(error.suppressed);
   if (error instanceof CardCodeError) return `${error.message}\n${stackOf(error.cause)}`;
-  const isFault = FAULTS.some((fault) => error instanceof fault);
-  return error instanceof Error && !isFault ? error.message : stackOf(error);
+  const isInProgram = PROGRAM_ERRORS.some((type) => error instanceof type);
+  return error instanceof Error && !isInProgram ? error.message : stackOf(error);
 }
 
 const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));

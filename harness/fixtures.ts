@@ -8,7 +8,7 @@ import { type FaultCount, wordUnfired } from '../instrumentation/faults';
 import { watchdog } from '../emulator/watchdog';
 import { GuestPanicError } from '../qemu/launch';
 import { type GuestArch } from '../qemu/provision';
-import { type CardFault } from '../qemu/rig';
+import { type ModelError } from '../qemu/rig';
 import { failureReport, folderNameOf, keepTestArtifacts, logsIn, recordingIn } from './failure-report';
 import { type GuestOptions, GuestSource } from './guest-source';
 import { refuseUnknownOptions } from './known-options';
@@ -117,7 +117,7 @@ async function conclude(
   source: GuestSource,
   { artifactsDir, artifacts, earlierErrors, recording }: ConclusionOptions,
 ): Promise<void> {
-  const errors: Error[] = guest.faults.map((fault) => new CardFaultError(fault));
+  const errors: Error[] = guest.modelErrors.map((error) => new CardModelError(error));
   const { died } = guest.rig.guest;
   const hadFailed = task.result?.state === 'fail';
   if (!hadFailed && died.reason instanceof GuestPanicError) errors.push(died.reason);
@@ -163,10 +163,10 @@ const withoutOwnFrames = (stack: string): string =>
     .join('\n');
 
 /** The model of a card has thrown: its driver has been tested with a card that does not work. */
-export class CardFaultError extends Error {
-  constructor({ card, error }: CardFault) {
+export class CardModelError extends Error {
+  constructor({ card, error }: ModelError) {
     super(`The model of the card '${card}' threw: ${error instanceof Error ? error.message : String(error)}`);
-    this.name = 'CardFaultError';
+    this.name = 'CardModelError';
     if (error instanceof Error && error.stack !== undefined) this.stack = error.stack;
   }
 }

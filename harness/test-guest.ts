@@ -2,7 +2,7 @@
 import { type PciCard } from '../emulator/pci';
 import { type TransferOptions } from '../qemu/channel';
 import { type RunOptions } from '../qemu/launch';
-import { cardVariables, type CardFault, type Rig } from '../qemu/rig';
+import { cardVariables, type ModelError, type Rig } from '../qemu/rig';
 import { callerOf, tellingCaller } from './caller';
 import { type Hosted } from './guest-source';
 import { type CardSource, factoryOf, nameOf, PluggedCard, type PlugOptions } from './plugged-card';
@@ -11,7 +11,7 @@ import { type CommandResult, type TestCommand, TestCommands } from './test-comma
 export class TestGuest {
   readonly #cards: PluggedCard[] = [];
   readonly #commands: TestCommands;
-  readonly #before: { readonly faults: number; readonly notes: number };
+  readonly #before: { readonly modelErrors: number; readonly notes: number };
   readonly #notes: readonly string[];
   /** What is below, for what this class does not cover. */
   readonly rig: Rig;
@@ -21,7 +21,7 @@ export class TestGuest {
     this.rig = rig;
     this.#commands = new TestCommands(rig.guest);
     this.#notes = notes;
-    this.#before = { faults: rig.faults.length, notes: notes.length };
+    this.#before = { modelErrors: rig.modelErrors.length, notes: notes.length };
   }
 
   /** Plugs a new card into the running guest, and gives it to the driver. */
@@ -80,8 +80,8 @@ export class TestGuest {
   }
 
   /** What the models of the cards have thrown in this test. */
-  get faults(): readonly CardFault[] {
-    return this.rig.faults.slice(this.#before.faults);
+  get modelErrors(): readonly ModelError[] {
+    return this.rig.modelErrors.slice(this.#before.modelErrors);
   }
 
   /** What the servers of the cards have had to say in this test: refused requests, restarts. */

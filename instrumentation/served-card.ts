@@ -17,7 +17,7 @@ export interface ServeCardOptions {
   readonly recording?: { readonly recorder: TraceRecorder; readonly name: string };
   /** What is to befall the card. */
   readonly faults?: readonly FaultDeclaration[];
-  /** Gets what happens at the socket, and what the card throws. Default: faults go to standard error. */
+  /** Gets what happens at the socket, and model errors. Default: errors go to standard error. */
   readonly onEvent?: (event: ServerEvent) => void;
   /** Gets what the watch over the driver finds: it waits in vain. Default: it goes to standard error. */
   readonly onNotice?: (notice: StallNotice) => void;
@@ -30,28 +30,22 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     readonly socketPath: string,
     private readonly server: VfioUserServer,
     private readonly clock: WallClock,
-    /** What the card's model has thrown so far: faults of the model, not of the driver. */
-    readonly faults: readonly unknown[],
-    private readonly onFault: (error: unknown) => void,
+    /** What the card's model has thrown so far. */
+    readonly modelErrors: readonly unknown[],
+    private readonly onModelError: (error: unknown) => void,
     private readonly watches: readonly Disposable[],
   ) {}
 
   /** Rejects when the card cannot be made or the path cannot be listened at; nothing is left then. */
   static async start<Card extends PciCard>(
     make: CardFactory<Card>,
-    {
-      socketPath,
-      recording,
-      faults: declared = [],
-      onEvent = logErrors,
-      onNotice = reportStall,
-    }: ServeCardOptions,
+    { socketPath, recording, faults = [], onEvent = logErrors, onNotice = reportStall }: ServeCardOptions,
   ): Promise<ServedCard<Card>> {
-    const faults: unknown[] = [];
+    const modelErrors: unknown[] = [];
     let trace: CardTrace | undefined;
     const observe = (event: ServerEvent): void => {
       if (event.kind === 'device-error') {
-        faults.push(event.error);
+        modelErrors.push(event.error);
         trace?.recording?.record({ kind: 'notice', text: `the model of the card threw: ${String(event.error)}` });
       }
       if (event.kind === 'connected' || event.kind === 'disconnected') trace?.add({ kind: event.kind });
@@ -72,14 +66,14 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       trace = traceOf(card);
       detector = detectStalls(trace, { onNotice });
       const link = new SlotLink(card);
-      const device = declared.length > 0 ? applyFaults(card, declared, link).device : link;
+      const device = faults.length > 0 ? applyFaults(card, faults, link).device : link;
       const isMmapDisabled = device.layout.regions.every(({ mappable }) => mappable === undefined);
-      if (recording) trace.record(recording.recorder, { name: recording.name, faults: declared, isMmapDisabled });
+      if (recording) trace.record(recording.recorder, { name: recording.name, faults, isMmapDisabled });
       clock.start();
       card.inspection.device.insert(() => device);
       const server = await serve(card.inspection.device, { socketPath, clock, native, onEvent: observe });
-      const onFault = (error: unknown) => observe({ kind: 'device-error', error });
-      return new ServedCard(card, link, socketPath, server, clock, faults, onFault, [detector, watch]);
+      const onModelError = (error: unknown) => observe({ kind: 'device-error', error });
+      return new ServedCard(card, link, socketPath, server, clock, modelErrors, onModelError, [detector, watch]);
     } catch (error) {
       clock.close();
       detector?.[Symbol.dispose]();
@@ -110,7 +104,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     try {
       traceOf(this.card).linkDown(() => this.link.goDown());
     } catch (error) {
-      this.onFault(error); // the card threw in its reset
+      this.onModelError(error); // the card threw in its reset
     }
   }
 
@@ -121,7 +115,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     try {
       this.card.close();
     } catch (error) {
-      this.onFault(error);
+      this.onModelError(error);
     }
     for (const watch of this.watches) watch[Symbol.dispose]();
   }

@@ -40,4 +40,4 @@ export {
   type TerminalSize,
   type TransferOptions,
 } from './channel';
-export { type CardFault, Rig, type RigCard, type RigOptions } from './rig';
+export { type ModelError, Rig, type RigCard, type RigOptions } from './rig';

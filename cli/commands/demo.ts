@@ -68,7 +68,7 @@ async function demo(options: DemoOptions): Promise<number> {
     for (const mode of DRIVER_MODES.filter((each) => each.iommu === iommu)) {
       for await (const outcome of runMode({ rig, card: card.name, mode, artifactsDir, say })) outcomes.push(outcome);
     }
-    for (const { error } of rig.faults) outcomes.push(faultOf(card.name, error));
+    for (const { error } of rig.modelErrors) outcomes.push(modelErrorOf(card.name, error));
   }
   const failed = outcomes.filter(({ passed }) => !passed).length;
   if (options.json) print(JSON.stringify({ passed: failed === 0, outcomes, artifactsDir }));
@@ -78,11 +78,11 @@ async function demo(options: DemoOptions): Promise<number> {
   return failed === 0 ? EXIT.OK : EXIT.FAILED;
 }
 
-/** A fault of the card's model fails the demo, whatever the apps made of it. */
-const faultOf = (card: string, error: unknown): Outcome => ({
+/** A model error fails the demo, even if the apps pass. */
+const modelErrorOf = (card: string, error: unknown): Outcome => ({
   driver: '',
   command: card,
-  shows: 'a fault of the card model',
+  shows: 'a model error',
   passed: false,
   error: String(error),
 });

@@ -133,7 +133,7 @@ async function run(argv: string[], options: RunOptions): Promise<{ exitCode: num
     terminal: plan.terminal,
     collect: options.json === true,
   });
-  const { exitCode, error } = withUnfired(withFaults(outcome, rig.faults.length), rig, say);
+  const { exitCode, error } = withUnfired(withModelErrors(outcome, rig.modelErrors.length), rig, say);
   if (error !== undefined) console.error(`ghostcard: ${error}`);
   const output = result && { ...result, stdout: String(result.stdout), stderr: String(result.stderr) };
   const trace = recording && { trace: recording.recorder.path };
@@ -141,13 +141,13 @@ async function run(argv: string[], options: RunOptions): Promise<{ exitCode: num
   return { ...output, exitCode, ...(error !== undefined && { error }), cards, ...faults, ...trace, ...notices.member };
 }
 
-/** A run with faults of the card model has failed, whatever the command made of it. */
-function withFaults(outcome: Outcome, faults: number): Outcome {
-  if (faults === 0) return outcome;
+/** A run with model errors fails, whatever the command's exit code is. */
+function withModelErrors(outcome: Outcome, count: number): Outcome {
+  if (count === 0) return outcome;
   const { exitCode, error } = outcome;
   const ownError = error === undefined ? '' : `${error}\n`;
-  const fault = `${faults} fault(s) of the card model, see above; the command ended with ${exitCode}`;
-  return { exitCode: EXIT.GHOSTCARD, error: ownError + fault };
+  const errors = `${count} model error${count === 1 ? '' : 's'}, see above; the command ended with exit code ${exitCode}`;
+  return { exitCode: EXIT.GHOSTCARD, error: ownError + errors };
 }
 
 type Bound = BoundCard & { card: string; driver: string };

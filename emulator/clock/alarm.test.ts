@@ -61,10 +61,10 @@ it('a wall clock hands what a task throws to its owner, and goes on', async () =
   const clock = new WallClock({ alarm: new TimerfdAlarm(loadNative()), onError: (error) => errors.push(error) });
   await new Promise<void>((resolve) => {
     clock.after(100_000, () => {
-      throw new Error('a fault of the card');
+      throw new Error('a model error');
     });
     clock.after(200_000, resolve);
   });
   clock.close();
-  expect(errors).toEqual([new Error('a fault of the card')]);
+  expect(errors).toEqual([new Error('a model error')]);
 });

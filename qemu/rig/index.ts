@@ -1,3 +1,3 @@
 export { type AppReport, appReport } from './app-report';
 export { cardVariables } from './card-variables';
-export { type CardFault, Rig, type RigCard, type RigOptions } from './rig';
+export { type ModelError, Rig, type RigCard, type RigOptions } from './rig';

@@ -5,8 +5,8 @@
 import { connect, type Socket } from 'node:net';
 
 export class RemoteCard {
-  /** That it was lost, once it was. */
-  readonly faults: Error[] = [];
+  /** The loss of its process, once that has happened: the only error that can be seen from here. */
+  readonly modelErrors: Error[] = [];
   private lookout: Socket | undefined;
 
   constructor(
@@ -27,7 +27,7 @@ export class RemoteCard {
 
   /** Throws unless the server has gone: QEMU holds the one connection that it takes, and would wait for a second. */
   severLink(): void {
-    if (this.faults.length > 0) return;
+    if (this.modelErrors.length > 0) return;
     throw new Error(
       `the card '${this.name}' is served by another process at ${this.socketPath}, which is still there: end that ` +
         'process to take the link down, start it again, and then restart the card here',
@@ -43,7 +43,7 @@ export class RemoteCard {
       `the process that serves the card '${this.name}' at ${this.socketPath} has gone, or has been restarted. The guest ` +
       'lives, and reads all ones from the card. Start the process again if need be, and then the run; ' +
       'a program that uses Rig can give the new card to the guest that runs (restartCard)';
-    this.faults.push(new Error(message));
+    this.modelErrors.push(new Error(message));
     this.onLost(message);
   }
 }

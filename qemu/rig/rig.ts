@@ -43,7 +43,8 @@ interface CardSeat {
   readonly answerTimeoutMs?: number;
 }
 
-export interface CardFault {
+/** A card's model has thrown, or the process that serves it has gone. */
+export interface ModelError {
   readonly card: string;
   readonly error: unknown;
 }
@@ -59,7 +60,7 @@ export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir' | 'sn
   readonly start?: 'warm' | 'cold';
   /** See `Rig.recordTo`. */
   readonly recorder?: TraceRecorder;
-  /** Gets what happens at the cards' sockets: refusals and faults. Default: faults go to standard error. */
+  /** Gets what happens at the cards' sockets: refused requests, model errors. Default: errors go to standard error. */
   readonly onCardEvent?: (card: string, message: string) => void;
   /** Gets what the watch over the drivers finds: one waits in vain. Default: it goes where `onCardEvent` does. */
   readonly onNotice?: (card: string, notice: StallNotice) => void;
@@ -148,9 +149,9 @@ export class Rig implements AsyncDisposable {
     return served.card as Card;
   }
 
-  /** What the models of the cards have thrown so far, card by card: a run with faults has not tested the driver. */
-  get faults(): readonly CardFault[] {
-    return this.everyCard.flatMap(([card, { faults }]) => faults.map((error) => ({ card, error })));
+  /** What the models of the cards have thrown so far, card by card: a run with model errors has not tested the driver. */
+  get modelErrors(): readonly ModelError[] {
+    return this.everyCard.flatMap(([card, { modelErrors }]) => modelErrors.map((error) => ({ card, error })));
   }
 
   /** The faults that were declared for the cards, and what has become of them. */
@@ -336,7 +337,8 @@ export class Rig implements AsyncDisposable {
   /** QEMU does not let go of a server, which takes no second connection meanwhile. */
   private requireUnused(socketPath: string): void {
     const user = this.everyCard.find(
-      ([, served]) => served instanceof RemoteCard && served.socketPath === socketPath && served.faults.length === 0,
+      ([, served]) =>
+        served instanceof RemoteCard && served.socketPath === socketPath && served.modelErrors.length === 0,
     );
     if (user === undefined) return;
     throw new Error(

@@ -237,13 +237,13 @@ describe('the files of the guest of ghostcard run', () => {
   });
 });
 
-describe('a card that is at fault', () => {
+describe('a card with a model error', () => {
   it('fails the run, whatever the command makes of it', () => {
     const card = cardFile('late.js', "go() { this.clock.after(1000, () => { throw new Error('planted'); }); }");
     const { status, stderr } = ghostcard(['run', ...withCard(card), '--', 'gc-reg', '0x0=1']);
     expect(status).toBe(125);
     expect(stderr).toContain('Error: planted\n');
-    expect(stderr).toContain('1 fault(s) of the card model, see above; the command ended with 0');
+    expect(stderr).toContain('1 model error, see above; the command ended with exit code 0');
   });
 
   it('in its reset fails the run, which ends all the same', () => {

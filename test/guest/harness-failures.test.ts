@@ -64,10 +64,10 @@ describe('the report of a failed test', () => {
   });
 
   it('blames the card when its model has thrown, although the driver has succeeded', () => {
-    const failure = failureOf('fails for a fault of the card');
-    expect(failure).toContain("CardFaultError: The model of the card 'faulty' threw: BREAK was never thought through");
+    const failure = failureOf('fails for a model error of the card');
+    expect(failure).toContain("CardModelError: The model of the card 'faulty' threw: BREAK was never thought through");
     expect(failure).toContain('write CTRL 0x00000002 (BREAK=1)');
-    expect(failure.match(/CardFaultError/g)).toHaveLength(1);
+    expect(failure.match(/CardModelError/g)).toHaveLength(1);
   });
 
   it('says that a fault was declared and has not fired, although the driver has succeeded', () => {

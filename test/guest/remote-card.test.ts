@@ -40,12 +40,12 @@ it('works like one that is served here, and cannot be looked at from here', asyn
   await runApp(rig, 'card', ['gc-loopback', '--irq', 'intx']);
   expect(() => rig.card('card')).toThrow(/the card 'card' is served by another process, at \S+card\.sock/);
   await expect(rig.restartCard('card')).rejects.toThrow('which is still there: end that process');
-  expect(rig.faults).toEqual([]);
+  expect(rig.modelErrors).toEqual([]);
 });
 
 it('is reported when its process goes, and the guest, which lives, reads all ones', async () => {
   await server.kill();
-  await expect.poll(() => rig.faults.length, { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => rig.modelErrors.length, { timeout: 10_000 }).toBe(1);
   expect(events.at(-1)).toMatch(
     /^card: the process that serves the card 'card' at \S+ has gone, or has been restarted/,
   );
@@ -74,7 +74,7 @@ it('is let go of in good order while its process goes on, which then has to be r
   const card = { name: 'card', socketPath, driver: 'uio_pci_generic' };
   await expect(rig.plug(card)).rejects.toThrow(/has been plugged in before, as the card 'card'.*restart that process/);
   await server.kill();
-  await expect.poll(() => rig.faults.length, { timeout: 10_000 }).toBe(2);
+  await expect.poll(() => rig.modelErrors.length, { timeout: 10_000 }).toBe(2);
   server = await serve();
   expect((await rig.plug(card)).node).toBe('/dev/uio0');
 });

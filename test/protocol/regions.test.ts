@@ -147,7 +147,7 @@ describe('reading and writing', () => {
     expect(order).toEqual(Array.from({ length: 50 }, (_, i) => i));
   });
 
-  test('a fault of the device is answered with EIO, reported, and the connection goes on', async () => {
+  test('a model error is answered with EIO, reported, and the connection goes on', async () => {
     const { connect, device, events } = await serving();
     const client = await connect();
     device.onRead = () => {

@@ -39,7 +39,7 @@ test('passes after that, in another guest', async ({ guest }) => {
   expect(card).toHaveRegister('CTRL.START', 1);
 });
 
-test('fails for a fault of the card, although the driver has succeeded', async ({ guest }) => {
+test('fails for a model error of the card, although the driver has succeeded', async ({ guest }) => {
   await guest.plug(LazyCard, { name: 'faulty', driver: 'uio_pci_generic' });
   expect(await guest.run(reg('0x00=2'))).toSucceed();
 });
