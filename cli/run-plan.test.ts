@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostArch } from '../qemu/provision';
-import { hasNoDma, planRun, type RunOptions } from './run-plan';
+import { hasNoDma, planRun, type RunCommandOptions } from './run-plan';
 import { UsageError } from './usage-error';
 
 let folder: string;
@@ -20,7 +20,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const foreign = hostArch() === 'amd64' ? 'arm64' : 'amd64';
 
-const plan = (options: Partial<RunOptions> = {}, argv = ['true']) =>
+const plan = (options: Partial<RunCommandOptions> = {}, argv = ['true']) =>
   planRun(argv, { arch: 'amd64', memory: 512, cpus: 1, ...options });
 
 describe('what run is to do', () => {
@@ -75,7 +75,7 @@ describe('what run is to do', () => {
     expect(bindTimeoutMs).toBeGreaterThan(3_600_000);
   });
 
-  it.each<[string, Partial<RunOptions>, string]>([
+  it.each<[string, Partial<RunCommandOptions>, string]>([
     ['a file that goes nowhere', { push: ['f:relative'] }, "--push f:relative: 'relative' must be an absolute path"],
     ['a file that is not there', { push: ['/none/f'] }, '--push /none/f: there is no file /none/f'],
     ['more huge pages than memory', { hugepages: 220 }, '--hugepages 220 takes 440 MiB, and 96 MiB are needed beside'],

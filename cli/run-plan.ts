@@ -14,7 +14,7 @@ import { type SoftwareOptions } from './options';
 import { type TraceOptions } from './recording';
 import { UsageError } from './usage-error';
 
-export interface RunOptions extends SoftwareOptions, TraceOptions {
+export interface RunCommandOptions extends SoftwareOptions, TraceOptions {
   readonly card?: string[];
   readonly driver?: string[];
   readonly faults?: string[];
@@ -77,7 +77,7 @@ const KERNEL_MIB = 96;
 const PAGE_MIB = 2;
 const DEFAULT_HUGEPAGES = 32;
 
-export async function planRun(command: readonly string[], options: RunOptions): Promise<RunPlan> {
+export async function planRun(command: readonly string[], options: RunCommandOptions): Promise<RunPlan> {
   if (options.shell) HostTerminal.require('--shell');
   else if (options.tty) HostTerminal.require('--tty');
   if (options.kvm && options.arch !== hostArch()) {
@@ -123,7 +123,7 @@ export async function planRun(command: readonly string[], options: RunOptions): 
 }
 
 /** For `--debug`: how long QEMU waits for an answer of a card, in milliseconds. */
-export const answerTimeoutOf = ({ debug }: RunOptions): { answerTimeoutMs?: number } =>
+export const answerTimeoutOf = ({ debug }: RunCommandOptions): { answerTimeoutMs?: number } =>
   debug ? { answerTimeoutMs: DEBUG_TIMEOUT_MS } : {};
 
 /** Whether a driver hands user space no way to an IOMMU that refuses physical addresses; others see to it themselves. */
@@ -131,7 +131,7 @@ export const hasNoDma = (driver: string, { iommu, kernelAppend = '' }: RunPlan['
   iommu === true && driver === 'uio_pci_generic' && !/(^|\s)iommu(=pt|\.passthrough=1)(\s|$)/.test(kernelAppend);
 
 /** As many as were asked for; else a few, or as many as there is room for. */
-function hugepagesFor({ hugepages, memory }: RunOptions): number {
+function hugepagesFor({ hugepages, memory }: RunCommandOptions): number {
   const most = Math.floor((memory - KERNEL_MIB) / PAGE_MIB);
   if (hugepages === undefined) return Math.min(DEFAULT_HUGEPAGES, most);
   if (hugepages <= most) return hugepages;
@@ -141,7 +141,7 @@ function hugepagesFor({ hugepages, memory }: RunOptions): number {
   );
 }
 
-function driversFor(cards: RunPlan['cards'], { driver = [], slots }: RunOptions): readonly string[] {
+function driversFor(cards: RunPlan['cards'], { driver = [], slots }: RunCommandOptions): readonly string[] {
   if (driver.length > cards.length) {
     throw new UsageError(`--driver was given ${driver.length} times for ${cards.length} card(s): one for each --card`);
   }
@@ -154,7 +154,7 @@ function driversFor(cards: RunPlan['cards'], { driver = [], slots }: RunOptions)
 }
 
 /** The caller's, in a guest that has the same files and can run them; else bash if there is one; else busybox's. */
-function defaultShell({ minimal, arch }: RunOptions, root: string): string {
+function defaultShell({ minimal, arch }: RunCommandOptions, root: string): string {
   if (minimal || (root === '/' && arch !== hostArch())) return 'sh';
   const candidates = [...(root === '/' && process.env.SHELL ? [process.env.SHELL] : []), '/bin/bash'];
   return candidates.find((path) => existsSync(join(root, path))) ?? '/bin/sh';

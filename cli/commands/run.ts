@@ -14,7 +14,7 @@ import { NoticeLog } from '../notice-log';
 import { print } from '../output';
 import { addTraceOptions, Recording } from '../recording';
 import { report, textOf } from '../report';
-import { answerTimeoutOf, hasNoDma, planRun, type RunOptions, type RunPlan } from '../run-plan';
+import { answerTimeoutOf, hasNoDma, planRun, type RunCommandOptions, type RunPlan } from '../run-plan';
 import { UsageError } from '../usage-error';
 
 export function runCommand(): Command {
@@ -64,7 +64,7 @@ export function runCommand(): Command {
   addTraceOptions(command);
   return addSoftwareOptions(command)
     .addHelpText('after', help)
-    .action(async (argv: string[], options: RunOptions) => {
+    .action(async (argv: string[], options: RunCommandOptions) => {
       const outcome = await run(argv, options).catch((error: unknown) => failed(error, options));
       if (options.json) print(JSON.stringify(outcome));
       process.exitCode = outcome.exitCode;
@@ -87,13 +87,16 @@ Examples:
 type Say = (text: string) => void;
 
 /** For `--json`, what kept the command from running; a wrong option is told as ever. */
-function failed(error: unknown, { json }: RunOptions): { exitCode: number; error: string } {
+function failed(error: unknown, { json }: RunCommandOptions): { exitCode: number; error: string } {
   if (!json || error instanceof UsageError) throw error;
   return { exitCode: report(error), error: textOf(error) };
 }
 
 /** Resolves with the exit code, and with `--json` what is printed beside it. */
-async function run(argv: string[], options: RunOptions): Promise<{ exitCode: number; [member: string]: unknown }> {
+async function run(
+  argv: string[],
+  options: RunCommandOptions,
+): Promise<{ exitCode: number; [member: string]: unknown }> {
   const stop = interruption();
   const plan = await planRun(argv, options);
   if (options.debug) watchdog.configure({ off: true });
