@@ -6,7 +6,7 @@ import { InProcessHost } from '../../emulator/host';
 import { readTrace, type RecorderOptions, type Trace, TraceRecorder, traceOf } from '../../instrumentation/trace';
 import { ChannelDriver } from '../support/reference-driver';
 
-export interface RunOptions extends RecorderOptions {
+export interface RecordedRunOptions extends RecorderOptions {
   /** Written to and read back, one after the other, in sizes from 64 bytes to 8 KiB. */
   readonly transfers: number;
   readonly cards?: number;
@@ -19,7 +19,7 @@ export interface RunOptions extends RecorderOptions {
 /** The trace of a driver that moves data to the card and back, polls once in a while, and gets something wrong. */
 export function recordRun(
   folder: string,
-  { transfers, cards = 1, mark, cutOff = false, ...options }: RunOptions,
+  { transfers, cards = 1, mark, cutOff = false, ...options }: RecordedRunOptions,
 ): Trace {
   const path = join(folder, 'run.trace');
   const recorder = new TraceRecorder(path, options);
