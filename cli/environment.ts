@@ -1,7 +1,7 @@
 /** The environment variables of the command line: a wrong one is told before anything is done, a misspelt one too. */
 import { limitFromEnvironment } from '../emulator/watchdog';
 import { cacheLimitBytes } from '../qemu/provision/cache/folder';
-import { UsageError } from './usage-error';
+import { UsageError } from './common/usage-error';
 
 /** What a variable must be, or nothing to say about it here. */
 const VARIABLES: Readonly<Record<string, ((value: string) => void) | undefined>> = {

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { watchdog } from '../emulator/watchdog';
 import { checkEnvironment } from './environment';
-import { EXIT } from './exit-codes';
-import { cardsSpeakOnStandardError } from './output';
-import { report, reportUncaught } from './report';
+import { EXIT } from './common/exit-codes';
+import { cardsSpeakOnStandardError } from './common/output';
+import { report, reportUncaught } from './common/report';
 
 const { version, description } = JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8')) as {
   version: string;
@@ -16,15 +16,15 @@ const { version, description } = JSON.parse(readFileSync(join(__dirname, '..', '
 
 /** Loaded when they are used: nobody waits for a guest's parts to hear the version. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  'run': async () => (await import('./commands/run.ts')).runCommand(),
+  'run': async () => (await import('./guest/run.ts')).runCommand(),
   'serve': async () => (await import('./commands/serve.ts')).serveCommand(),
   'replay': async () => (await import('./commands/replay.ts')).replayCommand(),
   'trace': async () => (await import('./commands/trace.ts')).traceCommand(),
-  'provision': async () => (await import('./commands/provision.ts')).provisionCommand(),
-  'kernel-build': async () => (await import('./commands/kernel-build.ts')).kernelBuildCommand(),
-  'cache': async () => (await import('./commands/cache.ts')).cacheCommand(),
-  'doctor': async () => (await import('./commands/doctor.ts')).doctorCommand(),
-  'demo': async () => (await import('./commands/demo.ts')).demoCommand(),
+  'provision': async () => (await import('./guest/provision.ts')).provisionCommand(),
+  'kernel-build': async () => (await import('./guest/kernel-build.ts')).kernelBuildCommand(),
+  'cache': async () => (await import('./guest/cache.ts')).cacheCommand(),
+  'doctor': async () => (await import('./guest/doctor.ts')).doctorCommand(),
+  'demo': async () => (await import('./guest/demo.ts')).demoCommand(),
 };
 
 /** The command line with these commands: all, unless it is known that one will do. */

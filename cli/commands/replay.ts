@@ -4,12 +4,12 @@ import { Command } from 'commander';
 import { drive, type DriveResult, replay, ReplayError, type ReplayResult } from '../../instrumentation/replay';
 import { writeTrace } from '../../instrumentation/trace';
 import { watchdog } from '../../emulator/watchdog';
-import { loadCard } from '../card-source';
-import { EXIT } from '../exit-codes';
-import { once } from '../options';
-import { print } from '../output';
-import { refuseOtherFiles, refuseToReplace, writingTo } from '../output-file';
-import { UsageError } from '../usage-error';
+import { loadCard } from '../common/card-source';
+import { EXIT } from '../common/exit-codes';
+import { once } from '../common/options';
+import { print } from '../common/output';
+import { refuseOtherFiles, refuseToReplace, writingTo } from '../common/output-file';
+import { UsageError } from '../common/usage-error';
 import { loadTrace } from './trace/open';
 
 interface Options {

@@ -5,12 +5,12 @@ import { Command, InvalidArgumentError } from 'commander';
 import { faultsOf, wordUnfired } from '../../instrumentation/faults';
 import { ServedCard } from '../../instrumentation/served-card';
 import { describeEvent } from '../../emulator/vfio-user';
-import { loadCard } from '../card-source';
-import { loadFaults } from '../faults-file';
-import { interruption } from '../interruption';
-import { collect, once as onlyOnce } from '../options';
-import { print } from '../output';
-import { addTraceOptions, Recording, type TraceOptions } from '../recording';
+import { loadCard } from '../common/card-source';
+import { loadFaults } from '../common/faults-file';
+import { interruption } from '../common/interruption';
+import { collect, once as onlyOnce } from '../common/options';
+import { print } from '../common/output';
+import { addTraceOptions, Recording, type TraceOptions } from '../common/recording';
 
 interface ServeOptions extends TraceOptions {
   readonly card: string;

@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DRIVER_MODES, type DriverMode } from '../../cli/driver-modes';
+import { DRIVER_MODES, type DriverMode } from '../../cli/guest/driver-modes';
 import { GUEST_ARCHES, type GuestArch } from '../../qemu/provision';
 import { runApp, startRig } from '../support/rig';
 

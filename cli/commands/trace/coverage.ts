@@ -7,7 +7,7 @@ import {
   type UnmodelledUse,
 } from '../../../instrumentation/analysis';
 import { Region } from '../../../instrumentation/trace';
-import { print } from '../../output';
+import { print } from '../../common/output';
 import { countEvents } from './open';
 
 interface CoverageOptions {

@@ -9,9 +9,9 @@ import {
   wordEventTime,
 } from '../../../instrumentation/analysis';
 import { type Trace } from '../../../instrumentation/trace';
-import { EXIT } from '../../exit-codes';
-import { collect, wholeNumber } from '../../options';
-import { print } from '../../output';
+import { EXIT } from '../../common/exit-codes';
+import { collect, wholeNumber } from '../../common/options';
+import { print } from '../../common/output';
 import { loadTrace } from './open';
 
 interface DiffCommandOptions {

@@ -4,8 +4,8 @@ import { Command, Option } from 'commander';
 import { perfettoLines, vcdLines } from '../../../instrumentation/analysis';
 import { exportHtml } from '../../../instrumentation/report';
 import { type Trace } from '../../../instrumentation/trace';
-import { refuseToReplace, writingTo } from '../../output-file';
-import { UsageError } from '../../usage-error';
+import { refuseToReplace, writingTo } from '../../common/output-file';
+import { UsageError } from '../../common/usage-error';
 import { loadTrace } from './open';
 
 const FORMATS = ['vcd', 'perfetto', 'html'] as const;

@@ -7,8 +7,8 @@ import {
   type TraceCards,
 } from '../../../instrumentation/analysis';
 import { KIND_NAMES, kindsNamed, Region, type TraceEventKind } from '../../../instrumentation/trace';
-import { collect } from '../../options';
-import { UsageError } from '../../usage-error';
+import { collect } from '../../common/options';
+import { UsageError } from '../../common/usage-error';
 
 export interface SelectionOptions {
   readonly kind?: TraceEventKind[];

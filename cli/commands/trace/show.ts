@@ -10,8 +10,8 @@ import {
   wordEventTime,
 } from '../../../instrumentation/analysis';
 import { type TraceEvent, type TraceReader } from '../../../instrumentation/trace';
-import { interruption } from '../../interruption';
-import { wholeNumber } from '../../options';
+import { interruption } from '../../common/interruption';
+import { wholeNumber } from '../../common/options';
 import { coloured, showsColours } from './colours';
 import { changesOf } from './follow';
 import { Lines } from './lines';

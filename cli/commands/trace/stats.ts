@@ -7,8 +7,8 @@ import {
   StatsCounter,
   type TraceStats,
 } from '../../../instrumentation/analysis';
-import { print } from '../../output';
-import { formatBytes, formatTable } from '../../table';
+import { print } from '../../common/output';
+import { formatBytes, formatTable } from '../../common/table';
 import { countEvents } from './open';
 
 interface StatsCommandOptions {

@@ -5,11 +5,11 @@ import { Command } from 'commander';
 import { replay, type ReplayResult } from '../../../instrumentation/replay';
 import { type Trace, writeTrace } from '../../../instrumentation/trace';
 import { watchdog } from '../../../emulator/watchdog';
-import { type CardCode, cardCode, loadCard } from '../../card-source';
-import { once } from '../../options';
-import { print } from '../../output';
-import { isSameFile, writingTo } from '../../output-file';
-import { UsageError } from '../../usage-error';
+import { type CardCode, cardCode, loadCard } from '../../common/card-source';
+import { once } from '../../common/options';
+import { print } from '../../common/output';
+import { isSameFile, writingTo } from '../../common/output-file';
+import { UsageError } from '../../common/usage-error';
 import { replaying } from '../replay';
 import { loadTrace } from './open';
 

@@ -3,16 +3,16 @@ import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { basename, join, resolve } from 'node:path';
-import { parseModuleArgument, type Share } from '../qemu/launch';
-import { hostArch } from '../qemu/provision';
-import { type RigOptions } from '../qemu/rig';
-import { makeArtifactsFolder } from './artifacts-folder';
-import { type CardSource, cardToPlug, distinctNames, type RemoteCardSource } from './card-source';
-import { type FaultsByCard, loadFaults } from './faults-file';
+import { parseModuleArgument, type Share } from '../../qemu/launch';
+import { hostArch } from '../../qemu/provision';
+import { type RigOptions } from '../../qemu/rig';
+import { makeArtifactsFolder } from '../common/artifacts-folder';
+import { type CardSource, cardToPlug, distinctNames, type RemoteCardSource } from '../common/card-source';
+import { type FaultsByCard, loadFaults } from '../common/faults-file';
 import { HostTerminal } from './host-terminal';
-import { type SoftwareOptions } from './options';
-import { type TraceOptions } from './recording';
-import { UsageError } from './usage-error';
+import { type SoftwareOptions } from '../common/options';
+import { type TraceOptions } from '../common/recording';
+import { UsageError } from '../common/usage-error';
 
 export interface RunCommandOptions extends SoftwareOptions, TraceOptions {
   readonly card?: string[];

@@ -2,8 +2,8 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { coverageOf } from '../instrumentation/analysis';
-import { PAYLOADS, type Payloads, readTrace, TraceRecorder } from '../instrumentation/trace';
+import { coverageOf } from '../../instrumentation/analysis';
+import { PAYLOADS, type Payloads, readTrace, TraceRecorder } from '../../instrumentation/trace';
 import { once, wholeNumber } from './options';
 import { refuseOtherFiles, writingTo } from './output-file';
 import { formatBytes } from './table';

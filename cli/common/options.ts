@@ -1,6 +1,6 @@
 /** Options that several commands have, and what they are parsed into. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { GUEST_ARCHES, type GuestArch, type ProvisionOptions } from '../qemu/provision';
+import { GUEST_ARCHES, type GuestArch, type ProvisionOptions } from '../../qemu/provision';
 
 export interface SoftwareOptions {
   readonly arch: GuestArch;

@@ -8,10 +8,10 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import { basename, extname, relative, resolve } from 'node:path';
-import { ReferenceCard, type ReferenceCardOptions } from '../emulator/cards/reference';
-import { ManualClock } from '../emulator/clock';
-import { type CardEnvironment, PciCard, privateMemory } from '../emulator/pci';
-import { type CardFactory } from '../instrumentation/served-card';
+import { ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
+import { ManualClock } from '../../emulator/clock';
+import { type CardEnvironment, PciCard, privateMemory } from '../../emulator/pci';
+import { type CardFactory } from '../../instrumentation/served-card';
 import { CardCodeError } from './card-code-error';
 import { UsageError } from './usage-error';
 

@@ -1,5 +1,5 @@
 /** What the watch over the drivers of a run has found. */
-import { type StallNotice } from '../instrumentation/stalls';
+import { type StallNotice } from '../../instrumentation/stalls';
 
 type CardNotice = StallNotice & { readonly card: string };
 

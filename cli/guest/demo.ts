@@ -7,15 +7,15 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { provision, terminalProgress } from '../../qemu/provision';
 import { type AppReport, appReport, Rig } from '../../qemu/rig';
-import { makeArtifactsFolder } from '../artifacts-folder';
-import { loadCard } from '../card-source';
-import { type DemoStep, demoSteps } from '../demo-plan';
-import { DRIVER_MODES, type DriverMode } from '../driver-modes';
-import { EXIT } from '../exit-codes';
-import { interruption } from '../interruption';
-import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../options';
-import { print } from '../output';
-import { type Column, formatBytes, formatTable } from '../table';
+import { makeArtifactsFolder } from '../common/artifacts-folder';
+import { loadCard } from '../common/card-source';
+import { type DemoStep, demoSteps } from './demo-plan';
+import { DRIVER_MODES, type DriverMode } from './driver-modes';
+import { EXIT } from '../common/exit-codes';
+import { interruption } from '../common/interruption';
+import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../common/options';
+import { print } from '../common/output';
+import { type Column, formatBytes, formatTable } from '../common/table';
 
 interface DemoOptions extends SoftwareOptions {
   readonly card: string;

@@ -10,9 +10,9 @@ import {
   pruneCache,
   type PruneOptions,
 } from '../../qemu/provision';
-import { print } from '../output';
-import { formatBytes, formatTable } from '../table';
-import { UsageError } from '../usage-error';
+import { print } from '../common/output';
+import { formatBytes, formatTable } from '../common/table';
+import { UsageError } from '../common/usage-error';
 
 interface CacheOptions {
   readonly json?: true;

@@ -1,9 +1,9 @@
 /** A command in the guest, its streams connected to ours, to its end; and the exit code for it. */
 import { once } from 'node:events';
 import { constants } from 'node:os';
-import { type ExecResult, GuestRequestError } from '../qemu/channel';
-import { type Guest, GuestPanicError, QemuExitedError, type RunOptions } from '../qemu/launch';
-import { EXIT } from './exit-codes';
+import { type ExecResult, GuestRequestError } from '../../qemu/channel';
+import { type Guest, GuestPanicError, QemuExitedError, type RunOptions } from '../../qemu/launch';
+import { EXIT } from '../common/exit-codes';
 import { HostTerminal } from './host-terminal';
 
 export interface GuestCommandOptions {

@@ -5,17 +5,17 @@ import { type BoundCard, loadModule } from '../../qemu/launch';
 import { MAX_SLOTS } from '../../qemu/launch/arguments';
 import { provision, terminalProgress } from '../../qemu/provision';
 import { cardVariables, Rig } from '../../qemu/rig';
-import { EXIT } from '../exit-codes';
-import { type Outcome, runInGuest } from '../guest-command';
-import { timesFired, withUnfired } from '../fired-faults';
-import { interruption } from '../interruption';
-import { addSoftwareOptions, collect, softwareOf, wholeNumber } from '../options';
-import { NoticeLog } from '../notice-log';
-import { print } from '../output';
-import { addTraceOptions, Recording } from '../recording';
-import { report, textOf } from '../report';
-import { answerTimeoutOf, hasNoDma, planRun, type RunCommandOptions, type RunPlan } from '../run-plan';
-import { UsageError } from '../usage-error';
+import { EXIT } from '../common/exit-codes';
+import { type Outcome, runInGuest } from './guest-command';
+import { timesFired, withUnfired } from './fired-faults';
+import { interruption } from '../common/interruption';
+import { addSoftwareOptions, collect, softwareOf, wholeNumber } from '../common/options';
+import { NoticeLog } from './notice-log';
+import { print } from '../common/output';
+import { addTraceOptions, Recording } from '../common/recording';
+import { report, textOf } from '../common/report';
+import { answerTimeoutOf, hasNoDma, planRun, type RunCommandOptions, type RunPlan } from './run-plan';
+import { UsageError } from '../common/usage-error';
 
 export function runCommand(): Command {
   const command = new Command('run')

@@ -3,10 +3,10 @@ import { Command } from 'commander';
 import { loadNative } from '../../emulator/native';
 import { guardedCommand } from '../../qemu/launch';
 import { inspect, type Inspection } from '../../qemu/provision';
-import { EXIT } from '../exit-codes';
-import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../options';
-import { print } from '../output';
-import { formatBytes, formatTable } from '../table';
+import { EXIT } from '../common/exit-codes';
+import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../common/options';
+import { print } from '../common/output';
+import { formatBytes, formatTable } from '../common/table';
 
 interface Finding {
   readonly what: string;

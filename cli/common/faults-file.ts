@@ -4,9 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
-import { ManualClock } from '../emulator/clock';
-import { checkFault, checkFaultFor, type FaultDeclaration, FaultDeclarationError } from '../instrumentation/faults';
-import { privateMemory } from '../emulator/pci';
+import { ManualClock } from '../../emulator/clock';
+import { checkFault, checkFaultFor, type FaultDeclaration, FaultDeclarationError } from '../../instrumentation/faults';
+import { privateMemory } from '../../emulator/pci';
 import { type CardSource, type RemoteCardSource } from './card-source';
 import { UsageError } from './usage-error';
 

@@ -1,6 +1,6 @@
 /** Files that a command writes where the user says: what it must not write over, and why one cannot be written. */
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
-import { FORMAT } from '../instrumentation/trace';
+import { FORMAT } from '../../instrumentation/trace';
 import { UsageError } from './usage-error';
 
 /** Throws a UsageError when `output` is the recording that the command reads, by whatever name or link. */

@@ -4,9 +4,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ManualClock } from '../emulator/clock';
-import { type ReferenceCard } from '../emulator/cards/reference';
-import { PciCard, privateMemory } from '../emulator/pci';
+import { ManualClock } from '../../emulator/clock';
+import { type ReferenceCard } from '../../emulator/cards/reference';
+import { PciCard, privateMemory } from '../../emulator/pci';
 import { CardCodeError } from './card-code-error';
 import { cardToPlug, distinctNames, loadCard } from './card-source';
 

@@ -1,7 +1,7 @@
 /** What has become of the faults that were declared for a run: one that has never fired has tested nothing. */
-import { isUnfired, wordUnfired } from '../instrumentation/faults';
-import { type Rig } from '../qemu/rig';
-import { EXIT } from './exit-codes';
+import { isUnfired, wordUnfired } from '../../instrumentation/faults';
+import { type Rig } from '../../qemu/rig';
+import { EXIT } from '../common/exit-codes';
 import { type Outcome } from './guest-command';
 
 export const timesFired = (rig: Rig): { card: string; name: string; times: number }[] =>

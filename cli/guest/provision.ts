@@ -1,9 +1,9 @@
 /** `ghostcard provision`: finds or fetches QEMU and the guest's software, so that later starts do not wait for it. */
 import { Command } from 'commander';
 import { provision, terminalProgress } from '../../qemu/provision';
-import { interruption } from '../interruption';
-import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../options';
-import { print } from '../output';
+import { interruption } from '../common/interruption';
+import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../common/options';
+import { print } from '../common/output';
 
 export function provisionCommand(): Command {
   const command = new Command('provision')

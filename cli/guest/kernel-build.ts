@@ -1,9 +1,9 @@
 /** `ghostcard kernel-build`: prints the folder to build kernel modules for the guest in. */
 import { Command } from 'commander';
 import { kernelBuild, terminalProgress } from '../../qemu/provision';
-import { interruption } from '../interruption';
-import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../options';
-import { print } from '../output';
+import { interruption } from '../common/interruption';
+import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../common/options';
+import { print } from '../common/output';
 
 export function kernelBuildCommand(): Command {
   const command = new Command('kernel-build')

@@ -4,9 +4,9 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hostArch } from '../qemu/provision';
+import { hostArch } from '../../qemu/provision';
 import { hasNoDma, planRun, type RunCommandOptions } from './run-plan';
-import { UsageError } from './usage-error';
+import { UsageError } from '../common/usage-error';
 
 let folder: string;
 let script: string;
