@@ -66,7 +66,10 @@ const mayImport = {
   'qemu/rig': ['qemu/launch', 'qemu/snapshot', 'qemu/provision', 'qemu/channel', 'instrumentation', 'emulator'],
   'qemu': ['qemu'],
   'harness': ['qemu/rig', 'qemu/launch', 'qemu/provision', 'qemu/channel', 'instrumentation', 'emulator'],
-  'cli': ['qemu', 'instrumentation', 'emulator'],
+  'cli/common': ['instrumentation', 'emulator'],
+  'cli/commands': ['cli/common', 'instrumentation', 'emulator'],
+  'cli/guest': ['cli/common', 'qemu', 'instrumentation', 'emulator'],
+  'cli': ['cli', 'emulator'],
 };
 const isBelow = (path, folder) => path === folder || path.startsWith(`${folder}/`);
 /** The narrowest folder of the list that holds a file; undefined where none does: examples, configuration. */

@@ -1,12 +1,11 @@
-/** The environment variables of the command line: a wrong one is told before anything is done, a misspelt one too. */
+/** The environment variables of the command line: wrong values and misspelt names are reported before anything is done. */
 import { limitFromEnvironment } from '../emulator/watchdog';
-import { cacheLimitBytes } from '../qemu/provision/cache/folder';
 import { UsageError } from './common/usage-error';
 
-/** What a variable must be, or nothing to say about it here. */
-const VARIABLES: Readonly<Record<string, ((value: string) => void) | undefined>> = {
+/** Checks of their values, which throw; undefined where any value will do. */
+const VARIABLES: Readonly<Record<string, ((value: string) => void | Promise<void>) | undefined>> = {
   GHOSTCARD_CACHE: undefined,
-  GHOSTCARD_CACHE_LIMIT: (value) => void cacheLimitBytes({ GHOSTCARD_CACHE_LIMIT: value }),
+  GHOSTCARD_CACHE_LIMIT: async (value) => (await import('./guest/cache.ts')).checkCacheLimit(value),
   GHOSTCARD_QEMU: undefined,
   GHOSTCARD_KERNEL: undefined,
   GHOSTCARD_MODULES: undefined,
@@ -17,8 +16,8 @@ const VARIABLES: Readonly<Record<string, ((value: string) => void) | undefined>>
 /** What a guest's command finds; ghostcard may be that command. */
 const IN_THE_GUEST = /^GHOSTCARD_(PCI_ADDRESS|DEVICE)(_\d+)?$/;
 
-/** Throws for a value that makes no sense; tells of names that nobody knows. */
-export function checkEnvironment(env: NodeJS.ProcessEnv, warn: (text: string) => void): void {
+/** Throws a UsageError for a value that makes no sense, and warns of names that ghostcard does not know. */
+export async function checkEnvironment(env: NodeJS.ProcessEnv, warn: (text: string) => void): Promise<void> {
   for (const [name, value = ''] of Object.entries(env)) {
     if (!name.startsWith('GHOSTCARD_') || value === '' || IN_THE_GUEST.test(name)) continue;
     if (!Object.hasOwn(VARIABLES, name)) {
@@ -28,7 +27,7 @@ export function checkEnvironment(env: NodeJS.ProcessEnv, warn: (text: string) =>
       continue;
     }
     try {
-      VARIABLES[name]?.(value);
+      await VARIABLES[name]?.(value);
     } catch (error) {
       throw new UsageError((error as Error).message);
     }

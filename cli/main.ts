@@ -58,7 +58,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   });
   for (const command of withSubcommands(root)) command.exitOverride();
   try {
-    checkEnvironment(process.env, (text) => console.error(`ghostcard: ${text}`));
+    await checkEnvironment(process.env, (text) => console.error(`ghostcard: ${text}`));
     await root.parseAsync(argv);
   } catch (error) {
     process.exitCode = report(error);

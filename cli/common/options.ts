@@ -1,38 +1,5 @@
-/** Options that several commands have, and what they are parsed into. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import { GUEST_ARCHES, type GuestArch, type ProvisionOptions } from '../../qemu/provision';
-
-export interface SoftwareOptions {
-  readonly arch: GuestArch;
-  readonly qemu?: string;
-  readonly kernel?: string;
-  readonly modules?: string;
-  readonly busybox?: string;
-}
-
-/** --arch; and --qemu, --kernel, --modules, --busybox: software of the user's own in place of what is found or fetched. */
-export function addSoftwareOptions(command: Command): Command {
-  return command
-    .addOption(new Option('--arch <name>', "the guest's processor").choices(GUEST_ARCHES).default('amd64'))
-    .addOption(new Option('--qemu <path>', 'QEMU that has vfio-user-pci').env('GHOSTCARD_QEMU'))
-    .addOption(new Option('--kernel <path>', 'kernel image for the guest').env('GHOSTCARD_KERNEL'))
-    .addOption(new Option('--modules <folder>', 'its modules, /lib/modules/RELEASE; or none').env('GHOSTCARD_MODULES'))
-    .addOption(new Option('--busybox <path>', 'statically linked busybox for the guest').env('GHOSTCARD_BUSYBOX'));
-}
-
-export const softwareOf = ({
-  qemu,
-  kernel,
-  modules,
-  busybox,
-  arch,
-}: SoftwareOptions): Pick<ProvisionOptions, 'guestArch' | 'qemu' | 'kernel' | 'modules' | 'busybox'> => ({
-  guestArch: arch,
-  ...(qemu !== undefined && { qemu }),
-  ...(kernel !== undefined && { kernel }),
-  ...(modules !== undefined && { modules }),
-  ...(busybox !== undefined && { busybox }),
-});
+/** Parsers for values of options. */
+import { InvalidArgumentError } from 'commander';
 
 /** For an option that may be given several times. */
 export const collect = (value: string, previous: string[] = []): string[] => [...previous, value];

@@ -45,6 +45,9 @@ export function cacheCommand(): Command {
     });
 }
 
+/** For the value of GHOSTCARD_CACHE_LIMIT; throws if it is no size. */
+export const checkCacheLimit = (value: string): void => void cacheLimitBytes({ GHOSTCARD_CACHE_LIMIT: value });
+
 function size(text: string): number {
   const bytes = parseSize(text);
   if (bytes === undefined)

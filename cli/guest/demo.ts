@@ -13,7 +13,7 @@ import { type DemoStep, demoSteps } from './demo-plan';
 import { DRIVER_MODES, type DriverMode } from './driver-modes';
 import { EXIT } from '../common/exit-codes';
 import { interruption } from '../common/interruption';
-import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../common/options';
+import { addSoftwareOptions, type SoftwareOptions, softwareOf } from './software-options';
 import { print } from '../common/output';
 import { type Column, formatBytes, formatTable } from '../common/table';
 

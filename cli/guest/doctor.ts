@@ -4,7 +4,7 @@ import { loadNative } from '../../emulator/native';
 import { guardedCommand } from '../../qemu/launch';
 import { inspect, type Inspection } from '../../qemu/provision';
 import { EXIT } from '../common/exit-codes';
-import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../common/options';
+import { addSoftwareOptions, type SoftwareOptions, softwareOf } from './software-options';
 import { print } from '../common/output';
 import { formatBytes, formatTable } from '../common/table';
 

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { provision, terminalProgress } from '../../qemu/provision';
 import { interruption } from '../common/interruption';
-import { addSoftwareOptions, type SoftwareOptions, softwareOf } from '../common/options';
+import { addSoftwareOptions, type SoftwareOptions, softwareOf } from './software-options';
 import { print } from '../common/output';
 
 export function provisionCommand(): Command {

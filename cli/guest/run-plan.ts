@@ -10,7 +10,7 @@ import { makeArtifactsFolder } from '../common/artifacts-folder';
 import { type CardSource, cardToPlug, distinctNames, type RemoteCardSource } from '../common/card-source';
 import { type FaultsByCard, loadFaults } from '../common/faults-file';
 import { HostTerminal } from './host-terminal';
-import { type SoftwareOptions } from '../common/options';
+import { type SoftwareOptions } from './software-options';
 import { type TraceOptions } from '../common/recording';
 import { UsageError } from '../common/usage-error';
 
