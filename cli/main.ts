@@ -7,7 +7,7 @@ import { watchdog } from '../emulator/watchdog';
 import { checkEnvironment } from './environment';
 import { EXIT } from './common/exit-codes';
 import { cardsSpeakOnStandardError } from './common/output';
-import { report, reportUncaught } from './common/report';
+import { report, reportUncaught } from './common/errors';
 
 const { version, description } = JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8')) as {
   version: string;

@@ -11,10 +11,10 @@ import { timesFired, withUnfired } from './fired-faults';
 import { interruption } from '../common/interruption';
 import { collect, wholeNumber } from '../common/options';
 import { addSoftwareOptions, softwareOf } from './software-options';
-import { NoticeLog } from './notice-log';
+import { NoticeLog } from './findings';
 import { print } from '../common/output';
 import { addTraceOptions, Recording } from '../common/recording';
-import { report, textOf } from '../common/report';
+import { report, textOf } from '../common/errors';
 import { answerTimeoutOf, hasNoDma, planRun, type RunCommandOptions, type RunPlan } from './run-plan';
 import { UsageError } from '../common/usage-error';
 

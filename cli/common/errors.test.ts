@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CardCodeError } from './card-code-error';
-import { report, reportUncaught } from './report';
+import { report, reportUncaught } from './errors';
 import { UsageError } from './usage-error';
 
 let said: string[];
