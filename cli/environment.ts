@@ -1,6 +1,6 @@
 /** The environment variables of the command line: wrong values and misspelt names are reported before anything is done. */
 import { limitFromEnvironment } from '../emulator/watchdog';
-import { UsageError } from './common/usage-error';
+import { UsageError } from './common/errors';
 
 /** Checks of their values, which throw; undefined where any value will do. */
 const VARIABLES: Readonly<Record<string, ((value: string) => void | Promise<void>) | undefined>> = {

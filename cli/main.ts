@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { watchdog } from '../emulator/watchdog';
 import { checkEnvironment } from './environment';
-import { EXIT } from './common/exit-codes';
-import { cardsSpeakOnStandardError } from './common/output';
-import { report, reportUncaught } from './common/errors';
+import { EXIT, report, reportUncaught } from './common/errors';
+import { cardsPrintToStandardError } from './common/output';
 
 const { version, description } = JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8')) as {
   version: string;
@@ -48,7 +47,7 @@ function namesFor(argument: string | undefined): string[] | undefined {
 
 export async function main(argv: readonly string[]): Promise<void> {
   const root = await program(namesFor(argv[2]));
-  cardsSpeakOnStandardError();
+  cardsPrintToStandardError();
   watchdog.configure({ scope: 'process' });
   // What is thrown where nobody waits for it. Guards take down what this process leaves.
   process.on('uncaughtException', (error) => process.exit(reportUncaught(error)));

@@ -5,11 +5,10 @@ import { drive, type DriveResult, replay, ReplayError, type ReplayResult } from 
 import { writeTrace } from '../../instrumentation/trace';
 import { watchdog } from '../../emulator/watchdog';
 import { loadCard } from '../common/card-source';
-import { EXIT } from '../common/exit-codes';
+import { EXIT, UsageError } from '../common/errors';
 import { once } from '../common/options';
 import { print } from '../common/output';
 import { refuseOtherFiles, refuseToReplace, writingTo } from '../common/output-file';
-import { UsageError } from '../common/usage-error';
 import { loadTrace } from './trace/open';
 
 interface Options {

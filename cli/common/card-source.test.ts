@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../emulator/clock';
 import { type ReferenceCard } from '../../emulator/cards/reference';
 import { PciCard, privateMemory } from '../../emulator/pci';
-import { CardCodeError } from './card-code-error';
 import { cardToPlug, distinctNames, loadCard } from './card-source';
+import { CardCodeError } from './errors';
 
 // A file that Node loads would get a PciCard of its own, not the one that Vitest has loaded.
 Object.assign(globalThis, { PciCardOfTheTest: PciCard });

@@ -12,8 +12,7 @@ import { ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/r
 import { ManualClock } from '../../emulator/clock';
 import { type CardEnvironment, PciCard, privateMemory } from '../../emulator/pci';
 import { type CardFactory } from '../../instrumentation/served-card';
-import { CardCodeError } from './card-code-error';
-import { UsageError } from './usage-error';
+import { CardCodeError, UsageError } from './errors';
 
 type OptionValue = string | number | boolean;
 type CardOptions = { [name: string]: OptionValue | CardOptions };

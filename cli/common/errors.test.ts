@@ -1,7 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { CardCodeError } from './card-code-error';
-import { report, reportUncaught } from './errors';
-import { UsageError } from './usage-error';
+import { CardCodeError, report, reportUncaught, UsageError } from './errors';
 
 let said: string[];
 beforeEach(() => {
@@ -29,12 +27,12 @@ describe('what an error becomes', () => {
     expect(told()).toMatch(/ghostcard: --card a\.ts: the card could not be made:\nError: planted\n {4}at /);
   });
 
-  it('has the stack when nobody waited for it: a timer has thrown', () => {
+  it('has the stack when it is uncaught: a timer has thrown', () => {
     expect(reportUncaught(new Error('planted'))).toBe(125);
-    expect(told()).toMatch(/^ghostcard: an error that nobody caught: Error: planted\n {4}at /);
+    expect(told()).toMatch(/^ghostcard: uncaught error: Error: planted\n {4}at /);
   });
 
-  it('has both, and the code of the first, when taking things down has failed as well', () => {
+  it('has both, and the code of the first, when tearing down has failed as well', () => {
     const cleanUp = new Error('the folder stays');
     const both = Object.assign(new Error('An error was suppressed during disposal.'), {
       name: 'SuppressedError',
@@ -42,8 +40,6 @@ describe('what an error becomes', () => {
       suppressed: new UsageError('wrong from the start'),
     });
     expect(report(both)).toBe(2);
-    expect(told()).toBe(
-      'ghostcard: wrong from the start\nghostcard: and taking things down failed as well: the folder stays',
-    );
+    expect(told()).toBe('ghostcard: wrong from the start\nghostcard: tearing down failed as well: the folder stays');
   });
 });

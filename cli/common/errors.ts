@@ -1,47 +1,79 @@
-/** What an error becomes: a message for people on standard error, and an exit code. */
+/** How a command ends: exit codes, errors, and what they print on standard error. */
 import { CommanderError } from 'commander';
-import { CardCodeError } from './card-code-error';
-import { EXIT } from './exit-codes';
-import { UsageError } from './usage-error';
 
-/** An error that ended a command. Errors of ours speak for themselves; an error in a program has its stack. */
+/** A guest command's own exit code passes through, so ours are codes that programs rarely use. */
+export const EXIT = {
+  OK: 0,
+  /** `demo`, `doctor`: something failed. `trace diff`, `replay`: there is a difference. */
+  FAILED: 1,
+  /** Wrong options or arguments. */
+  USAGE: 2,
+  /** `run --faults`: the command has succeeded, and a declared fault has never fired. */
+  FAULT_NOT_FIRED: 122,
+  /** The guest died under the command. */
+  GUEST_DIED: 123,
+  /** The command's time limit was reached; as timeout(1). */
+  TIMED_OUT: 124,
+  /** ghostcard itself failed (provisioning, launching, binding), or a card's model did. */
+  GHOSTCARD: 125,
+  /** The command could not be started in the guest; as the shell. */
+  NOT_STARTED: 127,
+  /** Plus the signal's number: a signal ended the command, or ghostcard. */
+  SIGNAL: 128,
+} as const;
+
+/** The command line is wrong: the message says how, and nothing has been done. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** The code of a card file has thrown `cause`, whose stack says where. */
+export class CardCodeError extends Error {
+  override readonly name = 'CardCodeError';
+
+  constructor(what: string, cause: unknown) {
+    super(what, { cause });
+  }
+}
+
+/** Prints the error that ended a command, and returns the exit code for it. */
 export function report(error: unknown): number {
   eraseProgress();
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE; // it has spoken already
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE; // it has been printed
   if (isSuppressed(error)) {
     const code = report(error.suppressed);
-    console.error(`ghostcard: and taking things down failed as well: ${textOf(error.error)}`);
+    console.error(`ghostcard: tearing down failed as well: ${textOf(error.error)}`);
     return code;
   }
   if (isInterruption(error)) {
-    console.error(`ghostcard: stopped by ${error.signal}; everything has been taken down`);
+    console.error(`ghostcard: stopped by ${error.signal}; everything has been torn down`);
     return EXIT.SIGNAL + error.signalNumber;
   }
   console.error(`ghostcard: ${textOf(error)}`);
   return error instanceof UsageError ? EXIT.USAGE : EXIT.GHOSTCARD;
 }
 
-/** What is thrown where nobody waits for it, by a timer of a card most likely: only its stack says where. */
+/** As `report`, for what was thrown outside of a command, most likely by a card's timer: only its stack says where. */
 export function reportUncaught(error: unknown): number {
   eraseProgress();
-  console.error(`ghostcard: an error that nobody caught: ${stackOf(error)}`);
+  console.error(`ghostcard: uncaught error: ${stackOf(error)}`);
   return EXIT.GHOSTCARD;
 }
 
-/** What the language itself throws at programs that are wrong; everything else is thrown on purpose, to be read. */
+/** What JavaScript throws at an incorrect program. All others are thrown on purpose, with a message to be read. */
 const PROGRAM_ERRORS = [TypeError, RangeError, ReferenceError, SyntaxError, EvalError, URIError];
 
-/** For people. */
+/** The message; of an incorrect program, the stack. */
 export function textOf(error: unknown): string {
   if (isSuppressed(error)) return textOf(error.suppressed);
   if (error instanceof CardCodeError) return `${error.message}\n${stackOf(error.cause)}`;
-  const isInProgram = PROGRAM_ERRORS.some((type) => error instanceof type);
-  return error instanceof Error && !isInProgram ? error.message : stackOf(error);
+  const isOfProgram = PROGRAM_ERRORS.some((type) => error instanceof type);
+  return error instanceof Error && !isOfProgram ? error.message : stackOf(error);
 }
 
 const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
-/** What a progress line has left on a terminal. */
+/** Removes what a progress line has left on a terminal. */
 function eraseProgress(): void {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[2K');
 }
@@ -49,6 +81,6 @@ function eraseProgress(): void {
 const isInterruption = (error: unknown): error is { signal: string; signalNumber: number } =>
   error instanceof Error && error.name === 'Interruption';
 
-/** Of `using`: `suppressed` came first, and `error` while what it had left was being disposed of. */
+/** Thrown by `using`: first came `suppressed`, then `error`, while a resource was being disposed of. */
 const isSuppressed = (error: unknown): error is { error: unknown; suppressed: unknown } =>
   error instanceof Error && error.name === 'SuppressedError' && 'error' in error && 'suppressed' in error;

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadCard } from './card-source';
+import { UsageError } from './errors';
 import { loadFaults } from './faults-file';
-import { UsageError } from './usage-error';
 
 let folder: string;
 beforeAll(() => {

@@ -8,7 +8,7 @@ import { ManualClock } from '../../emulator/clock';
 import { checkFault, checkFaultFor, type FaultDeclaration, FaultDeclarationError } from '../../instrumentation/faults';
 import { privateMemory } from '../../emulator/pci';
 import { type CardSource, type RemoteCardSource } from './card-source';
-import { UsageError } from './usage-error';
+import { UsageError } from './errors';
 
 /** By the name of the card. */
 export type FaultsByCard = ReadonlyMap<string, readonly FaultDeclaration[]>;

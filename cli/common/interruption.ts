@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { EXIT } from './exit-codes';
+import { EXIT } from './errors';
 
 export class Interruption extends Error {
   override readonly name = 'Interruption';

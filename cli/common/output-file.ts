@@ -1,7 +1,8 @@
-/** Files that a command writes where the user says: what it must not write over, and why one cannot be written. */
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+/** Files and folders that a command writes to: what it must not overwrite, and why one cannot be written. */
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readSync, rmdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { FORMAT } from '../../instrumentation/trace';
-import { UsageError } from './usage-error';
+import { UsageError } from './errors';
 
 /** Throws a UsageError when `output` is the recording that the command reads, by whatever name or link. */
 export function refuseToReplace(recording: string, output: string, option: string): void {
@@ -66,4 +67,23 @@ export function writingTo<T>(option: string, path: string, write: () => T): T {
   } catch (error) {
     throw new UsageError(`${option} ${path}: ${wordWriteError(error)}`);
   }
+}
+
+/** Makes the folder for a run's logs and tries to write there, before anything is started. Returns its absolute path. */
+export function makeArtifactsFolder(folder: string): string {
+  const path = resolve(folder);
+  try {
+    makeWithParents(path);
+    rmdirSync(mkdtempSync(join(path, '.ghostcard-')));
+    return path;
+  } catch (error) {
+    throw new UsageError(`--artifacts ${folder}: nothing can be written there: ${(error as Error).message}`);
+  }
+}
+
+/** One by one: `mkdir` of Node with `recursive` never returns in a file system that answers ENOENT, such as /proc. */
+function makeWithParents(path: string): void {
+  if (existsSync(path)) return;
+  makeWithParents(dirname(path));
+  mkdirSync(path);
 }

@@ -1,9 +1,73 @@
-/** Who may write to standard output: the command line itself. */
+/** What goes to standard output: lines and tables. Only the command line writes there. */
 
-/** One line on standard output. */
+/** Prints one line. */
 export const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
-/** What card models print goes to standard error: standard output belongs to the guest's command, or to our JSON. */
-export function cardsSpeakOnStandardError(): void {
+/** Sends what card models print to standard error: standard output has the guest's command, or our JSON. */
+export function cardsPrintToStandardError(): void {
   globalThis.console = new console.Console(process.stderr);
+}
+
+const BLOCK_CHARACTERS = 64 << 10;
+
+/** Many lines, written in blocks and no faster than they are read, so that the end of the reader (`| head`) is noticed. */
+export class Lines {
+  #block: string[] = [];
+  #characters = 0;
+
+  add(line: string): void {
+    this.#block.push(line, '\n');
+    this.#characters += line.length + 1;
+  }
+
+  /** Time to call `drain`. */
+  get isFull(): boolean {
+    return this.#characters >= BLOCK_CHARACTERS;
+  }
+
+  async drain(): Promise<void> {
+    if (this.#characters === 0) return;
+    const text = this.#block.join('');
+    [this.#block, this.#characters] = [[], 0];
+    await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
+  }
+}
+
+/** Columns are as wide as their longest cell; numbers are aligned to the right. */
+export interface Column {
+  readonly title: string;
+  readonly align?: 'left' | 'right';
+}
+
+export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+  const widths = columns.map(({ title }, index) =>
+    Math.max(title.length, ...rows.map((row) => (row[index] ?? '').length)),
+  );
+  const line = (cells: readonly string[]): string =>
+    columns
+      .map(({ align }, index) => {
+        const cell = cells[index] ?? '';
+        return align === 'right' ? cell.padStart(widths[index]!) : cell.padEnd(widths[index]!);
+      })
+      .join('  ')
+      .trimEnd();
+  return [
+    line(columns.map(({ title }) => title)),
+    widths.map((width) => '-'.repeat(width)).join('  '),
+    ...rows.map(line),
+  ]
+    .map((text) => `${text}\n`)
+    .join('');
+}
+
+/** 1234567 -> "1.2 MiB"; binary units. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }

@@ -4,10 +4,10 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { coverageOf } from '../../instrumentation/analysis';
 import { PAYLOADS, type Payloads, readTrace, TraceRecorder } from '../../instrumentation/trace';
+import { UsageError } from './errors';
 import { once, wholeNumber } from './options';
+import { formatBytes } from './output';
 import { refuseOtherFiles, writingTo } from './output-file';
-import { formatBytes } from './table';
-import { UsageError } from './usage-error';
 
 export interface TraceOptions {
   readonly trace?: string;

@@ -10,9 +10,8 @@ import {
   pruneCache,
   type PruneOptions,
 } from '../../qemu/provision';
-import { print } from '../common/output';
-import { formatBytes, formatTable } from '../common/table';
-import { UsageError } from '../common/usage-error';
+import { UsageError } from '../common/errors';
+import { formatBytes, formatTable, print } from '../common/output';
 
 interface CacheOptions {
   readonly json?: true;

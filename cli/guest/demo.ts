@@ -7,15 +7,13 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { provision, terminalProgress } from '../../qemu/provision';
 import { type AppReport, appReport, Rig } from '../../qemu/rig';
-import { makeArtifactsFolder } from '../common/artifacts-folder';
 import { loadCard } from '../common/card-source';
-import { type DemoStep, demoSteps } from './demo-plan';
-import { DRIVER_MODES, type DriverMode } from './driver-modes';
-import { EXIT } from '../common/exit-codes';
+import { EXIT } from '../common/errors';
 import { interruption } from '../common/interruption';
+import { type Column, formatBytes, formatTable, print } from '../common/output';
+import { makeArtifactsFolder } from '../common/output-file';
+import { type DemoStep, demoSteps, DRIVER_MODES, type DriverMode } from './driver-modes';
 import { addSoftwareOptions, type SoftwareOptions, softwareOf } from './software-options';
-import { print } from '../common/output';
-import { type Column, formatBytes, formatTable } from '../common/table';
 
 interface DemoOptions extends SoftwareOptions {
   readonly card: string;

@@ -3,10 +3,9 @@ import { Command } from 'commander';
 import { loadNative } from '../../emulator/native';
 import { guardedCommand } from '../../qemu/launch';
 import { inspect, type Inspection } from '../../qemu/provision';
-import { EXIT } from '../common/exit-codes';
+import { EXIT } from '../common/errors';
+import { formatBytes, formatTable, print } from '../common/output';
 import { addSoftwareOptions, type SoftwareOptions, softwareOf } from './software-options';
-import { print } from '../common/output';
-import { formatBytes, formatTable } from '../common/table';
 
 interface Finding {
   readonly what: string;

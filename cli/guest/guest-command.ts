@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { constants } from 'node:os';
 import { type ExecResult, GuestRequestError } from '../../qemu/channel';
 import { type Guest, GuestPanicError, QemuExitedError, type RunOptions } from '../../qemu/launch';
-import { EXIT } from '../common/exit-codes';
+import { EXIT } from '../common/errors';
 import { HostTerminal } from './host-terminal';
 
 export interface GuestCommandOptions {

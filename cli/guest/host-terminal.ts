@@ -5,7 +5,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { Transform, type TransformCallback } from 'node:stream';
 import { type TerminalSize } from '../../qemu/channel';
-import { UsageError } from '../common/usage-error';
+import { UsageError } from '../common/errors';
 
 /** Ctrl-], as in telnet: so often in a row, it ends the session, whatever the guest is doing. */
 const ESCAPE = 0x1d;

@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import { provision, terminalProgress } from '../../qemu/provision';
 import { interruption } from '../common/interruption';
-import { addSoftwareOptions, type SoftwareOptions, softwareOf } from './software-options';
 import { print } from '../common/output';
+import { addSoftwareOptions, type SoftwareOptions, softwareOf } from './software-options';
 
 export function provisionCommand(): Command {
   const command = new Command('provision')

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostArch } from '../../qemu/provision';
+import { UsageError } from '../common/errors';
 import { hasNoDma, planRun, type RunCommandOptions } from './run-plan';
-import { UsageError } from '../common/usage-error';
 
 let folder: string;
 let script: string;

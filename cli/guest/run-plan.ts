@@ -6,13 +6,13 @@ import { basename, join, resolve } from 'node:path';
 import { parseModuleArgument, type Share } from '../../qemu/launch';
 import { hostArch } from '../../qemu/provision';
 import { type RigOptions } from '../../qemu/rig';
-import { makeArtifactsFolder } from '../common/artifacts-folder';
 import { type CardSource, cardToPlug, distinctNames, type RemoteCardSource } from '../common/card-source';
+import { UsageError } from '../common/errors';
 import { type FaultsByCard, loadFaults } from '../common/faults-file';
+import { makeArtifactsFolder } from '../common/output-file';
+import { type TraceOptions } from '../common/recording';
 import { HostTerminal } from './host-terminal';
 import { type SoftwareOptions } from './software-options';
-import { type TraceOptions } from '../common/recording';
-import { UsageError } from '../common/usage-error';
 
 export interface RunCommandOptions extends SoftwareOptions, TraceOptions {
   readonly card?: string[];

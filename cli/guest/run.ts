@@ -5,18 +5,15 @@ import { type BoundCard, loadModule } from '../../qemu/launch';
 import { MAX_SLOTS } from '../../qemu/launch/arguments';
 import { provision, terminalProgress } from '../../qemu/provision';
 import { cardVariables, Rig } from '../../qemu/rig';
-import { EXIT } from '../common/exit-codes';
-import { type Outcome, runInGuest } from './guest-command';
-import { timesFired, withUnfired } from './fired-faults';
+import { EXIT, report, textOf, UsageError } from '../common/errors';
 import { interruption } from '../common/interruption';
 import { collect, wholeNumber } from '../common/options';
-import { addSoftwareOptions, softwareOf } from './software-options';
-import { NoticeLog } from './findings';
 import { print } from '../common/output';
 import { addTraceOptions, Recording } from '../common/recording';
-import { report, textOf } from '../common/errors';
+import { NoticeLog, timesFired, withModelErrors, withUnfired } from './findings';
+import { runInGuest } from './guest-command';
 import { answerTimeoutOf, hasNoDma, planRun, type RunCommandOptions, type RunPlan } from './run-plan';
-import { UsageError } from '../common/usage-error';
+import { addSoftwareOptions, softwareOf } from './software-options';
 
 export function runCommand(): Command {
   const command = new Command('run')
@@ -137,21 +134,12 @@ async function run(
     terminal: plan.terminal,
     collect: options.json === true,
   });
-  const { exitCode, error } = withUnfired(withModelErrors(outcome, rig.modelErrors.length), rig, say);
+  const { exitCode, error } = withUnfired(withModelErrors(outcome, rig), rig, say);
   if (error !== undefined) console.error(`ghostcard: ${error}`);
   const output = result && { ...result, stdout: String(result.stdout), stderr: String(result.stderr) };
   const trace = recording && { trace: recording.recorder.path };
   const faults = options.faults && { faults: timesFired(rig) };
   return { ...output, exitCode, ...(error !== undefined && { error }), cards, ...faults, ...trace, ...notices.member };
-}
-
-/** A run with model errors fails, whatever the command's exit code is. */
-function withModelErrors(outcome: Outcome, count: number): Outcome {
-  if (count === 0) return outcome;
-  const { exitCode, error } = outcome;
-  const ownError = error === undefined ? '' : `${error}\n`;
-  const errors = `${count} model error${count === 1 ? '' : 's'}, see above; the command ended with exit code ${exitCode}`;
-  return { exitCode: EXIT.GHOSTCARD, error: ownError + errors };
 }
 
 type Bound = BoundCard & { card: string; driver: string };

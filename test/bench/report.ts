@@ -1,5 +1,5 @@
 /** The table that people read, and the JSON that machines do. */
-import { formatTable } from '../../cli/common/table';
+import { formatTable } from '../../cli/common/output';
 import { type Figure, type Spread } from './figure';
 import { type Machine } from './machine';
 

@@ -32,7 +32,7 @@ import { promisify } from 'node:util';
 import { type Command } from 'commander';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EXIT } from '../../cli/common/exit-codes';
+import { EXIT } from '../../cli/common/errors';
 import { program } from '../../cli/main';
 import { blocksOf, documents, read, repository } from '../support/documents';
 

@@ -9,7 +9,7 @@ import {
   wordEventTime,
 } from '../../../instrumentation/analysis';
 import { type Trace } from '../../../instrumentation/trace';
-import { EXIT } from '../../common/exit-codes';
+import { EXIT } from '../../common/errors';
 import { collect, wholeNumber } from '../../common/options';
 import { print } from '../../common/output';
 import { loadTrace } from './open';

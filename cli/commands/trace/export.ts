@@ -5,7 +5,7 @@ import { perfettoLines, vcdLines } from '../../../instrumentation/analysis';
 import { exportHtml } from '../../../instrumentation/report';
 import { type Trace } from '../../../instrumentation/trace';
 import { refuseToReplace, writingTo } from '../../common/output-file';
-import { UsageError } from '../../common/usage-error';
+import { UsageError } from '../../common/errors';
 import { loadTrace } from './open';
 
 const FORMATS = ['vcd', 'perfetto', 'html'] as const;

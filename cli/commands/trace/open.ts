@@ -1,7 +1,7 @@
 /** Opens the recording that a command is given. */
 import { notSeen, TraceCards } from '../../../instrumentation/analysis';
 import { readTrace, type Trace, type TraceEvent, TraceReader } from '../../../instrumentation/trace';
-import { UsageError } from '../../common/usage-error';
+import { UsageError } from '../../common/errors';
 
 /** @throws UsageError when there is no such file; TraceFormatError when it is no recording */
 export const openTrace = (path: string): TraceReader => opening(path, () => new TraceReader(path));

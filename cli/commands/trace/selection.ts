@@ -8,7 +8,7 @@ import {
 } from '../../../instrumentation/analysis';
 import { KIND_NAMES, kindsNamed, Region, type TraceEventKind } from '../../../instrumentation/trace';
 import { collect } from '../../common/options';
-import { UsageError } from '../../common/usage-error';
+import { UsageError } from '../../common/errors';
 
 export interface SelectionOptions {
   readonly kind?: TraceEventKind[];

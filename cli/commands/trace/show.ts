@@ -14,7 +14,7 @@ import { interruption } from '../../common/interruption';
 import { wholeNumber } from '../../common/options';
 import { coloured, showsColours } from './colours';
 import { changesOf } from './follow';
-import { Lines } from './lines';
+import { Lines } from '../../common/output';
 import { openTrace } from './open';
 import { addSelectionOptions, checkPlaces, checkRegisters, selectionOf, type SelectionOptions } from './selection';
 

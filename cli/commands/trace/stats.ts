@@ -7,8 +7,7 @@ import {
   StatsCounter,
   type TraceStats,
 } from '../../../instrumentation/analysis';
-import { print } from '../../common/output';
-import { formatBytes, formatTable } from '../../common/table';
+import { formatBytes, formatTable, print } from '../../common/output';
 import { countEvents } from './open';
 
 interface StatsCommandOptions {

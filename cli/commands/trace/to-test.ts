@@ -9,7 +9,7 @@ import { type CardCode, cardCode, loadCard } from '../../common/card-source';
 import { once } from '../../common/options';
 import { print } from '../../common/output';
 import { isSameFile, writingTo } from '../../common/output-file';
-import { UsageError } from '../../common/usage-error';
+import { UsageError } from '../../common/errors';
 import { replaying } from '../replay';
 import { loadTrace } from './open';
 

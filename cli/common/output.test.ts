@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { formatBytes, formatTable } from './table';
+import { formatBytes, formatTable } from './output';
 
 it('makes columns as wide as their widest cell and puts numbers to the right', () => {
   const text = formatTable(
