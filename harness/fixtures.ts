@@ -11,8 +11,8 @@ import { type GuestArch } from '../qemu/provision';
 import { type ModelError } from '../qemu/rig';
 import { failureReport, folderNameOf, keepTestArtifacts, logsIn, recordingIn } from './failure-report';
 import { type GuestOptions, GuestSource } from './guest-source';
-import { refuseUnknownOptions } from './known-options';
-import { provisionOnce } from './provisioning';
+import { refuseUnknownOptions } from './options';
+import { provisionOnce } from './setup';
 import { TestGuest } from './test-guest';
 import { checkTraceOptions, type Keep, TestRecording, type TestTraceOptions } from './test-recording';
 

@@ -4,7 +4,7 @@
  */
 import { type GuestArch } from '../qemu/provision';
 import { Rig, type RigOptions } from '../qemu/rig';
-import { provisionOnce } from './provisioning';
+import { provisionOnce } from './setup';
 
 /** What a guest is made like. */
 export type GuestOptions = Pick<

@@ -6,7 +6,7 @@ import { type CardTrace, traceOf } from '../instrumentation/trace';
 import { type BoundCard, type BoundPlatformDevice } from '../qemu/launch';
 import { type Rig } from '../qemu/rig';
 import { tellingCaller } from './caller';
-import { refuseUnknownOptions } from './known-options';
+import { refuseUnknownOptions } from './options';
 import { isInReport } from './matchers/history';
 
 /** A card's class, or a function that makes one. */

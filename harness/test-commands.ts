@@ -2,7 +2,7 @@
 import { type ExecResult, type GuestCommand, GuestRequestError } from '../qemu/channel';
 import { type Guest, type RunOptions } from '../qemu/launch';
 import { toldBy } from './caller';
-import { refuseUnknownOptions } from './known-options';
+import { refuseUnknownOptions } from './options';
 import { endOf } from './matchers/commands';
 
 /** Shorter than the limit of a test, so that it is the command's end that is reported. */

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { exportHtml } from '../instrumentation/report';
 import { PAYLOADS, type Payloads, readTrace, type Trace, TraceRecorder } from '../instrumentation/trace';
 import { type Rig } from '../qemu/rig';
-import { refuseUnknownOptions } from './known-options';
+import { refuseUnknownOptions, refuseUnlessOneOf } from './options';
 
 /** When what a test leaves is kept. */
 export type Keep = 'on-failure' | 'always' | 'never';
@@ -44,11 +44,6 @@ export function checkTraceOptions(given: Keep | TestTraceOptions = {}): TestTrac
   refuseUnlessOneOf('trace.payloads', payloads, PAYLOADS);
   if (!(ringMiB > 0)) throw new RangeError(`guestTest: trace.ringMiB is ${ringMiB}; it must be above 0`);
   return options;
-}
-
-function refuseUnlessOneOf(name: string, given: string | undefined, known: readonly string[]): void {
-  if (given === undefined || known.includes(given)) return;
-  throw new TypeError(`guestTest: ${name} is '${given}'; it can be ${known.map((each) => `'${each}'`).join(', ')}`);
 }
 
 export class TestRecording {

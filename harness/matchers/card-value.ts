@@ -1,6 +1,7 @@
 /** Registers of any card by name: `STATUS`, `STATUS.DONE`, `H2C[0].STATUS`, and `BAR2:STATUS` when several BARs have one. */
 import { type PciCard } from '../../emulator/pci';
 import { type FieldLayout, type RegisterFile, type RegisterLayout } from '../../emulator/registers';
+import { distanceBetween } from '../../emulator/registers/nearest-names';
 
 export interface CardValue {
   /** As it was asked for. */
@@ -54,23 +55,8 @@ function hintFor(files: ReadonlyMap<number, RegisterFile>, name: string): string
     return fields === '' ? `${owner.path} has no fields.` : `${owner.path} has the fields ${fields}.`;
   }
   const known = registers.map(({ path }) => path);
-  const distances = known.map((path) => ({ path, distance: distance(path, name) }));
-  const near = distances.filter((candidate) => candidate.distance <= 2).map(({ path }) => path);
+  const near = known.filter((path) => distanceBetween(path, name) <= 2);
   if (near.length > 0) return `Did you mean ${near.join(' or ')}?`;
   const shown = known.slice(0, 30).join(', ');
   return `It has ${shown}${known.length > 30 ? ` and ${known.length - 30} more` : ''}.`;
-}
-
-/** Letters to be inserted, removed or replaced to get from one word to the other. */
-function distance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const replaced = row[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
-    }
-    row = next;
-  }
-  return row.at(-1)!;
 }

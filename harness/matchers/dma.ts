@@ -6,8 +6,7 @@ import { type DmaErrorReason } from '../../emulator/memory';
 import { type PciCard } from '../../emulator/pci';
 import { type CardTrace, describeEvent, isDma, RegisterNames, traceOf } from '../../instrumentation/trace';
 import { recentEvents } from './history';
-import { checkCard } from './subject';
-import { DEFAULT_WAIT_MS, reached, type WaitOptions } from './wait';
+import { checkCard, DEFAULT_WAIT_MS, reached, type WaitOptions } from './subject';
 
 type Iova = number | bigint;
 

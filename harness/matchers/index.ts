@@ -3,15 +3,14 @@ import { expect } from 'vitest';
 import { mustBeAwaited } from './awaited';
 import { toExitWith, toPrint, toSucceed } from './commands';
 import { toHaveDmaError, toHaveReadHost, toHaveWrittenHost, toReadHost, toWriteHost } from './dma';
-import { toHaveInterrupted, toInterrupt } from './interrupts';
+import { toHaveBeenReset, toHaveInterrupted, toInterrupt } from './interrupts-and-resets';
 import { toHaveRegister, toReachRegister } from './registers';
-import { toHaveBeenReset } from './resets';
 
 export { type PrintOptions } from './commands';
 export { type DmaExpectation } from './dma';
-export { type InterruptOptions } from './interrupts';
+export { type InterruptOptions } from './interrupts-and-resets';
 export { type CardPath, type CardPathValue, type GhostcardMatchers } from './types';
-export { type WaitOptions } from './wait';
+export { type WaitOptions } from './subject';
 
 expect.extend({
   toHaveRegister,

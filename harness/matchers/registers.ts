@@ -3,8 +3,7 @@ import { type PciCard } from '../../emulator/pci';
 import { fieldsOf, traceOf } from '../../instrumentation/trace';
 import { type CardValue, findValue } from './card-value';
 import { formatHex, lastWrite, recentEvents, valueInWords } from './history';
-import { checkCard } from './subject';
-import { DEFAULT_WAIT_MS, reached, type WaitOptions } from './wait';
+import { checkCard, DEFAULT_WAIT_MS, reached, type WaitOptions } from './subject';
 
 interface Result {
   readonly pass: boolean;

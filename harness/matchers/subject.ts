@@ -1,5 +1,6 @@
-/** What matchers are used on: a clear word when it is something else. */
+/** What matchers look at, a card or the result of a command, and how they wait for a card. */
 import { PciCard } from '../../emulator/pci';
+import { type CardTrace } from '../../instrumentation/trace';
 import { type ExecResult } from '../../qemu/channel';
 
 export function checkCard(subject: unknown, matcher: string): PciCard {
@@ -20,4 +21,35 @@ export function checkResult(subject: unknown, matcher: string): ExecResult {
 function describe(subject: unknown): string {
   if (typeof subject !== 'object' || subject === null) return String(subject);
   return `a ${subject.constructor?.name ?? 'object'}`;
+}
+
+export interface WaitOptions {
+  /** Default 5000. */
+  readonly timeoutMs?: number;
+}
+
+export const DEFAULT_WAIT_MS = 5000;
+
+/** Whether `condition` becomes true within the time. It is evaluated after each event of the card, never in between. */
+export function reached(trace: CardTrace, condition: () => boolean, timeoutMs: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      stop();
+      clearTimeout(timer);
+    };
+    const look = (isLast: boolean): void => {
+      try {
+        const isTrue = condition();
+        if (!isTrue && !isLast) return;
+        settle();
+        resolve(isTrue);
+      } catch (error) {
+        settle();
+        reject(error as Error);
+      }
+    };
+    const stop = trace.onEvent(() => look(false));
+    const timer = setTimeout(() => look(true), timeoutMs);
+    look(false);
+  });
 }

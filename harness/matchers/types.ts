@@ -8,8 +8,8 @@ import { type RegisterFile, type ValueAt, type ValuePath } from '../../emulator/
 import { type ExecResult } from '../../qemu/channel';
 import { type PrintOptions } from './commands';
 import { type DmaExpectation } from './dma';
-import { type InterruptOptions } from './interrupts';
-import { type WaitOptions } from './wait';
+import { type InterruptOptions } from './interrupts-and-resets';
+import { type WaitOptions } from './subject';
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
 

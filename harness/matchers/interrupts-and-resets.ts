@@ -1,9 +1,8 @@
-/** `toHaveInterrupted`, and `toInterrupt`, which waits. */
-import { type PciCard } from '../../emulator/pci';
+/** `toHaveInterrupted`, `toInterrupt`, which waits, and `toHaveBeenReset`. */
+import { type PciCard, type ResetKind } from '../../emulator/pci';
 import { type CardTrace, traceOf } from '../../instrumentation/trace';
 import { recentEvents } from './history';
-import { checkCard } from './subject';
-import { DEFAULT_WAIT_MS, reached, type WaitOptions } from './wait';
+import { checkCard, DEFAULT_WAIT_MS, reached, type WaitOptions } from './subject';
 
 const MECHANISMS = ['intx', 'msi', 'msix'] as const;
 const NAMES = ['INTx', 'MSI', 'MSI-X'];
@@ -82,4 +81,24 @@ function ranges(vectors: readonly number[]): string {
   return parts.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(', ');
 }
 
-export const timesInWords = (count: number): string => (count === 1 ? 'once' : `${count} times`);
+const timesInWords = (count: number): string => (count === 1 ? 'once' : `${count} times`);
+
+const RESET_KINDS: readonly ResetKind[] = ['flr', 'device'];
+
+export function toHaveBeenReset(card: PciCard, by?: ResetKind) {
+  const trace = traceOf(checkCard(card, 'toHaveBeenReset'));
+  const pass = RESET_KINDS.some((kind) => (by === undefined || by === kind) && trace.resets(kind) > 0);
+  const what =
+    by === undefined
+      ? 'reset'
+      : by === 'flr'
+        ? 'reset by a function-level reset'
+        : 'reset otherwise than by its driver';
+  const seen =
+    `there were: function-level resets ${timesInWords(trace.resets('flr'))}, ` +
+    `others ${timesInWords(trace.resets('device'))}`;
+  return {
+    pass,
+    message: () => `expected the card ${pass ? 'not ' : ''}to have been ${what}; ${seen}${recentEvents(trace)}`,
+  };
+}

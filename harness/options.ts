@@ -1,4 +1,4 @@
-/** Options that do not exist are refused: who does not run the compiler learns of a misspelt one no other way. */
+/** Checks of options at run time: a user who does not type-check tests learns of a misspelt option no other way. */
 import { distanceBetween, nearestNames } from '../emulator/registers/nearest-names';
 
 /** Throws a TypeError when `given` has an option that is not in `known`; `what` is what takes it: `guestTest`. */
@@ -16,4 +16,10 @@ export function refuseUnknownOptions<Options extends object>(
     const hint = isNear ? `did you mean '${nearest}'?` : `its options are ${names.join(', ')}`;
     throw new TypeError(`${what} has no option '${name}': ${hint}`);
   }
+}
+
+/** Throws a TypeError when the option `name` of guestTest is `given`, and has none of the `known` values. */
+export function refuseUnlessOneOf(name: string, given: string | undefined, known: readonly string[]): void {
+  if (given === undefined || known.includes(given)) return;
+  throw new TypeError(`guestTest: ${name} is '${given}'; it can be ${known.map((each) => `'${each}'`).join(', ')}`);
 }
