@@ -40,4 +40,4 @@ export {
   type TerminalSize,
   type TransferOptions,
 } from './channel';
-export { type ModelError, Rig, type RigCard, type RigOptions } from './rig';
+export { type CardListeners, type ModelError, Rig, type RigCard, type RigOptions } from './rig';

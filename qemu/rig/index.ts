@@ -1,3 +1,3 @@
-export { type AppReport, appReport } from './app-report';
-export { cardVariables } from './card-variables';
-export { type ModelError, Rig, type RigCard, type RigOptions } from './rig';
+export { type CardListeners, type ModelError, type RigCard } from './card-servers';
+export { type AppReport, appReport, cardVariables } from './commands';
+export { Rig, type RigOptions } from './rig';

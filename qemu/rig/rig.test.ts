@@ -53,14 +53,14 @@ it('of two cards that are plugged in at once under one name, one is refused befo
   expectNothingLeft();
 });
 
-it('closed twice, a rig takes its cards down once', async () => {
+it('closed twice, a rig closes its cards once', async () => {
   const rig = await start({ cards: [{ name: 'one', make }] });
   await Promise.all([rig.close(), rig.close()]);
   await rig.close();
   expectNothingLeft();
 });
 
-it('a card that cannot be made leaves nothing of a rig, neither those before it', async () => {
+it('a card that cannot be made leaves nothing of a rig, nor of the cards before it', async () => {
   const broken = () => {
     throw new Error('no such board');
   };

@@ -1,14 +1,12 @@
 /**
  * A rig: one guest with cards plugged in. What a hardware-in-the-loop rig is to a board, without the board.
  *
- * Serves every card on a socket in the run folder, starts a guest with them, and takes all of it down again.
+ * Serves every card on a socket in the run folder, starts a guest with them, and tears all of it down again.
  */
-import { type StallNotice } from '../../instrumentation/stalls';
-import { type CardFactory, ServedCard } from '../../instrumentation/served-card';
-import { type FaultCount, type FaultDeclaration, faultsOf } from '../../instrumentation/faults';
+import { type FaultCount } from '../../instrumentation/faults';
+import { ServedCard } from '../../instrumentation/served-card';
 import { type PciCard } from '../../emulator/pci';
 import { type MarkEvent, type TraceRecorder } from '../../instrumentation/trace';
-import { describeEvent, type ServerEvent } from '../../emulator/vfio-user';
 import {
   type BindOptions,
   type BoundCard,
@@ -21,72 +19,31 @@ import {
 } from '../launch';
 import { Cache } from '../provision';
 import { SnapshotStore } from '../snapshot';
-import { requireAddresses } from './addresses';
-import { wordEnd } from './command-end';
+import { type CardListeners, CardServers, type ModelError, type RigCard } from './card-servers';
+import { wordEnd } from './commands';
 import { explainRefusal, RemoteCard } from './remote-card';
-
-/** A card to be served by the rig (`make`), or one that another process serves (`socketPath`). */
-export type RigCard<Card extends PciCard = PciCard> = CardSeat & (ServedSeat<Card> | { readonly socketPath: string });
-
-interface ServedSeat<Card extends PciCard> {
-  readonly make: CardFactory<Card>;
-  /** What is to befall the card; not one that takes its place. */
-  readonly faults?: readonly FaultDeclaration[];
-}
-
-interface CardSeat {
-  /** What the card is called in `bind` and in messages; unique in the rig. */
-  readonly name: string;
-  /** Bound when the card has been plugged in. Left out: the guest's kernel does with the card what it likes. */
-  readonly driver?: string;
-  /** How long QEMU waits for the card's answer to an access, in milliseconds. Default: QEMU's own limit, 5 s. */
-  readonly answerTimeoutMs?: number;
-}
-
-/** A card's model has thrown, or the process that serves it has gone. */
-export interface ModelError {
-  readonly card: string;
-  readonly error: unknown;
-}
 
 type LaunchHook = 'onCommandStart' | 'onCommandEnd' | 'onMark';
 
-export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir' | 'snapshots' | LaunchHook> {
+export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir' | 'snapshots' | LaunchHook>, CardListeners {
   readonly cards?: readonly RigCard[];
   /**
-   * 'warm', the default: from the snapshot of a guest that has booted before, in the cache; cards are plugged into the
-   * running guest. 'cold': a boot, with the cards there when the machine is switched on.
+   * 'warm', the default: restored from the snapshot of a booted guest, in the cache; cards are plugged into the running
+   * guest. 'cold': a boot, with the cards present when the machine is switched on.
    */
   readonly start?: 'warm' | 'cold';
   /** See `Rig.recordTo`. */
   readonly recorder?: TraceRecorder;
-  /** Gets what happens at the cards' sockets: refused requests, model errors. Default: errors go to standard error. */
-  readonly onCardEvent?: (card: string, message: string) => void;
-  /** Gets what the watch over the drivers finds: one waits in vain. Default: it goes where `onCardEvent` does. */
-  readonly onNotice?: (card: string, notice: StallNotice) => void;
-}
-
-/** A card in the rig: how it was asked for, and what serves it. */
-interface Seated {
-  readonly wanted: RigCard;
-  readonly served: ServedCard | RemoteCard;
 }
 
 export class Rig implements AsyncDisposable {
-  private readonly seated = new Map<string, Seated>();
-  /** Names of cards whose servers are being started. */
-  private readonly coming = new Set<string>();
-  /** Cards that have been taken out: QEMU still asks what is in their slots. */
-  private readonly retired: [name: string, served: ServedCard | RemoteCard][] = [];
-  private serial = 0;
   private launched: Guest | undefined;
   private closing: Promise<void> | undefined;
 
   private constructor(
     private readonly folder: RunFolder,
+    private readonly servers: CardServers,
     private readonly onCardEvent: RigOptions['onCardEvent'],
-    private recorder: TraceRecorder | undefined,
-    private readonly onNotice: RigOptions['onNotice'],
   ) {}
 
   /** Serves the cards and starts the guest. Rejects, with nothing left behind, when any of it fails. */
@@ -98,27 +55,30 @@ export class Rig implements AsyncDisposable {
     recorder,
     ...launch
   }: RigOptions): Promise<Rig> {
-    const rig = new Rig(await RunFolder.create(), onCardEvent, recorder, onNotice);
+    const folder = await RunFolder.create();
+    const listeners = { ...(onCardEvent && { onCardEvent }), ...(onNotice && { onNotice }) };
+    const servers = new CardServers(folder, listeners, recorder);
+    const rig = new Rig(folder, servers, onCardEvent);
     try {
       const connections = [];
-      for (const card of cards) connections.push(await rig.serve(card));
+      for (const card of cards) connections.push(await servers.start(card));
       const { cacheDir } = launch.provisioned;
       const snapshots = start === 'warm' && cacheDir !== undefined ? new SnapshotStore(new Cache(cacheDir)) : undefined;
       rig.launched = await launchGuest({
         ...launch,
         cards: connections,
-        runDir: rig.folder.path,
+        runDir: folder.path,
         onCommandStart: (argv, marked) => {
           if (marked) rig.addMark('command', () => `${argv.join(' ')}: begins`);
         },
         onCommandEnd: (argv, end, marked) => {
-          rig.catchUp();
+          servers.catchUp();
           if (marked) rig.addMark('command', () => `${argv.join(' ')}: ${wordEnd(end)}`);
         },
         onMark: (text) => rig.addMark('guest', () => text),
         ...(snapshots && { snapshots }),
       });
-      for (const { name } of cards) rig.connected(name);
+      for (const { name } of cards) servers.connected(name);
       for (const { name, driver } of cards) if (driver !== undefined) await rig.bind(name, driver);
       return rig;
     } catch (error) {
@@ -135,15 +95,15 @@ export class Rig implements AsyncDisposable {
 
   /** The names of the cards that are plugged in. */
   get cards(): string[] {
-    return [...this.seated.keys()];
+    return this.servers.names;
   }
 
-  /** The card of this name, to look at its registers and memory from this side. */
+  /** The model of the card of this name: its registers and its memory from the card's side. */
   card<Card extends PciCard = PciCard>(name: string): Card {
-    const { served } = this.seat(name);
+    const { served } = this.servers.get(name);
     if (served instanceof RemoteCard) {
       throw new Error(
-        `the card '${name}' is served by another process, at ${served.socketPath}: it cannot be looked at here`,
+        `the card '${name}' is served by another process, at ${served.socketPath}: this process does not have its model`,
       );
     }
     return served.card as Card;
@@ -151,94 +111,88 @@ export class Rig implements AsyncDisposable {
 
   /** What the models of the cards have thrown so far, card by card: a run with model errors has not tested the driver. */
   get modelErrors(): readonly ModelError[] {
-    return this.everyCard.flatMap(([card, { modelErrors }]) => modelErrors.map((error) => ({ card, error })));
+    return this.servers.modelErrors;
   }
 
-  /** The faults that were declared for the cards, and what has become of them. */
+  /** The faults that were declared for the cards, and how often each has fired. */
   get declaredFaults(): readonly (FaultCount & { readonly card: string })[] {
-    return this.everyCard.flatMap(([card, served]) => {
-      const counts = served instanceof ServedCard ? faultsOf(served.card)?.counts : undefined;
-      return (counts ?? []).map((count) => ({ ...count, card }));
-    });
+    return this.servers.declaredFaults;
   }
 
-  /** Gives a card to a driver of the guest: 'uio_pci_generic', 'vfio-pci' or any other; 'none' takes it away. */
+  /** Binds a card to a driver of the guest: 'uio_pci_generic', 'vfio-pci' or any other; 'none' unbinds it. */
   async bind(card: string, driver: string, options?: BindOptions): Promise<BoundCard> {
     await this.addressOf(card);
     return this.guest.bind(card, driver, options);
   }
 
   /**
-   * Puts a card into the running guest, and under its driver. Resolves when the guest has it. One that the guest has no
-   * addresses for, or that the driver refuses, stays plugged in: to be looked at, bound again or unplugged.
+   * Plugs a card into the running guest and binds it to its driver. Resolves when the guest has it. A card that the guest
+   * has no addresses for, or that the driver refuses, stays plugged in: to be examined, bound again or unplugged.
    */
   async plug(card: RigCard): Promise<BoundCard> {
-    const connection = await this.serve(card);
+    const connection = await this.servers.start(card);
     try {
       await this.guest.plug(connection);
     } catch (error) {
-      await this.seat(card.name).served.close();
-      this.seated.delete(card.name);
+      await this.servers.discard(card.name);
       throw explainRefusal(error, [card]);
     }
-    this.connected(card.name);
+    this.servers.connected(card.name);
     if (card.driver !== undefined) return this.bind(card.name, card.driver);
     return { pciAddress: await this.addressOf(card.name), node: '' };
   }
 
   /**
-   * Takes a card out in good order: the guest is asked, its driver's `remove` has run when this resolves. What another
-   * process serves stays connected to QEMU, and comes to light again if the guest is told to look for new cards.
+   * Unplugs a card in an orderly way: the guest is asked, and its driver's `remove` has run when this resolves. A card of
+   * another process stays connected to QEMU, and reappears if the guest rescans the bus.
    */
   async unplug(name: string, options?: UnplugOptions): Promise<void> {
-    const { served } = this.seat(name);
+    this.servers.get(name);
     await this.guest.unplug(name, options);
-    if (served instanceof ServedCard) served.severLink();
-    this.seated.delete(name);
-    this.retired.push([name, served]);
+    this.servers.retire(name);
   }
 
-  /** Whether the card has been pulled out, and nobody has taken it out of the guest yet. */
+  /** Whether the card's link is down and the guest has not removed the card yet. */
   isSevered(name: string): boolean {
-    const { served } = this.seat(name);
+    const { served } = this.servers.get(name);
     return served instanceof ServedCard && served.isSevered;
   }
 
-  /** The card's link goes down: all reads give all ones from this moment on, and the guest has not been told. */
+  /** Takes the card's link down: from this moment on all reads return all ones. The guest is not notified. */
   severLink(name: string): void {
-    this.seat(name).served.severLink();
+    this.servers.get(name).served.severLink();
   }
 
-  /** Pulls a card out without asking: its link goes down first, and the guest notices then. */
+  /** Surprise removal: the card's link goes down first, and the guest notices then. */
   async surpriseRemove(name: string, limit?: UnplugOptions): Promise<void> {
-    this.seat(name);
+    this.servers.get(name);
     await this.guest.forgoResets(name);
     this.severLink(name);
     await this.unplug(name, limit);
   }
 
-  /** What a new board in the old slot is: the card goes away without a word, and a fresh one comes, under the same driver. */
+  /** As a new board in the old slot: surprise removal of the card, then a new card under the same driver. */
   async restartCard(name: string): Promise<BoundCard> {
-    const { wanted } = this.seat(name);
+    const { wanted } = this.servers.get(name);
     this.onCardEvent?.(name, `the card '${name}' is being restarted; the guest loses it and gets a new one`);
     await this.surpriseRemove(name);
     return this.plug('make' in wanted ? { ...wanted, faults: [] } : wanted);
   }
 
   /**
-   * Records every card that is served from now on, and marks the guest's commands. Whoever gives a recorder closes it.
-   * Cards of other processes are not in it. Undefined: what comes is not recorded.
+   * Records every card that is served from now on, and marks the guest's commands. The caller closes the recorder. Cards
+   * of other processes are not recorded. Undefined ends the recording.
    */
   recordTo(recorder: TraceRecorder | undefined): void {
-    this.recorder = recorder;
+    this.servers.recorder = recorder;
   }
 
-  /** Marks this moment in the trace, if there is one: behind everything that the guest has written to its cards by now. */
+  /** Marks this moment in the trace, if there is one: after everything that the guest has written to its cards by now. */
   mark(text: string): void {
     this.addMark('host', () => text);
   }
 
-  /** A folder for this run's files, which is gone when the rig is, whatever becomes of this process. */
+  /** A folder for this run's files. It is removed with the rig, however this process ends. */
   get runDir(): string {
     return this.folder.path;
   }
@@ -248,9 +202,9 @@ export class Rig implements AsyncDisposable {
     return keepArtifacts(this.folder.path, folder);
   }
 
-  /** Ends the guest, then the cards, and removes the run folder. Can be called again. */
+  /** Ends the guest, then the cards, and removes the run folder. May be called more than once. */
   close(): Promise<void> {
-    this.closing ??= this.takeDown();
+    this.closing ??= this.tearDown();
     return this.closing;
   }
 
@@ -258,105 +212,48 @@ export class Rig implements AsyncDisposable {
     return this.close();
   }
 
-  /** One that fails does not keep the others from being done. */
-  private async takeDown(): Promise<void> {
+  /** When one step fails, the others are done all the same. */
+  private async tearDown(): Promise<void> {
     try {
       await this.launched?.close();
     } finally {
-      const ended = await Promise.allSettled(this.everyCard.map(([, served]) => served.close()));
-      await this.folder.close();
-      for (const outcome of ended) if (outcome.status === 'rejected') throw outcome.reason as Error;
+      await this.servers.close().finally(() => this.folder.close());
     }
   }
 
   private addMark(from: MarkEvent['from'], text: () => string): void {
-    if (this.recorder === undefined) return;
-    this.catchUp();
-    this.recorder.mark(text(), from);
+    const { recorder } = this.servers;
+    if (recorder === undefined) return;
+    this.servers.catchUp();
+    recorder.mark(text(), from);
   }
 
-  /** Every write that the guest has posted up to now has arrived at its card after this. */
-  private catchUp(): void {
-    for (const [, served] of this.everyCard) if (served instanceof ServedCard) served.catchUp();
-  }
-
-  /** Those that have been taken out first. */
-  private get everyCard(): (readonly [name: string, served: ServedCard | RemoteCard])[] {
-    return [...this.retired, ...[...this.seated].map(([name, { served }]) => [name, served] as const)];
-  }
-
-  /** Where the guest sees the card; rejects when the guest's kernel has found no addresses for one of its BARs. */
+  /** Where the guest sees the card; rejects when the guest's kernel has no addresses for one of its BARs. */
   private async addressOf(name: string): Promise<string> {
     const pciAddress = await this.guest.pciAddressOf(name);
-    const { served } = this.seat(name);
+    const { served } = this.servers.get(name);
     if (served instanceof ServedCard) await requireAddresses(this.guest, pciAddress, served.card);
     return pciAddress;
   }
+}
 
-  private async serve(wanted: RigCard) {
-    const { name, answerTimeoutMs } = wanted;
-    if (this.seated.has(name) || this.coming.has(name)) {
-      throw new Error(`two cards are called '${name}': give each a name of its own`);
-    }
-    this.coming.add(name);
-    const served = await this.serverOf(wanted).finally(() => this.coming.delete(name));
-    this.seated.set(name, { wanted, served });
-    return { name, socketPath: served.socketPath, ...(answerTimeoutMs !== undefined && { answerTimeoutMs }) };
-  }
+const BARS = 6;
 
-  private async serverOf(wanted: RigCard): Promise<ServedCard | RemoteCard> {
-    const { name } = wanted;
-    const report = (message: string) =>
-      this.onCardEvent ? this.onCardEvent(name, message) : console.error(`ghostcard: ${message}`);
-    if ('socketPath' in wanted) {
-      this.requireUnused(wanted.socketPath);
-      if (this.recorder) {
-        report(
-          `the card '${name}' is served by another process, and what happens to it is not in the trace ` +
-            `${this.recorder.path}: have that process record it (ghostcard serve --trace FILE)`,
-        );
-      }
-      return new RemoteCard(wanted.socketPath, name, report);
-    }
-    const socketPath = this.folder.socketPath(`card${this.serial++}.sock`);
-    const onEvent = this.onCardEvent && ((event: ServerEvent) => report(describeEvent(event)));
-    const { make, faults = [] } = wanted;
-    const onNotice = (notice: StallNotice) => {
-      if (this.onNotice) this.onNotice(name, notice);
-      else report(this.onCardEvent ? notice.text : `${name}: ${notice.text}`);
-    };
-    return ServedCard.start(make, {
-      socketPath,
-      faults,
-      onNotice,
-      ...(this.recorder && { recording: { recorder: this.recorder, name } }),
-      ...(onEvent && { onEvent }),
-    });
-  }
-
-  /** QEMU does not let go of a server, which takes no second connection meanwhile. */
-  private requireUnused(socketPath: string): void {
-    const user = this.everyCard.find(
-      ([, served]) =>
-        served instanceof RemoteCard && served.socketPath === socketPath && served.modelErrors.length === 0,
-    );
-    if (user === undefined) return;
+/**
+ * Throws unless the guest's kernel has assigned addresses to all BARs of a card. When it has not, there is only a line in
+ * its log, and drivers fail in ways that do not say why.
+ *
+ * Source: Linux Documentation/ABI/testing/sysfs-bus-pci (resource).
+ */
+async function requireAddresses(guest: Guest, pciAddress: string, card: PciCard): Promise<void> {
+  const lines = (await guest.channel.fetch(`/sys/bus/pci/devices/${pciAddress}/resource`)).toString().split('\n');
+  for (const [bar, { sizeBytes }] of card.layout.regions.slice(0, BARS).entries()) {
+    const isAssigned = lines[bar]?.split(' ').some((field) => Number(field) !== 0);
+    if (sizeBytes === 0 || isAssigned) continue;
     throw new Error(
-      `the server at ${socketPath} has been plugged in before, as the card '${user[0]}', and QEMU holds the one ` +
-        'connection that it takes: restart that process first',
+      `The guest's kernel has no addresses for BAR ${bar} of the card at ${pciAddress}, which has ${sizeBytes} bytes. ` +
+        'A slot of a running guest has room for 8 GiB of 64-bit prefetchable BARs and 32 MiB of others; a guest that ' +
+        "boots with the card in it (--cold, start: 'cold') makes room for more.",
     );
-  }
-
-  /** QEMU is connected to the card. */
-  private connected(name: string): void {
-    const { served } = this.seat(name);
-    if (served instanceof RemoteCard) served.watch();
-  }
-
-  private seat(name: string): Seated {
-    const seat = this.seated.get(name);
-    if (seat === undefined)
-      throw new Error(`this rig has no card '${name}'; its cards: ${this.cards.join(', ') || 'none'}`);
-    return seat;
   }
 }
