@@ -8,7 +8,7 @@ const check = async (env: NodeJS.ProcessEnv): Promise<string[]> => {
 };
 
 describe('the environment variables', () => {
-  it('are accepted when they are right, empty, or of the guest', async () => {
+  it('are accepted when valid, empty, or set in a guest', async () => {
     const env = {
       GHOSTCARD_WATCHDOG: '0',
       GHOSTCARD_MIRROR: 'file:///srv/debian',
@@ -22,11 +22,13 @@ describe('the environment variables', () => {
     [{ GHOSTCARD_WATCHDOG: 'never' }, "GHOSTCARD_WATCHDOG is 'never'; it must be a number of seconds"],
     [{ GHOSTCARD_CACHE_LIMIT: '5' }, 'GHOSTCARD_CACHE_LIMIT is "5"\nWhat to do: set it to a number with a unit'],
     [{ GHOSTCARD_MIRROR: 'debian' }, "GHOSTCARD_MIRROR is 'debian'; it must be the address of a Debian mirror"],
-  ])('are refused when they make no sense: %j', async (env, message) => {
+  ])('are refused when invalid: %j', async (env, message) => {
     await expect(check(env)).rejects.toThrow(message);
   });
 
   it('are reported when ghostcard does not know them', async () => {
-    expect(await check({ GHOSTCARD_CASHE: '/x' })).toEqual([expect.stringContaining('GHOSTCARD_CASHE means nothing')]);
+    expect(await check({ GHOSTCARD_CASHE: '/x' })).toEqual([
+      expect.stringContaining('ghostcard does not know the environment variable GHOSTCARD_CASHE'),
+    ]);
   });
 });

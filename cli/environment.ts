@@ -13,7 +13,7 @@ const VARIABLES: Readonly<Record<string, ((value: string) => void | Promise<void
   GHOSTCARD_MIRROR: checkAddress,
   GHOSTCARD_WATCHDOG: (value) => void limitFromEnvironment(value),
 };
-/** What a guest's command finds; ghostcard may be that command. */
+/** Variables of a command in the guest, which may be ghostcard. */
 const IN_THE_GUEST = /^GHOSTCARD_(PCI_ADDRESS|DEVICE)(_\d+)?$/;
 
 /** Throws a UsageError for a value that makes no sense, and warns of names that ghostcard does not know. */
@@ -21,9 +21,7 @@ export async function checkEnvironment(env: NodeJS.ProcessEnv, warn: (text: stri
   for (const [name, value = ''] of Object.entries(env)) {
     if (!name.startsWith('GHOSTCARD_') || value === '' || IN_THE_GUEST.test(name)) continue;
     if (!Object.hasOwn(VARIABLES, name)) {
-      warn(
-        `the environment variable ${name} means nothing to ghostcard; it knows ${Object.keys(VARIABLES).join(', ')}`,
-      );
+      warn(`ghostcard does not know the environment variable ${name}; it knows ${Object.keys(VARIABLES).join(', ')}`);
       continue;
     }
     try {

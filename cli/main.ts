@@ -13,7 +13,7 @@ const { version, description } = JSON.parse(readFileSync(join(__dirname, '..', '
   description: string;
 };
 
-/** Loaded when they are used: nobody waits for a guest's parts to hear the version. */
+/** Loaded when they are used: --version does not wait for all that a guest needs. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'run': async () => (await import('./guest/run.ts')).runCommand(),
   'serve': async () => (await import('./commands/serve.ts')).serveCommand(),
@@ -26,20 +26,20 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'demo': async () => (await import('./guest/demo.ts')).demoCommand(),
 };
 
-/** The command line with these commands: all, unless it is known that one will do. */
+/** The command line with these commands. Default: all. */
 export async function program(names: readonly string[] = Object.keys(commands)): Promise<Command> {
   const root = new Command('ghostcard')
     .description(description)
     .version(version)
     .enablePositionalOptions()
-    .showHelpAfterError('(--help shows what is possible)');
+    .showHelpAfterError('(see --help)');
   for (const name of names) root.addCommand(await commands[name]!());
   return root;
 }
 
 const withSubcommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withSubcommands)];
 
-/** The commands that the first argument needs: its own; all for help and for what is misspelt. */
+/** The commands that the first argument needs: its own; undefined, for all, for help and for what is misspelt. */
 function namesFor(argument: string | undefined): string[] | undefined {
   if (argument === '--version' || argument === '-V') return [];
   return argument !== undefined && Object.hasOwn(commands, argument) ? [argument] : undefined;
@@ -49,7 +49,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   const root = await program(namesFor(argv[2]));
   cardsPrintToStandardError();
   watchdog.configure({ scope: 'process' });
-  // What is thrown where nobody waits for it. Guards take down what this process leaves.
+  // Guards tear down what this process leaves.
   process.on('uncaughtException', (error) => process.exit(reportUncaught(error)));
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(EXIT.SIGNAL + constants.signals.SIGPIPE); // as `| head` does to any program

@@ -1,9 +1,9 @@
 /**
- * Lets Node require TypeScript as it is: ours and that of a user's card files. Types are stripped, not checked (the
+ * Lets Node require TypeScript: the sources of ghostcard, and card files of users. Types are stripped, not checked (the
  * editor and `npm test` do that).
  *
- * The compiler takes a third of a second to load, and more to run; what it has made is kept in the cache, keyed by all
- * that it is made from. A cache that is damaged, unwritable or not there costs time, and nothing else.
+ * The compiler takes a third of a second to load, and more to run. Its output is kept in the cache, keyed by all that it
+ * depends on. A damaged, unwritable or missing cache costs time, and nothing else.
  */
 'use strict';
 const { createHash, randomBytes } = require('node:crypto');
@@ -15,7 +15,7 @@ const FOLDER = 'transpiled';
 /** About 15 MB. */
 const MOST_FILES = 1200;
 
-/** Everything that decides what comes out, but the file itself. */
+/** All that the output depends on, except the file itself. */
 const OPTIONS = { target: 'es2022', module: 'commonjs', esModuleInterop: true, inlineSourceMap: true };
 const { version } = require('typescript/package.json');
 const RECIPE = JSON.stringify([1, version, OPTIONS]);
@@ -65,7 +65,7 @@ function cacheFolder(env = process.env) {
   }
 }
 
-/** A kept file begins with the checksum of the rest: half of a program may well be a program. */
+/** A kept file begins with the checksum of the rest: a truncated program may still be a program. */
 function read(file) {
   try {
     const text = fs.readFileSync(file, 'utf8');
@@ -101,7 +101,7 @@ function makeFolder(path) {
   fs.mkdirSync(path, { mode: 0o700 });
 }
 
-/** Half of the files go when there are too many, those that were made first. */
+/** When there are too many files, removes the older half. */
 function dropOldest(folder) {
   const names = fs.readdirSync(folder);
   if (names.length < MOST_FILES) return;

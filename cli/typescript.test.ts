@@ -48,7 +48,7 @@ describe('TypeScript that is required', () => {
     for (let i = 0; i < 2; i++) expect(run(path).stderr).toContain(`${path}:5:7`);
   });
 
-  it('is compiled anew when what was kept is damaged', () => {
+  it('is compiled again when the kept file is damaged', () => {
     const path = file('a.ts', "console.log('whole');\nconsole.log('to the end');\n");
     run(path);
     const [name = ''] = kept();
@@ -58,7 +58,7 @@ describe('TypeScript that is required', () => {
     expect(run(path).stdout).toBe('whole\nto the end\nkept\n');
   });
 
-  it('runs also when nothing can be kept', () => {
+  it('runs when nothing can be kept', () => {
     const path = file('a.ts', "console.log('runs');\n");
     expect(run(path, '/proc/cache').stdout).toBe('runs\ncompiled\n');
     expect(run(path, join(path, 'no-folder')).stdout).toBe('runs\ncompiled\n');
@@ -71,12 +71,12 @@ describe('TypeScript that is required', () => {
     expect(run(path).stdout).toBe('5\ncompiled\n');
   });
 
-  it('that makes no sense is refused with the place', () => {
+  it('with a syntax error is refused, with the place', () => {
     const path = file('a.ts', 'const x: number = ;\n');
     expect(run(path).stderr).toMatch(/a\.ts\(1,19\): error TS1109: Expression expected\./);
   });
 
-  it('is kept for a bounded number of files', () => {
+  it('is kept for a limited number of files', () => {
     mkdirSync(join(cache, 'transpiled'), { recursive: true });
     for (let i = 0; i < 1200; i++) writeFileSync(join(cache, 'transpiled', `${i}.js`), '');
     run(file('a.ts', "console.log('one more');\n"));

@@ -1,4 +1,4 @@
-/** `ghostcard replay`: replays a recorded run, without a guest. */
+/** `ghostcard replay`: repeats a recorded run on a card, without a guest. */
 import { basename, resolve } from 'node:path';
 import { Command } from 'commander';
 import { drive, type DriveResult, replay, ReplayError, type ReplayResult } from '../../instrumentation/replay';
@@ -23,7 +23,7 @@ interface Options {
 export function replayCommand(): Command {
   return new Command('replay')
     .description(
-      'Do to a card what a recording says was done to it, and find where it first diverges from the recording.',
+      'Repeat a recorded run on a card, without a guest, and report the first divergence from the recording.',
     )
     .argument('<file>', 'the recording')
     .requiredOption(
@@ -31,21 +31,22 @@ export function replayCommand(): Command {
       'built-in card, or a file whose default export is one; options as name,key=value',
       once,
     )
-    .option('--of <name-or-number>', 'which card of the recording; not needed where there is one', once)
-    .option('--all', 'go on after reads that return another value, and show all of them')
-    .option('--drive', 'the recording stands in for the driver of a card that has changed; nothing is compared')
+    .option('--of <name-or-number>', 'which card of the recording, if it has several', once)
+    .option('--all', 'continue after reads that return another value, and show them all')
+    .option('--drive', 'use the recording in place of a driver, for a card that has changed; nothing is compared')
     .option('--record <file>', 'with --drive: record what happens, for ghostcard trace', once)
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
-      '\nExit codes: 0 the same, 1 it diverges, 2 wrong usage, 125 the recording cannot be replayed.',
+      '\nExit codes: 0 no divergence, 1 a divergence, 2 wrong usage, 125 the recording cannot be replayed.',
     )
     .action(async (file: string, { card, of, all, json, drive: isDriven, record }: Options) => {
       const source = loadCard(card);
       const trace = loadTrace(file);
       using _watch = watchdog.watch();
-      if (record !== undefined && !isDriven) throw new UsageError('--record is for what --drive does: give both');
-      if (isDriven && all) throw new UsageError('--all is about what is compared, and --drive compares nothing');
+      if (record !== undefined && !isDriven) throw new UsageError('--record needs --drive: give both');
+      if (isDriven && all)
+        throw new UsageError('--all needs a comparison, and --drive compares nothing: leave one of them out');
       if (record !== undefined) {
         refuseToReplace(file, record, '--record');
         writingTo('--record', record, () => refuseOtherFiles(record));
@@ -67,7 +68,7 @@ export function replayCommand(): Command {
     });
 }
 
-/** Errors name the file; which card is meant is a matter of the command line. */
+/** Errors name the file; an unknown or ambiguous card is a UsageError. */
 export async function replaying<T>(file: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
@@ -106,13 +107,13 @@ function driveLinesOf(
   const count = (kind: string) => events.filter((event) => event.kind.startsWith(kind)).length;
   return [
     ...notes.map((note) => `note: ${note}`),
-    `driven to the end: ${events.length} events, among them ${count('dma')} DMA accesses and ${count('interrupt')} of interrupts`,
+    `driven to the end: ${events.length} events, ${count('dma')} of them DMA accesses and ${count('interrupt')} of interrupts`,
     ...missing.map(({ before, what }) => `missing at ${(before.timeNs / 1000).toFixed(3)} us of the trace: ${what}`),
     ...thrown.map((error) => `the card has thrown: ${stackOf(error)}`),
     ...(unknownBytes > 0
-      ? [`the card read ${unknownBytes} bytes of host memory that the trace does not know: they were 0`]
+      ? [`the card read ${unknownBytes} bytes of host memory that are not in the trace: they were 0`]
       : []),
-    ...(record === undefined ? [] : [`what happened is in ${record}`]),
+    ...(record === undefined ? [] : [`recorded in ${record}`]),
   ];
 }
 

@@ -27,8 +27,8 @@ export function serveCommand(): Command {
       'built-in card, or a file whose default export is one; options as name,key=value',
       onlyOnce,
     )
-    .requiredOption('--socket <path>', 'UNIX socket to listen at; made, and removed at the end', socketPathOf)
-    .option('--faults <file>', 'what is to befall the card (docs/faults.md), may be repeated', collect)
+    .requiredOption('--socket <path>', 'UNIX socket to listen on; created, and removed at the end', socketPathOf)
+    .option('--faults <file>', 'faults to inject into the card (docs/faults.md), may be repeated', collect)
     .option('--json', 'print events as JSON, one a line')
     .addHelpText(
       'after',
@@ -69,5 +69,7 @@ function socketPathOf(value: string, previous: string | undefined): string {
   const path = resolve(onlyOnce(value, previous));
   const bytes = Buffer.byteLength(path);
   if (bytes <= MAX_SOCKET_PATH_BYTES) return path;
-  throw new InvalidArgumentError(`${path} has ${bytes} bytes; ${MAX_SOCKET_PATH_BYTES} is the limit for a socket.`);
+  throw new InvalidArgumentError(
+    `${path} has ${bytes} bytes; the limit for a socket's path is ${MAX_SOCKET_PATH_BYTES}. Use a shorter one.`,
+  );
 }

@@ -1,4 +1,4 @@
-/** `ghostcard trace`: what can be done with a recording. Each subcommand is a file in trace/. */
+/** `ghostcard trace`: commands that read a recording. Each subcommand is a file in trace/. */
 import { Command } from 'commander';
 import { coverageCommand } from './trace/coverage';
 import { diffCommand } from './trace/diff';

@@ -47,7 +47,7 @@ describe('no module of qemu/ is loaded', { timeout: SLOW_MS }, () => {
     expect(loaded.filter(isOfQemu)).toEqual([]);
   });
 
-  it('which this test would notice: a command with a guest loads some', () => {
+  it('but by a command with a guest, so this test can fail', () => {
     const loaded = modulesLoadedBy("void require('./cli/main.ts').program(['doctor']);");
     expect(loaded).toContain('qemu/provision/index.ts');
   });

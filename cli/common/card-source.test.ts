@@ -58,7 +58,7 @@ describe('--card', () => {
 
   it('says how to serve a card at a path where there is no socket', () => {
     expect(() => cardToPlug(`unix:${folder}/nobody`)).toThrow(
-      /nobody is no socket\. Start its server first, for example: ghostcard serve --card reference --socket \//,
+      /nobody is not a socket\. Start its server first, for example: ghostcard serve --card reference --socket \//,
     );
   });
 
@@ -78,19 +78,19 @@ describe('--card', () => {
     ['reference,link.speed=3', "has no option 'link.speed'; it has link.bytesPerSecond"],
     ['reference,link.bytesPerSecond=fast', 'bytesPerSecond is fast; it must be above 0'],
     ['reference,__proto__.mapMemory=on', "has no option '__proto__'"],
-    ['reference,link=3,link.bytesPerSecond=3', "'link' has a value, and options inside as well"],
+    ['reference,link=3,link.bytesPerSecond=3', "'link' has both a value and options of its own"],
   ])('refuses %s before a card is made', (argument, message) => {
     expect(() => loadCard(argument)).toThrow(message);
   });
 
-  it('refuses an option that the card of a file never looks at', () => {
+  it('refuses an option that the card of a file never reads', () => {
     const source = loadCard(
       `${file('card.js', cardOf("if (options.leds !== 8) throw new Error('no leds');"))},leds=8,led=9`,
     );
     expect(() => source.make(environment)).toThrow("the card has no option 'led'");
   });
 
-  it('keeps the stack of what the code of a card file throws', () => {
+  it('keeps the stack of an error in the code of a card file', () => {
     const path = file('throws.js', cardOf("throw new Error('planted');"));
     const thrown = caught(() => loadCard(path).make(environment));
     expect(thrown).toBeInstanceOf(CardCodeError);
@@ -100,22 +100,22 @@ describe('--card', () => {
   });
 
   it('refuses an option without a value, and says how to write one', () => {
-    expect(() => loadCard('reference,mapMemory')).toThrow("'mapMemory' is no option; write name=value");
+    expect(() => loadCard('reference,mapMemory')).toThrow("'mapMemory' is not an option; write name=value");
   });
 
-  it('says which names there are and where it looked for a file', () => {
-    expect(() => loadCard('refrence')).toThrow(/no built-in card has this name \(there is: reference\).*refrence$/);
+  it('lists the built-in cards, and the path of the missing file, for an unknown name', () => {
+    expect(() => loadCard('refrence')).toThrow(/no built-in card has this name \(built in: reference\).*refrence$/);
   });
 
-  it('says what a file must export when it exports something else', () => {
+  it('says what a card file must export when it exports something else', () => {
     expect(() => loadCard(file('number.js', 'module.exports = 5;'))).toThrow(
       'its default export is number; export a class that extends PciCard',
     );
     const source = loadCard(file('other.js', 'module.exports = () => ({});'));
-    expect(() => source.make(environment)).toThrow('what it exports makes no PciCard (got object)');
+    expect(() => source.make(environment)).toThrow('its export did not make a PciCard (got object)');
   });
 
-  it('names cards of the same source apart', () => {
+  it('gives cards of the same source distinct names', () => {
     const names = distinctNames([loadCard('reference'), loadCard('reference'), loadCard('reference')]);
     expect(names.map(({ name }) => name)).toEqual(['reference', 'reference-2', 'reference-3']);
   });

@@ -16,7 +16,7 @@ import { CardCodeError, UsageError } from './errors';
 
 type OptionValue = string | number | boolean;
 type CardOptions = { [name: string]: OptionValue | CardOptions };
-/** A card file's default export: it is given the environment and the options of the command line in one object. */
+/** A card file's default export: it receives the environment and the options of the command line in one object. */
 type CardMaker = (options: CardEnvironment & Record<string, unknown>) => PciCard;
 
 /** The names of a card's options, and of options inside an option. */
@@ -26,7 +26,7 @@ interface BuiltInCard {
   /** As 'ghostcard' exports it. */
   readonly className: string;
   readonly make: CardMaker;
-  /** What each option takes, for people. */
+  /** What each option takes, for messages. */
   readonly options: OptionNames;
 }
 
@@ -55,13 +55,13 @@ export interface RemoteCardSource {
 
 const REMOTE = 'unix:';
 
-/** What can be plugged into a guest: a card of ours (`loadCard`), or `unix:PATH`, where another process serves one. */
+/** What can be plugged into a guest: a card of this process (`loadCard`), or `unix:PATH`, where another process serves one. */
 export function cardToPlug(argument: string): CardSource | RemoteCardSource {
   if (!argument.startsWith(REMOTE)) return loadCard(argument);
   const socketPath = resolve(argument.slice(REMOTE.length));
   if (!statSync(socketPath, { throwIfNoEntry: false })?.isSocket()) {
     throw new UsageError(
-      `--card ${argument}: nobody serves a card there: ${socketPath} is no socket. Start its server first, ` +
+      `--card ${argument}: no card is served there: ${socketPath} is not a socket. Start its server first, ` +
         `for example: ghostcard serve --card reference --socket ${socketPath}`,
     );
   }
@@ -86,7 +86,7 @@ export function loadCard(argument: string): CardSource {
   };
 }
 
-/** Of a card that we know, a wrong option is told before anything is fetched or started. */
+/** A wrong option of a built-in card is reported before anything is fetched or started. */
 function tryOptions(argument: string, { make, options: names }: BuiltInCard, options: CardOptions): void {
   checkNames(argument, names, options);
   try {
@@ -114,7 +114,7 @@ function checkNames(argument: string, names: OptionNames, options: CardOptions, 
   }
 }
 
-/** Makes the card, and refuses options that it never looked at: a misspelt one must not pass for its default. */
+/** Makes the card, and refuses options that it never read: a misspelt option must not silently mean its default. */
 function makeChecked(what: string, make: CardMaker, options: CardOptions, environment: CardEnvironment): PciCard {
   const unread = new Set(Object.keys(options));
   const watched = new Proxy({ ...options, ...environment } as Parameters<CardMaker>[0], {
@@ -126,7 +126,7 @@ function makeChecked(what: string, make: CardMaker, options: CardOptions, enviro
   const card: unknown = ownCode(`--card ${what}: the card could not be made`, () => make(watched));
   if (!(card instanceof PciCard)) {
     throw new UsageError(
-      `--card ${what}: what it exports makes no PciCard (got ${card === null ? 'null' : typeof card})`,
+      `--card ${what}: its export did not make a PciCard (got ${card === null ? 'null' : typeof card})`,
     );
   }
   if (unread.size === 0) return card;
@@ -134,14 +134,15 @@ function makeChecked(what: string, make: CardMaker, options: CardOptions, enviro
   throw new UsageError(`--card ${what}: the card has no option ${[...unread].map((key) => `'${key}'`).join(', ')}`);
 }
 
-/** How TypeScript makes the card that `argument` names: for a file of `folder` that is written for a user. */
+/** TypeScript that makes the card of `argument`, for a file that is written into `folder` for the user. */
 export interface CardCode {
-  /** Where its class or function comes from; and, of a built-in card, its name in 'ghostcard'. */
+  /** The import of its class or function. */
   readonly imports?: string;
+  /** Of a built-in card, its name in 'ghostcard'. */
   readonly builtIn?: string;
-  /** An expression that makes it, in an environment that is called `environment`. */
+  /** An expression that makes it from a variable `environment`. */
   readonly make: string;
-  /** What the card is called in words. */
+  /** The card's name, for titles. */
   readonly name: string;
 }
 
@@ -162,7 +163,7 @@ export function cardCode(argument: string, folder: string): CardCode {
   return { imports, make: isClass ? `new Card(${given})` : `Card(${given})`, name: nameFor(what) };
 }
 
-/** Runs code of a card file; what it throws keeps its stack. */
+/** Runs code of a card file: what it throws keeps its stack. */
 function ownCode<T>(what: string, code: () => T): T {
   try {
     return code();
@@ -188,7 +189,7 @@ function parseOptions(settings: readonly string[], argument: string): CardOption
     const [path = '', value] = setting.split(/=(.*)/s);
     if (path === '' || value === undefined) {
       throw new UsageError(
-        `--card ${argument}: '${setting}' is no option; write name=value, as in reference,addressBits=32`,
+        `--card ${argument}: '${setting}' is not an option; write name=value, as in reference,addressBits=32`,
       );
     }
     const keys = path.split('.');
@@ -206,7 +207,7 @@ const emptyOptions = (): CardOptions => Object.create(null) as CardOptions;
 function groupAt(group: CardOptions, key: string, argument: string): CardOptions {
   const inner = (group[key] ??= emptyOptions());
   if (typeof inner === 'object') return inner;
-  throw new UsageError(`--card ${argument}: '${key}' has a value, and options inside as well`);
+  throw new UsageError(`--card ${argument}: '${key}' has both a value and options of its own`);
 }
 
 function parseValue(value: string): OptionValue {
@@ -229,7 +230,7 @@ function exportedBy(file: string): CardMaker | CardClass {
   const path = resolve(file);
   if (!existsSync(path)) {
     throw new UsageError(
-      `--card ${file}: no built-in card has this name (there is: ${Object.keys(builtIn).join(', ')}), and there is no file ${path}`,
+      `--card ${file}: no built-in card has this name (built in: ${Object.keys(builtIn).join(', ')}), and there is no file ${path}`,
     );
   }
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- the path is known only now

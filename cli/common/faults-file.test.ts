@@ -23,7 +23,7 @@ const remote = { name: 'far', socketPath: '/run/far.sock' };
 const lost = { fault: 'write-lost', register: 'SCRATCH' } as const;
 
 describe('--faults', () => {
-  it('takes a list in JSON, for the one card that there is', () => {
+  it('takes a list in JSON for the only card', () => {
     const faults = loadFaults([write('one.json', [lost])], [reference]);
     expect([...faults]).toEqual([['reference', [lost]]]);
   });
@@ -34,7 +34,7 @@ describe('--faults', () => {
     expect(faults.get('reference')).toEqual([lost, { fault: 'interrupt-dropped', vector: 1 }]);
   });
 
-  it('gives each of several cards its own', () => {
+  it('gives each of several cards its own faults', () => {
     const file = write('two.json', [
       { card: 'reference-2', ...lost },
       { card: 'reference', fault: 'device-slow', delayNs: 5 },
@@ -45,8 +45,8 @@ describe('--faults', () => {
   });
 
   it.each([
-    ['that is not there', undefined, /there is no file .*\.json/],
-    ['that is no JSON', '[{', /wrong-1\.json: .*JSON/],
+    ['that does not exist', undefined, /there is no file .*\.json/],
+    ['that is not JSON', '[{', /wrong-1\.json: .*JSON/],
     ['without a list', { fault: 'write-lost' }, /it holds \{"fault":"write-lost"\}; it must hold a list/],
     ['with something else in it', [lost, 7], /fault 2: a fault is an object such as .*, not 7/],
     ['with an unknown kind', [{ fault: 'write-list' }], /fault 1 \(write-list\): fault is "write-list"; .*write-lost/],
@@ -60,11 +60,11 @@ describe('--faults', () => {
 
   it.each([
     [
-      'no card, of several',
+      'none of several cards',
       lost,
       /fault 1 \(write-lost\): which card is it for\? "card" must be one of: reference, reference-2, far/,
     ],
-    ['a card that there is not', { card: 'x', ...lost }, /there is no card "x"\. "card" must be one of/],
+    ['an unknown card', { card: 'x', ...lost }, /there is no card "x"\. "card" must be one of/],
     [
       'a card of another process',
       { card: 'far', ...lost },

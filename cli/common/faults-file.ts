@@ -1,5 +1,5 @@
 /**
- * `--faults FILE`: what is to befall which card. A list of declarations (docs/faults.md), as JSON or as the default export
+ * `--faults FILE`: faults to inject into the cards. A list of declarations (docs/faults.md), as JSON or as the default export
  * of a TypeScript or JavaScript file; with several cards, each says which one it is for: `"card": "reference-2"`.
  */
 import { readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { UsageError } from './errors';
 /** By the name of the card. */
 export type FaultsByCard = ReadonlyMap<string, readonly FaultDeclaration[]>;
 
-/** Reads the files and finds out whether the cards can have these faults, before anything is started. */
+/** Reads the files and checks the faults against the cards, before anything is started. */
 export function loadFaults(files: readonly string[], cards: readonly (CardSource | RemoteCardSource)[]): FaultsByCard {
   const byCard = new Map<string, FaultDeclaration[]>();
   for (const file of files) {
@@ -45,7 +45,7 @@ function declarationsIn(file: string): Declared[] {
     const kind = typeof rest.fault === 'string' ? ` (${rest.fault})` : '';
     const place = `--faults ${file}, fault ${index + 1}${kind}`;
     const declaration: unknown = typeof entry === 'object' && !Array.isArray(entry) && entry !== null ? rest : entry;
-    telling(() => checkFault(declaration, place));
+    asUsageError(() => checkFault(declaration, place));
     return { card, declaration: declaration as FaultDeclaration, place };
   });
 }
@@ -79,17 +79,17 @@ function cardFor(wanted: unknown, cards: readonly (CardSource | RemoteCardSource
   );
 }
 
-/** On a card that is made for this only. */
+/** Checks the declaration on a card that is made for this only. */
 function checkAgainst({ make }: CardSource, declaration: FaultDeclaration, place: string): void {
   const card = make({ clock: new ManualClock(), allocate: privateMemory });
   try {
-    telling(() => checkFaultFor(card, declaration, place));
+    asUsageError(() => checkFaultFor(card, declaration, place));
   } finally {
     card.close();
   }
 }
 
-function telling(check: () => void): void {
+function asUsageError(check: () => void): void {
   try {
     check();
   } catch (error) {

@@ -1,8 +1,8 @@
 /**
- * Ctrl-C and its kin, as an AbortSignal that whatever is running listens to. The first one takes everything down in good
- * order; a second one ends the process at once (the guards still leave nothing behind).
+ * Ctrl-C, SIGTERM and SIGHUP as an AbortSignal. The first one tears everything down in an orderly way; a second one ends
+ * the process at once (the guards still leave nothing behind).
  *
- * Under npm the process that people see, and may kill, is npm's: its death counts as a hang-up.
+ * Under npm, the process that a user sees and may kill is npm's: its end counts as a SIGHUP.
  */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -34,7 +34,7 @@ export function interruption(): AbortSignal {
 
 const LOOK_EVERY_MS = 250;
 
-/** Calls back once when npm or the shell that it runs scripts with is no more. */
+/** Calls back once when npm, or the shell that it runs scripts with, has ended. */
 function onOrphaned(callback: () => void): void {
   const ancestors = (): string => [process.ppid, parentOf(process.ppid)].join();
   const before = ancestors();

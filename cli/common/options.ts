@@ -4,7 +4,7 @@ import { InvalidArgumentError } from 'commander';
 /** For an option that may be given several times. */
 export const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
 
-/** For an option that may be given once: commander would take the last without a word. */
+/** For an option that may be given once: commander would silently take the last. */
 export function once(value: string, previous: string | undefined): string {
   if (previous !== undefined) throw new InvalidArgumentError('It can be given only once.');
   return value;

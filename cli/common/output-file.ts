@@ -11,7 +11,7 @@ export function refuseToReplace(recording: string, output: string, option: strin
   throw new UsageError(`${option} ${output}: that is the recording itself${called}; choose another name`);
 }
 
-/** By whatever name or link; not when one of them is not there. */
+/** By whatever name or link. False when one of them does not exist. */
 export function isSameFile(one: string, other: string): boolean {
   const [a, b] = [one, other].map(identityOf);
   return a !== undefined && a === b;
@@ -22,11 +22,11 @@ function identityOf(path: string): string | undefined {
     const { dev, ino } = statSync(path, { bigint: true });
     return `${dev}:${ino}`;
   } catch {
-    return undefined; // whoever opens it says why
+    return undefined; // opening it will say why
   }
 }
 
-/** A trace is written over, as by any program that has an output file; what is no trace was hardly meant. */
+/** Throws for a file that is no trace: overwriting it was hardly meant. A trace is overwritten, like any output file. */
 export function refuseOtherFiles(path: string): void {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (!stats?.isFile() || stats.size === 0) return;
@@ -38,18 +38,16 @@ export function refuseOtherFiles(path: string): void {
     closeSync(fd);
   }
   if (!start.includes(FORMAT)) {
-    throw new Error(
-      'there is a file of this name that is no trace, and it would be overwritten: name another, or remove it first',
-    );
+    throw new Error('this file exists and is not a trace: name another, or remove it first');
   }
 }
 
 const CURES: Readonly<Record<string, string>> = {
-  ENOENT: 'its folder is not there: make it first, or name another',
+  ENOENT: 'its folder does not exist: make it first, or name another',
   ENOTDIR: 'what should be its folder is a file: name a folder that is one',
   EISDIR: 'it is a folder: name a file in it',
-  EACCES: 'it is not yours to write: name a file that is',
-  EPERM: 'it is not yours to write: name a file that is',
+  EACCES: 'permission denied: name a file that you may write',
+  EPERM: 'permission denied: name a file that you may write',
   EROFS: 'the file system there is read-only: name a file in another',
   ENOSPC: 'the disk is full: make room, or name a file on another',
 };

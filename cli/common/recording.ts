@@ -1,4 +1,4 @@
-/** `--trace` and what belongs to it: the options, the recorder that they make, and what is said when it has ended. */
+/** `--trace` and the options beside it, the recorder that they make, and the summary at its end. */
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
@@ -17,14 +17,14 @@ export interface TraceOptions {
 }
 
 const MIB = 1 << 20;
-/** Read at the end of a run in a second or so. */
+/** A trace of this size is read in about a second. */
 const LARGE_BYTES = 32 * MIB;
-/** Names in a line. */
+/** Names shown in a line. */
 const SHOWN = 6;
 
 export function addTraceOptions(command: Command): Command {
   return command
-    .option('--trace <file>', 'record everything that happens to the cards there, for ghostcard trace', once)
+    .option('--trace <file>', 'record everything that happens to the cards in this file, for ghostcard trace', once)
     .addOption(
       new Option(
         '--trace-payloads <how>',
@@ -33,13 +33,13 @@ export function addTraceOptions(command: Command): Command {
     )
     .option(
       '--trace-ring <MiB>',
-      'keep the end of the trace, so many MiB at most; payloads of over a quarter of that as hashes',
+      'keep only the end of the trace, at most this many MiB; payloads of over a quarter of that as hashes',
       wholeNumber(1, 1 << 20),
     )
     .option('--trace-disable-mmap', 'disable BAR mappings (mmap), so that the trace has every access of card memory');
 }
 
-/** Records from its beginning until it is disposed of, behind the cards that it records. */
+/** Records from its start until it is disposed of, which must be after the cards are closed. */
 export class Recording implements Disposable {
   private constructor(
     readonly recorder: TraceRecorder,
@@ -76,7 +76,7 @@ export class Recording implements Disposable {
   }
 }
 
-/** Where it is, how much it is, and what it has not seen. */
+/** Where the trace is, how much it is, and what it does not have. */
 function summaryOf({ path, events, cards }: TraceRecorder): string {
   const unseen = cards.flatMap(({ name, windows }) =>
     windows
@@ -91,7 +91,7 @@ function summaryOf({ path, events, cards }: TraceRecorder): string {
   );
 }
 
-/** Card by card, what of its register map has been used. Of a large trace, nobody waits for that. */
+/** Register coverage, card by card; not of a large trace, which would take too long. */
 function coverageLines(path: string): string[] {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (!stats?.isFile() || stats.size > LARGE_BYTES) return [];

@@ -35,7 +35,7 @@ async function printed(...args: string[]): Promise<string> {
   }
 }
 
-test('lists what is in the cache, and how large it is and may be', async () => {
+test('lists the cache, with its size and its limit', async () => {
   const text = await printed();
   expect(text).toMatch(/1\.0 MiB {2}\d{4}-\d\d-\d\d \d\d:\d\d {2}512 MiB, 1 CPU {2,}entries\/snapshot-/);
   expect(text).toContain(`in ${folder}; may grow to 2.0 GiB (GHOSTCARD_CACHE_LIMIT)`);

@@ -1,4 +1,4 @@
-/** `ghostcard cache`: what is in the cache, and its removal. */
+/** `ghostcard cache`: lists and removes what is in the cache. */
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import {
   cacheFolder,
@@ -22,12 +22,12 @@ interface CacheOptions {
 
 export function cacheCommand(): Command {
   return new Command('cache')
-    .description('Say what is in the cache, or remove of it what nobody uses.')
+    .description('List what is in the cache, or remove what is not in use.')
     .addArgument(new Argument('[action]').choices(['list', 'prune']).default('list'))
     .addOption(new Option('--all', 'prune: everything').conflicts(['keep', 'unusedFor']))
-    .addOption(new Option('--keep <size>', 'prune: what was used longest ago, until so much is left').argParser(size))
+    .addOption(new Option('--keep <size>', 'prune: the least recently used, until this much is left').argParser(size))
     .addOption(
-      new Option('--unused-for <days>', 'prune: what was not used for so long').argParser(days).conflicts('keep'),
+      new Option('--unused-for <days>', 'prune: what was not used for this long').argParser(days).conflicts('keep'),
     )
     .option('--json', 'print it as JSON')
     .action(async (action: 'list' | 'prune', options: CacheOptions) => {

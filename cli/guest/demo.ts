@@ -1,6 +1,6 @@
 /**
- * `ghostcard demo` (`npm start`): the main job, shown. Runs the apps of guest-tools on the reference card in every way in
- * which a driver in user space can get hold of it, in a guest without an IOMMU and in one with, and prints what happened.
+ * `ghostcard demo` (`npm start`): runs the apps of guest-tools on the reference card under every kernel driver for drivers
+ * in user space, in a guest without an IOMMU and in one with, and prints the results.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ const STEP_TIMEOUT_MS = 120_000;
 
 export function demoCommand(): Command {
   const command = new Command('demo')
-    .description('Run the reference card under every kernel driver for drivers in user space, and show what happened.')
+    .description('Run the reference card under every kernel driver for drivers in user space, and print the results.')
     .option('--card <name-or-file>', 'the card; options as name,key=value', 'reference')
     .option('--artifacts <folder>', 'where the logs go', join('artifacts', 'demo'))
     .option('--json', 'print the outcome as JSON');

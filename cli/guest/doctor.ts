@@ -1,4 +1,4 @@
-/** `ghostcard doctor`: what is found, what is missing, what would be fetched. Changes nothing and uses no network. */
+/** `ghostcard doctor`: what was found, what is missing, what would be fetched. Changes nothing and uses no network. */
 import { Command } from 'commander';
 import { loadNative } from '../../emulator/native';
 import { guardedCommand } from '../../qemu/launch';
@@ -15,10 +15,10 @@ interface Finding {
 
 export function doctorCommand(): Command {
   const command = new Command('doctor')
-    .description('Say what is found on this machine, what is missing, and what would be fetched.')
+    .description('Print what was found on this machine, what is missing, and what would be fetched.')
     .option('--json', 'print it as JSON');
   return addSoftwareOptions(command)
-    .addHelpText('after', `\nExit code: 0 when nothing stands in the way of a run, ${EXIT.FAILED} otherwise.`)
+    .addHelpText('after', `\nExit code: 0 when guests can run here, ${EXIT.FAILED} otherwise.`)
     .action(async (options: SoftwareOptions & { json?: true }) => {
       const inspection = await inspect(softwareOf(options));
       const own = [
@@ -33,7 +33,7 @@ export function doctorCommand(): Command {
     });
 }
 
-/** One of our own parts: ready with what `look` returns, or wrong with what it throws. */
+/** A part of ghostcard itself: ready, with what `look` returns, or wrong, with what it throws. */
 function probe(what: string, look: () => string): Finding {
   try {
     return { what, state: 'ready', detail: look() };
@@ -60,6 +60,6 @@ function show(
     );
   }
   for (const { attempted, seen, cure } of problems) {
-    print(`\nIn the way: ${attempted}: ${seen.trimEnd()}\nWhat to do: ${cure}`);
+    print(`\nProblem: ${attempted}: ${seen.trimEnd()}\nWhat to do: ${cure}`);
   }
 }

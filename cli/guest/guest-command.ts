@@ -1,4 +1,4 @@
-/** A command in the guest, its streams connected to ours, to its end; and the exit code for it. */
+/** Runs a command in the guest, with its streams connected to ours, and finds the exit code for its end. */
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { type ExecResult, GuestRequestError } from '../../qemu/channel';
@@ -9,22 +9,22 @@ import { HostTerminal } from './host-terminal';
 export interface GuestCommandOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutS: number | undefined;
-  /** Hands our terminal over to it. */
+  /** Give it the user's terminal. */
   readonly terminal: boolean;
-  /** Keeps its output for the outcome, in place of passing it on. */
+  /** Keep its output for the outcome, instead of passing it on. */
   readonly collect: boolean;
 }
 
 export interface Outcome {
-  /** What ghostcard ends with. */
+  /** Of ghostcard. */
   readonly exitCode: number;
-  /** Why there is no exit code of the command's own. */
+  /** Why the command has no exit code of its own. */
   readonly error?: string;
   /** Of a command that has run. */
   readonly result?: ExecResult;
 }
 
-/** Runs it; that it cannot be started, or that the guest dies, is an outcome too. */
+/** Runs it. A command that cannot be started, and a guest that dies, are outcomes too. */
 export async function runInGuest(
   guest: Guest,
   argv: readonly string[],
@@ -45,7 +45,7 @@ export async function runInGuest(
   }
 }
 
-/** Undefined when it ended on its own. */
+/** Undefined when it has ended by itself. */
 async function whyEnded(guest: Guest, result: ExecResult, timeoutS: number | undefined): Promise<string | undefined> {
   if (result.timedOut) return `the command was ended after ${timeoutS} s (--timeout)`;
   if (result.signal === undefined) return undefined;
@@ -96,7 +96,7 @@ function exitCodeOfFailure(error: unknown): number | undefined {
 }
 
 /**
- * How the kernel tells of a program that it ends; see arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/arm64/kernel/traps.c,
+ * What the kernel logs about a program that it ends; see arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/arm64/kernel/traps.c,
  * mm/oom_kill.c.
  */
 const KERNEL_ON_CRASHES =
@@ -104,7 +104,7 @@ const KERNEL_ON_CRASHES =
 const LOG_TIMEOUT_MS = 5000;
 const SHOWN_LINES = 3;
 
-/** What the guest's kernel has said of programs that it ended, the last of it. */
+/** The last lines that the guest's kernel has logged about programs that it ended. */
 async function kernelOnCrashes(guest: Guest): Promise<string[]> {
   const log = await guest.run(['dmesg'], { host: false, marked: false, timeoutMs: LOG_TIMEOUT_MS });
   const lines = log.stdout.toString().split('\n');

@@ -1,20 +1,20 @@
 /**
  * The terminal that ghostcard was started on, handed over to a command in the guest: every key goes there, Ctrl-C and
- * Ctrl-Z too. However this process ends, the terminal is as it was before.
+ * Ctrl-Z too. However this process ends, the mode of the terminal is restored.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { Transform, type TransformCallback } from 'node:stream';
 import { type TerminalSize } from '../../qemu/channel';
 import { UsageError } from '../common/errors';
 
-/** Ctrl-], as in telnet: so often in a row, it ends the session, whatever the guest is doing. */
+/** Ctrl-], as in telnet: this often in a row, it ends the session, whatever the guest is doing. */
 const ESCAPE = 0x1d;
 const ESCAPES = 3;
 
 export class HostTerminal implements Disposable {
   /** What is typed. */
   readonly input: Transform;
-  /** As stty tells it; undefined where there is no stty, and Node has to do. */
+  /** As stty prints it; undefined where there is no stty, and Node's raw mode is used. */
   private readonly mode = stty('-g');
   private readonly keeper = this.mode === undefined ? undefined : keepMode(this.mode);
   private readonly unwrapped = process.stderr.write.bind(process.stderr);
@@ -34,7 +34,7 @@ export class HostTerminal implements Disposable {
     if (missing.length === 0) return;
     const cure =
       "run the command without it (its input may come from a pipe), or under a terminal, such as script(1)'s";
-    throw new UsageError(`${option} needs a terminal, and standard ${missing.join(' and ')} is none: ${cure}`);
+    throw new UsageError(`${option} needs a terminal, but there is none on standard ${missing.join(' and ')}: ${cure}`);
   }
 
   get size(): TerminalSize {
@@ -58,12 +58,12 @@ export class HostTerminal implements Disposable {
     process.stdout.off('resize', this.resized);
     process.stdin.unpipe(this.input);
     process.stderr.write = this.unwrapped;
-    this.keeper?.kill('SIGKILL'); // first: what it would do later is in the way of the shell that comes after us
+    this.keeper?.kill('SIGKILL'); // first: later it would disturb the shell that takes over
     if (this.mode === undefined) process.stdin.setRawMode(false);
     else stty(this.mode);
   }
 
-  /** Nothing is done to what comes and goes: the guest's own terminal has done it. */
+  /** Raw mode: all processing is done by the terminal in the guest. */
   private takeOver(): void {
     if (this.mode === undefined) process.stdin.setRawMode(true);
     else stty('raw', '-echo');
@@ -72,11 +72,11 @@ export class HostTerminal implements Disposable {
   private readonly resized = (): void => this.onResize(this.size);
 
   private readonly resumed = (): void => {
-    this.takeOver(); // whoever stopped us has changed it
+    this.takeOver(); // the shell that stopped us has changed it
     this.resized();
   };
 
-  /** Our own messages, and what cards print: a new line begins on the left only when told so. */
+  /** For our own messages, and what cards print: in raw mode, a line feed needs a carriage return. */
   private readonly writeLines = (chunk: string | Uint8Array): boolean =>
     this.unwrapped(Buffer.from(chunk).toString().replaceAll(/\r?\n/g, '\r\n'));
 }
@@ -90,7 +90,7 @@ function stty(...args: readonly string[]): string | undefined {
   }
 }
 
-/** A process that puts the terminal back into this mode when we are gone: our end of its pipe breaks. */
+/** Starts a process that restores this mode when this process has ended, which it sees by its pipe. */
 function keepMode(mode: string): ChildProcess {
   const script = 'cat >/dev/null; exec stty "$1" <&3';
   const keeper = spawn('sh', ['-c', script, 'sh', mode], { stdio: ['pipe', 'ignore', 'ignore', 0], detached: true });

@@ -1,4 +1,4 @@
-/** `ghostcard provision`: finds or fetches QEMU and the guest's software, so that later starts do not wait for it. */
+/** `ghostcard provision`: finds or fetches QEMU and the software of guests, so that later starts need not. */
 import { Command } from 'commander';
 import { provision, terminalProgress } from '../../qemu/provision';
 import { interruption } from '../common/interruption';
@@ -8,7 +8,7 @@ import { addSoftwareOptions, type SoftwareOptions, softwareOf } from './software
 export function provisionCommand(): Command {
   const command = new Command('provision')
     .description('Find or fetch QEMU, and fetch and build what the guest needs, into the cache.')
-    .option('--json', 'print what there is as JSON');
+    .option('--json', 'print the result as JSON');
   return addSoftwareOptions(command).action(async (options: SoftwareOptions & { json?: true }) => {
     const provisioned = await provision({
       ...softwareOf(options),

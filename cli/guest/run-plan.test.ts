@@ -23,21 +23,21 @@ const foreign = hostArch() === 'amd64' ? 'arm64' : 'amd64';
 const plan = (options: Partial<RunCommandOptions> = {}, argv = ['true']) =>
   planRun(argv, { arch: 'amd64', memory: 512, cpus: 1, ...options });
 
-describe('what run is to do', () => {
-  it('is, without options: the reference card without a driver, the files of this machine, a warm start', async () => {
+describe('the plan of ghostcard run', () => {
+  it('has, without options, the reference card without a driver, the files of this machine, and a warm start', async () => {
     const { cards, drivers, terminal, rig } = await plan();
     expect(cards.map(({ name }) => name)).toEqual(['reference']);
     expect({ drivers, terminal }).toEqual({ drivers: [], terminal: false });
     expect(rig).toMatchObject({ start: 'warm', hostRoot: '/', shares: [] });
   });
 
-  it('has variables of the command line, and of the caller where only a name is given', async () => {
+  it('has the variables of --env, with the value of the caller where only a name is given', async () => {
     process.env.GC_PLAN_TEST = 'from here';
     const { environment } = await plan({ env: ['A=1=2', 'GC_PLAN_TEST', 'EMPTY='] });
     expect(environment).toEqual({ A: '1=2', GC_PLAN_TEST: 'from here', EMPTY: '' });
   });
 
-  it('puts files where it is told: into a folder, under a name, or into /tmp', async () => {
+  it('pushes files into a folder, to a path, or into /tmp', async () => {
     const { pushes } = await plan({ push: [script, `${script}:/opt/`, `${script}:/opt/other`] });
     expect(pushes.map(({ guestPath }) => guestPath)).toEqual(['/tmp/script', '/opt/script', '/opt/other']);
     expect(pushes[0]).toMatchObject({ bytes: Buffer.from('text'), mode: 0o755 });
@@ -48,7 +48,7 @@ describe('what run is to do', () => {
     expect(rig.shares).toEqual([{ hostPath: folder }, { hostPath: folder, guestPath: '/out' }]);
   });
 
-  it('puts the cards behind an IOMMU when told, and knows the drivers that have no way to it', async () => {
+  it('puts the cards behind an IOMMU with --iommu, and knows the drivers whose DMA it refuses', async () => {
     expect((await plan()).rig.iommu).toBe(false);
     expect((await plan({ iommu: true })).rig.iommu).toBe(true);
     const { rig } = await plan({ iommu: true });
@@ -62,13 +62,13 @@ describe('what run is to do', () => {
     expect(hasNoDma('uio_pci_generic', (await plan()).rig)).toBe(false);
   });
 
-  it('reserves 32 huge pages, or what there is room for', async () => {
+  it('reserves 32 huge pages, or as many as there is room for', async () => {
     expect((await plan()).rig.hugepages).toBe(32);
     expect((await plan({ memory: 128 })).rig.hugepages).toBe(16);
     expect((await plan({ hugepages: 100 })).rig.hugepages).toBe(100);
   });
 
-  it('gives a debugger all the time that it wants', async () => {
+  it('has no time limits with --debug', async () => {
     const { rig, bindTimeoutMs } = await plan({ debug: true, append: 'quiet' });
     expect(rig.kernelAppend).toMatch(/^quiet nosoftlockup .*hung_task_timeout_secs=0/);
     expect(rig.bootTimeoutMs).toBe(bindTimeoutMs);
@@ -76,14 +76,26 @@ describe('what run is to do', () => {
   });
 
   it.each<[string, Partial<RunCommandOptions>, string]>([
-    ['a file that goes nowhere', { push: ['f:relative'] }, "--push f:relative: 'relative' must be an absolute path"],
-    ['a file that is not there', { push: ['/none/f'] }, '--push /none/f: there is no file /none/f'],
-    ['more huge pages than memory', { hugepages: 220 }, '--hugepages 220 takes 440 MiB, and 96 MiB are needed beside'],
-    ['a share that is not there', { rw: ['/none'] }, '--rw /none: there is no folder /none'],
-    ['a share without a place', { rw: ['/tmp:x'] }, "--rw /tmp:x: 'x' must be an absolute path in the guest"],
+    [
+      'a file with a relative guest path',
+      { push: ['f:relative'] },
+      "--push f:relative: 'relative' must be an absolute path",
+    ],
+    ['a file that does not exist', { push: ['/none/f'] }, '--push /none/f: there is no file /none/f'],
+    [
+      'more huge pages than memory',
+      { hugepages: 220 },
+      '--hugepages 220 takes 440 MiB, and the guest needs 96 MiB more',
+    ],
+    ['a share that does not exist', { rw: ['/none'] }, '--rw /none: there is no folder /none'],
+    [
+      'a share with a relative guest path',
+      { rw: ['/tmp:x'] },
+      "--rw /tmp:x: 'x' must be an absolute path in the guest",
+    ],
     ['a root that is a file', { root: '/etc/passwd' }, '--root /etc/passwd: there is no folder /etc/passwd'],
     [
-      'a module that is not there',
+      'a module that does not exist',
       { module: ['/none/m.ko,a=1'] },
       '--module /none/m.ko,a=1: there is no file /none/m.ko',
     ],
@@ -93,11 +105,15 @@ describe('what run is to do', () => {
       `--kvm runs guests of this machine's architecture, ${hostArch()}, and --arch ${foreign} is another`,
     ],
     ['more drivers than cards', { driver: ['none', 'none'] }, '--driver was given 2 times for 1 card(s)'],
-    ['a driver that is a file', { driver: ['./my.ko'] }, '--driver ./my.ko: that is no name of a kernel driver'],
+    ['a driver that is a file', { driver: ['./my.ko'] }, '--driver ./my.ko: not the name of a kernel driver'],
     ['fewer slots than cards', { slots: 1, card: ['reference', 'reference'] }, '--slots 1 is not enough for 2 cards'],
     ['a variable that is not set', { env: ['GC_PLAN_UNSET'] }, '--env GC_PLAN_UNSET: there is no such variable here'],
     ['a variable without a name', { env: ['=x'] }, '--env =x: write NAME=VALUE'],
-    ['a folder for logs that cannot be', { artifacts: '/proc/x' }, '--artifacts /proc/x: nothing can be written there'],
+    [
+      'a folder for logs that cannot be made',
+      { artifacts: '/proc/x' },
+      '--artifacts /proc/x: nothing can be written there',
+    ],
     ['a shell without a terminal', { shell: true }, '--shell needs a terminal'],
   ])('refuses %s', async (_, options, message) => {
     const refused = plan(options);
@@ -105,7 +121,7 @@ describe('what run is to do', () => {
     await expect(refused).rejects.toThrow(message);
   });
 
-  it('refuses to run nothing', async () => {
+  it('refuses an empty command', async () => {
     await expect(plan({}, [])).rejects.toThrow('there is no command to run');
   });
 

@@ -1,4 +1,4 @@
-/** From the options of `run` to what is to be done; whatever is wrong with them is told here, before anything is started. */
+/** What `ghostcard run` is to do, from its options: a wrong one is reported here, before anything is started. */
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
@@ -45,7 +45,7 @@ export interface RunCommandOptions extends SoftwareOptions, TraceOptions {
 
 export interface RunPlan {
   readonly argv: readonly string[];
-  /** Run it on our terminal. */
+  /** Run it on the user's terminal. */
   readonly terminal: boolean;
   readonly environment: Readonly<Record<string, string>>;
   readonly cards: readonly (CardSource | RemoteCardSource)[];
@@ -68,9 +68,9 @@ export interface Push {
 
 /** QEMU's own. */
 const DEFAULT_GDB_PORT = 1234;
-/** A day: longer than anyone stands at a breakpoint. */
+/** A day: longer than anyone stays at a breakpoint. */
 const DEBUG_TIMEOUT_MS = 86_400_000;
-/** The guest's time goes on while QEMU waits for a card; without this, its kernel would take that for a hang. */
+/** The guest's time goes on while QEMU waits for a card. Without this, its kernel would report a hang. */
 const PATIENT_KERNEL = 'nosoftlockup sysctl.kernel.hung_task_timeout_secs=0 rcupdate.rcu_cpu_stall_suppress=1';
 /** What the guest's kernel and the initramfs need beside huge pages. */
 const KERNEL_MIB = 96;
@@ -88,7 +88,7 @@ export async function planRun(command: readonly string[], options: RunCommandOpt
   const root = options.root === undefined ? '/' : existingFolder('--root', options.root);
   const { memory, debug } = options;
   const argv = command.length === 0 && options.shell ? [defaultShell(options, root)] : command;
-  if (argv.length === 0) throw new UsageError('there is no command to run: put it behind --, or use --shell');
+  if (argv.length === 0) throw new UsageError('there is no command to run: put it after --, or use --shell');
   const gdbPort = options.gdb === true ? DEFAULT_GDB_PORT : options.gdb;
   if (gdbPort !== undefined) await checkPortIsFree(gdbPort);
   const append = [options.append, gdbPort && 'nokaslr', debug && PATIENT_KERNEL].filter(Boolean).join(' ');
@@ -126,18 +126,18 @@ export async function planRun(command: readonly string[], options: RunCommandOpt
 export const answerTimeoutOf = ({ debug }: RunCommandOptions): { answerTimeoutMs?: number } =>
   debug ? { answerTimeoutMs: DEBUG_TIMEOUT_MS } : {};
 
-/** Whether a driver hands user space no way to an IOMMU that refuses physical addresses; others see to it themselves. */
+/** Whether DMA is refused: there is an IOMMU, and the driver offers user space no way to map memory in it. */
 export const hasNoDma = (driver: string, { iommu, kernelAppend = '' }: RunPlan['rig']): boolean =>
   iommu === true && driver === 'uio_pci_generic' && !/(^|\s)iommu(=pt|\.passthrough=1)(\s|$)/.test(kernelAppend);
 
-/** As many as were asked for; else a few, or as many as there is room for. */
+/** By default a few, or as many as there is room for. */
 function hugepagesFor({ hugepages, memory }: RunCommandOptions): number {
   const most = Math.floor((memory - KERNEL_MIB) / PAGE_MIB);
   if (hugepages === undefined) return Math.min(DEFAULT_HUGEPAGES, most);
   if (hugepages <= most) return hugepages;
   throw new UsageError(
-    `--hugepages ${hugepages} takes ${hugepages * PAGE_MIB} MiB, and ${KERNEL_MIB} MiB are needed beside them: ` +
-      `--memory ${memory} is not enough`,
+    `--hugepages ${hugepages} takes ${hugepages * PAGE_MIB} MiB, and the guest needs ${KERNEL_MIB} MiB more: ` +
+      `--memory ${memory} is not enough. Reserve fewer, or give the guest more memory`,
   );
 }
 
@@ -150,7 +150,7 @@ function driversFor(cards: RunPlan['cards'], { driver = [], slots }: RunCommandO
   }
   const wrong = driver.find((name) => !/^[\w-]+$/.test(name));
   if (wrong === undefined) return driver;
-  throw new UsageError(`--driver ${wrong}: that is no name of a kernel driver; a module's file goes with --module`);
+  throw new UsageError(`--driver ${wrong}: not the name of a kernel driver; load the file of a module with --module`);
 }
 
 /** The caller's, in a guest that has the same files and can run them; else bash if there is one; else busybox's. */
@@ -171,7 +171,7 @@ function parseVariable(setting: string): [string, string] {
   throw new UsageError(`--env ${setting}: there is no such variable here; write ${name}=VALUE to set one`);
 }
 
-/** FOLDER[:GUEST]: at the same path in the guest unless told. */
+/** FOLDER[:GUEST]: at the same path in the guest when GUEST is left out. */
 function parseShare(argument: string): Share {
   const [folder = '', guestPath] = argument.split(/:(.*)/s);
   const hostPath = existingFolder('--rw', folder);

@@ -27,14 +27,14 @@ export function runCommand(): Command {
         'uio_pdrv_genirq, uio_dmem_genirq, vfio-platform, none, any other',
       collect,
     )
-    .option('--faults <file>', 'what is to befall the cards (docs/faults.md), may be repeated', collect)
+    .option('--faults <file>', 'faults to inject into the cards (docs/faults.md), may be repeated', collect)
     .option('--rw <folder[:guest-path]>', 'folder that the guest may write to, may be repeated', collect)
     .option('--root <folder>', "root of the guest's files, in place of this machine's /")
     .addOption(new Option('--minimal', "nothing but the guest's own files").conflicts(['root', 'rw']))
     .option('--module <file.ko[,name=value...]>', 'kernel module to load first, may be repeated', collect)
     .option(
       '--push <file[:guest-path]>',
-      'copy a file into the guest first, to /tmp unless told, may be repeated',
+      'copy a file into the guest first (default: to /tmp), may be repeated',
       collect,
     )
     .option('--env <NAME[=VALUE]>', 'environment variable for the command, may be repeated', collect)
@@ -44,20 +44,16 @@ export function runCommand(): Command {
     .option('--memory <MiB>', "the guest's memory", wholeNumber(128, 65_536), 512)
     .option('--cpus <n>', "the guest's processors", wholeNumber(1, 64), 1)
     .option('--hugepages <n>', '2 MiB pages to reserve for DMA buffers (default: 32)', wholeNumber(0, 16_384))
-    .option('--slots <n>', 'places for cards, empty ones included', wholeNumber(1, MAX_SLOTS))
+    .option('--slots <n>', 'slots for cards, empty ones included', wholeNumber(1, MAX_SLOTS))
     .option('--iommu', 'put a virtual IOMMU in front of the cards')
     .option('--append <arguments>', "added to the kernel's command line")
-    .option('--kvm', 'use KVM (it must really work here; default is TCG, which always does)')
-    .option('--cold', 'boot the guest, with the cards there from the beginning, instead of loading a booted one')
+    .option('--kvm', 'use KVM, which must work on this machine (default: TCG, which always works)')
+    .option('--cold', 'boot the guest with the cards in it, instead of restoring a snapshot of a booted one')
     .option('--gdb [port]', "QEMU's gdb stub, for the guest's kernel (default: 1234)", wholeNumber(1, 65_535))
-    .addOption(
-      new Option('--debug', 'let a breakpoint in a card hold everything up for as long as it likes').conflicts(
-        'timeout',
-      ),
-    )
-    .option('--artifacts <folder>', 'keep console log, QEMU errors and command line there')
-    .option('--console', "show the guest's console on standard error as it comes")
-    .option('--quiet', 'say nothing but what the command says')
+    .addOption(new Option('--debug', 'no time limits, so that a breakpoint in a card may last').conflicts('timeout'))
+    .option('--artifacts <folder>', 'folder in which console log, QEMU errors and command line are kept')
+    .option('--console', "print the guest's console on standard error while it runs")
+    .option('--quiet', 'print only what the command prints')
     .addOption(new Option('--json', 'print one JSON object at the end, with the output in it').conflicts('console'));
   addTraceOptions(command);
   return addSoftwareOptions(command)
@@ -84,13 +80,13 @@ Examples:
 
 type Say = (text: string) => void;
 
-/** For `--json`, what kept the command from running; a wrong option is told as ever. */
+/** With `--json`, what kept the command from running is in the object; a usage error is printed as text. */
 function failed(error: unknown, { json }: RunCommandOptions): { exitCode: number; error: string } {
   if (!json || error instanceof UsageError) throw error;
   return { exitCode: report(error), error: textOf(error) };
 }
 
-/** Resolves with the exit code, and with `--json` what is printed beside it. */
+/** Resolves to the exit code, and to what `--json` prints beside it. */
 async function run(
   argv: string[],
   options: RunCommandOptions,
@@ -120,14 +116,14 @@ async function run(
     onNotice: (card, notice) => notices.add(card, notice),
     signal: stop,
   });
-  if (plan.gdbPort !== undefined) say(`gdb can look at the guest's kernel: target remote 127.0.0.1:${plan.gdbPort}`);
+  if (plan.gdbPort !== undefined) say(`to debug the guest's kernel with gdb: target remote 127.0.0.1:${plan.gdbPort}`);
   for (const { file, parameters } of plan.modules) {
     const { name } = await loadModule(rig.guest, file, { parameters });
     say(`${file} is loaded as ${name}`);
   }
   const cards = await bindCards(rig, plan, say);
   for (const { bytes, guestPath, mode } of plan.pushes) await rig.guest.push(guestPath, bytes, mode);
-  if (options.shell) say('a shell in the guest; its end is the end of the guest, and so is Ctrl-] pressed three times');
+  if (options.shell) say('a shell in the guest; leaving it ends the guest, and so does Ctrl-] pressed three times');
   const { result, ...outcome } = await runInGuest(rig.guest, plan.argv, {
     env: { ...cardVariables(cards), ...plan.environment },
     timeoutS: options.timeout,
@@ -158,7 +154,7 @@ async function bindCards(rig: Rig, plan: RunPlan, say: Say): Promise<Bound[]> {
     say([`${name} is ${where.pciAddress}`, driver && `driver ${driver}`, nodes].filter(Boolean).join(', '));
     if (hasNoDma(driver, plan.rig)) {
       say(
-        `${name} is behind an IOMMU, and ${driver} has no way to map memory in it: DMA to physical addresses is refused. ` +
+        `${name} is behind an IOMMU, and ${driver} cannot map memory in it: DMA to physical addresses is refused. ` +
           'Use vfio-pci, or have the IOMMU pass them through (--append iommu=pt; arm64: iommu.passthrough=1).',
       );
     }

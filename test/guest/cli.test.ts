@@ -334,7 +334,7 @@ describe('ghostcard run --shell', () => {
   it('is refused where there is no terminal', () => {
     const { status, stderr } = ghostcard(['run', '--shell']);
     expect(status).toBe(2);
-    expect(stderr).toContain('--shell needs a terminal, and standard input and output is none');
+    expect(stderr).toContain('--shell needs a terminal, but there is none on standard input and output');
   });
 });
 

@@ -170,10 +170,10 @@ test('refuses what it cannot record to, before it serves anything', () => {
   const path = tracePath();
   writeFileSync(path, 'the work of a month\n');
   expect(refusal('--trace', path)).toContain(
-    'there is a file of this name that is no trace, and it would be overwritten: name another, or remove it first',
+    'this file exists and is not a trace: name another, or remove it first',
   );
   expect(refusal('--trace', join(dirname(path), 'nowhere', 'run.trace'))).toContain(
-    'its folder is not there: make it first, or name another',
+    'its folder does not exist: make it first, or name another',
   );
   expect(refusal('--trace-ring', '8')).toContain(
     '2: ghostcard: --trace-ring says how to record a trace: say where, with --trace FILE',

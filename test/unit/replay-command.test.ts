@@ -109,7 +109,7 @@ test('a card that diverges: exit code 1, and the first divergence', { timeout: S
   });
 });
 
-test('a trace of two cards wants to be told which', { timeout: SLOW_MS }, async () => {
+test('a trace of two cards needs the number of one of them', { timeout: SLOW_MS }, async () => {
   writeCard('');
   const unsaid = await ghostcard('replay', 'two.trace', '--card', './my-card.ts');
   expect(unsaid.code).toBe(2);
@@ -119,7 +119,7 @@ test('a trace of two cards wants to be told which', { timeout: SLOW_MS }, async 
   expect((await ghostcard('replay', 'two.trace', '--card', './my-card.ts,addressBits=40', '--of', '2')).code).toBe(0);
 });
 
-test('a trace becomes a test, which fails once the card diverges', { timeout: SLOW_MS }, async () => {
+test('a trace becomes a test, which fails when the card diverges', { timeout: SLOW_MS }, async () => {
   writeCard('');
   const arguments_ = ['trace', 'to-test', 'two.trace', '--of', '1', '--card', './my-card.ts,addressBits=40'];
   const written = await ghostcard(...arguments_, '--output', 'bug.test.ts');
@@ -140,7 +140,7 @@ test('a trace becomes a test, which fails once the card diverges', { timeout: SL
   expect(failed.stderr).toContain('read SCRATCH');
 });
 
-test('a test of a built-in card, and nothing written over unless it is forced', { timeout: SLOW_MS }, async () => {
+test('a test of a built-in card overwrites nothing without --force', { timeout: SLOW_MS }, async () => {
   const arguments_ = ['trace', 'to-test', 'run.trace', '--card', 'reference,addressBits=40', '--output'];
   expect(await ghostcard(...arguments_, 'built-in.test.ts')).toMatchObject({ code: 0 });
   expect(readFileSync(join(project, 'built-in.test.ts'), 'utf8')).toContain(
@@ -149,13 +149,11 @@ test('a test of a built-in card, and nothing written over unless it is forced', 
   expect(await vitest('built-in.test.ts')).toMatchObject({ code: 0 });
   const again = await ghostcard(...arguments_, 'built-in.test.ts');
   expect(again.code).toBe(2);
-  expect(again.stderr).toContain('is there already; --force writes over it');
+  expect(again.stderr).toContain('built-in.test.ts exists; --force overwrites it');
   expect(await ghostcard(...arguments_, 'built-in.test.ts', '--force')).toMatchObject({ code: 0 });
   const before = readFileSync(join(project, 'run.trace'));
   const own = await ghostcard(...arguments_, 'run.test.ts', '--force');
-  expect(own.stderr).toMatch(
-    /run\.trace would be written over, and that is the recording itself; choose another name\n$/,
-  );
+  expect(own.stderr).toMatch(/this would overwrite the recording itself, \S*run\.trace; choose another name\n$/);
   expect(readFileSync(join(project, 'run.trace'))).toEqual(before);
   expect((await ghostcard(...arguments_, 'nowhere.ts')).stderr).toContain(
     'Vitest finds files whose names end in .test.ts',
@@ -163,23 +161,19 @@ test('a test of a built-in card, and nothing written over unless it is forced', 
   expect(existsSync(join(project, 'nowhere.ts'))).toBe(false);
 });
 
-test(
-  'a trace stands in for the driver of a changed card, and what happens is a trace too',
-  { timeout: SLOW_MS },
-  async () => {
-    writeCard(ANOTHER_ID);
-    const card = ['--card', './my-card.ts,addressBits=40'];
-    const driven = await ghostcard('replay', 'run.trace', ...card, '--drive', '--record', 'changed.trace');
-    expect(driven.stderr).toBe('');
-    expect(driven.stdout).toMatch(/^driven to the end: \d+ events/);
-    expect(driven.stdout).toContain('what happened is in changed.trace');
-    expect(await ghostcard('replay', 'changed.trace', ...card)).toMatchObject({ code: 0 });
-    expect((await ghostcard('replay', 'run.trace', ...card, '--record', 'x.trace')).code).toBe(2);
-    const before = readFileSync(join(project, 'run.trace'));
-    const own = await ghostcard('replay', 'run.trace', ...card, '--drive', '--record', './run.trace');
-    expect(own.stderr).toContain('that is the recording itself (run.trace); choose another name');
-    expect(readFileSync(join(project, 'run.trace'))).toEqual(before);
-    const other = await ghostcard('replay', 'run.trace', ...card, '--drive', '--record', 'my-card.ts');
-    expect(other.stderr).toContain('there is a file of this name that is no trace');
-  },
-);
+test('a trace replaces the driver of a changed card, and the run is recorded', { timeout: SLOW_MS }, async () => {
+  writeCard(ANOTHER_ID);
+  const card = ['--card', './my-card.ts,addressBits=40'];
+  const driven = await ghostcard('replay', 'run.trace', ...card, '--drive', '--record', 'changed.trace');
+  expect(driven.stderr).toBe('');
+  expect(driven.stdout).toMatch(/^driven to the end: \d+ events/);
+  expect(driven.stdout).toContain('recorded in changed.trace');
+  expect(await ghostcard('replay', 'changed.trace', ...card)).toMatchObject({ code: 0 });
+  expect((await ghostcard('replay', 'run.trace', ...card, '--record', 'x.trace')).code).toBe(2);
+  const before = readFileSync(join(project, 'run.trace'));
+  const own = await ghostcard('replay', 'run.trace', ...card, '--drive', '--record', './run.trace');
+  expect(own.stderr).toContain('that is the recording itself (run.trace); choose another name');
+  expect(readFileSync(join(project, 'run.trace'))).toEqual(before);
+  const other = await ghostcard('replay', 'run.trace', ...card, '--drive', '--record', 'my-card.ts');
+  expect(other.stderr).toContain('this file exists and is not a trace');
+});

@@ -1,4 +1,4 @@
-/** `ghostcard trace coverage`: which registers of a card its driver has used, and which that the card has not. */
+/** `ghostcard trace coverage`: which registers were accessed, and what was accessed that the card does not model. */
 import { Command } from 'commander';
 import {
   type CardCoverage,
@@ -20,8 +20,8 @@ export function coverageCommand(): Command {
   return new Command('coverage')
     .description('Print which registers were never accessed, and what was accessed that the card does not model.')
     .argument('<file>', 'the recording')
-    .option('--fields', 'fields too, that never had another value than after a reset')
-    .option('--config', 'configuration space too')
+    .option('--fields', 'also fields that never changed from their value after a reset')
+    .option('--config', 'also configuration space')
     .option('--json', 'print it as JSON')
     .action((file: string, options: CoverageOptions) => {
       const counter = new CoverageCounter();
@@ -47,7 +47,7 @@ function show(coverage: CardCoverage, { fields, config }: CoverageOptions): void
   if (fields) {
     const used = registers.filter(({ reads, writes }) => reads + writes > 0);
     list(
-      'as after a reset, always',
+      'unchanged since a reset',
       used.flatMap(({ name, unchangedFields }) => unchangedFields.map((field) => `${name}.${field}`)),
     );
   }
@@ -55,7 +55,7 @@ function show(coverage: CardCoverage, { fields, config }: CoverageOptions): void
   if (config) list('not modelled in configuration space', together(unmodelledConfig));
 }
 
-/** Blocks of which nothing was accessed are one item. */
+/** Blocks without any access are one item. */
 function untouched(registers: readonly RegisterUse[]): string[] {
   const blocks = new Map<string, RegisterUse[]>();
   for (const register of registers) {

@@ -22,7 +22,7 @@ describe('ghostcard trace diff', () => {
     );
   });
 
-  it('shows where they part, with what is around it, and exits with 1', async () => {
+  it('prints the first difference with its context, and exits with 1', async () => {
     const [a, b] = [recorded('a.trace', 2), recorded('b.trace', 3)];
     const text = await printed('diff', a, b, '--context', '2');
     expect(text).toMatch(/^the runs are the same for \d+ events of the driver, then they differ\n/);
@@ -31,7 +31,7 @@ describe('ghostcard trace diff', () => {
     expect(process.exitCode).toBe(1);
   });
 
-  it('ignores what it is told to', async () => {
+  it('does not compare what --ignore names', async () => {
     const [a, b] = [recorded('a.trace', 2), recorded('b.trace', 3)];
     const { difference } = JSON.parse(await printed('diff', a, b, '--json', '--ignore', '*'));
     expect(difference.lane).toBe('card'); // no access of the driver is left to compare

@@ -1,4 +1,4 @@
-/** `ghostcard trace diff`: where two recordings part. */
+/** `ghostcard trace diff`: where two recordings first differ. */
 import { Command } from 'commander';
 import {
   type DiffLane,
@@ -25,11 +25,13 @@ interface DiffCommandOptions {
 
 export function diffCommand(): Command {
   return new Command('diff')
-    .description('Compare two recordings, and print where they part. Exit code 0: they are the same; 1: they differ.')
+    .description(
+      'Compare two recordings, and print the first difference. Exit code 0: they are the same; 1: they differ.',
+    )
     .argument('<a>', 'a recording')
     .argument('<b>', 'another one')
     .option('--strict', 'compare everything but times: order, polls, tasks, mappings, addresses')
-    .option('--ignore-data', 'do not compare the bytes that DMA moves, but for descriptors and write-backs')
+    .option('--ignore-data', 'do not compare the bytes that DMA moves, except descriptors and write-backs')
     .option('--ignore <pattern>', 'do not compare accesses of these registers; may be repeated', collect)
     .option('--without-config', 'do not compare accesses of configuration space')
     .option('--context <n>', 'events shown before and after the difference', wholeNumber(0, 1000), 5)
@@ -81,7 +83,7 @@ function notesOf({ renamed, polls, hasPayloads }: TraceDiff): string[] {
   const shown = renamed.slice(0, SHOWN_ADDRESSES).map(({ a, b }) => `0x${a.toString(16)} is 0x${b.toString(16)}`);
   const more = renamed.length > SHOWN_ADDRESSES ? ` and ${renamed.length - SHOWN_ADDRESSES} more` : '';
   return [
-    'not compared: times, scheduled work, mappings, marks of commands, how accesses of the driver fall between what the card does',
+    'not compared: times, scheduled work, mappings, marks of commands, how accesses of the driver and actions of the card interleave',
     ...(polls[0] + polls[1] > 0 ? [`left out: reads that repeat those before, ${polls[0]} and ${polls[1]}`] : []),
     ...(renamed.length > 0 ? [`host memory at other addresses: ${shown.join(', ')}${more}`] : []),
     ...(hasPayloads ? [] : ['the bytes of DMA are not compared: the two recordings do not have them in the same way']),

@@ -22,7 +22,7 @@ describe('ghostcard trace export', () => {
     }
   });
 
-  it('writes a page', async () => {
+  it('writes an HTML page', async () => {
     const file = inFolder('run.trace');
     record(file)[Symbol.dispose]();
     await printed('export', file, '--format', 'html', '--output', inFolder('report.html'));
@@ -36,7 +36,7 @@ describe('ghostcard trace export', () => {
     ['the file', (file: string) => file],
     ['a symbolic link', (file: string, link: string) => (symlinkSync(file, link), link)],
     ['a hard link', (file: string, link: string) => (linkSync(file, link), link)],
-  ])('does not write over the recording that it reads: %s', async (_, named) => {
+  ])('does not overwrite the recording that it reads: %s', async (_, named) => {
     const file = inFolder('run.trace');
     record(file)[Symbol.dispose]();
     const before = readFileSync(file);
@@ -47,12 +47,12 @@ describe('ghostcard trace export', () => {
     expect(readFileSync(file)).toEqual(before);
   });
 
-  it('says what is wrong with its arguments', async () => {
+  it('reports what is wrong with its arguments', async () => {
     const file = inFolder('run.trace');
     record(file)[Symbol.dispose]();
     const output = inFolder('not/there');
     await expect(printed('export', file, '--format', 'vcd', '--output', output)).rejects.toThrow(
-      `--output ${output}: it cannot be written: its folder is not there: make it first, or name another`,
+      `--output ${output}: it cannot be written: its folder does not exist: make it first, or name another`,
     );
     await expect(printed('export', file, '--format', 'vcd', '--output', folder.path)).rejects.toThrow(
       'it is a folder: name a file in it',

@@ -25,8 +25,8 @@ export function exportCommand(): Command {
         .choices(FORMATS)
         .makeOptionMandatory(),
     )
-    .requiredOption('--output <file>', 'where to write it')
-    .addOption(new Option('--time <whose>', 'whose time; default: device, for one card').choices(['device', 'host']))
+    .requiredOption('--output <file>', 'the file to write')
+    .addOption(new Option('--time <whose>', 'time axis; default: device, for one card').choices(['device', 'host']))
     .action((file: string, options: ExportOptions) => {
       if (options.format === 'html' && options.time !== undefined) {
         throw new UsageError('--time is for the other formats: the page shows both times');

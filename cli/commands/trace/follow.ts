@@ -2,10 +2,10 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 
-/** File systems without notice of changes (9p) are asked again after so long. */
+/** How often a file system without change notification (9p) is polled. */
 const LOOK_EVERY_MS = 1000;
 
-/** Yields when there may be more in the file, until `stop`. The file may become another under the same name. */
+/** Yields when there may be more in the file, until `stop`. The file may be replaced by another of the same name. */
 export async function* changesOf(path: string, stop: AbortSignal): AsyncGenerator<void> {
   let wake = (): void => {};
   let changed = true; // it may have grown before it was watched
@@ -29,7 +29,7 @@ export async function* changesOf(path: string, stop: AbortSignal): AsyncGenerato
   }
 }
 
-/** What cannot be watched is only looked at now and then: the limit of inotify is reached, for instance. */
+/** What cannot be watched, for instance at the limit of inotify, is only polled. */
 function watched(path: string, notice: () => void): FSWatcher | undefined {
   try {
     return watch(dirname(path), (_, name) => name === basename(path) && notice()).on('error', () => {});

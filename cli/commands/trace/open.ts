@@ -9,7 +9,7 @@ export const openTrace = (path: string): TraceReader => opening(path, () => new 
 /** All of it. Throws as `openTrace` does. */
 export const loadTrace = (path: string): Trace => opening(path, () => readTrace(path));
 
-/** Goes through it event by event, for what does not need all of it in memory. Returns what it does not show. */
+/** Feeds it to a counter event by event, without all of it in memory. Returns warnings of what is not in it. */
 export function countEvents(path: string, counter: { take(event: TraceEvent): void }): string[] {
   using reader = openTrace(path);
   const cards = new TraceCards();

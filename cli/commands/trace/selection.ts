@@ -44,7 +44,7 @@ export function addSelectionOptions(command: Command): Command {
 /** Throws UsageError when no time can be in it. */
 export function selectionOf(options: SelectionOptions): Selection {
   const { from = 0, to = Infinity } = options;
-  if (from > to) throw new UsageError('--from is behind --to: nothing is between them; exchange the two');
+  if (from > to) throw new UsageError('--from is after --to: nothing is between them; exchange the two');
   return {
     ...(options.kind && { kinds: options.kind }),
     ...(options.register && { registers: options.register }),
@@ -73,8 +73,8 @@ export function checkPlaces(selector: EventSelector, cards: TraceCards, { card }
   }
   const { patterns, known } = selector.unknownChannels;
   for (const pattern of patterns) {
-    const there = known.length === 0 ? 'there is nothing of any channel' : `there are ${known.join(', ')}`;
-    throw new UsageError(`--channel ${pattern}: nothing in the recording is of a channel of this name; ${there}`);
+    const there = known.length === 0 ? 'it has no channels' : `there are ${known.join(', ')}`;
+    throw new UsageError(`--channel ${pattern}: the recording has no channel of this name; ${there}`);
   }
 }
 

@@ -17,7 +17,7 @@ const events = (text: string): string[] =>
     .filter((line) => !line.startsWith('#'))
     .map((line) => line.slice(19));
 
-/** A process of our own, on a busy machine. */
+/** Of a process, on a busy machine. */
 const STARTING_MS = 60_000;
 
 describe('ghostcard trace show', () => {
@@ -35,7 +35,7 @@ describe('ghostcard trace show', () => {
     expect(await printed('show', recorded(), '--without-config')).toContain(shown);
   });
 
-  it('tells repetitions once, and each of them when asked', async () => {
+  it('prints repetitions once, and each of them with --all', async () => {
     const polls = ['--register', 'H2C[0].STATUS'];
     expect(events(await printed('show', recorded(), ...polls))).toEqual([
       'read H2C[0].STATUS 0x00000000',
@@ -44,7 +44,7 @@ describe('ghostcard trace show', () => {
     expect(events(await printed('show', file(), ...polls, '--all'))).toHaveLength(3);
   });
 
-  it('selects', async () => {
+  it('prints only the selected events', async () => {
     const text = await printed('show', recorded(), '--channel', 'H2C0', '--kind', 'dma-write', '--from', '1us');
     expect(events(text)).toHaveLength(6);
     expect(events(text)[0]).toMatch(/^DMA writes 4 bytes at 0x\w+ \(H2C0, descriptor\): 40 00 00 00$/);
@@ -68,7 +68,7 @@ describe('ghostcard trace show', () => {
     expect(objects[3]).toEqual({ kind: 'summary', isEnded: true, notSeen: [] });
   });
 
-  it('says that a recording has no end', async () => {
+  it('warns of a recording without an end', async () => {
     truncateSync(recorded(), 4000);
     expect(lines(await printed('show', file())).at(-1)).toContain('# it has no end: the run was killed');
   });
@@ -82,7 +82,7 @@ describe('ghostcard trace show', () => {
     expect(events(await shown).slice(-2)).toEqual(['host mark later', 'end of the recording']);
   });
 
-  it('follows a ring, in which files take turns', async () => {
+  it('follows a ring, which alternates between two files', async () => {
     using run = record(file(), { ringBytes: 64 << 10 });
     run.recorder.flush();
     const shown = printed('show', file(), '--follow', '--kind', 'mark', '--all');
@@ -91,11 +91,11 @@ describe('ghostcard trace show', () => {
     const text = await shown;
     expect(text).toContain('host mark mark 2999 .');
     const marks = events(text).filter((line) => line.startsWith('host mark mark')).length;
-    const [, gone = '0'] = /^# (\d+) events were gone before they could be read$/m.exec(text) ?? [];
+    const [, gone = '0'] = /^# (\d+) events were overwritten before they could be read$/m.exec(text) ?? [];
     expect(marks + Number(gone)).toBe(3000);
   });
 
-  it('ends with its reader', { timeout: STARTING_MS }, async () => {
+  it('ends when its reader ends', { timeout: STARTING_MS }, async () => {
     const cli = join(__dirname, '..', '..', 'ghostcard.js');
     const show = `"${process.execPath}" "${cli}" trace show --all "${recorded({ transfers: 300 })}"`;
     const { stdout } = await execa('bash', ['-c', `${show} | head -n 1; echo \${PIPESTATUS[0]}`]);
@@ -105,9 +105,9 @@ describe('ghostcard trace show', () => {
   it.each([
     [['--register', 'DORBELL'], '--register DORBELL: no register is called that; there are '],
     [['--card', 'nope'], '--card nope: no card has this name or number; there are 1 (reference)'],
-    [['--channel', 'X9'], '--channel X9: nothing in the recording is of a channel of this name; there are H2C0'],
-    [['--channel', 'H2C*', '--channel', 'X*'], '--channel X*: nothing'],
-    [['--from', '2s', '--to', '1s'], '--from is behind --to: nothing is between them'],
+    [['--channel', 'X9'], '--channel X9: the recording has no channel of this name; there are H2C0'],
+    [['--channel', 'H2C*', '--channel', 'X*'], '--channel X*: the recording has no channel'],
+    [['--from', '2s', '--to', '1s'], '--from is after --to: nothing is between them'],
     [['--kind', 'writes'], "There is no kind 'writes'; there are access, dma, card, read, write"],
     [['--from', '15'], 'It must be a time with a unit (ns, us, ms, s), such as 1.5ms.'],
     [['--address', 'bar9:0'], 'It must be an address or a range, 0x1000, 0x1000-0x1fff or 0x1000+64'],
@@ -117,7 +117,7 @@ describe('ghostcard trace show', () => {
     await expect(printed('show', recorded(), ...args)).rejects.toThrow(message);
   });
 
-  it('refuses what is no recording', async () => {
+  it('refuses a file that is no recording', async () => {
     writeFileSync(file(), '');
     appendFileSync(file(), 'something else');
     await expect(printed('show', file())).rejects.toThrow('is not a ghostcard trace');

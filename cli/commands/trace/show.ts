@@ -31,8 +31,8 @@ export function showCommand(): Command {
     .argument('<file>', 'the recording');
   return addSelectionOptions(command)
     .option('--last <n>', 'only the last lines', wholeNumber(1, 1e9))
-    .option('--follow', 'go on while the recording grows, until it ends (or Ctrl-C)')
-    .option('--all', 'every event, also those that repeat the ones before')
+    .option('--follow', 'continue while the recording grows, until it ends (or Ctrl-C)')
+    .option('--all', 'every event, repetitions included')
     .option('--json', 'print events as JSON, one a line')
     .action(async (file: string, options: ShowOptions) => {
       using reader = openTrace(file);
@@ -66,12 +66,12 @@ async function show(reader: TraceReader, options: ShowOptions): Promise<void> {
     }
   }
   const { missedEvents } = reader;
-  const missed = missedEvents > 0 ? [`${missedEvents} events were gone before they could be read`] : [];
+  const missed = missedEvents > 0 ? [`${missedEvents} events were overwritten before they could be read`] : [];
   page.end([...notSeen(reader.header, cards, isEnded), ...missed], isEnded);
   await page.drain();
 }
 
-/** What is printed. */
+/** The output. */
 class Page {
   readonly #lines = new Lines();
   readonly #repeats: RepeatFolder<{ event: TraceEvent; text: string }>;

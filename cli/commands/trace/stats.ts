@@ -18,10 +18,10 @@ interface StatsCommandOptions {
 
 export function statsCommand(): Command {
   return new Command('stats')
-    .description('Print how much of what happened in a recording, how fast, and how long interrupts took.')
+    .description('Print counts and rates of what happened in a recording, and interrupt latencies.')
     .argument('<file>', 'the recording')
     .option('--doorbells <pattern>', "registers that are doorbells; default '*DOORBELL*'")
-    .option('--all', 'all registers, not only those accessed most')
+    .option('--all', 'all registers, not only the most accessed')
     .option('--json', 'print it as JSON; times in nanoseconds')
     .action((file: string, options: StatsCommandOptions) => {
       const counter = new StatsCounter(options);
@@ -88,7 +88,7 @@ function channelRow({ channel, reads, writes, deviceNs, errors }: ChannelStats):
   const speed = deviceNs > 0 && payload > 0 ? `${formatBytes(Math.round((payload / deviceNs) * 1e9))}/s` : '';
   const failed = errors.reduce((sum, { count }) => sum + count, 0);
   const columns = [reads, writes].flatMap(({ count, bytes }) => [String(count), formatBytes(bytes)]);
-  return [channel || '(not said)', ...columns, speed, String(failed)];
+  return [channel || '(unknown)', ...columns, speed, String(failed)];
 }
 
 const latencyRow = (channel: string, time: string, of: Distribution): string[] => [

@@ -24,10 +24,10 @@ export function toTestCommand(): Command {
   return new Command('to-test')
     .description('Write a Vitest file that replays a recording, and the recording, cut down to one card, beside it.')
     .argument('<file>', 'the recording')
-    .requiredOption('--card <name-or-file>', 'the card that is to be tested, as for run', once)
+    .requiredOption('--card <name-or-file>', 'the card to test, as for run', once)
     .requiredOption('--output <file>', 'the test to write: a name that ends in .test.ts', once)
-    .option('--of <name-or-number>', 'which card of the recording; not needed where there is one', once)
-    .option('--force', 'write over files that are there')
+    .option('--of <name-or-number>', 'which card of the recording, if it has several', once)
+    .option('--force', 'overwrite existing files')
     .action(async (file: string, options: Options) => {
       const testPath = resolve(options.output);
       const tracePath = tracePathOf(testPath, options, file);
@@ -47,18 +47,15 @@ export function toTestCommand(): Command {
 
 function tracePathOf(testPath: string, { output, force }: Options, recording: string): string {
   if (!/\.(test|spec)\.[cm]?[jt]s$/.test(testPath)) {
-    throw new UsageError(`--output ${output}: Vitest finds files whose names end in .test.ts; call it so`);
+    throw new UsageError(`--output ${output}: Vitest finds files whose names end in .test.ts; choose such a name`);
   }
   const tracePath = join(dirname(testPath), `${basename(testPath).replace(/\.(test|spec)\.[cm]?[jt]s$/, '')}.trace`);
   const own = [testPath, tracePath].find((path) => isSameFile(recording, path));
   if (own !== undefined) {
-    throw new UsageError(
-      `--output ${output}: ${own} would be written over, and that is the recording itself; choose another name`,
-    );
+    throw new UsageError(`--output ${output}: this would overwrite the recording itself, ${own}; choose another name`);
   }
   for (const path of [testPath, tracePath]) {
-    if (existsSync(path) && !force)
-      throw new UsageError(`--output ${output}: ${path} is there already; --force writes over it`);
+    if (existsSync(path) && !force) throw new UsageError(`--output ${output}: ${path} exists; --force overwrites it`);
   }
   if (!existsSync(dirname(testPath)))
     throw new UsageError(`--output ${output}: there is no folder ${dirname(testPath)}`);
@@ -102,7 +99,7 @@ const replayed = () => replay(trace, (environment) => ${make});
 describe('${name}, as in ${traceName}', () => {
   it('does what it did', async () => {
     const run = await replayed();
-    run.check(); // throws, and says where it diverges
+    run.check(); // throws, with the first divergence
   });
 
   // A rule over all that the card did, in the events of the trace: see docs/replay.md for others.
