@@ -53,7 +53,7 @@ test('a card whose process is killed leaves what happened to it, up to the last 
   // Then nothing happens any more, and what is in the process's memory still gets to the file by itself.
   await until('all that has happened to be in the file', () => writtenIn(readTrace(path)).length === 3000);
   const pending = writeMany(3000, 100_000).catch(() => 'the client lost its server');
-  await until('more of it to be in the file', () => writtenIn(readTrace(path)).length > 4000);
+  await until('more of it to be in the file', () => writtenIn(readTrace(path)).length > 4000, 30_000);
   child.kill('SIGKILL');
   expect([await pending, (await ended).signal]).toEqual(['the client lost its server', 'SIGKILL']);
   const trace = readTrace(path);
