@@ -1,23 +1,23 @@
 /**
- * Where in the test something was asked for. Errors of a guest are made where its answer arrives, with nothing of the test
- * in their stacks; a test that fails is to show its own line.
+ * The line of the test that made a request. Errors of a guest are created where its answer arrives, so their stacks have
+ * nothing of the test; a failed test should show its own line.
  */
 import { join } from 'node:path';
 
 const OWN_FOLDERS = [__dirname, join(__dirname, '..', 'qemu')];
 const isFrame = (line: string): boolean => /^ {4}at /.test(line);
-/** Of no use to who has written the test: ours, and Node's. */
+/** Frames of ghostcard and of Node, which are of no use to the author of a test. */
 const isOurs = (line: string): boolean =>
   OWN_FOLDERS.some((folder) => line.includes(`${folder}/`)) || line.includes('(node:');
 
 /**
- * Does `work`; its error ends with the line that has called `entry`, a function on the stack now. Frames of the user's own
- * code, such as the constructor of a card, stay before it.
+ * Runs `work`. The stack of its error ends with the line that called `entry`, a function on the stack now. Frames of the
+ * user's own code, such as the constructor of a card, stay before it.
  */
-export function tellingCaller<T>(entry: (...args: never[]) => unknown, work: () => Promise<T>): Promise<T> {
+export function withCaller<T>(entry: (...args: never[]) => unknown, work: () => Promise<T>): Promise<T> {
   const caller = callerOf(entry);
   return work().catch((error: unknown) => {
-    throw toldBy(caller, error);
+    throw withFrames(caller, error);
   });
 }
 
@@ -28,8 +28,8 @@ export function callerOf(entry: (...args: never[]) => unknown): readonly string[
   return here.stack?.split('\n').filter(isFrame) ?? [];
 }
 
-/** The same error: what dies with the guest shares one, and is recognised by its class. */
-export function toldBy(caller: readonly string[], error: unknown): unknown {
+/** Returns the same error: all requests that die with a guest share one, and its class is tested for. */
+export function withFrames(caller: readonly string[], error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const known = (error.stack ?? '')
     .split('\n')

@@ -1,4 +1,4 @@
-/** What a test that failed shows of its guest and cards, and what it leaves for people to read. */
+/** What a failed test reports about its guest and cards, and the artifacts that it leaves. */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { describeTrace } from '../instrumentation/trace';
@@ -9,13 +9,13 @@ const CONSOLE_LINES = 20;
 const CARD_EVENTS = 12;
 const COMMANDS = 5;
 const NOTES = 5;
-/** As the errors of a guest that died say it. */
+/** The title that errors of a guest that died have, too. */
 const CONSOLE_TITLE = "The guest's console";
 
 /**
- * The last accesses of each card, the last commands and lines of the console, and where the rest is.
- * @param message what went wrong: what it quotes is not shown again
- * @param where where the rest is, a line each
+ * The last accesses of each card, the last commands and lines of the console, and where everything is kept.
+ * @param message why the test failed: what it quotes is not shown again
+ * @param where where everything is kept, a line each
  */
 export function failureReport(guest: TestGuest, message: string, where: readonly string[]): string {
   const cards = guest.cards.map((plugged) => {
@@ -24,7 +24,7 @@ export function failureReport(guest: TestGuest, message: string, where: readonly
     return block(`The last accesses of the card ${plugged.describe()}`, lines);
   });
   const commands = block('The last commands in the guest', guest.commandsTail(COMMANDS));
-  const notes = guest.notes.length === 0 ? [] : [block('Noted at the cards', guest.notes.slice(-NOTES))];
+  const notes = guest.notes.length === 0 ? [] : [block('Notes on the cards', guest.notes.slice(-NOTES))];
   const quoted = message.includes(CONSOLE_TITLE);
   const console = quoted ? [] : [block(CONSOLE_TITLE, guest.consoleTail(CONSOLE_LINES))];
   return [...cards, ...notes, commands, ...console, ...where].join('\n');
@@ -34,19 +34,17 @@ export const logsIn = (folder: string): string => `Console, accesses and QEMU's 
 
 export function recordingIn(folder: string, { problems }: TestRecording): string {
   const path = relative('.', join(folder, TRACE_FILE));
-  return [`All that happened to the cards: ${path}, and ${REPORT_FILE} beside it, for a browser`, ...problems].join(
-    '\n',
-  );
+  return [`Recording of the cards: ${path}, and ${REPORT_FILE} beside it, for a browser`, ...problems].join('\n');
 }
 
-/** What is kept of a test. */
+/** What is kept after a test. */
 interface Kept {
   /** The logs of its guest, and the accesses of its cards. */
   readonly logs?: TestGuest;
   readonly recording?: TestRecording;
 }
 
-/** Writes it into a folder, in place of what an earlier run has left there. */
+/** Writes it into a folder, and replaces what an earlier run has left there. */
 export async function keepTestArtifacts(folder: string, { logs, recording }: Kept): Promise<void> {
   if (!logs && !recording) return;
   await rm(folder, { recursive: true, force: true });
@@ -59,7 +57,7 @@ export async function keepTestArtifacts(folder: string, { logs, recording }: Kep
   }
 }
 
-/** A folder name that says which test it was. */
+/** A folder name from the name of a test. */
 export function folderNameOf(words: string): string {
   return (
     words

@@ -1,6 +1,6 @@
 /**
- * Vitest's `test` with a guest: `test('…', async ({ guest }) => …)`. The guest starts with the first use and is gone after
- * the test, however that ends; what a failed test leaves is its report.
+ * Vitest's `test` with a guest: `test('…', async ({ guest }) => …)`. The guest starts at its first use and is torn down
+ * after the test, however that ends. A failed test gets a report.
  */
 import { basename, resolve } from 'node:path';
 import { beforeAll, type RunnerTestCase, test as base, vi } from 'vitest';
@@ -17,7 +17,7 @@ import { TestGuest } from './test-guest';
 import { checkTraceOptions, type Keep, TestRecording, type TestTraceOptions } from './test-recording';
 
 export interface GuestTestOptions extends GuestOptions {
-  /** 'test', the default: a fresh guest for each test. 'file': one that the tests of a file use one after the other. */
+  /** 'test', the default: a new guest for each test. 'file': one guest, which the tests of a file use in turn. */
   readonly scope?: 'test' | 'file';
   /** Where artifacts go, in a folder for each test. Default 'artifacts'. */
   readonly artifactsDir?: string;
@@ -50,14 +50,14 @@ const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
   trace: true,
 };
 
-/** Of a test and of a hook: a guest that boots takes longer than Vitest's own limit. */
+/** Of a test and of a hook: booting a guest takes longer than Vitest's default limit. */
 const TIMEOUT_MS = 60_000;
-/** Vitest's own limit, if a config says nothing. */
+/** Vitest's default limit. */
 const VITEST_TIMEOUT_MS = 5_000;
-/** Of what is downloaded and built before the first guest. */
+/** Of provisioning, before the first guest. */
 const PROVISION_TIMEOUT_MS = 900_000;
 
-/** A `test` whose guests are made like this. To be called at the top of a test file, or of a module that it imports. */
+/** A `test` whose guests have these options. To be called at the top of a test file, or of a module that it imports. */
 export function guestTest(options: GuestTestOptions = {}) {
   refuseUnknownOptions('guestTest', options, OPTIONS);
   const { scope = 'test', artifactsDir = 'artifacts', artifacts = 'on-failure', trace, ...guestOptions } = options;
@@ -72,7 +72,7 @@ export function guestTest(options: GuestTestOptions = {}) {
       const activity = watchdog.during(`the test '${testNameOf(task)}' of ${basename(task.file.name)}`);
       const over = () => activity[Symbol.dispose]();
       try {
-        // A retry after a time-out is given the signal of the first try.
+        // After a timeout, a retry receives the signal of the first try.
         const guest = new TestGuest(await guests.take(signal.aborted ? new AbortController().signal : signal));
         const earlierErrors = task.result?.errors?.length ?? 0;
         const recording =
@@ -93,10 +93,10 @@ export function guestTest(options: GuestTestOptions = {}) {
   });
 }
 
-/** A fresh guest for each test. */
+/** A new guest for each test. */
 export const test = guestTest();
 
-/** Calls `before` ahead of every use: a file that imports only matchers is not to wait for what guests need. */
+/** Calls `before` ahead of every use: a file that imports only matchers should not wait for provisioning. */
 function onFirstUse<T extends (...args: never[]) => unknown>(used: T, before: () => void): T {
   return new Proxy(used, {
     apply: (target, self, args) => (before(), Reflect.apply(target, self, args)),
@@ -105,12 +105,12 @@ function onFirstUse<T extends (...args: never[]) => unknown>(used: T, before: ()
 }
 
 interface ConclusionOptions extends Required<Pick<GuestTestOptions, 'artifactsDir' | 'artifacts'>> {
-  /** Errors of earlier tries, when the test is being retried. */
+  /** Number of errors of earlier tries, when the test is being retried. */
   readonly earlierErrors: number;
   readonly recording: TestRecording | undefined;
 }
 
-/** The end of a test: what went wrong is reported, and the guest given back. */
+/** The end of a test: reports what went wrong, and gives the guest back. */
 async function conclude(
   guest: TestGuest,
   task: Readonly<RunnerTestCase>,
@@ -125,7 +125,7 @@ async function conclude(
     for (const card of guest.cards)
       for (const fault of card.unfiredFaults) errors.push(new UnfiredFaultError(card.name, fault));
   }
-  // A test may have wanted it: it has passed, and the guest is not asked again.
+  // A test may expect a driver that keeps its card: it passes, and the card is not unplugged again.
   const isHeld = guest.cards.some((card) => card.isHeld);
   const isClean = !hadFailed && errors.length === 0;
   if (isClean && !isHeld && source.isShared) await guest.cleanUp().catch((error: Error) => errors.push(error));
@@ -148,21 +148,21 @@ async function conclude(
   await source.giveBack(guest.rig, !hasFailed && !isHeld);
 }
 
-/** Not by throwing: what a fixture throws after a test is reported twice. */
+/** Adds an error without throwing: what a fixture throws after a test is reported twice. */
 function fail(task: Readonly<RunnerTestCase>, { name, message, stack }: Error): void {
   if (!task.result) return;
   task.result.state = 'fail';
   (task.result.errors ??= []).push({ name, message, ...(stack !== undefined && { stack }) });
 }
 
-/** A test that takes too long is reported where it was declared: by the test file, not by this one. */
+/** A test that times out is reported where it was declared: in the test file, not in this one. */
 const withoutOwnFrames = (stack: string): string =>
   stack
     .split('\n')
     .filter((line) => !line.includes(__filename))
     .join('\n');
 
-/** The model of a card has thrown: its driver has been tested with a card that does not work. */
+/** The model of a card has thrown: its driver was tested with a broken card. */
 export class CardModelError extends Error {
   constructor({ card, error }: ModelError) {
     super(`The model of the card '${card}' threw: ${error instanceof Error ? error.message : String(error)}`);
@@ -171,12 +171,12 @@ export class CardModelError extends Error {
   }
 }
 
-/** A fault was declared and has never fired: the test has not tested what it was to test. */
+/** A declared fault has never fired: the test has not tested what it should. */
 export class UnfiredFaultError extends Error {
   constructor(card: string, fault: FaultCount) {
-    super(`${wordUnfired(card, fault)} (mayNotFire: true says that it need not)`);
+    super(`${wordUnfired(card, fault)} (mayNotFire: true allows that)`);
     this.name = 'UnfiredFaultError';
-    this.stack = ''; // it is the test's end that it is thrown at, and no line of it
+    this.stack = ''; // it is thrown after the test, by no line of it
   }
 }
 
@@ -187,8 +187,8 @@ function testNameOf(task: Readonly<RunnerTestCase>): string {
 }
 
 /**
- * Limits that leave room for a guest, unless the config has limits of its own; and what guests need, made in a hook with
- * a limit of its own, so that a download counts against no test.
+ * Sets time limits that leave room for a guest, unless the config sets its own. Provisioning has a hook with a limit of
+ * its own, so that a download does not count against a test.
  */
 function allowForGuests(arch: GuestArch | undefined): void {
   const worker = (globalThis as { __vitest_worker__?: { config?: { testTimeout?: number; hookTimeout?: number } } })
@@ -205,8 +205,8 @@ function allowForGuests(arch: GuestArch | undefined): void {
 }
 
 /**
- * Vitest's main process has been killed. Its workers would notice when they next report, after a test or two; guests and
- * folders are taken down by their guards.
+ * Called when Vitest's main process was killed. Its workers would notice when they next report, after a test or two.
+ * Guards tear down guests and folders.
  */
 function endWithRunner(): void {
   process.kill(process.pid, 'SIGKILL');

@@ -1,12 +1,12 @@
 /**
- * Where the guests of a test file come from. Each test has one of its own; or they share one, as long as tests pass: what
- * a failed test has left behind must not make the next one fail, so after it comes a new guest.
+ * The guests of a test file: one for each test, or one that they share as long as tests pass. After a failed test comes a
+ * new guest, so that what the test has left behind cannot make the next one fail.
  */
 import { type GuestArch } from '../qemu/provision';
 import { Rig, type RigOptions } from '../qemu/rig';
 import { provisionOnce } from './setup';
 
-/** What a guest is made like. */
+/** Options of a guest. */
 export type GuestOptions = Pick<
   RigOptions,
   | 'start'
@@ -26,20 +26,20 @@ export type GuestOptions = Pick<
   readonly arch?: GuestArch;
 };
 
-/** A guest with its cards, and what their servers have had to say. */
+/** A guest with its cards, and messages about them. */
 export interface Hosted {
   readonly rig: Rig;
-  /** Lines: requests that were refused, cards that were restarted. */
+  /** Lines: refused requests, restarted cards, stalled drivers. */
   readonly notes: readonly string[];
 }
 
-/** Slots that a shared guest must have left for another test; a slot is used once. */
+/** Free slots that a shared guest must have for another test: a slot is used only once. */
 const ENOUGH_SLOTS = 4;
 
 export class GuestSource {
   #shared: Hosted | undefined;
   #isLent = false;
-  /** Starts that have not come to their end; a test whose time is over does not wait for its own. */
+  /** Starts in progress: a test that has timed out does not wait for its own. */
   readonly #starting = new Set<Promise<unknown>>();
 
   constructor(
@@ -47,16 +47,18 @@ export class GuestSource {
     private readonly options: GuestOptions,
   ) {}
 
-  /** Whether a guest goes on to the next test, and must be left as it was found. */
+  /** Whether the next test uses the same guest, which must then be left as it was found. */
   get isShared(): boolean {
     return this.scope === 'file';
   }
 
-  /** Aborting `signal` ends the start, and leaves nothing behind; it is of no effect once the guest is there. */
+  /** Aborting `signal` ends the start and leaves nothing behind. It has no effect after the start. */
   async take(signal: AbortSignal): Promise<Hosted> {
     if (!this.isShared) return this.#start(signal);
     if (this.#isLent) {
-      throw new Error("Tests that share a guest (scope: 'file') take turns: two of them are running at the same time.");
+      throw new Error(
+        "tests that share a guest (scope: 'file') run one after the other, but two of them are running: do not use test.concurrent",
+      );
     }
     this.#shared = (await this.#usable()) ?? (await this.#start(signal));
     this.#isLent = true;
@@ -106,7 +108,7 @@ async function start({ arch, ...options }: GuestOptions, signal: AbortSignal): P
     const provisioned = await provisionOnce(arch);
     const notes: string[] = [];
     const onCardEvent = (card: string, message: string): void => {
-      // Connections are in the card's trace, and what its model throws is an error of the test.
+      // Connections are in the card's trace, and a model error is an error of the test.
       if (!/^(client (dis)?connected|the device failed)/.test(message)) notes.push(`${card}: ${message}`);
     };
     const rig = await Rig.start({ ...options, provisioned, signal: starting.signal, onCardEvent });

@@ -1,4 +1,4 @@
-/** What the compiler makes of wrong uses of the fixtures; none of it is run. Of the matchers: matchers/matchers.test.ts. */
+/** Wrong uses of the fixtures that the compiler refuses; none of it is run. Of the matchers: matchers/matchers.test.ts. */
 import { expectTypeOf, it } from 'vitest';
 import { ReferenceCard } from '../emulator/cards/reference';
 import { expect, guestTest, type PluggedCard, type TestGuest } from '.';
@@ -28,7 +28,7 @@ it('knows the class of a card that is plugged in, and refuses wrong options', ()
   expectTypeOf(plug).returns.resolves.toEqualTypeOf<PluggedCard<ReferenceCard>>();
 });
 
-it('gives a test the guest and what Vitest gives', () => {
+it('gives a test the guest and the context of Vitest', () => {
   type Context = Parameters<Parameters<ReturnType<typeof guestTest>['beforeEach']>[0]>[0];
   expectTypeOf<Context['guest']>().toEqualTypeOf<TestGuest>();
   expectTypeOf<Context['signal']>().toEqualTypeOf<AbortSignal>();

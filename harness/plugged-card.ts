@@ -1,11 +1,11 @@
-/** A card in a guest, as a test holds it: the model on this side, the device on the other, and the hand on the slot. */
+/** A card in a guest, for a test: its model, its device in the guest, and its hot-plug slot. */
 import { type FaultCount, type FaultDeclaration, faultsOf } from '../instrumentation/faults';
 import { type CardEnvironment, PciCard } from '../emulator/pci';
 import { type CardFactory } from '../instrumentation/served-card';
 import { type CardTrace, traceOf } from '../instrumentation/trace';
 import { type BoundCard, type BoundPlatformDevice } from '../qemu/launch';
 import { type Rig } from '../qemu/rig';
-import { tellingCaller } from './caller';
+import { withCaller } from './caller';
 import { refuseUnknownOptions } from './options';
 import { isInReport } from './matchers/history';
 
@@ -13,7 +13,7 @@ import { isInReport } from './matchers/history';
 export type CardSource<Card extends PciCard> =
   (new (environment: Required<CardEnvironment>) => Card) | CardFactory<Card>;
 
-/** Drivers that the guest has; or any other, of a module that the test has loaded. */
+/** Drivers that the guest has; or any other, from a module that the test has loaded. */
 export type DriverName =
   | 'uio_pci_generic'
   | 'vfio-pci'
@@ -24,13 +24,13 @@ export type DriverName =
   | (string & Record<never, never>);
 
 export interface PlugOptions {
-  /** The driver that is to have the card. Left out: what the guest's kernel finds, if anything. */
+  /** The driver for the card. Default: what the guest's kernel finds, if anything. */
   readonly driver?: DriverName;
   /** What the card is called in reports. Default: the name of its class. */
   readonly name?: string;
   /** How long QEMU waits for the card's answer to an access. Default 5000. */
   readonly answerTimeoutMs?: number;
-  /** What is to befall the card (docs/faults.md); one that takes its place is as it should be. */
+  /** Faults to inject into the card (docs/faults.md); a card that takes its place has none. */
   readonly faults?: readonly FaultDeclaration[];
 }
 
@@ -42,21 +42,21 @@ const OPTIONS: Readonly<Record<keyof Required<PlugOptions>, true>> = {
 };
 
 export interface RemovalOptions {
-  /** How long the driver may take to let go. Default 20 s, less than a test has. */
+  /** How long the driver may take to release the card. Default 20 s, less than the limit of a test. */
   readonly timeoutMs?: number;
 }
 
 export class PluggedCard<Card extends PciCard = PciCard> {
-  /** One after the other; the last is the one of now. */
+  /** One after the other; the last is the present one. */
   readonly #cards: Card[] = [];
   readonly #make: CardFactory<Card>;
-  /** Where it is, or was when it was taken out; undefined while no driver has taken it. */
+  /** Where it is, or was before it was unplugged; undefined while no driver is bound. */
   #bound: BoundCard | undefined;
-  /** The driver of now. */
+  /** The present driver. */
   #driver: DriverName | undefined;
-  /** It does not answer any more. */
+  /** Its link is down. */
   #isSevered = false;
-  /** Its driver has not let go of it when it was to be taken out. */
+  /** Its driver has not released it when it was to be unplugged. */
   #isHeld = false;
 
   /** Use `TestGuest.plug`. */
@@ -67,7 +67,7 @@ export class PluggedCard<Card extends PciCard = PciCard> {
     private readonly options: PlugOptions,
   ) {
     refuseUnknownOptions('guest.plug', options, OPTIONS);
-    // Known from the moment that it is made: if the guest does not take it, its trace says more than anything else.
+    // Kept from the moment that it is made: if it cannot be plugged in, its trace says most about the reason.
     this.#make = (environment) => {
       const card = make(environment);
       this.#cards.push(card);
@@ -76,7 +76,7 @@ export class PluggedCard<Card extends PciCard = PciCard> {
     };
   }
 
-  /** The model; another one after `replug` and `restart`. */
+  /** The model; a new one after `replug` and `restart`. */
   get card(): Card {
     return this.#cards.at(-1)!;
   }
@@ -85,17 +85,17 @@ export class PluggedCard<Card extends PciCard = PciCard> {
     return traceOf(this.card);
   }
 
-  /** Of every card that has been here, the one of now last. */
+  /** Of all its cards, the present one last. */
   get traces(): readonly CardTrace[] {
     return this.#cards.map(traceOf);
   }
 
-  /** What has become of the faults that were declared for it. */
+  /** The faults that were declared for it, and how often each has fired. */
   get faults(): readonly FaultCount[] {
     return this.#cards.flatMap((card) => faultsOf(card)?.counts ?? []);
   }
 
-  /** Those that were to fire, and have not. */
+  /** Those that should have fired, and have not. */
   get unfiredFaults(): readonly FaultCount[] {
     return this.#cards.flatMap((card) => faultsOf(card)?.unfired ?? []);
   }
@@ -104,17 +104,17 @@ export class PluggedCard<Card extends PciCard = PciCard> {
     return this.rig.cards.includes(this.name);
   }
 
-  /** Whether it is plugged in, and its driver has taken it. */
+  /** Whether it is plugged in, and bound to its driver. */
   get isReady(): boolean {
     return this.isPlugged && this.#bound !== undefined;
   }
 
-  /** Whether it was to be taken out, and its driver has not let go of it in time. */
+  /** Whether it was to be unplugged, and its driver has not released it in time. */
   get isHeld(): boolean {
     return this.isPlugged && this.#isHeld;
   }
 
-  /** Where the guest sees the card, such as '0000:01:00.0', or has seen it last. */
+  /** The card's present or last address in the guest, such as '0000:01:00.0'. */
   get pciAddress(): string {
     return this.#place().pciAddress;
   }
@@ -124,48 +124,48 @@ export class PluggedCard<Card extends PciCard = PciCard> {
     return this.#place().node;
   }
 
-  /** What the card has become under a driver for platform devices, in the order of its table; else nothing. */
+  /** The platform devices of the card under a driver for those, in the order of its table; else none. */
   get platformDevices(): readonly BoundPlatformDevice[] {
     return this.#place().platformDevices ?? [];
   }
 
-  /** Gives the card to another driver. */
+  /** Binds the card to another driver. */
   bind(driver: DriverName): Promise<void> {
-    return tellingCaller(this.bind, async () => {
-      this.#whenPlugged();
+    return withCaller(this.bind, async () => {
+      this.#requirePlugged();
       this.#bound = undefined;
       this.#driver = driver;
       this.#bound = await this.rig.bind(this.name, driver);
     });
   }
 
-  /** Takes the card out in good order: the driver's `remove` has run when this resolves. */
+  /** Unplugs the card in an orderly way: the driver's `remove` has run when this resolves. */
   unplug(limit: RemovalOptions = {}): Promise<void> {
-    return tellingCaller(this.unplug, () => this.#leave(limit));
+    return withCaller(this.unplug, () => this.#remove(limit));
   }
 
-  /** Pulls the card out: from this moment on the driver reads all ones; then the guest is told. */
+  /** Surprise removal: from this moment on the driver reads all ones; then the guest is notified. */
   surpriseRemove(limit: RemovalOptions = {}): Promise<void> {
-    return tellingCaller(this.surpriseRemove, () => {
+    return withCaller(this.surpriseRemove, () => {
       this.#isSevered = true;
-      return this.#leave(limit);
+      return this.#remove(limit);
     });
   }
 
-  /** The card's link goes down, and the guest is not told: the driver reads all ones. */
+  /** Takes the card's link down without notifying the guest: the driver reads all ones. */
   severLink(): void {
-    this.#whenPlugged();
+    this.#requirePlugged();
     this.rig.severLink(this.name);
     this.#isSevered = true;
   }
 
-  /** Puts a new card of the same kind in, under the driver that it was plugged in with, after `unplug` or `surpriseRemove`. */
+  /** Plugs in a new card of the same kind, under the original driver, after `unplug` or `surpriseRemove`. */
   replug(): Promise<void> {
-    return tellingCaller(this.replug, async () => {
+    return withCaller(this.replug, async () => {
       if (this.isPlugged)
         throw new Error(`The card '${this.name}' is plugged in: unplug it before it is plugged in again.`);
       const { driver, answerTimeoutMs, faults } = this.options;
-      await this.#comes(
+      await this.#insert(
         this.rig.plug({
           name: this.name,
           make: this.#make,
@@ -177,15 +177,15 @@ export class PluggedCard<Card extends PciCard = PciCard> {
     });
   }
 
-  /** The process that the card lives in is lost, and a new one takes its place, while the guest lives. */
+  /** As if the process that serves the card had ended: the card is lost, and a new one takes its place. */
   restart(): Promise<void> {
-    return tellingCaller(this.restart, async () => {
-      this.#whenPlugged();
-      await this.#comes(this.rig.restartCard(this.name));
+    return withCaller(this.restart, async () => {
+      this.#requirePlugged();
+      await this.#insert(this.rig.restartCard(this.name));
     });
   }
 
-  /** What it is, where, and under which driver. */
+  /** For reports: its name, class, address and driver. */
   describe(): string {
     const kind = this.#cards.length === 0 ? [] : [this.card.constructor.name];
     const address = this.#bound === undefined ? [] : [`at ${this.#bound.pciAddress}`];
@@ -194,30 +194,30 @@ export class PluggedCard<Card extends PciCard = PciCard> {
     return `${this.name} (${[...kind, ...state].join(', ')})`;
   }
 
-  /** With one that does not answer any more, the guest is not to try what it does with one that does. */
-  async #leave(limit: RemovalOptions): Promise<void> {
-    this.#whenPlugged();
+  /** When its link is down, the guest must not try an orderly removal. */
+  async #remove(limit: RemovalOptions): Promise<void> {
+    this.#requirePlugged();
     this.#isHeld = true;
     if (this.#isSevered || this.rig.isSevered(this.name)) await this.rig.surpriseRemove(this.name, limit);
     else await this.rig.unplug(this.name, limit);
     this.#isHeld = false;
   }
 
-  /** A card that its driver refuses is plugged in all the same. */
-  async #comes(coming: Promise<BoundCard>): Promise<void> {
+  /** A card that its driver refuses stays plugged in. */
+  async #insert(coming: Promise<BoundCard>): Promise<void> {
     this.#bound = undefined;
     this.#isSevered = false;
     this.#driver = this.options.driver;
     this.#bound = await coming;
   }
 
-  #whenPlugged(): void {
-    if (!this.isPlugged) throw new Error(`The card '${this.name}' is not plugged in: it has been taken out.`);
+  #requirePlugged(): void {
+    if (!this.isPlugged) throw new Error(`The card '${this.name}' is not plugged in: it has been unplugged.`);
   }
 
   #place(): BoundCard {
     if (this.#bound) return this.#bound;
-    this.#whenPlugged();
+    this.#requirePlugged();
     throw new Error(`The card '${this.name}' is plugged in, but not ready for use: plugging or binding it has failed.`);
   }
 }
@@ -225,10 +225,10 @@ export class PluggedCard<Card extends PciCard = PciCard> {
 export function factoryOf<Card extends PciCard>(source: CardSource<Card>): CardFactory<Card> {
   if (typeof source !== 'function') {
     const made: unknown = source;
-    const hint = made instanceof PciCard ? ', not one that has been made' : `, not ${String(made)}`;
+    const hint = made instanceof PciCard ? ', not a card' : `, not ${String(made)}`;
     throw new TypeError(
-      `guest.plug takes a card's class, or a function that makes a card${hint}: a card gets the clock and the memory of ` +
-        'its place when it is plugged in: guest.plug(MyCard), guest.plug((environment) => new MyCard(environment))',
+      `guest.plug takes a card's class, or a function that makes a card${hint}: a card receives its clock and its memory ` +
+        'when it is plugged in. Write guest.plug(MyCard) or guest.plug((environment) => new MyCard(environment))',
     );
   }
   if (!isClass(source)) return source;

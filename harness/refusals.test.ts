@@ -1,15 +1,15 @@
-/** What is refused at run time, for those who do not run the compiler. What the compiler refuses: harness-types.test.ts. */
+/** What is refused at run time, for users who do not type-check their tests. What the compiler refuses: harness-types.test.ts. */
 import { expect, it } from 'vitest';
 import { ReferenceCard } from '../emulator/cards/reference';
 import { guestTest } from '.';
 import { factoryOf } from './plugged-card';
 
-it('an option of guestTest that does not exist, with the one that is meant', () => {
+it('an unknown option of guestTest is refused, with a similar one', () => {
   const options = { memroyMiB: 3 };
   expect(() => guestTest(options as object)).toThrow("guestTest has no option 'memroyMiB': did you mean 'memoryMiB'?");
 });
 
-it('one that is like no other, with those that there are', () => {
+it('an unknown option that is similar to none is refused, with all options', () => {
   const options = { colour: 'red' };
   expect(() => guestTest(options as object)).toThrow(
     /no option 'colour': its options are scope, start, hostRoot, .*artifacts, trace$/,
@@ -21,12 +21,12 @@ it.each([
   [{ payload: 'hash' }, "The option 'trace' of guestTest has no option 'payload': did you mean 'payloads'?"],
   [{ payloads: 'some' }, "guestTest: trace.payloads is 'some'; it can be 'full', 'hash', 'none'"],
   [{ ringMiB: -1 }, 'guestTest: trace.ringMiB is -1; it must be above 0'],
-])('a way to record that there is not: %o', (trace, why) => {
+])('an invalid trace option is refused: %o', (trace, why) => {
   expect(() => guestTest({ trace } as object)).toThrow(why);
 });
 
-it('a card that has been made, in place of its class', () => {
+it('a card in place of its class is refused', () => {
   expect(() => factoryOf(new ReferenceCard() as never)).toThrow(
-    /^guest\.plug takes a card's class, or a function that makes a card, not one that has been made: .* guest\.plug\(MyCard\)/,
+    /^guest\.plug takes a card's class, or a function that makes a card, not a card: .* guest\.plug\(MyCard\)/,
   );
 });

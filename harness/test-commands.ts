@@ -1,11 +1,11 @@
-/** The commands of one test: started in its guest, remembered for its report, and ended with it. */
+/** The commands of one test: started in its guest, kept for its report, and ended with it. */
 import { type ExecResult, type GuestCommand, GuestRequestError } from '../qemu/channel';
 import { type Guest, type RunOptions } from '../qemu/launch';
-import { toldBy } from './caller';
+import { withFrames } from './caller';
 import { refuseUnknownOptions } from './options';
 import { endOf } from './matchers/commands';
 
-/** Shorter than the limit of a test, so that it is the command's end that is reported. */
+/** Shorter than the limit of a test, so that the timeout of the command is reported. */
 const DEFAULT_TIMEOUT_MS = 30_000;
 
 const OPTIONS: Readonly<Record<keyof Required<RunOptions>, true>> = {
@@ -22,11 +22,11 @@ const OPTIONS: Readonly<Record<keyof Required<RunOptions>, true>> = {
 };
 
 export interface CommandResult extends ExecResult {
-  /** As it was run. */
+  /** The command line. */
   readonly command: string;
 }
 
-/** A command that runs. */
+/** A running command. */
 export interface TestCommand extends Omit<GuestCommand, 'result'> {
   readonly result: Promise<CommandResult>;
 }
@@ -45,7 +45,7 @@ export class TestCommands {
 
   constructor(private readonly guest: Guest) {}
 
-  /** `caller`: where the test has asked for it, for its errors. */
+  /** `caller`: the frames of the test, for errors. */
   async start(argv: readonly string[], options: RunOptions, caller: readonly string[]): Promise<TestCommand> {
     refuseUnknownOptions('A command in the guest', options, OPTIONS);
     const record: CommandRecord = { command: argv.join(' '), startedMs: performance.now() };
@@ -53,9 +53,9 @@ export class TestCommands {
     const failed = async (error: Error): Promise<never> => {
       record.outcome = `failed: ${error.message.split('\n')[0]}`;
       if (isNotFound(error) && isRelative(argv[0])) {
-        error.message += `: it was looked for in ${await this.#folderOf(options)}, where the command was to start`;
+        error.message += `: it was looked for in ${await this.#folderOf(options)}, the working directory`;
       }
-      throw toldBy(caller, error);
+      throw withFrames(caller, error);
     };
     const started = await this.guest.start(argv, { timeoutMs: DEFAULT_TIMEOUT_MS, ...options }).catch(failed);
     const result = started.result
@@ -64,7 +64,7 @@ export class TestCommands {
         return { ...ended, command: record.command };
       }, failed)
       .finally(() => delete record.running);
-    result.catch(() => {}); // whoever started it may not wait for it at once
+    result.catch(() => {}); // it may not be awaited at once
     return (record.running = { ...started, result });
   }
 
@@ -91,5 +91,5 @@ export class TestCommands {
 }
 
 const isNotFound = (error: Error): boolean => error instanceof GuestRequestError && error.code === 'ENOENT';
-/** As the system takes it: a name without a slash is looked for in PATH. */
+/** As execvp does: a name without a slash is looked for in PATH. */
 const isRelative = (program = ''): boolean => program.includes('/') && !program.startsWith('/');

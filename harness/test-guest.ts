@@ -3,7 +3,7 @@ import { type PciCard } from '../emulator/pci';
 import { type TransferOptions } from '../qemu/channel';
 import { type RunOptions } from '../qemu/launch';
 import { cardVariables, type ModelError, type Rig } from '../qemu/rig';
-import { callerOf, tellingCaller } from './caller';
+import { callerOf, withCaller } from './caller';
 import { type Hosted } from './guest-source';
 import { type CardSource, factoryOf, nameOf, PluggedCard, type PlugOptions } from './plugged-card';
 import { type CommandResult, type TestCommand, TestCommands } from './test-commands';
@@ -13,7 +13,7 @@ export class TestGuest {
   readonly #commands: TestCommands;
   readonly #before: { readonly modelErrors: number; readonly notes: number };
   readonly #notes: readonly string[];
-  /** What is below, for what this class does not cover. */
+  /** For what this class does not cover. */
   readonly rig: Rig;
 
   /** Use the fixture `guest`. */
@@ -24,9 +24,9 @@ export class TestGuest {
     this.#before = { modelErrors: rig.modelErrors.length, notes: notes.length };
   }
 
-  /** Plugs a new card into the running guest, and gives it to the driver. */
+  /** Plugs a new card into the running guest, and binds it to the driver. */
   plug<Card extends PciCard>(source: CardSource<Card>, options: PlugOptions = {}): Promise<PluggedCard<Card>> {
-    return tellingCaller(this.plug, async () => {
+    return withCaller(this.plug, async () => {
       const make = factoryOf(source);
       const plugged = new PluggedCard(this.rig, this.#nameFor(options.name ?? nameOf(source)), make, options);
       this.#cards.push(plugged);
@@ -35,7 +35,7 @@ export class TestGuest {
     });
   }
 
-  /** Cards that the test has plugged in, those among them that have been taken out too. */
+  /** Cards that the test has plugged in, including those that have been unplugged since. */
   get cards(): readonly PluggedCard[] {
     return this.#cards;
   }
@@ -49,7 +49,7 @@ export class TestGuest {
     return (await this.#start(argv, options, callerOf(this.run))).result;
   }
 
-  /** As `run`, for a command that goes on while the test does something else; it is killed when the test has ended. */
+  /** As `run`, for a command that runs on while the test does something else; it is killed at the end of the test. */
   start(argv: readonly string[], options: RunOptions = {}): Promise<TestCommand> {
     return this.#start(argv, options, callerOf(this.start));
   }
@@ -61,15 +61,15 @@ export class TestGuest {
 
   /** Writes a file in the guest. */
   push(guestPath: string, bytes: Uint8Array, mode?: number, options?: TransferOptions): Promise<void> {
-    return tellingCaller(this.push, () => this.rig.guest.push(guestPath, bytes, mode, options));
+    return withCaller(this.push, () => this.rig.guest.push(guestPath, bytes, mode, options));
   }
 
   /** Reads a file of the guest. */
   fetch(guestPath: string, options?: TransferOptions): Promise<Buffer> {
-    return tellingCaller(this.fetch, () => this.rig.guest.fetch(guestPath, options));
+    return withCaller(this.fetch, () => this.rig.guest.fetch(guestPath, options));
   }
 
-  /** Marks this moment in the recording, behind everything that the guest has written to its cards by now. */
+  /** Marks this moment in the recording, after everything that the guest has written to its cards by now. */
   mark(text: string): void {
     this.rig.mark(text);
   }
@@ -84,12 +84,12 @@ export class TestGuest {
     return this.rig.modelErrors.slice(this.#before.modelErrors);
   }
 
-  /** What the servers of the cards have had to say in this test: refused requests, restarts. */
+  /** Messages about the cards in this test: refused requests, restarts, stalled drivers. */
   get notes(): readonly string[] {
     return this.#notes.slice(this.#before.notes);
   }
 
-  /** For the next test in this guest: ends commands that still run; takes out, last in first out, what is plugged in. */
+  /** For the next test in this guest: ends running commands, and unplugs the cards, the last one first. */
   async cleanUp(): Promise<void> {
     await this.#commands.end();
     for (const card of [...this.#cards].reverse()) if (card.isPlugged) await card.unplug();
@@ -103,7 +103,7 @@ export class TestGuest {
     return cardVariables(this.#cards.filter(({ isReady }) => isReady));
   }
 
-  /** A name that no card of this test has, or has had. */
+  /** A name that no other card of this test has, or has had. */
   #nameFor(wanted: string): string {
     const taken = new Set(this.#cards.map(({ name }) => name));
     for (let number = 1; ; number++) {

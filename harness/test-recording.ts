@@ -1,6 +1,6 @@
 /**
- * The recording of one test: everything that happens to its cards, in the folder of the run, until it is known whether
- * anybody wants it.
+ * The recording of one test: everything that happens to its cards. It is in the folder of the run until it is known
+ * whether it is kept.
  */
 import { copyFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,17 +9,17 @@ import { PAYLOADS, type Payloads, readTrace, type Trace, TraceRecorder } from '.
 import { type Rig } from '../qemu/rig';
 import { refuseUnknownOptions, refuseUnlessOneOf } from './options';
 
-/** When what a test leaves is kept. */
+/** When artifacts of a test are kept. */
 export type Keep = 'on-failure' | 'always' | 'never';
 
 export interface TestTraceOptions {
   /** Default 'on-failure'. 'never': nothing is recorded. */
   readonly keep?: Keep;
-  /** DMA payloads: whole (the default), as hashes, or not at all. */
+  /** DMA payloads: in full (the default), as hashes, or none. */
   readonly payloads?: Payloads;
   /** Disable BAR mappings (mmap), so that every access of card memory is recorded. Default false. */
   readonly disableMmap?: boolean;
-  /** The end of a longer recording is kept, so many MiB at most. Default 64. */
+  /** Of a longer recording only the end is kept, at most this many MiB. Default 64. */
   readonly ringMiB?: number;
 }
 
@@ -33,7 +33,7 @@ const OPTIONS: Readonly<Record<keyof Required<TestTraceOptions>, true>> = {
 const DEFAULT_RING_MIB = 64;
 export const TRACE_FILE = 'run.trace';
 export const REPORT_FILE = 'report.html';
-/** More than that, nobody looks at as a picture. */
+/** Events in the report: more would make the page slow. */
 const REPORT_EVENTS = 200_000;
 
 export function checkTraceOptions(given: Keep | TestTraceOptions = {}): TestTraceOptions {
@@ -66,7 +66,7 @@ export class TestRecording {
     rig.recordTo(this.#recorder);
   }
 
-  /** Why the recording is not whole, if it could not be written to its end. */
+  /** Why the recording is incomplete, if it could not be written. */
   get problems(): readonly string[] {
     return this.#problems;
   }
@@ -76,27 +76,27 @@ export class TestRecording {
     return keep === 'always' || hasFailed;
   }
 
-  /** Nothing more is recorded. `failure`: what the test has failed for. */
+  /** Ends the recording. `failure`: why the test has failed. */
   end(failure: string | undefined): void {
     this.rig.recordTo(undefined);
     if (failure !== undefined) this.#recorder.mark(`the test has failed: ${failure.split('\n')[0]}`);
     this.#recorder.close();
   }
 
-  /** Puts it, and the report that is made of it, into a folder that is there. */
+  /** Puts the recording and its report into a folder that exists. */
   async keepIn(folder: string): Promise<void> {
     const path = join(folder, TRACE_FILE);
     await copyFile(this.#recorder.path, path);
     await writeFile(join(folder, REPORT_FILE), exportHtml(endOf(readTrace(path))));
   }
 
-  /** Makes room for that of the next test. */
+  /** Removes the recording from the folder of the run. */
   remove(): Promise<void> {
     return rm(this.#recorder.path, { force: true });
   }
 }
 
-/** The last events of a trace, and the cards that they are of. */
+/** The last events of a trace, with the descriptions of all cards. */
 function endOf({ header, events, isEnded }: Trace): Trace {
   const lost = events.slice(0, -REPORT_EVENTS).filter(({ kind }) => kind !== 'card').length;
   const cards = events.slice(0, -REPORT_EVENTS).filter(({ kind }) => kind === 'card');

@@ -55,7 +55,7 @@ export interface RemoteCardSource {
 
 const REMOTE = 'unix:';
 
-/** What can be plugged into a guest: a card of this process (`loadCard`), or `unix:PATH`, where another process serves one. */
+/** What can be plugged into a guest: a card of this process (`loadCard`), or that of another process, `unix:PATH`. */
 export function cardToPlug(argument: string): CardSource | RemoteCardSource {
   if (!argument.startsWith(REMOTE)) return loadCard(argument);
   const socketPath = resolve(argument.slice(REMOTE.length));

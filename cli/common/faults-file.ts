@@ -1,6 +1,6 @@
 /**
- * `--faults FILE`: faults to inject into the cards. A list of declarations (docs/faults.md), as JSON or as the default export
- * of a TypeScript or JavaScript file; with several cards, each says which one it is for: `"card": "reference-2"`.
+ * `--faults FILE`: faults to inject into the cards. A list of declarations (docs/faults.md), as JSON or as the default
+ * export of a TypeScript or JavaScript file; with several cards, each names its card: `"card": "reference-2"`.
  */
 import { readFileSync } from 'node:fs';
 import { extname, resolve } from 'node:path';

@@ -1,4 +1,4 @@
-/** Waiting matchers whose result nobody waits for. What the failed test shows: test/guest/harness-failures.test.ts. */
+/** Waiting matchers that are not awaited. What the failed test shows: test/guest/harness-failures.test.ts. */
 import { describe, expect as plainExpect, it } from 'vitest';
 import { ManualClock } from '../../emulator/clock';
 import { expect } from '.';
@@ -9,7 +9,7 @@ const newCard = () => new TestCard({ clock: new ManualClock() });
 
 /** A test that calls a matcher, up to its end: `finish` throws what Vitest then fails it with. */
 function testOf(matcher: () => Promise<string>, state: 'pass' | 'fail' = 'pass') {
-  let finish: () => void = () => plainExpect.unreachable('the matcher has asked for no notice');
+  let finish: () => void = () => plainExpect.unreachable('the matcher has not registered');
   const onTestFinished = (listener: (context: { task: { result: { state: string } } }) => void) =>
     void (finish = () => listener({ task: { result: { state } } }));
   const result = mustBeAwaited('toHappen', matcher).call({ task: { context: { onTestFinished } } } as never);
@@ -18,19 +18,17 @@ function testOf(matcher: () => Promise<string>, state: 'pass' | 'fail' = 'pass')
 }
 
 describe('a matcher that waits', () => {
-  it('fails the test that does not await it, also when what it waits for is so', () => {
-    plainExpect(testOf(() => Promise.resolve('so')).finish).toThrow(
-      /Nobody has waited for toHappen: write 'await expect/,
-    );
+  it('fails a test that does not await it, even if its condition is met', () => {
+    plainExpect(testOf(() => Promise.resolve('so')).finish).toThrow(/toHappen was not awaited: write 'await expect/);
   });
 
-  it('is not rejected into the void: the test fails once, for not having waited', async () => {
+  it('causes no unhandled rejection when not awaited: the test fails once', async () => {
     const rejected = Promise.reject<string>(new Error('not so'));
-    plainExpect(testOf(() => rejected).finish).toThrow(/Nobody has waited for toHappen/);
+    plainExpect(testOf(() => rejected).finish).toThrow(/toHappen was not awaited/);
     await plainExpect(rejected).rejects.toThrow('not so');
   });
 
-  it('leaves a test alone that waits, or that has failed of something else', async () => {
+  it('does not fail a test that awaits it, or that has failed already', async () => {
     const waiting = testOf(() => Promise.resolve('so'));
     plainExpect(await waiting.result).toBe('so');
     waiting.finish();

@@ -4,20 +4,20 @@ import { type FieldLayout, type RegisterFile, type RegisterLayout } from '../../
 import { distanceBetween } from '../../emulator/registers/nearest-names';
 
 export interface CardValue {
-  /** As it was asked for. */
+  /** As given by the test. */
   readonly path: string;
   readonly bar: number;
   readonly register: RegisterLayout;
-  /** When it is a field that was asked for. */
+  /** When `path` names a field. */
   readonly field: FieldLayout | undefined;
-  /** The hardware's side: no side effects, and read hooks are not asked. */
+  /** From the hardware's side: no side effects, and no read hooks. */
   get(): bigint;
   getRegister(): bigint;
 }
 
 const WITH_BAR = /^BAR(\d):(.+)$/;
 
-/** @throws RangeError when the card has no such register, or several; it says which there are */
+/** @throws RangeError, with the names that there are, when the card has no such register, or several */
 export function findValue(card: PciCard, path: string): CardValue {
   const { registerFiles } = card.inspection;
   const [, barDigits, rest] = WITH_BAR.exec(path) ?? [];
@@ -45,7 +45,7 @@ function placeIn(file: RegisterFile, name: string): Omit<CardValue, 'path' | 'ba
   return undefined;
 }
 
-/** Names that are near, or all when there are few. */
+/** Similar names, or all names when there are few. */
 function hintFor(files: ReadonlyMap<number, RegisterFile>, name: string): string {
   const registers = [...files.values()].flatMap(({ map }) => map.registers);
   if (registers.length === 0) return 'It has no registers.';

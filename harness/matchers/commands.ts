@@ -1,4 +1,4 @@
-/** What a command in the guest has come to: `toSucceed`, `toExitWith`, `toPrint`. */
+/** How a command in the guest has ended: `toSucceed`, `toExitWith`, `toPrint`. */
 import { type ExecResult } from '../../qemu/channel';
 import { checkResult } from './subject';
 

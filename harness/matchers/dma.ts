@@ -1,5 +1,5 @@
 /**
- * What a card has done to host memory: `toHaveReadHost` (host to card), `toHaveWrittenHost` (card to host), their waiting
+ * Accesses of a card to host memory: `toHaveReadHost` (host to card), `toHaveWrittenHost` (card to host), their waiting
  * forms `toReadHost` and `toWriteHost`, and `toHaveDmaError`.
  */
 import { type DmaErrorReason } from '../../emulator/memory';
@@ -74,7 +74,7 @@ const rangeOf = (expected: Exclude<DmaExpectation, { atLeastBytes: number }>) =>
   return { start, end: start + ('bytes' in expected ? expected.bytes.length : expected.sizeBytes) };
 };
 
-/** Whether the accesses that the trace still knows have touched every byte of the range. */
+/** Whether the accesses that are still in the trace have covered every byte of the range. */
 function isCovered(trace: CardTrace, access: Access, start: number, end: number): boolean {
   const parts = [...trace.newestFirst()]
     .filter(isDma)
@@ -86,7 +86,7 @@ function isCovered(trace: CardTrace, access: Access, start: number, end: number)
   return covered >= end;
 }
 
-/** Index of the first byte of host memory that is not as expected; -1 when the memory cannot be looked at. */
+/** Index of the first byte of host memory that differs; -1 when the memory cannot be read from here. */
 function differsAt(trace: CardTrace, expected: Uint8Array, iova: number): number | undefined {
   const actual = trace.hostMemory(iova, expected.length);
   if (actual === undefined) return -1;
@@ -113,7 +113,7 @@ function failure(
     accesses === 0
       ? `it has ${VERBS[access].past} nothing`
       : `it has ${VERBS[access].past} ${bytes} bytes in ${accesses === 1 ? 'one access' : `${accesses} accesses`}`;
-  const failed = errors === 0 ? '' : `, and ${errors} failed`;
+  const failed = errors === 0 ? '' : `, and ${errors} ${errors === 1 ? 'access' : 'accesses'} failed`;
   return `expected the card ${pass ? 'not ' : ''}to ${wanted}; ${done}${failed}${difference(trace, access, pass, expected)}${recentEvents(trace)}`;
 }
 
@@ -124,7 +124,7 @@ function difference(trace: CardTrace, access: Access, pass: boolean, expected: D
   if (!isCovered(trace, access, start, end)) return '; not all of these addresses have been accessed';
   const index = differsAt(trace, expected.bytes, start);
   if (index === undefined) return '';
-  if (index < 0) return '; the memory there is not mapped, or cannot be looked at from here';
+  if (index < 0) return '; the memory there is not mapped, or cannot be read from this process';
   const actual = trace.hostMemory(start + index, 1)?.[0] ?? 0;
   const [is, should] = [actual, expected.bytes[index]!].map((byte) => `0x${byte.toString(16).padStart(2, '0')}`);
   return `; byte ${index} (at 0x${(start + index).toString(16)}) is ${is} instead of ${should}`;

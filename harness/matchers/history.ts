@@ -1,4 +1,4 @@
-/** What a trace has to say about a register: who wrote last, and how long ago. */
+/** What a trace shows about a register: the last write, and how long ago. */
 import { type PciCard, Region } from '../../emulator/pci';
 import {
   type CardTrace,
@@ -47,12 +47,12 @@ const ago = (accesses: number): string =>
 
 const reportedElsewhere = new WeakSet<PciCard>();
 
-/** The report of a test that fails shows what has happened to this card: messages need not. */
+/** Marks a card whose events are in the report of a failed test: messages need not show them. */
 export function isInReport(card: PciCard): void {
   reportedElsewhere.add(card);
 }
 
-/** The last events of the card, to be put below a message; empty when there are none. */
+/** The last events of the card, to be appended to a message; empty when there are none. */
 export function recentEvents(trace: CardTrace, last = SHOWN): string {
   if (reportedElsewhere.has(trace.card)) return '';
   const lines = describeTrace(trace, { last, withoutConfig: true });

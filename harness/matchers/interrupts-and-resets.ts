@@ -54,7 +54,7 @@ function failure(
   return `${said}; ${allInterrupts(trace)}${recentEvents(trace)}`;
 }
 
-/** What has interrupted, or why nothing could. */
+/** The interrupts so far, or why there could be none. */
 function allInterrupts(trace: CardTrace): string {
   const counts = NAMES.flatMap((name, index) =>
     trace
@@ -89,14 +89,8 @@ export function toHaveBeenReset(card: PciCard, by?: ResetKind) {
   const trace = traceOf(checkCard(card, 'toHaveBeenReset'));
   const pass = RESET_KINDS.some((kind) => (by === undefined || by === kind) && trace.resets(kind) > 0);
   const what =
-    by === undefined
-      ? 'reset'
-      : by === 'flr'
-        ? 'reset by a function-level reset'
-        : 'reset otherwise than by its driver';
-  const seen =
-    `there were: function-level resets ${timesInWords(trace.resets('flr'))}, ` +
-    `others ${timesInWords(trace.resets('device'))}`;
+    by === undefined ? 'reset' : by === 'flr' ? 'reset by a function-level reset' : 'reset other than by its driver';
+  const seen = `resets so far: ${trace.resets('flr')} function-level, ${trace.resets('device')} other`;
   return {
     pass,
     message: () => `expected the card ${pass ? 'not ' : ''}to have been ${what}; ${seen}${recentEvents(trace)}`,

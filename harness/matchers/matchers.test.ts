@@ -24,7 +24,7 @@ describe('toHaveRegister', () => {
     expect(card).not.toHaveRegister('STATUS.DONE', 1);
   });
 
-  it('says what it is instead, and what was written last', () => {
+  it('reports the actual value, and the last write', () => {
     const { card, driver } = setUp();
     driver.write('CTRL', 1);
     for (let i = 0; i < 3; i++) driver.read('STATUS');
@@ -37,7 +37,7 @@ describe('toHaveRegister', () => {
     );
   });
 
-  it('prefers the last write to the register itself, then one to its block', () => {
+  it('reports the last write to the register itself, else to its block', () => {
     const { card, driver } = setUp();
     const asked = () => expect(card).toHaveRegister('LANE[0].ERRORS', 9);
     expect(asked).toThrow('it is 0; the card has not been accessed');
@@ -51,7 +51,7 @@ describe('toHaveRegister', () => {
     );
   });
 
-  it('calls values by their names', () => {
+  it('reports values by their names', () => {
     const { card } = setUp();
     expect(() => expect(card).toHaveRegister('STATUS.MODE', 1)).toThrow(
       'expected STATUS.MODE to be LOOPBACK (1), it is MEMORY (0)',
@@ -61,7 +61,7 @@ describe('toHaveRegister', () => {
     );
   });
 
-  it('wants the BAR where a name is in two, and shows it in accesses', () => {
+  it('needs the BAR of a name that two BARs have, and shows it in accesses', () => {
     const card = new TwoBarCard({ clock: new ManualClock() });
     const host = new InProcessHost(card);
     host.bar(2).write32(0, 1);
@@ -73,7 +73,7 @@ describe('toHaveRegister', () => {
     expect(() => expect(card).toHaveRegister('BAR2:STATUS', 0)).toThrow('write BAR2:STATUS 0x00000001 (ALARM=1)');
   });
 
-  it('helps with names that the compiler could not check', () => {
+  it('suggests names where the compiler cannot check them', () => {
     const card = new SecretiveCard({ clock: new ManualClock() });
     expect(card).toHaveRegister('LEDS', 0);
     expect(() => expect(card).toHaveRegister('LEDZ', 0)).toThrow("no register or field 'LEDZ'. Did you mean LEDS?");
@@ -82,17 +82,17 @@ describe('toHaveRegister', () => {
     expect(() => expect(card).toHaveRegister('NOTHING', 0)).toThrow('It has STATUS, LEDS.');
   });
 
-  it('says so when it is given something else', () => {
+  it('refuses an argument of expect that is not a card', () => {
     const { card } = setUp();
-    // @ts-expect-error -- a handle is no card
+    // @ts-expect-error -- a handle is not a card
     expect(() => expect({ card }).toHaveRegister('STATUS', 0)).toThrow(
-      'toHaveRegister looks at a card (a PciCard), and was given a Object; did you mean its property card?',
+      'toHaveRegister needs a card (a PciCard), but was given a Object; did you mean its property card?',
     );
   });
 });
 
 describe('toReachRegister', () => {
-  it('resolves as soon as what happens to the card makes it so', async () => {
+  it('resolves as soon as an event of the card meets the condition', async () => {
     const { card, clock, driver } = setUp();
     const reached = expect(card).toReachRegister('STATUS.DONE', 1);
     driver.write('CTRL', 1);
@@ -101,7 +101,7 @@ describe('toReachRegister', () => {
     await reached;
   });
 
-  it('sees an effect that the access itself has', async () => {
+  it('sees the effect of an access itself', async () => {
     const { card, driver } = setUp();
     const reached = expect(card).toReachRegister('LENGTH', 64);
     driver.write('LENGTH', 64);
@@ -116,7 +116,7 @@ describe('toReachRegister', () => {
     );
   });
 
-  it('looks once more at its limit, for what no access and no interrupt announces', async () => {
+  it('checks once more at its limit, for a change without an access or interrupt', async () => {
     const clock = new WallClock();
     const card = new TestCard({ clock });
     new InProcessHost(card).registers(0, CONTROL).write('CTRL', 1);
@@ -146,7 +146,7 @@ describe('toHaveInterrupted', () => {
     expect(() => expect(card).not.toHaveInterrupted(1)).toThrow('expected vector 1 not to have interrupted, it did');
   });
 
-  it('says when the driver has connected nothing', async () => {
+  it('reports that the driver has connected no vector', async () => {
     const { card } = setUp();
     await expect(expect(card).toInterrupt(0, { timeoutMs: 10 })).rejects.toThrow(
       'expected vector 0 to interrupt once within 10 ms, it did not; there was no interrupt; the driver has connected no vector',
@@ -155,14 +155,13 @@ describe('toHaveInterrupted', () => {
 });
 
 describe('toHaveBeenReset', () => {
-  it('tells the resets of a driver from others', () => {
+  it('distinguishes function-level resets from others', () => {
     const { card, host } = setUp();
     expect(card).not.toHaveBeenReset();
     host.reset('device');
     expect(card).toHaveBeenReset();
     expect(() => expect(card).toHaveBeenReset('flr')).toThrow(
-      'expected the card to have been reset by a function-level reset; ' +
-        'there were: function-level resets 0 times, others once',
+      'expected the card to have been reset by a function-level reset; resets so far: 0 function-level, 1 other',
     );
     host.reset('flr');
     expect(card).toHaveBeenReset('flr');
@@ -181,7 +180,7 @@ describe('matchers for host memory', () => {
     return { ...rig, buffer, reversed: Uint8Array.from({ length: 64 }, (_, i) => 63 - i) };
   }
 
-  it('take totals, ranges and bytes', async () => {
+  it('accept totals, ranges and bytes', async () => {
     const { buffer, card, reversed } = afterCopy();
     const { iova } = buffer;
     expect(card).toHaveReadHost();
@@ -194,7 +193,7 @@ describe('matchers for host memory', () => {
     await expect(card).toWriteHost({ iova, bytes: reversed, timeoutMs: 10 });
   });
 
-  it('say what there was', () => {
+  it('report what the card has accessed', () => {
     const { buffer, card, reversed } = afterCopy();
     const { iova } = buffer;
     reversed[3] = 0;
@@ -208,7 +207,7 @@ describe('matchers for host memory', () => {
     expect(() => expect(card).toHaveDmaError()).toThrow('expected the card to have had a DMA error; there was none');
   });
 
-  it('know failures by their reason', () => {
+  it('distinguish DMA errors by their reason', () => {
     const { card, clock, driver } = setUp();
     driver.write('LENGTH', 16);
     driver.write('CTRL', 1);
@@ -218,7 +217,7 @@ describe('matchers for host memory', () => {
     expect(() => expect(card).not.toHaveDmaError()).toThrow(
       'expected the card not to have had a DMA error; there was:',
     );
-    expect(() => expect(card).toHaveReadHost()).toThrow('it has read nothing, and 1 failed');
+    expect(() => expect(card).toHaveReadHost()).toThrow('it has read nothing, and 1 access failed');
   });
 });
 
@@ -234,7 +233,7 @@ describe('matchers for commands', () => {
     stderr: Buffer.from(result.stderr ?? ''),
   });
 
-  it('pass on what they are for', () => {
+  it('pass when their condition is met', () => {
     expect(ended({ exitCode: 0, stdout: 'ready\n' })).toSucceed();
     expect(ended({ exitCode: 3 })).toExitWith(3);
     expect(ended({ exitCode: 3 })).not.toSucceed();
@@ -242,7 +241,7 @@ describe('matchers for commands', () => {
     expect(ended({ exitCode: 0, stderr: 'oh dear' })).toPrint('dear', { stream: 'stderr' });
   });
 
-  it('show how the command ended and what it wrote', () => {
+  it('report how the command ended and what it printed', () => {
     const failed = {
       ...ended({ exitCode: 1, stdout: 'one\ntwo\n', stderr: 'no device\n' }),
       command: './driver --all',
@@ -263,7 +262,7 @@ describe('matchers for commands', () => {
     );
   });
 
-  it('notice a forgotten await', async () => {
+  it('report a forgotten await', async () => {
     const promise = Promise.resolve(ended({ exitCode: 0 }));
     expect(() => expect(promise).toSucceed()).toThrow('was given a Promise; did you forget await?');
     await expect(promise).resolves.toSucceed();
@@ -283,7 +282,7 @@ describe('the compiler', () => {
     expect(card).toHaveRegister('SCRATCH64', 0);
     // @ts-expect-error -- 32 bits are a number
     expect(card).toHaveRegister('SCRATCH', 0n);
-    // @ts-expect-error -- what is waited for has a name of its own
+    // @ts-expect-error -- the matcher that waits is another one
     expect(card).toHaveRegister('SCRATCH', 0, { timeoutMs: 1 });
   });
 
@@ -307,10 +306,10 @@ describe('the compiler', () => {
     expect(card).not.toHaveDmaError('mapped');
   });
 
-  it('keeps matchers of cards and of commands apart', () => {
+  it('distinguishes matchers for cards from those for commands', () => {
     const card = new TestCard({ clock: new ManualClock() });
     // @ts-expect-error -- a card does not succeed
-    expect(() => expect(card).toSucceed()).toThrow('toSucceed looks at what guest.run() resolves to');
+    expect(() => expect(card).toSucceed()).toThrow('toSucceed needs the result of guest.run()');
     // @ts-expect-error -- a number has no registers
     expect(() => expect(5).toHaveRegister('STATUS', 0)).toThrow('was given 5');
     // @ts-expect-error -- a number does not interrupt

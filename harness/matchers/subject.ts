@@ -7,7 +7,7 @@ export function checkCard(subject: unknown, matcher: string): PciCard {
   if (subject instanceof PciCard) return subject;
   const hint =
     typeof subject === 'object' && subject !== null && 'card' in subject ? '; did you mean its property card?' : '';
-  throw new TypeError(`${matcher} looks at a card (a PciCard), and was given ${describe(subject)}${hint}`);
+  throw new TypeError(`${matcher} needs a card (a PciCard), but was given ${describe(subject)}${hint}`);
 }
 
 export function checkResult(subject: unknown, matcher: string): ExecResult {
@@ -15,7 +15,7 @@ export function checkResult(subject: unknown, matcher: string): ExecResult {
     return subject as ExecResult;
   }
   const hint = subject instanceof Promise ? '; did you forget await?' : '';
-  throw new TypeError(`${matcher} looks at what guest.run() resolves to, and was given ${describe(subject)}${hint}`);
+  throw new TypeError(`${matcher} needs the result of guest.run(), but was given ${describe(subject)}${hint}`);
 }
 
 function describe(subject: unknown): string {

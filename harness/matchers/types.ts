@@ -1,6 +1,6 @@
 /**
- * Matchers as the compiler knows them: which registers a card has follows from the type of what is given to `expect`, by
- * its public properties that are register files. A card that keeps its registers private can be asked for any name.
+ * The types of the matchers. The registers of a card follow from the type of the argument of `expect`, by its public
+ * properties that are register files. For a card whose registers are private, any name is allowed.
  */
 import { type DmaErrorReason } from '../../emulator/memory';
 import { type PciCard, type ResetKind } from '../../emulator/pci';
@@ -25,7 +25,7 @@ type ValueIn<Spec, P extends string> = Spec extends unknown
     : never
   : never;
 
-/** `infer` makes the compiler list the names in its messages, rather than the declaration that they are from. */
+/** `infer` makes the compiler list the names in its messages, rather than the type that they are from. */
 type KnownPath<Spec> = `${'' | `BAR${number}:`}${PathIn<Spec>}` extends infer Path ? Path & string : never;
 type KnownValue<Spec, P> = P extends `BAR${number}:${infer Rest}`
   ? ValueIn<Spec, Rest>
@@ -33,7 +33,7 @@ type KnownValue<Spec, P> = P extends `BAR${number}:${infer Rest}`
     ? ValueIn<Spec, P>
     : never;
 
-/** Names of the registers and fields of a card; none for what is no card. */
+/** Names of the registers and fields of a card; none for anything else. */
 export type CardPath<Card> =
   IsAny<Card> extends true
     ? string
@@ -51,30 +51,30 @@ export type CardPathValue<Card, P> =
       ? number | bigint
       : KnownValue<SpecOf<Card>, P>;
 
-/** Arguments of a matcher for cards; impossible ones when `T` is no card. */
+/** Arguments of a matcher for cards; impossible ones when `T` is not a card. */
 type OnCard<T, Arguments extends unknown[]> = [T] extends [PciCard] ? Arguments : [onlyForCards: never];
 type OnResult<T, Arguments extends unknown[]> = [Awaited<T>] extends [ExecResult]
   ? Arguments
   : [onlyForResultsOfGuestRun: never];
 
-/** What `expect` has in addition; `T` is the type of what it was given. */
+/** What `expect` has in addition; `T` is the type of its argument. */
 export interface GhostcardMatchers<T> {
   /** The register or field has this value now, seen from the hardware's side. */
   toHaveRegister<P extends CardPath<T>>(path: P, value: CardPathValue<T, P>): void;
-  /** The register or field has this value within a time; looked at after everything that happens to the card. */
+  /** The register or field gets this value within a time; checked after each event of the card. */
   toReachRegister<P extends CardPath<T>>(path: P, value: CardPathValue<T, P>, options?: WaitOptions): Promise<void>;
 
-  /** The card has interrupted on this vector (default 0), so often. */
+  /** The card has interrupted on this vector (default 0), this often. */
   toHaveInterrupted(...args: OnCard<T, [vector?: number, options?: InterruptOptions]>): void;
-  /** The card has interrupted so often, or does within a time. */
+  /** The card has interrupted this often, or does within a time. */
   toInterrupt(...args: OnCard<T, [vector?: number, options?: InterruptOptions & WaitOptions]>): Promise<void>;
 
   /** The card has been reset: 'flr' by its driver, 'device' otherwise. */
   toHaveBeenReset(...args: OnCard<T, [by?: ResetKind]>): void;
 
-  /** The card has read host memory: anything, so many bytes, or a range. */
+  /** The card has read host memory: anything, this many bytes, or a range. */
   toHaveReadHost(...args: OnCard<T, [expected?: DmaExpectation]>): void;
-  /** The card has written host memory: anything, so many bytes, a range, or these bytes. */
+  /** The card has written host memory: anything, this many bytes, a range, or these bytes. */
   toHaveWrittenHost(...args: OnCard<T, [expected?: DmaExpectation]>): void;
   toReadHost(...args: OnCard<T, [expected?: DmaExpectation & WaitOptions]>): Promise<void>;
   toWriteHost(...args: OnCard<T, [expected?: DmaExpectation & WaitOptions]>): Promise<void>;

@@ -51,7 +51,7 @@ describe('the report of a failed test', () => {
     expect(failure).toMatch(/The guest's console:\n(.*\n)* {2}a word on the console\n/);
     expect(failure).toContain("Console, accesses and QEMU's messages: ");
     expect(failure).toMatch(
-      /All that happened to the cards: .*\/fails-in-an-assertion\/run\.trace, and report\.html beside it, for a browser$/m,
+      /Recording of the cards: .*\/fails-in-an-assertion\/run\.trace, and report\.html beside it, for a browser$/m,
     );
     expect(failure).toContain("expect(card).toHaveRegister('STATUS.DONE', 1);");
   });
@@ -73,7 +73,7 @@ describe('the report of a failed test', () => {
   it('says that a fault was declared and has not fired, although the driver has succeeded', () => {
     const failure = failureOf('fails for a fault of the plan that has not fired');
     expect(failure).toMatch(
-      /UnfiredFaultError: The fault 'write-lost' of the card 'lazy-card' has not fired: it waited for occurrence 2 of writes to CTRL; 1 of \d+ writes to the card fitted \(mayNotFire: true says that it need not\)/,
+      /UnfiredFaultError: The fault 'write-lost' of the card 'lazy-card' has not fired: it waited for occurrence 2 of writes to CTRL; 1 of \d+ writes to the card fitted \(mayNotFire: true allows that\)/,
     );
   });
 
@@ -81,13 +81,13 @@ describe('the report of a failed test', () => {
     const failure = failureOf('fails after its card has been restarted');
     expect(failure).toContain('expected CTRL.START to be 1, it is 0; the card has not been accessed');
     expect(failure).toMatch(
-      /Noted at the cards:\n {2}lazy-card: the card 'lazy-card' is being restarted; the guest loses it/,
+      /Notes on the cards:\n {2}lazy-card: the card 'lazy-card' is being restarted; the guest loses it/,
     );
   });
 
   it('says that the driver has polled in vain', () => {
     expect(failureOf('fails while its driver polls in vain')).toMatch(
-      /Noted at the cards:\n {2}lazy-card: the driver polls STATUS: \d+ reads in \d\.\d s, since .*, always 0x00000000\./,
+      /Notes on the cards:\n {2}lazy-card: the driver polls STATUS: \d+ reads in \d\.\d s, since .*, always 0x00000000\./,
     );
   });
 
@@ -113,12 +113,12 @@ describe('the report of a failed test', () => {
   it('shows the line that has asked for a program that is not there', () => {
     const failure = failureOf('runs a program that is not there');
     expect(failure).toContain("await guest.run(['./no-such-program']);");
-    expect(failure).toContain('it was looked for in /, where the command was to start');
+    expect(failure).toContain('it was looked for in /, the working directory');
   });
 
   it('shows the matcher that nobody has waited for', () => {
     const failure = failureOf('forgets to wait for a card');
-    expect(failure).toContain("Nobody has waited for toReachRegister: write 'await expect(…).toReachRegister(…)'.");
+    expect(failure).toContain("toReachRegister was not awaited: write 'await expect(…).toReachRegister(…)'.");
     expect(failure).toContain("void expect(card).toReachRegister('STATUS.DONE', 1);");
   });
 

@@ -84,7 +84,7 @@ describe('a card under test control', () => {
     await plugged.unplug();
     expect([plugged.pciAddress, plugged.node]).toEqual([pciAddress, node]);
     await expect(plugged.unplug()).rejects.toThrow(
-      "The card 'reference-card' is not plugged in: it has been taken out.",
+      "The card 'reference-card' is not plugged in: it has been unplugged.",
     );
     expect(await guest.run(['ls', `/sys/bus/pci/devices/${pciAddress}`])).not.toSucceed();
     await plugged.replug();
@@ -207,12 +207,12 @@ describe('a guest for each test', () => {
   });
 
   hosted('says in which folder a program is not, and at which line it was asked for', async ({ guest }) => {
-    const here = `in ${process.cwd()}, where the command was to start`;
+    const here = `in ${process.cwd()}, the working directory`;
     await expect(guest.run(['./no-such-program'])).rejects.toThrow(here);
-    await expect(guest.run(['./no-such-program'], { cwd: '/usr' })).rejects.toThrow('in /usr, where');
-    await expect(guest.run(['./no-such-program'], { host: false })).rejects.toThrow('in /, where');
+    await expect(guest.run(['./no-such-program'], { cwd: '/usr' })).rejects.toThrow('in /usr, the working');
+    await expect(guest.run(['./no-such-program'], { host: false })).rejects.toThrow('in /, the working');
     const error = await guest.run(['no-such-program']).catch((caught: Error) => caught);
     expect(error).toMatchObject({ stack: expect.stringMatching(/\n {4}at .*\/harness\.test\.ts:\d+:\d+/) });
-    expect(error).not.toMatchObject({ message: expect.stringContaining('where the command was to start') });
+    expect(error).not.toMatchObject({ message: expect.stringContaining('the working directory') });
   });
 });
