@@ -1,4 +1,4 @@
-/** Puts the parts together that serve a card to a vfio-user client: wall clock, memory that can be mapped, socket. */
+/** Serves a card to a vfio-user client, with its instruments: wall clock, memory that can be mapped, socket. */
 import { TimerfdAlarm, WallClock } from '../emulator/clock';
 import { type StallNotice, detectStalls } from './stalls';
 import { applyFaults, type FaultDeclaration, SlotLink } from './faults';
@@ -8,18 +8,18 @@ import { type CardTrace, traceOf, type TraceRecorder } from './trace';
 import { logErrors, serve, type ServerEvent, type VfioUserServer } from '../emulator/vfio-user';
 import { watchdog } from '../emulator/watchdog';
 
-/** Makes a card in the environment that it is to live in. */
+/** Makes a card in its environment: a clock, and memory. */
 export type CardFactory<Card extends PciCard = PciCard> = (environment: Required<CardEnvironment>) => Card;
 
 export interface ServeCardOptions {
   readonly socketPath: string;
-  /** Everything is recorded to it, under this name. */
+  /** Where everything is recorded, under this name. */
   readonly recording?: { readonly recorder: TraceRecorder; readonly name: string };
-  /** What is to befall the card. */
+  /** Faults to inject into the card. */
   readonly faults?: readonly FaultDeclaration[];
-  /** Gets what happens at the socket, and model errors. Default: errors go to standard error. */
+  /** Receives what happens at the socket, and model errors. Default: errors go to standard error. */
   readonly onEvent?: (event: ServerEvent) => void;
-  /** Gets what the watch over the driver finds: it waits in vain. Default: it goes to standard error. */
+  /** Receives stalls of the driver. Default: they go to standard error. */
   readonly onNotice?: (notice: StallNotice) => void;
 }
 
@@ -36,7 +36,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     private readonly watches: readonly Disposable[],
   ) {}
 
-  /** Rejects when the card cannot be made or the path cannot be listened at; nothing is left then. */
+  /** Rejects, with nothing left behind, when the card cannot be made or the socket cannot be listened on. */
   static async start<Card extends PciCard>(
     make: CardFactory<Card>,
     { socketPath, recording, faults = [], onEvent = logErrors, onNotice = reportStall }: ServeCardOptions,
@@ -88,17 +88,17 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     return this.server.connected;
   }
 
-  /** Takes at once what the client has sent up to now: posted writes may still be on their way. */
+  /** Handles at once what the client has sent up to now: posted writes may still be in the socket. */
   catchUp(): void {
     this.server.catchUp();
   }
 
-  /** Whether the card has been pulled out: by `severLink`, or by a fault. */
+  /** Whether the card's link is down: by `severLink`, or by a fault. */
   get isSevered(): boolean {
     return !this.link.isUp;
   }
 
-  /** The card is gone for its client, which does not know it yet: see `SlotLink`. */
+  /** Takes the card's link down. The client is not notified: see `SlotLink`. */
   severLink(): void {
     if (this.isSevered) return;
     try {

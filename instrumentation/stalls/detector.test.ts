@@ -23,7 +23,7 @@ function setUp(...faults: FaultDeclaration[]) {
   const trace = traceOf(card);
   const host = new InProcessHost(applyFaults(card, faults).traced);
   const notices: StallNotice[] = [];
-  const watch = detectStalls(trace, { clock, onNotice: (notice) => notices.push(notice) });
+  const detector = detectStalls(trace, { clock, onNotice: (notice) => notices.push(notice) });
   const bar = host.bar(0);
   /** Reads a register again and again, ten milliseconds apart. */
   const poll = (offset: number, times: number): void => {
@@ -36,7 +36,7 @@ function setUp(...faults: FaultDeclaration[]) {
     host.useInterrupts(kind, vectors);
     bar.write32(IRQ_ENABLE, 0x1f);
   };
-  return { bar, card, clock, host, notices, poll, trace, use, watch };
+  return { bar, card, clock, host, notices, poll, trace, use, detector };
 }
 type Bench = ReturnType<typeof setUp>;
 
@@ -56,8 +56,8 @@ function prepareTransfer({ bar, clock, host }: Bench, count = 4): void {
   clock.runDue();
 }
 
-describe('a driver that polls in vain', () => {
-  it('is told of once, with the register, its value, how often and since when', () => {
+describe('a driver that polls without progress', () => {
+  it('is reported once, with the register, its value, the number of reads and since when', () => {
     const { clock, notices, poll } = setUp();
     clock.advance(5 * MS);
     poll(STATUS, 400);
@@ -68,11 +68,11 @@ describe('a driver that polls in vain', () => {
     );
   });
 
-  it('is told of with the fields of the register, and what the parts of the card do', () => {
+  it('is reported with the fields of the register, and the states of the card', () => {
     const bench = setUp();
     const { bar, card, notices, poll } = bench;
     prepareTransfer(bench, 0);
-    bar.write32(DOORBELL, 1); // a descriptor that is not the card's: it halts
+    bar.write32(DOORBELL, 1); // the card does not own the descriptor: it halts
     card.inspection.clock.after(0, () => {});
     poll(STATUS, 200);
     expect(notices).toHaveLength(1);
@@ -80,7 +80,7 @@ describe('a driver that polls in vain', () => {
     expect(notices[0]!.text).toContain('H2C0 halted: NOT_OWNED');
   });
 
-  it('is told of again when it polls in vain again', () => {
+  it('is reported again when it stalls again', () => {
     const { bar, notices, poll } = setUp();
     poll(STATUS, 200);
     bar.read32(IRQ_STATUS);
@@ -88,16 +88,16 @@ describe('a driver that polls in vain', () => {
     expect(notices.map(({ register }) => register)).toEqual(['H2C[0].STATUS', 'H2C[0].STATUS']);
   });
 
-  it('is kept for reports, and names what all ones mean', () => {
+  it('is kept in the trace, with the meaning of all ones', () => {
     const { host, poll, trace } = setUp();
     host.command(0);
     poll(STATUS, 200);
     expect(trace.notices).toHaveLength(1);
     expect(trace.notices[0]!.text).toContain('always 0xffffffff');
-    expect(trace.notices[0]!.text).toContain('which is what is read where nothing answers');
+    expect(trace.notices[0]!.text).toContain('which is what a read returns when no device answers');
   });
 
-  it('is given ten times as long while the card has something scheduled, and told of that', () => {
+  it('has ten times the limit while the card has something scheduled, which is reported', () => {
     const { card, notices, poll } = setUp();
     card.inspection.clock.after(60_000 * MS, () => {});
     poll(STATUS, 900);
@@ -107,7 +107,7 @@ describe('a driver that polls in vain', () => {
     expect(notices[0]!.text).toContain('The card has a task scheduled.');
   });
 
-  it('is not one that waits a while, nor one whose register changes', () => {
+  it('is not reported when it waits for a short time, or when the register changes', () => {
     const { bar, clock, notices, poll } = setUp();
     poll(STATUS, 90);
     bar.write32(0x0c, 1);
@@ -118,7 +118,7 @@ describe('a driver that polls in vain', () => {
     expect(notices).toEqual([]);
   });
 
-  it('is not one that looks at a register now and then', () => {
+  it('is not reported when it reads a register now and then', () => {
     const { bar, clock, notices } = setUp();
     for (let i = 0; i < 500; i++) {
       bar.read32(STATUS);
@@ -127,7 +127,7 @@ describe('a driver that polls in vain', () => {
     expect(notices).toEqual([]);
   });
 
-  it('is not one that reads often within a short time', () => {
+  it('is not reported when it reads often within a short time', () => {
     const { bar, clock, notices } = setUp();
     for (let i = 0; i < 100_000; i++) bar.read32(STATUS);
     clock.advance(5000 * MS);
@@ -136,7 +136,7 @@ describe('a driver that polls in vain', () => {
 });
 
 describe('a driver that waits for an interrupt', () => {
-  it('that is masked is told so, with the vector and its last access', () => {
+  it('that is masked is reported, with the vector and the last access', () => {
     const { bar, clock, notices, use, host } = setUp();
     use('msix', 8);
     host.bar(4).write32(4 * 16 + 12, 1); // vector 4 is masked
@@ -153,7 +153,7 @@ describe('a driver that waits for an interrupt', () => {
     );
   });
 
-  it('on a vector that nobody is connected to is told so', () => {
+  it('on a vector without an eventfd is reported', () => {
     const { bar, clock, host, notices, use } = setUp();
     use('msix', 4);
     host.bar(4).write32(4 * 16 + 12, 0); // not masked, either
@@ -163,7 +163,7 @@ describe('a driver that waits for an interrupt', () => {
     expect(notices[0]!.text).toContain('never set it up');
   });
 
-  it('of a card that may not master the bus is told so', () => {
+  it('of a card without Bus Master Enable is reported', () => {
     const { bar, clock, host, notices, use } = setUp();
     use('msix', 8);
     host.command(0x2);
@@ -172,7 +172,7 @@ describe('a driver that waits for an interrupt', () => {
     expect(notices[0]!.text).toContain('is held back: Bus Master Enable is 0');
   });
 
-  it('that it has not let through again after the last one is told so', () => {
+  it('that it has not enabled again after the last one is reported', () => {
     const { bar, clock, host, notices, use } = setUp();
     use('intx', 1);
     bar.write32(IRQ_TRIGGER, USER);
@@ -185,7 +185,7 @@ describe('a driver that waits for an interrupt', () => {
     expect(notices[0]!.text).toContain('INTx was raised at 0.000 us and is held back: Interrupt Disable is set');
   });
 
-  it('that has got lost on its way is told so, with the fault', () => {
+  it('that was dropped is reported, with the fault', () => {
     const { bar, clock, notices, use } = setUp({ fault: 'interrupt-dropped', name: 'a message is lost' });
     use('msix', 8);
     bar.write32(IRQ_TRIGGER, USER);
@@ -195,7 +195,7 @@ describe('a driver that waits for an interrupt', () => {
     );
   });
 
-  it('that is only late is not told of', () => {
+  it('that is only late is not reported', () => {
     const { bar, clock, notices, use } = setUp({ fault: 'interrupt-delayed', delayNs: 8000 * MS });
     use('msix', 8);
     bar.write32(IRQ_TRIGGER, USER);
@@ -203,7 +203,7 @@ describe('a driver that waits for an interrupt', () => {
     expect(notices).toEqual([]);
   });
 
-  it('that is raised and held back long after it has gone to sleep is told so then', () => {
+  it('that is raised and held back long after it went to sleep is reported then', () => {
     const { bar, card, clock, notices, use } = setUp();
     use('msix', 4);
     bar.write32(IRQ_STATUS, 0);
@@ -214,34 +214,36 @@ describe('a driver that waits for an interrupt', () => {
     expect(notices).toHaveLength(1);
   });
 
-  it('after a doorbell that nothing came of is told so, where each one before had set the card to work', () => {
+  it('after a doorbell without effect is reported, when each one before had started work', () => {
     const bench = setUp();
     const { bar, clock, notices, use } = bench;
     use('msix', 8);
     prepareTransfer(bench);
     bar.write32(DOORBELL, 1);
     clock.advance(5 * MS);
-    bar.write32(DOORBELL, 1); // nothing new
+    bar.write32(DOORBELL, 1); // no new descriptor
     clock.advance(5000 * MS);
     expect(notices).toHaveLength(1);
     expect(notices[0]).toMatchObject({ register: 'H2C[0].DOORBELL' });
-    expect(notices[0]!.text).toContain('nothing has come of the write of 0x00000001 (PRODUCER=1) to H2C[0].DOORBELL');
+    expect(notices[0]!.text).toContain(
+      'the write of 0x00000001 (PRODUCER=1) to H2C[0].DOORBELL at 5000.000 us had no effect, unlike each one before',
+    );
     expect(notices[0]!.text).toContain('Nothing is scheduled in the card');
   });
 
-  it('after a write that a fault has swallowed is told so', () => {
+  it('after a write that a fault has dropped is reported', () => {
     const { bar, clock, notices, use } = setUp({ fault: 'write-lost', register: 'H2C[*].DOORBELL' });
     use('msix', 8);
     bar.write32(DOORBELL, 1);
     clock.advance(5000 * MS);
     expect(notices.map(({ text }) => text)).toEqual([
       expect.stringContaining(
-        "the write of 0x00000001 (PRODUCER=1) to H2C[0].DOORBELL at 0.000 us: the fault 'write-lost' has interfered with it.",
+        "the write of 0x00000001 (PRODUCER=1) to H2C[0].DOORBELL at 0.000 us had no effect: the fault 'write-lost' has fired on it.",
       ),
     ]);
   });
 
-  it('of work that is done is told that the card has raised none', () => {
+  it('for work that is done is reported when the card has raised none', () => {
     const bench = setUp();
     const { bar, clock, host, notices } = bench;
     host.useInterrupts('msix', 8); // and IRQ_ENABLE is forgotten
@@ -249,7 +251,9 @@ describe('a driver that waits for an interrupt', () => {
     bar.write32(DOORBELL, 1);
     clock.advance(5000 * MS);
     expect(notices).toHaveLength(1);
-    expect(notices[0]!.text).toContain('has set the card to work, it is done, and has not raised any vector of MSI-X');
+    expect(notices[0]!.text).toContain(
+      'has started work that is done, and the card has not raised any vector of MSI-X',
+    );
     expect(notices[0]!.text).toContain('H2C0 idle');
   });
 });
@@ -261,21 +265,21 @@ describe('no notice is given of a driver', () => {
     expect(notices.map(({ text }) => text)).toEqual([]);
   };
 
-  it('that has been bound, and has nothing to do', () => {
+  it('that is bound, and has no work', () => {
     const bench = setUp();
     bench.host.useInterrupts('intx');
     bench.bar.read32(0);
     expectSilence(bench);
   });
 
-  it('whose interrupts are set up, and that waits for somebody to use it', () => {
+  it('whose interrupts are set up, and that has no work yet', () => {
     const bench = setUp();
     bench.use('msix', 8);
     prepareTransfer(bench);
     expectSilence(bench);
   });
 
-  it('that has been told of everything, and has acknowledged it', () => {
+  it('that has received every interrupt, and acknowledged it', () => {
     const bench = setUp();
     const { bar, clock, use } = bench;
     use('msix', 8);
@@ -299,8 +303,8 @@ describe('no notice is given of a driver', () => {
     expectSilence(bench);
   });
 
-  /** A driver on UIO has been interrupted once, and has not been told of the interrupt that came after. */
-  const withInterruptStanding = () => {
+  /** A UIO driver has received one interrupt, and not the one after it. */
+  const withPendingInterrupt = () => {
     const bench = setUp();
     const { bar, host, use } = bench;
     use('intx', 1);
@@ -312,15 +316,15 @@ describe('no notice is given of a driver', () => {
     return bench;
   };
 
-  it('that has closed its device with an interrupt standing: by UIO, which looks at the command register', () => {
-    const bench = withInterruptStanding();
+  it('that has closed its device with a pending interrupt: by UIO, which reads the command register', () => {
+    const bench = withPendingInterrupt();
     const { host } = bench;
     host.config.read16(COMMAND.offset);
     expectSilence(bench);
   });
 
-  it('that has closed its device with an interrupt standing: by UIO, which turns bus mastering off', () => {
-    const bench = withInterruptStanding();
+  it('that has closed its device with a pending interrupt: by UIO, which clears Bus Master Enable', () => {
+    const bench = withPendingInterrupt();
     const { host } = bench;
     host.command(2 | COMMAND.interruptDisable);
     expectSilence(bench);
@@ -335,16 +339,16 @@ describe('no notice is given of a driver', () => {
     expectSilence(bench);
   });
 
-  it('after the watch has been disposed of', () => {
+  it('after the detector was disposed of', () => {
     const bench = setUp();
-    bench.watch[Symbol.dispose]();
+    bench.detector[Symbol.dispose]();
     bench.poll(STATUS, 400);
     expectSilence(bench);
     expect(bench.clock.nextDueNs).toBeUndefined();
   });
 });
 
-it('looks at nothing while nothing happens', () => {
+it('has no timer while nothing happens', () => {
   const { bar, clock } = setUp();
   bar.read32(STATUS);
   clock.advance(5000 * MS);

@@ -1,7 +1,6 @@
 /**
- * Watches, at the card, whether its driver waits in vain. The card's model knows nothing of it, and neither does the
- * driver. What comes by is counted; whether it is too much is looked at from time to time, and not at all while nothing
- * happens.
+ * Detects, from what a card sees, that its driver has stalled. Neither the card's model nor the driver takes part. Events
+ * only count; a timer checks the counts now and then, and not at all while nothing happens.
  */
 import { type Clock, type ScheduledTask } from '../../emulator/clock';
 import { type CardEvent } from '../../emulator/pci';
@@ -13,18 +12,18 @@ import { Waiting } from './waiting';
 export interface StallOptions {
   /** How long a driver may wait without progress. Default 1000. */
   readonly limitMs?: number;
-  /** How often it must have read a register meanwhile to be polling. Default 100. */
+  /** How often it must have read a register meanwhile to count as polling. Default 100. */
   readonly polls?: number;
-  /** By which the time is told. Default: the time of this process. */
+  /** The clock that measures the limit. Default: the time of this process. */
   readonly clock?: Pick<Clock, 'now' | 'after'>;
-  /** Gets each notice; it is kept in the trace, and recorded, in any case. */
+  /** Receives each notice. It is kept in the trace, and recorded, in any case. */
   readonly onNotice?: (notice: StallNotice) => void;
 }
 
-/** How often it is looked, in a time limit. */
-const LOOKS = 4;
+/** Checks for each time limit. */
+const CHECKS = 4;
 
-/** Watches the driver of a card until what is returned has been disposed of. A card has one watch. */
+/** Detects stalls of a card's driver until the returned object is disposed of. A card has one detector. */
 export function detectStalls(trace: CardTrace, options: StallOptions = {}): Disposable {
   return new StallDetector(trace, options);
 }
@@ -36,15 +35,15 @@ class StallDetector implements Disposable {
   readonly #polling: Polling;
   readonly #waiting: Waiting;
   readonly #onNotice: (notice: StallNotice) => void;
-  /** The next look; undefined while nothing happens. */
+  /** The next check; undefined while nothing happens. */
   #next: ScheduledTask | undefined;
-  #lastLookNs = 0;
+  #lastCheckNs = 0;
   #accesses = 0;
   #accessesSeen = 0;
-  /** Beside accesses. */
-  #happenings = 0;
-  #happeningsSeen = 0;
-  /** Since the driver's last access, and since anything has happened. */
+  /** Other events than accesses. */
+  #events = 0;
+  #eventsSeen = 0;
+  /** Time since the driver's last access, and since any event. */
   #quietNs = 0;
   #idleNs = 0;
 
@@ -93,7 +92,7 @@ class StallDetector implements Disposable {
       default:
         return;
     }
-    this.#happenings++;
+    this.#events++;
     if (this.#next === undefined) this.#wake();
   }
 
@@ -108,40 +107,40 @@ class StallDetector implements Disposable {
   }
 
   #wake(): void {
-    this.#lastLookNs = this.#clock.now();
+    this.#lastCheckNs = this.#clock.now();
     this.#quietNs = this.#idleNs = 0;
-    this.#lookLater();
+    this.#checkLater();
   }
 
-  #lookLater(): void {
-    this.#next = this.#clock.after(this.#limitNs / LOOKS, () => this.#look());
+  #checkLater(): void {
+    this.#next = this.#clock.after(this.#limitNs / CHECKS, () => this.#check());
   }
 
-  #look(): void {
+  #check(): void {
     const nowNs = this.#clock.now();
-    // A process that stood still (a breakpoint, a suspended machine) has seen nothing of what the driver did meanwhile.
-    const elapsedNs = Math.min(nowNs - this.#lastLookNs, (2 * this.#limitNs) / LOOKS);
-    this.#lastLookNs = nowNs;
+    // A process that was stopped (a breakpoint, a suspended machine) has not seen what the driver did meanwhile.
+    const elapsedNs = Math.min(nowNs - this.#lastCheckNs, (2 * this.#limitNs) / CHECKS);
+    this.#lastCheckNs = nowNs;
     const hasAccessed = this.#accesses !== this.#accessesSeen;
-    const hasHappened = hasAccessed || this.#happenings !== this.#happeningsSeen;
+    const hasEvents = hasAccessed || this.#events !== this.#eventsSeen;
     this.#accessesSeen = this.#accesses;
-    this.#happeningsSeen = this.#happenings;
+    this.#eventsSeen = this.#events;
     this.#quietNs = hasAccessed ? 0 : this.#quietNs + elapsedNs;
-    this.#idleNs = hasHappened ? 0 : this.#idleNs + elapsedNs;
+    this.#idleNs = hasEvents ? 0 : this.#idleNs + elapsedNs;
     const isQuiet = this.#quietNs >= this.#limitNs;
     if (isQuiet) this.#polling.progress(); // it has stopped
-    const notice = isQuiet ? this.#waiting.look(this.#quietNs) : this.#polling.look(elapsedNs);
+    const notice = isQuiet ? this.#waiting.check(this.#quietNs) : this.#polling.check(elapsedNs);
     if (notice) {
       this.trace.add({ kind: 'notice', text: notice.text });
       this.#onNotice(notice);
     }
-    // Two limits: an interrupt that is raised while the driver is quiet is given one of its own.
-    if (this.#idleNs < 2 * this.#limitNs) this.#lookLater();
+    // Two limits: an interrupt that is raised while the driver is quiet has a limit of its own.
+    if (this.#idleNs < 2 * this.#limitNs) this.#checkLater();
     else this.#next = undefined;
   }
 }
 
-/** The time of this process; its timers keep no process alive. */
+/** The time of this process; its timers do not keep the process alive. */
 const processTime: Pick<Clock, 'now' | 'after'> = {
   now: () => performance.now() * 1e6,
   after: (delayNs, task) => {

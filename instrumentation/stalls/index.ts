@@ -1,3 +1,3 @@
-/** A driver that waits in vain: noticed while it does, and told with what it waits for. */
+/** Stalled drivers: detected while they stall, and reported with what they wait for. */
 export { type StallNotice } from './notice';
 export { detectStalls, type StallOptions } from './detector';

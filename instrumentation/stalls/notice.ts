@@ -1,4 +1,4 @@
-/** What the watch has to say, in words. */
+/** The notice of a stalled driver, and its words. */
 import { Region } from '../../emulator/pci';
 import { type CardTrace, type RecentEvent, RegisterNames, valueOf, wordAccess, wordTime } from '../trace';
 
@@ -6,15 +6,15 @@ export interface StallNotice {
   readonly kind: 'polling' | 'interrupt-cannot-come';
   /** The register that is polled, or was accessed last: `H2C[0].STATUS`. */
   readonly register?: string;
-  /** What is waited for: an index of VFIO (INTx 0, MSI 1, MSI-X 2) and its vector. */
+  /** What the driver waits for: an interrupt index of VFIO (INTx 0, MSI 1, MSI-X 2) and a vector. */
   readonly interrupt?: { readonly index: number; readonly vector: number };
-  /** All of it, in a sentence or two. */
+  /** The whole notice, in a few sentences. */
   readonly text: string;
 }
 
 export type RecentAccess = Extract<RecentEvent, { kind: 'read' | 'write' }>;
 
-/** An access as `describeTrace` has it: `H2C[0].STATUS`, and `0x00000001 (BUSY=1)`. */
+/** An access in the words of `describeTrace`: `H2C[0].STATUS`, and `0x00000001 (BUSY=1)`. */
 export function accessed(
   trace: CardTrace,
   { region, offset, data }: RecentAccess,
@@ -23,7 +23,7 @@ export function accessed(
   return { register: words.place, value: `${words.value} ${words.detail}`.trimEnd() };
 }
 
-/** The last access of a BAR, of either kind or of this one. */
+/** The last access of a BAR; with 'write', the last write. */
 export function lastAccess(trace: CardTrace, wanted?: 'write'): RecentAccess | undefined {
   for (const event of trace.newestFirst()) {
     if (event.kind !== 'write' && (event.kind !== 'read' || wanted === 'write')) continue;
@@ -32,7 +32,7 @@ export function lastAccess(trace: CardTrace, wanted?: 'write'): RecentAccess | u
   return undefined;
 }
 
-/** What its parts are doing, and whether it will do anything at all. */
+/** The states of the card's parts, and whether it has anything scheduled. */
 export function stateOf(trace: CardTrace): string {
   const states = [...trace.states].map(([part, state]) => `${part} ${state}`);
   const { waiting } = trace.card.inspection.clock;
@@ -44,5 +44,5 @@ export function stateOf(trace: CardTrace): string {
 }
 
 export const seconds = (ns: number): string => `${(ns / 1e9).toFixed(1)} s`;
-/** Of the device, as in a trace. */
+/** Device time, as in a trace. */
 export const deviceTime = (ns: number): string => wordTime(ns).trim();

@@ -1,15 +1,15 @@
 /**
- * A driver that reads one register over and over, and gets the same answer, while nothing else happens at the card. The
- * trace's ring counts such reads anyway: it is looked at now and then, and an access costs nothing.
+ * Polls without progress: the driver reads one register over and over and gets the same value, while nothing else happens
+ * at the card. The trace's ring counts such reads anyway and is checked now and then, so an access costs nothing.
  */
 import { type CardTrace, type RecentEvent } from '../trace';
 import { accessed, deviceTime, type StallNotice, type RecentAccess, seconds, stateOf } from './notice';
 
-/** A card that has something scheduled may well be slow: it is given so many times as long. */
+/** A card that has something scheduled may just be slow: its limit is this many times as long. */
 const PATIENCE = 10;
 
 export class Polling {
-  /** The reads in question: their place in the ring, and where they began to count. */
+  /** The reads: their place in the ring, and the count that they began with. */
   #sequence = -1;
   #isOver = true;
   #timesBefore = 0;
@@ -17,25 +17,25 @@ export class Polling {
   #timesSeen = 0;
   #steadyNs = 0;
   #turns = 0;
-  #isTold = false;
+  #isReported = false;
 
   constructor(
     private readonly trace: CardTrace,
     private readonly limits: { readonly polls: number; readonly limitNs: number },
   ) {}
 
-  /** A task of the card has had its turn. */
+  /** A task of the card has run. */
   turn(): void {
     this.#turns++;
   }
 
-  /** The card has done something that a driver may be waiting for. */
+  /** The card has done something that a driver may wait for. */
   progress(): void {
     this.#isOver = true;
   }
 
   /** To be called now and then, with the time since the last call. */
-  look(elapsedNs: number): StallNotice | undefined {
+  check(elapsedNs: number): StallNotice | undefined {
     const newest = this.trace.newestFirst().next().value as RecentEvent | undefined;
     if (newest?.kind !== 'read') return this.progress() as undefined;
     if (this.#isOver || newest.sequence !== this.#sequence) return this.#begin(newest) as undefined;
@@ -47,8 +47,8 @@ export class Polling {
     const { limits } = this;
     const isBusy = this.#turns > 0 || this.trace.card.inspection.clock.waiting > 0;
     const limitNs = limits.limitNs * (isBusy ? PATIENCE : 1);
-    if (this.#isTold || polls < limits.polls || this.#steadyNs < limitNs) return undefined;
-    this.#isTold = true;
+    if (this.#isReported || polls < limits.polls || this.#steadyNs < limitNs) return undefined;
+    this.#isReported = true;
     return this.#notice(newest, polls);
   }
 
@@ -61,15 +61,15 @@ export class Polling {
     this.#sinceNs = isNew ? newest.timeNs : this.trace.card.inspection.now();
     this.#steadyNs = 0;
     this.#turns = 0;
-    this.#isTold = false;
+    this.#isReported = false;
   }
 
   #notice(newest: RecentAccess, polls: number): StallNotice {
     const { register, value } = accessed(this.trace, newest);
     const isAllOnes = newest.data.every((byte, at) => byte === 0xff || at >= 8);
-    const hint = isAllOnes ? ', which is what is read where nothing answers' : '';
+    const hint = isAllOnes ? ', which is what a read returns when no device answers' : '';
     const forNs = this.trace.card.inspection.now() - this.#sinceNs;
-    const turns = this.#turns === 0 ? '' : ` ${this.#turns} turns of its tasks have changed nothing.`;
+    const turns = this.#turns === 0 ? '' : ` ${this.#turns} runs of its tasks have changed nothing.`;
     const text =
       `the driver polls ${register}: ${polls} reads in ${seconds(forNs)}, since ${deviceTime(this.#sinceNs)}, ` +
       `always ${value}${hint}.${turns} ${stateOf(this.trace)}`;

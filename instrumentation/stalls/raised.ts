@@ -1,14 +1,14 @@
-/** Interrupts that the card has raised and the client has not been told of, with what keeps them. */
+/** Interrupts that the card has raised and the client has not received, with the reason. */
 import { type HeldReason, type InterruptPhase } from '../../emulator/pci';
 
 export interface RaisedInterrupt {
   readonly index: number;
   readonly vector: number;
-  /** Device time, of the first time if it was raised again meanwhile. */
+  /** Device time when it was first raised. */
   readonly sinceNs: number;
-  /** Undefined: it has got lost on its way out of the card. */
+  /** Undefined: it was lost on its way out of the card. */
   reason: HeldReason | undefined;
-  /** The declared fault that has taken it. */
+  /** The injected fault that has dropped it. */
   fault: string | undefined;
 }
 
@@ -40,12 +40,12 @@ export class RaisedInterrupts {
     this.#last = raised;
   }
 
-  /** A fault has fired: on the interrupt that was raised last, if that is what is going on. */
+  /** A fault has fired: on the interrupt that was raised last, if that was just now. */
   fault(name: string, nowNs: number): void {
     if (this.#last?.sinceNs === nowNs) this.#last.fault ??= name;
   }
 
-  /** The driver uses another kind of interrupt, or the card has been reset: what was pending is no more. */
+  /** The driver uses another kind of interrupt, or the card was reset: nothing is pending any more. */
   forget(): void {
     this.#waiting.clear();
     this.#last = undefined;

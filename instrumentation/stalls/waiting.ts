@@ -1,8 +1,8 @@
 /**
- * A driver that does nothing, and an interrupt that cannot come: it is held back or lost, or nothing in the card will ever
- * raise it. The card cannot see whether a driver waits, or has nothing to do. So it is taken to wait only if its last
- * access may be that of a driver that goes to sleep (none of configuration space, as when a device is closed), and if
- * there is an interrupt that it has a reason to expect.
+ * A quiet driver, and an interrupt that cannot come: it is held back or lost, or nothing in the card will ever raise it.
+ * The card cannot see whether a driver waits or has nothing to do. So a driver counts as waiting only if its last access
+ * may be that of a driver that goes to sleep (not one of configuration space, as when a device is closed), and if it has a
+ * reason to expect an interrupt.
  */
 import { type InterruptPhase, Irq, Region } from '../../emulator/pci';
 import { type CardTrace, wordInterrupt, wordMechanism } from '../trace';
@@ -19,7 +19,7 @@ export class Waiting {
   readonly #writes: Writes;
   #isAsleep = false;
   #intxDelivered = 0;
-  #isTold = false;
+  #isReported = false;
 
   constructor(
     private readonly trace: CardTrace,
@@ -28,16 +28,16 @@ export class Waiting {
     this.#writes = new Writes(trace);
   }
 
-  /** A driver of UIO that ends looks at configuration space at last. */
+  /** The last accesses of a UIO driver that ends are of configuration space. */
   read(region: number): void {
-    this.#isTold = false;
+    this.#isReported = false;
     this.#isAsleep = region !== Region.CONFIG;
   }
 
   write(region: number, offset: number): void {
-    this.#isTold = false;
+    this.#isReported = false;
     if (region !== Region.CONFIG) this.#writes.write(region, offset);
-    // The last thing that a driver of UIO does before it waits: interrupts on again.
+    // The last access of a UIO driver before it waits: it enables interrupts again.
     this.#isAsleep = region !== Region.CONFIG || (offset >= COMMAND && offset < COMMAND_END);
   }
 
@@ -73,14 +73,14 @@ export class Waiting {
   }
 
   /** To be called when the driver has been quiet for longer than the limit. */
-  look(quietNs: number): StallNotice | undefined {
-    if (this.#isTold || !this.#isAsleep) return undefined;
-    const notice = this.#lookAtRaised(quietNs) ?? this.#lookAtLastWrite(quietNs);
-    if (notice) this.#isTold = true;
+  check(quietNs: number): StallNotice | undefined {
+    if (this.#isReported || !this.#isAsleep) return undefined;
+    const notice = this.#checkRaised(quietNs) ?? this.#checkLastWrite(quietNs);
+    if (notice) this.#isReported = true;
     return notice;
   }
 
-  #lookAtRaised(quietNs: number): StallNotice | undefined {
+  #checkRaised(quietNs: number): StallNotice | undefined {
     const { card } = this.trace;
     const nowNs = card.inspection.now();
     for (const raised of this.#raised.all) {
@@ -102,19 +102,19 @@ export class Waiting {
     const raised = `${wordInterrupt(index, vector)} was raised at ${deviceTime(sinceNs)} and`;
     switch (reason) {
       case undefined:
-        return `${raised} ${fault === undefined ? 'has got lost' : `was dropped by the fault '${fault}'`}`;
+        return `${raised} ${fault === undefined ? 'was lost' : `was dropped by the fault '${fault}'`}`;
       case 'masked':
         return `${raised} is held back: it is masked`;
       case 'disabled':
         return `${raised} is held back: Interrupt Disable is set in config:COMMAND since the last one`;
       case 'not-connected':
-        return `${raised} is held back: nobody is connected to it, since the driver has masked it or never set it up`;
+        return `${raised} is held back: no eventfd is connected to it, since the driver has masked it or never set it up`;
       case 'bus-master-off':
         return `${raised} is held back: Bus Master Enable is 0, and a message is a write to memory`;
     }
   }
 
-  #lookAtLastWrite(quietNs: number): StallNotice | undefined {
+  #checkLastWrite(quietNs: number): StallNotice | undefined {
     const { suspicion, lastFault } = this.#writes;
     const index = { none: -1, intx: Irq.INTX, msi: Irq.MSI, msix: Irq.MSIX }[
       this.trace.card.inspection.interrupts.mode
@@ -128,22 +128,14 @@ export class Waiting {
     const mechanism = index === Irq.INTX ? 'INTx' : `any vector of ${wordMechanism(index)}`;
     switch (suspicion) {
       case 'disturbed':
-        return this.#notice(
-          `nothing has come of ${what}: the fault '${lastFault}' has interfered with it.`,
-          undefined,
-          quietNs,
-        );
+        return this.#notice(`${what} had no effect: the fault '${lastFault}' has fired on it.`, undefined, quietNs);
       case 'without-effect':
-        return this.#notice(
-          `nothing has come of ${what}; each one before had set the card to work.`,
-          undefined,
-          quietNs,
-        );
+        return this.#notice(`${what} had no effect, unlike each one before.`, undefined, quietNs);
       case 'without-interrupt':
-        // INTx is there for every driver, whether it wants it or not.
+        // INTx is connected for every driver, whether it uses it or not.
         if (index === Irq.INTX) return undefined;
         return this.#notice(
-          `${what} has set the card to work, it is done, and has not raised ${mechanism}: is it enabled in the card?`,
+          `${what} has started work that is done, and the card has not raised ${mechanism}: is it enabled in the card?`,
           undefined,
           quietNs,
         );

@@ -1,16 +1,15 @@
 /**
- * What comes of the driver's writes. From it follows which registers set the card to work whenever they are written while
- * it is idle (doorbells), and that this time nothing came of it. An acknowledgement that a driver writes before it goes to
- * sleep is none of them.
+ * The effects of the driver's writes. From them follows which registers are doorbells: each write of one to the idle card
+ * has started work. A write of one without effect is suspicious; an acknowledgement before the driver goes to sleep is not.
  */
 import { type BarContents } from '../../emulator/pci';
 import { type CardTrace } from '../trace';
 
 export class Writes {
-  /** Memory of the card: of what is written there, the address does not matter, and there may be millions. */
+  /** Memory of the card: the address of a write there does not matter, and there may be millions. */
   readonly #memory: BarContents['memory'];
-  /** Whether something came of every write of this register to the idle card. */
-  readonly #setsToWork = new Map<number, boolean>();
+  /** Whether every write of this register to the idle card has started work. */
+  readonly #startsWork = new Map<number, boolean>();
   #key = -1;
   #wasIdle = false;
   #works = 0;
@@ -46,26 +45,26 @@ export class Writes {
     this.#raises++;
   }
 
-  /** A fault has fired: on the last write, if that is what is going on. */
+  /** A fault has fired: on the last write, if that was just now. */
   fault(name: string, nowNs: number): void {
     if (this.#timeNs === nowNs && !this.#hasWorked) this.#fault ??= name;
   }
 
-  /** The driver has set up its interrupts anew. */
+  /** The driver has set up its interrupts again. */
   interruptsChanged(): void {
     this.#raises = this.#raisesBefore = 0;
   }
 
-  /** Why no interrupt is to be expected of the last write, although the driver may well wait for one. */
+  /** Why the last write will cause no interrupt, although the driver may wait for one. */
   get suspicion(): 'disturbed' | 'without-effect' | 'without-interrupt' | undefined {
     if (this.#key < 0) return undefined;
     if (this.#fault !== undefined && !this.#hasWorked) return 'disturbed';
     if (!this.#wasIdle) return undefined;
-    if (!this.#hasWorked) return this.#setsToWork.get(this.#key) === true ? 'without-effect' : undefined;
+    if (!this.#hasWorked) return this.#startsWork.get(this.#key) === true ? 'without-effect' : undefined;
     return this.#raises === 0 ? 'without-interrupt' : undefined;
   }
 
-  /** What has interfered with the last write, if nothing came of it. */
+  /** The fault that has fired on the last write, if that had no effect. */
   get lastFault(): string | undefined {
     return this.#fault;
   }
@@ -89,9 +88,9 @@ export class Writes {
 
   #learn(): void {
     if (this.#key < 0 || !this.#wasIdle || this.#fault !== undefined) return;
-    const known = this.#setsToWork.get(this.#key);
+    const known = this.#startsWork.get(this.#key);
     if (!this.#hasWorked) {
-      if (known !== false) this.#setsToWork.set(this.#key, false);
-    } else if (known === undefined) this.#setsToWork.set(this.#key, true);
+      if (known !== false) this.#startsWork.set(this.#key, false);
+    } else if (known === undefined) this.#startsWork.set(this.#key, true);
   }
 }

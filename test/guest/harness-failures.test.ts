@@ -85,8 +85,8 @@ describe('the report of a failed test', () => {
     );
   });
 
-  it('says that the driver has polled in vain', () => {
-    expect(failureOf('fails while its driver polls in vain')).toMatch(
+  it('reports that the driver has polled without progress', () => {
+    expect(failureOf('fails while its driver polls without progress')).toMatch(
       /Notes on the cards:\n {2}lazy-card: the driver polls STATUS: \d+ reads in \d\.\d s, since .*, always 0x00000000\./,
     );
   });

@@ -1,4 +1,4 @@
-/** Drivers in a guest that wait in vain, and drivers that do not: what the watch over them says. */
+/** Stalled drivers in a guest are reported, and others are not. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ const STATUS = '0x1004';
 const IDLE = ['sleep', '3'];
 
 describe.each(['uio_pci_generic', 'vfio-pci'])('under %s', (driver) => {
-  it('a driver that polls a register in vain is told of, with the register', async () => {
+  it('a driver that polls without progress is reported, with the register', async () => {
     await rig.bind('card', driver);
     await rig.guest.run(['sh', '-c', `gc-reg $(yes ${STATUS} | head -n 100000) >/dev/null`]);
     expect(notices.map(({ kind, register }) => [kind, register])).toEqual([['polling', 'H2C[0].STATUS']]);
@@ -33,7 +33,7 @@ describe.each(['uio_pci_generic', 'vfio-pci'])('under %s', (driver) => {
     expect(traceOf(rig.card('card')).notices.at(-1)!.text).toBe(notices[0]!.text);
   });
 
-  it('drivers that get what they wait for are not told of, nor is a card that nobody uses', async () => {
+  it('drivers that make progress are not reported, nor is a card without use', async () => {
     await rig.bind('card', driver);
     await rig.guest.run(IDLE);
     for (const app of ['gc-identify', 'gc-irq', 'gc-loopback', 'gc-crc', 'gc-errors']) await runApp(rig, 'card', [app]);
@@ -42,7 +42,7 @@ describe.each(['uio_pci_generic', 'vfio-pci'])('under %s', (driver) => {
   });
 });
 
-it('a driver whose interrupt has got lost is told of, with the interrupt and what it did last', async () => {
+it('a driver whose interrupt was lost is reported, with the interrupt and the last access', async () => {
   await rig.bind('card', 'vfio-pci');
   const { interrupts } = rig.card('card').inspection;
   let isLossy = true;
@@ -60,10 +60,10 @@ it('a driver whose interrupt has got lost is told of, with the interrupt and wha
     register: 'IRQ_TRIGGER',
     interrupt: { index: 2, vector: 4 },
   });
-  expect(notices[0]!.text).toMatch(/MSI-X vector 4 was raised at .* and has got lost\./);
+  expect(notices[0]!.text).toMatch(/MSI-X vector 4 was raised at .* and was lost\./);
 });
 
-it('a driver that has not let its interrupt through again is told of, with the interrupt and why it is held back', async () => {
+it('a driver that has not enabled its interrupt again is reported, with the reason that holds it back', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'gc-stalled-driver-'));
   try {
     const program = join(folder, 'one-interrupt');
@@ -82,7 +82,7 @@ it('a driver that has not let its interrupt through again is told of, with the i
   expect(notices[0]!.text).toMatch(/INTx was raised at .* and is held back: Interrupt Disable is set/);
 });
 
-it('ghostcard run says so once, on standard error, and with --json in its object', async () => {
+it('ghostcard run reports a stalled driver once: on standard error, and with --json in its object', async () => {
   const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
   const poll = `for i in 1 2; do timeout 3 gc-reg $(yes ${STATUS} | head -n 100000) >/dev/null; done; true`;
   const card = ['--card', 'reference', '--driver', 'vfio-pci', '--minimal'];

@@ -51,7 +51,7 @@ test('fails after its card has been restarted', async ({ guest }) => {
   expect(lazy.card).toHaveRegister('CTRL.START', 1);
 });
 
-test('fails while its driver polls in vain', async ({ guest }) => {
+test('fails while its driver polls without progress', async ({ guest }) => {
   const { card } = await guest.plug(LazyCard, { driver: 'uio_pci_generic' });
   await guest.run(['sh', '-c', 'gc-reg $(yes 0x04 | head -n 60000) >/dev/null']);
   expect(card).toHaveRegister('STATUS.DONE', 1);
