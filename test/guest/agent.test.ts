@@ -1,6 +1,6 @@
 /**
- * The agent where it really runs: below the guest's /init, on the virtio-serial port. Everything else about it is tested
- * on this machine, over a socket (qemu/channel).
+ * The agent in a guest: below /init, on the virtio-serial port. The rest of it is tested on this machine, over a socket
+ * (qemu/channel).
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -18,14 +18,14 @@ const MiB = 1 << 20;
 const sh = (script: string): string[] => ['sh', '-c', script];
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-it('is not process 1, and says on which kernel it runs', async () => {
+it('the agent is not process 1, and reports its kernel', async () => {
   const { pid, kernel, machine } = rig.guest.channel.agent;
   expect(pid).toBeGreaterThan(1);
   const { stdout } = await rig.guest.run(['uname', '-rm']);
   expect(stdout.toString()).toBe(`${kernel} ${machine}\n`);
 });
 
-it('brings megabytes of output whole, both streams at once, while a silent command runs beside', async () => {
+it('the agent transfers megabytes of both output streams completely, while another command runs', async () => {
   const silent = rig.guest.channel.start(['sleep', '1000'], { timeoutMs: Infinity });
   const { stdout, stderr } = await rig.guest.run(sh('head -c 8388608 /dev/zero & head -c 3000001 /dev/zero >&2; wait'));
   expect([stdout.length, stderr.length]).toEqual([8 * MiB, 3_000_001]);
@@ -33,13 +33,13 @@ it('brings megabytes of output whole, both streams at once, while a silent comma
   expect(await silent.result).toMatchObject({ signal: 'SIGTERM', timedOut: false });
 });
 
-it('takes megabytes of standard input', async () => {
+it('the agent passes megabytes of standard input on', async () => {
   const stdin = randomBytes(3 * MiB + 1);
   const { stdout } = await rig.guest.run(['sha256sum'], { stdin });
   expect(stdout.toString()).toContain(sha256(stdin));
 });
 
-it('stores a pushed file with its mode, and a fetched file is the same', async () => {
+it('a pushed file has its mode, and is the same when fetched', async () => {
   const bytes = randomBytes(5 * MiB + 3);
   await rig.guest.push('/tmp/pushed', bytes, 0o750);
   const { stdout } = await rig.guest.run(sh('stat -c %a /tmp/pushed; sha256sum < /tmp/pushed'));
@@ -47,7 +47,7 @@ it('stores a pushed file with its mode, and a fetched file is the same', async (
   expect((await rig.guest.fetch('/tmp/pushed')).equals(bytes)).toBe(true);
 });
 
-it('runs a command in a root of its own, in the folder asked for and by default in that root', async () => {
+it('a command runs in a root of its own, in the given folder, by default in that root', async () => {
   await rig.guest.run(
     sh('mkdir -p /tmp/root/bin /tmp/root/work; cp /bin/busybox /tmp/root/bin/busybox-here; touch /tmp/root/mark'),
   );
@@ -62,7 +62,7 @@ it('runs a command in a root of its own, in the folder asked for and by default 
   await expect(rig.guest.channel.exec(['sh'], { root: '/tmp/root' })).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
-it('gives a shell a terminal: its own devpts names it, jobs are interrupted by ^C', async () => {
+it('a shell has a terminal: its own devpts names it, and Ctrl-C interrupts jobs', async () => {
   const shell = new Sitting(rig.guest.channel, ['sh', '-i'], { terminal: { columns: 100, rows: 30 } });
   await shell.see(/> /);
   shell.type('tty; stty size; sh -c "echo started; exec sleep 1000"\n');
@@ -78,7 +78,7 @@ it('gives a shell a terminal: its own devpts names it, jobs are interrupted by ^
 it.each([
   ['shared with the agent', 'mount --bind /dev/pts /tmp/pts-root/dev/pts'],
   ['of its own', 'mount -t devpts -o newinstance,ptmxmode=0666 devpts /tmp/pts-root/dev/pts'],
-])('names the terminal in a root with a devpts %s', async (_, mount) => {
+])('a terminal has a name in a root with a devpts %s', async (_, mount) => {
   await rig.guest.run(sh('mkdir -p /tmp/pts-root/bin /tmp/pts-root/dev/pts; cp /bin/busybox /tmp/pts-root/bin/'));
   expect(await rig.guest.run(sh(mount))).toMatchObject({ exitCode: 0 });
   const options = { root: '/tmp/pts-root', terminal: { columns: 80, rows: 25 } };
@@ -87,7 +87,7 @@ it.each([
   await rig.guest.run(['umount', '/tmp/pts-root/dev/pts']);
 });
 
-it('takes the time, the host name and fresh randomness that a restored guest is given', async () => {
+it('the agent sets the time, host name and entropy of a restored guest', async () => {
   const realtimeMs = Date.UTC(2031, 4, 6, 7, 8, 9);
   await rig.guest.channel.renew({ realtimeMs, entropy: randomBytes(64), hostname: 'guest-7' });
   const { stdout } = await rig.guest.run(sh('date -u +%s; hostname'));
@@ -97,7 +97,7 @@ it('takes the time, the host name and fresh randomness that a restored guest is 
   expect(hostname).toBe('guest-7');
 });
 
-it('kills at the time limit what a command has started, and leaves no zombie', async () => {
+it('the processes of a command are killed at its time limit, and none is left as a zombie', async () => {
   const { timedOut, stdout } = await rig.guest.run(sh('sleep 1000 & echo $!; wait'), { timeoutMs: 2000 });
   expect(timedOut).toBe(true);
   const orphan = stdout.toString().trim();

@@ -1,6 +1,6 @@
 /**
- * What is different in a guest of another architecture than the host's: whose programs run, and what is built for it. What
- * is the same, cards and drivers, is tested for each architecture elsewhere.
+ * What differs in a guest of another architecture than the host's: which programs run, and what is built for it. Cards and
+ * drivers are tested for each architecture elsewhere.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -31,19 +31,19 @@ function script(name: string, text: string): string {
 }
 
 describe("the host's files", () => {
-  test('are there, and a command finds the programs of the guest before those of the host', async ({ guest }) => {
+  test('exist, and a command finds the programs of the guest before those of the host', async ({ guest }) => {
     const file = script('words', 'of the host');
     expect(await guest.run(['sh', '-c', 'uname -m; pwd; cat "$0"', file])).toPrint(
       `${MACHINE[arch]}\n${process.cwd()}\nof the host`,
     );
   });
 
-  test('hold scripts that run where they want no more than a shell', async ({ guest }) => {
+  test('include scripts, which run if they need only a shell', async ({ guest }) => {
     expect(await guest.run([script('plain', '#!/bin/sh\necho "run by sh: $0"\n')])).toPrint(/^run by sh: .*plain\n$/);
     expect(await guest.run([script('found', '#!/usr/bin/env sh\necho run by env\n')])).toPrint('run by env\n');
   });
 
-  test('hold programs that do not run, which is said with what to do', async ({ guest }) => {
+  test('include programs that do not run, which is reported with what to do', async ({ guest }) => {
     await expect(guest.run([process.execPath])).rejects.toThrow(
       /: it is built for \w+, but this guest is \w+: cross-compile programs for the guest .* \(ghostcard run --root\)/,
     );
@@ -52,7 +52,7 @@ describe("the host's files", () => {
     );
   });
 
-  test('are no hindrance to the programs of the guest', async ({ guest }) => {
+  test('do not affect the programs of the guest', async ({ guest }) => {
     const { card } = await guest.plug(ReferenceCard, { driver: 'vfio-pci' });
     expect(await guest.run(['gc-loopback', '--irq', 'msix'])).toSucceed();
     expect(card).toHaveInterrupted(0, { by: 'msix' });
@@ -62,7 +62,7 @@ describe("the host's files", () => {
 describe('a root file system of its own architecture', () => {
   const busybox = path.join(root, 'bin/busybox');
 
-  own('is made of what the guest has', async ({ guest }) => {
+  own('is made from files of the guest', async ({ guest }) => {
     mkdirSync(path.dirname(busybox), { recursive: true });
     writeFileSync(busybox, await guest.fetch('/bin/busybox'), { mode: 0o755 });
     for (const name of ['sh', 'uname']) symlinkSync('busybox', path.join(root, 'bin', name));
@@ -76,7 +76,7 @@ describe('a root file system of its own architecture', () => {
   });
 });
 
-it('a program that dies of its own doing is told of with the words of the kernel', () => {
+it('a program that crashes is reported in the words of the kernel', () => {
   const program = path.join(folder, 'crash');
   writeFileSync(program, crashingProgram(), { mode: 0o755 });
   const args = [cli, 'run', '--arch', arch, '--quiet', '--', program];

@@ -1,6 +1,6 @@
 /**
- * The commands of the jobs in docs/ci.md, one after the other as a machine of a CI service runs them, in a project of a
- * user's: a guest test and two others, split over three machines. The cache is what a cache service has brought.
+ * The commands of the jobs in docs/ci.md, one after the other as on a machine of a CI service, in a user's project: a
+ * guest test and two others, split over three machines. The cache is as restored by a cache service.
  */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { githubJob, gitlabJobs } from '../support/ci-document';
 const run = promisify(execFile);
 const repository = join(__dirname, '..', '..');
 const SHARDS = githubJob.strategy.matrix.shard;
-/** What a job has that has provisioned before, and saved its cache before its first guest. */
+/** What the cache of an earlier job has: it was saved after provisioning, before the first guest. */
 const CACHED = /^(qemu|kernel|busybox|guest-tools|initramfs)-[0-9a-f]+$/;
 
 let project: string;
@@ -46,7 +46,7 @@ afterAll(() => rmSync(project, { recursive: true, force: true }));
 /** The machine's own packages and this project's stay as they are. */
 const isForMachine = (line: string): boolean => /^(apt-get|npm ci)\b/.test(line);
 
-/** Runs a job's lines in the project and gives back its JUnit report. */
+/** Runs a job's lines in the project and returns its JUnit report. */
 async function runJob(lines: readonly string[], variables: Readonly<Record<string, string>>): Promise<string> {
   const ours = Object.entries(process.env).filter(([name]) => !/^(VITEST|NODE_ENV$|GHOSTCARD_)/.test(name));
   const env = { ...(Object.fromEntries(ours) as Record<string, string>), ...variables };
@@ -72,7 +72,7 @@ it('the steps of the GitHub job provision from the cache, and each machine repor
   expect(reports.join()).not.toMatch(/(failures|errors)="[1-9]/);
 });
 
-it('the scripts of the GitLab jobs do so too', async () => {
+it('the scripts of the GitLab jobs do the same', async () => {
   const { common, provision, test } = gitlabJobs;
   const predefined = { CI_PROJECT_DIR: project, CI_NODE_TOTAL: String(test.parallel) };
   const GHOSTCARD_CACHE = (common.variables['GHOSTCARD_CACHE'] ?? '').replace('$CI_PROJECT_DIR', project);

@@ -1,4 +1,4 @@
-/** The command line as a script meets it: exit codes, streams, JSON. */
+/** The command line as scripts use it: exit codes, streams, JSON. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { onTerminal, type TerminalStep } from '../support/on-terminal';
 
 const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
 
-/** With a folder of its own for temporary files, so that it can be seen what stays there. */
+/** With a folder of its own for temporary files, to see what is left there. */
 const environment = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
   ...process.env,
   GHOSTCARD_CACHE: inject('provisioned').amd64.cacheDir,
@@ -42,7 +42,7 @@ const cardFile = (name: string, body: string): string => writeCardFile(join(fold
 const withCard = (file: string): string[] => ['--card', file, '--driver', 'uio_pci_generic'];
 
 describe('ghostcard run', () => {
-  it("ends with the command's exit code, keeps its streams apart and hands it standard input", () => {
+  it("ends with the command's exit code, keeps its streams separate and passes standard input on", () => {
     const { status, stdout, stderr } = ghostcard(['run', '--', 'sh', '-c', 'cat; echo trouble >&2; exit 7'], {
       input: 'hello\n',
     });
@@ -51,7 +51,7 @@ describe('ghostcard run', () => {
     expect(stderr).toContain('trouble\n');
   });
 
-  it('shows output as it comes, and hands on what is typed upon it', async () => {
+  it('prints output at once, and passes on what is typed in response', async () => {
     const command = ['sh', '-c', 'echo ready; read line; echo got $line'];
     const running = spawn(process.execPath, [cli, 'run', '--quiet', '--', ...command], {
       env: environment(),
@@ -67,7 +67,7 @@ describe('ghostcard run', () => {
     expect(await ended).toEqual([0, null]);
   });
 
-  it('makes the guest as large as it is told, with huge pages and kernel arguments', () => {
+  it('gives the guest its memory, processors, huge pages and kernel arguments', () => {
     const size = ['--memory', '300', '--cpus', '2', '--hugepages', '7', '--append', 'one=1 two'];
     const script = 'nproc; grep -E "MemTotal|HugePages_Total" /proc/meminfo; cat /proc/cmdline';
     const { stdout } = ghostcard(['run', '--quiet', '--cold', ...size, '--', 'sh', '-c', script]);
@@ -94,7 +94,7 @@ describe('ghostcard run', () => {
     expect(stderr).toContain('sysrq triggered crash');
   });
 
-  it('ends with 127 when there is no such command in the guest', () => {
+  it('ends with 127 when the guest does not have the command', () => {
     const { status, stdout, stderr } = ghostcard(['run', '--json', '--', 'no-such-command']);
     expect(status).toBe(127);
     expect(stderr).toMatch(/^ghostcard: no-such-command: not found in the guest's PATH, which is /m);
@@ -105,7 +105,7 @@ describe('ghostcard run', () => {
     });
   });
 
-  it('ends with 125 when the guest has no such driver, and names the one that was meant', () => {
+  it('ends with 125 when the guest does not have the driver, and suggests a similar one', () => {
     const { status, stdout } = ghostcard(['run', '--json', '--driver', 'uio-pci-genric', '--', 'true']);
     expect(status).toBe(125);
     expect(JSON.parse(stdout)).toEqual({
@@ -116,14 +116,14 @@ describe('ghostcard run', () => {
     });
   });
 
-  it('puts files into the guest before the command runs, modes kept', () => {
+  it('pushes files into the guest before the command runs, with their modes', () => {
     const script = join(folder, 'hello.sh');
     writeFileSync(script, '#!/bin/sh\necho hello from the guest\n', { mode: 0o755 });
     const { status, stdout } = ghostcard(['run', '--quiet', '--push', script, '--', '/tmp/hello.sh']);
     expect({ status, stdout }).toEqual({ status: 0, stdout: 'hello from the guest\n' });
   });
 
-  it('says which signal ended the command, and what the kernel says about it', () => {
+  it('reports the signal that ended the command, and what the kernel has logged about it', () => {
     const { status, stderr } = ghostcard(['run', '--', 'python3', '-c', 'import ctypes; ctypes.string_at(0)']);
     expect(status).toBe(128 + 11);
     expect(stderr).toMatch(/the command was ended by SIGSEGV\n.*python3\[\d+\]: segfault at 0 /);
@@ -152,7 +152,7 @@ describe('ghostcard run', () => {
     ['uio_pdrv_genirq', '/dev/uio0'],
     ['uio_dmem_genirq', '/dev/uio0'],
     ['vfio-platform', '/dev/vfio/noiommu-0'],
-  ])('makes the card a platform device for %s, and tells the command its name', (driver, node) => {
+  ])('makes the card a platform device for %s, and gives the command its name', (driver, node) => {
     const script = 'echo $GHOSTCARD_PLATFORM_DEVICE $GHOSTCARD_DEVICE; exec gc-irq';
     const { status, stdout, stderr } = ghostcard(['run', '--driver', driver, '--', 'sh', '-c', script]);
     expect(status, stderr).toBe(0);
@@ -161,7 +161,7 @@ describe('ghostcard run', () => {
     expect(stderr).toContain(`driver ${driver}`);
   });
 
-  it('puts the card behind an IOMMU, where its group is a real one', () => {
+  it('puts the card behind an IOMMU, in a real IOMMU group', () => {
     const { status, stdout, stderr } = ghostcard([
       'run',
       '--iommu',
@@ -187,7 +187,7 @@ describe('ghostcard run', () => {
 });
 
 describe('the files of the guest of ghostcard run', () => {
-  it("are the host's; commands run in the caller's folder, and what they change is gone with the guest", () => {
+  it("are the host's; commands run in the caller's folder, and their changes end with the guest", () => {
     writeFileSync(join(folder, 'mine'), 'from the host\n');
     const script = 'cat mine; echo changed > mine; cat mine; python3 -c "print(6 * 7)"';
     const { status, stdout } = ghostcard(['run', '--quiet', '--', 'bash', '-c', script]);
@@ -195,7 +195,7 @@ describe('the files of the guest of ghostcard run', () => {
     expect(readFileSync(join(folder, 'mine'), 'utf8')).toBe('from the host\n');
   });
 
-  it('stay changed in folders that are shared for writing', () => {
+  it('keep their changes in folders that are shared for writing', () => {
     mkdirSync(join(folder, 'out'));
     ghostcard(['run', '--rw', 'out', '--', 'sh', '-c', 'echo made in the guest > out/file']);
     expect(readFileSync(join(folder, 'out', 'file'), 'utf8')).toBe('made in the guest\n');
@@ -216,7 +216,7 @@ describe('the files of the guest of ghostcard run', () => {
     expect({ status, stdout }).toEqual({ status: 0, stdout: '/init\n' });
   });
 
-  it('are worked on in an environment that knows the folder, and nothing of how the guest was started', () => {
+  it('are used with an environment that has the folder, and no variables of the caller', () => {
     const { stdout } = ghostcard(['run', '--minimal', '--', 'env']);
     expect(stdout.replaceAll(/=.*/g, '').trim().split('\n').sort()).toEqual([
       'GHOSTCARD_DEVICE',
@@ -229,7 +229,7 @@ describe('the files of the guest of ghostcard run', () => {
     expect(made.stdout).toBe(`${realpathSync(folder)} in /here\n`);
   });
 
-  it('come with variables of the caller that are asked for, and no others', () => {
+  it('are used with the variables of the caller that --env names, and no others', () => {
     const env = { GC_GIVEN: 'a b', GC_KEPT: 'secret', LC_TIME: 'C' };
     const script = 'echo $GC_GIVEN, $GC_SET, ${GC_KEPT-unset}, $LC_TIME';
     const { stdout } = ghostcard(['run', '--env', 'GC_GIVEN', '--env', 'GC_SET=1', '--', 'sh', '-c', script], { env });
@@ -238,7 +238,7 @@ describe('the files of the guest of ghostcard run', () => {
 });
 
 describe('a card with a model error', () => {
-  it('fails the run, whatever the command makes of it', () => {
+  it('fails the run, whatever the exit code of the command', () => {
     const card = cardFile('late.js', "go() { this.clock.after(1000, () => { throw new Error('planted'); }); }");
     const { status, stderr } = ghostcard(['run', ...withCard(card), '--', 'gc-reg', '0x0=1']);
     expect(status).toBe(125);
@@ -246,7 +246,7 @@ describe('a card with a model error', () => {
     expect(stderr).toContain('1 model error, see above; the command ended with exit code 0');
   });
 
-  it('in its reset fails the run, which ends all the same', () => {
+  it('in its reset fails the run, which is still torn down', () => {
     const card = cardFile('reset.js', "onReset() { throw new Error('planted in the reset'); }");
     const { status, stderr } = ghostcard(['run', '--card', card, '--', 'true']);
     expect(status).toBe(125);
@@ -254,7 +254,7 @@ describe('a card with a model error', () => {
     expect(leftovers()).toEqual([]);
   });
 
-  it('in its constructor ends the run, with the place', () => {
+  it('in its constructor ends the run, with the line', () => {
     const card = cardFile('made.js', "made() { throw new Error('planted in the making'); }");
     const { status, stderr } = ghostcard(['run', '--card', card, '--', 'true']);
     expect(status).toBe(125);
@@ -262,7 +262,7 @@ describe('a card with a model error', () => {
     expect(leftovers()).toEqual([]);
   });
 
-  it('by not returning is ended by the watchdog, with the place, and nothing is left', async () => {
+  it('that does not return is ended by the watchdog, with the line, and nothing is left', async () => {
     const card = cardFile('endless.js', 'go() { for (;;); }');
     const run = ['run', ...withCard(card), '--timeout', '1', '--', 'gc-reg', '0x0=1'];
     const { status, stderr } = ghostcard(run, { env: { GHOSTCARD_WATCHDOG: '2' } });
@@ -273,7 +273,7 @@ describe('a card with a model error', () => {
     await expect.poll(leftovers, { timeout: 20_000 }).toEqual([]);
   });
 
-  it('only in that it takes its time is waited for when somebody debugs it', () => {
+  it('that is only slow is waited for with --debug', () => {
     // Twice: QEMU's own limit is 5 s, and the guest's time goes on meanwhile.
     const nap = 'go() { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 7000); }';
     const card = cardFile('slow.js', nap);
@@ -286,13 +286,13 @@ describe('a card with a model error', () => {
 
 describe('ghostcard run --shell', () => {
   const shell = (...more: string[]): string[] => [process.execPath, cli, 'run', '--quiet', ...more, '--shell'];
-  /** Types a line, and waits for what must come. A text to wait for must not stand in the line, which is echoed. */
+  /** Types a line, and waits for a text, which must not be in the line: that is echoed. */
   const enter = (line: string, ...texts: string[]): TerminalStep[] => [
     { type: `${line}\n` },
     ...texts.map((wait) => ({ wait })),
   ];
   const ready: TerminalStep[] = [{ wait: '# ' }, ...enter(`PS1='gue''st> '`, 'guest> ')];
-  /** With nobody's .bashrc. */
+  /** Without a .bashrc. */
   const bash = () => environment({ SHELL: '/bin/bash', TERM: 'xterm', HOME: folder });
 
   it('is a shell on the terminal, with its size, job control and Ctrl-C, and ends with its exit code', () => {
@@ -320,18 +320,18 @@ describe('ghostcard run --shell', () => {
     expect({ exitCode, modeRestored }).toEqual({ exitCode: 130, modeRestored: true });
   });
 
-  it('leaves the terminal as it was after kill -9, and nothing else', async () => {
+  it('restores the terminal after kill -9, and leaves nothing behind', async () => {
     const { exitCode, modeRestored } = onTerminal([...ready, { kill: 9 }], shell(), bash());
     expect({ exitCode, modeRestored }).toEqual({ exitCode: -9, modeRestored: true });
     await expect.poll(leftovers, { timeout: 20_000 }).toEqual([]);
   });
 
-  it('is busybox in a guest with nothing but its own files', () => {
+  it('is that of busybox with --minimal', () => {
     const steps = [{ wait: '# ' }, ...enter('busybox | head -n 1; exit 4', 'BusyBox v')];
     expect(onTerminal(steps, shell('--minimal'), bash())).toMatchObject({ exitCode: 4, modeRestored: true });
   });
 
-  it('is refused where there is no terminal', () => {
+  it('is refused without a terminal', () => {
     const { status, stderr } = ghostcard(['run', '--shell']);
     expect(status).toBe(2);
     expect(stderr).toContain('--shell needs a terminal, but there is none on standard input and output');
@@ -348,7 +348,7 @@ async function freePort(): Promise<number> {
 }
 
 describe('ghostcard run --gdb', () => {
-  it("says where to attach, and there QEMU's stub answers", async () => {
+  it("prints where to attach, and QEMU's stub answers there", async () => {
     const port = await freePort();
     const runner = spawn(process.execPath, [cli, 'run', '--gdb', String(port), '--', 'cat'], {
       env: environment(),
@@ -361,7 +361,7 @@ describe('ghostcard run --gdb', () => {
     const stub = connect(port, '127.0.0.1');
     stub.write('$qSupported#37');
     for (let answer = ''; !answer.includes('PacketSize=');) answer += String((await once(stub, 'data'))[0]);
-    stub.write('+$D#44'); // detach: the machine, which stands still for the debugger, goes on
+    stub.write('+$D#44'); // detach: the machine, which the debugger has stopped, goes on
     await once(stub, 'data');
     stub.destroy();
     runner.stdin.end();
@@ -370,7 +370,7 @@ describe('ghostcard run --gdb', () => {
 });
 
 describe('ghostcard demo', () => {
-  it('is refused before anything is done where its logs cannot be kept', () => {
+  it('is refused before anything is done when its logs cannot be kept', () => {
     const { status, stderr } = ghostcard(['demo', '--artifacts', '/proc/demo']);
     expect(status).toBe(2);
     expect(stderr).toContain('--artifacts /proc/demo: nothing can be written there: ENOENT');

@@ -1,4 +1,4 @@
-/** What docs/coherence.md shows is what happens: its commands are run, and print the lines below them. */
+/** docs/coherence.md is correct: its commands are run, and print the lines below them. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const shown = [...text.matchAll(/^```sh\n(.*?)\n```$(?:\n\n```text\n(.*?)^```$)?
   ([, command = '', lines = '']) => ({ command, lines: lines.split('\n').filter((line) => line !== '') }),
 );
 
-/** Where memory lies is the kernel's affair. */
+/** The kernel decides where memory is. */
 const withoutAddresses = (line: string): string => line.replaceAll(/(?<=at |address )0x[0-9a-f]+/g, '0x…');
 
 describe('docs/coherence.md', () => {

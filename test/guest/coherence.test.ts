@@ -1,6 +1,6 @@
 /**
- * A card that is not coherent under the drivers of guest-tools: they work as with any other, and what a driver forgets to
- * synchronise shows every time. docs/coherence.md is about this.
+ * A card that is not coherent, under the drivers of guest-tools: they work as with any other card, and a missing
+ * synchronisation always shows. docs/coherence.md is about this.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ReferenceCard } from '../../emulator/cards/reference';
@@ -35,14 +35,14 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
       ['gc-crc'],
       ['gc-errors'],
       ['gc-reset'],
-    ])('%s passes, without any byte stale or never synchronised', async (...argv) => {
+    ])('%s passes, and no byte is stale or never synchronised', async (...argv) => {
       await rig.bind('not-coherent', driver);
       const { neverSynchronised, stale } = counts();
       await runApp(rig, 'not-coherent', argv);
       expect(counts()).toMatchObject({ neverSynchronised, stale });
     });
 
-    it('gives old bytes to a driver that forgets to synchronise, every time', async () => {
+    it('always gives stale bytes to a driver that does not synchronise', async () => {
       await rig.bind('not-coherent', driver);
       const report = await runApp(rig, 'not-coherent', ['gc-coherence', '--rounds', String(ROUNDS)]);
       expect(report).toMatchObject({ driver, coherent: 'no', never_synchronised: ROUNDS * 4096 });
@@ -50,12 +50,12 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     });
   });
 
-  it('gc-stray passes where no IOMMU is in between', async () => {
+  it('gc-stray passes without an IOMMU', async () => {
     await rig.bind('not-coherent', 'vfio-pci');
     await runApp(rig, 'not-coherent', ['gc-stray']);
   });
 
-  it('a coherent card gives nothing old to a driver that forgets to synchronise', async () => {
+  it('a coherent card gives no stale bytes to a driver that does not synchronise', async () => {
     await rig.bind('coherent', 'uio_pci_generic');
     const report = await runApp(rig, 'coherent', ['gc-coherence', '--rounds', String(ROUNDS)]);
     expect(report).toMatchObject({ coherent: 'yes', never_synchronised: 0, stale: 0 });
@@ -77,7 +77,7 @@ describe('behind an IOMMU, a card that is not coherent', () => {
     ['gc-stray'],
     ['gc-maps'],
     ['gc-coherence'],
-  ])('%s passes, memory being synchronised by the addresses that the card sees', async (...argv) => {
+  ])('%s passes, with memory synchronised by the addresses that the card sees', async (...argv) => {
     await runApp(rig, 'card', argv);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * The table in docs/drivers.md, row by row as guests of each architecture find it out. `GHOSTCARD_FILL_TABLE=1` writes
- * what they found into the document; without it, a document that says something else fails.
+ * The table in docs/drivers.md, row by row as measured in guests of each architecture. `GHOSTCARD_FILL_TABLE=1` writes the
+ * results into the document; without it, a document that differs fails.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -56,7 +56,7 @@ describe('each way to drive a card', () => {
   const found = new Map<string, Finding>();
 
   describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
-    it.each(DRIVER_MODES)('$name: what it gives is found out', async (mode) => {
+    it.each(DRIVER_MODES)('$name is measured', async (mode) => {
       const finding = await findOut(arch, mode);
       found.set(`${mode.name} ${arch}`, finding);
       expect(finding.strayDma).toBe(mode.iommu ? 'is refused' : 'hits memory');
@@ -76,7 +76,7 @@ describe('each way to drive a card', () => {
   });
 });
 
-/** Where the architectures differ, both are named. */
+/** Where the architectures differ, with the name of each. */
 function markdown(found: ReadonlyMap<string, Finding>): string {
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   const cell = (mode: DriverMode, column: keyof Finding): string => {

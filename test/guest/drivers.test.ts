@@ -13,7 +13,7 @@ const MiB = 1 << 20;
 describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
   let rig: Rig;
   let card: ReferenceCard;
-  /** What the card has seen the drivers do. */
+  /** What the drivers have done to the card. */
   const seen = { scratch: 0, triggers: 0 };
   beforeAll(async () => {
     rig = await startRig({ arch });
@@ -36,8 +36,8 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
       expect(await runApp(rig, 'card', ['gc-identify'])).toMatchObject({ driver });
     });
 
-    it('holds in its registers what the driver writes', async () => {
-      // Seen as it is written: vfio-pci resets the card when the program closes it.
+    it('keeps what the driver writes to its registers', async () => {
+      // Checked while it is written: vfio-pci resets the card when the program closes it.
       await runApp(rig, 'card', ['gc-reg', '0x0c=0xcafef00d']);
       expect(seen.scratch).toBe(0xcafe_f00d);
     });
@@ -49,7 +49,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
 
     for (const irq of interrupts) {
       describe(`with ${irq}`, () => {
-        it('delivers every interrupt, and no more', async () => {
+        it('delivers every interrupt, and no others', async () => {
           seen.triggers = 0;
           const { interrupts: taken, irq_mode } = await runApp(rig, 'card', ['gc-irq', '--irq', irq]);
           expect(irq_mode).toBe(irq);
@@ -67,17 +67,17 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
           expect((await runApp(rig, 'card', ['gc-crc', '--irq', irq])).checks).toBeGreaterThan(0);
         });
 
-        it('reports bad descriptors precisely, and goes on when the driver has cleared the error', async () => {
+        it('reports bad descriptors precisely, and continues when the driver has cleared the error', async () => {
           await runApp(rig, 'card', ['gc-errors', '--irq', irq]);
         });
       });
     }
 
-    it('overwrites and reads memory that it was never given, for nothing is in the way', async () => {
+    it('overwrites and reads memory that the driver never gave it: there is no IOMMU', async () => {
       expect(await runApp(rig, 'card', ['gc-stray'])).toMatchObject({ stray_write: 'changed', stray_read: 'leaked' });
     });
 
-    it('is as new after a reset', async () => {
+    it('has its initial state after a reset', async () => {
       await runApp(rig, 'card', ['gc-reset']);
       expect(card.registers.get('IRQ_ENABLE')).toBe(0);
       expect(card.registers.get('IRQ_STATUS') & (1 << IRQ_SOURCES.USER)).toBe(0);

@@ -30,7 +30,7 @@ function run(faults: readonly FaultDeclaration[], ...options: string[]) {
 }
 
 describe('ghostcard run --faults', () => {
-  it('disturbs the card, says so, and has it in the trace', () => {
+  it('injects the fault, reports it, and records it in the trace', () => {
     const trace = join(folder, 'run.trace');
     const lost = { fault: 'write-lost', name: 'lost', register: 'SCRATCH', occurrence: 2 } as const;
     const { status, stdout, stderr } = run([lost], '--trace', trace);
@@ -42,7 +42,7 @@ describe('ghostcard run --faults', () => {
     expect(events.filter(({ kind }) => kind === 'fault')).toMatchObject([{ fault: 'lost' }]);
   });
 
-  it('ends with 122 when a fault has never fired, and says what it waited for', () => {
+  it('ends with 122 when a fault has never fired, and reports what it waited for', () => {
     const never = { fault: 'write-lost', register: 'SCRATCH', occurrence: 3 } as const;
     const { status, stderr } = run([never, { ...never, mayNotFire: true }]);
     expect(stderr).toMatch(

@@ -1,6 +1,6 @@
 /**
- * Each kind of fault fires in a guest, and what the reference driver makes of it: the table in docs/faults.md, row by row.
- * `GHOSTCARD_FILL_TABLE=1` writes what was found into the document; without it, a document that says something else fails.
+ * Each kind of fault fires in a guest, and the reference driver reacts: the table in docs/faults.md, row by row.
+ * `GHOSTCARD_FILL_TABLE=1` writes the results into the document; without it, a document that differs fails.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,14 +32,14 @@ interface Case {
   readonly what: string;
   readonly driver: DriverName;
   readonly irq: 'intx' | 'msix' | 'line';
-  /** The first is the one that it is about. */
+  /** The first is the tested one. */
   readonly faults: readonly [FaultDeclaration, ...FaultDeclaration[]];
   readonly outcome: Survival['outcome'];
-  /** Events that the driver must name, of gc-survive's. */
+  /** Events of gc-survive that the driver must report. */
   readonly notices?: readonly string[];
-  /** Why it cannot know, when it notices nothing. */
+  /** When it notices nothing: why it cannot. */
   readonly unknowable?: string;
-  /** The guest is told that the card has been pulled out. */
+  /** A surprise removal, of which the guest is notified. */
   readonly isPulled?: boolean;
 }
 
@@ -53,7 +53,7 @@ const cannotKnow = (unknowable: string) => ({ outcome: 'nothing-noticed', unknow
 
 const H2C0 = { channel: 'H2C0', role: 'data' } as const;
 const C2H0 = { channel: 'C2H0', role: 'data' } as const;
-/** Keeps a transfer under way while something happens. */
+/** Keeps a transfer in progress meanwhile. */
 const meanwhile: FaultDeclaration = {
   fault: 'dma-delayed',
   name: 'meanwhile',
@@ -315,12 +315,12 @@ const CASES: readonly Case[] = [
   },
 ];
 
-/** Where nothing is to be noticed, nor may a busy machine be taken for a fault. */
+/** For cases without events: a busy machine must not look like a fault. */
 const PATIENT = ['--watch', '3000', '--timeout', '15000'];
 
 const test = guestTest({ scope: 'file', hostRoot: false });
 
-describe('the reference driver, on a card that works, notices nothing', () => {
+describe('the reference driver reports nothing on a working card', () => {
   test.for([
     ['uio_pci_generic', 'intx'],
     ['vfio-pci', 'msi'],
@@ -345,7 +345,7 @@ describe('the reference driver, on a card with a fault', () => {
     const patience = each.unknowable === undefined ? [] : PATIENT;
     const running = await guest.start(['gc-survive', '--irq', irq, '--json', ...patience]);
     if (isPulled) {
-      // The driver, which waits for the link to come back, has the card open when the guest is told.
+      // The driver waits for the link to come up again, and has the card open when the guest is notified.
       await expect.poll(() => plugged.faults[0]!.times, { timeout: 20_000 }).toBe(1);
       await plugged.surpriseRemove();
     }
@@ -379,7 +379,7 @@ function titleOf({ faults: [{ fault }], what, driver, outcome, notices = [] }: C
   return `${driver}: ${fault} (${what}) ${said}${notices.length > 0 ? `, as ${notices.join(', ')}` : ''}`;
 }
 
-/** What a busy machine adds is left out: the events that a row is about, and what the driver says that it does. */
+/** The tested events, and the driver's own report, without events that a busy machine adds. */
 function markdown(found: ReadonlyMap<Case, Survival>): string {
   const remedies = new Map<string, string>();
   const rows = CASES.map((each) => {

@@ -1,6 +1,6 @@
 /**
- * The story of docs/finding-a-dma-bug.md is true: its commands are run, one after the other, on a copy of the example, and
- * print the lines below them in that order. What it shows of files is what is in them.
+ * docs/finding-a-dma-bug.md is correct: its commands are run, one after the other, on a copy of the example, and print the
+ * lines below them in that order. The excerpts of files are those of the example.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -34,7 +34,7 @@ const stable = (line: string): string =>
 
 let top: string;
 let folder: string;
-/** As a project that uses ghostcard: the packages are there, and so are the sources that the driver is built on. */
+/** A project that uses ghostcard: with the packages, and the sources that the driver is built from. */
 beforeAll(() => {
   top = mkdtempSync(join(tmpdir(), 'gc-story-'));
   folder = join(top, 'examples', 'early-interrupt');
@@ -56,7 +56,7 @@ function outputOf(commands: string): { status: number | null; output: string } {
   const cli = `"${process.execPath}" "${join(repository, 'cli', 'ghostcard.js')}"`;
   const vitest = `"${process.execPath}" "${join(repository, 'node_modules', 'vitest', 'vitest.mjs')}"`;
   const script = commands.replaceAll('npx ghostcard', cli).replaceAll('npx vitest', vitest);
-  // A Vitest of its own, with which the variables of this one have nothing to do.
+  // The variables of this Vitest must not reach another one.
   const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(VITEST|NODE_ENV$)/.test(name)));
   const env = { ...own, NO_COLOR: '1', GHOSTCARD_CACHE: inject('provisioned').amd64.cacheDir };
   const run = spawnSync('bash', ['-euo', 'pipefail', '-c', `exec 2>&1\n${script}`], {
@@ -83,12 +83,12 @@ describe('docs/finding-a-dma-bug.md', () => {
     for (const line of lines.map(stable)) {
       const at = printed.indexOf(line);
       expect(at, `${line}\nis not, or not in this place, in\n${output}`).toBeGreaterThanOrEqual(0);
-      // Of a run in the guest, two streams come, and ours: their order is not that of the lines.
+      // A run in the guest prints on two streams, and ghostcard on one: their order is not that of the lines.
       if (!commands.includes('ghostcard run')) printed.splice(0, at + 1);
     }
   });
 
-  it('has made a report and traces that can be attached to a ticket', () => {
+  it('has made a report and traces, small enough to be attached to a ticket', () => {
     for (const file of ['bug.html', 'bug.trace', 'pumps.trace', 'fixed.trace']) {
       expect(statSync(join(folder, file)).size).toBeGreaterThan(1000);
       expect(statSync(join(folder, file)).size).toBeLessThan(2_000_000);

@@ -1,4 +1,4 @@
-/** That waveform viewers understand what `trace export` writes: GTKWave's own converter reads it, and says what it read. */
+/** Waveform viewers read what `trace export` writes: GTKWave's own converter reads it, and prints what it has read. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,24 +80,24 @@ const valuesOf = (path: string, base?: 2): (string | number)[] =>
     .filter((value) => !/^x+$/.test(value))
     .map((value) => (base === undefined ? value : Number.parseInt(value, base)));
 
-it('registers and fields have the values that the bus saw', () => {
+it('registers and fields have the values of the accesses', () => {
   expect(valuesOf('registers.H2C_0.DOORBELL.PRODUCER', 2)).toEqual([1, 2]);
   expect(valuesOf('registers.H2C_0.CONTROL.RUN', 2)).toEqual([1]);
   expect(valuesOf('config.COMMAND.BUS_MASTER', 2)).toContain(1);
 });
 
-it('DMA is there by channel, with addresses, sizes and roles', () => {
+it('DMA is exported by channel, with addresses, sizes and roles', () => {
   expect(new Set(valuesOf('dma.H2C0.role'))).toEqual(new Set(['descriptor', 'data', 'write-back']));
   expect(new Set(valuesOf('dma.H2C0.bytes', 2))).toEqual(new Set([32, 64, 4]));
   expect(valuesOf('dma.H2C0.busy')).toEqual(['0', '1', '0', '1', '0']);
 });
 
-it('interrupts are there: the level of the line, messages as events', () => {
+it('interrupts are exported: the level of the line, and messages as events', () => {
   expect(valuesOf('interrupts.INTx.level')).toEqual(['0', '1', '0']);
   expect(signals.get('reference.interrupts.MSIX_0.delivered')).toHaveLength(1);
 });
 
-it('states and marks are there as words', () => {
+it('states and marks are exported as text', () => {
   expect(valuesOf('state.H2C0')).toEqual(['running', 'idle', 'running', 'idle']);
   expect(signals.get('run.mark_text')?.at(-1)).toMatch(/ all_is_done$/);
 });

@@ -1,4 +1,4 @@
-/** What a test that fails in a guest shows and leaves behind: Vitest is run on tests that fail on purpose. */
+/** The report and the artifacts of failed guest tests: Vitest is run on tests that fail on purpose. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -28,7 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** What the default reporter says about a test that has failed. */
+/** What the default reporter prints about a failed test. */
 function failureOf(test: string): string {
   const start = output.indexOf(`> ${test}`, output.indexOf('Failed Tests'));
   return output.slice(start, output.indexOf('⎯⎯⎯⎯[', start));
@@ -36,7 +36,7 @@ function failureOf(test: string): string {
 const artifact = (test: string, file: string) => join(folder, 'artifacts', 'suite.ts', test, file);
 
 describe('the report of a failed test', () => {
-  it('shows what was expected, what the driver did, the commands, the console and where the logs are', () => {
+  it('has the assertion, the accesses of the driver, the commands, the console and the place of the logs', () => {
     const failure = failureOf('fails in an assertion');
     expect(failure).toContain(
       'expected STATUS.DONE to be 1, it is 0; last write to CTRL was 0x1 (START=1), 3 accesses ago',
@@ -63,21 +63,21 @@ describe('the report of a failed test', () => {
     expect(junit).toContain('fails-in-an-assertion');
   });
 
-  it('blames the card when its model has thrown, although the driver has succeeded', () => {
+  it('has the model error of a card, although the driver has succeeded', () => {
     const failure = failureOf('fails for a model error of the card');
-    expect(failure).toContain("CardModelError: The model of the card 'faulty' threw: BREAK was never thought through");
+    expect(failure).toContain("CardModelError: The model of the card 'faulty' threw: BREAK is not implemented");
     expect(failure).toContain('write CTRL 0x00000002 (BREAK=1)');
     expect(failure.match(/CardModelError/g)).toHaveLength(1);
   });
 
-  it('says that a fault was declared and has not fired, although the driver has succeeded', () => {
-    const failure = failureOf('fails for a fault of the plan that has not fired');
+  it('has the declared fault that never fired, although the driver has succeeded', () => {
+    const failure = failureOf('fails for a declared fault that has not fired');
     expect(failure).toMatch(
       /UnfiredFaultError: The fault 'write-lost' of the card 'lazy-card' has not fired: it waited for occurrence 2 of writes to CTRL; 1 of \d+ writes to the card fitted \(mayNotFire: true allows that\)/,
     );
   });
 
-  it('says that the card was restarted meanwhile', () => {
+  it('says that the card was restarted', () => {
     const failure = failureOf('fails after its card has been restarted');
     expect(failure).toContain('expected CTRL.START to be 1, it is 0; the card has not been accessed');
     expect(failure).toMatch(
@@ -91,54 +91,54 @@ describe('the report of a failed test', () => {
     );
   });
 
-  it('says which command was running when the time was over, at the line of the test', () => {
-    const failure = failureOf('takes too long, with');
+  it('has the command that was running at the timeout, with the line of the test', () => {
+    const failure = failureOf('times out, with');
     expect(failure).toContain('Test timed out in 10000ms.');
     expect(failure).toMatch(/sleep 1000: still running after \d+ ms/);
     expect(failure).toMatch(/❯ test\/guest\/failing\/suite\.ts:\d+/);
     expect(failure).not.toContain('fixtures.ts');
   });
 
-  it('says so when the time is over before the guest is there', () => {
-    expect(failureOf('takes too long before the guest is there')).toContain('Test timed out in 100ms.');
+  it('has a timeout before the guest has started', () => {
+    expect(failureOf('times out before the guest has started')).toContain('Test timed out in 100ms.');
   });
 
   it('quotes the panic of a guest, once', () => {
-    const failure = failureOf('loses the guest');
+    const failure = failureOf('fails when its guest dies');
     expect(failure).toContain('Kernel panic - not syncing: sysrq triggered crash');
     expect(failure.match(/The guest's console:/g)).toHaveLength(1);
     expect(failure).toContain("await guest.run(['sh', '-c', 'echo c > /proc/sysrq-trigger");
   });
 
-  it('shows the line that has asked for a program that is not there', () => {
-    const failure = failureOf('runs a program that is not there');
+  it('has the line that has started a program that does not exist', () => {
+    const failure = failureOf('runs a program that does not exist');
     expect(failure).toContain("await guest.run(['./no-such-program']);");
     expect(failure).toContain('it was looked for in /, the working directory');
   });
 
-  it('shows the matcher that nobody has waited for', () => {
-    const failure = failureOf('forgets to wait for a card');
+  it('has the matcher that was not awaited', () => {
+    const failure = failureOf('does not await a matcher');
     expect(failure).toContain("toReachRegister was not awaited: write 'await expect(…).toReachRegister(…)'.");
     expect(failure).toContain("void expect(card).toReachRegister('STATUS.DONE', 1);");
   });
 
-  it('shows what a command that failed has written', () => {
+  it('has the output of a failed command', () => {
     const failure = failureOf('fails before it has a card');
     expect(failure).toMatch(/to succeed, it ended with exit code 3 after \d+ ms\nstderr:\n {2}err\nstdout:\n {2}out\n/);
   });
 });
 
 describe('after failed tests', () => {
-  it('their logs are kept, and those of a test that passed are not', () => {
+  it('logs of failed tests are kept, and those of passed tests are not', () => {
     expect(readFileSync(artifact('fails-in-an-assertion', 'console.log'), 'utf8')).toContain('a word on the console');
     const accesses = readFileSync(artifact('fails-in-an-assertion', 'lazy-card-accesses.log'), 'utf8');
     expect(accesses).toContain('write config:COMMAND');
     expect(accesses).toContain('write CTRL 0x00000001 (START=1)');
-    expect(existsSync(artifact('loses-the-guest', 'qemu-stderr.log'))).toBe(true);
+    expect(existsSync(artifact('fails-when-its-guest-dies', 'qemu-stderr.log'))).toBe(true);
     expect(readdirSync(join(folder, 'artifacts', 'suite.ts'))).toHaveLength(11);
   });
 
-  it('their recordings are kept: all that happened to the cards in that test, with its commands and its end', () => {
+  it('recordings of failed tests are kept, with the commands and the end of the test', () => {
     const { events, isEnded } = readTrace(artifact('fails-in-an-assertion', 'run.trace'));
     expect(isEnded).toBe(true);
     const accesses = events.filter((event) => 'region' in event && event.region === 0).map(({ kind }) => kind);
@@ -155,13 +155,13 @@ describe('after failed tests', () => {
     expect(names).toEqual(['lazy-card']);
   });
 
-  it('their reports are pages that show it', () => {
+  it('reports of failed tests are HTML pages', () => {
     const report = readFileSync(artifact('fails-in-an-assertion', 'report.html'), 'utf8');
     expect(report).toMatch(/^<!doctype html>/i);
     expect(report.length).toBeGreaterThan(10_000);
   });
 
-  it('a recording holds the second life of a card that was restarted', () => {
+  it('a recording has both cards of a restart', () => {
     const { events } = readTrace(artifact('fails-after-its-card-has-been-restarted', 'run.trace'));
     const story = events.flatMap(({ kind, card }) =>
       kind === 'card' || kind === 'link-down' ? `${kind} ${card}` : [],
@@ -169,18 +169,18 @@ describe('after failed tests', () => {
     expect(story).toEqual(['card 1', 'link-down 1', 'card 2']);
   });
 
-  it('nothing is recorded where it was not wanted, and what was wanted in any case is there', () => {
-    expect(existsSync(artifact('fails-unrecorded', 'console.log'))).toBe(true);
-    expect(existsSync(artifact('fails-unrecorded', 'run.trace'))).toBe(false);
-    expect(failureOf('fails unrecorded')).not.toContain('run.trace');
-    const folder = dirname(artifact('passes-and-is-recorded-all-the-same', 'run.trace'));
+  it("nothing is recorded with 'never', and recordings are always kept with 'always'", () => {
+    expect(existsSync(artifact('fails-without-a-recording', 'console.log'))).toBe(true);
+    expect(existsSync(artifact('fails-without-a-recording', 'run.trace'))).toBe(false);
+    expect(failureOf('fails without a recording')).not.toContain('run.trace');
+    const folder = dirname(artifact('passes-and-its-recording-is-kept', 'run.trace'));
     expect(readdirSync(folder).sort()).toEqual(['report.html', 'run.trace']);
     const { header, events } = readTrace(join(folder, 'run.trace'));
     expect(header.payloads).toBe('hash');
     expect(marksIn(events)).toContain('host: here it begins');
   });
 
-  it('tests that share a guest get a new one', () => {
+  it('the next test on a shared guest gets a new one', () => {
     expect(output).toContain('✓ passes after that, in another guest');
   });
 
@@ -191,13 +191,13 @@ describe('after failed tests', () => {
 });
 
 describe('when Vitest is killed', () => {
-  it('its guests and their folders are gone at once', async () => {
+  it('its guests and their folders are removed at once', async () => {
     const ofQemu = () => commandLines().filter((command) => command.includes('-machine') && command.includes(folder));
-    const args = ['run', '--config', CONFIG, '-t', 'takes too long, with'];
+    const args = ['run', '--config', CONFIG, '-t', 'times out, with'];
     const run = execa('node_modules/.bin/vitest', args, {
       cwd: repository,
       reject: false,
-      stdio: 'ignore', // else its worker's end would be waited for
+      stdio: 'ignore', // otherwise execa would wait for the worker's end
       timeout: 60_000,
       env: { TMPDIR: folder, GHOSTCARD_TEST_ARTIFACTS: join(folder, 'artifacts') },
     });

@@ -13,7 +13,7 @@ const reg = (...args: string[]) => ['gc-reg', ...args];
 describe('a guest that the tests of a file share', () => {
   const bootIds: string[] = [];
 
-  shared('has a card that is plugged in, and its driver reaches it', async ({ guest }) => {
+  shared('has a card that its driver can access', async ({ guest }) => {
     const plugged = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
     expect(plugged.node).toBe('/dev/uio0');
     const result = await guest.run(reg('0x0c=0x1234', '0x0c'));
@@ -23,14 +23,14 @@ describe('a guest that the tests of a file share', () => {
     bootIds.push((await guest.fetch('/proc/sys/kernel/random/boot_id')).toString());
   });
 
-  shared('is the same, without the card, in the next test', async ({ guest }) => {
+  shared('is the same in the next test, without the card', async ({ guest }) => {
     bootIds.push((await guest.fetch('/proc/sys/kernel/random/boot_id')).toString());
     expect(bootIds[1]).toBe(bootIds[0]);
     expect(guest.cards).toEqual([]);
     expect(await guest.run(['ls', '/sys/bus/pci/drivers/uio_pci_generic'])).not.toPrint('0000:');
   });
 
-  shared('takes several cards, each with its driver, and tells commands where they are', async ({ guest }) => {
+  shared('takes several cards, each with its driver, and gives commands their addresses', async ({ guest }) => {
     const first = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
     const second = await guest.plug((environment) => new ReferenceCard({ ...environment, addressBits: 32 }), {
       driver: 'vfio-pci',
@@ -45,7 +45,7 @@ describe('a guest that the tests of a file share', () => {
   });
 
   shared(
-    'makes platform devices of a card for a driver that takes those, and tells commands their names',
+    'makes platform devices of a card for a driver for those, and gives commands their names',
     async ({ guest }) => {
       const plugged = await guest.plug(ReferenceCard, { driver: 'uio_pdrv_genirq' });
       const [device] = plugged.platformDevices;
@@ -60,7 +60,7 @@ describe('a guest that the tests of a file share', () => {
     },
   );
 
-  shared('shows what a driver in the guest has made the card do', async ({ guest }) => {
+  shared('shows the DMA and the interrupts of a card under a driver in the guest', async ({ guest }) => {
     const { card } = await guest.plug(ReferenceCard, { driver: 'vfio-pci' });
     expect(await guest.run(['gc-loopback', '--irq', 'msix'])).toSucceed();
     expect(card).toHaveReadHost({ atLeastBytes: 4096 });
@@ -92,7 +92,7 @@ describe('a card under test control', () => {
     expect(await guest.run(reg('0x00'))).toPrint('0x47484331');
   });
 
-  shared('reads as all ones once it has been pulled out', async ({ guest }) => {
+  shared('reads as all ones after a surprise removal', async ({ guest }) => {
     const plugged = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
     plugged.severLink();
     expect(await guest.run(reg('0x00'))).toPrint('0xffffffff');
@@ -102,7 +102,7 @@ describe('a card under test control', () => {
     expect(await guest.run(reg('0x00'))).toPrint('0x47484331');
   });
 
-  shared('is gone at once also when the driver on VFIO closes it as soon as it reads all ones', async ({ guest }) => {
+  shared('is removed without delay also when the VFIO driver closes it on reading all ones', async ({ guest }) => {
     const plugged = await guest.plug(ReferenceCard, { driver: 'vfio-pci' });
     const lost = `[ "$(od -An -tx2 -N2 /sys/bus/pci/devices/${plugged.pciAddress}/config)" = ' ffff' ]`;
     const script = `gc-irq --count 1000000000 & until ${lost}; do :; done; kill $!; wait $!`;
@@ -126,21 +126,19 @@ describe('a card under test control', () => {
     expect(await guest.run(['ls', '/dev/uio0'])).not.toSucceed();
   });
 
-  shared('is taken out after a test that has left a program running', async ({ guest }) => {
+  shared('is unplugged after a test that leaves a program running', async ({ guest }) => {
     const { card } = await guest.plug(ReferenceCard, { driver: 'vfio-pci' });
     await guest.start(['gc-irq', '--count', '1000000000'], { timeoutMs: 60_000 });
     await expect(card).toInterrupt(4);
   });
 
-  shared('and finds nothing of it in the next test', async ({ guest }) => {
+  shared('is unknown to the next test, and so is that program', async ({ guest }) => {
     expect(await guest.run(['ls', '/sys/bus/pci/drivers/vfio-pci'])).not.toPrint('0000:');
     expect(await guest.run(['pidof', 'gc-irq'])).not.toSucceed();
   });
 
-  shared('is plugged in also when its driver refuses it, and may get another', async ({ guest }) => {
-    await expect(guest.plug(ReferenceCard, { driver: 'no-such' })).rejects.toThrow(
-      /Cannot bind the card '.*' \(.*\) to no-such: /,
-    );
+  shared('stays plugged in when its driver refuses it, and can be bound to another', async ({ guest }) => {
+    await expect(guest.plug(ReferenceCard, { driver: 'no-such' })).rejects.toThrow('could not be bound to no-such');
     const [card] = guest.cards;
     expect(() => card?.node).toThrow("The card 'reference-card' is plugged in, but not ready for use");
     await card?.bind('uio_pci_generic');
@@ -150,23 +148,23 @@ describe('a card under test control', () => {
     );
   });
 
-  shared('and is taken out after such a test too', ({ guest }) => {
+  shared('is unplugged after such a test too', ({ guest }) => {
     expect(guest.rig.cards).toEqual([]);
   });
 
-  shared('may be held by a program, which fails its removal and not what comes after it', async ({ guest }) => {
+  shared('cannot be unplugged while a program keeps it, which is reported', async ({ guest }) => {
     const plugged = await guest.plug(ReferenceCard, { driver: 'vfio-pci' });
     await guest.start(['gc-irq', '--count', '1000000000'], { timeoutMs: 60_000 });
     await expect(plugged.card).toInterrupt(4);
     await expect(plugged.unplug({ timeoutMs: 1000 })).rejects.toThrow('vfio-pci has not released');
   });
 
-  shared('and the next test has another guest', async ({ guest }) => {
+  shared('is gone in the next test, which has another guest', async ({ guest }) => {
     expect(guest.rig.cards).toEqual([]);
     expect(await guest.run(['pidof', 'gc-irq'])).not.toSucceed();
   });
 
-  shared('is told of a function-level reset that the guest asks for', async ({ guest }) => {
+  shared('receives a function-level reset from the guest', async ({ guest }) => {
     const { card, pciAddress } = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
     expect(await guest.run(reg('0x0c=0x55'))).toSucceed();
     expect(await guest.run(['sh', '-c', `echo 1 > /sys/bus/pci/devices/${pciAddress}/reset`])).toSucceed();
@@ -174,7 +172,7 @@ describe('a card under test control', () => {
     expect(card).toHaveRegister('SCRATCH', 0);
   });
 
-  shared('can be restarted while the guest lives, which is noted', async ({ guest }) => {
+  shared('can be restarted while the guest runs, which is noted', async ({ guest }) => {
     const plugged = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
     const { card } = plugged;
     await plugged.restart();
@@ -186,15 +184,15 @@ describe('a card under test control', () => {
 });
 
 describe('a guest for each test', () => {
-  isolated('is a fresh one', async ({ guest }) => {
+  isolated('is a new one', async ({ guest }) => {
     expect(await guest.run(['sh', '-c', 'echo mine > /tmp/left-behind'])).toSucceed();
   });
 
-  isolated('knows nothing of the test before', async ({ guest }) => {
+  isolated('has nothing of the test before', async ({ guest }) => {
     expect(await guest.run(['cat', '/tmp/left-behind'])).toPrint('No such file', { stream: 'stderr' });
   });
 
-  isolated('ends with the programs that still run in it, and with its cards', async ({ guest }) => {
+  isolated('ends together with its running programs and its cards', async ({ guest }) => {
     const { card } = await guest.plug(ReferenceCard, { driver: 'vfio-pci' });
     await guest.start(['gc-irq', '--count', '1000000000'], { timeoutMs: 60_000 });
     await expect(card).toInterrupt(4);
@@ -206,7 +204,7 @@ describe('a guest for each test', () => {
     expect(result).toPrint(process.cwd());
   });
 
-  hosted('says in which folder a program is not, and at which line it was asked for', async ({ guest }) => {
+  hosted('reports the folder in which a program was not found, and the line that started it', async ({ guest }) => {
     const here = `in ${process.cwd()}, the working directory`;
     await expect(guest.run(['./no-such-program'])).rejects.toThrow(here);
     await expect(guest.run(['./no-such-program'], { cwd: '/usr' })).rejects.toThrow('in /usr, the working');

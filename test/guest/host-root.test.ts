@@ -1,4 +1,4 @@
-/** The host's files in the guest: what commands see, what they may change, and how soon they see what changes outside. */
+/** The host's files in the guest: what commands see, what they may change, and when they see changes on the host. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -18,7 +18,7 @@ import { startRig } from '../support/rig';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'ghostcard host-root é-'));
 const shared = path.join(folder, 'shared');
-/** In the guest only: no such folder is on the host. */
+/** In the guest only: the host has no such folder. */
 const elsewhere = '/ghostcard-made/out put';
 let rig: Rig;
 
@@ -32,7 +32,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** A folder on the host for one test: what the guest changes hides for good what the host does to the same file later. */
+/** A folder on the host for one test: a change in the guest hides all later changes of the host to the same file. */
 function freshFolder(): string {
   return mkdtempSync(path.join(folder, 'test-'));
 }
@@ -55,7 +55,7 @@ describe('a command on the host root', () => {
     expect(stdout.toString()).toBe(`${process.version}${process.cwd()}\n`);
   });
 
-  it('compiles, runs and replaces programs without the host noticing', async () => {
+  it('compiles, runs and replaces programs without changes on the host', async () => {
     const cwd = freshFolder();
     compile(cwd, 'made outside');
     const rebuild = 'sed s/outside/inside/ main.c >new.c && mv new.c main.c && gcc -o program main.c';
@@ -69,7 +69,7 @@ describe('a command on the host root', () => {
     );
   });
 
-  it('finds links, pipes, sockets, locks, folders to move and files to execute as on any file system', async () => {
+  it('can use links, pipes, sockets, locks, renamed folders and executables as on any file system', async () => {
     const cwd = freshFolder();
     mkdirSync(path.join(cwd, 'tree/sub'), { recursive: true });
     writeFileSync(path.join(cwd, 'tree/sub/file'), 'moved');
@@ -90,11 +90,11 @@ describe('a command on the host root', () => {
     expect(await sh('/dev/shm', 'echo kept >x && cat x')).toBe('kept\n');
   });
 
-  it("knows the guest's name", async () => {
+  it("sees the guest's host name", async () => {
     expect(await sh('/', 'getent hosts "$(cat /proc/sys/kernel/hostname)"')).toMatch(/^127\.0\.1\.1 /);
   });
 
-  it('may trace another, as gdb and strace do', async () => {
+  it('may trace another command, as gdb and strace do', async () => {
     const script = `import ctypes, os, signal
 ptrace, TRACEME, CONT = ctypes.CDLL(None).ptrace, 0, 7
 child = os.fork()
@@ -109,26 +109,26 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))`;
     expect(stdout.toString()).toBe('True\n0\n');
   });
 
-  it("loads the guest's modules, and finds the guest's programs behind those of the host", async () => {
+  it("loads the guest's modules, and finds the guest's programs after those of the host", async () => {
     expect(await sh('/', 'modprobe uio_pci_generic && lsmod | grep -c ^uio_pci_generic')).toBe('1\n');
     expect(await sh('/', 'command -v gc-reg; command -v ls')).toMatch(
       /^\/run\/ghostcard\/usr\/bin\/gc-reg\n(\/usr)?\/bin\/ls\n$/,
     );
   });
 
-  it('is told when the memory for changes is used up, and goes on when there is room again', async () => {
+  it('gets ENOSPC when the memory for changes is used up, and continues when there is room again', async () => {
     const cwd = freshFolder();
     expect(await sh(cwd, 'dd if=/dev/zero of=big bs=1M count=1000')).toContain('No space left on device');
     expect(await sh(cwd, 'rm big && echo room >small && cat small')).toBe('room\n');
   });
 
-  it('is not started in a folder that is not there, and the error names it', async () => {
+  it('is not started in a folder that does not exist, which the error names', async () => {
     await expect(rig.guest.run(['ls'], { cwd: '/no/such folder' })).rejects.toThrow('/no/such folder');
   });
 });
 
 describe('what changes on the host while the guest runs', () => {
-  it('is what the next command sees: contents of the same size, modes, new, replaced and removed files', async () => {
+  it('is visible to the next command: contents of the same size, modes, new, replaced and removed files', async () => {
     const cwd = freshFolder();
     const on = (name: string): string => path.join(cwd, name);
     const look = 'cat file; ./script; cat new; true';
@@ -145,7 +145,7 @@ describe('what changes on the host while the guest runs', () => {
     expect(await sh(cwd, look)).toMatch(/^c\nran\n.*No such file.*\n$/);
   });
 
-  it('is seen in a program that has been built anew', async () => {
+  it('is visible in a program that was built again', async () => {
     const cwd = freshFolder();
     for (const build of ['build 1', 'build 2', 'build 3']) {
       compile(cwd, build);
@@ -153,7 +153,7 @@ describe('what changes on the host while the guest runs', () => {
     }
   });
 
-  it('is seen by a shell that lives on, once it has asked for it', async () => {
+  it('is visible to a running shell after it has asked for it', async () => {
     const cwd = freshFolder();
     compile(cwd, 'before');
     const wait = 'until [ -e go ]; do usleep 20000; ghostcard-host-root refresh; done';
@@ -166,14 +166,14 @@ describe('what changes on the host while the guest runs', () => {
 });
 
 describe('a folder that is shared for writing', () => {
-  it("is at the host's path, and what is done in it is done on the host", async () => {
+  it("is at the host's path, and changes in it are changes on the host", async () => {
     writeFileSync(path.join(shared, 'seed'), 'grown');
     expect(await sh(shared, 'mkdir d && cat seed >d/plant && mv d e && chmod 750 e/plant && ln -s e/plant p')).toBe('');
     expect(readFileSync(path.join(shared, 'p'), 'utf8')).toBe('grown');
     expect(execFileSync('stat', ['-c', '%a', path.join(shared, 'e/plant')]).toString()).toBe('750\n');
   });
 
-  it('is at another path when told so, also where the host has no such folder', async () => {
+  it('is at another path if one is given, also where the host has no such folder', async () => {
     expect(await sh(elsewhere, 'echo artifact >result && ls')).toContain('result\n');
     expect(readFileSync(path.join(shared, 'result'), 'utf8')).toBe('artifact\n');
   });
@@ -191,13 +191,13 @@ describe('another root than the host’s', () => {
 
   const run = (script: string) => bare.guest.run(['/run/ghostcard/bin/sh', '-c', script]);
 
-  it('gets the folders that it lacks, without having them afterwards', async () => {
+  it('gets mount points that it lacks, and does not keep them', async () => {
     const { stdout } = await run('cat /etc/motto; ls -d /proc/1 /sys/bus /dev/null /tmp /run; lsmod | grep -c 9p');
     expect(stdout.toString()).toMatch(/^small is enough\n\/dev\/null\n\/proc\/1\n\/run\n\/sys\/bus\n\/tmp\n\d+\n$/);
     expect(readdirSync(other)).toEqual(['etc']);
   });
 
-  it('lacks the folders of the host, and says so', async () => {
+  it('does not have the folders of the host, which the error says', async () => {
     await expect(bare.guest.run(['/run/ghostcard/bin/ls'], { cwd: process.cwd() })).rejects.toThrow(process.cwd());
   });
 

@@ -1,4 +1,4 @@
-/** Cards that come and go while the guest runs: in good order, without a word, and while a program has them open. */
+/** Cards that come and go while the guest runs: orderly, by surprise, and while a program has them open. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ReferenceCard } from '../../emulator/cards/reference';
 import { type CardEnvironment, PciCard } from '../../emulator/pci';
@@ -44,14 +44,14 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     await expect(rig.guest.pciAddressOf('first')).rejects.toThrow("This guest has no card 'first'. Its cards: none.");
   });
 
-  it('a card may come again under the name of one that has gone, and under another driver', async () => {
+  it('a card may have the name of one that was unplugged, and another driver', async () => {
     const { node } = await rig.plug({ name: 'first', make: reference(), driver: 'vfio-pci' });
     expect(node).toMatch(/^\/dev\/vfio\/noiommu-/);
     await runApp(rig, 'first', ['gc-loopback', '--irq', 'msix']);
     await rig.unplug('first');
   });
 
-  it('a card whose link has gone down reads as all ones, also where its memory is mapped', async () => {
+  it('a card whose link is down reads as all ones, also where its memory is mapped', async () => {
     await rig.plug({ name: 'pulled', make: reference({ mapMemory: true }), driver: 'uio_pci_generic' });
     const device = await rig.guest.pciAddressOf('pulled');
     const readMemory = `hexdump -n 8 -e '8/1 "%02x"' /sys/bus/pci/devices/${device}/resource2`;
@@ -66,7 +66,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     );
   });
 
-  it('a surprise removal ends with the guest having forgotten the card', async () => {
+  it('after a surprise removal, the guest does not have the card any more', async () => {
     const device = await rig.guest.pciAddressOf('pulled');
     await rig.surpriseRemove('pulled');
     expect(await guestShell(`[ -e /sys/bus/pci/devices/${device} ] || echo gone`)).toBe('gone');
@@ -75,7 +75,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     );
   });
 
-  it('a card that is pulled out of a driver on VFIO is gone when the driver ends, with no wait for a reset', async () => {
+  it('after a surprise removal under VFIO, the card is gone when the driver ends, without the wait for a reset', async () => {
     await rig.plug({ name: 'vfio', make: reference(), driver: 'vfio-pci' });
     const device = await rig.guest.pciAddressOf('vfio');
     const { registers } = rig.card<ReferenceCard>('vfio');
@@ -91,7 +91,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     expect(rig.cards).toEqual([]);
   });
 
-  it('a card that is restarted is reported as such, and is a fresh one under the same driver', async () => {
+  it('a restart of a card is reported, and plugs in a new one under the same driver', async () => {
     await rig.plug({ name: 'board', make: reference(), driver: 'uio_pci_generic' });
     const before = rig.card('board');
     const { node } = await rig.restartCard('board');
@@ -101,7 +101,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     await runApp(rig, 'board', ['gc-identify']);
   });
 
-  it('a driver that does not let go is named, and the guest lives on; once it lets go the card can be taken out', async () => {
+  it('a driver that keeps its card is named, and the guest runs on; once released, the card can be unplugged', async () => {
     await rig.plug({ name: 'held', make: reference(), driver: 'vfio-pci' });
     const device = await rig.guest.pciAddressOf('held');
     const holding = rig.guest.channel.start(['gc-irq', '--device', device, '--count', '1000000000'], {
@@ -119,7 +119,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     expect(await guestShell(`[ -e /sys/bus/pci/devices/${device} ] || echo gone`)).toBe('gone');
   });
 
-  it('a card that needs more address space than its slot has is refused with the numbers, and a boot makes room', async () => {
+  it('a card that needs more address space than its slot has is refused with the sizes, and a boot makes room', async () => {
     const wide = { name: 'wide', make: (environment: CardEnvironment) => new WideCard(environment) };
     await expect(rig.plug(wide)).rejects.toThrow(
       /no addresses for BAR 0 of the card at \S+, which has 268435456 bytes\. A slot of a running guest has room for/,
@@ -128,7 +128,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     await expect(cold.guest.pciAddressOf('wide')).resolves.toBe('0000:01:00.0');
   });
 
-  it('slots run out with an error that counts them', async () => {
+  it('without a free slot, a card is refused with the number of slots', async () => {
     const full = async () => {
       for (let n = 0; n <= 8; n++) await rig.plug({ name: `more${n}`, make: reference() });
     };

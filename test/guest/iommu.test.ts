@@ -1,6 +1,6 @@
 /**
- * The card behind a virtual IOMMU: the same programs, with addresses of the driver's choosing in place of physical ones,
- * and what an IOMMU is for.
+ * The card behind a virtual IOMMU: the same programs, with addresses that the driver chooses in place of physical ones, and
+ * refused accesses.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ReferenceCard } from '../../emulator/cards/reference';
@@ -9,7 +9,7 @@ import { GUEST_ARCHES } from '../../qemu/provision';
 import { type Rig } from '../../qemu/rig';
 import { reference, runApp, startRig } from '../support/rig';
 
-/** How the guest's kernel lists messages that no device can send in another's name. */
+/** How the guest's kernel lists remapped messages, which a device cannot send for another. */
 const REMAPPED_MSI = { amd64: 'IR-PCI-MSI', arm64: 'ITS-MSI' } as const;
 
 describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
@@ -58,13 +58,13 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
       expect([read.errors > 0, write.errors > 0]).toEqual([true, true]);
     });
 
-    it('takes 10,000 mappings of a page each, moves data through all of them, and refuses what has been unmapped', async () => {
+    it('moves data through 10,000 mappings of a page each, and is refused what was unmapped', async () => {
       const report = await runApp(rig, 'card', ['gc-maps', '--count', '10000']);
       expect(report).toMatchObject({ maps: 10_000, failed: 0 });
       expect(report.bytes).toBeGreaterThanOrEqual(2 * 10_000 * 4096);
     });
 
-    it('leaves nothing mapped behind, also when the program dies', async () => {
+    it('has no mappings when the program has ended, even by a signal', async () => {
       const firstBuffer = 16 << 20; // where the library begins
       const isMapped = () => traceOf(card()).hostMemory(firstBuffer, 4) !== undefined;
       const device = await rig.guest.pciAddressOf('card');
@@ -89,7 +89,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
     await rig.unplug('later');
   });
 
-  it('a driver without a way to the IOMMU has registers, and is told why there is no DMA', async () => {
+  it('a driver that cannot map memory in the IOMMU has registers, and an error that says why there is no DMA', async () => {
     await rig.bind('card', 'uio_pci_generic');
     const device = await rig.guest.pciAddressOf('card');
     expect(await guestShell(`gc-reg 0x0c=0x1234 0x0c --device ${device}`)).toContain('0x00001234');
@@ -99,7 +99,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
     expect(stderr.toString()).toContain('bind the card to vfio-pci, or start the guest without --iommu');
   });
 
-  it('makes no platform devices of a card, which would know nothing of the IOMMU: the message says what to do', async () => {
+  it('makes no platform devices of a card, since those cannot use the IOMMU: the message says what to do', async () => {
     await expect(rig.bind('card', 'uio_pdrv_genirq')).rejects.toThrow(
       /the card is behind an IOMMU, which its platform devices cannot use: start the guest without one/,
     );
@@ -110,7 +110,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
 
 const PASSTHROUGH = { amd64: 'iommu=pt', arm64: 'iommu.passthrough=1' } as const;
 
-it.each(GUEST_ARCHES)('an IOMMU that passes addresses through (%s) is in nobody’s way', async (arch) => {
+it.each(GUEST_ARCHES)('an IOMMU that passes addresses through (%s) changes nothing', async (arch) => {
   await using rig = await startRig({ arch, iommu: true, kernelAppend: PASSTHROUGH[arch] });
   await rig.bind('card', 'uio_pci_generic');
   await runApp(rig, 'card', ['gc-loopback']);

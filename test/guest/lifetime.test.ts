@@ -1,4 +1,4 @@
-/** Nothing is left behind: however a run ends, no QEMU, no socket and no folder stay. */
+/** However a run ends, no QEMU, no socket and no folder are left. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -27,7 +27,7 @@ const environment = () => ({
   GHOSTCARD_CACHE: inject('provisioned').amd64.cacheDir,
 });
 
-/** The processes whose environment names our temporary folder: what a run has started, and the run itself. */
+/** The processes whose environment has our temporary folder: the run, and what it has started. */
 function survivors(): { pid: number; commandLine: string }[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
@@ -37,7 +37,7 @@ function survivors(): { pid: number; commandLine: string }[] {
         const commandLine = readFileSync(`/proc/${name}/cmdline`, 'latin1').replaceAll('\0', ' ');
         return [{ pid: Number(name), commandLine }];
       } catch {
-        return []; // it ended while we looked
+        return []; // it has ended meanwhile
       }
     });
 }
@@ -56,7 +56,7 @@ const run = (options: readonly string[], ...command: string[]) => [
 ];
 const longRun = run([], 'sleep', '1000');
 
-/** Starts the command line with a command that stays, and resolves when its standard error says `line`. */
+/** Starts the command line with a command that does not end; resolves when its standard error has `line`. */
 async function runUntil(line: RegExp, [program, ...args] = [process.execPath, cli, ...longRun]) {
   const runner = spawn(program!, args, {
     env: environment(),
@@ -83,7 +83,7 @@ describe('after kill -9 of the runner', () => {
   });
 });
 
-/** How many; the closing note of the issue that asked for it has been made with a hundred. */
+/** GHOSTCARD_MANY_RUNS sets another number. */
 const MANY_RUNS = Number(process.env.GHOSTCARD_MANY_RUNS ?? 20);
 
 it('after many warm runs, two at a time, every tenth of them killed, nothing is left but what the cache accounts for', async () => {
@@ -92,7 +92,7 @@ it('after many warm runs, two at a time, every tenth of them killed, nothing is 
     const killed = index % 10 === 5;
     const command = run([], ...(killed ? ['sleep', '1000'] : ['gc-identify']));
     if (killed) {
-      // Each in another phase.
+      // Each is killed in another phase.
       const lines = [/Starting QEMU/, /from its snapshot/, /The guest is up/, /noiommu-0/];
       const runner = await runUntil(lines[Math.floor(index / 10) % lines.length]!, [process.execPath, cli, ...command]);
       runner.kill('SIGKILL');
@@ -115,7 +115,7 @@ it('after many warm runs, two at a time, every tenth of them killed, nothing is 
   expect(unaccounted).toEqual([]);
 }, 600_000);
 
-it('after kill -9 of npm, which is not our process but the one that people see, nothing is left', async () => {
+it('after kill -9 of npm, the parent process that users see, nothing is left', async () => {
   const npm = await runUntil(/noiommu-0/, ['npm', 'exec', '--offline', '--', 'ghostcard', ...longRun]);
   npm.kill('SIGKILL');
   await once(npm, 'exit');
@@ -130,7 +130,7 @@ it('after Ctrl-C, nothing is left, and the exit code is that of an interrupted c
   await nothingLeft();
 });
 
-it('after the death of QEMU, the error says so, and nothing is left', async () => {
+it('after the end of QEMU, there is an error, and nothing is left', async () => {
   const runner = await runUntil(/noiommu-0/);
   const qemu = survivors().find(({ commandLine }) => commandLine.includes('qemu-system'));
   process.kill(qemu!.pid, 'SIGKILL');

@@ -1,6 +1,6 @@
 /**
- * DMA masks in a guest with memory above 4 GiB: what a card cannot reach it reports, and never some other memory in its
- * place. docs/coherence.md is about this too.
+ * DMA masks in a guest with memory above 4 GiB: a card reports addresses that it cannot reach, and never accesses others in
+ * their place. docs/coherence.md is about this too.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ReferenceCard } from '../../emulator/cards/reference';
@@ -11,8 +11,8 @@ import { reference, runApp, startRig } from '../support/rig';
 const BOUNDARY = 2 ** 32;
 
 /**
- * Guests with memory above 4 GiB, and more hugepages than fit there: the last ones lie below. They take memory of the host
- * when they are used. On arm64 memory begins at 1 GiB, so that it has none below 30 bits.
+ * Guests with memory above 4 GiB, and more hugepages than fit there: the last ones are below. They take memory of the host
+ * when they are used. On arm64 memory begins at 1 GiB, so there is none below 30 bits.
  */
 const GUESTS = [
   { arch: 'amd64', memoryMiB: 4352, hugepages: 1150, memoryStart: 0 },
@@ -38,14 +38,14 @@ describe.each(GUESTS)('in a guest of $arch with $memoryMiB MiB', ({ arch, memory
       expectBothSides(report);
     });
 
-    it('a card with 32 reports memory above 4 GiB as an address error, and goes on below', async () => {
+    it('a card with 32 address bits reports memory above 4 GiB as an address error, and works below', async () => {
       await rig.bind('bits32', driver);
       const report = await runApp(rig, 'bits32', ['gc-mask']);
       expect(report).toMatchObject({ address_bits: 32, failed: 0, checks: 6, bytes: 6 * 65_536 });
       expectBothSides(report);
     });
 
-    it('a card with 24, for which there are no hugepages, is told apart from one that does not work', async () => {
+    it('a card with 24 address bits, for which there are no hugepages, has an error of its own', async () => {
       const { pciAddress } = await rig.bind('bits24', driver);
       const { exitCode, stderr } = await rig.guest.run(['gc-mask', '--device', pciAddress]);
       expect(stderr.toString()).toMatch(/is at 0x\w+, but the card drives 24 address bits: reserve enough hugepages/);
@@ -53,7 +53,7 @@ describe.each(GUESTS)('in a guest of $arch with $memoryMiB MiB', ({ arch, memory
     });
   });
 
-  it('the card with 32 has reached for nothing above 4 GiB', () => {
+  it('the card with 32 address bits has accessed nothing above 4 GiB', () => {
     const trace = traceOf(rig.card<ReferenceCard>('bits32'));
     const dma = [...trace.newestFirst()].filter(isDma);
     expect(dma.length).toBeGreaterThan(0);

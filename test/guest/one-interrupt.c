@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A driver with a mistake, for stalled-driver.test.ts: takes one interrupt of the reference card by UIO, and
- * waits for another without letting it through again. UIO leaves Interrupt Disable set until the driver
- * clears it. Exit code 3: the second has not come.
+ * A driver with a bug, for stalled-driver.test.ts: receives one interrupt of the reference card by UIO, and
+ * waits for another without enabling it again. UIO leaves Interrupt Disable set until the driver clears it.
+ * Exit code 3: the second interrupt has not come.
  */
 #include <fcntl.h>
 #include <poll.h>

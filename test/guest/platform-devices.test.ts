@@ -1,6 +1,6 @@
 /**
  * A card with several blocks, each of which the guest's module makes a platform device: under every driver for those, and
- * from any driver to any other. The apps of guest-tools on the reference card are in drivers.test.ts.
+ * from any driver to any other. For the apps of guest-tools on the reference card see drivers.test.ts.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ReferenceCard } from '../../emulator/cards/reference';
@@ -29,7 +29,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
   };
   /** The card is the first one behind the first root port: bus 1. */
   const device = (block: Block) => `${block}.256`;
-  /** Writes and reads back, since writes are posted: the card has seen it when this resolves. */
+  /** Writes and reads back, since writes are posted: the write has arrived when this resolves. */
   const write = (block: Block, window: string, offset: string, value: number) =>
     runApp(rig, 'card', ['gc-reg', '--window', window, `${offset}=${value}`, offset], device(block));
   const kernelComplaints = () =>
@@ -91,7 +91,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
         [
           `exec 3<>${counter} 4<>${filter}`,
           `${trigger('filter')}; ${take(4)}`,
-          // The UIO driver has disabled it: this one is taken when it is enabled.
+          // The UIO driver has disabled it: this one is delivered when it is enabled.
           `${trigger('filter')}; ${count}; printf '\\1\\0\\0\\0' >&4; ${take(4)}`,
           `printf '\\1\\0\\0\\0' >&4; ${trigger('counter')}; ${take(3)}; ${count}`,
         ].join('\n'),
@@ -100,7 +100,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     });
   });
 
-  it('under uio_dmem_genirq: the kernel allocates the buffers below the mask, and gives them back', async () => {
+  it('under uio_dmem_genirq: the kernel allocates the buffers below the mask, and frees them', async () => {
     const bound = await rig.bind('card', 'uio_dmem_genirq');
     const maps = `for map in /sys/bus/platform/devices/counter.256/uio/*/maps/*; do echo $(cat $map/name $map/size $map/addr); done`;
     const mapOf = (line: string) => {
@@ -133,7 +133,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     expect(Buffer.from(card.memory.bytes).readUInt32LE(8 * PAGE + 0x10)).toBe(0x6666_6666);
   });
 
-  it('under vfio-platform: a reset that does not end is told with its limit, and the device is not opened', async () => {
+  it('under vfio-platform: a reset that does not end is reported with its limit, and the device is not opened', async () => {
     await rig.bind('card', 'vfio-platform');
     card.stuck = true;
     try {
@@ -151,7 +151,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
   it('any driver may follow any other, on the platform devices and on the PCI function', async () => {
     const platform = ['uio_pdrv_genirq', 'uio_dmem_genirq', 'vfio-platform'];
     const drivers = [...platform, 'vfio-pci', 'ghostcard', 'none'];
-    // A walk over all pairs: each driver goes to each other one and comes back.
+    // All pairs: from each driver to each other one, and back.
     const walk = drivers.flatMap((first, index) => drivers.slice(index + 1).flatMap((second) => [first, second]));
     for (const driver of walk) {
       await rig.bind('card', driver);
@@ -162,7 +162,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     expect(await kernelComplaints()).toBe('');
   });
 
-  it('two cards on one interrupt line do not take each other’s interrupts', async () => {
+  it('two cards on one interrupt line do not claim each other’s interrupts', async () => {
     // Root ports take the four lines of the machine in turn.
     for (const name of ['second', 'third', 'fourth', 'fifth', 'sixth']) {
       const driver = ['second', 'sixth'].includes(name) ? 'uio_pdrv_genirq' : 'none';
@@ -174,7 +174,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     expect(reports.map(({ irq_mode }) => irq_mode)).toEqual(['line', 'line']);
   });
 
-  it('a card whose link is down, all ones to its driver, does not take those of another on its line either', async () => {
+  it('a card whose link is down, so that it reads as all ones, does not claim those of another on its line either', async () => {
     const { node: gone, platformDevices } = await rig.bind('second', 'uio_pdrv_genirq');
     const events = () => guestShell(`cat /sys/bus/platform/devices/${platformDevices![0]!.name}/uio/*/event`);
     const before = await events();
@@ -187,7 +187,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
   });
 
   it.each(['uio_dmem_genirq', 'vfio-platform'])(
-    'a card that is pulled out under %s takes its platform devices with it',
+    'a surprise removal under %s removes the platform devices of the card too',
     async (driver) => {
       const name = driver === 'vfio-platform' ? 'fifth' : 'fourth';
       const { platformDevices } = await rig.bind(name, driver);
@@ -198,7 +198,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     },
   );
 
-  it('a program that has a UIO device open when its card is pulled out comes to an end', async () => {
+  it('a program that has a UIO device open at the surprise removal of its card ends', async () => {
     const { platformDevices } = await rig.bind('third', 'uio_pdrv_genirq');
     const child = platformDevices![0]!.name;
     const { registers } = rig.card<ReferenceCard>('third');
@@ -213,7 +213,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     expect(await kernelComplaints()).toBe('');
   });
 
-  it('is driven by its platform devices until the last of them is unplugged in good order', async () => {
+  it('is driven by its platform devices until the last of them is unplugged', async () => {
     await rig.bind('card', 'uio_pdrv_genirq');
     await rig.unplug('card');
     expect(await guestShell('ls /sys/bus/platform/devices | grep -cE "^(counter|filter).256"')).toBe('0');

@@ -11,14 +11,14 @@ import { runApp, startRig } from '../support/rig';
 const KiB = 1 << 10;
 const MiB = 1 << 20;
 
-/** Buffers that the card declares in its platform table, ring and data, and where their maps are. */
+/** Buffers that the card declares in its platform table, ring and data, and the numbers of their maps. */
 const RING_BYTES = 64 * KiB;
 const MAPS = { ring: 2, data: 3 };
 
 describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
   let rig: Rig;
   let card: ReferenceCard;
-  /** What the card has seen the drivers do. */
+  /** What the drivers have done to the card. */
   const seen = { triggers: 0, softResets: 0, ringBases: [] as bigint[] };
   beforeAll(async () => {
     rig = await startRig({ arch });
@@ -66,7 +66,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
       expect(memory).toBe('0x0040 = 0x00000007');
     });
 
-    it('says which windows there are when asked for another', async () => {
+    it('has an error with its windows when another is requested', async () => {
       const { exitCode, stderr } = await rig.guest.run('gc-reg --device ghostcard-ref.256 --window extra 0'.split(' '));
       expect(exitCode).toBe(2);
       expect(String(stderr)).toContain("no window 'extra': its windows are registers, memory");
@@ -76,7 +76,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
       expect((await runApp(rig, 'card', ['gc-memtest'])).bytes).toBeGreaterThan(32 * MiB);
     });
 
-    it('delivers every interrupt, and no more, and none while the kernel masks it', async () => {
+    it('delivers every interrupt, and no others, and none while the kernel masks it', async () => {
       seen.triggers = 0;
       const report = await runApp(rig, 'card', ['gc-irq']);
       expect(report).toMatchObject({ irq_mode: 'line', not_possible: 0 });
@@ -84,7 +84,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
       expect(seen.triggers).toBe(report.interrupts);
     });
 
-    it('has no MSI-X, which is said', async () => {
+    it('has no MSI-X, which is reported', async () => {
       const { exitCode, stderr } = await rig.guest.run('gc-irq --device ghostcard-ref.256 --irq msix'.split(' '));
       expect(exitCode).toBe(2);
       expect(String(stderr)).toContain('a platform device has one interrupt, of mode line');
@@ -103,17 +103,17 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
       expect(report.not_possible > 0).toBe(ownsBuffers);
     });
 
-    it('reports bad descriptors precisely, and goes on when the driver has cleared the error', async () => {
+    it('reports bad descriptors precisely, and continues when the driver has cleared the error', async () => {
       await runApp(rig, 'card', ['gc-errors']);
     });
 
-    it('reads and overwrites memory that it was never given, for nothing is in the way', async () => {
+    it('reads and overwrites memory that the driver never gave it: there is no IOMMU', async () => {
       expect(await runApp(rig, 'card', ['gc-stray'])).toMatchObject({ stray_write: 'changed', stray_read: 'leaked' });
     });
 
-    it('is as new after a reset, and a driver that has none is said to have none', async () => {
+    it('has its initial state after a reset, and a driver without a reset is reported as such', async () => {
       const report = await runApp(rig, 'card', ['gc-reset']);
-      // Configuration space is never the program's; without a reset by the kernel that is the second thing.
+      // A program never has configuration space; without a reset by the kernel, that is the second missing part.
       expect(report.not_possible).toBe(reset ? 1 : 2);
       expect(card.registers.get('IRQ_ENABLE')).toBe(0);
       expect(card.registers.get('IRQ_STATUS') & (1 << IRQ_SOURCES.USER)).toBe(0);
@@ -129,7 +129,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
     );
 
     if (ownsBuffers) {
-      it('has its ring in a buffer of the kernel, at the address that UIO tells', async () => {
+      it('has its ring in a buffer of the kernel, at the address in sysfs', async () => {
         seen.ringBases = [];
         const [ring, ringBytes, data, ...addresses] = await lines(
           'exec 3<>/dev/uio0; cd /sys/class/uio/uio0/maps; ' +
@@ -147,7 +147,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
         expect(BigInt(data!)).toBeLessThan(1n << 32n);
       });
 
-      it('is told what there is when more is asked for than the card has declared', async () => {
+      it('has an error with the declared sizes when more is requested', async () => {
         const report = await runApp(rig, 'card', ['gc-loopback']);
         expect(report.bytes).toBeGreaterThan(1 * MiB);
         expect(report.not_possible).toBe(4); // the buffers as wanted, and three sizes of transfers

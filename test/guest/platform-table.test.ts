@@ -1,4 +1,4 @@
-/** Tables of platform devices that are bad, and guests without the module: one clear line, and no device. */
+/** Invalid tables of platform devices, and guests without the module: one clear line, and no device. */
 import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CardEnvironment, PciCard } from '../../emulator/pci';
@@ -22,10 +22,10 @@ const BLOCK = {
   resetLimit: 0xa8,
   window0: { bar: 0xd0, offset: 0xd8, size: 0xe0 },
 } as const;
-/** From one block to the next. */
+/** Distance of blocks. */
 const STRIDE = 624;
 
-/** A card whose table has been tampered with, the CRC put right unless that is what is wrong. */
+/** A card with a changed table, and a correct CRC unless that is what is tested. */
 class TamperedCard extends BlockCard {
   tamper: (table: DataView) => void = () => {};
   mendCrc = true;
@@ -78,16 +78,16 @@ const guestShell = async (script: string) => {
 };
 const platformDevices = () => guestShell('ls /sys/bus/platform/devices | grep -E "^(counter|filter)"');
 
-describe('a table that is bad', () => {
-  const bad = 'no platform devices: the card.s table of them is invalid:';
+describe('an invalid table', () => {
+  const bad = 'no platform devices, since the card.s table of them is bad:';
   it.each<[string, RegExp, (table: DataView) => void, { mendCrc?: boolean }?]>([
     [
-      'has a byte that its CRC does not know',
-      /its CRC-32 is 0x[0-9a-f]{8}, but that of its 1280 bytes is 0x[0-9a-f]{8}/,
+      'has a CRC that does not match',
+      /its CRC-32 is 0x[0-9a-f]{8}, its 1280 bytes give 0x[0-9a-f]{8}/,
       (table) => table.setUint8(0x200, 0x55),
       { mendCrc: false },
     ],
-    ['is none', /it begins with 0xffffffff, not with 0x54504347/, (table) => table.setUint32(AT.magic, 0xffff_ffff)],
+    ['is missing', /it begins with 0xffffffff, not with 0x54504347/, (table) => table.setUint32(AT.magic, 0xffff_ffff)],
     [
       'is of another major version',
       /its version is 2\.0, but this module supports 1\.x/,
@@ -190,7 +190,7 @@ describe('a table that is bad', () => {
       (table) => table.setUint32(BLOCK.resetOffset, PAGE, true),
     ],
   ])(
-    'since it %s gives one line in the kernel’s log, and no device',
+    'which %s gives one line in the kernel’s log, and no device',
     async (_, words, tamper, { mendCrc = true } = {}) => {
       Object.assign(card, { tamper, mendCrc });
       const line = new RegExp(`ghostcard 0000:\\S+: ${bad} ${words.source}`);
@@ -203,7 +203,7 @@ describe('a table that is bad', () => {
     },
   );
 
-  it('is forgotten once the card has a good one', async () => {
+  it('has no effect once the card has a valid one', async () => {
     Object.assign(card, { tamper: () => {}, mendCrc: true });
     await rig.bind('tampered', 'uio_pdrv_genirq');
     expect((await platformDevices()).split('\n')).toHaveLength(2);
@@ -217,7 +217,7 @@ it('a card without a table is refused with the reason, and can be bound to a dri
   await expect(rig.bind('plain', 'vfio-pci')).resolves.toMatchObject({ node: '/dev/vfio/noiommu-0' });
 });
 
-it('a kernel without the module is told as such, with where it is', async () => {
+it('a kernel without the module is reported, with where the module is', async () => {
   await rig.bind('tampered', 'none');
   await guestShell('rmmod ghostcard && mv /lib/modules/*/ghostcard.ko /tmp');
   await expect(rig.bind('tampered', 'uio_pdrv_genirq')).rejects.toThrow(

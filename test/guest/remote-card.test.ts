@@ -1,4 +1,4 @@
-/** A card that another process serves: its process may go, and come again, while the guest lives. */
+/** A card that another process serves: its process may end, and be started again, while the guest runs. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -36,14 +36,14 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-it('works like one that is served here, and cannot be looked at from here', async () => {
+it('works like one that this process serves, and its model is not accessible', async () => {
   await runApp(rig, 'card', ['gc-loopback', '--irq', 'intx']);
   expect(() => rig.card('card')).toThrow(/the card 'card' is served by another process, at \S+card\.sock/);
   await expect(rig.restartCard('card')).rejects.toThrow('which is still there: end that process');
   expect(rig.modelErrors).toEqual([]);
 });
 
-it('is reported when its process goes, and the guest, which lives, reads all ones', async () => {
+it('is reported when its process ends, and the guest, which runs on, reads all ones', async () => {
   await server.kill();
   await expect.poll(() => rig.modelErrors.length, { timeout: 10_000 }).toBe(1);
   expect(events.at(-1)).toMatch(
@@ -59,13 +59,13 @@ it('is refused while its process is gone, with the reason', async () => {
   );
 });
 
-it('comes again when its process has been restarted', async () => {
+it('can be used again when its process was restarted', async () => {
   server = await serve();
   expect((await rig.restartCard('card')).node).toBe('/dev/uio0');
   await runApp(rig, 'card', ['gc-loopback', '--irq', 'intx']);
 });
 
-it('is let go of in good order while its process goes on, which then has to be restarted to be plugged in again', async () => {
+it('can be unplugged while its process runs, which must then be restarted to plug it in again', async () => {
   await rig.unplug('card');
   expect(rig.cards).toEqual([]);
   expect((await rig.guest.run(['ls', '/sys/bus/pci/drivers/uio_pci_generic'])).stdout.toString()).not.toContain(

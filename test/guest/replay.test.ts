@@ -1,4 +1,4 @@
-/** What real drivers did to cards in a guest, once more without either: the cards do the same. */
+/** Recorded runs of real drivers in a guest, replayed without either: the cards do the same again. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,7 +47,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-it.each(CARDS)('the card $name does in a replay what it did for $apps', async ({ name, options }) => {
+it.each(CARDS)('the card $name does the same in a replay as for $apps', async ({ name, options }) => {
   const result = await replay(trace, reference(options), { card: name });
   result.check();
   expect(result.events).toHaveLength(result.total);

@@ -1,4 +1,4 @@
-/** Recordings of real guests: what is in them, in which order, and what is left of one whose run was killed. */
+/** Recordings of real guests: their contents and order, and what is left of one whose run was killed. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { type DmaEvent, readTrace, type TraceEvent } from '../../instrumentation
 
 const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
 const SCRATCH = REFERENCE_REGISTERS.registers.find(({ path }) => path === 'SCRATCH')!.offset;
-/** Writes to SCRATCH, each with a mark behind it. */
+/** Writes to SCRATCH, each with a mark after it. */
 const WRITE_AND_MARK = 'for i in $(seq $1 $2); do gc-reg SCRATCH=$i >/dev/null; gc-mark wrote $i; done';
 
 let folder: string;
@@ -33,7 +33,7 @@ const expectedStory = (first: number, last: number): string[] =>
   Array.from({ length: last - first + 1 }, (_, i) => [`SCRATCH ${first + i}`, `wrote ${first + i}`]).flat();
 
 describe('the trace of a run', () => {
-  it('has its marks behind the writes that came before them, and in front of those that came after', async () => {
+  it('has marks after all earlier writes, and before all later ones', async () => {
     const path = join(folder, 'marks.trace');
     const options = ['--card', 'reference', '--driver', 'vfio-pci', '--trace', path];
     const { exitCode, stderr } = await run(...options, '--', 'sh', '-c', WRITE_AND_MARK, 'sh', '1', '5');
@@ -45,14 +45,14 @@ describe('the trace of a run', () => {
     expect(storyOf(events)).toEqual(expectedStory(1, 5));
     const commands = events.flatMap((event) => (event.kind === 'mark' && event.from === 'command' ? event.text : []));
     const command = `sh -c ${WRITE_AND_MARK} sh 1 5`;
-    expect(commands).toEqual([`${command}: begins`, `${command}: ended with exit code 0`]); // none of ghostcard's own
+    expect(commands).toEqual([`${command}: begins`, `${command}: ended with exit code 0`]); // none of ghostcard itself
     const others = events.filter(({ kind }) => !['read', 'write', 'mark'].includes(kind)).map(({ kind }) => kind);
     expect(new Set(others)).toEqual(
       new Set(['card', 'connected', 'map', 'unmap', 'irq-setup', 'reset', 'state', 'disconnected', 'end']),
     );
   });
 
-  it('tells DMA from the doorbell to the interrupt that the guest gets', async () => {
+  it('has DMA from the doorbell to the interrupt in the guest', async () => {
     const path = join(folder, 'dma.trace');
     const options = ['--card', 'reference', '--driver', 'vfio-pci', '--trace', path, '--trace-payloads', 'hash'];
     const { exitCode } = await run(...options, '--', 'gc-loopback', '--max-size', '4096');
@@ -95,7 +95,7 @@ describe.each([
   ['whole', []],
   ['in a ring', ['--trace-ring', '1']],
 ])('the trace of a run that is killed (%s)', (_, ring) => {
-  it('can be read, up to its last moment', async () => {
+  it('can be read, up to the last events', async () => {
     const path = join(folder, `killed-${ring.length}.trace`);
     const options = ['--card', 'reference', '--driver', 'vfio-pci', '--trace', path, ...ring];
     const command = ['--', 'sh', '-c', WRITE_AND_MARK, 'sh', '1', '100000'];

@@ -1,4 +1,4 @@
-/** Two cards in one guest, each with its own driver and its own ways, at the same time. */
+/** Two cards in one guest at the same time, each with its own driver and options. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ReferenceCard } from '../../emulator/cards/reference';
 import { GUEST_ARCHES } from '../../qemu/provision';

@@ -1,4 +1,4 @@
-/** Guests that start from a snapshot: they are as good as booted ones, and what is wrong with a snapshot never shows. */
+/** Guests that start from a snapshot: they are like booted ones, and a defect of a snapshot has no effect on them. */
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,11 +10,11 @@ import { type Rig, type RigOptions } from '../../qemu/rig';
 import { saveMachine } from '../../qemu/snapshot';
 import { runApp, startRig } from '../support/rig';
 
-// A cache of its own: only snapshots are kept there, what is booted comes from the one that is provisioned.
+// A cache of its own, for snapshots; the software of guests comes from the provisioned one.
 const cacheDir = mkdtempSync(join(tmpdir(), 'warm-start-'));
 afterAll(() => rmSync(cacheDir, { recursive: true }));
 
-/** Starts a rig, and tells in which phases. */
+/** Starts a rig, and returns the phases of the start. */
 async function start({ arch = 'amd64', ...options }: Partial<RigOptions> & { arch?: GuestArch } = {}): Promise<{
   rig: Rig;
   phases: string[];
@@ -43,7 +43,7 @@ const snapshots = () =>
     .filter((path) => existsSync(path));
 
 describe.each(GUEST_ARCHES)('guests of %s', (arch) => {
-  it('the first start boots and saves, the second starts from what was saved, with a card that works', async () => {
+  it('the first start boots and saves a snapshot, the second restores it, with a card that works', async () => {
     const first = await start({ arch });
     await first.rig.close();
     expect(first.phases).toEqual(BOOT);
@@ -77,7 +77,7 @@ describe.each(GUEST_ARCHES)('guests of %s', (arch) => {
   });
 });
 
-it('two guests of one snapshot run side by side and do not see each other’s memory', async () => {
+it('two guests of one snapshot run at the same time with separate memory', async () => {
   const [a, b] = await Promise.all([start(), start()]);
   await using first = a.rig;
   await using second = b.rig;
@@ -91,7 +91,7 @@ it('two guests of one snapshot run side by side and do not see each other’s me
   ]);
 });
 
-it('a machine with more memory or processors is another machine, with a snapshot of its own', async () => {
+it('a machine with more memory or processors has a snapshot of its own', async () => {
   const before = snapshots().length;
   const { rig, phases } = await start({ memoryMiB: 384, cpus: 2 });
   await using _ = rig;
@@ -101,7 +101,7 @@ it('a machine with more memory or processors is another machine, with a snapshot
   expect(snapshots()).toHaveLength(before + 1);
 });
 
-/** Turns over the first data at or behind an offset: what is in a hole does not count. */
+/** Inverts the first data at or after an offset: the contents of a hole have no effect. */
 async function flipBytes(path: string, offset: number): Promise<void> {
   await using file = await open(path, 'r+');
   const [start] = loadNative().nextExtent(file.fd, offset)!;
@@ -115,7 +115,7 @@ const DAMAGES: [string, (path: string) => Promise<void> | void][] = [
   ['damaged at its beginning', (path) => flipBytes(path, 0)],
   ['damaged in the middle of the guest’s memory', (path) => flipBytes(path, 32 << 20)],
   ['cut short', (path) => truncateSync(path, statSync(path).size >> 1)],
-  ['gone', (path) => rmSync(path)],
+  ['missing', (path) => rmSync(path)],
 ];
 
 it.each(DAMAGES)(
@@ -137,7 +137,7 @@ it.each(DAMAGES)(
   },
 );
 
-it('a guest whose saving takes too long goes on', async () => {
+it('a guest goes on when saving its snapshot takes too long', async () => {
   const { rig } = await start({ start: 'cold', cards: [] });
   await using _ = rig;
   await rig.guest.qmp.execute('stop');
@@ -148,7 +148,7 @@ it('a guest whose saving takes too long goes on', async () => {
   expect(await rig.guest.qmp.execute('query-status')).toMatchObject({ status: 'running' });
 });
 
-it('a cold start boots with the cards there from the beginning', async () => {
+it('a cold start boots with the cards in the machine', async () => {
   const { rig, phases } = await start({ start: 'cold' });
   await using _ = rig;
   expect(phases).toEqual(['starting-qemu', 'booting', 'agent-ready']);

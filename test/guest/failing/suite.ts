@@ -1,4 +1,4 @@
-/** Tests that fail on purpose, each in its own way; run by harness-failures.test.ts, which looks at the report. */
+/** Tests that fail on purpose, each in its own way; run by harness-failures.test.ts, which checks the report. */
 import { PciCard, registerMap, type CardEnvironment } from 'ghostcard';
 import { expect, guestTest } from 'ghostcard/vitest';
 
@@ -7,14 +7,14 @@ const REGISTERS = registerMap({
   STATUS: { offset: 0x04, access: 'ro', fields: { DONE: [0] } },
 });
 
-/** Never gets done; throws when BREAK is written. */
+/** Never sets DONE; throws when BREAK is written. */
 class LazyCard extends PciCard {
   readonly registers = this.registerBar(0, REGISTERS);
 
   constructor(environment: CardEnvironment = {}) {
     super({ vendorId: 0x1234, deviceId: 0x4743, classCode: 0x12_00_00 }, environment);
     this.registers.onWrite('CTRL', () => {
-      if (this.registers.get('CTRL.BREAK')) throw new Error('BREAK was never thought through');
+      if (this.registers.get('CTRL.BREAK')) throw new Error('BREAK is not implemented');
     });
   }
 }
@@ -57,22 +57,22 @@ test('fails while its driver polls without progress', async ({ guest }) => {
   expect(card).toHaveRegister('STATUS.DONE', 1);
 });
 
-test('takes too long, with a command that runs', { timeout: 10_000 }, async ({ guest }) => {
+test('times out, with a running command', { timeout: 10_000 }, async ({ guest }) => {
   await guest.plug(LazyCard, { driver: 'uio_pci_generic' });
   await guest.run(['sleep', '1000'], { timeoutMs: Infinity });
 });
 
-isolated('loses the guest', async ({ guest }) => {
+isolated('fails when its guest dies', async ({ guest }) => {
   await guest.plug(LazyCard);
   await guest.run(['sh', '-c', 'echo c > /proc/sysrq-trigger; sleep 100']);
 });
 
-isolated('forgets to wait for a card', async ({ guest }) => {
+isolated('does not await a matcher', async ({ guest }) => {
   const { card } = await guest.plug(LazyCard, { driver: 'uio_pci_generic' });
   void expect(card).toReachRegister('STATUS.DONE', 1);
 });
 
-isolated('runs a program that is not there', async ({ guest }) => {
+isolated('runs a program that does not exist', async ({ guest }) => {
   await guest.run(['./no-such-program']);
 });
 
@@ -80,23 +80,23 @@ isolated('fails before it has a card', async ({ guest }) => {
   expect(await guest.run(['sh', '-c', 'echo out; echo err >&2; exit 3'])).toSucceed();
 });
 
-isolated('takes too long before the guest is there', { timeout: 100 }, async ({ guest }) => {
+isolated('times out before the guest has started', { timeout: 100 }, async ({ guest }) => {
   await guest.run(['true']);
 });
 
-test('fails for a fault of the plan that has not fired', async ({ guest }) => {
+test('fails for a declared fault that has not fired', async ({ guest }) => {
   const faults = [{ fault: 'write-lost', register: 'CTRL', occurrence: 2 }] as const;
   await guest.plug(LazyCard, { driver: 'uio_pci_generic', faults });
   expect(await guest.run(reg('0x00=1'))).toSucceed();
 });
 
-recorded('passes, and is recorded all the same', async ({ guest }) => {
+recorded('passes, and its recording is kept', async ({ guest }) => {
   const { card } = await guest.plug(LazyCard, { driver: 'uio_pci_generic' });
   guest.mark('here it begins');
   expect(await guest.run(reg('0x00=1'))).toSucceed();
   expect(card).toHaveRegister('CTRL.START', 1);
 });
 
-unrecorded('fails unrecorded', async ({ guest }) => {
+unrecorded('fails without a recording', async ({ guest }) => {
   expect(await guest.run(['false'])).toSucceed();
 });
