@@ -1,4 +1,4 @@
-/** What is refused at run time, for users who do not type-check their tests. What the compiler refuses: harness-types.test.ts. */
+/** What is refused at run time, for users who do not type-check. What the compiler refuses: harness-types.test.ts. */
 import { expect, it } from 'vitest';
 import { ReferenceCard } from '../emulator/cards/reference';
 import { guestTest } from '.';

@@ -96,8 +96,8 @@ function exitCodeOfFailure(error: unknown): number | undefined {
 }
 
 /**
- * What the kernel logs about a program that it ends; see arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/arm64/kernel/traps.c,
- * mm/oom_kill.c.
+ * What the kernel logs about a program that it ends; see arch/x86/mm/fault.c, arch/x86/kernel/traps.c,
+ * arch/arm64/kernel/traps.c, mm/oom_kill.c.
  */
 const KERNEL_ON_CRASHES =
   /\[\d+\]: segfault at |\[\d+\]: unhandled exception: |traps: .+\[\d+\] |Out of memory: Killed process /;

@@ -1,12 +1,12 @@
-/** What every benchmark of this folder is: a group of figures, how they are measured, and what they are given. */
+/** A benchmark of this folder: a group of figures, how they are measured, and its environment. */
 import { type Figure } from './figure';
 
 export interface BenchmarkContext {
-  /** Short rounds, to see that everything runs; the numbers mean little. */
+  /** Short rounds, to check that everything runs; the numbers mean little. */
   readonly quick: boolean;
   /** A folder for sockets, removed at the end. */
   readonly folder: string;
-  /** Tells whoever waits what is being done. */
+  /** Prints what is being done. */
   readonly say: (text: string) => void;
 }
 

@@ -1,8 +1,8 @@
 /**
- * (j) DMA mappings by the page, as a guest behind an IOMMU makes them: look-up, map and unmap among many, against the same
- * with one. The goals are logarithmic: 1 + log2(n) times the floor, at most.
+ * (j) DMA mappings of single pages, as of a guest behind an IOMMU: look-up, map and unmap among many, against the same
+ * with one. The goals are logarithmic: at most 1 + log2(n) times the floor.
  *
- * Map and unmap go the way of a message of the client, from the decoded request on; the guest's memory is a memfd.
+ * Map and unmap take the path of a message of the client, from the decoded request on; the guest's memory is a memfd.
  */
 import { ReferenceCard } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
@@ -27,7 +27,7 @@ const rounds = (quick: boolean, round: () => Round): Round[] => {
   return Array.from({ length: warmUp + (quick ? 3 : 11) }, round).slice(warmUp);
 };
 
-/** The same numbers in every run, in no order. */
+/** Numbers in random order, the same in every run. */
 function scattered(count: number, below: number): number[] {
   let seed = 1;
   return Array.from({ length: count }, () => (seed = (seed * 48_271) % 0x7fff_ffff) % below);
@@ -39,7 +39,7 @@ function nsEach(times: number, act: () => void): number {
   return Number(process.hrtime.bigint() - startedNs) / times;
 }
 
-/** 8 bytes read at addresses in no order, through all that an access of the card goes through. */
+/** 8 bytes read at addresses in random order, by the whole path of an access of the card. */
 function lookUps(quick: boolean): Figure[] {
   const memory = new Uint8Array(MEMORY_BYTES).fill(1);
   const accesses = quick ? 20_000 : 500_000;
@@ -65,7 +65,7 @@ function lookUps(quick: boolean): Figure[] {
       each.map((page) => [page * STRIDE_BYTES, offsetOf(page), PAGE_BYTES]),
       pages.map((page) => page * STRIDE_BYTES + 8),
     );
-    // The very same bytes, in the same order: what is left is the look-up.
+    // The same bytes in the same order: the difference is the look-up.
     const floor = measure(
       [[0, 0, MEMORY_BYTES]],
       pages.map((page) => offsetOf(page) + 8),
@@ -79,7 +79,7 @@ function lookUps(quick: boolean): Figure[] {
   });
 }
 
-/** A client's mappings of one file. A page far off stays: with the last one the file itself would go. */
+/** A client's mappings of one file. A distant page stays mapped: with the last one the file would be released. */
 class Client implements Disposable {
   readonly #card = new ReferenceCard({ clock: new ManualClock() });
   readonly #windows: DmaWindows;
@@ -114,7 +114,7 @@ class Client implements Disposable {
   }
 }
 
-/** One page goes and comes back, each time another; the others stay. */
+/** One page is unmapped and mapped again, each time another; the others stay. */
 function comeAndGo(quick: boolean, native: Native, fd: number): Figure[] {
   const times = quick ? 500 : 5000;
   const measure = (count: number) => {
@@ -145,7 +145,7 @@ function comeAndGo(quick: boolean, native: Native, fd: number): Figure[] {
   });
 }
 
-/** All are mapped, in no order, and unmapped with one request: what each of them costs. */
+/** All are mapped in random order and unmapped with one request: the cost of each. */
 function fillAndEmpty(quick: boolean, native: Native, fd: number): Figure[] {
   using client = new Client(native, fd);
   const fill = (count: number) => {

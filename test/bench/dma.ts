@@ -1,8 +1,8 @@
 /**
  * (b), (c) The DMA engine, in process, against memcpy of the same bytes in the same pieces between the same pages: guest
- * memory as it is in use (a memfd, mapped), and the memory of the card.
+ * memory (a memfd, mapped, as in use), and the memory of the card.
  *
- * Timed is the card's work, from the doorbell to the write-back that says that everything is done.
+ * Measured is the card's work, from the doorbell to the write-back of the last descriptor.
  */
 import { ReferenceCard } from '../../emulator/cards/reference';
 import { WallClock } from '../../emulator/clock';
@@ -29,7 +29,7 @@ const cases: readonly Case[] = (['H2C', 'C2H'] as const).flatMap((direction) => 
   { group: 'c', direction, descriptorBytes: 4096, goal: { kind: 'at-least', ratio: 0.25 } },
 ]);
 
-/** The card on a host whose memory is mapped as a guest's is. */
+/** The card on a host whose memory is mapped like a guest's. */
 export class DmaRig implements Disposable {
   readonly #native = loadNative();
   readonly #clock = new WallClock();
@@ -51,7 +51,7 @@ export class DmaRig implements Disposable {
       writable: true,
       backing: { kind: 'bytes', bytes: this.guestMemory },
     });
-    // Pages that nobody has written are all the same page of zeros.
+    // Pages that were never written are all the same page of zeros.
     for (let at = 0; at < TRANSFER_BYTES; at += 4) this.guestMemory[at] = at >>> 12;
     this.card.memory.fill(0x5a);
   }
@@ -96,14 +96,14 @@ export class DmaRig implements Disposable {
   }
 }
 
-/** Who goes first takes turns: the second finds the caches as the first left them. */
+/** The first place alternates: the second finds the caches as the first has left them. */
 function measure(rig: DmaRig, driver: ChannelDriver, one: Case, floor: MemcpyFloor, floorFirst: boolean): Round {
   const { guestMemory, card } = rig;
   const [destination, source] = one.direction === 'H2C' ? [card.memory, guestMemory] : [guestMemory, card.memory];
   const measureFloor = (): number => floor.copyPieces(destination, source, one.descriptorBytes);
   const earlyNs = floorFirst ? measureFloor() : 0;
   const subjectNs = rig.transfer(driver, one);
-  if (!rig.agrees) throw new Error(`${one.direction}: what arrived is not what was sent`);
+  if (!rig.agrees) throw new Error(`${one.direction}: the data that arrived differ from the data that were sent`);
   const floorNs = floorFirst ? earlyNs : measureFloor();
   const mibPerSecond = (ns: number): number => TRANSFER_BYTES / MIB / (ns / 1e9);
   return { subject: mibPerSecond(subjectNs), floor: mibPerSecond(floorNs) };

@@ -4,19 +4,19 @@ import { figure, type FigureDefinition, isMet, spread } from './figure';
 const definition: FigureDefinition = { group: 'x', name: 'something', unit: 'us', floorName: 'the least' };
 
 describe('the spread over rounds', () => {
-  it('is smallest, middle and largest, in whatever order they came', () => {
+  it('is the smallest, middle and largest value, in any order of values', () => {
     expect(spread([3, 100, 1])).toEqual({ min: 1, median: 3, max: 100 });
   });
 
-  it('takes the mean of the middle two of an even number', () => {
+  it('has the mean of the middle two of an even number of values', () => {
     expect(spread([4, 1, 2, 100])).toEqual({ min: 1, median: 3, max: 100 });
   });
 
-  it('is one value three times when there was one round', () => {
+  it('is one value three times for one round', () => {
     expect(spread([7])).toEqual({ min: 7, median: 7, max: 7 });
   });
 
-  it('refuses no rounds', () => {
+  it('refuses an empty list of rounds', () => {
     expect(() => spread([])).toThrow('a benchmark needs at least one round');
   });
 });
@@ -43,16 +43,16 @@ describe('a figure', () => {
     expect(figure({ ...definition, goal: { kind: 'at-least', ratio: 1.1 } }, rounds).met).toBe(false);
   });
 
-  it('says nothing about being met without a goal', () => {
+  it('has no verdict without a goal', () => {
     expect(figure(definition, [{ subject: 1, floor: 1 }])).not.toHaveProperty('met');
   });
 
-  it('refuses a floor that took no time', () => {
+  it('refuses a floor of 0', () => {
     expect(() => figure(definition, [{ subject: 1, floor: 0 }])).toThrow('something: a floor of 0');
   });
 });
 
-it('a goal is reached at its very value', () => {
+it('a goal is met at exactly its value', () => {
   expect(isMet({ kind: 'at-most', ratio: 0.6 }, 0.6)).toBe(true);
   expect(isMet({ kind: 'at-least', ratio: 0.8 }, 0.8)).toBe(true);
 });

@@ -1,6 +1,6 @@
 /**
- * What a benchmark reports: a subject against a floor that was measured in the same round, so that a slow or busy machine
- * slows both. Everything here is arithmetic; nothing measures.
+ * The figures of a benchmark: a subject against a floor that was measured in the same round, so that a slow or busy
+ * machine slows both. Only arithmetic, no measurement.
  */
 
 /** A value over the rounds of a run. */
@@ -16,7 +16,7 @@ export interface Round {
   readonly floor: number;
 }
 
-/** What the ratio of subject to floor should come to. */
+/** The goal for the ratio of subject to floor. */
 export interface Goal {
   readonly kind: 'at-most' | 'at-least';
   readonly ratio: number;
@@ -30,7 +30,7 @@ export interface FigureDefinition {
   /** What the floor is, in a few words. */
   readonly floorName: string;
   readonly goal?: Goal;
-  /** What a reader has to know to make sense of it. */
+  /** What a reader must know to understand it. */
   readonly note?: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * (i) Guest tests per minute: a suite of Vitest tests, each with a fresh guest, a card, its driver and a DMA (suite/), from
- * the start of Vitest to its end. One worker against guests that are booted and do nothing else; two workers against one.
+ * (i) Guest tests per minute: a suite of Vitest tests, each with a new guest, a card, its driver and a DMA (suite/), from
+ * the start of Vitest to its end. One worker against guests that are only booted; two workers against one.
  */
 import { join } from 'node:path';
 import { execa } from 'execa';

@@ -1,7 +1,7 @@
 /**
- * (d), (e) What a driver in a guest waits for: register accesses and interrupts of the reference card, against those of
- * a device inside QEMU (`edu`) in the same guest. Two reference cards: one as it is, and one whose memory is offered as
- * mapped, which makes QEMU wait for every write to its registers.
+ * (d), (e) Latencies for a driver in a guest: register accesses and interrupts of the reference card, against those of a
+ * device inside QEMU (`edu`) in the same guest. Two reference cards: one without and one with a BAR mapping, which makes
+ * QEMU wait for every write to its registers.
  */
 import { type ReferenceCardOptions, ReferenceCard } from '../../emulator/cards/reference';
 import { type CardFactory } from '../../instrumentation/served-card';
@@ -10,7 +10,7 @@ import { Rig } from '../../qemu/rig';
 import { type Benchmark, type BenchmarkContext, nsToUs, parseSamples } from './benchmark';
 import { type Figure, figure, type FigureDefinition, type Round } from './figure';
 
-/** Behind everything that a guest has of its own. */
+/** After all devices of the guest itself. */
 const EDU_SLOT = '0x1d';
 const EDU_ADDRESS = '0000:00:1d.0';
 const APP_TIMEOUT_MS = 120_000;
@@ -125,7 +125,7 @@ async function bindAll(rig: Rig, driver: string): Promise<Addresses> {
   return { plain, mapped, edu: EDU_ADDRESS };
 }
 
-/** Round after round over all cases, so that what the machine does in one minute falls on all alike. */
+/** Rounds over all cases, so that other load of the machine affects all of them alike. */
 async function measureAll(
   rig: Rig,
   cases: readonly Case[],

@@ -1,4 +1,4 @@
-/** The machine that the figures were measured on, and what else it was doing. */
+/** The machine that the figures were measured on, and its other load. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
 

@@ -1,10 +1,10 @@
 /**
- * `npm run bench`: what everything costs, as a ratio to a floor measured in the same run. Prints a table and writes
- * artifacts/bench.json. A goal that is missed is reported, not an error: a benchmark that cannot run is.
+ * `npm run bench`: costs, as ratios to a floor measured in the same run. Prints a table and writes artifacts/bench.json. A
+ * missed goal is reported and is not an error; a benchmark that cannot run is.
  *
  *   npm run bench                     everything, about five minutes
  *   npm run bench -- --only a,b,c     these groups of figures
- *   npm run bench -- --quick          short rounds, to see that everything runs
+ *   npm run bench -- --quick          short rounds, to check that everything runs
  */
 import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
@@ -37,14 +37,14 @@ const benchmarks: readonly Benchmark[] = [
   recording,
 ];
 const artifacts = join(__dirname, '..', '..', 'artifacts');
-/** How long is looked at what else the machine is doing. */
+/** How long the other load of the machine is measured. */
 const LOOK_MS = 1000;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { only: { type: 'string' }, quick: { type: 'boolean', default: false } } });
   const selected = select(values.only);
   const folder = await mkdtemp(join(tmpdir(), 'ghostcard-bench-'));
-  // Ctrl-C included: children end with this process, the folder goes with it.
+  // Also at Ctrl-C: children end with this process, and the folder is removed.
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 

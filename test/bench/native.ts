@@ -13,7 +13,7 @@ export async function buildNative(): Promise<void> {
 }
 
 export interface MemcpyFloor {
-  /** Copies the longer of two buffers piece by piece, wrapping the shorter one round; returns nanoseconds. */
+  /** Copies the longer of two buffers piece by piece, wrapping around in the shorter one; returns nanoseconds. */
   copyPieces(destination: Uint8Array, source: Uint8Array, pieceBytes: number): number;
 }
 
@@ -32,7 +32,7 @@ export interface SocketServer extends AsyncDisposable {
 export const startEchoServer = (socketPath: string): Promise<SocketServer> =>
   startServer([built('echo-server'), socketPath], socketPath);
 
-/** The reference card in a Node process of its own, as `ghostcard serve` serves it. */
+/** `ghostcard serve` with the reference card, in a process of its own. */
 export function startReferenceCard(socketPath: string, options: readonly string[] = []): Promise<SocketServer> {
   const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
   const serve = ['serve', '--card', 'reference', '--socket', socketPath, ...options];
@@ -41,7 +41,7 @@ export function startReferenceCard(socketPath: string, options: readonly string[
 
 const START_TIMEOUT_MS = 30_000;
 
-/** Resolves with the first line that the server prints: it listens then. */
+/** Resolves when the server has printed its first line, and listens. */
 async function startServer([file, ...args]: [string, ...string[]], socketPath: string): Promise<SocketServer> {
   const server = execa(file, args, { buffer: false, reject: false });
   const ended = server.then(({ exitCode, originalMessage }) => {
@@ -68,7 +68,7 @@ async function startServer([file, ...args]: [string, ...string[]], socketPath: s
 
 export type SocketPattern = 'steady' | 'bursts' | 'lone' | 'posted';
 
-/** Times accesses to a server; `cpu` is the only processor that the client may use, all when left out. */
+/** Times accesses to a server; `cpu` is the only processor that the client may use. Default: all. */
 export async function runClient(
   server: SocketServer,
   protocol: 'vfio-user' | 'echo',

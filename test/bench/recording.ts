@@ -1,6 +1,6 @@
 /**
- * (k) What recording costs: register accesses over the socket, as in (a), against the same card that is not recorded, in
- * the same run; and DMA in process, for each way to record payloads. The goal is on the register path: at most a tenth.
+ * (k) The cost of recording: register accesses over the socket, as in (a), against the same card without recording, in the
+ * same run; and DMA in process, for each way to record payloads. The goal is for register accesses: at most a tenth.
  */
 import { join } from 'node:path';
 import { PAYLOADS, TraceRecorder, traceOf } from '../../instrumentation/trace';
@@ -30,7 +30,7 @@ async function socketFigures({ folder, quick }: BenchmarkContext): Promise<Figur
       const count = quick ? Math.ceil(samples / 10) : samples;
       const thousandsPerSecond = async (server: SocketServer) =>
         1e6 / (await runClient(server, 'vfio-user', pattern, count, clientCpu)).p50;
-      // Who goes first takes turns.
+      // The first place alternates.
       const early = round % 2 === 0 ? await thousandsPerSecond(recorded) : 0;
       const floor = await thousandsPerSecond(plain);
       rounds[index]!.push({ floor, subject: early || (await thousandsPerSecond(recorded)) });
@@ -53,7 +53,7 @@ function dmaFigures({ folder, quick }: BenchmarkContext): Figure[] {
   const plainDriver = plain.driver(transfer);
   return PAYLOADS.map((payloads) => {
     using rig = new DmaRig((card) => {
-      // In a ring: what is measured is not to fill the disk.
+      // In a ring, so that the disk does not fill up.
       const recorder = new TraceRecorder(join(folder, 'dma.trace'), { payloads, ringBytes: 64 * MIB });
       traceOf(card).record(recorder, { name: 'reference' });
       return recorder;

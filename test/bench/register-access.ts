@@ -7,8 +7,8 @@ import { type Figure, figure, type Round } from './figure';
 
 const SCRATCH = REFERENCE_REGISTERS.registers.find(({ path }) => path === 'SCRATCH')!.offset;
 
-// One loop for each way, alike and apart, so that the engine compiles each for what it does. Every value written comes
-// out of the read before it, so that no access can be left out.
+// A loop of its own for each way, so that the engine compiles each for its types. Every value written depends on the read
+// before it, so that no access can be optimised away.
 
 function byView(view: DataView, pairs: number): number {
   let value = 1;

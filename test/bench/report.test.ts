@@ -14,7 +14,7 @@ it('numbers are shown with three significant digits', () => {
   ]);
 });
 
-it('a report states the machine, and of every figure whether its goal was met', () => {
+it('a report has the machine, and for every figure whether its goal was met', () => {
   const definition = { group: 'a', name: 'a read', unit: 'us', floorName: 'an echo' };
   const goal = { kind: 'at-most', ratio: 1 } as const;
   const report: Report = {

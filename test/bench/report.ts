@@ -1,4 +1,4 @@
-/** The table that people read, and the JSON that machines do. */
+/** The report of a benchmark as a table, and as JSON. */
 import { formatTable } from '../../cli/common/output';
 import { type Figure, type Spread } from './figure';
 import { type Machine } from './machine';

@@ -1,10 +1,10 @@
 /**
- * (a) A register read over the socket, against a blocking server in C that answers as many bytes without a thought.
- * The same blocking C client times both.
+ * (a) A register read over the socket, against a blocking server in C that only answers as many bytes. The same blocking
+ * client in C times both.
  *
- * Where the two processes run decides everything. On two processors, as a guest's processor and a card are, a blocking
- * server is asleep when the request comes, and waking it costs most of the time: this is where the goal is measured.
- * Sharing one processor they take turns without waking anything, and no server can be faster than that floor.
+ * Where the two processes run is decisive. On two processors, like a guest's processor and a card, a blocking server
+ * sleeps when the request arrives, and waking it takes most of the time: the goal is for this case. On one processor they
+ * alternate without a wake-up, and no server can be faster than that floor.
  */
 import { join } from 'node:path';
 import { type Benchmark, type BenchmarkContext, nsToUs } from './benchmark';
@@ -60,7 +60,7 @@ async function run(context: BenchmarkContext): Promise<Figure[]> {
   await using subject = await startReferenceCard(join(context.folder, 'card.sock'));
   const possible = cases.filter(({ placement }) => placement !== apart || cpus.length > 1);
   const rounds = new Map<Case, Round[]>(possible.map((one) => [one, []]));
-  // Interleaved: what the machine does in one minute falls on all cases alike.
+  // Interleaved: other load of the machine affects all cases alike.
   for (let round = 0; round < (context.quick ? 1 : 9); round++) {
     for (const one of possible) rounds.get(one)!.push(await measure(one, { floor, subject }, context.quick));
   }

@@ -1,7 +1,7 @@
 /**
  * (f) From the shell's prompt to the first line that a command in a guest prints, against QEMU alone booting the same
- * kernel to the first line of init, without cards and without us. (h) Warm starts against cold ones. Everything is
- * provisioned before.
+ * kernel to the first line of init, without cards and without ghostcard. (h) Warm starts against cold ones. Everything
+ * is provisioned before.
  */
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
@@ -34,11 +34,11 @@ async function secondsUntil(text: string, [file, ...args]: readonly string[], op
     }
   }
   await program;
-  if (seconds === undefined) throw new Error(`${file} ended, or ${TIMEOUT_MS} ms passed, before it said '${text}'`);
+  if (seconds === undefined) throw new Error(`${file} ended, or ${TIMEOUT_MS} ms passed, before it printed '${text}'`);
   return seconds;
 }
 
-/** The machine that launches give a guest, but for its cards, agent and control sockets. */
+/** The machine of a guest, without its cards, agent and control sockets. */
 function bareQemu({ qemu, kernel, initramfsPath }: Provisioned): string[] {
   return [
     ...[qemu.command, ...qemu.argsPrefix, ...qemu.firmwareArgs],
@@ -58,7 +58,7 @@ async function fromPrompt({ quick, say }: BenchmarkContext): Promise<Figure[]> {
   await secondsUntil(READY, command()); // makes the snapshot, if there is none
   for (let round = 0; round < (quick ? 1 : 5); round++) {
     say(`starts from the prompt: round ${round + 1}`);
-    // The first thing that our /init does on its own account is to say this.
+    // The first line that the guest's /init prints.
     const floor = await secondsUntil('shell instead of the agent', bareQemu(provisioned));
     rounds.cold.push({ floor, subject: await secondsUntil(READY, command('--cold')) });
     rounds.warm.push({ floor, subject: await secondsUntil(READY, command()) });

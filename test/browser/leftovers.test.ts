@@ -1,4 +1,4 @@
-/** A browser that a test has started is gone with the test, however that ends; so is its profile. */
+/** A browser of a test ends with the test, however that ends, and its profile is removed. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -17,13 +17,13 @@ afterEach(() => {
   rmSync(temporary, { recursive: true, force: true });
 });
 
-/** Processes that were started with our folder for temporary files, or one below it. */
+/** Processes that were started with the test's folder for temporary files, or one below it. */
 function survivors(): string[] {
   return readdirSync('/proc').filter((name) => {
     try {
       return /^\d+$/.test(name) && readFileSync(`/proc/${name}/environ`, 'latin1').includes(`TMPDIR=${temporary}`);
     } catch {
-      return false; // it ended while we looked
+      return false; // it has ended meanwhile
     }
   });
 }
@@ -63,11 +63,11 @@ it('leaves nothing behind when its runner is killed', async () => {
   await nothingLeft();
 });
 
-it('says what has failed when it ends before its time', async () => {
+it('reports the failed request when it ends too early', async () => {
   await using browser = await Browser.start(inject('browser'));
   const page = await browser.page(400, 300);
   const never = page.evaluate('new Promise(() => {})');
   process.kill(browser.pid, 'SIGKILL');
   await expect(never).rejects.toThrow('Runtime.evaluate of the browser has failed: it has ended');
-  await expect(page.evaluate('1')).rejects.toThrow('The browser has ended before it was asked for Runtime.evaluate');
+  await expect(page.evaluate('1')).rejects.toThrow('The browser had ended before Runtime.evaluate was sent');
 });

@@ -1,4 +1,4 @@
-/** Opens a browser with a page, says so, and stays: to be killed. */
+/** Opens a browser with a page, prints a line, and waits to be killed. */
 import { Browser } from '../support/browser';
 
 async function main(): Promise<void> {

@@ -1,4 +1,4 @@
-/** Global set-up of the browser tests: the browser is there before the first test, with progress shown. */
+/** Global set-up of the browser tests: provisions the browser before the first test, with progress shown. */
 import { type TestProject } from 'vitest/node';
 import { terminalProgress } from '../../qemu/provision';
 import { provisionBrowser, type ProvisionedBrowser } from '../support/packages/browser';

@@ -1,4 +1,4 @@
-/** Recordings for tests of the report: a driver of the reference card at work, in process and in device time of its own. */
+/** Recordings for tests of the report: a driver of the reference card, in process and in a device time of its own. */
 import { join } from 'node:path';
 import { PROCESSING, REFERENCE_REGISTERS, ReferenceCard } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
@@ -10,13 +10,13 @@ export interface RecordedRunOptions extends RecorderOptions {
   /** Written to and read back, one after the other, in sizes from 64 bytes to 8 KiB. */
   readonly transfers: number;
   readonly cards?: number;
-  /** What is written down at the start, as a guest's mark. */
+  /** A mark of the guest at the start. */
   readonly mark?: string;
-  /** Left as a run that was killed leaves it. */
+  /** Left as by a killed run. */
   readonly cutOff?: boolean;
 }
 
-/** The trace of a driver that moves data to the card and back, polls once in a while, and gets something wrong. */
+/** The trace of a driver that moves data to the card and back, polls now and then, and makes errors. */
 export function recordRun(
   folder: string,
   { transfers, cards = 1, mark, cutOff = false, ...options }: RecordedRunOptions,
@@ -79,11 +79,11 @@ class LoopbackDriver {
     this.#clock.advance(2500 + lengthBytes);
     registers.read('C2H[0].CONSUMER_INDEX');
     registers.write('IRQ_STATUS', registers.read('IRQ_STATUS'));
-    // A scheduler that looks elsewhere for a while.
+    // As if the driver was not scheduled for a while.
     this.#clock.advance(i % 25 === 24 ? 60_000 : 700);
   }
 
-  /** A register that the card does not have, a transfer from nowhere, and the fault that somebody declared. */
+  /** An access outside of all registers, a transfer from unmapped memory, and a declared fault. */
   touchWhatIsNotThere(): void {
     this.#host.bar(0).read32(0x3f00);
     this.#interruptWhileMasked();

@@ -1,4 +1,4 @@
-/** An exported report in a browser, as its tests look at it. */
+/** An exported report in a browser, for tests. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -14,7 +14,7 @@ export interface Box {
   readonly height: number;
 }
 
-/** One line of a lane, as it is on the screen: where, and in which colour its events are to be. */
+/** One line of a lane on the screen: its place, and the colour of its events. */
 export interface DrawnRow {
   readonly lane: string;
   readonly label: string;
@@ -56,7 +56,7 @@ export class ReportPage {
     );
   }
 
-  /** The stretch of the axis that is in view. */
+  /** The visible part of the time axis. */
   async view(): Promise<{ from: number; to: number }> {
     const [from, to] = (await this.page.evaluate<string>("document.getElementById('canvas').dataset.view"))
       .split(' ')
@@ -84,7 +84,7 @@ export class ReportPage {
     return this.texts('#events-spacer .row[aria-selected="true"]:not([hidden]) .cell');
   }
 
-  /** Every line of the lanes that can be seen whole. */
+  /** Every line of the lanes that is completely visible. */
   async rows(): Promise<DrawnRow[]> {
     return await this.page.evaluate(`(() => {
       const canvas = document.getElementById('canvas').getBoundingClientRect();

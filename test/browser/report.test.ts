@@ -28,7 +28,7 @@ const openRun = (options: Parameters<typeof recordRun>[1], scheme?: 'dark' | 'li
 };
 
 describe('the report, opened from disk without a network', () => {
-  it('shows lanes for all that the trace has, asks for nothing but itself and complains of nothing', async () => {
+  it('has lanes for all of the trace, makes no other requests, and logs no errors', async () => {
     const { report, trace } = await openRun({ transfers: 6 });
     expect(await report.texts('.lane-name')).toEqual([
       ...['marks', 'faults, notices'],
@@ -41,7 +41,7 @@ describe('the report, opened from disk without a network', () => {
     expect(report.page.complaints).toEqual([]);
   });
 
-  it('draws each lane in its colours where its events are, and nowhere else', async () => {
+  it('draws each lane in its colours at its events, and nowhere else', async () => {
     const { report, trace } = await openRun({ transfers: 6 });
     await report.page.click('#axes label:nth-child(3)');
     const { from, to } = await report.view();
@@ -78,7 +78,7 @@ describe('the report, opened from disk without a network', () => {
     }
   });
 
-  it('draws for how long an interrupt is held, and why', async () => {
+  it('draws how long an interrupt is held back, and why', async () => {
     const { report, trace } = await openRun({ transfers: 2 });
     const { page } = report;
     await report.search('held masked');
@@ -98,7 +98,7 @@ describe('the report, opened from disk without a network', () => {
     expect(colorAt(delivered.timeNs + 500)).toEqual(background);
   });
 
-  it('is dark or light as the system is, and as the reader wants it, with the same picture', async () => {
+  it('is dark or light as the system or the user sets it, with the same contents', async () => {
     const { report } = await openRun({ transfers: 20 });
     const look = async () => {
       const picture = await report.picture();
@@ -146,7 +146,7 @@ describe('the report, opened from disk without a network', () => {
     expect(page.complaints).toEqual([]);
   });
 
-  it('measures a stretch of time, and zooms to it', async () => {
+  it('measures an interval, and zooms to it', async () => {
     const { report } = await openRun({ transfers: 50 });
     const { x, y, width } = await report.page.place('#canvas');
     const whole = await report.view();
@@ -187,7 +187,7 @@ describe('the report, opened from disk without a network', () => {
     expect(await report.text('#hits')).toBe('none');
   });
 
-  it('says all about an event that is clicked: fields, payload, cause and effects', async () => {
+  it('shows all of a clicked event: fields, payload, cause and effects', async () => {
     const { report } = await openRun({ transfers: 3 });
     const { page } = report;
     const clickInk = async (lane: string, label: string) => {
@@ -234,7 +234,7 @@ describe('the report, opened from disk without a network', () => {
     expect(trace.events.at(-2)!.timeNs).toBeLessThanOrEqual(to);
   });
 
-  it('shows of what happened only what is asked for', async () => {
+  it('shows only the selected events', async () => {
     const { report, trace } = await openRun({ transfers: 10 });
     const reads = trace.events.filter(({ kind }) => kind === 'read').length;
     await report.page.click('.chip[data-ink="read"]');
@@ -277,8 +277,8 @@ describe('the report, opened from disk without a network', () => {
   });
 });
 
-describe('a trace that is not what it seems', () => {
-  it('can hold anything in its texts: it is shown, and nothing else', async () => {
+describe('an unusual trace', () => {
+  it('may have any text in it, which is only shown', async () => {
     const { report } = await openRun({ transfers: 1, mark: HOSTILE });
     await report.search('onerror');
     await report.page.press('Enter');
@@ -288,7 +288,7 @@ describe('a trace that is not what it seems', () => {
     expect(report.page.requests).toEqual([report.url]);
   });
 
-  it('says that it was cut off, that its beginning is lost and what it could not see', async () => {
+  it('has a notice that it is cut off, that its beginning is lost, and what is not in it', async () => {
     const whole = recordRun(folder, { transfers: 1, cutOff: true });
     const windows = [{ region: 2, offset: 0, sizeBytes: 0x100_0000, isSeen: false }];
     const trace: Trace = {
@@ -307,7 +307,7 @@ describe('a trace that is not what it seems', () => {
     expect((await report.page.place('#warnings')).height).toBeGreaterThan(50);
   });
 
-  it('begins, at first and when all is shown, with what happened to the card, however long after it was made', async () => {
+  it('begins, also when all is shown, with the first event of the card, however long after its start', async () => {
     const whole = recordRun(folder, { transfers: 2 });
     const late = 1e9;
     const trace: Trace = {
@@ -325,7 +325,7 @@ describe('a trace that is not what it seems', () => {
     expect(await report.view()).toEqual({ from, to });
   });
 
-  it('of a card with faults lists them with what is said of the recording', async () => {
+  it('of a card with faults lists them with the properties of the recording', async () => {
     const whole = recordRun(folder, { transfers: 1 });
     const faults = [
       { fault: 'interrupt-delayed', name: 'late', vector: 0, delayNs: 2000 },
@@ -340,7 +340,7 @@ describe('a trace that is not what it seems', () => {
     expect((await report.texts('#about-facts dd')).slice(-2)).toEqual(words);
   });
 
-  it('leads from a fault to what became of the interrupt or the DMA that it names', async () => {
+  it('has links from a fault to the interrupt or the DMA that it has affected', async () => {
     const { events, ...rest } = recordRun(folder, { transfers: 2 });
     const at = (is: (event: TraceEvent) => boolean): number => events.findIndex(is);
     const raised = at((event) => event.kind === 'interrupt' && event.phase === 'raised');
@@ -373,7 +373,7 @@ describe('a trace that is not what it seems', () => {
     expect((await nextOf('late'))['Next of MSI-X vector 0']).toContain(`#${raised + 3} `);
   });
 
-  it('without events is an empty page, not a broken one', async () => {
+  it('without events is an empty page', async () => {
     const { header } = recordRun(folder, { transfers: 1 });
     const report = await ReportPage.open(browser, { header, events: [], isEnded: false }, folder);
     expect(await report.text('#events-count')).toBe('0');
@@ -399,7 +399,7 @@ describe('a trace that is not what it seems', () => {
 });
 
 describe('a trace of 100,000 events', () => {
-  it('is looked through by work for what is on the screen, not for what is in the trace', async () => {
+  it('takes work for the events on the screen, not for all in the trace', async () => {
     const { report, trace } = await openRun({ transfers: 3400 });
     const { page } = report;
     expect(trace.events.length).toBeGreaterThan(100_000);

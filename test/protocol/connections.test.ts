@@ -12,8 +12,8 @@ import { Errno, errorReply, eventfds, native, openDescriptors, serving, sharedMe
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 
-describe('a client that goes away', () => {
-  test('takes its mappings and interrupts along, and the device is reset for the next one', async () => {
+describe('a client that disconnects', () => {
+  test('loses its mappings and interrupts, and the device is reset for the next one', async () => {
     const memory = sharedMemory(4096);
     const [counter] = eventfds(1) as [number];
     const { connect, device, disconnected, server } = await serving();
@@ -28,7 +28,7 @@ describe('a client that goes away', () => {
     await (await connect()).regionRead(0, 0, 4);
   });
 
-  test('in the middle of a message, twenty times, with descriptors in it, leaves nothing: the 21st is served', async () => {
+  test('in the middle of a message with descriptors, twenty times, leaves nothing behind: the 21st is served', async () => {
     const { connect, connectRaw, disconnected } = await serving();
     const memory = sharedMemory(4096);
     const before = openDescriptors();
@@ -44,13 +44,13 @@ describe('a client that goes away', () => {
     await (await connect()).regionRead(0, 0, 4);
   });
 
-  test('before it has said anything is followed by the next', async () => {
+  test('before its first message is followed by the next client', async () => {
     const { connect, connectRaw } = await serving();
     connectRaw().close();
     await (await connect()).reset();
   });
 
-  test('while its replies wait is noticed', async () => {
+  test('while replies wait for it is noticed', async () => {
     const { connectRaw, connect, disconnected } = await serving(new FakeDevice(undefined, { regionBytes: 1 << 20 }));
     const client = connectRaw();
     await client.negotiate();
@@ -63,7 +63,7 @@ describe('a client that goes away', () => {
 });
 
 describe('a client that does not read its replies', () => {
-  test('is served no further until it does, and then gets all of them in order', async () => {
+  test('is not served until it does, and then receives all of them in order', async () => {
     const { connect, device } = await serving(new FakeDevice(undefined, { regionBytes: 1 << 20 }));
     const client = await connect();
     const seen: number[] = [];
@@ -92,10 +92,10 @@ describe('a second client', () => {
   });
 });
 
-describe('nonsense', () => {
+describe('malformed messages', () => {
   test.each([
     ['a size below that of a header', { command: 4, sizeBytes: 8 }],
-    ['a size beyond what was agreed', { command: 10, sizeBytes: 16 + 16 + 1048576 + 1 }],
+    ['a size above the negotiated limit', { command: 10, sizeBytes: 16 + 16 + 1048576 + 1 }],
     ['a message type that does not exist', { command: 4, flags: 2 }],
   ])('%s is answered with an error and ends the connection; the next client is served', async (_, header) => {
     const { connect, events, disconnected } = await serving();
@@ -134,7 +134,7 @@ describe('nonsense', () => {
 
   test('arbitrary messages, with arbitrary descriptors, never end the server', async () => {
     const { connect, connectRaw, disconnected } = await serving();
-    // A fixed sequence of numbers that look like chance (xorshift), so that a failure can be repeated.
+    // A fixed pseudo-random sequence (xorshift), so that a failure can be repeated.
     let state = 0x2545f491;
     const chance = (below: number): number => {
       state ^= state << 13;
@@ -163,7 +163,7 @@ describe('nonsense', () => {
 });
 
 describe('the socket', () => {
-  test('is there while the server is, and gone afterwards', async () => {
+  test('exists as long as the server runs', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'ghostcard-protocol-'));
     const socketPath = join(folder, 'card');
     const server = await serve(new FakeDevice(), { socketPath });
@@ -174,7 +174,7 @@ describe('the socket', () => {
     rmSync(folder, { recursive: true });
   });
 
-  test('of a living server is not taken over', async () => {
+  test('of a running server is not taken over', async () => {
     const { socketPath, connect } = await serving();
     await expect(serve(new FakeDevice(), { socketPath })).rejects.toThrow('another server is listening there');
     await (await connect()).reset();
@@ -191,7 +191,7 @@ describe('the socket', () => {
     rmSync(folder, { recursive: true });
   });
 
-  test('does not replace a file that is no socket', async () => {
+  test('does not replace a file that is not a socket', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'ghostcard-protocol-'));
     writeFileSync(join(folder, 'notes'), 'precious');
     await expect(serve(new FakeDevice(), { socketPath: join(folder, 'notes') })).rejects.toThrow(
@@ -211,7 +211,7 @@ describe('waiting', () => {
     return { native: counted, asked: () => receives };
   }
 
-  test('an idle device asks nothing of the processor', async () => {
+  test('an idle device uses no processor time', async () => {
     const { native: counted, asked } = counting();
     const { connect } = await serving(new FakeDevice(), { native: counted });
     const client = await connect();
@@ -227,7 +227,7 @@ describe('waiting', () => {
     expect(asked()).toBe(before);
   });
 
-  test('timers and other work have their turn while one client sends without a pause', async () => {
+  test('timers and other work run while one client sends without a pause', async () => {
     const { connect } = await serving();
     const client = await connect();
     let running = true;
@@ -252,7 +252,7 @@ describe('waiting', () => {
     expect(messages).toBeGreaterThan(0);
   });
 
-  test('two cards of one process are served side by side', async () => {
+  test('two cards of one process are served at the same time', async () => {
     const one = await serving();
     const other = await serving();
     const clients = await Promise.all([one.connect(), other.connect()]);
@@ -262,7 +262,7 @@ describe('waiting', () => {
     expect([one.device.regions[0]![0], other.device.regions[0]![0]]).toEqual([49, 49]);
   });
 
-  test('a message that is cut anywhere is served when its rest comes', async () => {
+  test('a message in two parts, cut anywhere, is served when the second part arrives', async () => {
     const { connect, device } = await serving();
     const client = await connect();
     const message = Buffer.concat([

@@ -11,8 +11,8 @@ const MIB = 1 << 20;
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const mappingsOfTests = (): number => readFileSync('/proc/self/maps', 'utf8').split('memfd:protocol test').length - 1;
 
-describe('memory that is passed as a descriptor', () => {
-  test('is read and written in place, with no message on the socket', async () => {
+describe('memory with a descriptor', () => {
+  test('is read and written in place, without a message on the socket', async () => {
     const memory = sharedMemory(2 * MIB);
     const { connect, device } = await serving();
     const client = await connect();
@@ -35,7 +35,7 @@ describe('memory that is passed as a descriptor', () => {
     expect(memory.bytes[8193]).toBe(9);
   });
 
-  test('is given back when it is unmapped, and a view that the device kept is empty', async () => {
+  test('is released when it is unmapped, and a view that the device kept is empty', async () => {
     const memory = sharedMemory(MIB);
     const { connect, device } = await serving();
     const client = await connect();
@@ -58,7 +58,7 @@ describe('memory that is passed as a descriptor', () => {
     expect(() => device.dma.write(0, bytes(1))).toThrow(expect.objectContaining({ reason: 'not-writable' }));
   });
 
-  test('takes one mapping of this process however many windows of it there are, until the last is gone', async () => {
+  test('takes one mapping of this process for all its windows, until the last is unmapped', async () => {
     const memory = sharedMemory(64 * 4096);
     const { connect, device } = await serving();
     const client = await connect();
@@ -76,7 +76,7 @@ describe('memory that is passed as a descriptor', () => {
     expect(mappingsOfTests()).toBe(before);
   });
 
-  test('is given back when the client goes, windows and all', async () => {
+  test('is released with all windows when the client disconnects', async () => {
     const memory = sharedMemory(64 * 4096);
     const { connect, device, disconnected } = await serving();
     const client = await connect();
@@ -89,7 +89,7 @@ describe('memory that is passed as a descriptor', () => {
     expect([device.map.size, mappingsOfTests()]).toEqual([0, before]);
   });
 
-  test('of two files is kept apart, and so are windows that may be written from others', async () => {
+  test('of two files has separate mappings, and so have writable and read-only windows', async () => {
     const [one, other] = [sharedMemory(8192), sharedMemory(8192)];
     const { connect, device } = await serving();
     const client = await connect();
@@ -108,7 +108,7 @@ describe('memory that is passed as a descriptor', () => {
     expect(() => device.dma.write(8191, bytes(1, 2))).toThrow(refused);
   });
 
-  test('of a file that has grown since is mapped as far as it goes now', async () => {
+  test('of a file that has grown since is mapped with its new size', async () => {
     const path = join(mkdtempSync(join(tmpdir(), 'ghostcard-dma-')), 'memory');
     onTestFinished(() => rmSync(dirname(path), { recursive: true }));
     writeFileSync(path, Buffer.alloc(4096, 1));
@@ -125,7 +125,7 @@ describe('memory that is passed as a descriptor', () => {
     expect(readFileSync('/proc/self/maps', 'utf8')).not.toContain(path);
   });
 
-  test('is taken in 65,535 ranges, and one more is refused with ENOSPC', async () => {
+  test('is mapped in up to 65,535 ranges, and one more is refused with ENOSPC', async () => {
     const memory = sharedMemory(MIB);
     const { connect, device } = await serving();
     const client = await connect();
@@ -147,7 +147,7 @@ describe('memory that is passed as a descriptor', () => {
     expect([device.map.size, mappingsOfTests()]).toEqual([0, before]);
   });
 
-  test('longer than one piece is mapped in several that touch, and unmapped together', async () => {
+  test('longer than one piece is mapped in adjacent pieces, and unmapped as a whole', async () => {
     const memory = sharedMemory(5 * 4096);
     const { connect, device } = await serving(new FakeDevice(), { dmaPieceBytes: 2 * 4096 });
     const client = await connect();
@@ -163,7 +163,7 @@ describe('memory that is passed as a descriptor', () => {
     expect(device.map.size).toBe(0);
   });
 
-  test('longer than one piece is one range all the same, which is not cut where pieces touch', async () => {
+  test('longer than one piece is one range, which cannot be unmapped at the border of a piece', async () => {
     const memory = sharedMemory(5 * 4096);
     const { connect, device } = await serving(new FakeDevice(), { dmaPieceBytes: 2 * 4096 });
     const client = await connect();
@@ -179,7 +179,7 @@ describe('memory that is passed as a descriptor', () => {
     expect(device.map.size).toBe(0);
   });
 
-  test('in more pieces than a client may have mappings is refused with ENOSPC, and nothing of it is mapped', async () => {
+  test('in more pieces than a client may have mappings is refused with ENOSPC, and no part is mapped', async () => {
     const memory = sharedMemory(65_537 * 4096);
     const { connect, device } = await serving(new FakeDevice(), { dmaPieceBytes: 4096 });
     const client = await connect();
@@ -189,7 +189,7 @@ describe('memory that is passed as a descriptor', () => {
     expect([device.map.size, mappingsOfTests()]).toEqual([0, before]);
   });
 
-  test('that overlaps a mapping is refused with EEXIST, and what was mapped stays', async () => {
+  test('that overlaps a mapping is refused with EEXIST, and the mapping stays', async () => {
     const memory = sharedMemory(5 * 4096);
     const { connect, device } = await serving(new FakeDevice(), { dmaPieceBytes: 4096 });
     const client = await connect();
@@ -201,7 +201,7 @@ describe('memory that is passed as a descriptor', () => {
     expect(mappingsOfTests()).toBe(before);
   });
 
-  test('that the file does not have, or that is no file, is refused', async () => {
+  test('beyond the end of the file, or of what is not a file, is refused', async () => {
     const memory = sharedMemory(4096);
     const [counter] = eventfds(1) as [number];
     const { connect } = await serving();
@@ -226,13 +226,13 @@ describe('memory that is passed as a descriptor', () => {
 });
 
 describe('unmapping', () => {
-  test('what was never mapped is a success', async () => {
+  test('a range without mappings succeeds', async () => {
     const client = await (await serving()).connect();
     await client.dmaUnmap(0n, 1n << 48n);
     await client.dmaUnmap(0xffff_ffff_ffff_f000n, 4096n);
   });
 
-  test('takes any number of whole mappings, and those beside them stay', async () => {
+  test('removes any number of whole mappings, and others stay', async () => {
     const { connect, device } = await serving();
     const client = await connect();
     for (const iova of [0n, 8192n, 12_288n, 65_536n]) await client.dmaMap({ iova, sizeBytes: 4096n });
@@ -240,7 +240,7 @@ describe('unmapping', () => {
     expect(device.map.ranges.map(({ start }) => start)).toEqual([0, 65_536]);
   });
 
-  test('a range whose end cuts a mapping is refused, and the whole ones in it stay', async () => {
+  test('a range that ends inside a mapping is refused, and the whole mappings in it stay', async () => {
     const { connect, device } = await serving();
     const client = await connect();
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
@@ -288,7 +288,7 @@ describe('unmapping', () => {
   });
 });
 
-describe('memory that the client keeps to itself', () => {
+describe('memory without a descriptor', () => {
   const clientMemory = (): ClientMemory & { bytes: Uint8Array } => {
     const own = new Uint8Array(4 * MIB);
     return {
@@ -310,7 +310,7 @@ describe('memory that the client keeps to itself', () => {
     expect([...into]).toEqual([2, 3, 0]);
   });
 
-  test('is moved in pieces of the size that the client takes', async () => {
+  test('is moved in pieces of the size that the client accepts', async () => {
     const memory = clientMemory();
     const { connectRaw, device } = await serving();
     const client = connectRaw({ memory });
@@ -324,7 +324,7 @@ describe('memory that the client keeps to itself', () => {
     expect(client.dmaRequests.map(({ sizeBytes }) => sizeBytes)).toEqual([4096, 4096, 1808, 4096, 4096, 1808]);
   });
 
-  test('is moved in pieces of a megabyte at most, and several at once do not disturb each other', async () => {
+  test('is moved in pieces of a megabyte at most, and several at a time do not interfere', async () => {
     const memory = clientMemory();
     const { connect, device } = await serving();
     const client = await connect({ memory });
@@ -336,7 +336,7 @@ describe('memory that the client keeps to itself', () => {
     expect(Math.max(...client.dmaRequests.map(({ sizeBytes }) => sizeBytes))).toBe(MIB);
   });
 
-  test('an error of the client fails the access and nothing else', async () => {
+  test('an error of the client fails only the access', async () => {
     const { connect, device } = await serving();
     const client = await connect({ memory: { read: () => Errno.ENODEV, write: () => Errno.ENODEV } });
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
@@ -346,7 +346,7 @@ describe('memory that the client keeps to itself', () => {
     await client.regionRead(0, 0, 4);
   });
 
-  test('a client that does not answer fails the access after its time', async () => {
+  test('a client that does not answer fails the access after the time limit', async () => {
     const { connect, device } = await serving(new FakeDevice(), { dmaTimeoutMs: 5 });
     const client = await connect();
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
@@ -354,7 +354,7 @@ describe('memory that the client keeps to itself', () => {
     await client.regionRead(0, 0, 4);
   });
 
-  test('a client that goes away fails the access', async () => {
+  test('a client that disconnects fails the access', async () => {
     const { connect, device } = await serving();
     const client = await connect();
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
@@ -363,7 +363,7 @@ describe('memory that the client keeps to itself', () => {
     await expect(reading).rejects.toThrow('the client disconnected');
   });
 
-  test('requests of the client are served while a DMA message is on its way', async () => {
+  test('requests of the client are served while a DMA message is pending', async () => {
     const { connect, device } = await serving();
     const client = await connect();
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
@@ -377,7 +377,7 @@ describe('memory that the client keeps to itself', () => {
     expect([...into]).toEqual([1, 2, 3, 4]);
   });
 
-  test('a reply that was not asked for ends the connection', async () => {
+  test('a reply without a request ends the connection', async () => {
     const { connect, events, disconnected } = await serving();
     const client = await connect();
     client.sendMessage({ id: 77, command: Command.DMA_READ, flags: 1, payload: new Uint8Array(20) });

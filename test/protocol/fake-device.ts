@@ -1,6 +1,6 @@
 /**
- * A device of four regions and no meaning: what was written is read back, and every call that came through the seam is
- * noted. Region 0: registers; 1: read-only; 2: memory that a client may map (when given); 7: configuration space.
+ * A device of four regions without a function: what was written is read back, and every call of the device interface is
+ * logged. Region 0: registers; 1: read-only; 2: memory that a client may map (when given); 7: configuration space.
  */
 import { AddressMap, AddressMapError, DmaAccess, type DmaMapping } from '../../emulator/memory';
 import {

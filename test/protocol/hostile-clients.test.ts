@@ -1,4 +1,4 @@
-/** Clients that mean harm, or behave as if they did: the server must neither fall, nor hang, nor grow, nor leak. */
+/** Malicious clients, and clients that behave so: the server must neither crash, nor hang, nor grow, nor leak. */
 import { describe, expect, test } from 'vitest';
 import { encodeHeader } from '../../emulator/vfio-user/codec';
 import { Command, HEADER_BYTES } from '../../emulator/vfio-user/wire';
@@ -19,8 +19,8 @@ const turns = async (count: number): Promise<void> => {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
 };
 
-describe('a client that goes away', () => {
-  test('while the device asks it for memory: the device is reset when it is done, not in the middle', async () => {
+describe('a client that disconnects', () => {
+  test('while the device accesses its memory leads to a reset after the access, not in the middle', async () => {
     const { connect, device, disconnected } = await serving();
     const client = await connect();
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
@@ -40,7 +40,7 @@ describe('a client that goes away', () => {
     expect(device.calls).toEqual(['write 0:0x0=01', 'write done', 'reset']);
   });
 
-  test('is noticed, though it left replies unread and requests that take the device some time', async () => {
+  test('is noticed, although replies are unread and requests of a slow device are pending', async () => {
     const { connect, device, disconnected } = await serving();
     const client = await connect();
     client.stopReading();
@@ -58,7 +58,7 @@ describe('a client that goes away', () => {
 });
 
 describe('descriptors', () => {
-  test('with a region access are closed, and the access is done', async () => {
+  test('in a region access are closed, and the access is done', async () => {
     const memory = sharedMemory(4096);
     const { connect } = await serving();
     const client = await connect();
@@ -69,7 +69,7 @@ describe('descriptors', () => {
     expect([...payload.subarray(16)]).toEqual([...data]);
   });
 
-  test('with every byte of a message end the connection before they use up what the process may open', async () => {
+  test('with every byte of a message end the connection before the process has too many', async () => {
     const memory = sharedMemory(4096);
     const { connect, disconnected, events } = await serving();
     const client = await connect();
@@ -83,7 +83,7 @@ describe('descriptors', () => {
 });
 
 describe('a client that does not read', () => {
-  test('makes the server hold one reply, however many requests it has sent', async () => {
+  test('makes the server keep one reply, however many requests it has sent', async () => {
     const { connect, device } = await serving(new FakeDevice(undefined, { regionBytes: MIB }));
     const client = await connect();
     client.stopReading();
@@ -97,7 +97,7 @@ describe('a client that does not read', () => {
     expect(client.unexpectedReplies).toHaveLength(100);
   });
 
-  test('is given up when too much of what the device sends of its own accord waits for it', async () => {
+  test('is disconnected when too many messages of the device wait for it', async () => {
     const { connect, device, disconnected, events } = await serving();
     const client = await connect();
     await client.dmaMap({ iova: 0n, sizeBytes: BigInt(MIB) });
@@ -112,8 +112,8 @@ describe('a client that does not read', () => {
   });
 });
 
-describe('a client that maps without end', () => {
-  test('is refused what was not agreed, and others are not; what it had is given back when it goes', async () => {
+describe('a client that maps without limit', () => {
+  test('is refused what exceeds the negotiated limit, others are not, and all is released when it disconnects', async () => {
     const memory = sharedMemory(4096);
     const greedy = await serving();
     const other = await serving();
@@ -130,7 +130,7 @@ describe('a client that maps without end', () => {
     expect(greedy.device.map.size).toBe(0);
   });
 
-  test('in small pieces of one range is refused as well, and nothing of the range stays', async () => {
+  test('in small pieces of one range is refused too, and no part of the range stays', async () => {
     const memory = sharedMemory(4096 * 33000);
     const { connect, device } = await serving(new FakeDevice(), { dmaPieceBytes: 4096 });
     const client = await connect({ timeoutMs: 15_000 });
@@ -140,7 +140,7 @@ describe('a client that maps without end', () => {
     expect(device.map.size).toBe(1);
   });
 
-  test('memory that is reached by message is refused what was not agreed', async () => {
+  test('memory without a descriptor is refused what exceeds the negotiated limit', async () => {
     const { connect } = await serving();
     const client = await connect({ timeoutMs: 15_000 });
     const map = (page: number): Promise<void> => client.dmaMap({ iova: BigInt(page) * 4096n, sizeBytes: 4096n });

@@ -4,7 +4,7 @@ import { Command } from '../../emulator/vfio-user/wire';
 import { words } from '../support/vfio-user-client';
 import { Errno, errorReply, eventfds, native, serving, sharedMemory } from './serving';
 
-test('an interrupt index tells how many vectors it has and what can be done to them', async () => {
+test('an interrupt index has a number of vectors, and flags for what can be done to them', async () => {
   const client = await (await serving()).connect();
   expect(await client.irqInfo(0)).toEqual({ flags: 7, count: 1 });
   expect(await client.irqInfo(1)).toEqual({ flags: 1, count: 8 });
@@ -13,7 +13,7 @@ test('an interrupt index tells how many vectors it has and what can be done to t
 });
 
 describe('eventfds', () => {
-  test('become sinks: what the device triggers, the client reads', async () => {
+  test('receive what the device triggers', async () => {
     const { connect, device } = await serving();
     const client = await connect();
     const fds = eventfds(2);
@@ -24,7 +24,7 @@ describe('eventfds', () => {
     expect(fds.map((fd) => native.eventfdRead(fd))).toEqual([1, 2]);
   });
 
-  test('may be taken away again, one vector or the whole index', async () => {
+  test('may be disconnected again, one vector or the whole index', async () => {
     const { connect, device } = await serving();
     const client = await connect();
     const fds = eventfds(4);
@@ -35,7 +35,7 @@ describe('eventfds', () => {
     expect(device.sinks[2]).toEqual([]);
   });
 
-  test('come eight to a message, as QEMU sends them, until all 64 vectors are connected', async () => {
+  test('come eight in a message, as QEMU sends them, until all 64 vectors are connected', async () => {
     const { connect, device } = await serving();
     const client = await connect();
     const fds = eventfds(64);
@@ -47,7 +47,7 @@ describe('eventfds', () => {
     expect(fds.map((fd) => native.eventfdRead(fd))).toEqual(fds.map(() => 1));
   });
 
-  test('that are full do not hold up the device', async () => {
+  test('that are full do not block the device', async () => {
     const { connect, device } = await serving();
     const client = await connect();
     const [fd] = eventfds(1);
@@ -69,21 +69,21 @@ describe('eventfds', () => {
     expect(device.requests).toEqual([]);
   });
 
-  test('that are none (a file) are refused', async () => {
+  test('in name only (a file) are refused', async () => {
     const memory = sharedMemory(4096);
     const client = await (await serving()).connect();
     const request = client.setIrqs(0, 0, 1, 'trigger', { kind: 'eventfd', descriptors: [memory.fd] });
     await expect(request).rejects.toThrow(errorReply(Errno.EINVAL));
   });
 
-  test('to be written on mask or unmask are not offered', async () => {
+  test('for mask or unmask are not supported', async () => {
     const client = await (await serving()).connect();
     const fds = eventfds(1);
     const request = client.setIrqs(0, 0, 1, 'unmask', { kind: 'eventfd', descriptors: fds });
     await expect(request).rejects.toThrow(errorReply(Errno.EOPNOTSUPP));
   });
 
-  test('with a command that takes none are closed, and the command is done', async () => {
+  test('in a command that takes none are closed, and the command is done', async () => {
     const client = await (await serving()).connect();
     const fds = eventfds(3);
     await client.request(Command.DEVICE_GET_INFO, words(16, 0, 0, 0), fds);
@@ -94,7 +94,7 @@ describe('eventfds', () => {
 });
 
 describe('the client', () => {
-  test.each(['trigger', 'mask', 'unmask'] as const)('can %s a range of vectors, or some of it', async (action) => {
+  test.each(['trigger', 'mask', 'unmask'] as const)('can %s a range of vectors, or a part of it', async (action) => {
     const { connect, device } = await serving();
     const client = await connect();
     await client.setIrqs(2, 5, 3, action);
@@ -105,14 +105,14 @@ describe('the client', () => {
     ]);
   });
 
-  test('cannot mask what has no mask, nor reach vectors that are not there', async () => {
+  test('cannot mask an index without masks, nor vectors that do not exist', async () => {
     const client = await (await serving()).connect();
     await expect(client.setIrqs(1, 0, 1, 'mask')).rejects.toThrow(errorReply(Errno.EINVAL));
     await expect(client.setIrqs(1, 7, 2, 'trigger')).rejects.toThrow(errorReply(Errno.EINVAL));
     await expect(client.setIrqs(9, 0, 1, 'trigger')).rejects.toThrow(errorReply(Errno.EINVAL));
   });
 
-  test('that goes away leaves no vector connected', async () => {
+  test('that disconnects leaves no vector connected', async () => {
     const { connect, device, disconnected } = await serving();
     const client = await connect();
     const fds = eventfds(3);

@@ -5,7 +5,7 @@ import { FakeDevice } from './fake-device';
 import { Errno, errorReply, serving } from './serving';
 
 describe('VERSION', () => {
-  test('is answered with version 0.0 and what the server can take', async () => {
+  test('is answered with version 0.0 and the limits of the server', async () => {
     const { connectRaw } = await serving();
     expect(await connectRaw().negotiate()).toEqual({
       major: 0,
@@ -35,7 +35,7 @@ describe('VERSION', () => {
     await disconnected();
   });
 
-  test('with version data that is no JSON is refused and ends the connection', async () => {
+  test('with version data that is not JSON is refused and ends the connection', async () => {
     const { connectRaw } = await serving();
     const client = connectRaw();
     const payload = Buffer.concat([words(0), Buffer.from('{"capabilities"\0')]);

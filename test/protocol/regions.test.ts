@@ -56,7 +56,7 @@ describe('reading and writing', () => {
     expect(device.calls[1]).toBe(`read 0:0x10+${sizeBytes}`);
   });
 
-  test('posted writes that have been sent are there once the server has been told to catch up, not a turn later', async () => {
+  test('posted writes that were sent are done by catchUp, without another turn of the event loop', async () => {
     const { connect, device, server } = await serving();
     const client = await connect();
     for (let i = 0; i < 100; i++) client.postRegionWrite(0, 4 * i, bytes(i, 0, 0, 0));
@@ -66,7 +66,7 @@ describe('reading and writing', () => {
     expect(device.calls).toHaveLength(100);
   });
 
-  test('catching up with nobody is nothing', async () => {
+  test('catchUp without a client does nothing', async () => {
     const { server, connectRaw, disconnected } = await serving();
     server.catchUp();
     connectRaw().close();
@@ -74,7 +74,7 @@ describe('reading and writing', () => {
     server.catchUp();
   });
 
-  test('a transfer as long as was agreed goes through, a byte more is refused', async () => {
+  test('a transfer of the negotiated size succeeds, and one more byte is refused', async () => {
     const { connect } = await serving(new FakeDevice(undefined, { regionBytes: 0x20_0000 }));
     const client = await connect();
     const most = 1048576;
@@ -95,7 +95,7 @@ describe('reading and writing', () => {
 
   test.each([
     ['beyond the end', 0, 8190, 4],
-    ['at an offset that does not fit a number', 0, 0xffff_ffff_ffff_fffcn, 4],
+    ['at an offset above the safe integers', 0, 0xffff_ffff_ffff_fffcn, 4],
     ['of no bytes', 0, 0, 0],
     ['of an absent region', 3, 0, 4],
     ['of a region that does not exist', 77, 0, 4],
@@ -109,13 +109,13 @@ describe('reading and writing', () => {
     expect(device.calls).toEqual([]);
   });
 
-  test('reading what is write-only and writing what is read-only are refused', async () => {
+  test('reads of write-only and writes of read-only regions are refused', async () => {
     const client = await (await serving()).connect();
     await expect(client.regionRead(4, 0, 4)).rejects.toThrow(errorReply(Errno.EINVAL));
     await expect(client.regionWrite(1, 0, bytes(1))).rejects.toThrow(errorReply(Errno.EINVAL));
   });
 
-  test('a write that announces more data than it brings is refused', async () => {
+  test('a write with less data than its count is refused', async () => {
     const client = await (await serving()).connect();
     const payload = Buffer.concat([accessOf(0, 0, 8), bytes(1, 2, 3, 4)]);
     await expect(client.request(Command.REGION_WRITE, payload)).rejects.toThrow(errorReply(Errno.EINVAL));
@@ -151,10 +151,10 @@ describe('reading and writing', () => {
     const { connect, device, events } = await serving();
     const client = await connect();
     device.onRead = () => {
-      throw new TypeError('a slip in the card');
+      throw new TypeError('an error in the card');
     };
     await expect(client.regionRead(0, 0, 4)).rejects.toThrow(errorReply(Errno.EIO));
-    expect(events.at(-1)).toMatchObject({ kind: 'device-error', error: { message: 'a slip in the card' } });
+    expect(events.at(-1)).toMatchObject({ kind: 'device-error', error: { message: 'an error in the card' } });
     device.onRead = undefined;
     await client.regionRead(0, 0, 4);
   });
@@ -193,11 +193,11 @@ describe('REGION_WRITE_MULTI', () => {
   });
 
   test.each([
-    ['more writes than it brings', multi(2n, one(0, 0, [1]))],
-    ['a number of writes beyond any', multi(1n << 60n, one(0, 0, [1]))],
+    ['a count above its writes', multi(2n, one(0, 0, [1]))],
+    ['a huge count of writes', multi(1n << 60n, one(0, 0, [1]))],
     ['a write of 9 bytes', multi(1n, one(0, 0, [1, 2, 3, 4, 5, 6, 7, 8, 9]))],
     ['a write out of bounds', multi(1n, one(0, 8192, [1]))],
-    ['no number', new Uint8Array(4)],
+    ['no count', new Uint8Array(4)],
   ])('with %s is refused', async (_, payload) => {
     const { connect, device } = await serving();
     const client = await connect();
@@ -225,7 +225,7 @@ describe('a region that the client may map', () => {
     native.close(descriptors[0]!);
   });
 
-  test('in parts says so on the second asking, with the size that the first reply named; each brings a descriptor', async () => {
+  test('in areas lists them in the second reply, of the size that the first reply has; each has a descriptor', async () => {
     const memory = sharedMemory(0x4000);
     const areas = [{ offset: 0x2000, sizeBytes: 0x1000 }];
     const { connect } = await serving(new FakeDevice({ ...memory, areas }));
@@ -247,7 +247,7 @@ describe('a region that the client may map', () => {
 });
 
 describe('device time', () => {
-  test('what a write made due is done before the next message is looked at', async () => {
+  test('a task that a write has made due runs before the next message', async () => {
     const due: string[] = [];
     const { connect, device } = await serving(new FakeDevice(), {
       clock: { runDue: () => due.splice(0).map((task) => device.calls.push(task)).length > 0 },

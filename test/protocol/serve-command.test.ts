@@ -1,4 +1,4 @@
-/** `ghostcard serve` as a process of its own: what its clients do to it, and what they cannot do. */
+/** `ghostcard serve` as a process of its own: it outlives its clients, and what they do to it. */
 import { type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -31,7 +31,7 @@ async function serveReference(): Promise<ServeProcess> {
   return served;
 }
 
-/** A client that sees the card's identity through its first BAR: the card lives. */
+/** A client that reads the card's identity through its first BAR: the card works. */
 async function readIdentity(socketPath: string): Promise<number> {
   await using client = await VfioUserClient.connect(socketPath);
   await client.regionWrite(CONFIG, COMMAND_REGISTER, MEMORY_AND_BUS_MASTER);
@@ -42,7 +42,7 @@ const openIn = (child: ChildProcess): number => readdirSync(`/proc/${child.pid}/
 const disconnected = ({ events }: ServeProcess): number => events.filter((event) => event === 'disconnected').length;
 
 describe('ghostcard serve', () => {
-  test('outlives twenty clients that send half a message and go away, serves a real one, and ends in good order', async () => {
+  test('outlives twenty clients that disconnect after half a message, serves a real one, and ends in an orderly way', async () => {
     const served = await serveReference();
     const { socketPath, process: child } = served;
     expect(await readIdentity(socketPath)).toBe(ID);
@@ -63,7 +63,7 @@ describe('ghostcard serve', () => {
     expect([exitCode, served.complaints(), existsSync(socketPath)]).toEqual([0, '', false]);
   });
 
-  test('has the faults of a file, and says at its end which have never fired', async () => {
+  test('injects the faults of a file, and reports at its end which have never fired', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'gc-serve-faults-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const file = join(folder, 'faults.json');
@@ -80,7 +80,7 @@ describe('ghostcard serve', () => {
     );
   });
 
-  test('outlives clients that go away while a DMA engine asks them for memory', async () => {
+  test('outlives clients that disconnect while a DMA engine accesses their memory', async () => {
     const served = await serveReference();
     const { socketPath, process: child } = served;
     for (let i = 0; i < 5; i++) {
@@ -94,7 +94,7 @@ describe('ghostcard serve', () => {
       post(BAR0, offsetOf('H2C', 'RING_SIZE'), words(16));
       post(BAR0, offsetOf('H2C', 'CONTROL'), words(1));
       post(BAR0, offsetOf('H2C', 'DOORBELL'), words(4));
-      // From here on the engine wants its descriptors: by a message that arrives, or by one that cannot be sent any more.
+      // From here on the engine reads its descriptors, by a message that arrives or cannot be sent any more.
       if (i % 2 === 0) await until('the engine to ask', () => client.dmaRequests.length > 0);
       client.close();
     }
@@ -102,7 +102,7 @@ describe('ghostcard serve', () => {
     expect([served.complaints(), await readIdentity(socketPath)]).toEqual(['', ID]);
   });
 
-  test('outlives a card that throws whenever it is reset, tells each time, and ends in good order', async () => {
+  test('outlives a card that throws in each reset, reports each, and ends in an orderly way', async () => {
     const served = await serving(cardFile(`onReset() { throw new Error('planted in the reset'); }`));
     const { socketPath, process: child } = served;
     for (let clients = 1; clients <= 2; clients++) {

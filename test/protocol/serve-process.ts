@@ -16,11 +16,11 @@ export interface ServeProcess {
   readonly socketPath: string;
   /** Kinds of events that it has printed, in order. */
   readonly events: string[];
-  /** What the events say for people, of those that do. */
+  /** The texts of events that have one. */
   readonly texts: readonly string[];
-  /** What it has written to standard error. */
+  /** Its standard error. */
   readonly complaints: () => string;
-  /** How it ended, once both its streams are at their ends. */
+  /** How it ended, once both of its streams have ended. */
   readonly ended: Promise<{ exitCode: number | null; signal: string | null }>;
 }
 
@@ -29,11 +29,11 @@ export interface ServeProcessOptions {
   readonly nodeOptions?: readonly string[];
   /** Added to the command line. */
   readonly args?: readonly string[];
-  /** How large a file it may write. */
+  /** Limit for the size of a file that it writes. */
   readonly fileLimitBytes?: number;
 }
 
-/** Started, not yet listening. Ended with the test. */
+/** Started, not yet listening. It is ended with the test. */
 export function startServing(
   card: string,
   { env = {}, nodeOptions = [], args: more = [], fileLimitBytes }: ServeProcessOptions = {},
@@ -70,7 +70,7 @@ export async function serving(card: string, options?: ServeProcessOptions): Prom
   return served;
 }
 
-/** A card in a file that goes with the test; see `writeCardFile`. */
+/** A card in a file that is removed with the test; see `writeCardFile`. */
 export function cardFile(body: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'ghostcard-card-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));

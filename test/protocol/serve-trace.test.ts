@@ -1,4 +1,4 @@
-/** What `ghostcard serve --trace` leaves behind, however it ends. */
+/** The trace of `ghostcard serve --trace`, however the process ends. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -42,7 +42,7 @@ const writtenIn = ({ events }: Trace): number[] =>
   );
 const upTo = (last: number): number[] => Array.from({ length: last + 1 }, (_, i) => i);
 
-test('a card whose process is killed leaves what happened to it, up to the last moment', async () => {
+test('a process that is killed leaves a trace up to its last moments', async () => {
   const path = tracePath();
   const { socketPath, process: child, ended } = await serving('reference', { args: ['--trace', path] });
   await using client = await clientOf(socketPath);
@@ -50,10 +50,10 @@ test('a card whose process is killed leaves what happened to it, up to the last 
     for (let value = first; value < first + count; value++) await client.regionWrite(BAR0, SCRATCH, words(value));
   };
   await writeMany(0, 3000);
-  // Then nothing happens any more, and what is in the process's memory still gets to the file by itself.
-  await until('all that has happened to be in the file', () => writtenIn(readTrace(path)).length === 3000);
+  // Then nothing happens any more, and events that are still in memory are written to the file.
+  await until('all events to be in the file', () => writtenIn(readTrace(path)).length === 3000);
   const pending = writeMany(3000, 100_000).catch(() => 'the client lost its server');
-  await until('more of it to be in the file', () => writtenIn(readTrace(path)).length > 4000, 30_000);
+  await until('more events to be in the file', () => writtenIn(readTrace(path)).length > 4000, 30_000);
   child.kill('SIGKILL');
   expect([await pending, (await ended).signal]).toEqual(['the client lost its server', 'SIGKILL']);
   const trace = readTrace(path);
@@ -64,13 +64,13 @@ test('a card whose process is killed leaves what happened to it, up to the last 
   expect(written.length).toBeGreaterThan(4000);
 }, 60_000);
 
-test('in a ring, killed, its trace holds the end of what happened, and is bounded', async () => {
+test('a process that is killed leaves the end of its trace in a ring, whose size is limited', async () => {
   const path = tracePath();
   const args = ['--trace', path, '--trace-ring', '1'];
   const { socketPath, process: child, ended } = await serving('reference', { args });
   await using client = await clientOf(socketPath);
   await postMany(client, 60_000);
-  await until('the last of it to be in the file', () => writtenIn(readTrace(path)).at(-1) === 59_999);
+  await until('the last event to be in the file', () => writtenIn(readTrace(path)).at(-1) === 59_999);
   child.kill('SIGKILL');
   await ended;
   expect(readdirSync(dirname(path)).sort()).toEqual(['run.trace', 'run.trace.earlier']);
@@ -81,7 +81,7 @@ test('in a ring, killed, its trace holds the end of what happened, and is bounde
   expect(written.length).toBeGreaterThan(10_000);
 }, 60_000);
 
-test('ended in good order, says where the trace is, what is in it, and what it could not see', async () => {
+test('a process that ends in an orderly way prints where its trace is, and what is and is not in it', async () => {
   const path = tracePath();
   const args = ['--trace', path];
   const served = await serving('reference,mapMemory=on', { args });
@@ -100,7 +100,7 @@ test('ended in good order, says where the trace is, what is in it, and what it c
   expect(readTrace(path).isEnded).toBe(true);
 });
 
-test('windows that a client could map are kept from it when they are to be in the trace', async () => {
+test('--trace-disable-mmap offers no BAR mapping, so that accesses of memory are in the trace', async () => {
   const path = tracePath();
   const served = await serving('reference,mapMemory=on', { args: ['--trace', path, '--trace-disable-mmap'] });
   const client = await clientOf(served.socketPath);
@@ -113,7 +113,7 @@ test('windows that a client could map are kept from it when they are to be in th
   expect(events.find((event) => event.kind === 'write' && event.region === 2)).toMatchObject({ offset: 0x100 });
 });
 
-test('a card whose process ends itself leaves what led there', async () => {
+test('a process that ends by an uncaught error leaves its trace', async () => {
   const path = tracePath();
   const throwing = cardFile(`onReset() { setImmediate(() => { throw new Error('planted'); }); }`);
   const served = await serving(throwing, { args: ['--trace', path] });
@@ -127,7 +127,7 @@ test('a card whose process ends itself leaves what led there', async () => {
   expect(isEnded).toBe(false);
 });
 
-test('a trace that can grow no more ends alone: the card is served on', async () => {
+test('a trace that cannot grow any more ends, and the card is still served', async () => {
   const path = tracePath();
   const served = await serving('reference', { args: ['--trace', path], fileLimitBytes: 512 << 10 });
   await using client = await clientOf(served.socketPath);
@@ -140,7 +140,7 @@ test('a trace that can grow no more ends alone: the card is served on', async ()
   expect(written.length).toBeGreaterThan(10_000);
 });
 
-test('a card whose model throws is told of in its trace, behind what it threw at', async () => {
+test('a model error is in the trace, after the access that caused it', async () => {
   const path = tracePath();
   const served = await serving(cardFile(`go() { throw new Error('planted'); }`), { args: ['--trace', path] });
   await using client = await clientOf(served.socketPath);
@@ -166,12 +166,10 @@ const refusal = (...args: string[]): string => {
   return `${status}: ${stderr.trim()}`;
 };
 
-test('refuses what it cannot record to, before it serves anything', () => {
+test('a file that cannot be recorded to is refused before the card is served', () => {
   const path = tracePath();
   writeFileSync(path, 'the work of a month\n');
-  expect(refusal('--trace', path)).toContain(
-    'this file exists and is not a trace: name another, or remove it first',
-  );
+  expect(refusal('--trace', path)).toContain('this file exists and is not a trace: name another, or remove it first');
   expect(refusal('--trace', join(dirname(path), 'nowhere', 'run.trace'))).toContain(
     'its folder does not exist: make it first, or name another',
   );

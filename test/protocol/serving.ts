@@ -1,4 +1,4 @@
-/** What every protocol test needs: a device served on a real socket in a folder of its own, and nothing left behind. */
+/** For protocol tests: a device served on a real socket in a folder of its own, and a check for leaks. */
 import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,13 +14,13 @@ export interface Serving {
   readonly device: FakeDevice;
   readonly server: VfioUserServer;
   readonly socketPath: string;
-  /** All that the server told, in order. */
+  /** All events of the server, in order. */
   readonly events: ServerEvent[];
-  /** A client that has agreed on the version. */
+  /** A client that has negotiated the version. */
   connect(options?: ClientOptions): Promise<VfioUserClient>;
   /** A client that has only connected. */
   connectRaw(options?: ClientOptions): VfioUserClient;
-  /** Resolves when the server has seen so many clients go. */
+  /** Resolves when the server has seen this many clients disconnect. */
   disconnected(count?: number): Promise<void>;
 }
 
@@ -60,7 +60,7 @@ export async function serving(device = new FakeDevice(), options: Partial<ServeO
 
 let checking = false;
 
-/** At the end of the test, after everything registered later has been undone, what is open must be what is open now. */
+/** At the end of the test, after all later clean-up, the open descriptors must be those of now. */
 function checkForLeaks(): void {
   if (checking) return;
   checking = true;
@@ -71,16 +71,16 @@ function checkForLeaks(): void {
   });
 }
 
-/** Waits for a condition, one turn of the event loop after the other, with a bound. */
+/** Waits for a condition, with a limit. */
 export async function until(what: string, condition: () => boolean, timeoutMs = 5000): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`);
+    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms for ${what}: it has not happened`);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
 
-/** What this process has open, as sorted targets. */
+/** The sorted targets of this process's open descriptors. */
 export function openDescriptors(): string[] {
   return readdirSync('/proc/self/fd')
     .map((fd) => {
@@ -94,7 +94,7 @@ export function openDescriptors(): string[] {
     .sort();
 }
 
-/** Memory as a client has it: a file, mapped here; both are closed when the test ends. */
+/** Memory of a client: a file, mapped here; both are closed when the test ends. */
 export function sharedMemory(sizeBytes: number): { readonly fd: number; readonly bytes: Uint8Array } {
   const fd = native.memfdCreate('protocol test', sizeBytes);
   const buffer = native.map(fd, 0, sizeBytes, true);
@@ -105,7 +105,7 @@ export function sharedMemory(sizeBytes: number): { readonly fd: number; readonly
   return { fd, bytes: new Uint8Array(buffer) };
 }
 
-/** Eventfds as a client has them; closed when the test ends. */
+/** Eventfds of a client; closed when the test ends. */
 export function eventfds(count: number): number[] {
   const fds = Array.from({ length: count }, () => native.eventfd());
   onTestFinished(() => fds.forEach((fd) => native.close(fd)));

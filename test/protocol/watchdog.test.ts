@@ -1,4 +1,4 @@
-/** Cards that do not return: what the watchdog says of them, and how their process ends. */
+/** Models that do not return: what the watchdog prints, and how their process ends. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ const BOUND = 20_000;
 
 const quick = { GHOSTCARD_WATCHDOG: '1' };
 
-/** Writes register GO of the planted card; what becomes of the request is not waited for. */
+/** Writes register GO of the planted card, and does not wait for a reply. */
 async function go(socketPath: string): Promise<void> {
   const client = await VfioUserClient.connect(socketPath);
   await client.regionWrite(CONFIG, COMMAND_REGISTER, MEMORY);
@@ -26,7 +26,7 @@ async function go(socketPath: string): Promise<void> {
 }
 
 describe('the watchdog', () => {
-  test('says where the model is that does not return from a hook, and ends the process', async () => {
+  test('prints where a model is that does not return from a hook, and ends the process', async () => {
     const card = cardFile('go() { this.countForEver(); }\n\n  countForEver() { for (let i = 0; ; i++); }');
     const served = await serving(card, { env: quick });
     await go(served.socketPath);
@@ -37,7 +37,7 @@ describe('the watchdog', () => {
     expect(served.complaints()).toMatch(/GHOSTCARD_WATCHDOG=SECONDS sets another limit, 0 none; .*\n$/);
   });
 
-  test('leaves a trace of all that has happened, the access that the model has not returned from at its end', async () => {
+  test('leaves a trace up to the access from which the model has not returned', async () => {
     const card = cardFile('go() { for (;;); }');
     const trace = join(dirname(card), 'run.trace');
     const served = await serving(card, { env: quick, args: ['--trace', trace] });
@@ -58,7 +58,7 @@ describe('the watchdog', () => {
     expect(served.complaints()).toContain('The model of the card PlantedCard has not returned for 1 s');
   });
 
-  test('ends the command line also when a timer of the card does not return, and when no stack can be had', async () => {
+  test('ends the process also when a timer of the card does not return, and when there is no stack', async () => {
     const timer = await serving(cardFile('go() { setTimeout(() => { for (;;); }, 1); }'), { env: quick });
     const asleep = await serving(cardFile("go() { require('node:child_process').execFileSync('sleep', ['60']); }"), {
       env: quick,
@@ -71,7 +71,7 @@ describe('the watchdog', () => {
     expect(asleep.complaints()).toContain('has not returned to its event loop for 1 s: it waits in a system call');
   });
 
-  test('only warns when it is other code of a program with a card that takes its time', async () => {
+  test('only warns when other code than a model does not return', async () => {
     const card = cardFile('');
     const repository = join(__dirname, '..', '..');
     const program = join(dirname(card), 'program.js');
@@ -109,7 +109,7 @@ main();
     expect(exitCode).toBe(0);
   });
 
-  test('is off under a debugger, which may hold a card for as long as it likes', async () => {
+  test('is off under a debugger, which may stop a card for any time', async () => {
     const card = cardFile('go() { const untilMs = Date.now() + 3000; while (Date.now() < untilMs); }');
     const served = await serving(card, { env: quick, nodeOptions: ['--inspect=127.0.0.1:0'] });
     const client = await VfioUserClient.connect(served.socketPath);

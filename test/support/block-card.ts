@@ -1,6 +1,6 @@
 /**
- * A card with two blocks, as an FPGA design has several: each with registers and memory of its own, an MSI-X vector, a
- * reset and buffers that the kernel is to allocate. What drivers do to one must not show in the other.
+ * A card with two blocks, like an FPGA design: each with registers and memory of its own, an MSI-X vector, a reset and
+ * buffers that the kernel allocates. What drivers do to one must not affect the other.
  */
 import { type CardEnvironment, type MemoryBar, PciCard, platformDevice } from '../../emulator/pci';
 import { registerBlock, registerMap } from '../../emulator/registers';
@@ -15,7 +15,7 @@ export const BLOCKS = Object.keys(VECTORS) as Block[];
 
 const REGISTERS = registerBlock({
   SCRATCH: { offset: 0x00, access: 'rw' },
-  /** Writing interrupts. */
+  /** A write raises the interrupt. */
   TRIGGER: { offset: 0x04, access: 'wo' },
   RESET: {
     offset: 0x08,

@@ -1,7 +1,7 @@
 /**
- * A real headless browser for tests of pages, driven through Chrome's DevTools protocol over a pipe: input is real input,
- * pictures are what would be on a screen. Browser and profile are gone when the test is over, however it ends: the kernel
- * kills the one and a keeper removes the other (qemu/launch/guard.c).
+ * A real headless browser for tests of pages, driven through Chrome's DevTools protocol over a pipe, with real input and
+ * screenshots. However the test ends, the kernel kills the browser, and a guard removes its profile
+ * (qemu/launch/guard.c).
  *
  * Source: the DevTools protocol (Browser, Target, Page, Runtime, Input, Network, Log); --remote-debugging-pipe: messages
  * in JSON, each ended by a NUL, from descriptor 4 and to descriptor 3.
@@ -16,7 +16,7 @@ import { type ProvisionedBrowser } from './packages/browser';
 
 const TIMEOUT_MS = 20_000;
 
-// What the protocol answers is checked where it is used.
+// The answers of the protocol are checked where they are used.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 type Answer = any;
 
@@ -42,7 +42,7 @@ export class Browser implements AsyncDisposable {
     this.events.setMaxListeners(0);
     const output = child.stdio[4] as Readable;
     output.setEncoding('utf8').on('data', (text: string) => this.#take(text));
-    (child.stdio[3] as Writable).on('error', () => {}); // it has ended; whoever waits for an answer is told below
+    (child.stdio[3] as Writable).on('error', () => {}); // it has ended; pending requests are rejected below
     child.once('exit', () => {
       for (const answer of this.#waiting.values()) answer({ error: { message: 'it has ended' } });
       this.#waiting.clear();
@@ -88,7 +88,7 @@ export class Browser implements AsyncDisposable {
   async send(method: string, params: object = {}, sessionId?: string): Promise<Answer> {
     const id = this.#nextId++;
     const answer = new Promise<Message>((resolve) => this.#waiting.set(id, resolve));
-    if (this.#hasEnded) throw new Error(`The browser has ended before it was asked for ${method}.`);
+    if (this.#hasEnded) throw new Error(`The browser had ended before ${method} was sent.`);
     (this.child.stdio[3] as Writable).write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
     const { error, result } = await within(answer, { what: `the browser to answer ${method}`, timeoutMs: TIMEOUT_MS });
     if (error) throw new Error(`${method} of the browser has failed: ${error.message}`);
@@ -124,9 +124,9 @@ export class Browser implements AsyncDisposable {
 }
 
 export class Page {
-  /** Addresses that the page has asked for, its own included. */
+  /** Addresses that the page has requested, its own included. */
   readonly requests: string[] = [];
-  /** Errors and warnings on the page's console, and exceptions that nobody caught. */
+  /** Errors and warnings on the page's console, and uncaught exceptions. */
   readonly complaints: string[] = [];
 
   constructor(
@@ -150,7 +150,7 @@ export class Page {
     });
   }
 
-  /** As the user's system prefers it. */
+  /** The preference of the user's system. */
   async prefer(scheme: 'dark' | 'light'): Promise<void> {
     await this.#send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
   }
@@ -171,7 +171,7 @@ export class Page {
     return result.value as T;
   }
 
-  /** Waits for an expression to be true, looking with every picture that the page draws. */
+  /** Waits for an expression to be true, which is evaluated with every frame. */
   async until(expression: string): Promise<void> {
     const look = `new Promise((resolve) => {
       const look = () => ((${expression}) ? resolve(true) : requestAnimationFrame(look));
@@ -180,12 +180,12 @@ export class Page {
     await within(this.evaluate(look), { what: `the page to have: ${expression}`, timeoutMs: TIMEOUT_MS });
   }
 
-  /** Waits until what has changed is drawn. */
+  /** Waits until changes are drawn. */
   async drawn(): Promise<void> {
     await this.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))');
   }
 
-  /** The middle of an element, on the page. */
+  /** The centre of an element on the page. */
   async place(selector: string): Promise<{ x: number; y: number; width: number; height: number }> {
     return await this.evaluate(`(() => {
       const element = document.querySelector(${JSON.stringify(selector)});
@@ -246,13 +246,13 @@ export class Page {
     await this.drawn();
   }
 
-  /** Types into what has the focus. */
+  /** Types into the focused element. */
   async type(text: string): Promise<void> {
     await this.#send('Input.insertText', { text });
     await this.drawn();
   }
 
-  /** What is on the screen, as a PNG. */
+  /** A screenshot as a PNG. */
   async screenshot(): Promise<Buffer> {
     const { data } = await this.#send('Page.captureScreenshot', { format: 'png' });
     return Buffer.from(data as string, 'base64');
@@ -261,7 +261,7 @@ export class Page {
   async #mouse(type: string, x: number, y: number, modifiers: number): Promise<void> {
     const button = { button: 'left', buttons: type === 'mouseReleased' ? 0 : 1, clickCount: 1 };
     const moves = type === 'mouseMoved';
-    // A move between press and release carries the button that is held.
+    // A move between press and release has the pressed button.
     await this.#send('Input.dispatchMouseEvent', { type, x, y, modifiers, ...(moves && !this.#isHeld ? {} : button) });
     if (!moves) this.#isHeld = type === 'mousePressed';
   }

@@ -1,4 +1,4 @@
-/** Cards in files of their own, as users have them, for tests that start processes. */
+/** Card files like those of users, for tests that start processes. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -7,7 +7,7 @@ export const BODY_LINE = 8;
 
 /**
  * Writes a card's file. Register GO is at offset 0 of BAR0, and writing it calls `go`, a method in the class body `body`;
- * `made`, if it is there, is called by the constructor.
+ * the constructor calls `made`, if it has one.
  */
 export function writeCardFile(file: string, body: string): string {
   const library = join(__dirname, '..', '..', 'emulator', 'index.ts');

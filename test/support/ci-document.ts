@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-/** ESLint brings a YAML parser along; nothing else here needs one. */
+/** The YAML parser comes with ESLint; nothing else here needs one. */
 const eslint = createRequire(require.resolve('eslint/package.json'));
 const { load } = createRequire(eslint.resolve('@eslint/eslintrc'))('js-yaml') as { load(text: string): unknown };
 

@@ -19,7 +19,7 @@ export function faultyReference(faults: readonly FaultDeclaration[], options: Re
       host.useInterrupts(kind, kind === 'intx' ? 1 : 8);
       registers.write('IRQ_ENABLE', 0x1f);
     },
-    /** Has the card interrupt, by its source of this number. */
+    /** Makes the card interrupt, by the source of this number. */
     trigger: (source: number) => registers.write('IRQ_TRIGGER', 1 << source),
     channel: (direction: 'H2C' | 'C2H', channel = 0) => new ChannelDriver(host, direction, channel),
     /** How often each fault has fired. */

@@ -14,13 +14,13 @@ const markProgramIn = (folder: string): string => join(folder, 'bin', 'gc-mark')
 
 export class LocalAgent implements AsyncDisposable {
   private constructor(
-    /** A folder of its own, removed with it. */
+    /** A folder of its own, which is removed with it. */
     readonly folder: string,
     readonly process: ChildProcess,
     readonly socketPath: string,
   ) {}
 
-  /** With `gc-mark` only if it is asked for: the library is compiled for it. */
+  /** With `gc-mark` only on request, since that compiles the library. */
   static async start({ withMarks = false } = {}): Promise<LocalAgent> {
     const folder = mkdtempSync(join(tmpdir(), 'ghostcard-agent-'));
     const program = join(folder, 'agent');
@@ -45,7 +45,7 @@ export class LocalAgent implements AsyncDisposable {
     return markProgramIn(this.folder);
   }
 
-  /** Environment in which programs that the agent has not started find it. */
+  /** The environment in which programs that the agent has not started find it. */
   get markEnvironment(): Record<string, string> {
     return { GHOSTCARD_AGENT: `ghostcard-agent-${this.process.pid}` };
   }

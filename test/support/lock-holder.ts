@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { addonPath } from '../../emulator/native';
 
-/** A process that holds the lock of a file or folder until it is killed; returned when it has it. */
+/** A process that holds the lock of a file or folder until it is killed. Resolves when it has the lock. */
 export async function lockHolder(file: string, mode: 'shared' | 'exclusive'): Promise<ChildProcess> {
   const script = `
     const fs = require('fs');
@@ -18,7 +18,7 @@ export async function lockHolder(file: string, mode: 'shared' | 'exclusive'): Pr
   return holder;
 }
 
-/** Ends a process as `kill -9` does, and waits until it is gone. */
+/** Ends a process as `kill -9` does, and waits for its end. */
 export async function killOutright(holder: ChildProcess): Promise<void> {
   const ended = once(holder, 'exit');
   holder.kill('SIGKILL');

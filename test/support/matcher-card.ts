@@ -34,19 +34,19 @@ export class TestCard extends PciCard {
       bytes.reverse();
       if (bytes.length > 0) this.dma.write(iova, bytes);
     } catch {
-      // The trace knows.
+      // The error is in the trace.
     }
     this.control.set('STATUS.DONE', 1);
     this.interrupts.signal(1);
   }
 }
 
-/** Has a second BAR with registers, one of which is called as one of the first. */
+/** Has a second BAR with registers, one of which has the name of one in the first. */
 export class TwoBarCard extends TestCard {
   readonly second = this.registerBar(2, SECOND);
 }
 
-/** Shows no registers to the compiler. */
+/** Its registers are private, so that the compiler does not know them. */
 export class SecretiveCard extends PciCard {
   constructor(environment: CardEnvironment = {}) {
     super({ vendorId: 0x1234, deviceId: 2, classCode: 0x12_00_00 }, environment);

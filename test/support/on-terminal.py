@@ -48,7 +48,7 @@ class Terminal:
         while wanted not in self.unseen:
             left = deadline - time.monotonic()
             if left < 0 or not self.read(left):
-                sys.exit(f'waited {STEP_TIMEOUT_S} s for {text!r}, in vain; seen since the step before: {self.unseen!r}')
+                sys.exit(f'no {text!r} within {STEP_TIMEOUT_S} s; seen since the step before: {self.unseen!r}')
         self.unseen = self.unseen.split(wanted, 1)[1]
 
     def type(self, text):
@@ -69,11 +69,11 @@ class Terminal:
             if pid != 0:
                 break
             if time.monotonic() > deadline:
-                sys.exit(f'waited {STEP_TIMEOUT_S} s for the end of the command, in vain')
+                sys.exit(f'the command has not ended within {STEP_TIMEOUT_S} s')
             self.read(0.05)
         while self.read(0):
             pass
-        # Whoever restores the mode after a SIGKILL needs a moment.
+        # The process that restores the mode after a SIGKILL needs a moment.
         while termios.tcgetattr(self.slave) != self.mode and time.monotonic() < deadline:
             self.read(0.05)
         return {

@@ -1,4 +1,4 @@
-/** Runs a command on a terminal of its own, with somebody at the keys. */
+/** Runs a command on a terminal of its own, and types. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 

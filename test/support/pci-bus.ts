@@ -1,6 +1,6 @@
 /**
- * For the tests of this folder: the seam as a driver would use it, with numbers instead of byte arrays, and sinks that
- * count. (The in-process host lies above this folder.)
+ * For tests of emulator/pci: the device interface with numbers instead of byte arrays, and sinks that count. (The
+ * in-process host is a layer above.)
  */
 import { ManualClock } from '../../emulator/clock';
 import type { IrqSink, Device } from '../../emulator/device';
@@ -60,7 +60,7 @@ export class TestBus {
     return sinks;
   }
 
-  /** Takes the sink of a vector away, as QEMU does to mask it. */
+  /** Disconnects the sink of a vector, as QEMU does to mask it. */
   disconnect(index: number, vector: number): void {
     this.device.setIrqs({ index, start: vector, count: 1, action: { kind: 'sinks', sinks: [undefined] } });
   }
@@ -87,7 +87,7 @@ export class CountingSink implements IrqSink {
   }
 }
 
-/** A card that does nothing but interrupt. */
+/** A card that only interrupts. */
 class BellCard extends PciCard {
   constructor(msixVectors: number) {
     const messages = { msi: { vectors: 8 }, msix: { bar: 4, vectors: msixVectors } };

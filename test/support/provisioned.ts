@@ -1,4 +1,4 @@
-/** Global set-up of the guest tests: QEMU, kernel and guest image are there before the first test, with progress shown. */
+/** Global set-up of the guest tests: provisions QEMU, kernel and guest image before the first test, with progress shown. */
 import { type TestProject } from 'vitest/node';
 import { type GuestArch, provision, type Provisioned, terminalProgress } from '../../qemu/provision';
 

@@ -1,6 +1,6 @@
 /**
- * A driver that does anything: it sets up channels of the reference card, hands over good and bad descriptors, resets,
- * masks, changes its mind about interrupts, and accesses registers at random. The same seed does the same.
+ * A driver that acts at random: it sets up channels of the reference card, submits valid and invalid descriptors, resets,
+ * masks, changes the kind of interrupts, and accesses registers. The same seed gives the same run.
  */
 import { REFERENCE_REGISTERS } from '../../emulator/cards/reference';
 import { type ManualClock } from '../../emulator/clock';
@@ -11,7 +11,7 @@ import { traceOf } from '../../instrumentation/trace';
 import { type Device } from '../../emulator/device';
 import { ChannelDriver } from './reference-driver';
 
-/** Memory that the card reaches by message: answers come when the driver lets them come. */
+/** Memory without a descriptor, which the card accesses by message: the driver decides when answers arrive. */
 const REMOTE_IOVA = 0x4000_0000;
 const REMOTE_BYTES = 1 << 16;
 
@@ -43,7 +43,7 @@ export class RandomDriver {
     card: PciCard,
     private readonly clock: ManualClock,
     seed: number,
-    /** The card, or what stands in front of it. */
+    /** The card, or a stage in front of it. */
     device: Device = traceOf(card).device,
   ) {
     this.random = new Random(seed);
@@ -141,7 +141,7 @@ export class RandomDriver {
     registers.read('SYNC[0].BAD_READ_ADDRESS');
   }
 
-  /** Accesses the card in the very call that tells of the interrupt, sometimes. */
+  /** Sometimes accesses the card in the call that delivers the interrupt. */
   #interrupted(vector: number): void {
     const { random } = this;
     if (random.below(2) === 0) this.#registers.read('IRQ_STATUS');

@@ -36,7 +36,7 @@ export class ChannelDriver {
     this.registers.write(`${this.#block}.CONTROL`, 1);
   }
 
-  /** Writes descriptors behind the producer index, without ringing the doorbell. */
+  /** Writes descriptors after the producer index, without ringing the doorbell. */
   prepare(...submissions: Submission[]): void {
     for (const submission of submissions) {
       const descriptor = { owner: true, interrupt: false, endOfPacket: false, cardAddress: 0, ...submission };

@@ -10,7 +10,7 @@ export const reference =
   (environment) =>
     new ReferenceCard({ ...options, ...environment });
 
-/** An amd64 guest with one reference card called 'card' and nothing of the host's, unless told otherwise. */
+/** By default an amd64 guest with one reference card 'card' and no files of the host. */
 export function startRig({
   arch = 'amd64',
   ...options
@@ -20,8 +20,8 @@ export function startRig({
 }
 
 /**
- * Runs an app on a card and expects it to pass; what it printed is in the failure otherwise. `platformDevice` names one
- * of several that the card has become.
+ * Runs an app on a card and expects it to pass; otherwise its output is in the failure. `platformDevice` names one of
+ * several platform devices of the card.
  */
 export async function runApp(
   rig: Rig,

@@ -1,11 +1,11 @@
-/** Someone before a terminal, for tests: types, and waits for what the screen shows. */
+/** A user at a terminal, for tests: types, and waits for text on the screen. */
 import { PassThrough } from 'node:stream';
 import { type ExecOptions, type ExecResult, type GuestChannel, type GuestCommand } from '../../qemu/channel';
 
 const SEE_LIMIT_MS = 10_000;
 const SCREEN = { columns: 80, rows: 24 };
 
-/** A command on a terminal, as someone sits before it. */
+/** A command on a terminal. */
 export class Sitting {
   readonly #keys = new PassThrough();
   readonly #command: GuestCommand;

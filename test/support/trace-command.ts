@@ -1,4 +1,4 @@
-/** For tests of `ghostcard trace`: a recording to look at, and what the command prints of it. */
+/** For tests of `ghostcard trace`: a recording, and what the command prints. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

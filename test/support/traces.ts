@@ -1,4 +1,4 @@
-/** For tests: the parts of which a trace is made up by hand. */
+/** For tests: parts of traces that are written by hand. */
 import { type MapSpec, type RegisterMap } from '../../emulator/registers';
 import { type CardDescription } from '../../instrumentation/trace';
 

@@ -1,6 +1,6 @@
 /**
- * A vfio-user client of our own, for protocol tests and benchmarks: what QEMU does, but one message at a time and from
- * TypeScript. It never blocks; every request has a time limit.
+ * A vfio-user client for protocol tests and benchmarks: what QEMU does, but one message at a time and from TypeScript. It
+ * never blocks; every request has a time limit.
  *
  * Source: QEMU docs/interop/vfio-user.rst.
  */
@@ -69,11 +69,11 @@ export type IrqData =
 export class VfioUserClient implements AsyncDisposable {
   readonly native: Native;
   readonly closed: Promise<void>;
-  /** Answers to DMA_READ and DMA_WRITE; without it they are left unanswered. */
+  /** Answers DMA_READ and DMA_WRITE; without it, they have no answer. */
   memory: ClientMemory | undefined;
   /** DMA requests of the server, in the order of arrival. */
   readonly dmaRequests: { id: number; command: number; iova: bigint; sizeBytes: number }[] = [];
-  /** Replies that nothing waits for: to messages that were sent by hand. */
+  /** Replies without a pending request: to messages that were sent by hand. */
   readonly unexpectedReplies: ReplyMessage[] = [];
   readonly #fd: number;
   readonly #timeoutMs: number;
@@ -97,7 +97,7 @@ export class VfioUserClient implements AsyncDisposable {
     this.#poller.start(READABLE);
   }
 
-  /** Connects and agrees on the version. */
+  /** Connects and negotiates the version. */
   static async connect(socketPath: string, options: ClientOptions = {}): Promise<VfioUserClient> {
     const client = new VfioUserClient(socketPath, options);
     await client.negotiate();
@@ -191,7 +191,7 @@ export class VfioUserClient implements AsyncDisposable {
     return { flags: view.getUint32(4, true), regions: view.getUint32(8, true), irqs: view.getUint32(12, true) };
   }
 
-  /** The reply as it came; regionInfoOf takes it apart. */
+  /** The bytes of the reply; regionInfoOf decodes them. */
   regionInfo(index: number, argsz = 32): Promise<ReplyMessage> {
     return this.request(Command.DEVICE_GET_REGION_INFO, words(argsz, 0, index, 0, 0, 0, 0, 0));
   }

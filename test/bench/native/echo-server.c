@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * echo-server SOCKET: the floor of a register access over a socket. A blocking server that does nothing with
- * a message but answer it with as many bytes as a register read is answered with, or not at all when it asks
- * for no reply.
+ * echo-server SOCKET: the floor of a register access over a socket. A blocking server that only answers each
+ * message with as many bytes as the reply to a register read has, or not at all when the message wants no
+ * reply.
  */
 #include "wire.h"
 #include <stdio.h>
@@ -59,7 +59,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: echo-server SOCKET (at most 107 bytes)\n");
         return 2;
     }
-    /* The benchmark may be killed: nothing of it stays. */
+    /* The benchmark may be killed: this process must end with it. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     strcpy(address.sun_path, argv[1]);
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

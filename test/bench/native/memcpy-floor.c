@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * copyPieces(destination, source, pieceBytes): the floor of a DMA engine. memcpy, piece by piece, of the
- * longer of two buffers, the shorter one wrapped round. Returns nanoseconds. It is an addon so that it
- * touches the very pages that the card touches: where memory lies matters more than what copies it.
+ * longer of two buffers, wrapping around in the shorter one. Returns nanoseconds. It is an addon so that it
+ * uses the same pages as the card: the place of memory matters more than the code that copies it.
  */
 #include <node_api.h>
 #include <stdint.h>

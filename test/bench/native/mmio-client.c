@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mmio-client SOCKET vfio-user|echo ACCESS SAMPLES: times register accesses over a socket, as a client sees
- * them that blocks in the kernel until the reply is there.
+ * mmio-client SOCKET vfio-user|echo ACCESS SAMPLES: times register accesses over a socket, for a client that
+ * blocks in the kernel until the reply arrives.
  *
  *   steady   a sample is one 32-bit read; the next follows at once
- *   bursts   the same, but after every 16 reads nothing for 2 ms
- *   lone     the same, but nothing for 5 ms before every read
- *   posted   a sample is 32 writes without reply and one read behind them
+ *   bursts   the same, with a pause of 2 ms after every 16 reads
+ *   lone     the same, with a pause of 5 ms before every read
+ *   posted   a sample is 32 writes without reply and one read after them
  *
- * Prints nanoseconds as JSON. vfio-user: agrees on the version and turns memory decoding on first; the
- * register read is BAR 0, offset 0, and its value is checked. echo: the bare bytes, against echo-server.
+ * Prints nanoseconds as JSON. vfio-user: negotiates the version and enables memory decoding first; the
+ * register read is BAR 0, offset 0, and its value is checked. echo: the same bytes, against echo-server.
  */
 #include "wire.h"
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The part of vfio-user that the client and the floor speak: a header and register accesses, little-endian.
+ * The part of vfio-user that the client and the floor use: a header and register accesses, little-endian.
  * Source: QEMU docs/interop/vfio-user.rst, sections "Header" and "Read and Write Operations".
  */
 #ifndef GHOSTCARD_BENCH_WIRE_H

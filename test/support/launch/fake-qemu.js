@@ -1,10 +1,10 @@
-// Plays QEMU and the guest's agent for tests: connects to the sockets in its arguments and follows a script.
+// A fake of QEMU and the guest's agent for tests: connects to the sockets in its arguments and follows a script.
 //
 //   fake-qemu.js SCRIPT <QEMU's arguments>
 //
 // Scripts: 'never-connects', 'never-says-hello', 'panics', 'panics-and-hangs', 'powers-off', 'boots'. With 'boots', the
-// machine can be saved and loaded, and the agent runs the commands in `commands` below; likewise 'cannot-save' and
-// 'cannot-load', but for what they are called after.
+// machine can be saved and restored, and the agent runs the commands in `commands` below; likewise 'cannot-save' and
+// 'cannot-load', each except for what its name says.
 const { appendFileSync, writeFileSync } = require('node:fs');
 const { connect } = require('node:net');
 const { encode, decode } = require('msgpack-lite');

@@ -1,4 +1,4 @@
-/** Launches with a stand-in for QEMU: the fake one, following a script, or any shell script. */
+/** Launches with a fake QEMU, which follows a script, or with any shell script in its place. */
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type GuestSoftware } from '../../../qemu/launch/options';

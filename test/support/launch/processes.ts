@@ -1,10 +1,10 @@
-/** What tests need to see of processes: whether one is there, and a bounded wait until something holds. */
+/** For tests of processes: whether one is running, and a wait for a condition, with a limit. */
 import { readFileSync } from 'node:fs';
 
 const POLL_MS = 5;
 const LIMIT_MS = 10_000;
 
-/** False for a zombie too: it has ended, and only its parent has not looked yet. */
+/** False for a zombie too: it has ended, and its parent has not waited for it yet. */
 export function isRunning(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -14,11 +14,11 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-/** Resolves once `condition` holds; rejects, naming it, when it has not come true in good time. */
+/** Resolves once `condition` holds; rejects with its name at the time limit. */
 export async function until(what: string, condition: () => boolean): Promise<void> {
   const deadlineMs = performance.now() + LIMIT_MS;
   while (!condition()) {
-    if (performance.now() > deadlineMs) throw new Error(`Waited ${LIMIT_MS} ms until ${what}, in vain.`);
+    if (performance.now() > deadlineMs) throw new Error(`Waited ${LIMIT_MS} ms until ${what}, which has not happened.`);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }

@@ -1,13 +1,13 @@
 /**
- * What every implementation of the native interface must do. Run on the addon and on the fake (native.test.ts), so that
- * a unit test on the fake means something.
+ * The contract of the native interface. Both the addon and the fake are tested with it (native.test.ts), so that unit
+ * tests on the fake are valid.
  */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { FIRST_DESCRIPTOR, type Native, READABLE, WOULD_BLOCK, WRITABLE } from '../../../emulator/native/interface';
 
 export interface ContractSetup {
   readonly native: Native;
-  /** A path for a socket that nothing listens at. */
+  /** A path for a socket on which nothing listens. */
   freshPath(): string;
   /** Two descriptors of one file, opened separately. */
   openTwice(): [number, number];
@@ -41,7 +41,7 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
   };
   const send = (fd: number, bytes: number[], descriptors: number[] = []): number =>
     native.send(fd, Uint8Array.from(bytes), 0, bytes.length, undefined, Int32Array.from(descriptors));
-  /** Resolves with the events of the first call back. */
+  /** Resolves to the events of the first callback. */
   const readiness = (fd: number, events: number): Promise<number> =>
     new Promise((resolve) => {
       const poller = new native.Poller(fd, (ready) => {
@@ -65,14 +65,14 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     expect(receive(b).bytes).toEqual([1, 2, 3]);
   });
 
-  test('receive says WOULD_BLOCK when nothing is there and 0 when the peer has closed', () => {
+  test('receive returns WOULD_BLOCK when there is nothing, and 0 when the peer has closed', () => {
     const [a, b] = pair();
     expect(receive(b).got).toBe(WOULD_BLOCK);
     close(a);
     expect(receive(b).got).toBe(0);
   });
 
-  test('receive gives up after its spin time when nothing comes', () => {
+  test('receive returns after its spin time when nothing arrives', () => {
     const [, b] = pair();
     expect(native.receive(b, new Uint8Array(8), 0, 8, words, 50)).toBe(WOULD_BLOCK);
   });
@@ -86,13 +86,13 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     expect(receive(b).bytes).toEqual([3, 4]);
   });
 
-  test('send puts the payload behind the part of the buffer', () => {
+  test('send appends the payload to the part of the buffer', () => {
     const [a, b] = pair();
     expect(native.send(a, Uint8Array.of(9, 1, 2, 9), 1, 3, Uint8Array.of(3, 4))).toBe(4);
     expect(receive(b).bytes).toEqual([1, 2, 3, 4]);
   });
 
-  test('a passed descriptor refers to the same thing, and closing the original changes nothing', () => {
+  test('a passed descriptor refers to the same file, also when the original is closed', () => {
     const [a, b] = pair();
     const counter = keep(native.eventfd());
     send(a, [7], [counter]);
@@ -104,7 +104,7 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     expect(native.eventfdRead(descriptors[0]!)).toBe(1);
   });
 
-  test('a receive ends behind the bytes that carried descriptors', () => {
+  test('a receive ends after the bytes that carried descriptors', () => {
     const [a, b] = pair();
     const counter = keep(native.eventfd());
     send(a, [1]);
@@ -118,7 +118,7 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     expect(second.descriptors).toHaveLength(0);
   });
 
-  test('descriptors without room are reported as lost', () => {
+  test('descriptors for which there is no room are reported as lost', () => {
     const [a, b] = pair();
     const counter = keep(native.eventfd());
     send(a, [1], [counter, counter, counter]);
@@ -129,7 +129,7 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     keep(small[3]!);
   });
 
-  test('a socket whose peer does not read takes a part, then nothing, then more when there is room', async () => {
+  test('a socket whose peer does not read accepts a part, then nothing, then more when there is room', async () => {
     const [a, b] = pair();
     const big = new Uint8Array(8 * 1024 * 1024);
     const taken = native.send(a, big, 0, big.length);
@@ -160,18 +160,18 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     expect(native.accept(listener)).toBe(WOULD_BLOCK);
   });
 
-  test('listening where someone listens fails with EADDRINUSE, connecting to nobody with ENOENT', () => {
+  test('listening on a used path fails with EADDRINUSE, connecting to an unused one with ENOENT', () => {
     const path = setup.freshPath();
     keep(native.listen(path, 4));
     expect(() => native.listen(path, 4)).toThrow(expect.objectContaining({ code: 'EADDRINUSE', syscall: 'bind' }));
     expect(() => native.connect(setup.freshPath())).toThrow(expect.objectContaining({ code: 'ENOENT' }));
   });
 
-  test('a socket path that is too long is refused, and the error says how long it may be', () => {
+  test('a socket path that is too long is refused, with the limit', () => {
     expect(() => native.listen(`/tmp/${'x'.repeat(120)}`, 4)).toThrow('at most 107 bytes long; it has 125');
   });
 
-  test('a mapping shows the file from its offset on, and what is stored stays after unmapping', () => {
+  test('a mapping has the file from its offset on, and what is stored stays after unmapping', () => {
     const fd = keep(native.memfdCreate('contract', 3 * PAGE));
     const first = native.map(fd, PAGE, PAGE, true);
     new Uint8Array(first).set([1, 2, 3]);
@@ -184,7 +184,7 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     native.unmap(again);
   });
 
-  test('a file is known by its identity through any of its descriptors, and another one has another', () => {
+  test('a file has one identity for all of its descriptors, and another file has another', () => {
     const fd = keep(native.memfdCreate('contract', 3 * PAGE));
     const other = keep(native.memfdCreate('contract', PAGE));
     const [a, b] = pair();
@@ -205,7 +205,7 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     native.unmap(mapped);
   });
 
-  test('unmapping detaches: every view becomes empty, and a second unmap is refused', () => {
+  test('unmapping detaches the buffer: every view becomes empty, and a second unmap is refused', () => {
     const fd = keep(native.memfdCreate('contract', PAGE));
     const mapped = native.map(fd, 0, PAGE, true);
     const view = new Uint8Array(mapped);
@@ -226,7 +226,7 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     native.unmap(readOnly);
   });
 
-  test('a range that the file does not have is refused, as is a descriptor that is no file', () => {
+  test('a range beyond the end of the file is refused, and a descriptor that is not of a file', () => {
     const fd = keep(native.memfdCreate('contract', PAGE));
     expect(() => native.map(fd, 0, 2 * PAGE, true)).toThrow(
       `mmap of ${2 * PAGE} bytes at offset 0, beyond the end of the file, which has ${PAGE} bytes`,
@@ -236,7 +236,7 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     );
   });
 
-  test('an eventfd counts writes until it is read, and nothing else is one', () => {
+  test('an eventfd counts writes until it is read, and other descriptors are not eventfds', () => {
     const fd = keep(native.eventfd());
     expect(native.eventfdRead(fd)).toBe(0);
     native.eventfdWrite(fd);
@@ -260,7 +260,7 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     expect(native.timerfdRead(disarmed)).toBe(0);
   });
 
-  test('an exclusive lock keeps others out until its descriptor is closed; shared ones go together', () => {
+  test('an exclusive lock excludes others until its descriptor is closed; shared locks do not', () => {
     const [a, b] = setup.openTwice().map(keep) as [number, number];
     expect(native.flock(a, false)).toBe(true);
     expect(native.flock(b, false)).toBe(true);
@@ -269,7 +269,7 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     expect(native.flock(a, true)).toBe(true);
   });
 
-  test('a file of data is one extent from wherever one looks, and nothing is left behind its end', () => {
+  test('a file without holes is one extent from any offset, and there is none after its end', () => {
     const file = keep(native.memfdCreate('data', 8192));
     new Uint8Array(native.map(file, 0, 8192, true)).fill(1);
     expect(native.nextExtent(file, 0)).toEqual([0, 8192]);
@@ -292,7 +292,7 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     expect(calls).toBe(3);
   });
 
-  test('a poller calls back again and again, too, when the peer has gone without reading all that was sent', async () => {
+  test('a poller calls back again and again when the peer has closed without reading all that was sent', async () => {
     const [a, b] = pair();
     send(b, [1]);
     send(a, [2]);
@@ -309,7 +309,7 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     expect(receive(b).bytes).toEqual([2]);
   });
 
-  test('a poller wakes when bytes come, and when the peer goes away', async () => {
+  test('a poller calls back when bytes arrive, and when the peer closes', async () => {
     const [a, b] = pair();
     const bytesCame = readiness(b, READABLE);
     send(a, [1]);

@@ -1,4 +1,4 @@
-/** What the descriptors of the fake refer to: sockets, listeners, memory, counters. Each tells its watchers of changes. */
+/** What descriptors of the fake refer to: sockets, listeners, memory, counters. Each notifies its watchers of changes. */
 import {
   FIRST_DESCRIPTOR,
   type NativeError,
@@ -7,7 +7,7 @@ import {
   WRITABLE,
 } from '../../../emulator/native/interface';
 
-/** As much as a socket takes before it says WOULD_BLOCK; of the size that Linux has. */
+/** How much a socket accepts before it returns WOULD_BLOCK; about as on Linux. */
 const SOCKET_BYTES = 208 * 1024;
 
 export function failure(code: string, errno: number, syscall: string, detail: string): NativeError {
@@ -56,7 +56,7 @@ export class FakeSocket extends FakeFile {
     return taken;
   }
 
-  /** Stops behind a piece that carries descriptors, as the kernel does. */
+  /** Stops after a piece that carries descriptors, as the kernel does. */
   receive(into: Uint8Array, install: (files: readonly FakeFile[]) => void): number {
     let got = 0;
     for (let piece = this.#pieces[0]; piece !== undefined && got < into.length; piece = this.#pieces[0]) {
@@ -226,7 +226,7 @@ export function release(file: FakeFile): void {
   if (--file.references === 0) file.close();
 }
 
-/** Puts the numbers of received descriptors where `receive` reports them; what has no room is let go. */
+/** Puts the numbers of received descriptors where `receive` reports them; those without room are closed. */
 export function report(words: Int32Array, numbers: readonly number[], close: (fd: number) => void): void {
   const room = words.length - FIRST_DESCRIPTOR;
   words.set(numbers.slice(0, room), FIRST_DESCRIPTOR);

@@ -1,6 +1,6 @@
 /**
- * The native interface without an operating system: everything lives in this object. For unit tests of what is built on
- * it; it passes the same contract tests as the addon (contract.ts).
+ * The native interface without an operating system, for unit tests of what is built on it. It passes the same contract
+ * tests as the addon (contract.ts).
  */
 import {
   failure,

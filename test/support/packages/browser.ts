@@ -1,7 +1,7 @@
 /**
- * Step `browser`: a headless browser, for tests that look at pages; no guest needs one. Debian's, of the host's own suite,
- * unpacked with the libraries that it needs. It runs on the host's C library, since it starts itself again by
- * /proc/self/exe, which is not to be a program loader.
+ * Step `browser`: a headless browser, for tests of pages; no guest needs one. Debian's, of the host's own suite, unpacked
+ * with its libraries. It runs on the host's C library, since it starts itself again by /proc/self/exe, which must not be a
+ * program loader.
  *
  * Source: ld.so(8); fonts-conf(5) for the file that says where its fonts are.
  */
@@ -17,7 +17,7 @@ import { type ProvisionOptions } from '../../../qemu/provision/basis/types';
 
 const RECIPE = 1;
 const PACKAGES = ['chromium-headless-shell', 'fonts-dejavu-core'];
-/** Of what the packages bring, a third is for a desktop, or for people to read. */
+/** A third of the packages' files is for a desktop, or documentation. */
 const UNUSED = /^(libVkLayer_khronos_validation\.so|libVkICD_mock_icd\.so|chrome_200_percent\.pak|resources\.pak)/;
 const UNUSED_SHARES = /^(?!fonts$|fontconfig$|xml$|X11$)/;
 
@@ -76,7 +76,7 @@ function drop(folder: string, unused: RegExp): void {
   }
 }
 
-/** Only fonts that came along: what a page looks like must not depend on the host. */
+/** Only fonts of the packages: the look of a page must not depend on the host. */
 function writeFontConfiguration(folder: string): void {
   mkdirSync(path.join(folder, 'fonts'));
   const family = (generic: string, name: string) =>
@@ -97,7 +97,7 @@ function writeFontConfiguration(folder: string): void {
 
 function commandOf(context: Context, folder: string): Pick<ProvisionedBrowser, 'command' | 'env'> {
   const root = path.join(folder, 'root');
-  // Libraries that packages of before the merge of /lib and /usr/lib bring are in the former.
+  // Packages from before the merge of /lib and /usr/lib have libraries in the former.
   const libraries = ['usr/lib', 'lib'].map((lib) => path.join(root, lib, hostFacts(context.hostArch).triplet));
   return {
     command: path.join(root, 'usr/lib/chromium/chromium-headless-shell'),

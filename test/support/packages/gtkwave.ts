@@ -1,6 +1,6 @@
 /**
  * For tests only: the converters of GTKWave, which read and write value change dumps as its viewer does. Debian's
- * package without the viewer and its libraries; what the converters link to besides, the host has.
+ * package without the viewer and its libraries; the host has the other libraries of the converters.
  */
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -20,7 +20,7 @@ interface Manifest extends Described {
 }
 
 export interface Gtkwave {
-  /** Converts a VCD into GTKWave's own format (FST) and back: what comes out is what GTKWave has understood. */
+  /** Converts a VCD into GTKWave's own format (FST) and back: the result is what GTKWave has read. */
   reread(vcdPath: string, workFolder: string): Promise<string>;
 }
 
