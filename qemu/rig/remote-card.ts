@@ -65,7 +65,7 @@ export function explainRefusal(
   const unserved = cards.find(refused);
   if (unserved === undefined) return error;
   return new Error(
-    `nobody serves the card '${unserved.name}' at ${unserved.socketPath}: the socket is there, but its process has ended ` +
+    `no process serves the card '${unserved.name}' at ${unserved.socketPath}: the socket is there, but its process has ended ` +
       '(connection refused). Start the process again first',
     { cause: error },
   );

@@ -43,7 +43,7 @@ const cases: readonly Case[] = [
   { what: `${read}, 16 then 2 ms idle`, pattern: 'bursts', placement: apart, samples: 800 },
   { what: `${read}, each after 5 ms idle`, pattern: 'lone', placement: apart, samples: 60 },
   { what: '32 posted writes and a read', pattern: 'posted', placement: apart, samples: 4000 },
-  { what: read, pattern: 'steady', placement: together, samples: 8000, note: 'nobody has to be woken' },
+  { what: read, pattern: 'steady', placement: together, samples: 8000, note: 'no process has to be woken' },
   {
     what: read,
     pattern: 'steady',

@@ -38,7 +38,7 @@ describe('the report, opened from disk without a network', () => {
     ]);
     expect(await report.text('#events-count')).toBe(String(trace.events.length));
     expect(report.page.requests).toEqual([report.url]);
-    expect(report.page.complaints).toEqual([]);
+    expect(report.page.errors).toEqual([]);
   });
 
   it('draws each lane in its colours at its events, and nowhere else', async () => {
@@ -143,7 +143,7 @@ describe('the report, opened from disk without a network', () => {
     await page.press('+');
     await page.press('-');
     expect(await report.view()).toEqual(whole);
-    expect(page.complaints).toEqual([]);
+    expect(page.errors).toEqual([]);
   });
 
   it('measures an interval, and zooms to it', async () => {
@@ -379,7 +379,7 @@ describe('an unusual trace', () => {
     expect(await report.text('#events-count')).toBe('0');
     await report.page.press('+');
     await report.page.press('ArrowDown');
-    expect(report.page.complaints).toEqual([]);
+    expect(report.page.errors).toEqual([]);
   });
 
   it('of several cards has lanes for each, with its name', async () => {
@@ -427,6 +427,6 @@ describe('a trace of 100,000 events', () => {
     await page.click('#axes label:nth-child(3)');
     expect((await report.selectedRow()).slice(-3, -1)).toEqual(['write', 'H2C[0].DOORBELL']);
     await inSight();
-    expect(page.complaints).toEqual([]);
+    expect(page.errors).toEqual([]);
   });
 });

@@ -55,7 +55,7 @@ it('is reported when its process ends, and the guest, which runs on, reads all o
 
 it('is refused while its process is gone, with the reason', async () => {
   await expect(rig.plug({ name: 'dead', socketPath })).rejects.toThrow(
-    /nobody serves the card 'dead' at \S+card\.sock: .* its process has ended \(connection refused\)/,
+    /no process serves the card 'dead' at \S+card\.sock: .* its process has ended \(connection refused\)/,
   );
 });
 

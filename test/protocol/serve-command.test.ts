@@ -27,7 +27,7 @@ const offsetOf = (block: string, name: string): number => {
 
 async function serveReference(): Promise<ServeProcess> {
   const served = await serving('reference');
-  expect(served.complaints()).toBe('');
+  expect(served.standardError()).toBe('');
   return served;
 }
 
@@ -60,7 +60,7 @@ describe('ghostcard serve', () => {
     expect(await readIdentity(socketPath)).toBe(ID);
     child.kill('SIGTERM');
     const [exitCode] = (await once(child, 'exit')) as [number | null];
-    expect([exitCode, served.complaints(), existsSync(socketPath)]).toEqual([0, '', false]);
+    expect([exitCode, served.standardError(), existsSync(socketPath)]).toEqual([0, '', false]);
   });
 
   test('injects the faults of a file, and reports at its end which have never fired', async () => {
@@ -99,7 +99,7 @@ describe('ghostcard serve', () => {
       client.close();
     }
     await until('the server to have seen them go', () => disconnected(served) === 5 || child.exitCode !== null);
-    expect([served.complaints(), await readIdentity(socketPath)]).toEqual(['', ID]);
+    expect([served.standardError(), await readIdentity(socketPath)]).toEqual(['', ID]);
   });
 
   test('outlives a card that throws in each reset, reports each, and ends in an orderly way', async () => {

@@ -19,7 +19,7 @@ export interface ServeProcess {
   /** The texts of events that have one. */
   readonly texts: readonly string[];
   /** Its standard error. */
-  readonly complaints: () => string;
+  readonly standardError: () => string;
   /** How it ended, once both of its streams have ended. */
   readonly ended: Promise<{ exitCode: number | null; signal: string | null }>;
 }
@@ -51,15 +51,15 @@ export function startServing(
     rmSync(folder, { recursive: true });
   });
   const events: string[] = [];
-  let complaints = '';
+  let standardError = '';
   const texts: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => {
     const { event, text } = JSON.parse(line) as { event: string; text?: string };
     events.push(event);
     if (text !== undefined) texts.push(text);
   });
-  child.stderr.on('data', (text: Buffer) => (complaints += text.toString()));
-  return { process: child, socketPath, events, texts, complaints: () => complaints, ended };
+  child.stderr.on('data', (text: Buffer) => (standardError += text.toString()));
+  return { process: child, socketPath, events, texts, standardError: () => standardError, ended };
 }
 
 /** Started, and listening unless it has ended before. */

@@ -121,7 +121,7 @@ test('a process that ends by an uncaught error leaves its trace', async () => {
   client.reset().catch(() => {});
   await served.ended;
   client.close();
-  expect(served.complaints()).toContain('planted');
+  expect(served.standardError()).toContain('planted');
   const { events, isEnded } = readTrace(path);
   expect(events.some((event) => event.kind === 'reset' && event.reset === 'device')).toBe(true);
   expect(isEnded).toBe(false);
@@ -133,8 +133,8 @@ test('a trace that cannot grow any more ends, and the card is still served', asy
   await using client = await clientOf(served.socketPath);
   await postMany(client, 50_000);
   expect(viewOf(await client.regionRead(BAR0, SCRATCH, 4)).getUint32(0, true)).toBe(49_999);
-  await until('that to be said', () => served.complaints() !== '');
-  expect(served.complaints()).toMatch(/^ghostcard: the trace .*run\.trace cannot be written any more: EFBIG.*\n$/);
+  await until('a message about it', () => served.standardError() !== '');
+  expect(served.standardError()).toMatch(/^ghostcard: the trace .*run\.trace cannot be written any more: EFBIG.*\n$/);
   const written = writtenIn(readTrace(path));
   expect(written).toEqual(upTo(written.length - 1));
   expect(written.length).toBeGreaterThan(10_000);

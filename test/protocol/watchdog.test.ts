@@ -31,10 +31,10 @@ describe('the watchdog', () => {
     const served = await serving(card, { env: quick });
     await go(served.socketPath);
     expect(await served.ended).toEqual({ exitCode: 125, signal: null });
-    expect(served.complaints()).toMatch(/^ghostcard: The model of the card PlantedCard has not returned for 1 s:\n/);
-    expect(served.complaints()).toContain(`    at countForEver (${card}:${BODY_LINE + 2}:`);
-    expect(served.complaints()).toContain(`    at go (${card}:${BODY_LINE}:`);
-    expect(served.complaints()).toMatch(/GHOSTCARD_WATCHDOG=SECONDS sets another limit, 0 none; .*\n$/);
+    expect(served.standardError()).toMatch(/^ghostcard: The model of the card PlantedCard has not returned for 1 s:\n/);
+    expect(served.standardError()).toContain(`    at countForEver (${card}:${BODY_LINE + 2}:`);
+    expect(served.standardError()).toContain(`    at go (${card}:${BODY_LINE}:`);
+    expect(served.standardError()).toMatch(/GHOSTCARD_WATCHDOG=SECONDS sets another limit, 0 none; .*\n$/);
   });
 
   test('leaves a trace up to the access from which the model has not returned', async () => {
@@ -55,7 +55,7 @@ describe('the watchdog', () => {
     await until('it to listen, or to end', () => served.events.length > 0 || served.process.exitCode !== null, BOUND);
     if (served.process.exitCode === null) (await VfioUserClient.connect(served.socketPath)).close();
     expect(await served.ended).toEqual({ exitCode: 125, signal: null });
-    expect(served.complaints()).toContain('The model of the card PlantedCard has not returned for 1 s');
+    expect(served.standardError()).toContain('The model of the card PlantedCard has not returned for 1 s');
   });
 
   test('ends the process also when a timer of the card does not return, and when there is no stack', async () => {
@@ -66,9 +66,9 @@ describe('the watchdog', () => {
     await go(timer.socketPath);
     await go(asleep.socketPath);
     expect(await timer.ended).toEqual({ exitCode: 125, signal: null });
-    expect(timer.complaints()).toContain('This program has not returned to its event loop for 1 s');
+    expect(timer.standardError()).toContain('This program has not returned to its event loop for 1 s');
     expect(await asleep.ended).toEqual({ exitCode: null, signal: 'SIGKILL' });
-    expect(asleep.complaints()).toContain('has not returned to its event loop for 1 s: it waits in a system call');
+    expect(asleep.standardError()).toContain('has not returned to its event loop for 1 s: it waits in a system call');
   });
 
   test('only warns when other code than a model does not return', async () => {
@@ -115,7 +115,7 @@ main();
     const client = await VfioUserClient.connect(served.socketPath);
     await client.regionWrite(CONFIG, COMMAND_REGISTER, MEMORY);
     await client.regionWrite(BAR0, 0, words(1));
-    expect(served.complaints()).not.toContain('has not returned');
+    expect(served.standardError()).not.toContain('has not returned');
     client.close();
   });
 });

@@ -127,7 +127,7 @@ export class Page {
   /** Addresses that the page has requested, its own included. */
   readonly requests: string[] = [];
   /** Errors and warnings on the page's console, and uncaught exceptions. */
-  readonly complaints: string[] = [];
+  readonly errors: string[] = [];
 
   constructor(
     private readonly browser: Browser,
@@ -137,11 +137,11 @@ export class Page {
   async prepare(width: number, height: number): Promise<void> {
     this.#on('Network.requestWillBeSent', ({ request }) => this.requests.push(request.url));
     this.#on('Runtime.exceptionThrown', ({ exceptionDetails: { text, exception } }) =>
-      this.complaints.push(exception?.description ?? text),
+      this.errors.push(exception?.description ?? text),
     );
-    this.#on('Log.entryAdded', ({ entry }) => this.complaints.push(entry.text));
+    this.#on('Log.entryAdded', ({ entry }) => this.errors.push(entry.text));
     this.#on('Runtime.consoleAPICalled', ({ args }) =>
-      this.complaints.push(args.map(({ value }: { value: unknown }) => String(value)).join(' ')),
+      this.errors.push(args.map(({ value }: { value: unknown }) => String(value)).join(' ')),
     );
     for (const domain of ['Page', 'Runtime', 'Network', 'Log']) await this.#send(`${domain}.enable`);
     await this.#send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false });
