@@ -1,4 +1,4 @@
-/** The command line: what can be typed, and what an error becomes. Each command is a file in commands/. */
+/** The command line: what can be typed, and what an error becomes. The commands are in commands/ and guest/. */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'replay': async () => (await import('./commands/replay.ts')).replayCommand(),
   'trace': async () => (await import('./commands/trace.ts')).traceCommand(),
   'provision': async () => (await import('./guest/provision.ts')).provisionCommand(),
-  'kernel-build': async () => (await import('./guest/kernel-build.ts')).kernelBuildCommand(),
+  'kernel-build': async () => (await import('./guest/provision.ts')).kernelBuildCommand(),
   'cache': async () => (await import('./guest/cache.ts')).cacheCommand(),
   'doctor': async () => (await import('./guest/doctor.ts')).doctorCommand(),
   'demo': async () => (await import('./guest/demo.ts')).demoCommand(),

@@ -6,7 +6,7 @@ import { writeTrace } from '../../instrumentation/trace';
 import { watchdog } from '../../emulator/watchdog';
 import { loadCard } from '../common/card-source';
 import { EXIT, UsageError } from '../common/errors';
-import { once } from '../common/options';
+import { once, requireCard } from '../common/options';
 import { print } from '../common/output';
 import { refuseOtherFiles, refuseToReplace, writingTo } from '../common/output-file';
 import { loadTrace } from './trace/open';
@@ -21,16 +21,11 @@ interface Options {
 }
 
 export function replayCommand(): Command {
-  return new Command('replay')
+  return requireCard(new Command('replay'))
     .description(
       'Repeat a recorded run on a card, without a guest, and report the first divergence from the recording.',
     )
     .argument('<file>', 'the recording')
-    .requiredOption(
-      '--card <name-or-file>',
-      'built-in card, or a file whose default export is one; options as name,key=value',
-      once,
-    )
     .option('--of <name-or-number>', 'which card of the recording, if it has several', once)
     .option('--all', 'continue after reads that return another value, and show them all')
     .option('--drive', 'use the recording in place of a driver, for a card that has changed; nothing is compared')

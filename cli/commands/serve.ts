@@ -8,7 +8,7 @@ import { describeEvent } from '../../emulator/vfio-user';
 import { loadCard } from '../common/card-source';
 import { loadFaults } from '../common/faults-file';
 import { interruption } from '../common/interruption';
-import { collect, once as onlyOnce } from '../common/options';
+import { collect, once as onlyOnce, requireCard } from '../common/options';
 import { print } from '../common/output';
 import { addTraceOptions, Recording, type TraceOptions } from '../common/recording';
 
@@ -20,13 +20,8 @@ interface ServeOptions extends TraceOptions {
 }
 
 export function serveCommand(): Command {
-  const command = new Command('serve')
+  const command = requireCard(new Command('serve'))
     .description('Serve a card to any vfio-user client until stopped (Ctrl-C).')
-    .requiredOption(
-      '--card <name-or-file>',
-      'built-in card, or a file whose default export is one; options as name,key=value',
-      onlyOnce,
-    )
     .requiredOption('--socket <path>', 'UNIX socket to listen on; created, and removed at the end', socketPathOf)
     .option('--faults <file>', 'faults to inject into the card (docs/faults.md), may be repeated', collect)
     .option('--json', 'print events as JSON, one a line')

@@ -1,5 +1,13 @@
-/** Parsers for values of options. */
-import { InvalidArgumentError } from 'commander';
+/** Options that commands share, and parsers for values of options. */
+import { type Command, InvalidArgumentError } from 'commander';
+
+/** `--card`, for a command that takes one card; see `loadCard`. */
+export const requireCard = (command: Command): Command =>
+  command.requiredOption(
+    '--card <name-or-file>',
+    'built-in card, or a file whose default export is one; options as name,key=value',
+    once,
+  );
 
 /** For an option that may be given several times. */
 export const collect = (value: string, previous: string[] = []): string[] => [...previous, value];

@@ -24,7 +24,7 @@ const SHOWN = 6;
 
 export function addTraceOptions(command: Command): Command {
   return command
-    .option('--trace <file>', 'record everything that happens to the cards in this file, for ghostcard trace', once)
+    .option('--trace <file>', 'record all events of the cards in this file, for ghostcard trace', once)
     .addOption(
       new Option(
         '--trace-payloads <how>',

@@ -50,7 +50,7 @@ export function runCommand(): Command {
     .option('--kvm', 'use KVM, which must work on this machine (default: TCG, which always works)')
     .option('--cold', 'boot the guest with the cards in it, instead of restoring a snapshot of a booted one')
     .option('--gdb [port]', "QEMU's gdb stub, for the guest's kernel (default: 1234)", wholeNumber(1, 65_535))
-    .addOption(new Option('--debug', 'no time limits, so that a breakpoint in a card may last').conflicts('timeout'))
+    .addOption(new Option('--debug', 'lift all time limits, for breakpoints in a card').conflicts('timeout'))
     .option('--artifacts <folder>', 'folder in which console log, QEMU errors and command line are kept')
     .option('--console', "print the guest's console on standard error while it runs")
     .option('--quiet', 'print only what the command prints')
@@ -71,7 +71,7 @@ same with _2, _3 ... of those after it. Under a driver for platform devices (uio
 vfio-platform) also GHOSTCARD_PLATFORM_DEVICE, the first device's name, and GHOSTCARD_PLATFORM_DEVICES of all.
 
 Exit code: the command's own; 128+n when signal n ended it; ${EXIT.TIMED_OUT} time limit; ${EXIT.NOT_STARTED} not started;
-${EXIT.GUEST_DIED} the guest died; ${EXIT.FAULT_NOT_FIRED} a fault (--faults) never fired; ${EXIT.GHOSTCARD} ghostcard failed; ${EXIT.USAGE} wrong options.
+${EXIT.GUEST_DIED} the guest died; ${EXIT.FAULT_NOT_FIRED} a fault (--faults) never fired; ${EXIT.GHOSTCARD} ghostcard or a card's model failed; ${EXIT.USAGE} wrong options.
 
 Examples:
   ghostcard run --card reference --driver vfio-pci -- gc-identify

@@ -2,12 +2,8 @@
 import { type Command, Option } from 'commander';
 import { GUEST_ARCHES, type GuestArch, type ProvisionOptions } from '../../qemu/provision';
 
-export interface SoftwareOptions {
+export interface SoftwareOptions extends Partial<Record<(typeof SOFTWARE)[number], string>> {
   readonly arch: GuestArch;
-  readonly qemu?: string;
-  readonly kernel?: string;
-  readonly modules?: string;
-  readonly busybox?: string;
 }
 
 /** --arch; and --qemu, --kernel, --modules, --busybox: software of the user's own in place of what is found or fetched. */
@@ -20,16 +16,11 @@ export function addSoftwareOptions(command: Command): Command {
     .addOption(new Option('--busybox <path>', 'statically linked busybox for the guest').env('GHOSTCARD_BUSYBOX'));
 }
 
-export const softwareOf = ({
-  qemu,
-  kernel,
-  modules,
-  busybox,
-  arch,
-}: SoftwareOptions): Pick<ProvisionOptions, 'guestArch' | 'qemu' | 'kernel' | 'modules' | 'busybox'> => ({
-  guestArch: arch,
-  ...(qemu !== undefined && { qemu }),
-  ...(kernel !== undefined && { kernel }),
-  ...(modules !== undefined && { modules }),
-  ...(busybox !== undefined && { busybox }),
+const SOFTWARE = ['qemu', 'kernel', 'modules', 'busybox'] as const;
+
+export const softwareOf = (
+  options: SoftwareOptions,
+): Pick<ProvisionOptions, 'guestArch' | (typeof SOFTWARE)[number]> => ({
+  guestArch: options.arch,
+  ...Object.fromEntries(SOFTWARE.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]]))),
 });
