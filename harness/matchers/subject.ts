@@ -48,7 +48,7 @@ export function reached(trace: CardTrace, condition: () => boolean, timeoutMs: n
         reject(error as Error);
       }
     };
-    const stop = trace.onEvent(() => look(false));
+    const stop = trace.onChange(() => look(false));
     const timer = setTimeout(() => look(true), timeoutMs);
     look(false);
   });

@@ -138,7 +138,9 @@ describe('a card under test control', () => {
   });
 
   shared('stays plugged in when its driver refuses it, and can be bound to another', async ({ guest }) => {
-    await expect(guest.plug(ReferenceCard, { driver: 'no-such' })).rejects.toThrow('could not be bound to no-such');
+    await expect(guest.plug(ReferenceCard, { driver: 'no-such' })).rejects.toThrow(
+      /Cannot bind the card '.*' \(.*\) to no-such: /,
+    );
     const [card] = guest.cards;
     expect(() => card?.node).toThrow("The card 'reference-card' is plugged in, but not ready for use");
     await card?.bind('uio_pci_generic');

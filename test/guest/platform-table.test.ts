@@ -79,11 +79,11 @@ const guestShell = async (script: string) => {
 const platformDevices = () => guestShell('ls /sys/bus/platform/devices | grep -E "^(counter|filter)"');
 
 describe('an invalid table', () => {
-  const bad = 'no platform devices, since the card.s table of them is bad:';
+  const bad = 'no platform devices: the card.s table of them is invalid:';
   it.each<[string, RegExp, (table: DataView) => void, { mendCrc?: boolean }?]>([
     [
       'has a CRC that does not match',
-      /its CRC-32 is 0x[0-9a-f]{8}, its 1280 bytes give 0x[0-9a-f]{8}/,
+      /its CRC-32 is 0x[0-9a-f]{8}, but that of its 1280 bytes is 0x[0-9a-f]{8}/,
       (table) => table.setUint8(0x200, 0x55),
       { mendCrc: false },
     ],
