@@ -359,7 +359,7 @@ describe('the reference driver, on a card with a fault', () => {
     expect(Object.keys(survival.noticed), text).toEqual(expect.arrayContaining([...notices]));
     for (const event of notices) expect(text).toContain(`${outcome} ${event} (`);
     if (outcome === 'reported') expect(text).toContain('the data of the others are lost');
-    if (outcome === 'nothing-noticed') expect(text).toContain('cannot be known');
+    if (outcome === 'nothing-noticed') expect(text).toContain('cannot be noticed');
   });
 
   test('has its rows in docs/faults.md', () => {

@@ -71,7 +71,11 @@ describe('after kill -9 of the runner', () => {
   it.each([
     ['while QEMU starts', /Starting QEMU/, []],
     ['while the guest boots', /Booting the guest/, ['--cold']],
-    ['while the booted guest is saved', /Saving the booted guest/, ['--append', `lifetime=${process.pid}`]],
+    [
+      'while the booted guest is saved',
+      /Saving a snapshot of the booted guest/,
+      ['--append', `lifetime=${process.pid}`],
+    ],
     ['while the guest is restored', /from its snapshot/, []],
     ['when the guest is up', /The guest is up/, []],
     ['while the command runs', /noiommu-0/, []],

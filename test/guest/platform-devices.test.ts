@@ -143,7 +143,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
       card.stuck = false;
     }
     expect(await guestShell('dmesg | grep "still busy"')).toMatch(
-      /counter\.256: reset: still busy after 50000 us \(the register reads 0x80, busy are 0x80\)/,
+      /counter\.256: reset: still busy after 50000 us \(the register reads 0x80, the busy mask is 0x80\)/,
     );
     await write('counter', 'registers', '0', 1);
   });
