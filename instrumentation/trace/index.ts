@@ -28,7 +28,5 @@ export {
   wordDuration,
   wordInterrupt,
   wordMechanism,
-  wordRange,
-  wordReset,
   wordTime,
 } from './wording';

@@ -37,7 +37,6 @@ import {
   wordIrqSetup,
   wordRange,
   wordRegisterAccess,
-  wordReset,
   words,
 } from './wording';
 
@@ -164,8 +163,7 @@ export const KINDS = {
     stimulusIf: { reset: 'device' },
     actor: 'driver',
     fields: { reset: text() },
-    words: ({ reset }) =>
-      words(reset === 'other' ? 'card is reset' : reset === 'flr' ? wordReset('flr') : 'device reset'),
+    words: ({ reset }) => words({ device: 'device reset', flr: 'function-level reset', other: 'card is reset' }[reset]),
   },
   'state': {
     code: 10,

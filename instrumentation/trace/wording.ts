@@ -160,8 +160,6 @@ function wordVectors(vectors: readonly number[]): string {
   return last - first === vectors.length - 1 ? `vectors ${first} to ${last}` : `vectors ${vectors.join(', ')}`;
 }
 
-export const wordReset = (kind: string | undefined): string => (kind === 'flr' ? 'function-level reset' : 'reset');
-
 /** ` (BUSY=1, CODE=3)`: the fields that are not 0; '' when there are none. */
 export function fieldsOf(register: RegisterLayout, value: bigint): string {
   const shown = register.fields.flatMap((field) => {
