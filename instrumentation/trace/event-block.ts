@@ -8,6 +8,7 @@ import { encode } from 'msgpack-lite';
 import { type AccessEvent, type DmaEvent, type EventContent, type Unstamped } from './event';
 import { numberOf, type ValueWriter } from './fields';
 import { LAYOUTS, STAMP_VALUES } from './format';
+import { KINDS } from './kinds';
 
 const INITIAL_BYTES = 64 << 10;
 /** An `array 32` with room for the number of events. */
@@ -72,7 +73,7 @@ export class EventBlock implements ValueWriter {
     const view = this.#view;
     const at = this.#at;
     bytes[at] = 0x98;
-    bytes[at + 1] = LAYOUTS[kind].code;
+    bytes[at + 1] = kind === 'read' ? KINDS.read.code : KINDS.write.code;
     bytes[at + 2] = card;
     bytes[at + 3] = bytes[at + 12] = 0xcb;
     view.setFloat64(at + 4, timeNs);
