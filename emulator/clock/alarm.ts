@@ -1,13 +1,13 @@
-/** What wakes a wall clock: one call back, a while from now, from the event loop. */
+/** Wakes a wall clock: one callback from the event loop, after a delay. */
 export interface Alarm {
   /** Calls back once, not before `delayNs` nanoseconds from now; replaces what was set before. */
   set(delayNs: number, callback: () => void): void;
   clear(): void;
-  /** Releases what is behind it. */
+  /** Releases its timer. */
   close(): void;
 }
 
-/** Node's own timers: no finer than a millisecond, so a shorter delay comes late. Enough where no one measures. */
+/** Node's own timers: no finer than a millisecond, so a shorter delay ends late. Enough where nobody measures time. */
 export class CoarseAlarm implements Alarm {
   #cancel: () => void = () => {};
 

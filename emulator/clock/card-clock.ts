@@ -1,14 +1,14 @@
 /**
- * The clock that a card lives by: the one it was given, but time stands still while the card reacts to something (an
- * access, the turn of a task that it had scheduled). Whatever it asks or schedules meanwhile has the time of the cause,
- * so that a card that gets the same stimuli at the same times does the same again: what replay rests on.
+ * The clock of a card: the one it was given, but time stands still while the card reacts to something (an access, a
+ * scheduled task that runs). Whatever it asks for or schedules meanwhile has the time of the cause. So a card that gets
+ * the same stimuli at the same times does the same again, which is what a replay relies on.
  */
 import { type Clock, type ScheduledTask } from './clock';
 
 export class CardClock implements Clock {
-  /** Is told before a task has its turn. */
+  /** Called before a task runs. */
   onTask: () => void = () => {};
-  /** Is told when something comes inside a reaction, before it has its effect. */
+  /** Called when a stimulus arrives during a reaction, before it has its effect. */
   onNested: () => void = () => {};
   #heldNs = 0;
   #depth = 0;
@@ -40,7 +40,7 @@ export class CardClock implements Clock {
     };
   }
 
-  /** Tasks of the card that wait for their time. With none, it will do nothing before something is done to it. */
+  /** Tasks of the card that are scheduled. Without any, the card does nothing until a stimulus arrives. */
   get waiting(): number {
     return this.#waiting;
   }
@@ -49,12 +49,12 @@ export class CardClock implements Clock {
     return this.at(this.now() + Math.max(0, delayNs), task);
   }
 
-  /** The card keeps its client waiting. Its own time goes on when it has answered. */
+  /** The card delays its reply to the client. Its own time continues when it has replied. */
   stall(ns: number): void {
     this.clock.stall?.(ns);
   }
 
-  /** The card begins to react; to be followed by `leave`. Inside another reaction, time goes on standing still. */
+  /** The card begins to react; to be followed by `leave`. Within another reaction, time keeps standing still. */
   enter(): void {
     if (this.#depth++ === 0) this.#heldNs = this.clock.now();
     else this.onNested();
@@ -73,7 +73,7 @@ export class CardClock implements Clock {
   }
 
   #settleNext(): void {
-    // A tick that is asked for in a microtask comes when there are no more microtasks.
+    // A tick that is requested in a microtask runs when no microtasks are left.
     queueMicrotask(() =>
       process.nextTick(() => {
         this.leave();

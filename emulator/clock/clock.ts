@@ -1,6 +1,6 @@
 /**
- * Device time. A card never asks the global clock: it is given one of these, a wall clock when it serves a guest and a
- * manual clock in tests and replay, so that the same run happens twice.
+ * Device time. A card never asks the machine's clock. It is given one of these: a wall clock when a guest drives it, a
+ * manual clock in tests and replays, so that a run can be repeated.
  */
 export interface Clock {
   /** Nanoseconds since this clock was made; never goes back. */
@@ -10,11 +10,11 @@ export interface Clock {
    * Tasks run in the order of their due times, and among equals in the order in which they were scheduled.
    */
   after(delayNs: number, task: () => void): ScheduledTask;
-  /** The same at a time of this clock; one that has passed: as soon as possible. */
+  /** The same at a time of this clock; if that has passed, as soon as possible. */
   at(timeNs: number, task: () => void): ScheduledTask;
   /**
-   * Lets this much time pass while whoever has the thread waits; what becomes due has its turn afterwards. A clock
-   * without it is one of a replay, where time passes by itself.
+   * Lets this much time pass while the thread waits; tasks that become due run afterwards. The clock of a replay does not
+   * have it: there, time comes from the trace.
    */
   stall?(ns: number): void;
 }

@@ -3,8 +3,7 @@
  *
  * It yields what it waits for: a delay in device time, the end of a DMA access, a subscription that calls back (a stream
  * that has room again), or a promise. Unlike an async function it goes on in the very call that fulfils the wait, not in
- * a later microtask, so it makes progress while the server stays in its message loop; and it can be dropped at any wait,
- * which is what a reset does.
+ * a later microtask, so it makes progress while the server stays in its message loop. A reset can discard it at any wait.
  */
 import { type Clock } from './clock';
 
@@ -21,7 +20,7 @@ export class Process {
 
   constructor(
     private readonly clock: Clock,
-    /** Gets what the process did not catch. Default: a task of the clock throws it, so that whoever runs the clock sees it. */
+    /** Gets an error that the process did not catch. Default: a task of the clock throws it, to whoever runs the clock. */
     private readonly onError: (error: unknown) => void = (error) => {
       clock.after(0, () => {
         throw error;

@@ -38,7 +38,7 @@ export class TaskQueue {
     return entry;
   }
 
-  /** What the next task that is added will have as its place in the order of coming. */
+  /** The sequence number of the next task that is added. */
   get nextOrder(): number {
     return this.#order;
   }

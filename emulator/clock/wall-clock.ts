@@ -1,8 +1,8 @@
 /**
- * Device time that follows the machine's: what a card is served with.
+ * Device time that follows the machine's: the clock of a served card.
  *
- * Whoever has the thread anyway calls `runDue()` (the vfio-user session does, between messages), so that a doorbell is
- * acted upon without a detour; what nobody runs, an alarm runs from the event loop.
+ * The vfio-user session calls `runDue()` between messages, so that the card acts on a doorbell without delay. What is due
+ * at other times is run by an alarm, from the event loop.
  */
 import { type Alarm, CoarseAlarm } from './alarm';
 import { type Clock, type ScheduledTask } from './clock';
@@ -11,7 +11,7 @@ import { TaskQueue } from './task-queue';
 export interface WallClockOptions {
   /** Default: Node's timers, no finer than a millisecond. */
   readonly alarm?: Alarm;
-  /** Gets what a task throws when the alarm runs it. Default: thrown out of the event loop. */
+  /** Gets what a task throws when the alarm runs it. Default: an uncaught error. */
   readonly onError?: (error: unknown) => void;
   /** Time begins with `start`: a card is made at time 0, however long that takes. Default: it begins at once. */
   readonly isStarted?: boolean;
@@ -19,7 +19,7 @@ export interface WallClockOptions {
   readonly onWorked?: () => void;
 }
 
-/** Nobody notifies: waiting for it is waiting for the time-out. */
+/** Never notified: a wait for it lasts until its time-out. */
 const NEVER = new Int32Array(new SharedArrayBuffer(4));
 
 export class WallClock implements Clock {
@@ -86,7 +86,7 @@ export class WallClock implements Clock {
     return ran;
   }
 
-  /** Nothing runs any more; what was scheduled is forgotten. */
+  /** Discards what was scheduled; nothing runs any more. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

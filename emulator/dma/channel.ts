@@ -17,7 +17,7 @@ import { type CHANNEL_REGISTERS, DESCRIPTOR_BYTES, ERROR_CODES, type ErrorCode, 
 import { DescriptorRing } from './ring';
 import { transfer, type TransferPath, type TransferResult } from './transfer';
 
-/** The engine gives way to register accesses after this much work, counted in bytes. */
+/** The engine yields to register accesses after this much work, counted in bytes. */
 const quantumBytes = 1 << 20;
 /** What a descriptor counts for besides its bytes. */
 const descriptorOverheadBytes = 1024;
@@ -36,7 +36,7 @@ export interface DmaChannelOptions extends Omit<TransferPath, 'port'> {
   readonly interrupt: () => void;
 }
 
-/** What went wrong with the descriptor in hand. */
+/** What went wrong with the current descriptor. */
 class TransferError extends Error {
   constructor(
     readonly code: ErrorCode,
@@ -63,9 +63,9 @@ export class DmaChannel {
     hostAddress: 0,
     cardAddress: 0,
   };
-  /** How far the descriptor in hand is. */
+  /** Progress of the current descriptor. */
   readonly #transferred: TransferResult = { movedBytes: 0, endedPacket: false };
-  /** Its bytes are moved, but it could not be handed back: once the cause is mended, only that is done again. */
+  /** Its bytes are moved, but it could not be handed back: when the cause is removed, only that is repeated. */
   #isTransferred = false;
   #totalBytes = 0;
   #isScheduled = false;
@@ -107,7 +107,7 @@ export class DmaChannel {
     });
   }
 
-  /** Back to an empty ring without errors; a transfer in hand is dropped. The ring's own registers stay. */
+  /** Back to an empty ring without errors; the current transfer is discarded. The ring's own registers stay. */
   reset(): void {
     const { registers } = this.#options;
     this.#process.cancel();
@@ -123,7 +123,7 @@ export class DmaChannel {
     this.#options.onState?.('reset');
   }
 
-  /** Lets the engine look at its ring: not at once, but as soon as the access that caused it is done. */
+  /** Starts the engine as soon as the access that caused it has ended. */
   #kick(): void {
     if (this.#isScheduled || this.#process.isRunning) return;
     this.#isScheduled = true;
@@ -269,7 +269,7 @@ export class DmaChannel {
     this.#completion.alert();
   }
 
-  /** What an engine makes of a failed access. Anything but a failed access is a bug in the model and goes up. */
+  /** The error code of a failed access. Any other exception is a model error, and is thrown on. */
   #transferErrorOf(error: unknown): TransferError {
     if (error instanceof TransferError) return error;
     if (error instanceof CardAddressError) {

@@ -1,6 +1,6 @@
 /**
- * What a driver is told of completed work: the write-back block, then, moderated, the interrupt. One report is under way
- * at a time, so that a later state never overtakes an earlier one on its way to host memory.
+ * Reports completed work to the driver: the write-back block, then the interrupt, subject to moderation. One report is in
+ * progress at a time, so that a later state never overtakes an earlier one on its way to host memory.
  */
 import { type Clock, Process, type Wait } from '../clock';
 import { DmaError, type DmaPort } from '../memory';
@@ -20,7 +20,7 @@ export interface CompletionOptions {
 export class CompletionReporter {
   readonly #process: Process;
   readonly #moderation: InterruptModeration;
-  /** What the process still has to do. */
+  /** Work left for the process. */
   #reportDue = false;
   #interruptDue = false;
   /** Something has completed since the last write-back. */
@@ -31,13 +31,13 @@ export class CompletionReporter {
     this.#moderation = new InterruptModeration(options.clock, options.moderation, () => this.#request(true));
   }
 
-  /** A descriptor is complete, and asks for an interrupt or not. */
+  /** A descriptor is complete; whether it requests an interrupt. */
   descriptorDone(asksForInterrupt: boolean): void {
     this.#hasUnreported = true;
     if (asksForInterrupt) this.#moderation.completed();
   }
 
-  /** There is nothing more to do for now: a driver that polls the write-back block is to see the end. */
+  /** The ring is empty for now: a driver that polls the write-back block must see the final state. */
   idle(): void {
     if (this.#hasUnreported) this.#request(false);
   }
@@ -47,7 +47,7 @@ export class CompletionReporter {
     this.#request(false);
   }
 
-  /** Something the driver must know at once, whatever the moderation. */
+  /** Interrupts at once, without moderation. */
   alert(): void {
     this.#moderation.fireNow();
   }
@@ -58,7 +58,7 @@ export class CompletionReporter {
     this.#reportDue = this.#interruptDue = this.#hasUnreported = false;
   }
 
-  /** What is asked for while a report is under way comes with the next. */
+  /** Requests during a report are part of the next one. */
   #request(interrupt: boolean): void {
     this.#reportDue = true;
     this.#interruptDue ||= interrupt;
@@ -81,7 +81,7 @@ export class CompletionReporter {
     try {
       yield* writeBack(port, address, state());
     } catch (error) {
-      // The registers tell the same; a card that cannot reach its write-back block has no better way to say so.
+      // The registers have the same values; a card that cannot write its write-back block has no other way to report it.
       if (!(error instanceof DmaError)) throw error;
     }
   }

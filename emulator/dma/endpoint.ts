@@ -1,9 +1,9 @@
 /**
  * The card's side of a transfer: where H2C bytes go and C2H bytes come from.
  *
- * Both hand out windows of their own memory, so that bytes go straight between host memory and where they belong. A
- * window may be shorter than what was asked for; an empty answer means "not now", and `whenReady` says when to ask
- * again (back-pressure of a stream).
+ * Both hand out windows of their own memory, so that bytes are copied directly between it and host memory. A window may
+ * be shorter than requested. Undefined means "not now", and `whenReady` calls back when to try again (back-pressure of a
+ * stream).
  */
 export interface DataSink {
   /** A window to be filled, at most `maxBytes` long, or undefined while there is no room. */

@@ -80,7 +80,7 @@ export const CHANNEL_REGISTERS = registerBlock({
       ERROR: {
         bits: [2],
         access: 'w1c',
-        doc: 'An error is reported in ERROR_CODE; write 1 to clear it, and the failing descriptor is fetched anew.',
+        doc: 'An error is reported in ERROR_CODE; write 1 to clear it, and the failing descriptor is fetched again.',
       },
       ERROR_CODE: { bits: [11, 8], doc: 'Why the engine halted.', values: ERROR_CODES },
     },

@@ -37,7 +37,7 @@ export class Link {
     return this.#busyUntilNs[direction] - nowNs;
   }
 
-  /** What was on its way is dropped. */
+  /** Discards what was in flight. */
   reset(): void {
     this.#busyUntilNs.h2c = this.#busyUntilNs.c2h = 0;
   }

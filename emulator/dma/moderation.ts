@@ -1,6 +1,6 @@
 /**
- * Interrupt moderation: turns completions that ask for an interrupt into fewer interrupts, after a count of them or a
- * time after the first, whichever comes first.
+ * Interrupt moderation: reduces completions that request an interrupt to fewer interrupts: one after a number of them,
+ * or a time after the first, whichever is earlier.
  */
 import { type Clock, type ScheduledTask } from '../clock';
 
@@ -14,7 +14,7 @@ export class InterruptModeration {
     private readonly fire: () => void,
   ) {}
 
-  /** A completion that asks for an interrupt. */
+  /** A completion that requests an interrupt. */
   completed(): void {
     this.#pending++;
     const { count, timeoutUs } = this.limits();
@@ -22,7 +22,7 @@ export class InterruptModeration {
     else if (timeoutUs > 0) this.#timer ??= this.clock.after(timeoutUs * 1000, () => this.fireNow());
   }
 
-  /** Interrupts at once, for what is pending and whatever made the caller ask (an error). */
+  /** Interrupts at once: for pending completions, or for an error. */
   fireNow(): void {
     this.clear();
     this.fire();

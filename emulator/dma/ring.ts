@@ -68,7 +68,7 @@ export class DescriptorRing {
     const until = producer > consumer ? producer : size;
     const count = Math.min(until - consumer, burstDescriptors);
     this.#burstCount = 0;
-    // Dropped in this wait, a fetch must leave nothing behind: what comes after yield does not run then.
+    // A fetch that is discarded in this wait must leave nothing behind: what comes after yield does not run then.
     yield* this.#port.read(this.addressOf(consumer), this.#burst.subarray(0, count * DESCRIPTOR_BYTES));
     this.#burstStart = consumer;
     this.#burstCount = count;
@@ -85,12 +85,12 @@ export class DescriptorRing {
     return this.#view.getBigUint64(offset, true);
   }
 
-  /** The descriptor at the consumer index is done with. */
+  /** Advances the consumer index past a descriptor. */
   advance(): void {
     this.consumer = (this.consumer + 1) & (this.size - 1);
   }
 
-  /** Forgets what was read ahead: the driver may have changed it. */
+  /** Discards descriptors that were fetched ahead: the driver may have changed them. */
   discardFetched(): void {
     this.#burstCount = 0;
   }

@@ -1,6 +1,6 @@
 /**
- * A byte stream with packet boundaries between a sink and a source, of bounded depth: full, it holds the writer back;
- * empty, the reader. What AXI4-Stream with TLAST does on an FPGA.
+ * A byte stream with packet boundaries between a sink and a source, of bounded depth. When it is full the writer waits,
+ * when it is empty the reader: AXI4-Stream with TLAST, as on an FPGA.
  */
 import { type DataSink, type DataSource } from './endpoint';
 

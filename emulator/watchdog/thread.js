@@ -19,7 +19,7 @@ const EXIT_FAULT = 125;
 /** How long the main thread may take to be interrupted; what runs JavaScript takes some milliseconds. */
 const STACK_TIMEOUT_MS = 2000;
 const SHOWN_FRAMES = 6;
-/** Innermost frames that are asked whose they are. */
+/** Innermost frames that are examined. */
 const ASKED_FRAMES = 50;
 
 let limitMs = Infinity;
@@ -50,12 +50,12 @@ setInterval(() => {
   interrupt();
 }, beatMs);
 
-/** Stops the main thread where it is, and decides what becomes of the process. */
+/** Interrupts the main thread where it is, and decides whether the process ends. */
 function interrupt() {
   const session = new Session();
   session.connectToMainThread();
   const scripts = new Map();
-  const letGo = () => {
+  const release = () => {
     clearTimeout(timer);
     session.disconnect();
   };
@@ -63,14 +63,14 @@ function interrupt() {
     const ends = scope === 'process';
     say(ends, `This program has not returned to its event loop for ${seconds()}: it waits in a system call.`);
     if (ends) process.kill(process.pid, 'SIGKILL'); // nothing milder reaches it
-    letGo();
+    release();
   }, STACK_TIMEOUT_MS);
 
   session.on('Debugger.scriptParsed', ({ params }) => {
     scripts.set(params.scriptId, { file: fileOf(params.url), sourceMapUrl: params.sourceMapURL });
   });
   session.on('Debugger.paused', async ({ params: { callFrames } }) => {
-    if (Atomics.load(beats, 0) !== lastBeat) return letGo(); // it has returned a moment ago
+    if (Atomics.load(beats, 0) !== lastBeat) return release(); // it has returned a moment ago
     clearTimeout(timer);
     const frames = callFrames
       .map(({ functionName, location }) => ({ functionName, location, ...scripts.get(location.scriptId) }))
@@ -83,10 +83,10 @@ function interrupt() {
     const who = isModel ? `${model} has not returned` : 'This program has not returned to its event loop';
     const during = activities.length === 0 ? '' : `, in ${activities.join(', or ')}`;
     say(ends, `${who} for ${seconds()}${during}:\n${stackOf(outside.length > 0 ? outside : frames)}`);
-    if (!ends) return letGo();
+    if (!ends) return release();
     muteStandardError();
     // Not process.exit: it can be replaced, as Vitest does, and what listens for it might wait for ever.
-    // Recordings are told, so that they have what the model has not returned from.
+    // Recordings are notified, so that they contain the access from which the model has not returned.
     const expression = `try { process.emit('ghostcard:ends') } finally { process.reallyExit(${EXIT_FAULT}) }`;
     session.post('Debugger.evaluateOnCallFrame', { callFrameId: callFrames[0].callFrameId, expression });
   });
@@ -123,7 +123,7 @@ function say(ends, text) {
   }
 }
 
-/** Node tells on standard error that a debugger is still connected. It is us. */
+/** Node prints on standard error that a debugger is still connected, which is this thread. */
 function muteStandardError() {
   closeSync(2);
   openSync('/dev/null', 'w'); // the lowest free descriptor: 2

@@ -3,25 +3,25 @@
  * it time limits, Ctrl-C and everything else that could end a run.
  *
  * The thread that serves cards has a heartbeat while it does. A second thread (thread.js) sees it stop, says where the
- * model is, and ends the process; guest and folders are then taken down by their guards.
+ * model is, and ends the process; their guards then end the guest and remove the folders.
  */
 import { url as debuggerAddress } from 'node:inspector';
 import { join } from 'node:path';
 import { isMainThread, Worker } from 'node:worker_threads';
 
 /**
- * What may block without being a card's model: `cards` lets all else go on, with a warning (a test may well wait for a
+ * What may block without being a card's model: `cards` only warns (a test may well wait for a
  * compiler); `process` ends the process then too: it is our own.
  */
 export type WatchdogScope = 'cards' | 'process';
 
 const DEFAULT_LIMIT_S = 10;
 const BEAT_MS = 500;
-/** Code from here on the stack makes what lies above it the model of a card: it is driven by it. */
+/** Code that drives cards: what lies above a frame of it on the stack is the model of a card. */
 const DRIVING_FOLDERS = ['emulator', 'instrumentation'].map((folder) => join(__dirname, '..', '..', folder));
 
 class Watchdog {
-  /** Of now: Infinity while no card is served. */
+  /** The current limit: Infinity while no card is served. */
   #limitMs = Infinity;
   readonly #beats = new Int32Array(new SharedArrayBuffer(4));
   #served = 0;

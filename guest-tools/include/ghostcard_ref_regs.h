@@ -184,7 +184,7 @@
 #define GHOSTCARD_REF_H2C_STATUS_HALTED_SHIFT                1u
 #define GHOSTCARD_REF_H2C_STATUS_HALTED_MASK                 0x00000002u /* [1] ro. The engine stopped on an error and waits for ERROR to be cleared. */
 #define GHOSTCARD_REF_H2C_STATUS_ERROR_SHIFT                 2u
-#define GHOSTCARD_REF_H2C_STATUS_ERROR_MASK                  0x00000004u /* [2] w1c. An error is reported in ERROR_CODE; write 1 to clear it, and the failing descriptor is fetched anew. */
+#define GHOSTCARD_REF_H2C_STATUS_ERROR_MASK                  0x00000004u /* [2] w1c. An error is reported in ERROR_CODE; write 1 to clear it, and the failing descriptor is fetched again. */
 #define GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_SHIFT            8u
 #define GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_MASK             0x00000f00u /* [11:8] ro. Why the engine halted. */
 #define GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_NONE             0u
@@ -249,7 +249,7 @@
 #define GHOSTCARD_REF_C2H_STATUS_HALTED_SHIFT                1u
 #define GHOSTCARD_REF_C2H_STATUS_HALTED_MASK                 0x00000002u /* [1] ro. The engine stopped on an error and waits for ERROR to be cleared. */
 #define GHOSTCARD_REF_C2H_STATUS_ERROR_SHIFT                 2u
-#define GHOSTCARD_REF_C2H_STATUS_ERROR_MASK                  0x00000004u /* [2] w1c. An error is reported in ERROR_CODE; write 1 to clear it, and the failing descriptor is fetched anew. */
+#define GHOSTCARD_REF_C2H_STATUS_ERROR_MASK                  0x00000004u /* [2] w1c. An error is reported in ERROR_CODE; write 1 to clear it, and the failing descriptor is fetched again. */
 #define GHOSTCARD_REF_C2H_STATUS_ERROR_CODE_SHIFT            8u
 #define GHOSTCARD_REF_C2H_STATUS_ERROR_CODE_MASK             0x00000f00u /* [11:8] ro. Why the engine halted. */
 #define GHOSTCARD_REF_C2H_STATUS_ERROR_CODE_NONE             0u

@@ -1,5 +1,5 @@
 /**
- * The reference card: a believable FPGA accelerator, and the model to copy for a card of one's own.
+ * The reference card: a realistic FPGA accelerator, and the example to copy for a card of your own.
  *
  *   BAR0  16 KiB  registers (registers.ts)
  *   BAR2  16 MiB  card memory
