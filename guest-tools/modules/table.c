@@ -106,12 +106,6 @@ static bool gc_table_crc_is_good(struct pci_dev *pdev, struct ghostcard_table *t
 	return false;
 }
 
-const struct ghostcard_block *gc_table_block(const struct ghostcard_table *table,
-					     unsigned int index)
-{
-	return (const void *)(table + 1) + index * le16_to_cpu(table->block_size);
-}
-
 /* Maps up to `limit` bytes of the card's table. Errors are logged. */
 static void __iomem *gc_table_map_at(struct pci_dev *pdev, struct gc_place *place,
 				     unsigned long limit)

@@ -8,6 +8,12 @@
 
 #include "ghostcard.h"
 
+const struct ghostcard_block *gc_table_block(const struct ghostcard_table *table,
+					     unsigned int index)
+{
+	return (const void *)(table + 1) + index * le16_to_cpu(table->block_size);
+}
+
 /* A terminated text that can be the name of a file in sysfs. */
 static bool gc_is_name(const char *text, size_t size)
 {
