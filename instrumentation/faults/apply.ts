@@ -5,9 +5,9 @@
 import { StageChain } from '../../emulator/memory';
 import { type PciCard } from '../../emulator/pci';
 import { type Device } from '../../emulator/device';
-import { AllOnes, LostWrite, PostedWrites, SlowDevice, StuckField } from './access-faults';
+import { AllOnes, LostWrite, PostedWrites, SlowDevice, StuckField } from './kinds/accesses';
 import { checkFault, checkForCard } from './check';
-import { type FaultDeclaration } from './declaration';
+import { type FaultDeclaration } from './parameters';
 import {
   CorruptedDma,
   DelayedDma,
@@ -16,7 +16,7 @@ import {
   TransferReset,
   TruncatedDma,
   WriteBackBeforeDataFault,
-} from './dma-faults';
+} from './kinds/dma';
 import { FaultDeclarationError } from './error';
 import { type Fault, type FaultSite } from './fault';
 import {
@@ -24,9 +24,9 @@ import {
   DroppedInterrupt,
   DuplicatedInterrupt,
   InterruptBeforeWriteBackFault,
-} from './interrupt-faults';
+} from './kinds/interrupts';
 import { SlotLink } from './slot-link';
-import { Removal, SpuriousInterrupt } from './triggered-faults';
+import { Removal, SpuriousInterrupt } from './kinds/triggered';
 
 /** A declared fault, and what has become of it. */
 export interface FaultCount {

@@ -1,7 +1,7 @@
 /** Whether a fault is declared right: the shape of what a file or a test has given, and whether the card has what it names. */
 import { BAR_COUNT, Irq, type PciCard } from '../../emulator/pci';
 import { nearestNames } from '../../emulator/registers/nearest-names';
-import { type FaultDeclaration, type FaultKind } from './declaration';
+import { type FaultDeclaration, type FaultKind } from './parameters';
 import { addressOf } from './address';
 import { FaultDeclarationError } from './error';
 

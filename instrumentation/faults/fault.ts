@@ -3,7 +3,7 @@ import { type CardClock, type ScheduledTask } from '../../emulator/clock';
 import { type DmaStage } from '../../emulator/memory';
 import { type InterruptStage, type PciCard } from '../../emulator/pci';
 import { type Device, ForwardingDevice } from '../../emulator/device';
-import { type FaultDeclaration } from './declaration';
+import { type FaultDeclaration } from './parameters';
 import { type SlotLink } from './slot-link';
 import { type Matcher } from './matcher';
 

@@ -9,6 +9,6 @@ export {
   wordUnfired,
 } from './apply';
 export { checkFault, FAULT_KINDS, parametersOf } from './check';
-export type * from './declaration';
+export type * from './parameters';
 export { FaultDeclarationError } from './error';
 export { SlotLink } from './slot-link';

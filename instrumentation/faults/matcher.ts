@@ -3,7 +3,7 @@ import { type CardClock } from '../../emulator/clock';
 import { type DmaInitiator, type DmaRole } from '../../emulator/memory';
 import { BAR_COUNT, type PciCard } from '../../emulator/pci';
 import { type NamedRegister, RegisterNames } from '../trace';
-import { type AccessMatch, type DmaMatch, type InterruptMatch, type Occurrence, type Range } from './declaration';
+import { type AccessMatch, type DmaMatch, type InterruptMatch, type Occurrence, type Range } from './parameters';
 import { addressOf } from './address';
 import { registersNamed } from './registers';
 

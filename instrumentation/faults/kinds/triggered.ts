@@ -1,12 +1,12 @@
 /** What happens at a time, or when the driver or the card does something: an interrupt of nothing, the end of the card. */
-import { type Completion, DmaError, type DmaStage, PendingCompletion } from '../../emulator/memory';
-import { type InterruptStage } from '../../emulator/pci';
-import { type Device } from '../../emulator/device';
-import { type InterruptSpurious, type SurpriseRemoval } from './declaration';
-import { type DmaCall, splitDma } from './dma-call';
-import { DeviceStage, Fault, type FaultSite } from './fault';
-import { DEFAULT_GAP_NS, Line } from './interrupt-faults';
-import { AccessMatcher, DmaMatcher, InterruptMatcher } from './matcher';
+import { type Completion, DmaError, type DmaStage, PendingCompletion } from '../../../emulator/memory';
+import { type InterruptStage } from '../../../emulator/pci';
+import { type Device } from '../../../emulator/device';
+import { type InterruptSpurious, type SurpriseRemoval } from '../parameters';
+import { type DmaCall, splitDma } from '../dma-call';
+import { DeviceStage, Fault, type FaultSite } from '../fault';
+import { DEFAULT_GAP_NS, Line } from './interrupts';
+import { AccessMatcher, DmaMatcher, InterruptMatcher } from '../matcher';
 
 abstract class TriggeredFault<D extends InterruptSpurious | SurpriseRemoval> extends Fault<D> {
   readonly #matcher: AccessMatcher | DmaMatcher | InterruptMatcher | undefined;

@@ -2,19 +2,19 @@
  * What befalls an interrupt between the card and the function's own masks. A message comes once, late, twice or never. The
  * INTx line is a level: what befalls its rise lasts until it changes next.
  */
-import { Completion, type DmaStage } from '../../emulator/memory';
-import { wordDuration } from '../trace';
-import { type InterruptStage } from '../../emulator/pci';
+import { Completion, type DmaStage } from '../../../emulator/memory';
+import { wordDuration } from '../../trace';
+import { type InterruptStage } from '../../../emulator/pci';
 import {
   type InterruptBeforeWriteBack,
   type InterruptDelayed,
   type InterruptDropped,
   type InterruptDuplicated,
   type InterruptMatch,
-} from './declaration';
-import { type DmaCall, isCompletion, performQuietly, splitDma } from './dma-call';
-import { Fault, type FaultSite } from './fault';
-import { InterruptMatcher } from './matcher';
+} from '../parameters';
+import { type DmaCall, isCompletion, performQuietly, splitDma } from '../dma-call';
+import { Fault, type FaultSite } from '../fault';
+import { InterruptMatcher } from '../matcher';
 
 /** Longer than QEMU takes to notice: what comes faster is one interrupt to the guest. */
 export const DEFAULT_GAP_NS = 100_000;

@@ -1,12 +1,12 @@
 /** What befalls an access of the driver on its way to the card, or its answer on the way back. */
-import { type Device } from '../../emulator/device';
-import { BAR_COUNT } from '../../emulator/pci';
-import { RegisterNames, wordDuration } from '../trace';
-import { type DeviceSlow, type FieldStuck, type ReadsAllOnes, type WriteLost, type WritesPosted } from './declaration';
-import { FaultDeclarationError } from './error';
-import { DeviceStage, Fault, type FaultSite } from './fault';
-import { AccessMatcher } from './matcher';
-import { fieldsNamed, type NamedField } from './registers';
+import { type Device } from '../../../emulator/device';
+import { BAR_COUNT } from '../../../emulator/pci';
+import { RegisterNames, wordDuration } from '../../trace';
+import { type DeviceSlow, type FieldStuck, type ReadsAllOnes, type WriteLost, type WritesPosted } from '../parameters';
+import { FaultDeclarationError } from '../error';
+import { DeviceStage, Fault, type FaultSite } from '../fault';
+import { AccessMatcher } from '../matcher';
+import { fieldsNamed, type NamedField } from '../registers';
 
 const DEFAULT_HOLD_NS = 1_000_000;
 

@@ -2,9 +2,9 @@
  * What befalls an access to host memory between the part of the card that makes it and the bus: below is what a trace
  * shows, so it is what has really been moved.
  */
-import { Completion, DmaError, type DmaStage, PendingCompletion } from '../../emulator/memory';
-import { SparseMemory } from '../../emulator/memory/sparse-memory';
-import { wordDuration } from '../trace';
+import { Completion, DmaError, type DmaStage, PendingCompletion } from '../../../emulator/memory';
+import { SparseMemory } from '../../../emulator/memory/sparse-memory';
+import { wordDuration } from '../../trace';
 import {
   type DescriptorStale,
   type DmaCorrupted,
@@ -14,11 +14,11 @@ import {
   type DmaTruncated,
   type ResetInTransfer,
   type WriteBackBeforeData,
-} from './declaration';
-import { type DmaCall, performQuietly, splitDma } from './dma-call';
-import { Fault, type FaultSite } from './fault';
-import { DEFAULT_OVERTAKEN_NS } from './interrupt-faults';
-import { DmaMatcher } from './matcher';
+} from '../parameters';
+import { type DmaCall, performQuietly, splitDma } from '../dma-call';
+import { Fault, type FaultSite } from '../fault';
+import { DEFAULT_OVERTAKEN_NS } from './interrupts';
+import { DmaMatcher } from '../matcher';
 
 type Declaration = ConstructorParameters<typeof Fault>[1];
 
