@@ -66,12 +66,13 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       trace = traceOf(card);
       detector = detectStalls(trace, { onNotice });
       const link = new SlotLink(card);
-      const device = faults.length > 0 ? applyFaults(card, faults, link).device : link;
+      const { device } = card.inspection;
+      if (faults.length > 0) applyFaults(card, faults, link);
+      else device.insert(() => link);
       const isMmapDisabled = device.layout.regions.every(({ mappable }) => mappable === undefined);
       if (recording) trace.record(recording.recorder, { name: recording.name, faults, isMmapDisabled });
       clock.start();
-      card.inspection.device.insert(() => device);
-      const server = await serve(card.inspection.device, { socketPath, clock, native, onEvent: observe });
+      const server = await serve(device, { socketPath, clock, native, onEvent: observe });
       const onModelError = (error: unknown) => observe({ kind: 'device-error', error });
       return new ServedCard(card, link, socketPath, server, clock, modelErrors, onModelError, [detector, watch]);
     } catch (error) {

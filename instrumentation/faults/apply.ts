@@ -2,7 +2,6 @@
  * Puts declared faults into a card's way: at its DMA, at its interrupts and at the seam, the first that is declared nearest
  * to where the access or interrupt comes from. So each sees what those before it have left.
  */
-import { StageChain } from '../../emulator/memory';
 import { type PciCard } from '../../emulator/pci';
 import { type Device } from '../../emulator/device';
 import { AllOnes, LostWrite, PostedWrites, SlowDevice, StuckField } from './kinds/accesses';
@@ -68,9 +67,7 @@ export function applyFaults(
 }
 
 export class FaultyCard {
-  /** The card with its faults, as it is to stand at the seam: its trace goes around it. */
-  readonly device: Device;
-  /** The same with the trace around it: what a host in this process drives. */
+  /** The card with its faults, as its client drives it. */
   readonly traced: Device;
   readonly #faults: readonly { readonly name: string; readonly fault: Fault }[];
 
@@ -89,17 +86,15 @@ export class FaultyCard {
       };
       return { name, fault: makeFor(declaration, placeOf(declaration, index), site) };
     });
-    const accesses = new StageChain<Device>(link);
+    inspection.device.insert(() => link);
     for (const { fault } of [...this.#faults].reverse()) {
       if (fault.dma) inspection.dma.insert((below) => fault.dma!(below));
       if (fault.interrupts) inspection.interrupts.insert((below) => fault.interrupts!(below));
-      if (fault.device) accesses.insert((below) => fault.device!(below));
+      if (fault.device) inspection.device.insert((below) => fault.device!(below));
     }
-    this.device = accesses.top;
     inspection.onReset = () => {
       for (const { fault } of this.#faults) fault.reset();
     };
-    inspection.device.insert(() => accesses.top);
     this.traced = inspection.device;
   }
 

@@ -72,8 +72,8 @@ class Drive {
       let memory!: GuestMemory;
       card.inspection.dma.replaceMemory((mapped) => (memory = new GuestMemory(mapped, card.coherence)));
       const link = new SlotLink(card);
+      applyRecordedFaults(this.description, card, link, other);
       const { device } = card.inspection;
-      device.insert(() => applyRecordedFaults(this.description, card, link, other).device);
       for (const { stimulus, stores, done } of steps) {
         this.#reach(stimulus, done);
         for (const { address, bytes } of stores) memory.memory.write(address, bytes);

@@ -1,5 +1,5 @@
 /** How the card in a replay differs from the one that was recorded: its model, its registers, its faults. */
-import { applyFaults, type FaultDeclaration, FaultDeclarationError, type FaultyCard, type SlotLink } from '../faults';
+import { applyFaults, type FaultDeclaration, FaultDeclarationError, type SlotLink } from '../faults';
 import { type PciCard } from '../../emulator/pci';
 import { type RegisterLayout } from '../../emulator/registers';
 import { type CardDescription, type NamedRegister, RegisterNames, type RegisterSpace } from '../trace';
@@ -20,14 +20,9 @@ const modelOf = ({ model, vendorId, deviceId }: CardDescription) => ({
 });
 
 /** Injects the faults that the recorded card had. If another model cannot have them, the error says so first. */
-export function applyRecordedFaults(
-  { faults }: CardDescription,
-  card: PciCard,
-  link: SlotLink,
-  other?: string,
-): FaultyCard {
+export function applyRecordedFaults({ faults }: CardDescription, card: PciCard, link: SlotLink, other?: string): void {
   try {
-    return applyFaults(card, faults as FaultDeclaration[], link);
+    applyFaults(card, faults as FaultDeclaration[], link);
   } catch (error) {
     if (!(error instanceof FaultDeclarationError) || other === undefined) throw error;
     throw new ReplayError(`${other}, and the faults of the trace cannot be injected into it: ${error.message}`);

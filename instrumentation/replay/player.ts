@@ -1,5 +1,5 @@
 /** Gives a card the stimuli of a trace, one after the other, until it diverges from the trace. */
-import { DeviceError, type Device } from '../../emulator/device';
+import { DeviceError } from '../../emulator/device';
 import { type SlotLink } from '../faults';
 import { type CardTrace, type StimulusEvent, wordTime } from '../trace';
 import { type Comparison } from './comparison';
@@ -12,18 +12,10 @@ export interface PlayerOptions {
   readonly comparison: Comparison;
   readonly outside: OutsideWorld;
   readonly link: SlotLink;
-  /** The card behind its link, and behind its injected faults, if it has any. */
-  readonly device: Device;
 }
 
 export class Player {
-  readonly #device: Device;
-
-  constructor(private readonly options: PlayerOptions) {
-    const { device } = options.trace.card.inspection;
-    device.insert(() => options.device);
-    this.#device = device;
-  }
+  constructor(private readonly options: PlayerOptions) {}
 
   /** To the end of the trace, or to the first divergence. */
   async play(): Promise<void> {
@@ -74,7 +66,7 @@ export class Player {
     if (stimulus.kind === 'task') this.#runTask();
     else if (stimulus.kind === 'dma-read' || stimulus.kind === 'dma-write') this.options.comparison.complete(index);
     else if (stimulus.kind === 'link-down') this.options.trace.linkDown(() => this.options.link.goDown());
-    else stimulate(this.#device, stimulus, () => this.#performNested());
+    else stimulate(this.options.trace.device, stimulus, () => this.#performNested());
   }
 
   #runTask(): void {

@@ -82,8 +82,8 @@ export async function replay(
     trace.record(comparison, { name: own.description.name });
     card.inspection.dma.replaceMemory((mapped) => new RecordedMemory(mapped, comparison, card.coherence));
     const link = new SlotLink(card);
-    const { device } = applyRecordedFaults(own.description, card, link, other);
-    await new Player({ trace, clock, comparison, outside, link, device }).play();
+    applyRecordedFaults(own.description, card, link, other);
+    await new Player({ trace, clock, comparison, outside, link }).play();
     const notes = notesOf(whole, own, card, comparison, outside);
     return resultOf(whole, own, comparison, clock, { other, notes });
   } finally {
