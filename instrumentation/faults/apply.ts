@@ -4,28 +4,11 @@
  */
 import { type PciCard } from '../../emulator/pci';
 import { type Device } from '../../emulator/device';
-import { AllOnes, LostWrite, PostedWrites, SlowDevice, StuckField } from './kinds/accesses';
-import { checkFault, checkForCard } from './check';
-import { type FaultDeclaration } from './parameters';
-import {
-  CorruptedDma,
-  DelayedDma,
-  DuplicatedDma,
-  StaleDescriptor,
-  TransferReset,
-  TruncatedDma,
-  WriteBackBeforeDataFault,
-} from './kinds/dma';
-import { FaultDeclarationError } from './error';
+import { checkFault, checkForCard, kindOf, withDefaults } from './check';
 import { type Fault, type FaultSite } from './fault';
-import {
-  DelayedInterrupt,
-  DroppedInterrupt,
-  DuplicatedInterrupt,
-  InterruptBeforeWriteBackFault,
-} from './kinds/interrupts';
+import { type FaultDeclaration } from './kinds';
+import { FaultDeclarationError } from './parameters';
 import { SlotLink } from './slot-link';
-import { Removal, SpuriousInterrupt } from './kinds/triggered';
 
 /** A declared fault, and what has become of it. */
 export interface FaultCount {
@@ -69,7 +52,7 @@ export function applyFaults(
 export class FaultyCard {
   /** The card with its faults, as its client drives it. */
   readonly traced: Device;
-  readonly #faults: readonly { readonly name: string; readonly fault: Fault }[];
+  readonly #faults: readonly { readonly name: string; readonly declaration: FaultDeclaration; readonly fault: Fault }[];
 
   /** Use `applyFaults`. */
   constructor(card: PciCard, declarations: readonly FaultDeclaration[], link: SlotLink) {
@@ -84,7 +67,7 @@ export class FaultyCard {
         link,
         report: (what: string) => inspection.events.publish({ kind: 'fault', fault: name, what }),
       };
-      return { name, fault: makeFor(declaration, placeOf(declaration, index), site) };
+      return { name, declaration, fault: makeFor(declaration, placeOf(declaration, index), site) };
     });
     inspection.device.insert(() => link);
     for (const { fault } of [...this.#faults].reverse()) {
@@ -100,9 +83,9 @@ export class FaultyCard {
 
   /** Every fault, in the order in which they are declared. */
   get counts(): FaultCount[] {
-    return this.#faults.map(({ name, fault }) => ({
+    return this.#faults.map(({ name, declaration, fault }) => ({
       name,
-      declaration: fault.declaration,
+      declaration,
       times: fault.times,
       waitedFor: fault.waitsFor.describe(),
     }));
@@ -150,50 +133,9 @@ export function checkFaultFor(card: PciCard, declaration: FaultDeclaration, plac
 function makeFor(declaration: FaultDeclaration, place: string, site: FaultSite): Fault {
   try {
     checkForCard(declaration, site.card);
-    return make(declaration, site);
+    return kindOf(declaration).make(site, withDefaults(declaration));
   } catch (error) {
     if (error instanceof FaultDeclarationError) throw new FaultDeclarationError(`${place}: ${error.message}`);
     throw error;
-  }
-}
-
-function make(declaration: FaultDeclaration, site: FaultSite): Fault {
-  switch (declaration.fault) {
-    case 'interrupt-dropped':
-      return new DroppedInterrupt(site, declaration);
-    case 'interrupt-delayed':
-      return new DelayedInterrupt(site, declaration);
-    case 'interrupt-duplicated':
-      return new DuplicatedInterrupt(site, declaration);
-    case 'interrupt-spurious':
-      return new SpuriousInterrupt(site, declaration);
-    case 'interrupt-before-write-back':
-      return new InterruptBeforeWriteBackFault(site, declaration);
-    case 'write-back-before-data':
-      return new WriteBackBeforeDataFault(site, declaration);
-    case 'dma-delayed':
-      return new DelayedDma(site, declaration);
-    case 'dma-truncated':
-      return new TruncatedDma(site, declaration);
-    case 'dma-corrupted':
-      return new CorruptedDma(site, declaration);
-    case 'dma-duplicated':
-      return new DuplicatedDma(site, declaration);
-    case 'descriptor-stale':
-      return new StaleDescriptor(site, declaration);
-    case 'reads-all-ones':
-      return new AllOnes(site, declaration);
-    case 'write-lost':
-      return new LostWrite(site, declaration);
-    case 'device-slow':
-      return new SlowDevice(site, declaration);
-    case 'field-stuck':
-      return new StuckField(site, declaration);
-    case 'writes-posted':
-      return new PostedWrites(site, declaration);
-    case 'reset-in-transfer':
-      return new TransferReset(site, declaration);
-    case 'surprise-removal':
-      return new Removal(site, declaration);
   }
 }

@@ -115,11 +115,11 @@ describe('what is waited for', () => {
     rig.clock.runDue();
     expect(rig.faulty.unfired.map((fault) => wordUnfired('reference', fault))).toEqual([
       "The fault 'write-lost' of the card 'reference' has not fired: it waited for occurrence 3 of writes to " +
-        'H2C[0].DOORBELL; 1 of 29 writes to the card fitted',
+        'H2C[0].DOORBELL; 1 of 29 writes to the card matched',
       "The fault 'interrupt-dropped' of the card 'reference' has not fired: it waited for one in 2 of interrupts of " +
-        'vector 2 at device times 100 and above ns; 0 of 1 interrupts fitted',
+        'vector 2 at device times 100 and above ns; 0 of 1 interrupts matched',
       "The fault 'short' of the card 'reference' has not fired: it waited for any of DMA accesses of role data by C2H1 " +
-        'of more than 8 bytes; 0 of 8 DMA accesses fitted',
+        'of more than 8 bytes; 0 of 8 DMA accesses matched',
       "The fault 'surprise-removal' of the card 'reference' has not fired: it waited for device time 1000000000 ns",
     ]);
   });

@@ -1,5 +1,11 @@
-/** One DMA access of a card, as a thing that a fault can put off, change or do again. */
-import { type Completion, DmaError, type DmaInitiator, type DmaStage } from '../../emulator/memory';
+/** One DMA access of a card, as a thing that a fault can delay, change or do again. */
+import {
+  type Completion,
+  DmaError,
+  type DmaInitiator,
+  type DmaStage,
+  type PendingCompletion,
+} from '../../emulator/memory';
 
 export class DmaCall {
   constructor(
@@ -19,6 +25,20 @@ export class DmaCall {
     return below.write32(by, iova, new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true));
   }
 
+  /** Performs an access that the card takes for done: a failure is in the trace, and not reported to the card. */
+  performQuietly(): void {
+    try {
+      this.perform();
+    } catch (error) {
+      if (!(error instanceof DmaError)) throw error;
+    }
+  }
+
+  /** It fails, as it does when the card is reset while it is under way. */
+  abort(completion: PendingCompletion): void {
+    completion.fail(new DmaError('reset', this.access, this.iova, this.bytes.length));
+  }
+
   /** The same with bytes of its own: the card may do with its own what it likes. */
   kept(): DmaCall {
     return new DmaCall(this.below, this.access, this.by, this.iova, this.bytes.slice(), this.isWord);
@@ -27,6 +47,11 @@ export class DmaCall {
   /** Its first bytes. */
   first(count: number): DmaCall {
     return new DmaCall(this.below, this.access, this.by, this.iova, this.bytes.subarray(0, count));
+  }
+
+  /** What a driver polls in memory: descriptors that are handed back, and the write-back block. */
+  get isCompletion(): boolean {
+    return this.access === 'write' && (this.by.role === 'descriptor' || this.by.role === 'write-back');
   }
 
   /** `DMA read of 64 bytes at 0x1000 by H2C0` */
@@ -48,17 +73,4 @@ export function splitDma(below: DmaStage, act: (call: DmaCall) => Completion): D
       return act(new DmaCall(below, 'write', by, iova, bytes, true));
     },
   };
-}
-
-/** What the driver is told of completed work in memory: descriptors that are handed back, and the write-back block. */
-export const isCompletion = ({ access, by }: DmaCall): boolean =>
-  access === 'write' && (by.role === 'descriptor' || by.role === 'write-back');
-
-/** Of an access that the card takes for done: that it fails is in the trace, and concerns nobody else. */
-export function performQuietly(call: DmaCall): void {
-  try {
-    call.perform();
-  } catch (error) {
-    if (!(error instanceof DmaError)) throw error;
-  }
 }

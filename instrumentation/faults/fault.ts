@@ -1,32 +1,27 @@
-/** One declared fault at work on a card: where it puts itself in the card's way, and how often it has fired. */
+/** An injected fault at work on a card: where its stages stand, how often it has fired, and what it delays. */
 import { type CardClock, type ScheduledTask } from '../../emulator/clock';
+import { type Device, ForwardingDevice } from '../../emulator/device';
 import { type DmaStage } from '../../emulator/memory';
 import { type InterruptStage, type PciCard } from '../../emulator/pci';
-import { type Device, ForwardingDevice } from '../../emulator/device';
-import { type FaultDeclaration } from './parameters';
 import { type SlotLink } from './slot-link';
-import { type Matcher } from './matcher';
 
 /** Where a fault acts. */
 export interface FaultSite {
   readonly card: PciCard;
   readonly clock: CardClock;
   readonly link: SlotLink;
-  /** Is told of each firing. */
+  /** Is notified of each firing. */
   readonly report: (what: string) => void;
 }
 
-export abstract class Fault<D extends FaultDeclaration = FaultDeclaration> {
+export abstract class Fault {
   /** How often it has fired. */
   times = 0;
-  /** What it waits for. */
-  abstract readonly waitsFor: Pick<Matcher, 'describe'>;
+  /** What it waits for, and how much of that has come. */
+  abstract readonly waitsFor: { describe(): string };
   readonly #scheduled = new Map<ScheduledTask, (() => void) | undefined>();
 
-  constructor(
-    protected readonly site: FaultSite,
-    readonly declaration: D,
-  ) {}
+  constructor(protected readonly site: FaultSite) {}
 
   /** Stages that it puts between the card and what is below, or between the driver and the device. */
   dma?(below: DmaStage): DmaStage;
@@ -35,35 +30,33 @@ export abstract class Fault<D extends FaultDeclaration = FaultDeclaration> {
 
   /** The card is being reset: what the fault holds back is lost. */
   reset(): void {
-    const dropped = [...this.#scheduled];
+    const lost = [...this.#scheduled];
     this.#scheduled.clear();
-    for (const [task, onDropped] of dropped) {
+    for (const [task, onLost] of lost) {
       task.cancel();
-      onDropped?.();
+      onLost?.();
     }
   }
 
-  protected fire(what: string): void {
+  fire(what: string): void {
     this.times++;
     this.site.report(what);
   }
 
-  /** In device time; unless the card is reset before, when `onDropped` is called. */
-  protected later(delayNs: number, act: () => void, onDropped?: () => void): ScheduledTask {
+  /** Acts after so much device time; unless the card is reset before, then `onLost` is called. */
+  later(delayNs: number, act: () => void, onLost?: () => void): ScheduledTask {
     const task = this.site.clock.after(delayNs, () => {
       this.#scheduled.delete(task);
       act();
     });
-    this.#scheduled.set(task, onDropped);
+    this.#scheduled.set(task, onLost);
     return { cancel: () => void (this.#scheduled.delete(task), task.cancel()) };
   }
 }
 
-/** A stage between the driver's accesses and the card: what a fault at these accesses is made of. */
-export class DeviceStage extends ForwardingDevice {
-  /** `calls`: what it does in place of forwarding. */
-  constructor(below: Device, calls: Partial<Pick<Device, 'readRegion' | 'writeRegion' | 'reset'>>) {
-    super(below, true);
-    Object.assign(this, calls);
-  }
-}
+/** What a stage at the driver's accesses does in place of forwarding them. */
+export type AccessCalls = Partial<Pick<Device, 'readRegion' | 'writeRegion' | 'reset'>>;
+
+/** A stage between the driver's accesses and the card. It hides BAR mappings: it is to see every access. */
+export const accessStage = (below: Device, calls: AccessCalls): Device =>
+  Object.assign(new ForwardingDevice(below, true), calls);

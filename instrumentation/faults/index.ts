@@ -1,4 +1,4 @@
-/** Disturbances, which no card knows of: declared ones, and the link that can be severed. */
+/** Injected faults: declared as data, applied to a card whose model knows nothing of them; and the link of its slot. */
 export {
   applyFaults,
   checkFaultFor,
@@ -8,7 +8,7 @@ export {
   isUnfired,
   wordUnfired,
 } from './apply';
-export { checkFault, FAULT_KINDS, parametersOf } from './check';
-export type * from './parameters';
-export { FaultDeclarationError } from './error';
+export { checkFault } from './check';
+export { FAULT_KINDS, type FaultDeclaration, type FaultKind, KINDS } from './kinds';
+export { FaultDeclarationError } from './parameters';
 export { SlotLink } from './slot-link';

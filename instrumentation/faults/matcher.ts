@@ -1,48 +1,53 @@
-/** Which events a fault is for: those that fit are counted, and of them it takes the chosen ones. */
+/** Which events a fault happens to: those that match are counted, and of these it takes the chosen ones. */
 import { type CardClock } from '../../emulator/clock';
-import { type DmaInitiator, type DmaRole } from '../../emulator/memory';
 import { BAR_COUNT, type PciCard } from '../../emulator/pci';
 import { type NamedRegister, RegisterNames } from '../trace';
-import { type AccessMatch, type DmaMatch, type InterruptMatch, type Occurrence, type Range } from './parameters';
-import { addressOf } from './address';
+import { type DmaCall } from './dma-call';
+import {
+  type AccessMatch,
+  addressOf,
+  type DmaMatch,
+  type EventCount,
+  type InterruptMatch,
+  type Occurrence,
+  type Range,
+} from './parameters';
 import { registersNamed } from './registers';
 
-type Counting = Pick<InterruptMatch, 'occurrence' | 'timeNs'>;
-
 export abstract class Matcher {
-  /** Events of this sort, and those of them that fitted. */
+  /** Events of this sort, and those of them that matched. */
   #seen = 0;
-  #fitted = 0;
+  #matched = 0;
   readonly #occurrence: Occurrence;
   readonly #timeNs: Range | undefined;
 
   constructor(
     private readonly clock: Pick<CardClock, 'now'>,
-    { occurrence = 1, timeNs }: Counting,
-    /** The sort of events, and those that fit: 'interrupts', 'interrupts of vector 0'. */
+    { occurrence, timeNs }: EventCount,
+    /** The sort of events, and those that match: 'interrupts', 'interrupts of vector 0'. */
     private readonly sort: string,
-    private readonly fitting: string,
+    private readonly matching: string,
   ) {
     this.#occurrence = occurrence;
     this.#timeNs = timeNs;
   }
 
-  /** Whether the next event that fits would be taken. */
+  /** Whether the next event that matches would be taken. */
   get isNext(): boolean {
-    return isWithin(this.#timeNs, this.clock.now()) && isChosen(this.#occurrence, this.#fitted + 1);
+    return isWithin(this.#timeNs, this.clock.now()) && isChosen(this.#occurrence, this.#matched + 1);
   }
 
   /** What is waited for, and how much of it has come. */
   describe(): string {
     const when = this.#timeNs ? ` at device times ${rangeInWords(this.#timeNs, String)} ns` : '';
     const all = `${this.#seen} ${this.sort}`;
-    return `${occurrenceInWords(this.#occurrence)} of ${this.fitting}${when}; ${this.#fitted} of ${all} fitted`;
+    return `${occurrenceInWords(this.#occurrence)} of ${this.matching}${when}; ${this.#matched} of ${all} matched`;
   }
 
-  protected count(fits: boolean): boolean {
+  protected count(matches: boolean): boolean {
     this.#seen++;
-    if (!fits || !isWithin(this.#timeNs, this.clock.now())) return false;
-    return isChosen(this.#occurrence, ++this.#fitted);
+    if (!matches || !isWithin(this.#timeNs, this.clock.now())) return false;
+    return isChosen(this.#occurrence, ++this.#matched);
   }
 }
 
@@ -61,7 +66,7 @@ export class InterruptMatcher extends Matcher {
   }
 
   takes(vector: number): boolean {
-    return this.count(this.#vector === undefined || this.#vector === vector);
+    return this.count(vector === (this.#vector ?? vector));
   }
 }
 
@@ -71,7 +76,7 @@ export class DmaMatcher extends Matcher {
   readonly #to: number;
   readonly #longerThan: number;
 
-  /** `longerThan`: shorter accesses do not fit. */
+  /** `longerThan`: shorter accesses do not match. */
   constructor({ inspection }: PciCard, match: DmaMatch, longerThan = 0) {
     const { channel, role, access, iova } = match;
     const words = [
@@ -88,15 +93,16 @@ export class DmaMatcher extends Matcher {
     this.#longerThan = longerThan;
   }
 
-  takes(access: 'read' | 'write', by: DmaInitiator, iova: number, sizeBytes: number): boolean {
-    const fits =
-      isOneOf(this.#match.access, access) &&
-      isOneOf<DmaRole>(this.#match.role, by.role) &&
-      isOneOf(this.#match.channel, by.channel) &&
-      iova + sizeBytes > this.#from &&
-      iova <= this.#to &&
-      sizeBytes > this.#longerThan;
-    return this.count(fits);
+  takes({ access, by, iova, bytes }: DmaCall): boolean {
+    const match = this.#match;
+    return this.count(
+      access === (match.access ?? access) &&
+        by.role === (match.role ?? by.role) &&
+        by.channel === (match.channel ?? by.channel) &&
+        iova + bytes.length > this.#from &&
+        iova <= this.#to &&
+        bytes.length > this.#longerThan,
+    );
   }
 }
 
@@ -142,8 +148,6 @@ const placeOf = ({ region, offset, layout }: NamedRegister): Place => ({
   start: offset,
   end: offset + layout.width / 8,
 });
-
-const isOneOf = <T>(wanted: T | undefined, is: T): boolean => wanted === undefined || wanted === is;
 
 const isWithin = (range: Range | undefined, value: number): boolean =>
   range === undefined || ((range.from ?? 0) <= value && value <= (range.to ?? Infinity));

@@ -1,11 +1,19 @@
 /**
- * Faults as they are declared: plain data, from a test or a file (docs/faults.md is the reference). A trace carries them
- * with the description of its card, so that a replay applies them again.
+ * The parameters of injected faults: what each may be, and what it means. They are data. The types of declarations, their
+ * check and the tables of docs/faults.md are derived from them.
  */
 import { type DmaRole } from '../../emulator/memory';
+import { BAR_COUNT } from '../../emulator/pci';
+
+/** A fault is declared wrong, or the card cannot have it. Reported before anything is started. */
+export class FaultDeclarationError extends Error {
+  override readonly name = 'FaultDeclarationError';
+}
 
 /** `'0x1f00'` is for JSON, which has no hexadecimal numbers. */
 export type Address = number | `0x${string}`;
+
+export const addressOf = (address: Address): number => Number(address);
 
 /** `to` is included; without it there is no end. */
 export interface Range<T = number> {
@@ -13,130 +21,161 @@ export interface Range<T = number> {
   readonly to?: T;
 }
 
-/** Which of the events that fit, counted from 1. `every: 3` is the 3rd, the 6th and so on. */
+/** Which of the events that match, counted from 1. `every: 3` is the 3rd, the 6th and so on. */
 export type Occurrence = number | Range | { readonly every: number } | 'all';
 
-interface Matching {
-  /** Default 1. */
-  readonly occurrence?: Occurrence;
-  /** Events at other device times do not count. */
-  readonly timeNs?: Range;
+/** What a value must be, in words, and whether it is. */
+export interface Rule<T> {
+  readonly expected: string;
+  readonly isMet: (value: unknown) => value is T;
 }
 
-/** Interrupts that the card raises: messages, or the rise of its INTx line. */
-export interface InterruptMatch extends Matching {
-  /** INTx is vector 0. Default: any. */
-  readonly vector?: number;
+/** `N`: whether it must be given, may be, or has a default. */
+export interface Parameter<T = unknown, N = 'required' | 'optional' | 'default'> extends Rule<T> {
+  readonly need: N;
+  readonly default?: T;
+  /** What it means, for docs/faults.md. */
+  readonly doc: string;
 }
 
-/** The card's accesses to host memory. */
-export interface DmaMatch extends Matching {
-  /** Such as 'H2C0', as the card names it. Default: any. */
-  readonly channel?: string;
-  readonly role?: DmaRole;
-  readonly access?: 'read' | 'write';
-  /** Accesses that touch these addresses. */
-  readonly iova?: Range<Address>;
-}
+export type Parameters = Readonly<Record<string, Parameter>>;
 
-/** The driver's accesses to the card. */
-export interface AccessMatch extends Matching {
-  /** 'STATUS', 'H2C[0].DOORBELL', 'H2C[*].DOORBELL', 'BAR2:STATUS', 'config:COMMAND'. Default: anything in any BAR. */
-  readonly register?: string;
-  /** In place of `register`: anything in this BAR, or at these offsets of it. */
-  readonly bar?: number;
-  readonly offset?: Range<Address>;
-}
+export const required = <T>(rule: Rule<T>, doc: string): Parameter<T, 'required'> => ({
+  ...rule,
+  need: 'required',
+  doc,
+});
+export const optional = <T>(rule: Rule<T>, doc: string): Parameter<T, 'optional'> => ({
+  ...rule,
+  need: 'optional',
+  doc,
+});
+export const withDefault = <T>(rule: Rule<T>, value: T, doc: string): Parameter<T, 'default'> => ({
+  ...rule,
+  need: 'default',
+  default: value,
+  doc,
+});
 
-/** What something happens at: a device time, or an event that matches. */
-export type Trigger =
-  | { readonly atNs: number }
-  | ({ readonly on: 'read' | 'write' } & AccessMatch)
-  | ({ readonly on: 'dma' } & DmaMatch)
-  | ({ readonly on: 'interrupt' } & InterruptMatch);
+type Keys<P, N> = { [K in keyof P]: P[K] extends Parameter<unknown, N> ? K : never }[keyof P];
+type ValueOf<P> = P extends Parameter<infer T, unknown> ? T : never;
 
-interface Kind<Name extends string> {
-  readonly fault: Name;
+type ValuesOf<P, K extends keyof P> = { readonly [Key in K]: ValueOf<P[Key]> };
+
+/** As it is declared. */
+export type Values<P> = ValuesOf<P, Keys<P, 'required'>> & Partial<ValuesOf<P, Keys<P, 'optional' | 'default'>>>;
+
+/** With its defaults. */
+export type Filled<P> = ValuesOf<P, Keys<P, 'required' | 'default'>> & Partial<ValuesOf<P, Keys<P, 'optional'>>>;
+
+const rule = <T>(expected: string, isMet: (value: unknown) => boolean): Rule<T> => ({
+  expected,
+  isMet: isMet as (value: unknown) => value is T,
+});
+
+const isWhole = (value: unknown, least: number, most = Number.MAX_SAFE_INTEGER): boolean =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most;
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isRange = (value: unknown, isBound: (bound: unknown) => boolean): boolean =>
+  isObject(value) &&
+  Object.keys(value).length > 0 &&
+  Object.entries(value).every(([key, bound]) => (key === 'from' || key === 'to') && isBound(bound)) &&
+  !(value.from !== undefined && value.to !== undefined && Number(value.from) > Number(value.to));
+const isAddress = (value: unknown): boolean =>
+  isWhole(value, 0) || (typeof value === 'string' && /^0x[0-9a-f]+$/i.test(value) && isWhole(Number(value), 0));
+
+export const whole = (least: number, most?: number): Rule<number> =>
+  rule(`a whole number from ${least} ${most === undefined ? 'up' : `to ${most}`}`, (value) =>
+    isWhole(value, least, most),
+  );
+/** A time in nanoseconds. */
+export const ns = whole(0);
+export const text: Rule<string> = rule(
+  'a text that is not empty',
+  (value) => typeof value === 'string' && value !== '',
+);
+export const yesNo: Rule<boolean> = rule('true or false', (value) => typeof value === 'boolean');
+export const oneOf = <const T extends string>(...values: readonly T[]): Rule<T> =>
+  rule(`one of ${values.map((value) => `'${value}'`).join(', ')}`, (value) => values.includes(value as T));
+const addresses: Rule<Range<Address>> = rule(
+  "{ from, to } with from not above to, each a whole number from 0 up or a text such as '0x1000'",
+  (value) => isRange(value, isAddress),
+);
+const times: Rule<Range> = rule('{ from, to } with from not above to, whole numbers from 0 up', (value) =>
+  isRange(value, (bound) => isWhole(bound, 0)),
+);
+const occurrence: Rule<Occurrence> = rule(
+  "a whole number from 1 up, { from, to }, { every: n } or 'all'",
+  (value) =>
+    value === 'all' ||
+    isWhole(value, 1) ||
+    isRange(value, (bound) => isWhole(bound, 1)) ||
+    (isObject(value) && Object.keys(value).join() === 'every' && isWhole(value.every, 1)),
+);
+
+/** What every fault may have. */
+export const COMMON = {
   /** What it is called in reports. Default: its kind. */
-  readonly name?: string;
+  name: optional(text, 'What it is called in reports; default: its kind.'),
   /** That it never fires is no failure. Default false. */
-  readonly mayNotFire?: boolean;
-}
+  mayNotFire: optional(yesNo, '`true`: [that it never fires](#a-fault-that-has-not-fired) is no failure.'),
+};
 
-/** How long something goes on: so many reads, so much device time, or, without both, as the kind says. */
-interface Lasting {
-  readonly reads?: number;
-  readonly forNs?: number;
-}
+/** The keys that choose events of any sort. */
+export const COUNTED = {
+  /** Which of those that match, counted from 1. Default 1. */
+  occurrence: withDefault(
+    occurrence,
+    1,
+    '`3` is the third match; `{ "from": 3, "to": 5 }` the third to the fifth; `{ "every": 3 }` the third, the sixth and so on; `"all"` each.',
+  ),
+  timeNs: optional(
+    times,
+    '`{ from, to }`: events at other device times do not count. Device time begins when the card is made.',
+  ),
+};
 
-type Of<Name extends string, Match, Parameters = object> = Kind<Name> & Match & Parameters;
+/** Interrupts that the card raises: messages, or the rising of its INTx line. */
+export const INTERRUPT = {
+  ...COUNTED,
+  /** INTx is vector 0. Default: any. */
+  vector: optional(whole(0, 2047), 'Of MSI and MSI-X, as the card raises it. INTx is vector 0.'),
+};
 
-/** Interrupts */
-export type InterruptDropped = Of<'interrupt-dropped', InterruptMatch>;
-export type InterruptDelayed = Of<'interrupt-delayed', InterruptMatch, { readonly delayNs: number }>;
-/** `times`: in all, default 2; `gapNs`: from one to the next, default 100,000. */
-export type InterruptDuplicated = Of<
-  'interrupt-duplicated',
-  InterruptMatch,
-  { readonly times?: number; readonly gapNs?: number }
->;
-/** `vector`: of the interrupt that the card has never raised, default 0; `forNs`: how long INTx stands, default 100,000. */
-export type InterruptSpurious = Kind<'interrupt-spurious'> &
-  Exclude<Trigger, { readonly on: 'interrupt' }> & { readonly vector?: number; readonly forNs?: number };
+/** Accesses of the card to host memory, by one part of it. */
+export const CHANNEL = {
+  ...COUNTED,
+  /** Such as 'H2C0', as the card names it. Default: any. */
+  channel: optional(
+    text,
+    'The part of the card, as its model calls it (`dmaAs`): for the reference card `H2C0`, `C2H0`, `H2C1`, `C2H1`.',
+  ),
+  iova: optional(addresses, '`{ from, to }`: accesses that touch these addresses.'),
+};
 
-/** Order. `delayNs`: how much later what was overtaken comes, default 1,000,000. */
-export type InterruptBeforeWriteBack = Of<
-  'interrupt-before-write-back',
-  InterruptMatch,
-  { readonly channel?: string; readonly delayNs?: number }
->;
-export type WriteBackBeforeData = Of<
-  'write-back-before-data',
-  Omit<DmaMatch, 'access' | 'role'>,
-  { readonly delayNs?: number }
->;
+export const DMA = {
+  ...CHANNEL,
+  role: optional(
+    oneOf('descriptor', 'data', 'write-back', 'other') satisfies Rule<DmaRole>,
+    'What the access is for: `descriptor`, `data`, `write-back` or `other`. When the card hands a descriptor back, that is a write with the role `descriptor`.',
+  ),
+  access: optional(oneOf('read', 'write'), '`read` or `write`.'),
+};
 
-/** DMA */
-export type DmaDelayed = Of<'dma-delayed', DmaMatch, { readonly delayNs: number }>;
-/** `bytes`: how many of them are moved. */
-export type DmaTruncated = Of<'dma-truncated', DmaMatch, { readonly bytes: number }>;
-/** `byte`: which of them, from 0; `xor`: the bits of it that are turned over, default 1. */
-export type DmaCorrupted = Of<'dma-corrupted', DmaMatch, { readonly byte?: number; readonly xor?: number }>;
-/** `delayNs`: how much later it is done once more, default 0. */
-export type DmaDuplicated = Of<'dma-duplicated', DmaMatch, { readonly delayNs?: number }>;
-export type DescriptorStale = Of<'descriptor-stale', Omit<DmaMatch, 'access' | 'role'>>;
+/** Accesses of the driver to the card. */
+export const ACCESS = {
+  ...COUNTED,
+  /** 'STATUS', 'H2C[0].DOORBELL', 'H2C[*].DOORBELL', 'BAR2:STATUS', 'config:COMMAND'. Default: anything in any BAR. */
+  register: optional(
+    text,
+    '`STATUS`, `H2C[0].DOORBELL`; `H2C[*].DOORBELL` for every channel; `BAR2:STATUS` for a card with registers in several BARs; `config:COMMAND` in configuration space. Without `register` and `bar`: anything in any BAR, but not in configuration space.',
+  ),
+  bar: optional(whole(0, BAR_COUNT - 1), 'In place of a register: anything in this BAR.'),
+  offset: optional(addresses, '`{ from, to }`: only at these offsets in `bar`.'),
+};
 
-/** Accesses of the driver. `linkDown`: the whole card is away meanwhile, and comes back as after a reset. */
-export type ReadsAllOnes = Of<'reads-all-ones', AccessMatch, Lasting & { readonly linkDown?: boolean }>;
-export type WriteLost = Of<'write-lost', AccessMatch>;
-export type DeviceSlow = Of<'device-slow', AccessMatch, { readonly on?: 'read' | 'write'; readonly delayNs: number }>;
-/** `field`: 'H2C[0].STATUS.BUSY'; `value`: what the driver reads in it. */
-export type FieldStuck = Of<'field-stuck', Matching, Lasting & { readonly field: string; readonly value: number }>;
-/** `holdNs`: how long a write is held when no read comes, default 1,000,000. */
-export type WritesPosted = Of<'writes-posted', AccessMatch, { readonly holdNs?: number }>;
-
-/** The card as a whole. `role` is 'data' unless told. */
-export type ResetInTransfer = Of<'reset-in-transfer', DmaMatch>;
-export type SurpriseRemoval = Kind<'surprise-removal'> & Trigger;
-
-export type FaultDeclaration =
-  | InterruptDropped
-  | InterruptDelayed
-  | InterruptDuplicated
-  | InterruptSpurious
-  | InterruptBeforeWriteBack
-  | WriteBackBeforeData
-  | DmaDelayed
-  | DmaTruncated
-  | DmaCorrupted
-  | DmaDuplicated
-  | DescriptorStale
-  | ReadsAllOnes
-  | WriteLost
-  | DeviceSlow
-  | FieldStuck
-  | WritesPosted
-  | ResetInTransfer
-  | SurpriseRemoval;
-
-export type FaultKind = FaultDeclaration['fault'];
+export type EventCount = Filled<typeof COUNTED>;
+export type InterruptMatch = Filled<typeof INTERRUPT>;
+export type DmaMatch = Filled<typeof DMA>;
+export type AccessMatch = Filled<typeof ACCESS>;

@@ -2,7 +2,7 @@
 import { type FieldLayout } from '../../emulator/registers';
 import { nearestNames } from '../../emulator/registers/nearest-names';
 import { type NamedRegister, type RegisterNames } from '../trace';
-import { FaultDeclarationError } from './error';
+import { FaultDeclarationError } from './parameters';
 
 /** All that the name stands for. */
 export function registersNamed(names: RegisterNames, wanted: string): NamedRegister[] {

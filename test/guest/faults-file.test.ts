@@ -46,7 +46,7 @@ describe('ghostcard run --faults', () => {
     const never = { fault: 'write-lost', register: 'SCRATCH', occurrence: 3 } as const;
     const { status, stderr } = run([never, { ...never, mayNotFire: true }]);
     expect(stderr).toMatch(
-      /ghostcard: The fault 'write-lost' of the card 'reference' has not fired: it waited for occurrence 3 of writes to SCRATCH; 2 of \d+ writes to the card fitted\n/,
+      /ghostcard: The fault 'write-lost' of the card 'reference' has not fired: it waited for occurrence 3 of writes to SCRATCH; 2 of \d+ writes to the card matched\n/,
     );
     expect(stderr).not.toContain('write-lost-2');
     expect(status).toBe(122);

@@ -73,7 +73,7 @@ describe('the report of a failed test', () => {
   it('has the declared fault that never fired, although the driver has succeeded', () => {
     const failure = failureOf('fails for a declared fault that has not fired');
     expect(failure).toMatch(
-      /UnfiredFaultError: The fault 'write-lost' of the card 'lazy-card' has not fired: it waited for occurrence 2 of writes to CTRL; 1 of \d+ writes to the card fitted \(mayNotFire: true allows that\)/,
+      /UnfiredFaultError: The fault 'write-lost' of the card 'lazy-card' has not fired: it waited for occurrence 2 of writes to CTRL; 1 of \d+ writes to the card matched \(mayNotFire: true says that it need not\)/,
     );
   });
 

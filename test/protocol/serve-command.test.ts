@@ -76,7 +76,7 @@ describe('ghostcard serve', () => {
     expect(await served.ended).toEqual({ exitCode: 0, signal: null });
     expect(served.texts.at(-1)).toBe(
       "The fault 'reads-all-ones-2' of the card 'reference' has not fired: it waited for occurrence 9 of reads of ID; " +
-        '1 of 1 reads of the card fitted',
+        '1 of 1 reads of the card matched',
     );
   });
 

@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ReferenceCard } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
-import { applyFaults, type FaultDeclaration, parametersOf, FAULT_KINDS } from '../../instrumentation/faults';
+import { applyFaults, FAULT_KINDS, type FaultDeclaration, KINDS } from '../../instrumentation/faults';
+
+/** What a kind has besides the keys that select its events. */
+function parametersOf(name: (typeof FAULT_KINDS)[number]): string[] {
+  const kind = KINDS[name];
+  const own = 'parameters' in kind && kind.parameters ? Object.keys(kind.parameters) : [];
+  return [...own, ...('triggers' in kind && kind.triggers?.length ? ['atNs', 'on'] : [])];
+}
 
 const text = readFileSync(join(__dirname, '..', '..', 'docs', 'faults.md'), 'utf8');
 const examples = [...text.matchAll(/^```json\n(.*?)^```$/gms)].map(
@@ -16,7 +23,10 @@ describe('docs/faults.md', () => {
     const rows = [...text.matchAll(/^\| `([a-z-]+)` \| (.*?)\| .* \|$/gm)];
     const listed = rows
       .filter(([, kind = '']) => FAULT_KINDS.includes(kind as FaultDeclaration['fault']))
-      .map(([, kind = '', parameters = '']) => [kind, parameters.match(/\w+/g)?.sort() ?? []]);
+      .map(([, kind = '', parameters = '']) => [
+        kind,
+        [...parameters.matchAll(/(?:^|<br>)`(\w+)`:/g)].map(([, key]) => key).sort(),
+      ]);
     expect(listed.sort()).toEqual(FAULT_KINDS.map((kind) => [kind, parametersOf(kind).sort()]).sort());
   });
 

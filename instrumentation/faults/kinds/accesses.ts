@@ -1,14 +1,212 @@
-/** What befalls an access of the driver on its way to the card, or its answer on the way back. */
+/**
+ * Faults at the driver's accesses, on their way to the card or on the way back: a trace shows what the driver wrote, and
+ * what it was given to read.
+ */
 import { type Device } from '../../../emulator/device';
 import { BAR_COUNT } from '../../../emulator/pci';
 import { RegisterNames, wordDuration } from '../../trace';
-import { type DeviceSlow, type FieldStuck, type ReadsAllOnes, type WriteLost, type WritesPosted } from '../parameters';
-import { FaultDeclarationError } from '../error';
-import { DeviceStage, Fault, type FaultSite } from '../fault';
+import { type AccessCalls, accessStage, Fault, type FaultSite } from '../fault';
+import { kind } from '../kind';
 import { AccessMatcher } from '../matcher';
+import {
+  ACCESS,
+  type AccessMatch,
+  COUNTED,
+  FaultDeclarationError,
+  ns,
+  oneOf,
+  optional,
+  required,
+  text,
+  whole,
+  withDefault,
+  yesNo,
+} from '../parameters';
 import { fieldsNamed, type NamedField } from '../registers';
 
-const DEFAULT_HOLD_NS = 1_000_000;
+/** A client that waits longer takes the card for dead: QEMU does so after 5 s. */
+const MOST_STALLED_NS = 1_000_000_000;
+
+const LASTING = {
+  reads: optional(whole(1), 'for how many matching reads'),
+  forNs: optional(whole(1), 'for how long'),
+};
+
+export const ACCESS_KINDS = {
+  'reads-all-ones': kind({
+    match: ACCESS,
+    parameters: {
+      ...LASTING,
+      linkDown: withDefault(yesNo, false, 'the whole card is gone for that time'),
+    },
+    doc: 'Matching reads return all ones, beginning with the one that was selected; by default one read. With `linkDown` all reads do, writes are discarded, and the card is reset when it comes back (Base Specification 6.0, section 2.9.1).',
+    make: (site, given) => {
+      const { forNs, reads = forNs === undefined ? 1 : undefined, linkDown } = given;
+      const spell = new Spell(site, { reads, forNs });
+      return new AccessFault(site, given, 'reads', (below, fault) => ({
+        readRegion: (region, offset, data) => {
+          if (!spell.isOn && fault.waitsFor.takes(region, offset, data.length)) {
+            spell.begin();
+            fault.fire(`${linkDown ? 'the link is down' : 'reads return all ones'} ${spell.howLong}`);
+            if (linkDown) below.reset();
+          }
+          if (!spell.isOn || !(linkDown || fault.waitsFor.fits(region, offset, data.length))) {
+            return below.readRegion(region, offset, data);
+          }
+          spell.read();
+          data.fill(0xff);
+        },
+        writeRegion: (region, offset, data) => {
+          if (!linkDown || !spell.isOn) below.writeRegion(region, offset, data);
+        },
+      }));
+    },
+  }),
+
+  'write-lost': kind({
+    match: ACCESS,
+    doc: 'The write does not reach the card.',
+    make: (site, given) =>
+      new AccessFault(site, given, 'writes', (below, fault) => ({
+        writeRegion: (region, offset, data) => {
+          if (fault.waitsFor.takes(region, offset, data.length)) fault.fire('the write does not reach the card');
+          else below.writeRegion(region, offset, data);
+        },
+      })),
+  }),
+
+  'device-slow': kind({
+    match: ACCESS,
+    parameters: {
+      on: optional(oneOf('read', 'write'), '`read` or `write`; both by default'),
+      delayNs: required(whole(0, MOST_STALLED_NS), 'how much later, at most 1 s'),
+    },
+    doc: 'The answer comes later: the client waits, and nothing else is served. Device time stands still while a card answers, so its own delays begin afterwards.',
+    make: (site, given) => {
+      const { on, delayNs } = given;
+      return new AccessFault(site, given, on === undefined ? 'accesses' : `${on}s`, (below, fault) => {
+        const stall = (region: number, offset: number, data: Uint8Array): void => {
+          if (!fault.waitsFor.takes(region, offset, data.length)) return;
+          fault.fire(`the access takes ${wordDuration(delayNs)}`);
+          site.clock.stall(delayNs);
+        };
+        const slow = (call: 'readRegion' | 'writeRegion'): AccessCalls => ({
+          [call]: (region: number, offset: number, data: Uint8Array) => {
+            stall(region, offset, data);
+            below[call](region, offset, data);
+          },
+        });
+        return { ...(on !== 'write' && slow('readRegion')), ...(on !== 'read' && slow('writeRegion')) };
+      });
+    },
+  }),
+
+  'field-stuck': kind({
+    match: COUNTED,
+    parameters: {
+      field: required(text, 'which, such as `H2C[0].STATUS.BUSY`'),
+      value: required(ns, 'what the driver reads in it'),
+      ...LASTING,
+    },
+    doc: 'The field reads as this value, by default for ever. The state of the card is not changed. The fault has fired when the driver has read a value that differs from that of the card.',
+    make: (site, given) => {
+      const { field, value } = given;
+      const fields = fieldsNamed(RegisterNames.of(site.card), field);
+      checkFits(fields, field, value);
+      const spell = new Spell(site, given);
+      /** The driver has read something else than what was there, in this spell: before that, nothing has happened. */
+      let isFelt = false;
+      const register = field.slice(0, field.lastIndexOf('.'));
+      return new AccessFault(site, { ...given, register }, 'reads', (below, fault) => ({
+        readRegion: (region, offset, data) => {
+          below.readRegion(region, offset, data);
+          if (!site.link.isUp) return;
+          if (!spell.isOn && fault.waitsFor.takes(region, offset, data.length)) {
+            spell.begin();
+            isFelt = false;
+          }
+          if (!spell.isOn || !fault.waitsFor.fits(region, offset, data.length)) return;
+          spell.read();
+          const was = Buffer.from(data);
+          for (const named of fields) if (named.register.region === region) overlay(named, value, offset, data);
+          if (isFelt || was.equals(data)) return;
+          isFelt = true;
+          fault.fire(`${field} reads ${value} ${spell.howLong}`);
+        },
+      }));
+    },
+  }),
+
+  'writes-posted': kind({
+    match: ACCESS,
+    parameters: { holdNs: withDefault(ns, 1_000_000, 'how long at most') },
+    doc: 'The write waits, and so do all later ones, until the next read of anything, the next write to configuration space, or for `holdNs`.',
+    make: (site, given) => {
+      const { holdNs } = given;
+      let held: (() => void)[] = [];
+      let release: { cancel(): void } | undefined;
+      return new AccessFault(site, given, 'writes', (below, fault) => {
+        const forget = (): (() => void)[] => {
+          const writes = held;
+          held = [];
+          release = undefined;
+          return writes;
+        };
+        const flush = (): void => {
+          release?.cancel();
+          for (const write of forget()) write();
+        };
+        return {
+          readRegion: (region, offset, data) => {
+            flush();
+            below.readRegion(region, offset, data);
+          },
+          writeRegion: (region, offset, data) => {
+            const isTaken = fault.waitsFor.takes(region, offset, data.length);
+            // A write to configuration space is not posted, and pushes others on as a read does.
+            if (region >= BAR_COUNT) flush();
+            else if (isTaken || held.length > 0) {
+              const bytes = data.slice();
+              held.push(() => below.writeRegion(region, offset, bytes));
+              release ??= fault.later(holdNs, flush, forget);
+              if (isTaken) fault.fire(`the write waits for the next read, or ${wordDuration(holdNs)}`);
+              return;
+            }
+            below.writeRegion(region, offset, data);
+          },
+          reset: () => {
+            flush();
+            below.reset();
+          },
+        };
+      });
+    },
+  }),
+};
+
+class AccessFault extends Fault {
+  readonly waitsFor: AccessMatcher;
+
+  /** `calls`: what its stage does in place of forwarding to `below`. */
+  constructor(
+    site: FaultSite,
+    match: AccessMatch,
+    access: 'reads' | 'writes' | 'accesses',
+    private readonly calls: (below: Device, fault: AccessFault) => AccessCalls,
+  ) {
+    super(site);
+    this.waitsFor = new AccessMatcher(site.card, match, access);
+  }
+
+  override device(below: Device): Device {
+    return accessStage(below, this.calls(below, this));
+  }
+}
+
+interface Lasting {
+  readonly reads?: number | undefined;
+  readonly forNs?: number | undefined;
+}
 
 /** Something that goes on for so many reads, or for so long. */
 class Spell {
@@ -16,164 +214,37 @@ class Spell {
   #untilNs = 0;
 
   constructor(
-    private readonly now: () => number,
-    private readonly lasts: { readonly reads?: number; readonly forNs?: number },
+    private readonly site: FaultSite,
+    private readonly lasts: Lasting,
   ) {}
 
   begin(): void {
     this.#readsLeft = this.lasts.reads ?? Infinity;
-    this.#untilNs = this.now() + (this.lasts.forNs ?? Infinity);
+    this.#untilNs = this.site.clock.now() + (this.lasts.forNs ?? Infinity);
   }
 
   get isOn(): boolean {
-    return this.#readsLeft > 0 && this.now() < this.#untilNs;
+    return this.#readsLeft > 0 && this.site.clock.now() < this.#untilNs;
   }
 
   read(): void {
     this.#readsLeft--;
   }
-}
 
-const lastsInWords = ({ reads, forNs }: { readonly reads?: number; readonly forNs?: number }): string =>
-  [reads === undefined ? [] : `for ${reads} reads`, forNs === undefined ? [] : `for ${wordDuration(forNs)}`]
-    .flat()
-    .join(' or ') || 'from now on';
-
-export class AllOnes extends Fault<ReadsAllOnes> {
-  readonly waitsFor: AccessMatcher;
-  readonly #spell: Spell;
-  readonly #howLong: string;
-
-  constructor(site: FaultSite, declaration: ReadsAllOnes) {
-    super(site, declaration);
-    const { forNs, reads = forNs === undefined ? 1 : undefined } = declaration;
-    const lasts = { ...(forNs !== undefined && { forNs }), ...(reads !== undefined && { reads }) };
-    this.waitsFor = new AccessMatcher(site.card, declaration, 'reads');
-    this.#spell = new Spell(() => site.clock.now(), lasts);
-    this.#howLong = lastsInWords(lasts);
-  }
-
-  override device(below: Device): Device {
-    const spell = this.#spell;
-    const { linkDown = false } = this.declaration;
-    return new DeviceStage(below, {
-      readRegion: (region, offset, data) => {
-        if (!spell.isOn && this.waitsFor.takes(region, offset, data.length)) {
-          spell.begin();
-          this.fire(linkDown ? `the link is down ${this.#howLong}` : `reads give all ones ${this.#howLong}`);
-          if (linkDown) below.reset();
-        }
-        if (!spell.isOn || !(linkDown || this.waitsFor.fits(region, offset, data.length))) {
-          return below.readRegion(region, offset, data);
-        }
-        spell.read();
-        data.fill(0xff);
-      },
-      writeRegion: (region, offset, data) => {
-        if (!linkDown || !spell.isOn) below.writeRegion(region, offset, data);
-      },
-    });
+  /** `for 2 reads or for 1 ms` */
+  get howLong(): string {
+    const { reads, forNs } = this.lasts;
+    const limits = [reads && `for ${reads} reads`, forNs && `for ${wordDuration(forNs)}`];
+    return limits.filter(Boolean).join(' or ') || 'from now on';
   }
 }
 
-export class LostWrite extends Fault<WriteLost> {
-  readonly waitsFor: AccessMatcher;
-
-  constructor(site: FaultSite, declaration: WriteLost) {
-    super(site, declaration);
-    this.waitsFor = new AccessMatcher(site.card, declaration, 'writes');
-  }
-
-  override device(below: Device): Device {
-    return new DeviceStage(below, {
-      writeRegion: (region, offset, data) => {
-        if (this.waitsFor.takes(region, offset, data.length)) this.fire('the write does not reach the card');
-        else below.writeRegion(region, offset, data);
-      },
-    });
-  }
-}
-
-/** Keeps the thread waiting, not the card: device time stands still while a card answers, however long that takes. */
-export class SlowDevice extends Fault<DeviceSlow> {
-  readonly waitsFor: AccessMatcher;
-
-  constructor(site: FaultSite, declaration: DeviceSlow) {
-    super(site, declaration);
-    const { on } = declaration;
-    this.waitsFor = new AccessMatcher(site.card, declaration, on === undefined ? 'accesses' : `${on}s`);
-  }
-
-  override device(below: Device): Device {
-    const { on } = this.declaration;
-    return new DeviceStage(below, {
-      ...(on !== 'write' && {
-        readRegion: (region, offset, data) => {
-          this.#stall(region, offset, data.length);
-          below.readRegion(region, offset, data);
-        },
-      }),
-      ...(on !== 'read' && {
-        writeRegion: (region, offset, data) => {
-          this.#stall(region, offset, data.length);
-          below.writeRegion(region, offset, data);
-        },
-      }),
-    });
-  }
-
-  #stall(region: number, offset: number, sizeBytes: number): void {
-    if (!this.waitsFor.takes(region, offset, sizeBytes)) return;
-    const { delayNs } = this.declaration;
-    this.fire(`the access takes ${wordDuration(delayNs)}`);
-    this.site.clock.stall(delayNs);
-  }
-}
-
-/** The driver reads the field wrong; the card's own state is what it is. */
-export class StuckField extends Fault<FieldStuck> {
-  readonly waitsFor: AccessMatcher;
-  readonly #fields: readonly NamedField[];
-  readonly #spell: Spell;
-  /** The driver has read something else than what was there, in this spell: before that, nothing has happened. */
-  #isFelt = false;
-
-  constructor(site: FaultSite, declaration: FieldStuck) {
-    super(site, declaration);
-    const { field } = declaration;
-    this.#fields = fieldsNamed(RegisterNames.of(site.card), field);
-    const narrow = this.#fields.find((named) => declaration.value >= 2 ** named.field.width);
-    if (narrow) {
-      const { width } = narrow.field;
-      const bits = `${width} ${width === 1 ? 'bit' : 'bits'}`;
-      throw new FaultDeclarationError(`value is ${declaration.value}; the field ${field} has ${bits}`);
-    }
-    const register = field.slice(0, field.lastIndexOf('.'));
-    this.waitsFor = new AccessMatcher(site.card, { ...declaration, register }, 'reads');
-    this.#spell = new Spell(() => site.clock.now(), declaration);
-  }
-
-  override device(below: Device): Device {
-    const spell = this.#spell;
-    const { field, value } = this.declaration;
-    return new DeviceStage(below, {
-      readRegion: (region, offset, data) => {
-        below.readRegion(region, offset, data);
-        if (!this.site.link.isUp) return;
-        if (!spell.isOn && this.waitsFor.takes(region, offset, data.length)) {
-          spell.begin();
-          this.#isFelt = false;
-        }
-        if (!spell.isOn || !this.waitsFor.fits(region, offset, data.length)) return;
-        spell.read();
-        const was = Buffer.from(data);
-        for (const named of this.#fields) if (named.register.region === region) overlay(named, value, offset, data);
-        if (this.#isFelt || was.equals(data)) return;
-        this.#isFelt = true;
-        this.fire(`${field} reads ${value} ${lastsInWords(this.declaration)}`);
-      },
-    });
-  }
+function checkFits(fields: readonly NamedField[], name: string, value: number): void {
+  const narrow = fields.find(({ field }) => value >= 2 ** field.width);
+  if (narrow === undefined) return;
+  const { width } = narrow.field;
+  const bits = `${width} ${width === 1 ? 'bit' : 'bits'}`;
+  throw new FaultDeclarationError(`value is ${value}; the field ${name} has ${bits}`);
 }
 
 /** Puts the bits of a field into what has been read at `offset`, as far as they lie in it. */
@@ -184,60 +255,5 @@ function overlay({ register, field }: NamedField, value: number, offset: number,
     const mask = 1 << (at & 7);
     const isSet = Math.floor(value / 2 ** bit) % 2 === 1;
     data[at >>> 3] = isSet ? data[at >>> 3]! | mask : data[at >>> 3]! & ~mask;
-  }
-}
-
-interface PostedWrite {
-  readonly region: number;
-  readonly offset: number;
-  readonly data: Uint8Array;
-}
-
-/** Writes on their way, in order, until a read pushes them on. */
-export class PostedWrites extends Fault<WritesPosted> {
-  readonly waitsFor: AccessMatcher;
-  #held: PostedWrite[] = [];
-  #flushAfter: { cancel(): void } | undefined;
-
-  constructor(site: FaultSite, declaration: WritesPosted) {
-    super(site, declaration);
-    this.waitsFor = new AccessMatcher(site.card, declaration, 'writes');
-  }
-
-  override device(below: Device): Device {
-    const { holdNs = DEFAULT_HOLD_NS } = this.declaration;
-    const flush = () => {
-      this.#flushAfter?.cancel();
-      this.#flushAfter = undefined;
-      for (const { region, offset, data } of this.#held.splice(0)) below.writeRegion(region, offset, data);
-    };
-    return new DeviceStage(below, {
-      readRegion: (region, offset, data) => {
-        flush();
-        below.readRegion(region, offset, data);
-      },
-      writeRegion: (region, offset, data) => {
-        const isTaken = this.waitsFor.takes(region, offset, data.length);
-        // A write to configuration space is not posted, and pushes others on as a read does.
-        if (region >= BAR_COUNT) flush();
-        else if (isTaken || this.#held.length > 0) {
-          this.#held.push({ region, offset, data: data.slice() });
-          this.#flushAfter ??= this.later(holdNs, flush);
-          if (isTaken) this.fire(`the write waits for the next read, or ${wordDuration(holdNs)}`);
-          return;
-        }
-        below.writeRegion(region, offset, data);
-      },
-      reset: () => {
-        flush();
-        below.reset();
-      },
-    });
-  }
-
-  override reset(): void {
-    super.reset();
-    this.#held = [];
-    this.#flushAfter = undefined;
   }
 }

@@ -1,167 +1,143 @@
 /**
- * What befalls an access to host memory between the part of the card that makes it and the bus: below is what a trace
- * shows, so it is what has really been moved.
+ * Faults at the card's accesses to host memory. They act between the part of the card that makes an access and the bus, so
+ * that a trace shows the access as it was on the bus.
  */
-import { Completion, DmaError, type DmaStage, PendingCompletion } from '../../../emulator/memory';
+import { Completion, type DmaStage, PendingCompletion } from '../../../emulator/memory';
 import { SparseMemory } from '../../../emulator/memory/sparse-memory';
 import { wordDuration } from '../../trace';
-import {
-  type DescriptorStale,
-  type DmaCorrupted,
-  type DmaDelayed,
-  type DmaDuplicated,
-  type DmaMatch,
-  type DmaTruncated,
-  type ResetInTransfer,
-  type WriteBackBeforeData,
-} from '../parameters';
-import { type DmaCall, performQuietly, splitDma } from '../dma-call';
+import { type DmaCall, splitDma } from '../dma-call';
 import { Fault, type FaultSite } from '../fault';
-import { DEFAULT_OVERTAKEN_NS } from './interrupts';
+import { kind } from '../kind';
 import { DmaMatcher } from '../matcher';
+import { CHANNEL, DMA, type DmaMatch, ns, required, whole, withDefault } from '../parameters';
 
-type Declaration = ConstructorParameters<typeof Fault>[1];
+export const DMA_KINDS = {
+  'dma-delayed': kind({
+    match: DMA,
+    parameters: { delayNs: required(ns, 'how much later') },
+    doc: 'The access is done later. The engine waits for it; other engines continue.',
+    make: (site, given) =>
+      new DmaFault(site, given, (call, fault) => {
+        fault.fire(`${call} is done ${wordDuration(given.delayNs)} late`);
+        const completion = new PendingCompletion();
+        const abort = () => call.abort(completion);
+        fault.later(given.delayNs, () => completion.endWith(() => call.perform()), abort);
+        return completion;
+      }),
+  }),
 
-abstract class DmaFault<D extends Declaration> extends Fault<D> {
+  'dma-truncated': kind({
+    match: DMA,
+    parameters: { bytes: required(whole(0), 'how many are moved; 0: none') },
+    doc: 'Only the first bytes are moved; for the card, all were. Where nothing was read, its buffer keeps what it had. Accesses that are no longer than `bytes` do not count.',
+    make: (site, given) => {
+      const { bytes } = given;
+      const truncate = (call: DmaCall, fault: Fault) => {
+        fault.fire(`${call} moves only ${bytes} bytes`);
+        return bytes === 0 ? Completion.DONE : call.first(bytes).perform();
+      };
+      return new DmaFault(site, given, truncate, bytes);
+    },
+  }),
+
+  'dma-corrupted': kind({
+    match: DMA,
+    parameters: {
+      byte: withDefault(whole(0), 0, 'which byte; 0 is the first'),
+      xor: withDefault(whole(1, 255), 1, 'the bits of it that are inverted'),
+    },
+    doc: 'Bits of one byte are inverted. In a trace, a write is corrupted; a read is what memory had, and the card receives it corrupted.',
+    make: (site, given) => {
+      const { byte, xor } = given;
+      const corrupt = (call: DmaCall, fault: Fault) => {
+        fault.fire(`${call}: byte ${byte} is XORed with 0x${xor.toString(16)}`);
+        if (call.access === 'read') return call.perform().andThen(() => void (call.bytes[byte]! ^= xor));
+        const changed = call.kept();
+        changed.bytes[byte]! ^= xor;
+        return changed.perform();
+      };
+      return new DmaFault(site, given, corrupt, byte);
+    },
+  }),
+
+  'dma-duplicated': kind({
+    match: DMA,
+    parameters: { delayNs: withDefault(ns, 0, 'how much later') },
+    doc: 'The access is done again, with the same bytes: a late write overwrites what is there by then.',
+    make: (site, given) =>
+      new DmaFault(site, given, (call, fault) => {
+        const { delayNs } = given;
+        fault.fire(`${call} is done twice${delayNs === 0 ? '' : `, again ${wordDuration(delayNs)} later`}`);
+        const again = call.kept();
+        return call.perform().andThen(() => {
+          if (delayNs === 0) again.performQuietly();
+          else fault.later(delayNs, () => again.performQuietly());
+        });
+      }),
+  }),
+
+  'descriptor-stale': kind({
+    match: CHANNEL,
+    roles: ['descriptor'],
+    doc: 'A read of descriptors returns what the card last read or wrote there, or zeros. The trace shows memory as it was.',
+    make: (site, given) => new StaleDescriptor(site, given),
+  }),
+
+  'reset-in-transfer': kind({
+    match: DMA,
+    roles: ['data'],
+    doc: 'The access is not done, and the card is reset: as by its power-on reset, so it has neither addresses nor interrupts until its driver restores them. The default role is `data`.',
+    make: (site, given) =>
+      new DmaFault(site, { role: 'data', ...given }, (call, fault) => {
+        fault.fire(`${call} is aborted: the card is reset`);
+        const completion = new PendingCompletion();
+        const abort = () => call.abort(completion);
+        // In a task of its own: the card must not be reset while its own code runs.
+        fault.later(0, () => (site.card.reset(), abort()), abort);
+        return completion;
+      }),
+  }),
+};
+
+export class DmaFault extends Fault {
   readonly waitsFor: DmaMatcher;
 
-  constructor(site: FaultSite, declaration: D, match: DmaMatch, longerThan?: number) {
-    super(site, declaration);
+  /** `act` takes the place of the accesses that are chosen. `longerThan`: shorter ones do not count. */
+  constructor(
+    site: FaultSite,
+    match: DmaMatch,
+    private readonly act: (call: DmaCall, fault: Fault) => Completion,
+    longerThan?: number,
+  ) {
+    super(site);
     this.waitsFor = new DmaMatcher(site.card, match, longerThan);
   }
 
-  /** In place of an access that is taken. */
-  protected abstract act(call: DmaCall): Completion;
-
   override dma(below: DmaStage): DmaStage {
-    return splitDma(below, (call) => {
-      const isTaken = this.waitsFor.takes(call.access, call.by, call.iova, call.bytes.length);
-      return isTaken ? this.act(call) : call.perform();
-    });
-  }
-}
-
-export class DelayedDma extends DmaFault<DmaDelayed> {
-  constructor(site: FaultSite, declaration: DmaDelayed) {
-    super(site, declaration, declaration);
-  }
-
-  protected override act(call: DmaCall): Completion {
-    const { delayNs } = this.declaration;
-    const { access, iova, bytes } = call;
-    this.fire(`${call} is done ${wordDuration(delayNs)} late`);
-    const late = new PendingCompletion();
-    this.later(
-      delayNs,
-      () => late.endWith(() => call.perform()),
-      () => late.fail(new DmaError('reset', access, iova, bytes.length)),
-    );
-    return late;
-  }
-}
-
-export class TruncatedDma extends DmaFault<DmaTruncated> {
-  constructor(site: FaultSite, declaration: DmaTruncated) {
-    super(site, declaration, declaration, declaration.bytes);
-  }
-
-  /** The card is not told: it takes what is left of its buffer for what it has read. */
-  protected override act(call: DmaCall): Completion {
-    const { bytes } = this.declaration;
-    this.fire(`${call} moves ${bytes} bytes`);
-    return bytes === 0 ? Completion.DONE : call.first(bytes).perform();
-  }
-}
-
-export class CorruptedDma extends DmaFault<DmaCorrupted> {
-  constructor(site: FaultSite, declaration: DmaCorrupted) {
-    super(site, declaration, declaration, declaration.byte ?? 0);
-  }
-
-  protected override act(call: DmaCall): Completion {
-    const { byte = 0, xor = 1 } = this.declaration;
-    this.fire(`${call}: byte ${byte} is turned over by 0x${xor.toString(16)}`);
-    if (call.access === 'read') return call.perform().andThen(() => void (call.bytes[byte]! ^= xor));
-    const changed = call.kept();
-    changed.bytes[byte]! ^= xor;
-    return changed.perform();
-  }
-}
-
-export class DuplicatedDma extends DmaFault<DmaDuplicated> {
-  constructor(site: FaultSite, declaration: DmaDuplicated) {
-    super(site, declaration, declaration);
-  }
-
-  protected override act(call: DmaCall): Completion {
-    const { delayNs = 0 } = this.declaration;
-    this.fire(`${call} is done twice${delayNs === 0 ? '' : `, again ${wordDuration(delayNs)} later`}`);
-    const again = call.kept();
-    return call.perform().andThen(() => {
-      if (delayNs === 0) performQuietly(again);
-      else this.later(delayNs, () => performQuietly(again));
-    });
-  }
-}
-
-export class WriteBackBeforeDataFault extends DmaFault<WriteBackBeforeData> {
-  constructor(site: FaultSite, declaration: WriteBackBeforeData) {
-    super(site, declaration, { ...declaration, access: 'write', role: 'data' });
-  }
-
-  /** Posted: the card takes it for done, and goes on to tell its driver so. */
-  protected override act(call: DmaCall): Completion {
-    const { delayNs = DEFAULT_OVERTAKEN_NS } = this.declaration;
-    this.fire(`${call} reaches memory ${wordDuration(delayNs)} late; what the card writes after it comes first`);
-    const kept = call.kept();
-    this.later(delayNs, () => performQuietly(kept));
-    return Completion.DONE;
+    return splitDma(below, (call) => (this.waitsFor.takes(call) ? this.act(call, this) : call.perform()));
   }
 }
 
 /** Remembers what descriptors were when the card last read or wrote them; before that they were zeros. */
-export class StaleDescriptor extends Fault<DescriptorStale> {
+class StaleDescriptor extends Fault {
   readonly waitsFor: DmaMatcher;
   readonly #seen = new SparseMemory();
 
-  constructor(site: FaultSite, declaration: DescriptorStale) {
-    super(site, declaration);
-    this.waitsFor = new DmaMatcher(site.card, { ...declaration, access: 'read', role: 'descriptor' });
+  constructor(site: FaultSite, match: DmaMatch) {
+    super(site);
+    this.waitsFor = new DmaMatcher(site.card, { ...match, access: 'read', role: 'descriptor' });
   }
 
   override dma(below: DmaStage): DmaStage {
     return splitDma(below, (call) => {
-      const { access, by, iova, bytes } = call;
-      const isStale = this.waitsFor.takes(access, by, iova, bytes.length);
+      const { by, iova, bytes } = call;
+      const isStale = this.waitsFor.takes(call);
       if (by.role !== 'descriptor') return call.perform();
       if (!isStale) return call.perform().andThen(() => this.#seen.write(iova, bytes));
-      this.fire(`${call} gets what was there when the card last looked`);
+      this.fire(`${call} returns what the card last read or wrote there`);
       const was = new Uint8Array(bytes.length);
       this.#seen.read(iova, was);
       return call.perform().andThen(() => bytes.set(was));
     });
-  }
-}
-
-/** The access hangs, and the card is reset in a turn of its own: it must not be in the midst of its own code. */
-export class TransferReset extends DmaFault<ResetInTransfer> {
-  constructor(site: FaultSite, declaration: ResetInTransfer) {
-    super(site, declaration, { role: 'data', ...declaration });
-  }
-
-  protected override act(call: DmaCall): Completion {
-    this.fire(`${call} is cut short: the card is reset`);
-    const late = new PendingCompletion();
-    const failed = new DmaError('reset', call.access, call.iova, call.bytes.length);
-    const end = () => late.fail(failed);
-    this.later(
-      0,
-      () => {
-        this.site.card.reset();
-        end();
-      },
-      end,
-    );
-    return late;
   }
 }

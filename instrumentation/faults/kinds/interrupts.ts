@@ -1,35 +1,63 @@
 /**
- * What befalls an interrupt between the card and the function's own masks. A message comes once, late, twice or never. The
- * INTx line is a level: what befalls its rise lasts until it changes next.
+ * Faults of a card's interrupts. They act between the card and the function's own masks. A message comes once, late, twice
+ * or never. The INTx line is a level: a fault at its assertion lasts until it changes next.
  */
-import { Completion, type DmaStage } from '../../../emulator/memory';
-import { wordDuration } from '../../trace';
+import { type Completion } from '../../../emulator/memory';
 import { type InterruptStage } from '../../../emulator/pci';
-import {
-  type InterruptBeforeWriteBack,
-  type InterruptDelayed,
-  type InterruptDropped,
-  type InterruptDuplicated,
-  type InterruptMatch,
-} from '../parameters';
-import { type DmaCall, isCompletion, performQuietly, splitDma } from '../dma-call';
+import { wordDuration } from '../../trace';
+import { type DmaCall } from '../dma-call';
 import { Fault, type FaultSite } from '../fault';
+import { kind, type Trigger } from '../kind';
 import { InterruptMatcher } from '../matcher';
+import { INTERRUPT, type InterruptMatch, ns, required, whole, withDefault } from '../parameters';
+import { TriggeredFault } from './triggered';
 
 /** Longer than QEMU takes to notice: what comes faster is one interrupt to the guest. */
-export const DEFAULT_GAP_NS = 100_000;
-export const DEFAULT_OVERTAKEN_NS = 1_000_000;
-/** How long writes wait for the interrupt that is to overtake them. */
-const MOST_HELD_NS = 1_000_000;
+const DEFAULT_GAP_NS = 100_000;
+
+export const INTERRUPT_KINDS = {
+  'interrupt-dropped': kind({
+    match: INTERRUPT,
+    doc: 'The message is not sent. The INTx line stays deasserted until the card has deasserted it and asserts it again.',
+    make: (site, given) => new DroppedInterrupt(site, given),
+  }),
+
+  'interrupt-delayed': kind({
+    match: INTERRUPT,
+    parameters: { delayNs: required(ns, 'how much later') },
+    doc: 'The message is sent later; messages after it overtake it. The INTx line is asserted later, if its cause is still there.',
+    make: (site, given) => new DelayedInterrupt(site, given),
+  }),
+
+  'interrupt-duplicated': kind({
+    match: INTERRUPT,
+    parameters: {
+      times: withDefault(whole(2, 1000), 2, 'how often in all'),
+      gapNs: withDefault(ns, DEFAULT_GAP_NS, 'from one to the next; QEMU merges interrupts that come faster'),
+    },
+    doc: 'The message is sent more than once. The INTx line stays asserted for `(times - 1) * gapNs` after the card has deasserted it, so that it interrupts again without a cause.',
+    make: (site, given) => new DuplicatedInterrupt(site, given),
+  }),
+
+  'interrupt-spurious': kind({
+    triggers: ['read', 'write', 'dma'],
+    parameters: {
+      vector: withDefault(whole(0, 2047), 0, 'of the message'),
+      forNs: withDefault(whole(1), DEFAULT_GAP_NS, 'how long the INTx line is asserted'),
+    },
+    doc: 'An interrupt that the card has not raised. While the card has no interrupts enabled, nothing happens.',
+    make: (site, given) => new SpuriousInterrupt(site, given),
+  }),
+};
 
 /** The INTx line as the card drives it, and what a fault makes of it. */
-export class Line {
+class Line {
   /** As the card drives it. */
   level = false;
   /** The card's level does not come through. */
   isWithheld = false;
-  /** It stands whatever the card does. */
-  isForced = false;
+  /** It is asserted whatever the card does. */
+  private isForced = false;
 
   constructor(private readonly below: InterruptStage) {}
 
@@ -37,22 +65,35 @@ export class Line {
     this.below.setIntx((this.level && !this.isWithheld) || this.isForced);
   }
 
-  /** The function's own line is down after a reset. */
+  /** Asserts it for so long. */
+  force(fault: Fault, forNs: number): void {
+    this.isForced = true;
+    this.update();
+    fault.later(forNs, () => {
+      this.isForced = false;
+      this.update();
+    });
+  }
+
+  /** The function's own line is deasserted after a reset. */
   reset(): void {
     this.level = this.isWithheld = this.isForced = false;
   }
 }
 
-abstract class InterruptFault<D extends InterruptMatch & ConstructorParameters<typeof Fault>[1]> extends Fault<D> {
+export abstract class InterruptFault<Given extends InterruptMatch> extends Fault {
   readonly waitsFor: InterruptMatcher;
   #line: Line | undefined;
 
-  constructor(site: FaultSite, declaration: D) {
-    super(site, declaration);
-    this.waitsFor = new InterruptMatcher(site.card, declaration);
+  constructor(
+    site: FaultSite,
+    protected readonly given: Given,
+  ) {
+    super(site);
+    this.waitsFor = new InterruptMatcher(site.card, given);
   }
 
-  /** A message is raised; `send` lets it go. */
+  /** A message is raised; `send` sends it. */
   protected abstract message(name: string, send: () => void): void;
   /** The line has risen; it is driven as `line` says when this returns. */
   protected abstract rises(line: Line): void;
@@ -70,7 +111,7 @@ abstract class InterruptFault<D extends InterruptMatch & ConstructorParameters<t
         const { mode } = path;
         const isMessage = mode === 'msi' || mode === 'msix';
         if (!isMessage || !this.takes(vector)) return below.signal(vector);
-        this.message(`${mode === 'msix' ? 'MSI-X' : 'MSI'} vector ${vector}`, () => below.signal(vector));
+        this.message(wordVector(mode, vector), () => below.signal(vector));
       },
       setIntx: (asserted) => {
         const changes = asserted !== line.level;
@@ -91,133 +132,113 @@ abstract class InterruptFault<D extends InterruptMatch & ConstructorParameters<t
   }
 }
 
-export class DroppedInterrupt extends InterruptFault<InterruptDropped> {
+const wordVector = (mode: 'msi' | 'msix', vector: number): string =>
+  `${mode === 'msix' ? 'MSI-X' : 'MSI'} vector ${vector}`;
+
+class DroppedInterrupt extends InterruptFault<InterruptMatch> {
   protected override message(name: string): void {
     this.fire(`${name} is dropped`);
   }
 
   protected override rises(line: Line): void {
     line.isWithheld = true;
-    this.fire('INTx stays down until the card lets go of it and raises it anew');
+    this.fire('INTx stays deasserted until the card deasserts it and asserts it again');
   }
 }
 
-export class DelayedInterrupt extends InterruptFault<InterruptDelayed> {
+class DelayedInterrupt extends InterruptFault<InterruptMatch & { readonly delayNs: number }> {
+  #rise: { cancel(): void } | undefined;
+
   protected override message(name: string, send: () => void): void {
-    this.fire(`${name} comes ${wordDuration(this.declaration.delayNs)} late`);
-    this.later(this.declaration.delayNs, send);
+    const { delayNs } = this.given;
+    this.fire(`${name} comes ${wordDuration(delayNs)} late`);
+    this.later(delayNs, send);
   }
 
   protected override rises(line: Line): void {
-    this.fire(`INTx rises ${wordDuration(this.declaration.delayNs)} late`);
+    const { delayNs } = this.given;
+    this.fire(`INTx is asserted ${wordDuration(delayNs)} late`);
     line.isWithheld = true;
-    const rise = this.later(this.declaration.delayNs, () => {
+    this.#rise = this.later(delayNs, () => {
       line.isWithheld = false;
       line.update();
     });
-    this.#rise = rise;
   }
 
   protected override falls(): void {
     this.#rise?.cancel();
   }
-
-  #rise: { cancel(): void } | undefined;
 }
 
-export class DuplicatedInterrupt extends InterruptFault<InterruptDuplicated> {
-  #linger = false;
+class DuplicatedInterrupt extends InterruptFault<InterruptMatch & { readonly times: number; readonly gapNs: number }> {
+  #lingers = false;
 
   protected override message(name: string, send: () => void): void {
-    const { times = 2, gapNs = DEFAULT_GAP_NS } = this.declaration;
+    const { times, gapNs } = this.given;
     this.fire(`${name} comes ${times} times`);
     send();
     for (let time = 1; time < times; time++) this.later(time * gapNs, send);
   }
 
-  /** A level cannot come twice; it can stay up when its cause is gone, so that it interrupts again. */
+  /** A level cannot come twice; it can stay when its cause is gone, so that it interrupts again. */
   protected override rises(): void {
-    this.#linger = true;
+    this.#lingers = true;
   }
 
   protected override falls(line: Line): void {
-    if (!this.#linger) return;
-    this.#linger = false;
-    const { times = 2, gapNs = DEFAULT_GAP_NS } = this.declaration;
-    this.fire(`INTx falls ${wordDuration((times - 1) * gapNs)} late`);
-    line.isForced = true;
-    this.later((times - 1) * gapNs, () => {
-      line.isForced = false;
-      line.update();
-    });
+    if (!this.#lingers) return;
+    this.#lingers = false;
+    const lateNs = (this.given.times - 1) * this.given.gapNs;
+    this.fire(`INTx is deasserted ${wordDuration(lateNs)} late`);
+    line.force(this, lateNs);
   }
 
   override reset(): void {
     super.reset();
-    this.#linger = false;
+    this.#lingers = false;
   }
 }
 
-/**
- * Holds back what completions write to memory (descriptors and write-back) until the interrupt that follows has gone; a
- * while only, for it may not come. Interrupts that follow no completion do not count.
- */
-export class InterruptBeforeWriteBackFault extends InterruptFault<InterruptBeforeWriteBack> {
-  #held: DmaCall[] = [];
-  #release: { cancel(): void } | undefined;
-  /** The card has written of completions since its last interrupt. */
-  #hasCompleted = false;
+class SpuriousInterrupt extends TriggeredFault<Trigger & { readonly vector: number; readonly forNs: number }> {
+  #line: Line | undefined;
+  #below: InterruptStage | undefined;
 
-  protected override takes(vector: number): boolean {
-    if (vector !== (this.declaration.vector ?? vector)) return false;
-    const isEvent = this.waitsFor.isNext ? this.#held.length > 0 : this.#hasCompleted;
-    this.#hasCompleted = false;
-    return isEvent && super.takes(vector);
+  override interrupts(below: InterruptStage): InterruptStage {
+    const line = (this.#line = new Line(below));
+    this.#below = below;
+    return {
+      signal: (vector) => below.signal(vector),
+      setIntx: (asserted) => {
+        line.level = asserted;
+        line.update();
+      },
+    };
   }
 
-  protected override message(name: string, send: () => void): void {
-    this.#overtakes(name);
-    send();
+  protected override happen(): void {
+    this.soon(() => this.#interrupt());
   }
 
-  protected override rises(): void {
-    this.#overtakes('INTx');
-  }
-
-  override dma(below: DmaStage): DmaStage {
-    return splitDma(below, (call) => {
-      const { channel = call.by.channel } = this.declaration;
-      if (!isCompletion(call) || channel !== call.by.channel) return call.perform();
-      this.#hasCompleted = true;
-      // What comes behind one that is held stays behind it.
-      if (this.#held.length === 0 && !this.waitsFor.isNext) return call.perform();
-      this.#held.push(call.kept());
-      if (this.#release === undefined) this.#releaseAfter(MOST_HELD_NS);
-      return Completion.DONE;
-    });
+  protected override happenAtDma(call: DmaCall): Completion {
+    this.happen();
+    return call.perform();
   }
 
   override reset(): void {
     super.reset();
-    this.#held = [];
-    this.#release = undefined;
-    this.#hasCompleted = false;
+    this.#line?.reset();
   }
 
-  #overtakes(name: string): void {
-    const { delayNs = DEFAULT_OVERTAKEN_NS } = this.declaration;
-    const writes = this.#held.length;
-    this.fire(
-      `${name} comes ${wordDuration(delayNs)} before the ${writes} writes to memory that the card has made ahead of it`,
-    );
-    this.#releaseAfter(delayNs);
-  }
-
-  #releaseAfter(delayNs: number): void {
-    this.#release?.cancel();
-    this.#release = this.later(delayNs, () => {
-      this.#release = undefined;
-      for (const call of this.#held.splice(0)) performQuietly(call);
-    });
+  /** The line is asserted for a while: a level that falls again at once is none. */
+  #interrupt(): void {
+    const { mode } = this.site.card.inspection.interrupts;
+    const { vector, forNs } = this.given;
+    if (mode === 'msi' || mode === 'msix') {
+      this.fire(`${wordVector(mode, vector)} is sent, which the card has not raised`);
+      this.#below!.signal(vector);
+    } else if (mode === 'intx') {
+      this.fire(`INTx is asserted for ${wordDuration(forNs)}, not by the card`);
+      this.#line!.force(this, forNs);
+    }
   }
 }

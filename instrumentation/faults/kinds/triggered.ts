@@ -1,74 +1,66 @@
-/** What happens at a time, or when the driver or the card does something: an interrupt of nothing, the end of the card. */
-import { type Completion, DmaError, type DmaStage, PendingCompletion } from '../../../emulator/memory';
-import { type InterruptStage } from '../../../emulator/pci';
+/** Faults that happen at a device time, or with something that the driver or the card does: the removal of the card. */
 import { type Device } from '../../../emulator/device';
-import { type InterruptSpurious, type SurpriseRemoval } from '../parameters';
+import { type Completion, type DmaStage, PendingCompletion } from '../../../emulator/memory';
+import { type InterruptStage } from '../../../emulator/pci';
 import { type DmaCall, splitDma } from '../dma-call';
-import { DeviceStage, Fault, type FaultSite } from '../fault';
-import { DEFAULT_GAP_NS, Line } from './interrupts';
+import { accessStage, Fault, type FaultSite } from '../fault';
+import { kind, type Trigger } from '../kind';
 import { AccessMatcher, DmaMatcher, InterruptMatcher } from '../matcher';
 
-abstract class TriggeredFault<D extends InterruptSpurious | SurpriseRemoval> extends Fault<D> {
+export const CARD_KINDS = {
+  'surprise-removal': kind({
+    triggers: ['read', 'write', 'dma', 'interrupt'],
+    doc: 'The card is removed for good: reads return all ones, writes are discarded, its engines stop. With `dma`, the access does not complete; with `interrupt`, it is still delivered. The guest is not notified; `plugged.unplug()` does that, as for any card that [was removed](testing.md#hot-plug).',
+    make: (site, given) => new SurpriseRemoval(site, given),
+  }),
+};
+
+export abstract class TriggeredFault<Given extends Trigger> extends Fault {
   readonly #matcher: AccessMatcher | DmaMatcher | InterruptMatcher | undefined;
 
-  constructor(site: FaultSite, declaration: D) {
-    super(site, declaration);
+  constructor(
+    site: FaultSite,
+    protected readonly given: Given,
+  ) {
+    super(site);
+    const trigger: Trigger = given;
     const { card } = site;
-    if ('atNs' in declaration) {
-      site.clock.at(declaration.atNs, () => {
-        if (!card.inspection.isClosed) this.happen();
-      });
-    } else if (declaration.on === 'dma') this.#matcher = new DmaMatcher(card, declaration);
-    else if (declaration.on === 'interrupt') this.#matcher = new InterruptMatcher(card, declaration);
-    else this.#matcher = new AccessMatcher(card, declaration, `${declaration.on}s`);
+    if ('atNs' in trigger) site.clock.at(trigger.atNs, () => this.#unlessClosed(() => this.happen()));
+    else if (trigger.on === 'dma') this.#matcher = new DmaMatcher(card, trigger);
+    else if (trigger.on === 'interrupt') this.#matcher = new InterruptMatcher(card, trigger);
+    else this.#matcher = new AccessMatcher(card, trigger, `${trigger.on}s`);
   }
 
   get waitsFor(): { describe(): string } {
-    return this.#matcher ?? { describe: () => `device time ${'atNs' in this.declaration && this.declaration.atNs} ns` };
+    return this.#matcher ?? { describe: () => `device time ${'atNs' in this.given && this.given.atNs} ns` };
   }
 
   /** At its time, or when the driver is about to access the card. */
   protected abstract happen(): void;
 
-  /** When the card accesses memory. */
+  /** In place of an access of the card to memory. */
   protected abstract happenAtDma(call: DmaCall): Completion;
 
-  /** In a turn of its own: the card is in the midst of its own code. */
+  /** In a task of its own: the card's own code may be running. */
   protected soon(act: () => void): void {
-    this.site.clock.after(0, () => {
-      if (!this.site.card.inspection.isClosed) act();
-    });
+    this.site.clock.after(0, () => this.#unlessClosed(act));
   }
 
   override dma(below: DmaStage): DmaStage {
     const matcher = this.#matcher;
     if (!(matcher instanceof DmaMatcher)) return below;
-    return splitDma(below, (call) => {
-      const isTaken = matcher.takes(call.access, call.by, call.iova, call.bytes.length);
-      return isTaken ? this.happenAtDma(call) : call.perform();
-    });
+    return splitDma(below, (call) => (matcher.takes(call) ? this.happenAtDma(call) : call.perform()));
   }
 
   override device(below: Device): Device {
     const matcher = this.#matcher;
     if (!(matcher instanceof AccessMatcher)) return below;
-    const { on } = this.declaration as { on?: string };
-    const look = (region: number, offset: number, data: Uint8Array): void => {
-      if (matcher.takes(region, offset, data.length)) this.happen();
-    };
-    return new DeviceStage(below, {
-      ...(on === 'read' && {
-        readRegion: (region, offset, data) => {
-          look(region, offset, data);
-          below.readRegion(region, offset, data);
-        },
-      }),
-      ...(on === 'write' && {
-        writeRegion: (region, offset, data) => {
-          look(region, offset, data);
-          below.writeRegion(region, offset, data);
-        },
-      }),
+    const call = 'on' in this.given && this.given.on === 'read' ? 'readRegion' : 'writeRegion';
+    return accessStage(below, {
+      [call]: (region: number, offset: number, data: Uint8Array) => {
+        if (matcher.takes(region, offset, data.length)) this.happen();
+        below[call](region, offset, data);
+      },
     });
   }
 
@@ -90,72 +82,25 @@ abstract class TriggeredFault<D extends InterruptSpurious | SurpriseRemoval> ext
       },
     };
   }
+
+  #unlessClosed(act: () => void): void {
+    if (!this.site.card.inspection.isClosed) act();
+  }
 }
 
-/** The card's link goes down, for good. In the midst of a DMA, that never comes to its end. */
-export class Removal extends TriggeredFault<SurpriseRemoval> {
+class SurpriseRemoval extends TriggeredFault<Trigger> {
   protected override happen(): void {
-    this.fire('the card is gone');
+    this.fire('the card is removed');
     this.site.link.goDown();
   }
 
   protected override happenAtDma(call: DmaCall): Completion {
-    this.fire(`${call} never comes to its end: the card is gone`);
-    const late = new PendingCompletion();
+    this.fire(`${call} never completes: the card is removed`);
+    const completion = new PendingCompletion();
     this.soon(() => {
       this.site.link.goDown();
-      late.fail(new DmaError('reset', call.access, call.iova, call.bytes.length));
+      call.abort(completion);
     });
-    return late;
-  }
-}
-
-export class SpuriousInterrupt extends TriggeredFault<InterruptSpurious> {
-  #line: Line | undefined;
-  #below: InterruptStage | undefined;
-
-  override interrupts(below: InterruptStage): InterruptStage {
-    const line = (this.#line = new Line(below));
-    this.#below = below;
-    return {
-      signal: (vector) => below.signal(vector),
-      setIntx: (asserted) => {
-        line.level = asserted;
-        line.update();
-      },
-    };
-  }
-
-  protected override happen(): void {
-    this.soon(() => this.#interrupt());
-  }
-
-  protected override happenAtDma(call: DmaCall): Completion {
-    this.happen();
-    return call.perform();
-  }
-
-  override reset(): void {
-    super.reset();
-    this.#line?.reset();
-  }
-
-  /** The line stands for a while: a level that falls again at once is none. */
-  #interrupt(): void {
-    const { mode } = this.site.card.inspection.interrupts;
-    const { vector = 0, forNs = DEFAULT_GAP_NS } = this.declaration;
-    if (mode === 'none') return;
-    if (mode === 'intx') {
-      const line = this.#line!;
-      this.fire(`INTx rises for ${forNs} ns, and the card knows nothing of it`);
-      line.isForced = true;
-      this.later(forNs, () => {
-        line.isForced = false;
-        line.update();
-      });
-      return line.update();
-    }
-    this.fire(`${mode === 'msix' ? 'MSI-X' : 'MSI'} vector ${vector} is sent, and the card knows nothing of it`);
-    this.#below!.signal(vector);
+    return completion;
   }
 }

@@ -1,0 +1,56 @@
+/**
+ * A row of the table of kinds: all there is to a kind of fault. What a declaration of it may have is derived from it, and
+ * so is its row in docs/faults.md.
+ */
+import { type DmaRole } from '../../emulator/memory';
+import { type Fault, type FaultSite } from './fault';
+import { ACCESS, type COMMON, DMA, type Filled, INTERRUPT, type Parameters, type Values } from './parameters';
+
+/** The events that a fault can happen with, if it does not happen to them; and the keys that choose among them. */
+export const TRIGGERS = { read: ACCESS, write: ACCESS, dma: DMA, interrupt: INTERRUPT };
+type TriggerName = keyof typeof TRIGGERS;
+
+/** As it is declared: a device time, or an event. */
+type DeclaredTrigger<Name extends TriggerName> =
+  { readonly atNs: number } | { [N in Name]: { readonly on: N } & Values<(typeof TRIGGERS)[N]> }[Name];
+/** The same with defaults. */
+export type Trigger<Name extends TriggerName = TriggerName> =
+  { readonly atNs: number } | { [N in Name]: { readonly on: N } & Filled<(typeof TRIGGERS)[N]> }[Name];
+
+interface Row<M, P, T extends readonly TriggerName[]> {
+  /** The keys that choose the events that it happens to. */
+  readonly match?: M;
+  /** What else its declaration may have. */
+  readonly parameters?: P;
+  /** In place of `match`: it happens at a device time, or with one of these. */
+  readonly triggers?: T;
+  /** The card's model must name DMA of one of these roles. */
+  readonly roles?: readonly DmaRole[];
+  /** What happens, for docs/faults.md. */
+  readonly doc: string;
+  readonly make: (site: FaultSite, given: Filled<M> & Filled<P> & GivenTrigger<T>) => Fault;
+}
+
+type GivenTrigger<T extends readonly TriggerName[]> = T extends readonly [] ? unknown : Trigger<T[number]>;
+
+/** What a declaration of the kind has besides `fault`. */
+export type DeclarationOf<K> =
+  K extends Row<infer M, infer P, infer T>
+    ? Flat<
+        Values<typeof COMMON> & Values<M> & Values<P> & (T extends readonly [] ? unknown : DeclaredTrigger<T[number]>)
+      >
+    : never;
+type Flat<T> = { [Key in keyof T]: T[Key] } & {};
+
+/** Of whatever kind. Its `make` gets a declaration that has been checked, with its defaults. */
+export interface Kind extends Omit<Row<Parameters, Parameters, readonly TriggerName[]>, 'make'> {
+  make(site: FaultSite, given: object): Fault;
+}
+
+export function kind<
+  const M extends Parameters = Record<never, never>,
+  const P extends Parameters = Record<never, never>,
+  const T extends readonly TriggerName[] = readonly [],
+>(row: Row<M, P, T>): Row<M, P, T> {
+  return row;
+}
