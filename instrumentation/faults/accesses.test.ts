@@ -166,7 +166,7 @@ describe('memory that a client could map', () => {
     const allocate = (sizeBytes: number) => ({ bytes: new Uint8Array(sizeBytes), fd: 42, close: () => {} });
     const windows = (fault: FaultDeclaration) => {
       using rig = faultyReference([fault], { mapMemory: true, allocate });
-      return rig.faulty.traced.layout.regions.filter(({ mappable }) => mappable).length;
+      return rig.card.inspection.device.layout.regions.filter(({ mappable }) => mappable).length;
     };
     expect(windows({ fault: 'write-lost', bar: 2 })).toBe(0);
     expect(windows({ fault: 'interrupt-dropped' })).toBe(1);

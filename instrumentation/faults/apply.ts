@@ -3,7 +3,6 @@
  * to where the access or interrupt comes from. So each sees what those before it have left.
  */
 import { type PciCard } from '../../emulator/pci';
-import { type Device } from '../../emulator/device';
 import { checkFault, checkForCard, kindOf, withDefaults } from './check';
 import { type Fault, type FaultSite } from './fault';
 import { type FaultDeclaration } from './kinds';
@@ -50,8 +49,6 @@ export function applyFaults(
 }
 
 export class FaultyCard {
-  /** The card with its faults, as its client drives it. */
-  readonly traced: Device;
   readonly #faults: readonly { readonly name: string; readonly declaration: FaultDeclaration; readonly fault: Fault }[];
 
   /** Use `applyFaults`. */
@@ -78,7 +75,6 @@ export class FaultyCard {
     inspection.onReset = () => {
       for (const { fault } of this.#faults) fault.reset();
     };
-    this.traced = inspection.device;
   }
 
   /** Every fault, in the order in which they are declared. */

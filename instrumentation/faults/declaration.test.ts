@@ -128,18 +128,18 @@ describe('what is waited for', () => {
 describe('memory that is reached by message', () => {
   it('is no obstacle: a delayed access goes out later, a corrupted one is corrupted when it has come', async () => {
     const card = new PlainCard();
-    const { traced } = applyFaults(card, [
+    applyFaults(card, [
       { fault: 'dma-corrupted', byte: 1, xor: 0xff, occurrence: 'all' },
       { fault: 'dma-delayed', delayNs: 100 },
     ]);
-    new InProcessHost(traced, { memoryBytes: 4096 }).enumerate();
+    new InProcessHost(card, { memoryBytes: 4096 }).enumerate();
     const answers: (() => void)[] = [];
     const memory: RemoteMemory = {
       read: (_, into) => new Promise((done) => answers.push(() => (into.fill(1), done()))),
       write: () => Promise.resolve(),
     };
     const range = { iova: 0x10_0000_0000n, sizeBytes: 4096n, readable: true, writable: true };
-    traced.mapDma({ ...range, backing: { kind: 'remote', memory } });
+    card.inspection.device.mapDma({ ...range, backing: { kind: 'remote', memory } });
     const bytes = new Uint8Array(3);
     const reading = card.read(0x10_0000_0000, bytes);
     card.time.advance(99);
@@ -155,8 +155,8 @@ describe('memory that is reached by message', () => {
 
   it('a late access that the client refuses, or that a reset drops, fails as any other', async () => {
     const card = new PlainCard();
-    const { traced } = applyFaults(card, [{ fault: 'dma-delayed', delayNs: 100, occurrence: 'all' }]);
-    const host = new InProcessHost(traced, { memoryBytes: 4096 });
+    applyFaults(card, [{ fault: 'dma-delayed', delayNs: 100, occurrence: 'all' }]);
+    const host = new InProcessHost(card, { memoryBytes: 4096 });
     const refused = expect(card.read(0, new Uint8Array(4))).rejects.toMatchObject({ reason: 'unmapped' });
     card.time.advance(100);
     await refused;

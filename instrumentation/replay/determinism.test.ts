@@ -23,9 +23,9 @@ async function record(
   const clock = new ManualClock();
   const card = new ReferenceCard({ ...options, clock });
   const recorder = new TraceRecorder(path);
-  const { traced } = applyFaults(card, faults);
+  applyFaults(card, faults);
   traceOf(card).record(recorder, { name: 'reference', faults });
-  await new RandomDriver(card, clock, seed, traced).run(400);
+  await new RandomDriver(card, clock, seed).run(400);
   recorder.close();
   card.close();
   return path;

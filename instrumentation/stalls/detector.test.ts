@@ -21,7 +21,8 @@ function setUp(...faults: FaultDeclaration[]) {
   const clock = new ManualClock();
   const card = new ReferenceCard({ clock });
   const trace = traceOf(card);
-  const host = new InProcessHost(applyFaults(card, faults).traced);
+  applyFaults(card, faults);
+  const host = new InProcessHost(card);
   const notices: StallNotice[] = [];
   const detector = detectStalls(trace, { clock, onNotice: (notice) => notices.push(notice) });
   const bar = host.bar(0);

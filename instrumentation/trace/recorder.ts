@@ -57,7 +57,7 @@ export class TraceRecorder {
   /** @throws what opening the file throws */
   constructor(
     readonly path: string,
-    { payloads = 'full', disableMmap = false, ringBytes = Infinity, onFailure = complain }: RecorderOptions = {},
+    { payloads = 'full', disableMmap = false, ringBytes = Infinity, onFailure = printFailure }: RecorderOptions = {},
   ) {
     this.payloads = payloads;
     this.largestPayloadBytes = ringBytes * PAYLOAD_SHARE;
@@ -169,4 +169,4 @@ export class TraceRecorder {
 
 const flushAll = (): void => open.forEach((recorder) => recorder.flush());
 
-const complain = (message: string): void => console.error(`ghostcard: ${message}`);
+const printFailure = (message: string): void => console.error(`ghostcard: ${message}`);

@@ -10,7 +10,7 @@ export function faultyReference(faults: readonly FaultDeclaration[], options: Re
   const clock = new ManualClock();
   const card = new ReferenceCard({ ...options, clock });
   const faulty = applyFaults(card, faults);
-  const host = new InProcessHost(faulty.traced);
+  const host = new InProcessHost(card);
   const registers = host.registers(0, REFERENCE_REGISTERS);
   return {
     ...{ clock, card, faulty, host, registers },
