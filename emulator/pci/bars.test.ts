@@ -40,18 +40,18 @@ describe('sizing by writing all ones', () => {
     expect([bars.present(0, 0xffff_ffff), bars.present(1, 0xffff_ffff)]).toEqual([0x0000_000c, 0xffff_fffc]);
   });
 
-  test('a BAR that is not there reads 0', () => {
+  test('an absent BAR reads 0', () => {
     const bus = busWith(0, 4096, { width: 32 });
     expect(size(bus, 1)).toEqual([0, 0]);
     expect(size(bus, 4)).toEqual([0, 0]);
   });
 });
 
-test('memory is 64-bit and prefetchable unless told otherwise', () => {
+test('memory is 64-bit and prefetchable by default', () => {
   expect(busWith(2, 4096, {}).config(barRegister(2))).toBe(0x0000_000c);
 });
 
-test('an address is taken down to the size, the bits of the kind stay', () => {
+test('an address is aligned down to the size, the type bits are unchanged', () => {
   const bus = busWith(2, 1 << 20, {});
   bus.setConfig(barRegister(2), 0xfe12_3457);
   bus.setConfig(barRegister(3), 0x0000_0001);
@@ -65,7 +65,7 @@ test('an address can be written byte by byte', () => {
   expect(bus.config(barRegister(0))).toBe(0xfe20_1000);
 });
 
-test('a reset takes the address away and leaves the kind', () => {
+test('a reset clears the address and keeps the type bits', () => {
   const bus = busWith(0, 4096, { width: 64 });
   bus.setConfig(barRegister(0), 0xfe20_1000);
   bus.device.reset();

@@ -1,8 +1,8 @@
 /**
  * The base address registers: which BARs the card has, and what configuration space shows of them.
  *
- * A BAR's low bits are wired to its kind, the bits below its size to 0; so a driver that writes all ones reads back the
- * size. A 64-bit BAR takes two slots. Only memory BARs: PCI Express knows I/O BARs for legacy devices alone.
+ * A BAR's low bits are hardwired to its type, the address bits below its size to 0; so a driver that writes all ones
+ * reads back the size. A 64-bit BAR uses two slots. Only memory BARs: in PCI Express, I/O BARs are for legacy devices.
  *
  * Source: PCI Local Bus Spec 3.0, 6.2.5.1; PCI Express Base Spec 5.0, 7.5.1.2.1.
  */
@@ -10,7 +10,7 @@ import { CardDefinitionError } from './card-definition-error';
 import { isPowerOfTwo } from './identity';
 import { BAR_COUNT } from './vfio-layout';
 
-/** What answers behind a BAR; the length of `data` is the access size. */
+/** What handles the accesses to a BAR; the length of `data` is the access size. */
 export interface BarTarget {
   read(barOffset: number, data: Uint8Array): void;
   write(barOffset: number, data: Uint8Array): void;
@@ -19,13 +19,13 @@ export interface BarTarget {
 export interface BarOptions {
   /** Reads have no side effects, so that a bridge may prefetch; default false. */
   readonly prefetchable?: boolean;
-  /** Address bits; 64 takes two slots; default 32. */
+  /** Address bits; 64 uses two slots; default 32. */
   readonly width?: 32 | 64;
 }
 
 export interface BarDefinition {
   readonly index: number;
-  /** For messages: what the BAR holds. */
+  /** What the BAR holds, for error messages. */
   readonly label: string;
   readonly sizeBytes: number;
   readonly width: 32 | 64;
@@ -50,13 +50,13 @@ export class Bars {
     return this.#bars[index];
   }
 
-  /** Adds a BAR with what `make` makes; throws CardDefinitionError when PCI knows no such BAR or its slots are taken. */
+  /** Adds a BAR with the target from `make`. Throws CardDefinitionError when it is invalid or its slots are taken. */
   add<T extends BarTarget>(bar: BarDefinition, make: () => T): T {
     const what = `BAR ${bar.index} (${bar.label})`;
     const lastSlot = bar.width === 64 ? bar.index + 1 : bar.index;
     if (!Number.isInteger(bar.index) || bar.index < 0 || lastSlot >= BAR_COUNT) {
       throw new CardDefinitionError(
-        `${what}: there are BARs 0 to ${BAR_COUNT - 1}` + (bar.width === 64 ? ', and a 64-bit one takes two' : ''),
+        `${what}: valid BARs are 0 to ${BAR_COUNT - 1}` + (bar.width === 64 ? ', and a 64-bit BAR uses two' : ''),
       );
     }
     checkSize(what, bar);
@@ -65,7 +65,7 @@ export class Bars {
       if (!holder) continue;
       throw new CardDefinitionError(
         `${what}: slot ${slot} is taken by ${holder.width}-bit BAR ${holder.index} (${holder.label})` +
-          (holder.width === 64 ? `, which fills slots ${holder.index} and ${holder.index + 1}` : ''),
+          (holder.width === 64 ? `, which uses slots ${holder.index} and ${holder.index + 1}` : ''),
       );
     }
     const target = make();
@@ -73,7 +73,7 @@ export class Bars {
     return target;
   }
 
-  /** What slot `slot` reads as when `stored` is what was last written to it. */
+  /** What slot `slot` reads after `stored` was written to it. */
   present(slot: number, stored: number): number {
     const bar = this.#bars[slot];
     if (bar) {
@@ -84,27 +84,27 @@ export class Bars {
     return below ? (stored & addressMask(below.sizeBytes / 2 ** 32)) >>> 0 : 0;
   }
 
-  /** The lowest slot that no BAR has. */
+  /** The lowest slot that no BAR uses. */
   get freeSlot(): number | undefined {
     const slot = this.#bars.findIndex((_, index) => this.#holderOf(index) === undefined);
     return slot === -1 ? undefined : slot;
   }
 
-  /** The BAR that has `slot`, as its own or as its upper half. */
+  /** The BAR that uses `slot`, as its only or lower slot or as its upper half. */
   #holderOf(slot: number): Bar | undefined {
     const below = this.#bars[slot - 1];
     return this.#bars[slot] ?? (below?.width === 64 ? below : undefined);
   }
 }
 
-/** The bits of a 32-bit address word that are not inside a BAR of `sizeBytes`. */
+/** The writable bits of a 32-bit address word of a BAR of `sizeBytes`. */
 const addressMask = (sizeBytes: number): number => (sizeBytes >= 2 ** 32 ? 0 : ~(Math.max(1, sizeBytes) - 1) >>> 0);
 
 function checkSize(what: string, { sizeBytes, width }: BarDefinition): void {
   const seen = `${what} is ${sizeBytes} bytes`;
   if (!isPowerOfTwo(sizeBytes)) throw new CardDefinitionError(`${seen}: a BAR's size must be a power of two`);
-  if (sizeBytes < SMALLEST_BYTES) throw new CardDefinitionError(`${seen}: the smallest BAR has ${SMALLEST_BYTES}`);
+  if (sizeBytes < SMALLEST_BYTES) throw new CardDefinitionError(`${seen}: a BAR is at least ${SMALLEST_BYTES} bytes`);
   if (width === 32 && sizeBytes > LARGEST_32_BIT_BYTES) {
-    throw new CardDefinitionError(`${seen}: a 32-bit BAR has at most ${LARGEST_32_BIT_BYTES}; make it a 64-bit one`);
+    throw new CardDefinitionError(`${seen}: a 32-bit BAR is at most ${LARGEST_32_BIT_BYTES} bytes; make it 64-bit`);
   }
 }

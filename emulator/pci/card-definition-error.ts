@@ -1,6 +1,6 @@
 /**
- * The error for a card that cannot be built as it was written down: overlapping BARs, a vector count PCI has no code
- * for. Thrown while the card is constructed, so an author sees it before any guest does.
+ * The error for a card whose definition is invalid, such as overlapping BARs or a vector count that PCI cannot encode.
+ * Thrown while the card is constructed, so an author sees it before any guest does.
  */
 export class CardDefinitionError extends Error {
   constructor(message: string) {

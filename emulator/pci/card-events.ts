@@ -1,9 +1,9 @@
 /**
- * What is done to a card and what it does, published as it happens: traces and the detector of stalled drivers subscribe.
- * The card's model knows nothing of it.
+ * The events of a card: each access to it and each of its effects, published as they happen. Traces and the detector of
+ * stalled drivers subscribe. The card's model does not know about them.
  *
- * A stimulus is published before the card acts on it (a read: once it is known what the card drives), an effect when it
- * has happened. Device time stands still meanwhile, so that effects have the time of their cause.
+ * A stimulus is published before the card acts on it (a read: once the card has returned its data), an effect after it
+ * has happened. Device time does not advance in between, so an effect has the timestamp of its cause.
  */
 import { type DmaErrorReason, type DmaRole } from '../memory';
 import { type HeldReason } from './irq-index';
@@ -14,23 +14,23 @@ export interface AccessEvent {
   /** VFIO region: BARs 0 to 5, configuration space 7. */
   readonly region: number;
   readonly offset: number;
-  /** What was read or written, little-endian; its length is the size of the access. Valid during the call. */
+  /** The data read or written, little-endian; its length is the size of the access. Valid only during the call. */
   readonly data: Uint8Array;
 }
 
-/** What the card did to host memory, or tried. */
+/** The card has accessed host memory, or the access has failed. */
 export interface DmaEvent {
   readonly kind: 'dma-read' | 'dma-write';
-  /** The part of the card that mastered the bus, such as 'H2C0'; '' when it does not say. */
+  /** The part of the card that initiated the access, such as 'H2C0'; '' when it is not named. */
   readonly channel: string;
   readonly role: DmaRole;
   readonly iova: number;
   readonly sizeBytes: number;
-  /** The bytes that were moved; valid during the call. Left out when nothing was moved. */
+  /** The bytes transferred; valid only during the call. Absent when nothing was transferred. */
   readonly data?: Uint8Array;
-  /** Why it failed; nothing has been moved then. */
+  /** Why the access failed; nothing was transferred then. */
   readonly error?: DmaErrorReason;
-  /** It went by message, and was done later than it was asked for: this is when, and a stimulus. */
+  /** The access went by message and has completed later than it was requested. The completion is a stimulus. */
   readonly isAsync?: true;
 }
 
@@ -57,13 +57,13 @@ export interface IrqSetupEvent {
   readonly start: number;
   readonly count: number;
   readonly action: 'sinks' | 'trigger' | 'mask' | 'unmask';
-  /** Of each vector: connected (`sinks`), or concerned. Left out: all. */
+  /** For each vector: whether it is connected (`sinks`) or selected (other actions). Absent: all. */
   readonly vectors?: readonly boolean[];
 }
 
 /**
- * 'raised': the card requests an interrupt, or asserts INTx; 'lowered': it deasserts INTx; 'held': the interrupt cannot be
- * sent now, `reason` says why; 'delivered': the client is notified.
+ * 'raised': the card requests an interrupt or asserts INTx; 'lowered': it deasserts INTx; 'held': the interrupt cannot be
+ * sent now, for `reason`; 'delivered': the client is notified.
  */
 export interface InterruptEvent {
   readonly kind: 'interrupt';
@@ -76,7 +76,7 @@ export type InterruptPhase = 'raised' | 'lowered' | 'held' | 'delivered';
 
 /**
  * The function is about to be reset. 'device': by the client; 'flr': by a write to configuration space; 'other': the
- * card's link went down, or an injected fault has reset it.
+ * card's link went down, or an injected fault reset the card.
  */
 export interface ResetEvent {
   readonly kind: 'reset';
@@ -91,27 +91,27 @@ export interface StateEvent {
 }
 
 /**
- * Nothing is to be said of these but that they happen.
+ * Events without data.
  * - 'task': a task that the card has scheduled is about to run.
- * - 'nested': the next stimulus begins now, inside the reaction to the last: a driver in this process that is notified of
- *   an interrupt and accesses the card in the same call.
- * - 'link-down': the card's link is about to go down, for good.
- * - 'connected', 'disconnected': the client of the card has connected, or is gone.
+ * - 'nested': the next stimulus begins now, inside the reaction to the last: a driver in this process receives an
+ *   interrupt and accesses the card in the same call.
+ * - 'link-down': the card's link is about to go down permanently.
+ * - 'connected', 'disconnected': the client of the card has connected or disconnected.
  */
 export interface PlainEvent {
   readonly kind: 'task' | 'nested' | 'link-down' | 'connected' | 'disconnected';
 }
 
-/** An injected fault has taken effect on what was published last. */
+/** An injected fault has taken effect on the event published last. */
 export interface FaultEvent {
   readonly kind: 'fault';
   /** Its name, as declared. */
   readonly fault: string;
-  /** What was done, in words. */
+  /** Description of its effect. */
   readonly what: string;
 }
 
-/** A stalled driver, or an error in the card's model. */
+/** A stalled driver, or a model error. */
 export interface NoticeEvent {
   readonly kind: 'notice';
   readonly text: string;
@@ -139,13 +139,13 @@ export class CardEvents {
 
   constructor(private readonly clock: { now(): number }) {}
 
-  /** Calls `subscriber` with every event from now on, until the function that is returned is called. */
+  /** Calls `subscriber` with every event from now on. The returned function unsubscribes it. */
   subscribe(subscriber: CardSubscriber): () => void {
     this.#subscribers = [...this.#subscribers, subscriber];
     return () => (this.#subscribers = this.#subscribers.filter((other) => other !== subscriber));
   }
 
-  /** Calls `listener` whenever the card may have changed: after an event, and after work that is none. */
+  /** Calls `listener` whenever the card may have changed: after an event, and after work that publishes none. */
   onChange(listener: () => void): () => void {
     this.#listeners = [...this.#listeners, listener];
     return () => (this.#listeners = this.#listeners.filter((other) => other !== listener));
@@ -160,13 +160,13 @@ export class CardEvents {
     this.changed();
   }
 
-  /** The card may have changed without an event: it has acted on a write, or worked in its own time. */
+  /** Reports that the card may have changed without an event: it has acted on a write, or run by itself. */
   changed(): void {
     const listeners = this.#listeners;
     for (let i = 0; i < listeners.length; i++) listeners[i]!();
   }
 
-  /** What happens from now on happens on no board: the card is being closed. */
+  /** Publishes nothing from now on: the card is being closed, which has no equivalent in hardware. */
   close(): void {
     this.#subscribers = [];
   }

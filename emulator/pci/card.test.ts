@@ -71,8 +71,8 @@ function powered(environment: CardEnvironment = {}) {
 
 const refusal = expect.objectContaining({ name: 'DeviceError', errno: 22 });
 
-describe('the layout at the seam', () => {
-  test('a 64-bit BAR fills two slots, ROM and VGA are absent, configuration space has 4096 bytes', () => {
+describe('the layout of the device interface', () => {
+  test('a 64-bit BAR uses two slots, ROM and VGA are absent, configuration space has 4096 bytes', () => {
     const { layout } = new BlinkCard();
     expect(layout.regions.map(({ sizeBytes }) => sizeBytes)).toEqual([4096, 0, 0x1_0000, 0, 8192, 0, 0, 4096, 0]);
     expect(layout.resettable).toBe(true);
@@ -96,7 +96,7 @@ describe('the layout at the seam', () => {
     expect(new BlinkCard().layout.regions[2]!.mappable).toBeUndefined();
   });
 
-  test('it is final: adding a BAR after it was read throws', () => {
+  test('the layout is final: adding a BAR after it was read throws', () => {
     const card = new BlinkCard();
     void card.layout;
     expect(() => card.late()).toThrow(/BAR 5 \(memory\): the card's layout has been read already/);
@@ -104,7 +104,7 @@ describe('the layout at the seam', () => {
 });
 
 describe('access to BARs', () => {
-  test('registers answer, and tell their hooks, when Memory Space Enable is set', () => {
+  test('registers respond, and call their hooks, when Memory Space Enable is set', () => {
     const { card, bus } = powered();
     expect(bus.read(0, 0)).toBe(0x4748_4331);
     bus.write(0, 4, 2);
@@ -120,7 +120,7 @@ describe('access to BARs', () => {
     expect(() => registers.get('LEDS.BLUE')).toThrow("There is no 'LEDS.BLUE'");
   });
 
-  test('without Memory Space Enable reads are all ones and writes vanish', () => {
+  test('without Memory Space Enable reads are all ones and writes are discarded', () => {
     const { card, bus } = powered();
     bus.command(BUS_MASTER);
     expect(bus.read(0, 0)).toBe(0xffff_ffff);
@@ -130,7 +130,7 @@ describe('access to BARs', () => {
     expect(card.memory.bytes[0]).toBe(0);
   });
 
-  test('in D3hot reads are all ones, and after the return to D0 the state is still there', () => {
+  test('in D3hot reads are all ones, and the state is preserved on the return to D0', () => {
     const { bus } = powered();
     bus.write(0, 4, 3);
     bus.setConfig(PMCSR, D3_HOT, 2);
@@ -139,7 +139,7 @@ describe('access to BARs', () => {
     expect(bus.read(0, 4)).toBe(3);
   });
 
-  test('an absent BAR, the ROM and VGA read all ones and swallow writes', () => {
+  test('an absent BAR, the ROM and VGA read all ones and discard writes', () => {
     const { bus } = powered();
     for (const region of [1, 3, 5, Region.ROM, Region.VGA]) {
       bus.write(region, 0x100, 1);
@@ -156,18 +156,18 @@ describe('access to BARs', () => {
     expect(() => bus.read(region, sizeBytes - 4)).not.toThrow();
   });
 
-  test('the refusal says what was attempted and what the limit is', () => {
+  test('the error names the attempted access and the limit', () => {
     expect(() => powered().bus.read(0, 0x1000)).toThrow(
       'access of 4 bytes at offset 0x1000 of BAR 0: it has 4096 bytes',
     );
   });
 
-  test('a region that no function has is refused', () => {
-    expect(() => powered().bus.read(9, 0)).toThrow('access to region 9: there are 0 to 8');
+  test('an access to a region that no function has is refused', () => {
+    expect(() => powered().bus.read(9, 0)).toThrow('access to region 9: valid regions are 0 to 8');
     expect(() => powered().bus.write(-1, 0, 0)).toThrow(DeviceError);
   });
 
-  test.each([1, 2, 4, 8, 100])('memory takes and gives accesses of %i bytes, at any alignment', (length) => {
+  test.each([1, 2, 4, 8, 100])('memory accepts accesses of %i bytes, at any alignment', (length) => {
     const { card } = powered();
     const sent = Uint8Array.from({ length }, (_, i) => i + 1);
     card.writeRegion(2, 0x3, sent);
@@ -221,25 +221,22 @@ describe('DMA', () => {
   test.each([
     ['a function-level reset', (bus: TestBus) => bus.setConfig(DEVICE_CONTROL, INITIATE_FLR, 2)],
     ['a reset by the client', (bus: TestBus) => bus.device.reset()],
-  ])(
-    'by message that is under way in %s brings nothing any more, also when the driver has the bus again',
-    async (_, act) => {
-      const { card, bus } = powered();
-      let answer = (): void => {};
-      const memory: RemoteMemory = {
-        read: (_iova, into) => new Promise((resolve) => (answer = () => (into.fill(0xaa), resolve()))),
-        write: () => Promise.resolve(),
-      };
-      card.mapDma({ ...ram(), backing: { kind: 'remote', memory } });
-      const into = card.memory.bytes.subarray(0, 4);
-      const done = card.port.read(0x10_000, into).promise();
-      act(bus);
-      bus.command(MEMORY_SPACE | BUS_MASTER);
-      answer();
-      await expect(done).rejects.toMatchObject({ name: 'DmaError', reason: 'reset' });
-      expect([...into]).toEqual([0, 0, 0, 0]);
-    },
-  );
+  ])('by message that is pending during %s is discarded, also when bus mastering is enabled again', async (_, act) => {
+    const { card, bus } = powered();
+    let answer = (): void => {};
+    const memory: RemoteMemory = {
+      read: (_iova, into) => new Promise((resolve) => (answer = () => (into.fill(0xaa), resolve()))),
+      write: () => Promise.resolve(),
+    };
+    card.mapDma({ ...ram(), backing: { kind: 'remote', memory } });
+    const into = card.memory.bytes.subarray(0, 4);
+    const done = card.port.read(0x10_000, into).promise();
+    act(bus);
+    bus.command(MEMORY_SPACE | BUS_MASTER);
+    answer();
+    await expect(done).rejects.toMatchObject({ name: 'DmaError', reason: 'reset' });
+    expect([...into]).toEqual([0, 0, 0, 0]);
+  });
 
   test('an overlapping map is refused as existing, an unmap that would cut a mapping in two as invalid', () => {
     const { card } = powered();
@@ -253,7 +250,7 @@ describe('DMA', () => {
 });
 
 describe('resets', () => {
-  test('a function-level reset, asked for in Device Control, resets registers before the card is told', () => {
+  test('a function-level reset through Device Control resets registers before the card is notified', () => {
     const { card, bus } = powered();
     bus.write(0, 4, 3);
     bus.setConfig(DEVICE_CONTROL, INITIATE_FLR, 2);
@@ -262,7 +259,7 @@ describe('resets', () => {
     expect(bus.config(COMMAND, 2)).toBe(0);
   });
 
-  test('a reset by the client does the same and says so', () => {
+  test("a reset by the client does the same, as kind 'device'", () => {
     const { card, bus } = powered();
     bus.write(0, 4, 3);
     card.reset();
@@ -270,7 +267,7 @@ describe('resets', () => {
     expect(bus.config(COMMAND, 2)).toBe(0);
   });
 
-  test('a function-level reset keeps the payload size and the link settings, a device reset does not', () => {
+  test('a function-level reset preserves the payload size and the link settings, a device reset does not', () => {
     const { card, bus } = powered();
     const linkControl = DEVICE_CONTROL + 8;
     bus.setConfig(DEVICE_CONTROL, 1 << 5, 2);
@@ -283,7 +280,7 @@ describe('resets', () => {
     expect(bus.config(linkControl, 2)).toBe(0);
   });
 
-  test('memory and connected interrupts survive, the INTx line does not', () => {
+  test('a reset preserves memory and connected interrupts, and deasserts INTx', () => {
     const { card, bus } = powered();
     const [sink] = bus.connect(Irq.INTX);
     bus.write(2, 0, 0x55);
@@ -314,7 +311,7 @@ describe('closing a card', () => {
 });
 
 describe('a card that is closed', () => {
-  test('has been reset, so that nothing of it works on while its memory goes', () => {
+  test('has been reset, so that no operation continues while its memory is released', () => {
     const order: string[] = [];
     class Watched extends BlinkCard {
       protected override onReset(kind: string): void {
@@ -329,20 +326,20 @@ describe('a card that is closed', () => {
     expect(order).toEqual(['device', 'memory']);
   });
 
-  test('releases its memory also when its reset throws', () => {
+  test('has released its memory even if its reset throws', () => {
     let closed = 0;
     class Faulty extends BlinkCard {
       protected override onReset(): void {
-        throw new Error('a fault of the model');
+        throw new Error('a model error');
       }
     }
     const allocate = (sizeBytes: number): CardMemory => ({ bytes: new Uint8Array(sizeBytes), close: () => closed++ });
     const card = new Faulty({ allocate });
-    expect(() => card.close()).toThrow('a fault of the model');
+    expect(() => card.close()).toThrow('a model error');
     expect(closed).toBe(1);
   });
 
-  test('stops the clock that it made for itself, and leaves alone one that it was given', async () => {
+  test('has stopped the clock that it created, and not one that was passed to it', async () => {
     class Clocked extends PciCard {
       constructor(environment: CardEnvironment = {}) {
         super({ vendorId: 0x1234, deviceId: 1, classCode: 0 }, environment);
@@ -367,7 +364,7 @@ describe('a card that is closed', () => {
   });
 });
 
-describe('a card that cannot be built says why', () => {
+describe('an invalid card definition throws an error that says why', () => {
   class AnyCard extends PciCard {
     constructor(change: Partial<CardIdentity>, build: (card: AnyCard) => void = () => {}) {
       super({ vendorId: 0x1234, deviceId: 1, classCode: 0, ...change }, { clock: new ManualClock() });
@@ -385,16 +382,16 @@ describe('a card that cannot be built says why', () => {
 
   test.each<[string, Partial<CardIdentity>, (card: AnyCard) => void, string]>([
     ['a size that is no power of two', {}, (c) => c.memory(0, 24_000), 'BAR 0 (memory) is 24000 bytes: a BAR'],
-    ['a size below 16 bytes', {}, (c) => c.memory(0, 8), 'BAR 0 (memory) is 8 bytes: the smallest BAR has 16'],
-    ['a 32-bit BAR of 4 GiB', {}, (c) => c.memory(0, 2 ** 32), 'make it a 64-bit one'],
-    ['a BAR number beyond 5', {}, (c) => c.memory(6, 4096), 'BAR 6 (memory): there are BARs 0 to 5'],
-    ['a 64-bit BAR in the last slot', {}, (c) => c.memory(5, 4096, 64), 'and a 64-bit one takes two'],
+    ['a size below 16 bytes', {}, (c) => c.memory(0, 8), 'BAR 0 (memory) is 8 bytes: a BAR is at least 16'],
+    ['a 32-bit BAR of 4 GiB', {}, (c) => c.memory(0, 2 ** 32), 'make it 64-bit'],
+    ['a BAR number beyond 5', {}, (c) => c.memory(6, 4096), 'BAR 6 (memory): valid BARs are 0 to 5'],
+    ['a 64-bit BAR in the last slot', {}, (c) => c.memory(5, 4096, 64), 'and a 64-bit BAR uses two'],
     ['two BARs in one slot', {}, (c) => (c.memory(0, 16), c.memory(0, 16)), 'slot 0 is taken by 32-bit BAR 0 (memory)'],
     [
       'a BAR in the upper half of a 64-bit one',
       {},
       (c) => (c.memory(2, 4096, 64), c.memory(3, 4096)),
-      'BAR 3 (memory): slot 3 is taken by 64-bit BAR 2 (memory), which fills slots 2 and 3',
+      'BAR 3 (memory): slot 3 is taken by 64-bit BAR 2 (memory), which uses slots 2 and 3',
     ],
     [
       'a 64-bit BAR whose upper half is taken by the MSI-X table',
@@ -404,7 +401,7 @@ describe('a card that cannot be built says why', () => {
     ],
     ['a register BAR below a page', {}, (c) => c.small(), 'BAR 0 (registers) is 256 bytes'],
     ['a mappable BAR below a page', {}, (c) => c.memory(0, 256, 32, true), 'a client maps whole pages of 4096 bytes'],
-    ['three MSI vectors', { msi: { vectors: 3 } }, () => {}, 'msi.vectors is 3: MSI has codes for 1, 2, 4'],
+    ['three MSI vectors', { msi: { vectors: 3 } }, () => {}, 'msi.vectors is 3: MSI allows only 1, 2, 4'],
     ['64 MSI vectors', { msi: { vectors: 64 } }, () => {}, 'msi.vectors is 64: it must be an integer from 1 to 32'],
     ['no MSI-X vectors', { msix: { bar: 0, vectors: 0 } }, () => {}, 'msix.vectors is 0'],
     ['too many MSI-X vectors', { msix: { bar: 0, vectors: 2049 } }, () => {}, 'from 1 to 2048'],

@@ -1,6 +1,6 @@
 /**
- * `PciCard`: what a card author extends. It is a PCI Express endpoint that answers at the seam (Device); the
- * subclass says who it is, which BARs it has, and what its registers do.
+ * `PciCard`, the class that a card author extends: a PCI Express endpoint that implements the device interface (Device).
+ * The subclass defines its identity, its BARs, and the behaviour of its registers.
  *
  * Source: Linux include/uapi/linux/vfio.h for the numbering of regions; PCI Local Bus Spec 3.0, chapter 6.
  */
@@ -32,22 +32,22 @@ import { PciFunction, type ResetKind } from './pci-function';
 import { PlatformTable } from './platform/table';
 import { BAR_COUNT, CONFIG_SIZE_BYTES, EEXIST, EINVAL, Region, REGION_COUNT } from './vfio-layout';
 
-/** What a card is given from outside. */
+/** What the environment provides to a card. */
 export interface CardEnvironment {
   /** Device time; default the wall clock. */
   readonly clock?: Clock;
-  /** Where mappable memory comes from; default memory of this process, which no client can map. */
+  /** Allocates mappable memory; default: memory of this process, which no client can map. */
   readonly allocate?: MemoryAllocator;
 }
 
 export interface MemoryBarOptions extends BarOptions {
-  /** Offer the memory to the client, so that the guest reaches it without a message; needs an allocator with a file. */
+  /** Let the client map the memory, so that guest accesses need no message; needs an allocator that provides a file. */
   readonly mappable?: boolean;
 }
 
 /**
- * Called with each card before it is driven for the first time: how a tool follows every card from its beginning. What a
- * tool adds when it is loaded holds for the cards that come after.
+ * Called with each card before it is driven for the first time, so that a tool can observe every card from the start. A
+ * function applies to the cards first driven after it was added.
  */
 export const onFirstDriven = new Set<(card: PciCard) => void>();
 
@@ -55,7 +55,7 @@ export const onFirstDriven = new Set<(card: PciCard) => void>();
 const PAGE_BYTES = 4096;
 
 /**
- * A card, as its author writes it down:
+ * A card, as its author writes it:
  *
  *     class BlinkCard extends PciCard {
  *       readonly registers = this.registerBar(0, BLINK);
@@ -65,14 +65,14 @@ const PAGE_BYTES = 4096;
  *       }
  *     }
  *
- * Protected members are the author's; public ones are the seam, for whoever plugs the card in.
+ * Protected members are for the card's author; public ones are the device interface, for the code that drives the card.
  */
 export abstract class PciCard implements Device {
   protected readonly clock: Clock;
-  /** Host memory, as far as the client has mapped it and Bus Master Enable allows; as it was last synchronised. */
+  /** Host memory that the client has mapped, if Bus Master Enable allows; as last synchronised if not coherent. */
   protected readonly dma: DmaPort;
   protected readonly interrupts: InterruptController;
-  /** For tools that look at a card from outside: traces, test matchers. */
+  /** For tools that observe a card from outside: traces, test matchers. */
   readonly inspection: CardInspection;
 
   readonly #events: CardEvents;
@@ -92,7 +92,7 @@ export abstract class PciCard implements Device {
   #layout: DeviceLayout | undefined;
   #closed = false;
 
-  /** Throws CardDefinitionError when `identity` is none that PCI could show. */
+  /** Throws CardDefinitionError when PCI cannot represent `identity`. */
   constructor(identity: CardIdentity, environment: CardEnvironment = {}) {
     checkIdentity(identity);
     const clock = new CardClock(environment.clock ?? (this.#ownClock = new WallClock()));
@@ -130,12 +130,12 @@ export abstract class PciCard implements Device {
     }
   }
 
-  /** Of a card that is not coherent (`coherent: false`): what its driver synchronises, and what it has forgotten to. */
+  /** For a non-coherent card (`coherent: false`): what its driver synchronises, and what it failed to. */
   get coherence(): Coherence | undefined {
     return this.#nonCoherent;
   }
 
-  /** BAR `index` shows the registers of `map`; the register file is the card's side of them. */
+  /** Makes BAR `index` show the registers of `map`; the returned register file is the card's side of them. */
   protected registerBar<S extends MapSpec>(
     index: number,
     map: RegisterMap<S>,
@@ -143,8 +143,8 @@ export abstract class PciCard implements Device {
   ): RegisterFile<S> {
     if (map.sizeBytes < PAGE_BYTES) {
       throw new CardDefinitionError(
-        `BAR ${index} (registers) is ${map.sizeBytes} bytes: a driver can map pages only; make the map's sizeBytes ` +
-          `${PAGE_BYTES} or more`,
+        `BAR ${index} (registers) is ${map.sizeBytes} bytes: a driver can only map whole pages; set the map's sizeBytes ` +
+          `to ${PAGE_BYTES} or more`,
       );
     }
     const file = this.#addBar(index, 'registers', map.sizeBytes, options, () => new RegisterFile(map));
@@ -152,7 +152,7 @@ export abstract class PciCard implements Device {
     return file;
   }
 
-  /** BAR `index` shows `sizeBytes` of memory (a power of two), which the card finds in `bytes`. Resets leave it alone. */
+  /** Makes BAR `index` show `sizeBytes` of memory (a power of two), the card's `bytes`. Resets do not change it. */
   protected memoryBar(index: number, sizeBytes: number, options: MemoryBarOptions = {}): MemoryBar {
     const { mappable = false, ...kind } = options;
     if (mappable && sizeBytes < PAGE_BYTES) {
@@ -168,7 +168,7 @@ export abstract class PciCard implements Device {
     return memory;
   }
 
-  /** `dma` for one part of the card: a trace tells its accesses from those of others, and faults find it by its name. */
+  /** `dma` for one part of the card: traces and injected faults identify its accesses by the channel name. */
   protected dmaAs(by: DmaInitiator): DmaPort {
     return this.inspection.dma.port(by);
   }
@@ -179,19 +179,19 @@ export abstract class PciCard implements Device {
   }
 
   /**
-   * Called in every reset, after the registers of all BARs have their reset values and the interrupts are quiet: the
-   * card stops what it is doing and forgets it. The default does nothing.
+   * Called in every reset, after the registers of all BARs have their reset values and all interrupts are deasserted:
+   * the card is to stop its operations and discard their state. The default does nothing.
    */
   protected onReset(_kind: ResetKind): void {}
 
   get layout(): DeviceLayout {
-    return (this.#layout ??= this.#settle());
+    return (this.#layout ??= this.#finalizeLayout());
   }
 
   readRegion(region: number, offset: number, data: Uint8Array): void {
-    const answering = this.#select(region, offset, data.length);
-    if (answering) answering.read(offset, data);
-    else data.fill(0xff); // Nobody claims the read: the root complex makes up all ones.
+    const target = this.#select(region, offset, data.length);
+    if (target) target.read(offset, data);
+    else data.fill(0xff); // Nothing claims the read: the root complex returns all ones.
   }
 
   writeRegion(region: number, offset: number, data: Uint8Array): void {
@@ -199,11 +199,11 @@ export abstract class PciCard implements Device {
   }
 
   mapDma(mapping: DmaMapping): void {
-    refusing(() => this.#hostMemory.add(mapping));
+    asDeviceError(() => this.#hostMemory.add(mapping));
   }
 
   unmapDma(iova: bigint, sizeBytes: bigint): readonly DmaMapping[] {
-    const removed = refusing(() => this.#hostMemory.remove(iova, sizeBytes));
+    const removed = asDeviceError(() => this.#hostMemory.remove(iova, sizeBytes));
     for (const mapping of removed) this.#nonCoherent?.unmapped(Number(mapping.iova), Number(mapping.sizeBytes));
     return removed;
   }
@@ -216,14 +216,14 @@ export abstract class PciCard implements Device {
     this.#reset('device');
   }
 
-  /** Stops the card, and lets go of connected interrupts and the memory of BARs. It must not be used afterwards. */
+  /** Stops the card, and releases connected interrupts and the memory of BARs. It must not be used afterwards. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#events.close(); // nothing of this happens on a board
+    this.#events.close(); // closing has no equivalent in hardware
     this.inspection.isClosed = true;
     try {
-      this.#reset('device'); // What the card is doing must not outlive the memory that it does it with.
+      this.#reset('device'); // No operation of the card may outlive the memory that it uses.
     } finally {
       this.#ownClock?.close();
       this.#function.interrupts.disconnectAll();
@@ -231,7 +231,7 @@ export abstract class PciCard implements Device {
     }
   }
 
-  /** What answers this access; nothing where no BAR is, and while memory is not decoded. */
+  /** The target of this access; undefined outside any BAR and while memory decode is off. */
   #select(region: number, offset: number, accessBytes: number): BarTarget | undefined {
     const bar = this.#bars.at(region);
     if (bar !== undefined) {
@@ -258,7 +258,7 @@ export abstract class PciCard implements Device {
     this.onReset(kind);
   }
 
-  /** Adds a BAR to those of the card; its target is made once it is known that there is room for it. */
+  /** Adds a BAR to the card; `make` creates its target after the checks have passed. */
   #addBar<T extends BarTarget>(index: number, label: string, sizeBytes: number, options: BarOptions, make: () => T): T {
     if (this.#layout) {
       throw new CardDefinitionError(
@@ -269,8 +269,8 @@ export abstract class PciCard implements Device {
     return this.#bars.add({ index, label, sizeBytes, width, prefetchable }, make);
   }
 
-  /** All BARs of the author are there. */
-  #settle(): DeviceLayout {
+  /** Fixes the layout; the author has added all BARs by then. */
+  #finalizeLayout(): DeviceLayout {
     if (this.#platform) this.#completeTable(this.#platform);
     return {
       resettable: true,
@@ -317,11 +317,11 @@ function checkAccess(region: number, offset: number, accessBytes: number, sizeBy
 
 function checkRegion(region: number): void {
   if (Number.isInteger(region) && region >= 0 && region < REGION_COUNT) return;
-  throw new DeviceError(EINVAL, `access to region ${region}: there are 0 to ${REGION_COUNT - 1}`);
+  throw new DeviceError(EINVAL, `access to region ${region}: valid regions are 0 to ${REGION_COUNT - 1}`);
 }
 
-/** The address map knows nothing of clients: what it refuses, as the specification wants the client to be told. */
-function refusing<T>(act: () => T): T {
+/** Turns an error of the address map into the error that the client receives, with the errno of the specification. */
+function asDeviceError<T>(act: () => T): T {
   try {
     return act();
   } catch (error) {

@@ -53,14 +53,14 @@ function capabilities(bus: TestBus): { id: number; offset: number }[] {
 }
 
 describe('identity', () => {
-  test('vendor, device, class and revision are where a driver looks for them', () => {
+  test('vendor, device, class and revision are at their standard offsets', () => {
     const bus = busOf();
     expect(bus.config(0x00)).toBe(0x4743_1234);
     expect(bus.config(0x08)).toBe(0x12_34_56_07);
     expect(bus.config(0x0e, 1)).toBe(0);
   });
 
-  test('the subsystem is the card itself unless it is named', () => {
+  test('the subsystem ids default to those of the card', () => {
     expect(busOf().config(0x2c)).toBe(0x4743_1234);
     expect(busOf({ subsystemVendorId: 0xabcd, subsystemId: 0x0001 }).config(0x2c)).toBe(0x0001_abcd);
   });
@@ -87,7 +87,7 @@ describe('identity', () => {
 });
 
 describe('command and status', () => {
-  test('of the command register exactly the bits an Express function has can be set; there is no I/O space', () => {
+  test('the command register has exactly the writable bits of an Express function, without I/O space', () => {
     const bus = busOf();
     bus.setConfig(COMMAND, 0xffff, 2);
     expect(bus.config(COMMAND, 2)).toBe(0x0546);
@@ -99,7 +99,7 @@ describe('command and status', () => {
     expect(bus.config(STATUS, 2)).toBe(0x0010);
   });
 
-  test('a byte write to the upper half of the command register leaves the lower alone', () => {
+  test('a byte write to the upper half of the command register does not change the lower half', () => {
     const bus = busOf();
     bus.command(MEMORY_SPACE | BUS_MASTER);
     bus.setConfig(COMMAND + 1, INTERRUPT_DISABLE >>> 8, 1);
@@ -116,7 +116,7 @@ describe('the capability chain', () => {
     expect(capabilities(withoutMessages()).map(({ id }) => id)).toEqual([0x01, 0x10]);
   });
 
-  test('power management has version 3, only D0 and D3hot, and keeps state on the way back', () => {
+  test('power management has version 3, only D0 and D3hot, and keeps state on the return to D0', () => {
     const bus = busOf();
     expect(bus.config(PMCSR - 2, 2)).toBe(0x0003);
     bus.setConfig(PMCSR, 3, 2);
@@ -125,7 +125,7 @@ describe('the capability chain', () => {
     expect(bus.config(PMCSR, 2)).toBe(0x0008);
   });
 
-  test.each([1, 2])('writing the absent power state D%i changes nothing', (state) => {
+  test.each([1, 2])('writing the unsupported power state D%i changes nothing', (state) => {
     const bus = busOf();
     bus.setConfig(PMCSR, state, 2);
     expect(bus.config(PMCSR, 2) & 3).toBe(0);
@@ -144,14 +144,14 @@ describe('the capability chain', () => {
     expect(bus.config(offset + 0x2c)).toBe(0x0e);
   });
 
-  test('the link is what the card says it is', () => {
+  test('the link has the speed and width that the card declares', () => {
     const bus = busOf({ link: { generation: 1, lanes: 16 } });
     const { offset } = capabilities(bus).find(({ id }) => id === 0x10)!;
     expect(bus.config(offset + 0x12, 2) & 0x3ff).toBe(0x101);
     expect(bus.config(offset + 0x2c)).toBe(0x02);
   });
 
-  test('MSI says how many vectors there are, takes 64-bit addresses and masks each vector', () => {
+  test('MSI shows its number of vectors, has 64-bit addresses and masks each vector', () => {
     const bus = busOf();
     expect(bus.config(MSI + 2, 2)).toBe(0x0186);
     bus.setConfig(MSI + 4, 0xffff_ffff);
@@ -162,14 +162,14 @@ describe('the capability chain', () => {
     expect(bus.config(MSI + 0x10)).toBe(0x0000_00ff);
   });
 
-  test('MSI-X names its BAR, with the pending bits a page behind the table', () => {
+  test('MSI-X shows its BAR, with the pending bits a page after the table', () => {
     const bus = busOf();
     expect(bus.config(MSIX + 2, 2)).toBe(4);
     expect(bus.config(MSIX + 4)).toBe(0x0000_0004);
     expect(bus.config(MSIX + 8)).toBe(0x0000_1004);
   });
 
-  test('2048 MSI-X vectors get a table of 8 pages', () => {
+  test('2048 MSI-X vectors have a table of 8 pages', () => {
     const card = new BareCard({ msix: { bar: 0, vectors: 2048 } });
     expect(new TestBus(card).config(MSIX + 8)).toBe(0x8000);
     expect(card.layout.regions[0]!.sizeBytes).toBe(0x1_0000);
@@ -187,7 +187,7 @@ describe('the capability chain', () => {
 });
 
 describe('access', () => {
-  test('one read of 256 bytes gives what single reads give', () => {
+  test('one read of 256 bytes returns the same as single reads', () => {
     const bus = busOf();
     const whole = new Uint8Array(256).fill(0xee);
     bus.device.readRegion(Region.CONFIG, 0, whole);

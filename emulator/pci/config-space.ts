@@ -1,6 +1,6 @@
 /**
- * Configuration space as the bus sees it: 4096 bytes in which the header and the capability structures lie, each a
- * register file at its offset. An access of any size is split between them; what lies between reads 0.
+ * Configuration space as the bus sees it: 4096 bytes that contain the header and the capability structures, each a
+ * register file at its offset. An access of any size is split between them; the gaps read 0.
  *
  * Source: PCI Express Base Spec 5.0, 7.2 (layout), 7.5 and 7.6 (capability chains).
  */
@@ -9,12 +9,12 @@ import { CONFIG_SIZE_BYTES } from './vfio-layout';
 
 /** A structure in configuration space. */
 export interface ConfigStructure {
-  /** What it is called in traces; '' for the header. */
+  /** Its name in traces; '' for the header. */
   readonly name: string;
   readonly offset: number;
   readonly sizeBytes: number;
   readonly registers: {
-    /** What its registers are called. */
+    /** Names its registers. */
     readonly map?: RegisterMap;
     read(offset: number, data: Uint8Array): void;
     write(offset: number, data: Uint8Array): void;
@@ -39,7 +39,7 @@ export class ConfigSpace {
     }
   }
 
-  /** The structures that an access touches, with the part of it (configuration offsets) that falls to each. */
+  /** The structures that an access touches, with the part of the access (configuration offsets) in each. */
   *#touched(offset: number, length: number) {
     for (const { offset: base, sizeBytes, registers } of this.structures) {
       const from = Math.max(offset, base);
@@ -49,7 +49,7 @@ export class ConfigSpace {
   }
 }
 
-/** Where the capabilities lie, in the order of the chain; the last one and those of MSI only where the card has them. */
+/** Offsets of the capabilities, in the order of the chain; MSI, MSI-X and the platform table are optional. */
 export const CAPABILITY_OFFSETS = {
   powerManagement: 0x40,
   msi: 0x50,
@@ -61,7 +61,7 @@ export const CAPABILITY_OFFSETS = {
 /** Extended configuration space begins here, with its first capability or with 0 for none. */
 export const EXTENDED_OFFSET = 0x100;
 
-/** The pointer to the next capability for each one present; the last points to 0. */
+/** Returns the next pointer of each capability present; 0 for the last. */
 export function chain(present: readonly number[]): (offset: number) => number {
   return (offset) => present[present.indexOf(offset) + 1] ?? 0;
 }

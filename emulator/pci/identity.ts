@@ -1,5 +1,5 @@
 /**
- * What a card is to the PCI bus: the values a data sheet lists first. Checked when the card is constructed.
+ * The identity of a card on the PCI bus: the values a data sheet lists first. Checked when the card is constructed.
  *
  * Source: PCI Local Bus Spec 3.0, 6.2.1 (identification) and 6.8 (MSI, MSI-X); PCI Code and ID Assignment Spec (class).
  */
@@ -23,20 +23,20 @@ export interface CardIdentity {
   readonly intx?: InterruptPin;
   /** Message-signalled interrupts: 1, 2, 4, 8, 16 or 32 vectors, with masks and pending bits. */
   readonly msi?: { readonly vectors: number };
-  /** MSI-X: 1 to 2048 vectors; table and pending bits take the BAR `bar` for themselves. */
+  /** MSI-X: 1 to 2048 vectors; table and pending bits have the BAR `bar` to themselves. */
   readonly msix?: { readonly bar: number; readonly vectors: number };
-  /** Device Serial Number capability: an EUI-64. Without it extended configuration space is there and empty. */
+  /** Device Serial Number capability: an EUI-64. Without it extended configuration space is present and empty. */
   readonly serialNumber?: bigint;
-  /** What the link to the card was trained to, as the driver reads it; default 8 GT/s (generation 3), 4 lanes. */
+  /** Speed and width of the trained link, as the driver reads them; default 8 GT/s (generation 3), 4 lanes. */
   readonly link?: LinkIdentity;
   /**
-   * False: the card's DMA sees memory as it was when the driver last synchronised it (`PciCard.coherence`), and what the
-   * card writes waits for the driver to synchronise it; default true. Not visible on the bus: a driver knows its card.
+   * False: the card's DMA reads memory as it was when the driver last synchronised it (`PciCard.coherence`), and the
+   * card's writes become visible when the driver synchronises. Default true. Not visible on the bus: drivers must know.
    */
   readonly coherent?: boolean;
-  /** How much memory the view of a card that is not coherent holds, in bytes, a multiple of 4096; default 256 MiB. */
+  /** Memory limit of a non-coherent card's view, in bytes, a multiple of 4096; default 256 MiB. */
   readonly viewLimitBytes?: number;
-  /** Memory-mapped devices on the card, for the guest's module `ghostcard`; `platformDevice` has the compiler check one. */
+  /** Memory-mapped devices on the card, for the guest's module `ghostcard`; `platformDevice` adds compile-time checks. */
   readonly platformDevices?: readonly PlatformDevice[];
 }
 
@@ -52,7 +52,7 @@ export const DEFAULT_LINK: LinkIdentity = { generation: 3, lanes: 4 };
 export const MAX_MSI_VECTORS = 32;
 export const MAX_MSIX_VECTORS = 2048;
 
-/** Throws CardDefinitionError when a value of `identity` is none that configuration space could show. */
+/** Throws CardDefinitionError when configuration space cannot represent a value of `identity`. */
 export function checkIdentity(identity: CardIdentity): void {
   checkNumber('vendorId', identity.vendorId, 0x0002, 0xfffe);
   checkNumber('deviceId', identity.deviceId, 0, 0xffff);
@@ -65,7 +65,7 @@ export function checkIdentity(identity: CardIdentity): void {
     checkNumber('msi.vectors', vectors, 1, MAX_MSI_VECTORS);
     if (!isPowerOfTwo(vectors)) {
       throw new CardDefinitionError(
-        `msi.vectors is ${vectors}: MSI has codes for 1, 2, 4, 8, 16 and 32 vectors only; take the next power of two`,
+        `msi.vectors is ${vectors}: MSI allows only 1, 2, 4, 8, 16 or 32 vectors; use the next power of two`,
       );
     }
   }

@@ -1,6 +1,6 @@
 /**
- * A card as tools see it (a trace, injected faults, a replay, the matchers of a test): its registers by BAR, its time, the
- * events of it, and the places where something can be put between it and the world. The card's model knows nothing of it.
+ * A card as tools see it (traces, injected faults, replay, test matchers): its registers by BAR, its time, its events, and
+ * the paths into which tools insert stages. The card's model does not know about it.
  */
 import { type CardClock } from '../clock';
 import { type AddressMap, type DmaPort, type DmaPath } from '../memory';
@@ -10,24 +10,24 @@ import { type ConfigStructure } from './config-space';
 import { type InterruptPath } from './interrupt-path';
 import { type ObservedDevice } from './observed-device';
 
-/** What of a card's BARs is no register of its author's. */
+/** The contents of a card's BARs other than its author's registers. */
 export interface BarContents {
   /** Table and pending bits of MSI-X. */
   readonly msix?: { readonly bar: number; readonly map: RegisterMap };
-  /** Memory of the card, and tables that are only read. */
+  /** Memory of the card, and read-only tables. */
   readonly memory: readonly { readonly bar: number; readonly offset: number; readonly sizeBytes: number }[];
 }
 
 export class CardInspection {
   #isDriven = false;
-  /** For what stands in the card's way: whatever it holds back is lost in a reset. */
+  /** Called on a reset, so that inserted stages discard what they hold back. */
   onReset: () => void = () => {};
   /** The card must not be used any more. */
   isClosed = false;
 
   constructor(
     readonly clock: CardClock,
-    /** What is done to the card and what it does, as it happens. */
+    /** Accesses to the card and their effects, as they happen. */
     readonly events: CardEvents,
     /** Called before the card is driven for the first time. */
     private readonly onFirstDriven: () => void,
@@ -35,17 +35,17 @@ export class CardInspection {
     /** By the index of the BAR that shows them. */
     readonly registerFiles: ReadonlyMap<number, RegisterFile>,
     readonly configStructures: readonly ConfigStructure[],
-    /** What the card's DMA goes through: where tools put stages in. */
+    /** The path of the card's DMA, into which tools insert stages. */
     readonly dma: DmaPath,
-    /** The same for its interrupts. */
+    /** The path of its interrupts. */
     readonly interrupts: InterruptPath,
-    /** Host memory as the client has mapped it, whatever Bus Master Enable says. */
+    /** Host memory as the client has mapped it, regardless of Bus Master Enable. */
     private readonly memory: { readonly map: AddressMap; readonly port: DmaPort },
-    /** To be asked for when the card has been made. */
+    /** To be called once the card has been constructed. */
     readonly contents: () => BarContents,
   ) {}
 
-  /** What a client of the card drives. */
+  /** The device that a client of the card drives. */
   get device(): ObservedDevice {
     if (!this.#isDriven) {
       this.#isDriven = true;
@@ -59,7 +59,7 @@ export class CardInspection {
     return this.clock.now();
   }
 
-  /** What host memory holds now; undefined where it is not mapped, or can be reached by message only. */
+  /** The current contents of host memory; undefined where it is not mapped or accessible by message only. */
   hostMemory(iova: number, sizeBytes: number): Uint8Array | undefined {
     const bytes = new Uint8Array(sizeBytes);
     try {

@@ -3,7 +3,7 @@ import { DeviceError } from '../device';
 import { CountingSink, poweredBell, type TestBus } from '../../test/support/pci-bus';
 import { Irq } from './vfio-layout';
 
-describe('what a client sets up', () => {
+describe('interrupt setup by the client', () => {
   test('a replaced sink is closed once', () => {
     const { bus } = poweredBell();
     const first = bus.connect(Irq.MSIX, 8);
@@ -20,7 +20,7 @@ describe('what a client sets up', () => {
     expect(sink!.closes).toBe(0);
   });
 
-  test('a sink that two vectors share is closed once when both let go of it together', () => {
+  test('a sink that two vectors share is closed once when both are disconnected together', () => {
     const { bus } = poweredBell();
     const sink = new CountingSink();
     bus.device.setIrqs({ index: Irq.MSIX, start: 0, count: 2, action: { kind: 'sinks', sinks: [sink, sink] } });
@@ -28,7 +28,7 @@ describe('what a client sets up', () => {
     expect(sink.closes).toBe(1);
   });
 
-  test('a sink that two vectors share is closed with the second', () => {
+  test('a sink that two vectors share is closed when the second is disconnected', () => {
     const { bus } = poweredBell();
     const [sink] = bus.connect(Irq.MSIX, 1, 0);
     bus.device.setIrqs({ index: Irq.MSIX, start: 1, count: 1, action: { kind: 'sinks', sinks: [sink] } });
@@ -56,7 +56,7 @@ describe('what a client sets up', () => {
     expect(sinks.map(({ triggers }) => triggers)).toEqual([0, 0, 0, 0, 1, 0, 1, 0]);
   });
 
-  test('a mask with its flag clear does nothing', () => {
+  test('a mask request with its flag clear does nothing', () => {
     const { bus, irqs } = poweredBell();
     const [sink] = bus.connect(Irq.INTX);
     bus.device.setIrqs({ index: Irq.INTX, start: 0, count: 1, action: { kind: 'mask', vectors: [false] } });
@@ -74,8 +74,8 @@ describe('what a client sets up', () => {
   });
 
   test.each<[string, (bus: TestBus) => void, string]>([
-    ['an index that is not there', (b) => b.connect(5), 'interrupt index 5: there are 0 to 4'],
-    ['more vectors than there are', (b) => b.connect(Irq.MSIX, 9), 'sinks of MSI-X vectors 0 to 8: the card has 8'],
+    ['an invalid index', (b) => b.connect(5), 'interrupt index 5: valid indexes are 0 to 4'],
+    ['more vectors than the card has', (b) => b.connect(Irq.MSIX, 9), 'sinks of MSI-X vectors 0 to 8: the card has 8'],
     ['a start beyond the end', (b) => b.connect(Irq.MSI, 1, 8), 'sinks of MSI vectors 8 to 8: the card has 8'],
     [
       'masking MSI-X',
@@ -83,12 +83,12 @@ describe('what a client sets up', () => {
       "mask of MSI-X vectors 0 to 0: only the function's own registers",
     ],
     [
-      'a number of sinks that is not the count',
+      'a number of sinks that differs from the count',
       (b) => b.device.setIrqs({ index: 2, start: 0, count: 2, action: { kind: 'sinks', sinks: [undefined] } }),
       'sinks of MSI-X vectors 0 to 1: 1 sinks were given',
     ],
     [
-      'a number of flags that is not the count',
+      'a number of flags that differs from the count',
       (b) => b.device.setIrqs({ index: 2, start: 0, count: 2, action: { kind: 'trigger', vectors: [true] } }),
       'trigger of MSI-X vectors 0 to 1: 1 flags were given',
     ],
@@ -99,7 +99,7 @@ describe('what a client sets up', () => {
     expect(() => act(bus)).toThrow(DeviceError);
   });
 
-  test('a request that is refused has closed nothing', () => {
+  test('a refused request closes no sink', () => {
     const { bus } = poweredBell();
     const sinks = bus.connect(Irq.MSIX, 8);
     expect(() => bus.connect(Irq.MSIX, 9)).toThrow();
@@ -107,6 +107,6 @@ describe('what a client sets up', () => {
   });
 });
 
-test('signalling something that is no vector number is an error of the card', () => {
+test('signalling an invalid vector number throws', () => {
   expect(() => poweredBell().irqs.signal(-1)).toThrow('signalling vector -1');
 });

@@ -1,6 +1,6 @@
 /**
- * The interrupts of the function: what a card raises, by which of the three mechanisms it leaves, and what the client
- * sets up through VFIO.
+ * The interrupts of the function: what a card raises, by which of the three mechanisms it is sent, and how the client
+ * sets them up through VFIO.
  *
  * Source: PCI Local Bus Spec 3.0, 6.8.2 (MSI-X and MSI exclude INTx); Linux include/uapi/linux/vfio.h,
  * VFIO_DEVICE_SET_IRQS.
@@ -15,19 +15,19 @@ export type InterruptMode = 'intx' | 'msi' | 'msix' | 'none';
 
 /** What a card author uses. */
 export interface InterruptController {
-  /** How the driver has set the card up; 'none' when it has no pin and no messages are enabled. */
+  /** The mechanism that the driver has enabled; 'none' when the card has no pin and no messages are enabled. */
   readonly mode: InterruptMode;
-  /** Sends message `vector`, modulo the vectors enabled; held back while masked. Nothing happens in INTx mode. */
+  /** Sends message `vector`, modulo the vectors enabled; pending while masked. Does nothing in INTx mode. */
   signal(vector: number): void;
-  /** Drives the INTx line: a level, to be held until the driver has cleared its cause. May be set in any mode. */
+  /** Drives the INTx line: a level, to stay asserted until the driver has cleared its cause. May be set in any mode. */
   setIntx(asserted: boolean): void;
-  /** Tells the client that the device has failed (VFIO error interrupt); QEMU stops the guest. */
+  /** Notifies the client that the device has failed (VFIO error interrupt); QEMU stops the guest. */
   reportError(): void;
-  /** Asks the client to give the device back (VFIO request interrupt); QEMU unplugs it. */
+  /** Asks the client to release the device (VFIO request interrupt); QEMU unplugs it. */
   requestRelease(): void;
 }
 
-/** MSI or MSI-X, as the controller sees them. */
+/** MSI or MSI-X, as the controller uses them. */
 export interface MessageMechanism {
   readonly enabled: boolean;
   readonly vectors: MessageVectors;
@@ -98,7 +98,7 @@ export class FunctionInterrupts implements InterruptController {
     this.#request.trigger();
   }
 
-  /** Lets out what nothing holds back any more; to be called when the mode, Bus Master Enable or power state changes. */
+  /** Sends interrupts that are no longer blocked. To be called when mode, Bus Master Enable or power state changes. */
   update(): void {
     this.#sources.intx.update();
     this.#sources.msi?.vectors.flush();
@@ -110,12 +110,12 @@ export class FunctionInterrupts implements InterruptController {
   }
 
   /**
-   * What the client asks of one index. A request that is refused has changed nothing, and its sinks stay the caller's.
+   * Handles the client's request for one index. A refused request changes nothing, and the caller still owns its sinks.
    * @throws DeviceError EINVAL
    */
   setIrqs({ index, start, count, action }: SetIrqs): void {
     const irq = this.#indexes[index];
-    if (!irq) throw refused(`interrupt index ${index}: there are 0 to ${names.length - 1}`);
+    if (!irq) throw refused(`interrupt index ${index}: valid indexes are 0 to ${names.length - 1}`);
     const asked = `${action.kind} of ${names[index]} vectors ${start} to ${start + count - 1}`;
     if (start < 0 || count < 0 || start + count > irq.layout.count) {
       throw refused(`${asked}: the card has ${irq.layout.count}`);

@@ -1,14 +1,13 @@
 /**
-/**
- * The way of a card's interrupts out of its model: first it is published that the card has raised one; then come the
- * stages that tools insert, such as injected faults; then the function's own masks.
+ * The path of a card's interrupts out of its model: first the interrupt is published as raised; then it passes the stages
+ * that tools insert, such as injected faults; then the function's own masks.
  */
 import { StageChain } from '../memory';
 import { type CardEvents } from './card-events';
 import { type InterruptController, type InterruptMode } from './interrupt-controller';
 import { Irq } from './vfio-layout';
 
-/** What can be interfered with: messages, and the level of the line. */
+/** What a stage can change: messages, and the level of the INTx line. */
 export type InterruptStage = Pick<InterruptController, 'signal' | 'setIntx'>;
 
 export class InterruptPath extends StageChain<InterruptStage> implements InterruptController {
@@ -35,7 +34,7 @@ export class InterruptPath extends StageChain<InterruptStage> implements Interru
   }
 
   setIntx(asserted: boolean): void {
-    // A card drives its line in any mode; while messages are enabled it is not published.
+    // A card may drive INTx in any mode; while messages are enabled it is not published.
     if (asserted !== this.#asserted && (!asserted || this.mode === 'intx')) {
       this.#asserted = asserted;
       const phase = asserted ? 'raised' : 'lowered';
@@ -52,7 +51,7 @@ export class InterruptPath extends StageChain<InterruptStage> implements Interru
     this.controller.requestRelease();
   }
 
-  /** The function has been reset: its line is down. */
+  /** The function has been reset: INTx is deasserted. */
   reset(): void {
     this.#asserted = false;
   }

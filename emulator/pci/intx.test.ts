@@ -22,14 +22,14 @@ describe('INTx', () => {
     return { bus, irqs, sink: sink! };
   }
 
-  test('an asserted line triggers once; the client then has it masked', () => {
+  test('assertion triggers once; the vector then counts as masked by the client', () => {
     const { irqs, sink } = withSink();
     irqs.setIntx(true);
     irqs.setIntx(true);
     expect(sink.triggers).toBe(1);
   });
 
-  test('unmasking while the line stands triggers again, after it has been let go it does not', () => {
+  test('unmasking triggers again while asserted, and not once deasserted', () => {
     const { bus, irqs, sink } = withSink();
     irqs.setIntx(true);
     bus.irq('unmask', Irq.INTX);
@@ -39,7 +39,7 @@ describe('INTx', () => {
     expect(sink.triggers).toBe(2);
   });
 
-  test('a line that falls and rises while masked triggers once when it is unmasked', () => {
+  test('a line deasserted and asserted while masked triggers once when it is unmasked', () => {
     const { bus, irqs, sink } = withSink();
     irqs.setIntx(true);
     irqs.setIntx(false);
@@ -49,7 +49,7 @@ describe('INTx', () => {
     expect(sink.triggers).toBe(2);
   });
 
-  test('a client that masks beforehand gets nothing until it unmasks', () => {
+  test('a client that masks before the assertion receives nothing until it unmasks', () => {
     const { bus, irqs, sink } = withSink();
     bus.irq('mask', Irq.INTX);
     irqs.setIntx(true);
@@ -58,7 +58,7 @@ describe('INTx', () => {
     expect(sink.triggers).toBe(1);
   });
 
-  test('Interrupt Disable holds it back, and clearing it while the line stands triggers', () => {
+  test('Interrupt Disable blocks the interrupt, and clearing it while asserted triggers', () => {
     const { bus, irqs, sink } = withSink();
     bus.command(INTERRUPT_DISABLE);
     irqs.setIntx(true);
@@ -76,7 +76,7 @@ describe('INTx', () => {
     expect(bus.config(STATUS, 2) & INTERRUPT_STATUS).toBe(0);
   });
 
-  test('the handshake of uio_pci_generic: disable in the handler, serve, enable', () => {
+  test('the handshake of uio_pci_generic works: disable in the handler, service, enable', () => {
     const { bus, irqs, sink } = withSink();
     irqs.setIntx(true);
     bus.command(MEMORY_SPACE | INTERRUPT_DISABLE);
@@ -89,7 +89,7 @@ describe('INTx', () => {
     expect(sink.triggers).toBe(2);
   });
 
-  test('a line that stands when the client connects triggers then', () => {
+  test('a line that is asserted when the client connects triggers then', () => {
     const { bus, irqs } = poweredBell();
     irqs.setIntx(true);
     expect(bus.connect(Irq.INTX)[0]!.triggers).toBe(1);
@@ -106,7 +106,7 @@ describe('INTx', () => {
   test.each([
     ['MSI', MSI, 1],
     ['MSI-X', MSIX, 0x8000],
-  ])('is silent while %s is enabled, and speaks when that is disabled', (_, capability, enable) => {
+  ])('is not sent while %s is enabled, and is sent when that is disabled', (_, capability, enable) => {
     const { bus, irqs, sink } = withSink();
     bus.setConfig(capability + 2, enable, 2);
     irqs.setIntx(true);
@@ -115,7 +115,7 @@ describe('INTx', () => {
     expect(sink.triggers).toBe(1);
   });
 
-  test('is silent in D3hot and speaks in D0', () => {
+  test('is not sent in D3hot, and is sent on the return to D0', () => {
     const { bus, irqs, sink } = withSink();
     bus.setConfig(PMCSR, D3_HOT, 2);
     irqs.setIntx(true);
@@ -124,7 +124,7 @@ describe('INTx', () => {
     expect(sink.triggers).toBe(1);
   });
 
-  test('needs no Bus Master Enable: it is no memory write', () => {
+  test('needs no Bus Master Enable: it is not a memory write', () => {
     const { bus, irqs, sink } = withSink();
     bus.command(0);
     irqs.setIntx(true);

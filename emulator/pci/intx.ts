@@ -1,9 +1,9 @@
 /**
  * The INTx line of the function: a level, delivered to the client as VFIO delivers level interrupts.
  *
- * While the line is asserted and let through, the client is triggered once and is then taken to have masked the vector
- * (it does so by itself); when it unmasks and the line still stands, it is triggered again. Interrupt Disable in the
- * command register holds the message back, not the line: Interrupt Status keeps showing it.
+ * When the line is asserted and not blocked, the client is triggered once, and the vector counts as masked (the client
+ * masks it by itself). If the line is still asserted when the client unmasks it, the client is triggered again. Interrupt
+ * Disable in the command register blocks the message, not the line: Interrupt Status keeps showing it.
  *
  * Source: PCI Local Bus Spec 3.0, 2.2.6 and 6.2.2 (Interrupt Disable), 6.2.3 (Interrupt Status); PCI Express Base Spec
  * 5.0, 6.1.2; Linux include/uapi/linux/vfio.h, VFIO_IRQ_INFO_AUTOMASKED.
@@ -17,14 +17,14 @@ export class Intx implements IrqIndex {
   readonly #sinks: IrqSinks;
   readonly #heldBy: () => HeldReason | undefined;
   readonly #onHeld: (reason: HeldReason) => void;
-  /** Why the line, as it stands, has not been delivered; told once. */
+  /** Why the current level has not been delivered; reported once. */
   #heldFor: HeldReason | undefined;
   #asserted = false;
   #masked = false;
 
   /**
-   * `heldBy`: what keeps an assertion from leaving the function now, if anything ('disabled': not in INTx mode, Interrupt
-   * Disable set, not in state D0); `onHeld` is told when the line stands and cannot be delivered.
+   * `heldBy` returns what blocks INTx in the function now, if anything ('disabled': not in INTx mode, Interrupt Disable
+   * set, not in state D0); `onHeld` is called when the line is asserted and cannot be delivered.
    */
   constructor(present: boolean, heldBy: () => HeldReason | undefined, onHeld: (reason: HeldReason) => void) {
     this.layout = { count: present ? 1 : 0, maskable: present, autoMasked: present, noResize: false };
@@ -43,19 +43,19 @@ export class Intx implements IrqIndex {
     this.update();
   }
 
-  /** Delivers the line if it stands and nothing holds it back; to be called whenever something that gates it changes. */
+  /** Delivers the interrupt if it is asserted and not blocked; to be called whenever a blocking condition changes. */
   update(): void {
     const sink = this.#sinks.at(0);
     const heldFor = this.#asserted ? this.#reason(sink) : undefined;
-    const isNews = heldFor !== this.#heldFor;
+    const hasChanged = heldFor !== this.#heldFor;
     this.#heldFor = heldFor;
     if (!this.#asserted) return;
     if (heldFor !== undefined) {
-      if (isNews) this.#onHeld(heldFor);
+      if (hasChanged) this.#onHeld(heldFor);
       return;
     }
     this.#masked = true;
-    // Masked by being delivered: that is how a level works, and is not news.
+    // Delivery itself masks the vector: normal for a level interrupt, so it is not reported.
     this.#heldFor = 'masked';
     sink!.trigger();
   }

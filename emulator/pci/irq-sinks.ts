@@ -1,6 +1,6 @@
 /**
- * Where the vectors of one interrupt index are connected to. It owns the sinks it holds: each is closed exactly once,
- * when it has been replaced or disconnected and no other vector of the index uses it any more.
+ * The sinks to which the vectors of one interrupt index are connected. It owns them: each is closed exactly once, when it
+ * has been replaced or disconnected and no other vector of the index uses it.
  */
 import type { IrqSink } from '../device';
 

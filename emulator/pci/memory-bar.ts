@@ -1,10 +1,10 @@
 /**
- * A BAR with plain memory behind it, on-card DRAM for instance, and where that memory comes from. A client can map it
- * into the guest when the allocator puts a file behind it.
+ * A BAR backed by plain memory, such as on-card DRAM, and the allocator of that memory. A client can map the BAR into the
+ * guest when the allocator backs it with a file.
  */
 import type { BarTarget } from './bars';
 
-/** Memory of the card. With `fd`, the memory is that file from offset 0, and can be mapped by a client. */
+/** Memory of the card. With `fd`, the memory is that file from offset 0, and a client can map it. */
 export interface CardMemory {
   readonly bytes: Uint8Array;
   readonly fd?: number;
@@ -13,17 +13,17 @@ export interface CardMemory {
 
 export type MemoryAllocator = (sizeBytes: number, name: string) => CardMemory;
 
-/** Memory of this process alone: what a card without a client that maps it needs. */
+/** Memory private to this process, for cards whose client does not map it. */
 export const privateMemory: MemoryAllocator = (sizeBytes) => ({ bytes: new Uint8Array(sizeBytes), close: () => {} });
 
-/** Up to here a loop beats making a view for `set`. */
+/** Up to this size a loop is faster than creating a view for `set`. */
 const LOOP_LIMIT_BYTES = 32;
 
 export class MemoryBar implements BarTarget {
   readonly #allocate: () => CardMemory;
   #memory: CardMemory | undefined;
 
-  /** `isMappable`: a client may map it, so it is there from the start. Else it is made by the first access. */
+  /** `isMappable`: a client may map it, so it is allocated at once. Otherwise the first access allocates it. */
   constructor(
     allocate: () => CardMemory,
     private readonly isMappable: boolean,
@@ -32,12 +32,12 @@ export class MemoryBar implements BarTarget {
     if (isMappable) this.#memory = allocate();
   }
 
-  /** The memory, BAR offset 0 first. */
+  /** The memory, from BAR offset 0. */
   get bytes(): Uint8Array {
     return (this.#memory ??= this.#allocate()).bytes;
   }
 
-  /** The file behind the memory, if it can be mapped by a client. */
+  /** The file that backs the memory, if a client can map it. */
   get fd(): number | undefined {
     return this.isMappable ? this.#memory?.fd : undefined;
   }

@@ -1,8 +1,8 @@
 /**
- * The vectors of a message-signalled interrupt capability: which are connected, and which have a message waiting.
+ * The vectors of a message-signalled interrupt capability: which are connected, and which have a message pending.
  *
- * A message that cannot go out (its vector is masked, not connected, or the function may not write memory now) sets the
- * vector's pending bit, and goes out once when that has passed. MSI and MSI-X differ only in where the masks are.
+ * A message that cannot be sent (its vector is masked or not connected, or the function may not write memory now) sets
+ * the vector's pending bit. It is sent once when the cause is gone. MSI and MSI-X differ only in where the masks are.
  *
  * Source: PCI Local Bus Spec 3.0, 6.8.1.10 and 6.8.3.4 (per-vector masking and pending bits).
  */
@@ -19,15 +19,15 @@ export class MessageVectors implements IrqIndex {
   #pendingCount = 0;
 
   /**
-   * `heldBy` says what of the masks and the function's state keeps a message of this vector from going out, if anything;
-   * `onHeld` is told when one has been raised that cannot go out now.
+   * `heldBy` returns which mask or state of the function blocks messages of this vector, if any; `onHeld` is called when
+   * a message is raised that cannot be sent now.
    */
   constructor(
     count: number,
     heldBy: (vector: number) => HeldReason | undefined,
     onHeld: (vector: number, reason: HeldReason) => void,
   ) {
-    // Never maskable by the client's own request: the masks of MSI and MSI-X are registers of the function.
+    // Not maskable through SET_IRQS: the masks of MSI and MSI-X are registers of the function.
     this.layout = { count, maskable: false, autoMasked: false, noResize: false };
     this.#sinks = new IrqSinks(count);
     this.#pending = new Uint32Array(Math.ceil(count / 32));
@@ -35,7 +35,7 @@ export class MessageVectors implements IrqIndex {
     this.#onHeld = onHeld;
   }
 
-  /** Raises `vector`: sends its message, or remembers it in the pending bit. */
+  /** Raises `vector`: sends its message, or sets its pending bit. */
   signal(vector: number): void {
     const sink = this.#sinks.at(vector);
     const reason = this.#heldBy(vector) ?? (sink ? undefined : 'not-connected');
@@ -44,7 +44,7 @@ export class MessageVectors implements IrqIndex {
     this.#onHeld(vector, reason);
   }
 
-  /** Sends what is pending and no longer held back; to be called whenever a mask or a gate has opened. */
+  /** Sends pending messages that are no longer blocked; to be called whenever a mask or another condition is cleared. */
   flush(): void {
     for (let vector = 0; this.#pendingCount > 0 && vector < this.layout.count; vector++) this.flushVector(vector);
   }

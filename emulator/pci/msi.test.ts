@@ -20,13 +20,13 @@ describe('MSI', () => {
     expect(sinks.map(({ triggers }) => triggers)).toEqual([0, 0, 2, 0, 0, 0, 0, 0]);
   });
 
-  test('vectors beyond those granted are folded into them', () => {
+  test('a vector beyond those granted is taken modulo their number', () => {
     const { irqs, sinks } = enabled();
     irqs.signal(7);
     expect(sinks[3]!.triggers).toBe(1);
   });
 
-  test('a masked vector is pending, once, and goes out when it is unmasked', () => {
+  test('a masked vector is pending, and is sent once when it is unmasked', () => {
     const { bus, irqs, sinks } = enabled();
     mask(bus, 0b0010);
     irqs.signal(1);
@@ -36,7 +36,7 @@ describe('MSI', () => {
     expect([pending(bus), sinks[1]!.triggers]).toEqual([0, 1]);
   });
 
-  test('a vector that is not connected is pending until it is', () => {
+  test('a vector that is not connected is pending until it is connected', () => {
     const { bus, irqs } = enabled();
     bus.disconnectAll(Irq.MSI);
     irqs.signal(0);
@@ -52,7 +52,7 @@ describe('MSI', () => {
       (bus: TestBus) => bus.setConfig(PMCSR, D3_HOT, 2),
       (bus: TestBus) => bus.setConfig(PMCSR, 0, 2),
     ],
-  ])('a message is held back while %s', (_, close, open) => {
+  ])('a message is pending while %s', (_, close, open) => {
     const { bus, irqs, sinks } = enabled();
     close(bus);
     irqs.signal(0);
@@ -61,7 +61,7 @@ describe('MSI', () => {
     expect(sinks[0]!.triggers).toBe(1);
   });
 
-  test('disabling forgets what is pending', () => {
+  test('disabling discards pending messages', () => {
     const { bus, irqs, sinks } = enabled();
     mask(bus, 1);
     irqs.signal(0);

@@ -1,5 +1,5 @@
 /**
- * MSI at work: the registers of the capability and the vectors behind them.
+ * The behaviour of MSI: the registers of the capability and the vectors that they control.
  *
  * Source: PCI Local Bus Spec 3.0, 6.8.1 and 6.8.3.
  */
@@ -42,7 +42,7 @@ export class Msi {
     return this.#enabled;
   }
 
-  /** Raises `vector`, folded into the vectors that the system has granted. */
+  /** Raises `vector`, modulo the number of vectors that the system has granted. */
   signal(vector: number): void {
     this.vectors.signal(vector % this.#granted);
   }

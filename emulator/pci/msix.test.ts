@@ -23,7 +23,7 @@ describe('MSI-X', () => {
     return { bus, irqs };
   }
 
-  describe('with a client that keeps the table to itself', () => {
+  describe('with a client that emulates the table itself', () => {
     test('a connected vector is triggered every time', () => {
       const { bus, irqs } = enabled();
       const sinks = bus.connect(Irq.MSIX, 8);
@@ -34,7 +34,7 @@ describe('MSI-X', () => {
       expect(sinks[3]!.triggers).toBe(3);
     });
 
-    test('vectors are connected one by one, with a placeholder before', () => {
+    test('vectors can be connected one by one, with a placeholder before', () => {
       const { bus, irqs } = enabled();
       bus.disconnect(Irq.MSIX, 0);
       irqs.signal(5);
@@ -43,7 +43,7 @@ describe('MSI-X', () => {
       expect([sink!.triggers, pendingBits(bus)]).toEqual([1, 0]);
     });
 
-    test('a vector whose sink is taken away is pending, and goes out when a sink comes back', () => {
+    test('a vector whose sink is disconnected is pending, and is sent when a sink is connected again', () => {
       const { bus, irqs } = enabled();
       const [first] = bus.connect(Irq.MSIX, 1, 2);
       bus.disconnect(Irq.MSIX, 2);
@@ -71,7 +71,7 @@ describe('MSI-X', () => {
       ]);
     });
 
-    test('a masked vector is pending and goes out when it is unmasked', () => {
+    test('a masked vector is pending and is sent when it is unmasked', () => {
       const { bus, irqs, sinks } = unmasked();
       maskVector(bus, 4, 1);
       irqs.signal(4);
@@ -81,7 +81,7 @@ describe('MSI-X', () => {
       expect([pendingBits(bus), sinks[4]!.triggers]).toEqual([0, 1]);
     });
 
-    test('once one entry was written, those never written are masked', () => {
+    test('once one entry has been written, entries never written are masked', () => {
       const { bus, irqs } = enabled();
       const sinks = bus.connect(Irq.MSIX, 8);
       maskVector(bus, 0, 0);
@@ -90,7 +90,7 @@ describe('MSI-X', () => {
       expect([sinks[0]!.triggers, sinks[1]!.triggers, pendingBits(bus)]).toEqual([1, 0, 2]);
     });
 
-    test('the function mask holds all vectors back, and lets go what is unmasked', () => {
+    test('the function mask blocks all vectors; clearing it sends those that are unmasked', () => {
       const { bus, irqs, sinks } = unmasked();
       control(bus, ENABLE | FUNCTION_MASK);
       maskVector(bus, 1, 1);
@@ -101,7 +101,7 @@ describe('MSI-X', () => {
       expect(pendingBits(bus)).toBe(0b010);
     });
 
-    test('a function-level reset forgets what is pending and keeps the sinks', () => {
+    test('a function-level reset discards pending messages and keeps the sinks', () => {
       const { bus, irqs, sinks } = unmasked();
       maskVector(bus, 1, 1);
       irqs.signal(1);
@@ -114,7 +114,7 @@ describe('MSI-X', () => {
       expect(sinks[1]!.triggers).toBe(1);
     });
 
-    test('its masks are gone after a reset, for the next client may keep the table to itself', () => {
+    test('table masks do not apply after a reset, because the next client may emulate the table itself', () => {
       const { bus, irqs, sinks } = unmasked();
       maskVector(bus, 1, 1);
       bus.device.reset();
@@ -141,7 +141,7 @@ describe('MSI-X', () => {
     expect(bus.read(4, 0x8000 + 4 * 63)).toBe(0x8000_0000);
   });
 
-  test('nothing is sent or remembered in INTx mode', () => {
+  test('no message is sent or pending in INTx mode', () => {
     const { bus, irqs } = poweredBell();
     const sinks = bus.connect(Irq.MSIX, 8);
     irqs.signal(0);

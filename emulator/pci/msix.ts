@@ -1,9 +1,9 @@
 /**
- * MSI-X at work: the capability, the table and pending bits in their BAR, and the vectors behind them.
+ * The behaviour of MSI-X: the capability, the table and pending bits in their BAR, and the vectors that they control.
  *
- * Two kinds of client exist. A root complex (the in-process host) writes the table in the BAR, and its mask bits rule.
- * QEMU keeps the table to itself: no write ever arrives here, and it masks a vector by taking its sink away. Hence a
- * mask bit counts from the first write to the table on; before that, in the state reset leaves, only sinks do.
+ * Two kinds of client exist. A root complex (the in-process host) writes the table in the BAR, and its mask bits apply.
+ * QEMU emulates the table itself: no write arrives here, and QEMU masks a vector by disconnecting its sink. Hence the
+ * mask bits apply only after the first write to the table; before that, after reset, only the sinks matter.
  *
  * Source: PCI Local Bus Spec 3.0, 6.8.2 and 6.8.3.
  */
@@ -15,10 +15,10 @@ import { Irq } from './vfio-layout';
 
 export class Msix {
   readonly registers;
-  /** Table and pending bits: what answers in the BAR. */
+  /** Table and pending bits: the contents of the BAR. */
   readonly bar;
   readonly vectors: MessageVectors;
-  /** Bytes of the BAR that table and pending bits take, each in pages of its own. */
+  /** Bytes of the BAR that table and pending bits occupy, each in separate pages. */
   readonly tableAndPbaBytes: number;
   #enabled = false;
   #functionMasked = false;

@@ -1,13 +1,13 @@
 /**
- * A card as its client drives it: device time stands still while the card reacts, and what passes is published. The client
- * sees no difference.
+ * A card as its client drives it: device time does not advance while the card reacts, and every call is published. The
+ * client sees no difference.
  */
 import { type Device, type DmaMapping, ForwardingDevice, type IrqSink, type SetIrqs } from '../device';
 import { type CardClock } from '../clock';
 import { type CardEvents } from './card-events';
 
 export class ObservedDevice extends ForwardingDevice {
-  /** How many vectors each sink of the client serves: it is closed when the device has released the last. */
+  /** How many vectors use each sink of the client: it is closed when the device has released the last. */
   readonly #uses = new Map<IrqSink, number>();
   readonly #connected: boolean[][] = [];
   #isResetting = false;
@@ -20,12 +20,12 @@ export class ObservedDevice extends ForwardingDevice {
     super(device);
   }
 
-  /** Puts a stage between the client and everything that has been there before. */
+  /** Inserts a stage between the client and all stages inserted before. */
   insert(make: (below: Device) => Device): void {
     this.below = make(this.below);
   }
 
-  /** The client is resetting the device, in the call that is on the stack. */
+  /** True during a reset by the client. */
   get isResetting(): boolean {
     return this.#isResetting;
   }
@@ -35,7 +35,7 @@ export class ObservedDevice extends ForwardingDevice {
     return (this.#connected[index] ?? []).flatMap((connected, vector) => (connected ? [vector] : []));
   }
 
-  /** Published once it is known what the device drives. */
+  /** Published once the device has returned its data. */
   override readRegion(region: number, offset: number, data: Uint8Array): void {
     this.clock.enter();
     try {
@@ -60,14 +60,14 @@ export class ObservedDevice extends ForwardingDevice {
 
   override mapDma(mapping: DmaMapping): void {
     const { readable, writable } = mapping;
-    this.#whileStill(() => {
+    this.#withTimeStopped(() => {
       this.events.publish({ kind: 'map', ...numbersOf(mapping.iova, mapping.sizeBytes), readable, writable });
       this.below.mapDma(mapping);
     });
   }
 
   override unmapDma(iova: bigint, sizeBytes: bigint): readonly DmaMapping[] {
-    return this.#whileStill(() => {
+    return this.#withTimeStopped(() => {
       this.events.publish({ kind: 'unmap', ...numbersOf(iova, sizeBytes) });
       return this.below.unmapDma(iova, sizeBytes);
     });
@@ -76,7 +76,7 @@ export class ObservedDevice extends ForwardingDevice {
   override setIrqs(request: SetIrqs): void {
     const { index, start, count, action } = request;
     const vectors = action.kind === 'sinks' ? action.sinks.map((sink) => sink !== undefined) : action.vectors;
-    this.#whileStill(() => {
+    this.#withTimeStopped(() => {
       this.events.publish({ kind: 'irq-setup', index, start, count, action: action.kind, ...(vectors && { vectors }) });
       if (action.kind === 'sinks') this.#connect(request, action.sinks);
       else this.below.setIrqs(request);
@@ -84,7 +84,7 @@ export class ObservedDevice extends ForwardingDevice {
   }
 
   override reset(): void {
-    this.#whileStill(() => {
+    this.#withTimeStopped(() => {
       this.#isResetting = true;
       try {
         this.below.reset();
@@ -97,7 +97,7 @@ export class ObservedDevice extends ForwardingDevice {
   #connect(request: SetIrqs, given: readonly (IrqSink | undefined)[]): void {
     const { index, start } = request;
     const sinks = given.map((sink, i) => sink && this.#observed(sink, index, start + i));
-    // Once the device has them it may close them at any time, in this call too; when it refuses they stay the caller's.
+    // The device may close accepted sinks at any time, also in this call; if it refuses, the caller still owns them.
     for (const sink of given) if (sink) this.#uses.set(sink, (this.#uses.get(sink) ?? 0) + 1);
     try {
       this.below.setIrqs({ ...request, action: { kind: 'sinks', sinks } });
@@ -110,7 +110,7 @@ export class ObservedDevice extends ForwardingDevice {
     sinks.forEach((sink, i) => (connected[start + i] = sink !== undefined));
   }
 
-  #whileStill<T>(act: () => T): T {
+  #withTimeStopped<T>(act: () => T): T {
     this.clock.enter();
     try {
       return act();
@@ -131,7 +131,7 @@ export class ObservedDevice extends ForwardingDevice {
     };
   }
 
-  /** Returns how many uses are left. */
+  /** Returns how many vectors still use it. */
   #dropUse(sink: IrqSink): number {
     const left = this.#uses.get(sink)! - 1;
     if (left > 0) this.#uses.set(sink, left);

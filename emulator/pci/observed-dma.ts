@@ -1,4 +1,4 @@
-/** Publishes what a card does to host memory. */
+/** Publishes a card's accesses to host memory. */
 import { type CardClock } from '../clock';
 import {
   type Completion,
@@ -12,7 +12,7 @@ import { type CardEvents, type DmaEvent } from './card-events';
 
 type Payload = Omit<DmaEvent, 'data'> & { data: Uint8Array | undefined };
 
-/** The stage of a card's DMA path that publishes each access when it is done, or has failed. */
+/** The stage of a card's DMA path that publishes each access when it has completed or failed. */
 export class ObservedDma implements DmaStage {
   readonly #word = new DataView(new ArrayBuffer(4));
   readonly #wordBytes = new Uint8Array(this.#word.buffer);
@@ -94,7 +94,7 @@ export class ObservedDma implements DmaStage {
     if (error instanceof DmaError) this.#publish(access, by, iova, bytes, error.reason, isAsync);
   }
 
-  /** One object for an access, and no more: this is part of every DMA. */
+  /** Allocates one object for each access only: every DMA passes here. */
   #publish(
     access: 'read' | 'write',
     { channel, role }: DmaInitiator,
@@ -112,7 +112,7 @@ export class ObservedDma implements DmaStage {
         ? { kind, channel, role, iova, sizeBytes, data, isAsync }
         : { kind, channel, role, iova, sizeBytes, data };
       this.events.publish(event as DmaEvent);
-      event.data = undefined; // whoever keeps the event does not keep the payload, which is the engine's
+      event.data = undefined; // a subscriber that keeps the event must not keep the payload, which the engine owns
     }
   }
 }

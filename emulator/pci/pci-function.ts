@@ -1,6 +1,6 @@
 /**
  * A single-function PCI Express endpoint without its BARs: configuration space, power state, interrupts and resets, and
- * what these let the card do (answer memory accesses, write to host memory).
+ * what these permit the card to do (decode memory accesses, master the bus).
  *
  * Source: PCI Local Bus Spec 3.0, 6.2; PCI Express Base Spec 5.0, 5.3.1 (power states) and 6.6 (resets).
  */
@@ -47,9 +47,9 @@ export class PciFunction {
   readonly #express;
   readonly #msi: Msi | undefined;
   readonly #intx: Intx;
-  readonly #told = new Map<string, string>();
+  readonly #published = new Map<string, string>();
 
-  /** `onFlr` is called when the driver asks for a function-level reset; it is to call `reset('flr')`. */
+  /** `onFlr` is called when the driver requests a function-level reset; it must call `reset('flr')`. */
   constructor(
     identity: CardIdentity,
     bars: Bars,
@@ -66,7 +66,7 @@ export class PciFunction {
     const wiring: MessageWiring = {
       mayWriteMemory: () => this.mastersBus,
       modeChanged: () => {
-        this.#tell('interrupts', this.interrupts.mode);
+        this.#publishState('interrupts', this.interrupts.mode);
         this.interrupts.update();
       },
       held: (index, vector, reason) => this.#held(index, vector, reason),
@@ -78,7 +78,7 @@ export class PciFunction {
     this.msix = identity.msix && new Msix(after(msix), identity.msix.bar, identity.msix.vectors, wiring);
     this.#intx = new Intx(
       identity.intx !== undefined,
-      () => (this.#letsIntxThrough() ? undefined : 'disabled'),
+      () => (this.#intxEnabled() ? undefined : 'disabled'),
       (reason) => {
         if (this.interrupts.mode === 'intx') this.#held(Irq.INTX, 0, reason);
       },
@@ -105,7 +105,7 @@ export class PciFunction {
     this.#wireRegisters(bars, onFlr);
   }
 
-  /** Everything back to the state after power-up, but for what `kind` spares. DMA mappings and sinks are not touched. */
+  /** Restores the power-up state, except for what `kind` preserves. DMA mappings and sinks are not changed. */
   reset(kind: ResetKind): void {
     this.#intx.setLevel(false);
     this.#msi?.reset();
@@ -113,7 +113,7 @@ export class PciFunction {
     this.#header.reset();
     this.#power.reset();
     this.#resetExpress(kind);
-    if (this.#told.has('interrupts')) this.#tell('interrupts', this.interrupts.mode);
+    if (this.#published.has('interrupts')) this.#publishState('interrupts', this.interrupts.mode);
     this.#updateGates();
   }
 
@@ -125,7 +125,7 @@ export class PciFunction {
     this.#header.onRead('STATUS', (stored) => (this.#intx.asserted ? stored | INTERRUPT_STATUS : stored));
     this.#power.onWrite('CONTROL_STATUS', ({ value, previous }) => {
       const state = value & 3;
-      // A state that the function does not have: the write completes and the state stays (5.3.1.4, 7.5.2.2).
+      // A state that the function does not support: the write completes and the state is unchanged (5.3.1.4, 7.5.2.2).
       if (state !== D0 && state !== D3_HOT) this.#power.set('CONTROL_STATUS.POWER_STATE', previous & 3);
       this.#updateGates();
     });
@@ -138,16 +138,16 @@ export class PciFunction {
     const inD0 = this.#power.get('CONTROL_STATUS.POWER_STATE') === D0;
     this.decodesMemory = inD0 && this.#header.get('COMMAND.MEMORY_SPACE') === 1;
     this.mastersBus = inD0 && this.#header.get('COMMAND.BUS_MASTER') === 1;
-    this.#tell('memory decode', this.decodesMemory ? 'on' : 'off');
-    this.#tell('bus master', this.mastersBus ? 'on' : 'off');
-    this.#tell('power', inD0 ? 'D0' : 'D3hot');
+    this.#publishState('memory decode', this.decodesMemory ? 'on' : 'off');
+    this.#publishState('bus master', this.mastersBus ? 'on' : 'off');
+    this.#publishState('power', inD0 ? 'D0' : 'D3hot');
     this.interrupts.update();
   }
 
-  /** Publishes what has changed. */
-  #tell(part: string, state: string): void {
-    if (this.#told.get(part) === state) return;
-    this.#told.set(part, state);
+  /** Publishes the state of a part if it has changed. */
+  #publishState(part: string, state: string): void {
+    if (this.#published.get(part) === state) return;
+    this.#published.set(part, state);
     this.events.publish({ kind: 'state', part, state });
   }
 
@@ -155,7 +155,7 @@ export class PciFunction {
     this.events.publish({ kind: 'interrupt', phase: 'held', index, vector, reason });
   }
 
-  #letsIntxThrough(): boolean {
+  #intxEnabled(): boolean {
     return (
       this.interrupts.mode === 'intx' &&
       this.#header.get('COMMAND.INTERRUPT_DISABLE') === 0 &&
@@ -163,7 +163,7 @@ export class PciFunction {
     );
   }
 
-  /** A function-level reset leaves alone what belongs to the link, and the payload size it has agreed on (6.6.2). */
+  /** A function-level reset preserves the link settings and the negotiated payload size (6.6.2). */
   #resetExpress(kind: ResetKind): void {
     const express = this.#express;
     const maxPayload = express.get('DEVICE_CONTROL.MAX_PAYLOAD');

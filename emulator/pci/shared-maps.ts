@@ -1,6 +1,7 @@
 /**
- * Register maps of configuration space depend on little (vectors, link, identity), and building one takes far longer
- * than making a register file of it. Cards of one kind share theirs, so that a test can make a thousand cards a second.
+ * Register maps of configuration space depend on few parameters (vectors, link, identity), and building one takes far
+ * longer than making a register file from it. Cards with equal parameters share their maps, so that a test can create a
+ * thousand cards a second.
  */
 export function sharedMaps<A extends readonly unknown[], M>(build: (...parameters: A) => M): (...parameters: A) => M {
   const built = new Map<string, M>();

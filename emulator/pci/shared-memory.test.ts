@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { loadNative } from '../native';
 import { sharedMemory } from './shared-memory';
 
-test('what the card writes is what a client that maps the file sees, and the other way round', () => {
+test('the card and a client that maps the file see the same bytes', () => {
   const native = loadNative();
   const memory = sharedMemory(native)(8192, 'card-memory');
   const client = native.map(memory.fd!, 0, 8192, true);
@@ -22,7 +22,7 @@ test('closing releases the pages and the descriptor', () => {
   expect(() => native.map(memory.fd!, 0, 4096, true)).toThrow(/EBADF/);
 });
 
-test('a file that cannot be mapped is not left open', () => {
+test('a file that cannot be mapped is closed', () => {
   const native = loadNative();
   const closed: number[] = [];
   const failing = Object.create(native, {

@@ -5,7 +5,7 @@
 import { loadNative, type Native } from '../native';
 import { type MemoryAllocator } from './memory-bar';
 
-/** An allocator for `CardEnvironment.allocate`; needs the native part. */
+/** An allocator for `CardEnvironment.allocate`; needs the native addon. */
 export function sharedMemory(native: Native = loadNative()): MemoryAllocator {
   return (sizeBytes, name) => {
     const fd = native.memfdCreate(name, sizeBytes);

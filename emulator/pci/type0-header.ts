@@ -14,7 +14,7 @@ const HEADER_SIZE_BYTES = 64;
 const pinCode: Record<InterruptPin, number> = { A: 1, B: 2, C: 3, D: 4 };
 
 const BAR_SLOT = registerBlock({
-  ADDRESS: { offset: 0, access: 'rw', doc: 'Base address; the low bits are wired to kind and size (bars.ts).' },
+  ADDRESS: { offset: 0, access: 'rw', doc: 'Base address; the low bits are hardwired to type and size (bars.ts).' },
 });
 
 /** `capabilities`: offset of the first capability structure. */
@@ -29,12 +29,12 @@ export const type0Header = sharedMaps((identity: CardIdentity, capabilities: num
         access: 'ro',
         doc: 'What the function may do on the bus (6.2.2).',
         fields: {
-          IO_SPACE: { bits: [0], doc: 'Decodes I/O; wired to 0, there are no I/O BARs.' },
-          MEMORY_SPACE: { bits: [1], access: 'rw', doc: 'The BARs answer.' },
+          IO_SPACE: { bits: [0], doc: 'Decodes I/O; hardwired to 0, there are no I/O BARs.' },
+          MEMORY_SPACE: { bits: [1], access: 'rw', doc: 'The BARs decode accesses.' },
           BUS_MASTER: { bits: [2], access: 'rw', doc: 'DMA and message-signalled interrupts may be sent.' },
           PARITY_ERROR_RESPONSE: { bits: [6], access: 'rw' },
           SERR_ENABLE: { bits: [8], access: 'rw' },
-          INTERRUPT_DISABLE: { bits: [10], access: 'rw', doc: 'INTx messages are held back.' },
+          INTERRUPT_DISABLE: { bits: [10], access: 'rw', doc: 'INTx messages are not sent.' },
         },
       },
       STATUS: {
@@ -43,7 +43,7 @@ export const type0Header = sharedMaps((identity: CardIdentity, capabilities: num
         access: 'ro',
         doc: 'What has happened on the bus (6.2.3).',
         fields: {
-          INTERRUPT_STATUS: { bits: [3], doc: 'The INTx line inside the function, also while it is disabled.' },
+          INTERRUPT_STATUS: { bits: [3], doc: 'The INTx state inside the function, also while INTx is disabled.' },
           CAPABILITIES_LIST: { bits: [4], reset: 1 },
           MASTER_DATA_PARITY_ERROR: { bits: [8], access: 'w1c' },
           SIGNALED_TARGET_ABORT: { bits: [11], access: 'w1c' },
@@ -68,7 +68,7 @@ export const type0Header = sharedMaps((identity: CardIdentity, capabilities: num
         reset: identity.subsystemVendorId ?? identity.vendorId,
       },
       SUBSYSTEM_ID: { offset: 0x2e, width: 16, access: 'ro', reset: identity.subsystemId ?? identity.deviceId },
-      EXPANSION_ROM: { offset: 0x30, access: 'ro', doc: 'Wired to 0: there is none.' },
+      EXPANSION_ROM: { offset: 0x30, access: 'ro', doc: 'Hardwired to 0: there is none.' },
       CAPABILITIES_POINTER: { offset: 0x34, width: 8, access: 'ro', reset: capabilities },
       INTERRUPT_LINE: { offset: 0x3c, width: 8, access: 'rw', doc: 'Storage for the firmware.' },
       INTERRUPT_PIN: { offset: 0x3d, width: 8, access: 'ro', reset: identity.intx ? pinCode[identity.intx] : 0 },

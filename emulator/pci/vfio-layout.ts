@@ -1,5 +1,5 @@
 /**
- * How VFIO numbers a PCI function's regions and interrupts: the meaning of the indexes that cross the seam.
+ * How VFIO numbers a PCI function's regions and interrupts: the meaning of the indexes in the device interface.
  *
  * Source: Linux include/uapi/linux/vfio.h, enums VFIO_PCI_*_REGION_INDEX and VFIO_PCI_*_IRQ_INDEX.
  */
@@ -14,6 +14,6 @@ export const Irq = { INTX: 0, MSI: 1, MSIX: 2, ERROR: 3, REQUEST: 4 } as const;
 /** PCI Express Base Spec 5.0, 7.2.2: PCI-compatible plus extended configuration space of one function. */
 export const CONFIG_SIZE_BYTES = 4096;
 
-/** Errno values the device answers a refused request with (Linux asm-generic/errno-base.h). */
+/** Errno values with which the device refuses a request (Linux asm-generic/errno-base.h). */
 export const EEXIST = 17;
 export const EINVAL = 22;

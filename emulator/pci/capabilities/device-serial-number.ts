@@ -8,7 +8,7 @@ import { sharedMaps } from '../shared-maps';
 
 const DEVICE_SERIAL_NUMBER_ID = 0x0003;
 
-/** `next`: offset of the extended capability behind this one, 0 for none. */
+/** `next`: offset of the next extended capability, 0 for none. */
 export const deviceSerialNumber = sharedMaps((next: number, serialNumber: bigint) =>
   registerMap(
     {

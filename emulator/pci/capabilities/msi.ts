@@ -8,7 +8,7 @@ import { sharedMaps } from '../shared-maps';
 
 const MSI_ID = 0x05;
 
-/** `next`: offset of the capability behind this one, 0 for none. `vectors`: a power of two up to 32. */
+/** `next`: offset of the next capability, 0 for none. `vectors`: a power of two up to 32. */
 export const msiCapability = sharedMaps((next: number, vectors: number) =>
   registerMap(
     {
@@ -19,9 +19,9 @@ export const msiCapability = sharedMaps((next: number, vectors: number) =>
         width: 16,
         access: 'ro',
         fields: {
-          ENABLE: { bits: [0], access: 'rw', doc: 'Messages are sent, INTx is not used.' },
-          MULTIPLE_MESSAGE_CAPABLE: { bits: [3, 1], reset: Math.log2(vectors), doc: 'log2 of the vectors there are.' },
-          MULTIPLE_MESSAGE_ENABLE: { bits: [6, 4], access: 'rw', doc: 'log2 of the vectors the system has granted.' },
+          ENABLE: { bits: [0], access: 'rw', doc: 'Interrupts are sent as messages, not as INTx.' },
+          MULTIPLE_MESSAGE_CAPABLE: { bits: [3, 1], reset: Math.log2(vectors), doc: 'log2 of the supported vectors.' },
+          MULTIPLE_MESSAGE_ENABLE: { bits: [6, 4], access: 'rw', doc: 'log2 of the vectors allocated by the system.' },
           ADDRESS_64: { bits: [7], reset: 1 },
           PER_VECTOR_MASKING: { bits: [8], reset: 1 },
         },
@@ -32,10 +32,10 @@ export const msiCapability = sharedMaps((next: number, vectors: number) =>
       MASK: {
         offset: 0x10,
         access: 'ro',
-        doc: 'A message of a vector whose bit is 1 is held back.',
+        doc: 'Vectors whose messages are masked.',
         fields: { VECTORS: { bits: [vectors - 1, 0], access: 'rw' } },
       },
-      PENDING: { offset: 0x14, access: 'ro', doc: 'Vectors with a message held back.' },
+      PENDING: { offset: 0x14, access: 'ro', doc: 'Vectors with a message pending.' },
     },
     { sizeBytes: 32 },
   ),

@@ -1,8 +1,8 @@
 /**
- * Layout of the PCI Express capability, version 2, of an endpoint: what the function and its link can do.
+ * Layout of the PCI Express capability, version 2, of an endpoint: the capabilities of the function and its link.
  *
- * Source: PCI Express Base Spec 5.0, 7.5.3 (figure 7-22). The link is a statement only: nothing is trained, retrained or
- * put to sleep here, and the registers read as those of a link that came up at its full speed and width.
+ * Source: PCI Express Base Spec 5.0, 7.5.3 (figure 7-22). The link is not modelled: there is no training, retraining or
+ * power management, and the registers read as those of a link trained to its full speed and width.
  */
 import { registerMap } from '../../registers';
 import { type LinkIdentity } from '../identity';
@@ -10,7 +10,7 @@ import { sharedMaps } from '../shared-maps';
 
 const PCI_EXPRESS_ID = 0x10;
 
-/** `next`: offset of the capability behind this one, 0 for none. */
+/** `next`: offset of the next capability, 0 for none. */
 export const pciExpress = sharedMaps((next: number, link: LinkIdentity) =>
   registerMap(
     {
@@ -78,7 +78,7 @@ export const pciExpress = sharedMaps((next: number, link: LinkIdentity) =>
           MAX_SPEED: { bits: [3, 0], reset: link.generation },
           MAX_WIDTH: { bits: [9, 4], reset: link.lanes },
           ASPM_SUPPORT: [11, 10],
-          ASPM_OPTIONALITY: { bits: [22], reset: 1, doc: 'Required to be 1; makes "no ASPM" a valid answer.' },
+          ASPM_OPTIONALITY: { bits: [22], reset: 1, doc: 'Must be 1; permits a function without ASPM.' },
         },
       },
       LINK_CONTROL: {
@@ -101,7 +101,7 @@ export const pciExpress = sharedMaps((next: number, link: LinkIdentity) =>
         fields: {
           SPEED: { bits: [3, 0], reset: link.generation },
           WIDTH: { bits: [9, 4], reset: link.lanes },
-          SLOT_CLOCK: { bits: [12], reset: 1, doc: 'Uses the reference clock of the connector.' },
+          SLOT_CLOCK: { bits: [12], reset: 1, doc: 'Uses the reference clock of the slot.' },
         },
       },
       DEVICE_CAPABILITIES_2: {
@@ -128,7 +128,7 @@ export const pciExpress = sharedMaps((next: number, link: LinkIdentity) =>
         access: 'ro',
         doc: '7.5.3.18',
         fields: {
-          SUPPORTED_SPEEDS: { bits: [7, 1], reset: 2 ** link.generation - 1, doc: 'A bit for each generation.' },
+          SUPPORTED_SPEEDS: { bits: [7, 1], reset: 2 ** link.generation - 1, doc: 'One bit per generation.' },
         },
       },
       LINK_CONTROL_2: {

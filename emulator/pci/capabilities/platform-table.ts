@@ -1,13 +1,13 @@
 /**
- * Layout of the vendor-specific capability by which the guest's kernel module finds the platform table.
+ * Layout of the vendor-specific capability with which the guest's kernel module finds the platform table.
  *
- * Source: PCI Local Bus Spec 3.0, appendix H (capability id 09h: the third byte is the length, the rest the vendor's).
+ * Source: PCI Local Bus Spec 3.0, appendix H (capability id 09h: the third byte is the length, the rest vendor-defined).
  */
 import { registerMap } from '../../registers';
 import { sharedMaps } from '../shared-maps';
 
 const VENDOR_SPECIFIC_ID = 0x09;
-/** "GCPT", as at the beginning of the table: other vendors' capabilities have the same id. */
+/** "GCPT", as at the start of the table: it distinguishes this capability from those of other vendors. */
 const SIGNATURE = 0x5450_4347;
 
 export const CAPABILITY = {
@@ -18,7 +18,7 @@ export const CAPABILITY = {
   tableBytesOffset: 0xc,
 } as const;
 
-/** `next`: offset of the capability behind this one, 0 for none. LOCATION is filled in when it is read. */
+/** `next`: offset of the next capability, 0 for none. LOCATION is computed when it is read. */
 export const platformTableCapability = sharedMaps((next: number, tableBytes: number) =>
   registerMap(
     {
@@ -29,7 +29,7 @@ export const platformTableCapability = sharedMaps((next: number, tableBytes: num
       LOCATION: {
         offset: CAPABILITY.locationOffset,
         access: 'ro',
-        doc: 'BAR of the table in bits 2:0, its offset in the BAR in the others, as in the MSI-X capability.',
+        doc: 'BAR of the table in bits 2:0, its offset in the BAR in bits 31:3, as in the MSI-X capability.',
       },
       TABLE_BYTES: { offset: CAPABILITY.tableBytesOffset, access: 'ro', reset: tableBytes },
     },

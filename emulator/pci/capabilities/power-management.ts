@@ -8,7 +8,7 @@ import { sharedMaps } from '../shared-maps';
 
 const POWER_MANAGEMENT_ID = 0x01;
 
-/** `next`: offset of the capability behind this one, 0 for none. */
+/** `next`: offset of the next capability, 0 for none. */
 export const powerManagement = sharedMaps((next: number) =>
   registerMap(
     {
@@ -30,8 +30,8 @@ export const powerManagement = sharedMaps((next: number) =>
         width: 16,
         access: 'ro',
         fields: {
-          POWER_STATE: { bits: [1, 0], access: 'rw', values: { D0: 0, D3HOT: 3 }, doc: 'D1 and D2 are not there.' },
-          NO_SOFT_RESET: { bits: [3], reset: 1, doc: 'Going from D3hot to D0 keeps the state of the function.' },
+          POWER_STATE: { bits: [1, 0], access: 'rw', values: { D0: 0, D3HOT: 3 }, doc: 'D1 and D2 are not supported.' },
+          NO_SOFT_RESET: { bits: [3], reset: 1, doc: 'The function keeps its state from D3hot to D0.' },
         },
       },
     },
