@@ -10,7 +10,7 @@
 #include <linux/build_bug.h>
 #include <linux/types.h>
 
-/* The vendor-specific capability that says where the table is. */
+/* The vendor-specific capability that locates the table. */
 #define GHOSTCARD_CAP_LENGTH          16
 #define GHOSTCARD_CAP_SIGNATURE       0x4
 #define GHOSTCARD_CAP_LOCATION        0x8
@@ -31,16 +31,16 @@
 #define GHOSTCARD_BLOCK_COHERENT      0x1
 #define GHOSTCARD_NO_RESET            0xffffffffu
 
-/* A buffer for DMA that the kernel is to allocate (uio_dmem_genirq). */
+/* A DMA buffer that the kernel is to allocate (uio_dmem_genirq). */
 struct ghostcard_buffer {
-	char name[32];                           /* What the driver knows it by. */
+	char name[32];                           /* Name by which the driver finds it. */
 	__le64 size;                             /* Bytes, a multiple of 4096. */
 };
 static_assert(sizeof(struct ghostcard_buffer) == 40);
 
 /* A window: part of a BAR that belongs to one block. */
 struct ghostcard_window {
-	char name[32];                           /* What the driver knows it by. */
+	char name[32];                           /* Name by which the driver finds it. */
 	__le32 bar;                              /* BAR, 0 to 5. */
 	__le32 reserved;                         /* 0. */
 	__le64 offset;                           /* In the BAR, a multiple of 4096. */
@@ -50,32 +50,32 @@ static_assert(sizeof(struct ghostcard_window) == 56);
 
 /* A block: one platform device. */
 struct ghostcard_block {
-	char name[32];                           /* The device is called NAME.ID. */
+	char name[32];                           /* The device is named NAME.ID. */
 	char compatible[64];                     /* "manufacturer,model", as in a device tree. */
 	__le32 interrupt;                        /* 0: none, 1: INTx, 2: MSI-X. */
-	__le32 msix_vector;                      /* The vector, where `interrupt` is 2: no other block has it; else 0. */
-	__le32 dma_mask_bits;                    /* Width of the addresses that it can drive, 1 to 64. */
+	__le32 msix_vector;                      /* If `interrupt` is 2: a vector that no other block uses; else 0. */
+	__le32 dma_mask_bits;                    /* Width of its DMA addresses in bits, 1 to 64. */
 	__le32 flags;                            /* Bit 0: coherent with the CPU caches. Other bits: 0. */
-	__le32 window_count;                     /* Entries of `window` that count, 1 to 5. */
-	__le32 buffer_count;                     /* Entries of `buffer` that count; with the windows at most 5. */
+	__le32 window_count;                     /* Valid entries of `window`, 1 to 5. */
+	__le32 buffer_count;                     /* Valid entries of `buffer`; with the windows at most 5. */
 	__le32 reset_window;                     /* Index of the window with the reset register; 0xffffffff: no reset. */
-	__le32 reset_offset;                     /* The register in that window, a multiple of 4. */
-	__le32 reset_value;                      /* Written to reset the block. */
-	__le32 reset_busy_mask;                  /* Bits that read 0 when the reset is over; 0: it is over at once. */
-	__le32 reset_limit_us;                   /* Microseconds after which the reset has failed, 1 to 10000000. */
+	__le32 reset_offset;                     /* Offset of the register in that window, a multiple of 4. */
+	__le32 reset_value;                      /* The value to write to reset the block. */
+	__le32 reset_busy_mask;                  /* Bits that read 0 once the reset is complete; 0: complete at once. */
+	__le32 reset_limit_us;                   /* Timeout of the reset in microseconds, 1 to 10000000. */
 	__le32 reserved;                         /* 0. */
 	struct ghostcard_window window[5];       /* Windows, in the order of the UIO maps. */
 	struct ghostcard_buffer buffer[5];       /* Buffers; their maps follow those of the windows. */
 };
 static_assert(sizeof(struct ghostcard_block) == 624);
 
-/* The beginning of the table; the blocks follow, `block_size` bytes each. */
+/* The header of the table; the blocks follow, `block_size` bytes each. */
 struct ghostcard_table {
 	__le32 magic;                            /* 0x54504347: "GCPT". */
-	__le16 major;                            /* 1. A reader refuses others. */
-	__le16 minor;                            /* 0. Higher ones add members behind these. */
+	__le16 major;                            /* 1. A reader refuses other versions. */
+	__le16 minor;                            /* 0. Higher versions append members. */
 	__le32 length;                           /* Bytes of the table, header and blocks. */
-	__le32 crc;                              /* CRC-32 (IEEE 802.3) of all `length` bytes, with 0 in place of this field. */
+	__le32 crc;                              /* CRC-32 (IEEE 802.3) of all `length` bytes, with this field as 0. */
 	__le16 block_count;                      /* Blocks, 1 to 64. */
 	__le16 block_size;                       /* Bytes from one block to the next, a multiple of 8. */
 	char reserved[12];                       /* 0. */

@@ -21,7 +21,7 @@ const hex = (value: number): string => `0x${value.toString(16)}`;
 /** Macros of the header, in groups. */
 const MACROS: readonly (readonly [title: string, macros: Readonly<Record<string, number | string>>])[] = [
   [
-    'The vendor-specific capability that says where the table is.',
+    'The vendor-specific capability that locates the table.',
     {
       CAP_LENGTH: CAPABILITY.sizeBytes,
       CAP_SIGNATURE: hex(CAPABILITY.signatureOffset),
@@ -68,7 +68,7 @@ export function cDeclarations(): string {
       ...Object.entries(macros).map(([name, value]) => `#define ${`GHOSTCARD_${name}`.padEnd(29)} ${value}`),
       '',
     ]),
-    // A structure comes before those that contain it.
+    // A structure is declared before those that contain it.
     ...[...STRUCTS].reverse().flatMap((struct) => [...declaration(struct), '']),
     '#endif /* GHOSTCARD_PLATFORM_TABLE_H */',
     '',

@@ -1,6 +1,6 @@
 /**
  * Checks of a card's platform devices, before any guest sees them. What does not depend on the BARs is checked when the
- * card is constructed (`checkDevices`), the windows when all BARs are there (`resolveWindows`).
+ * card is constructed (`checkDevices`), the windows once all BARs exist (`resolveWindows`).
  */
 import { CardDefinitionError } from '../card-definition-error';
 import { type CardIdentity } from '../identity';
@@ -19,7 +19,7 @@ export interface ResolvedWindow {
   readonly sizeBytes: number;
 }
 
-/** What a BAR is, to whoever puts windows into it. */
+/** The properties of a BAR that the checks of its windows need. */
 export interface BarFacts {
   readonly label: string;
   readonly sizeBytes: number;
@@ -33,7 +33,7 @@ export function checkDevices({ platformDevices = [], intx, msix }: CardIdentity)
     const what = `platform device '${device.name}'`;
     checkName(`platformDevices[${index}].name`, device.name);
     if (platformDevices.findIndex(({ name }) => name === device.name) !== index) {
-      throw new CardDefinitionError(`${what} is there twice: give each a name of its own`);
+      throw new CardDefinitionError(`${what} is declared twice: give each device a unique name`);
     }
     checkDevice(what, device);
   }
@@ -59,12 +59,12 @@ function checkDevice(what: string, device: PlatformDevice): void {
     checkName(`${what}: the name of a window or buffer`, name);
     if (/^\d+$/.test(name)) {
       throw new CardDefinitionError(
-        `${what}: a window or buffer is called '${name}': JavaScript moves names of digits only to the front, and the ` +
-          'order of the maps would be another than it reads; add a letter',
+        `${what}: a window or buffer is named '${name}': JavaScript moves names of digits only to the front, which ` +
+          'changes the order of the maps; add a letter',
       );
     }
     if (maps.indexOf(name) !== index) {
-      throw new CardDefinitionError(`${what}: a window and a DMA buffer are both called '${name}'`);
+      throw new CardDefinitionError(`${what}: a window and a DMA buffer are both named '${name}'`);
     }
   }
   checkRange(`${what}: dmaMaskBits`, dmaMaskBits, 1, 64);
@@ -87,28 +87,28 @@ function checkDevice(what: string, device: PlatformDevice): void {
   }
 }
 
-/** INTx and MSI-X exclude each other on a function, and both are given to one device each. */
+/** INTx and MSI-X exclude each other on a function, and devices cannot share INTx or a vector. */
 function checkInterrupts(devices: readonly PlatformDevice[], hasIntx: boolean, vectors: number): void {
   const users = new Map<string, string>();
   for (const { name, interrupt } of devices) {
     if (interrupt === undefined) continue;
     const what = `platform device '${name}'`;
     if (interrupt === 'intx' && !hasIntx) {
-      throw new CardDefinitionError(`${what} interrupts by INTx, which the card has not: give it intx: 'A'`);
+      throw new CardDefinitionError(`${what} uses INTx, but the card has no INTx pin: add intx: 'A'`);
     }
     if (interrupt !== 'intx') {
       const has = vectors === 0 ? 'the card has no MSI-X' : `the card has 0 to ${vectors - 1}`;
       const isThere = Number.isInteger(interrupt.msixVector) && interrupt.msixVector >= 0;
       if (!isThere || interrupt.msixVector >= vectors) {
-        throw new CardDefinitionError(`${what} interrupts by MSI-X vector ${interrupt.msixVector}: ${has}`);
+        throw new CardDefinitionError(`${what} uses MSI-X vector ${interrupt.msixVector}: ${has}`);
       }
     }
     const source = interrupt === 'intx' ? 'INTx' : `MSI-X vector ${interrupt.msixVector}`;
     const other = users.get(source);
     if (other !== undefined) {
       throw new CardDefinitionError(
-        `${what} and '${other}' both interrupt by ${source}: a platform device shares its interrupt with no other` +
-          (source === 'INTx' ? '; give each an MSI-X vector of its own' : ''),
+        `${what} and '${other}' both use ${source}: platform devices cannot share an interrupt` +
+          (source === 'INTx' ? '; give each device its own MSI-X vector' : ''),
       );
     }
     users.set(source, name);
@@ -116,14 +116,14 @@ function checkInterrupts(devices: readonly PlatformDevice[], hasIntx: boolean, v
   const intxUser = users.get('INTx');
   if (intxUser !== undefined && users.size > 1) {
     throw new CardDefinitionError(
-      `platform device '${intxUser}' interrupts by INTx and others by MSI-X: a function has one or the other`,
+      `platform device '${intxUser}' uses INTx and others use MSI-X: a function uses one or the other`,
     );
   }
 }
 
 /**
- * The windows of every device, each with its place. `barAt` knows the BARs that belong to the author; `reserved` is the
- * one that the library keeps for itself.
+ * Returns the windows of every device with their defaults filled in. `barAt` returns the card's BARs; `reserved` is the
+ * BAR that the library keeps for itself.
  */
 export function resolveWindows(
   devices: readonly PlatformDevice[],
@@ -139,7 +139,7 @@ export function resolveWindows(
       if (other !== undefined) {
         throw new CardDefinitionError(
           `${what} (${describe(resolved)}) and ${other.what} (${describe(other.window)}) overlap: ` +
-            'a page of a BAR belongs to one window',
+            'a page of a BAR belongs to one window only',
         );
       }
       all.push({ what, window: resolved });
@@ -162,8 +162,8 @@ export function resolveWindows(
 function resolve(what: string, name: string, window: PlatformWindow, bar: BarFacts | undefined): ResolvedWindow {
   if (bar === undefined) {
     throw new CardDefinitionError(
-      `${what} is in BAR ${window.bar}: there the card has no registers and no memory (a BAR with the MSI-X table, and ` +
-        'the upper half of a 64-bit one, cannot be given to a device)',
+      `${what} is in BAR ${window.bar}, where the card has no registers or memory (a device cannot use a BAR with the ` +
+        'MSI-X table, or the upper half of a 64-bit BAR)',
     );
   }
   const { offset = 0, sizeBytes = bar.sizeBytes - (window.offset ?? 0) } = window;

@@ -8,10 +8,10 @@ import { placedMembers, structBytes, type Values, writeStruct } from './structs'
 const DEFAULT_RESET_LIMIT_MS = 100;
 const CRC_OFFSET = placedMembers(HEADER).find(({ member }) => member.name === 'crc')!.offset;
 
-/** Bytes of the table of `blocks` devices. */
+/** Size in bytes of the table of `blocks` devices. */
 export const tableBytes = (blocks: number): number => structBytes(HEADER) + blocks * structBytes(BLOCK);
 
-/** `windows`: those of each device, as `resolveWindows` has them. */
+/** `windows`: those of each device, from `resolveWindows`. */
 export function encodeTable(
   devices: readonly PlatformDevice[],
   windows: readonly (readonly ResolvedWindow[])[],

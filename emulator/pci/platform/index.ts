@@ -1,4 +1,4 @@
-/** Platform devices that a card describes: declaration, table, and what is generated from the table's layout. */
+/** Platform devices that a card describes: declaration, table, and the files generated from the table's layout. */
 export { cDeclarations } from './c-declarations';
 export {
   platformDevice,

@@ -1,7 +1,7 @@
 /**
- * Structures that a card shows in its register space and a kernel module reads: declared once as a list of members,
- * from which come the bytes, the C declaration (c-declarations.ts) and the table of the documentation (markdown.ts).
- * Little-endian, every number at a multiple of its own size, so that C needs no packing.
+ * Structures that a card shows in its register space and a kernel module reads. Each is declared once as a list of
+ * members, from which the bytes, the C declaration (c-declarations.ts) and the documentation (markdown.ts) are generated.
+ * Little-endian, every number naturally aligned, so that C needs no packing.
  */
 export type NumberType = 'le16' | 'le32' | 'le64';
 
@@ -13,7 +13,7 @@ export type Member = { readonly name: string; readonly doc: string } & (
 );
 
 export interface Struct {
-  /** As C calls it: `struct NAME`. */
+  /** Its name in C: `struct NAME`. */
   readonly name: string;
   readonly doc: string;
   readonly members: readonly Member[];
@@ -24,13 +24,13 @@ export type Values = { readonly [member: string]: Value };
 
 const NUMBER_BYTES: Record<NumberType, number> = { le16: 2, le32: 4, le64: 8 };
 
-/** Bytes that a member takes. */
+/** Size of a member in bytes. */
 export function memberBytes(member: Member): number {
   if ('type' in member) return NUMBER_BYTES[member.type];
   return 'text' in member ? member.text : member.count * structBytes(member.of);
 }
 
-/** Bytes that a structure takes; the same as C's sizeof. */
+/** Size of a structure in bytes; equal to C's sizeof. */
 export const structBytes = ({ members }: Struct): number =>
   members.reduce((sum, member) => sum + memberBytes(member), 0);
 
@@ -44,7 +44,7 @@ export function placedMembers({ members }: Struct): { member: Member; offset: nu
   });
 }
 
-/** What a structure's alignment is in C: that of its widest number. */
+/** The alignment of a structure in C: that of its widest number. */
 export function alignmentOf(struct: Struct): number {
   return Math.max(1, ...struct.members.map((member) => alignmentOfMember(member)));
 }
@@ -73,7 +73,8 @@ function writeMember(view: DataView, offset: number, member: Member, value: Valu
     return;
   }
   const elements = value as readonly Values[];
-  if (elements.length > member.count) throw new RangeError(`${elements.length} ${member.name}: ${member.count} fit`);
+  if (elements.length > member.count)
+    throw new RangeError(`${elements.length} ${member.name}: at most ${member.count} fit`);
   for (const [index, element] of elements.entries()) {
     writeStruct(view, offset + index * structBytes(member.of), member.of, element);
   }

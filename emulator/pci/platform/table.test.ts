@@ -56,13 +56,13 @@ const text = (bytes: Buffer, offset: number): string => bytes.toString('latin1',
 
 describe('the layout of the table', () => {
   it.each(STRUCTS.map((struct) => [struct.name, struct] as const))(
-    'of struct %s needs no packing in C: every number lies at a multiple of its size',
+    'of struct %s needs no packing in C: every number is naturally aligned',
     (_, struct) => {
       for (const { member, offset } of placedMembers(struct)) expect(offset % alignmentOfMember(member)).toBe(0);
     },
   );
 
-  it('gives these very bytes for these devices', () => {
+  it('encodes these devices as exactly these bytes', () => {
     const { bytes } = tableOf(
       new BlockCard([
         device({
@@ -105,31 +105,31 @@ describe('the layout of the table', () => {
     ]);
   });
 
-  it('has the CRC-32 of all bytes with 0 in its place', () => {
+  it('has the CRC-32 of all bytes, computed with the CRC field as 0', () => {
     const { bytes } = tableOf(new BlockCard([device(), device({ name: 'two', windows: { ram: { bar: 2 } } })]));
     const stored = bytes.readUInt32LE(0x0c);
     bytes.writeUInt32LE(0, 0x0c);
     expect(stored).toBe(crc32(bytes));
   });
 
-  it('says that a device is not coherent when its card is not', () => {
+  it('marks a device as not coherent when its card is not', () => {
     expect(tableOf(new BlockCard([device()], { coherent: false })).bytes.readUInt32LE(0x8c)).toBe(0);
   });
 
-  it('says coherent, 64 bits, no interrupt and no reset unless told otherwise', () => {
+  it('defaults to coherent, 64 bits, no interrupt and no reset', () => {
     const { bytes } = tableOf(new BlockCard([device()]));
     expect([0x80, 0x88, 0x8c, 0x98].map((offset) => bytes.readUInt32LE(offset))).toEqual([0, 64, 1, 0xffff_ffff]);
   });
 });
 
 describe('the place of the table', () => {
-  it('is behind the pending bits in the BAR of MSI-X, on a page of its own', () => {
+  it('is after the pending bits in the MSI-X BAR, on a separate page', () => {
     const card = new BlockCard([device()]);
     expect(tableOf(card)).toMatchObject({ bar: 4, offset: 2 * PAGE, sizeBytes: 656 });
     expect(card.layout.regions[4]!.sizeBytes).toBe(4 * PAGE);
   });
 
-  it('leaves the MSI-X table and the pending bits where they were', () => {
+  it('does not move the MSI-X table and the pending bits', () => {
     const card = new BlockCard([device()]);
     const bus = new TestBus(card);
     bus.setConfig(0x04, MEMORY_SPACE, 2);
@@ -139,7 +139,7 @@ describe('the place of the table', () => {
     expect(entry.toString('hex')).toBe('0000000000000000efbeadde01000000');
   });
 
-  it('is the first BAR that is free, on a card without MSI-X', () => {
+  it('is the first free BAR on a card without MSI-X', () => {
     class Small extends PciCard {
       readonly memory = this.memoryBar(0, 1 << 20);
       constructor() {
@@ -151,17 +151,17 @@ describe('the place of the table', () => {
     expect(text(table.bytes, 0x20)).toBe('block');
   });
 
-  it('is refused to a card whose BAR slots are all taken', () => {
+  it('does not exist when all BAR slots of the card are taken: reading the layout throws', () => {
     class Full extends PciCard {
       constructor() {
         super({ vendorId: 0x1234, deviceId: 1, classCode: 0, platformDevices: [device()] });
         for (const bar of [0, 2, 4]) this.memoryBar(bar, PAGE);
       }
     }
-    expect(() => new Full().layout).toThrow('no BAR left for the table of the platform devices: all six slots');
+    expect(() => new Full().layout).toThrow('no BAR is free for the table of the platform devices: all six slots');
   });
 
-  it('can be read across its beginning, and reads 0 behind its end', () => {
+  it('can be read across its start, and reads 0 after its end', () => {
     const card = new BlockCard([device()]);
     new TestBus(card).setConfig(0x04, MEMORY_SPACE, 2);
     const bytes = Buffer.alloc(16, 0xff);
@@ -192,25 +192,25 @@ describe('the place of the table', () => {
   });
 });
 
-describe('what a card author is told', () => {
+describe('an invalid declaration throws an error that says why', () => {
   const page = { offset: 0, sizeBytes: PAGE } as const;
   it.each<[string, Partial<PlatformDevice>, string]>([
-    ['a name that is no file name', { name: 'a/b' }, "platformDevices[0].name is 'a/b': it must be 1 to 31 letters"],
+    ['a name with a slash', { name: 'a/b' }, "platformDevices[0].name is 'a/b': it must be 1 to 31 letters"],
     ['a name that is too long', { name: 'x'.repeat(32) }, 'it must be 1 to 31 letters'],
     ['a compatible without its manufacturer', { compatible: 'block' }, `it must be "manufacturer,model" of letters`],
     ['a compatible that is too long', { compatible: `a,${'b'.repeat(62)}` }, 'at most 63 characters'],
     ['no windows', { windows: {} }, "platform device 'block' has no windows: it needs at least one"],
     ['a window without a name', { windows: { '': { bar: 0 } } }, "the name of a window or buffer is ''"],
     [
-      'a window whose place among the maps its name would change',
+      'a window whose name would change the order of the maps',
       { windows: { registers: { bar: 0 }, 0: { bar: 2 } } },
-      "a window or buffer is called '0': JavaScript moves names of digits only to the front",
+      "a window or buffer is named '0': JavaScript moves names of digits only to the front",
     ],
-    ['a BAR that is not there', { windows: { r: { bar: 5 } } }, "window 'r' of platform device 'block' is in BAR 5"],
+    ['an absent BAR', { windows: { r: { bar: 5 } } }, "window 'r' of platform device 'block' is in BAR 5"],
     ['the upper half of a BAR', { windows: { r: { bar: 3 } } }, "window 'r' of platform device 'block' is in BAR 3"],
     ['the BAR of MSI-X', { windows: { r: { bar: 4 } } }, 'a BAR with the MSI-X table'],
     [
-      'a window off a page',
+      'a window that is not page-aligned',
       { windows: { r: { bar: 0, offset: 16 } } },
       'offset is 0x10: it must be a multiple of a page',
     ],
@@ -234,11 +234,11 @@ describe('what a card author is told', () => {
       { dmaBuffers: { a: PAGE, b: PAGE, c: PAGE, d: PAGE, e: PAGE } },
       'has 6 windows and DMA buffers (registers, a, b, c, d, e): a UIO device has at most 5 maps',
     ],
-    ['a window and a buffer of one name', { dmaBuffers: { registers: PAGE } }, "are both called 'registers'"],
+    ['a window and a buffer of one name', { dmaBuffers: { registers: PAGE } }, "are both named 'registers'"],
     ['a buffer of part of a page', { dmaBuffers: { ring: 100 } }, "the size of DMA buffer 'ring' is 0x64"],
     ['a mask of no bits', { dmaMaskBits: 0 }, 'dmaMaskBits is 0: it must be an integer from 1 to 0x40'],
     ['a mask of too many bits', { dmaMaskBits: 65 }, 'dmaMaskBits is 65'],
-    ['an MSI-X vector that is not there', { interrupt: { msixVector: 8 } }, 'MSI-X vector 8: the card has 0 to 7'],
+    ['an absent MSI-X vector', { interrupt: { msixVector: 8 } }, 'MSI-X vector 8: the card has 0 to 7'],
     [
       'a reset register outside its window',
       { reset: { window: 'registers', offset: 0x4000, value: 1 } },
@@ -250,7 +250,7 @@ describe('what a card author is told', () => {
       "reset.window is 'ram': its windows are registers",
     ],
     [
-      'a reset that may last too long',
+      'a reset timeout above the limit',
       { reset: { window: 'registers', offset: 0, value: 1, limitMs: 60_000 } },
       '10000',
     ],
@@ -261,21 +261,21 @@ describe('what a card author is told', () => {
   const two = (first: Partial<PlatformDevice>, second: Partial<PlatformDevice>) => () =>
     new BlockCard([device(first), device({ name: 'other', windows: { ram: { bar: 2 } }, ...second })]).layout;
 
-  it('about two devices of one name', () => {
-    expect(two({}, { name: 'block' })).toThrow("platform device 'block' is there twice");
+  it('for two devices of one name', () => {
+    expect(two({}, { name: 'block' })).toThrow("platform device 'block' is declared twice");
   });
 
-  it('about two devices that share an interrupt', () => {
-    expect(two({ interrupt: 'intx' }, { interrupt: 'intx' })).toThrow("'other' and 'block' both interrupt by INTx");
+  it('for two devices that share an interrupt', () => {
+    expect(two({ interrupt: 'intx' }, { interrupt: 'intx' })).toThrow("'other' and 'block' both use INTx");
     const interrupt = { msixVector: 1 };
-    expect(two({ interrupt }, { interrupt })).toThrow('both interrupt by MSI-X vector 1');
+    expect(two({ interrupt }, { interrupt })).toThrow('both use MSI-X vector 1');
   });
 
-  it('about INTx beside MSI-X, which exclude each other on a function', () => {
-    expect(two({ interrupt: 'intx' }, { interrupt: { msixVector: 0 } })).toThrow('a function has one or the other');
+  it('for INTx with MSI-X, which exclude each other on a function', () => {
+    expect(two({ interrupt: 'intx' }, { interrupt: { msixVector: 0 } })).toThrow('a function uses one or the other');
   });
 
-  it('about interrupts that the card has not', () => {
+  it('for interrupts that the card does not have', () => {
     const identity = { vendorId: 0x1234, deviceId: 1, classCode: 0 };
     class Plain extends PciCard {}
     const make = (interrupt: PlatformDevice['interrupt']) =>
@@ -283,11 +283,11 @@ describe('what a card author is told', () => {
         ...identity,
         platformDevices: [device(interrupt === undefined ? {} : { interrupt })],
       });
-    expect(() => make('intx')).toThrow("interrupts by INTx, which the card has not: give it intx: 'A'");
+    expect(() => make('intx')).toThrow("uses INTx, but the card has no INTx pin: add intx: 'A'");
     expect(() => make({ msixVector: 0 })).toThrow('MSI-X vector 0: the card has no MSI-X');
   });
 
-  it('by the compiler, about a reset in no window', () => {
+  it('at compile time, for a reset in no window', () => {
     const reset = { offset: 0, value: 1 };
     const { name } = platformDevice({
       name: 'checked',

@@ -1,6 +1,6 @@
 /**
- * A card's platform table in its register space. The library finds a place for it: behind the pending bits in the BAR of
- * MSI-X, on a page of its own, or, on a card without MSI-X, in the first BAR that is free.
+ * A card's platform table in its register space. The library places it after the pending bits in the MSI-X BAR, on a
+ * separate page, or, on a card without MSI-X, in the first free BAR.
  */
 import { type BarTarget } from '../bars';
 import { CardDefinitionError } from '../card-definition-error';
@@ -21,32 +21,32 @@ export class PlatformTable {
   #place: TablePlace | undefined;
   #bytes: Uint8Array | undefined;
 
-  readonly #settle: () => void;
+  readonly #finalize: () => void;
 
   /**
-   * Undefined for a card that describes no platform devices. `settle` is called when somebody looks at the table; all
-   * BARs are there then, and it is to see to it that there is a place and that the table is complete.
+   * Returns undefined for a card that describes no platform devices. `finalize` is called when the table or its place is
+   * needed; all BARs exist then, and it must place and complete the table.
    * Throws CardDefinitionError.
    */
-  static of(identity: CardIdentity, settle: () => void): PlatformTable | undefined {
+  static of(identity: CardIdentity, finalize: () => void): PlatformTable | undefined {
     checkDevices(identity);
     const { platformDevices = [], coherent = true } = identity;
     const devices = platformDevices.map((device) => ({ coherent, ...device }));
-    return devices.length === 0 ? undefined : new PlatformTable(devices, settle);
+    return devices.length === 0 ? undefined : new PlatformTable(devices, finalize);
   }
 
-  private constructor(devices: readonly PlatformDevice[], settle: () => void) {
+  private constructor(devices: readonly PlatformDevice[], finalize: () => void) {
     this.#devices = devices;
-    this.#settle = settle;
+    this.#finalize = finalize;
   }
 
-  /** Whether it has been put into a BAR. */
+  /** Whether the table has been placed in a BAR. */
   get hasPlace(): boolean {
     return this.#place !== undefined;
   }
 
   get place(): TablePlace {
-    this.#settle();
+    this.#finalize();
     return this.#place!;
   }
 
@@ -54,7 +54,7 @@ export class PlatformTable {
     return tableBytes(this.#devices.length);
   }
 
-  /** Puts the table into a BAR, behind `frontBytes` of something else; gives back the size of the BAR for both. */
+  /** Places the table in a BAR, after `frontBytes` of other contents; returns the size of the BAR for both. */
   putInto(bar: number, frontBytes = 0): { barBytes: number; target: (front?: BarTarget) => BarTarget } {
     const offset = Math.ceil(frontBytes / PAGE_BYTES) * PAGE_BYTES;
     this.#place = { bar, offset };
@@ -62,26 +62,26 @@ export class PlatformTable {
     return { barBytes, target: (front) => new TableTarget(() => this.#read(), offset, front) };
   }
 
-  /** Writes the table, now that all BARs are known. Throws CardDefinitionError when a window is in none of them. */
+  /** Encodes the table, now that all BARs are known. Throws CardDefinitionError when a window is in none of them. */
   complete(barAt: (index: number) => BarFacts | undefined): void {
     this.#bytes = encodeTable(this.#devices, resolveWindows(this.#devices, barAt, this.#place!.bar));
   }
 
   #read(): Uint8Array {
-    this.#settle();
+    this.#finalize();
     return this.#bytes!;
   }
 
-  /** The error for a card that has no place for the table. */
+  /** The error for a card without a free BAR for the table. */
   static noPlace(): CardDefinitionError {
     return new CardDefinitionError(
-      'there is no BAR left for the table of the platform devices: all six slots are taken. Give the card MSI-X, whose ' +
-        'BAR has room for the table, or make a 64-bit BAR a 32-bit one',
+      'no BAR is free for the table of the platform devices: all six slots are taken. Give the card MSI-X, whose BAR has ' +
+        'room for the table, or make a 64-bit BAR 32-bit',
     );
   }
 }
 
-/** Reads give the table from `offset` on, and what is in front of it below; the table cannot be written. */
+/** Reads return the table from `offset` on, and `front` below it; the table is read-only. */
 class TableTarget implements BarTarget {
   constructor(
     private readonly table: () => Uint8Array,
