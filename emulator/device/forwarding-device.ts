@@ -1,13 +1,13 @@
 /**
- * A device in front of another: forwards every call. What stands between a client and a card (an injected fault, the link
- * of its slot, a trace) extends it and overrides the calls that it changes or observes.
+ * A device that forwards every call to another. A stage between a client and a card (an injected fault, the link of its
+ * slot, a trace) extends it and overrides the calls that it changes or observes.
  */
 import { type Device, type DeviceLayout, type DmaMapping, type SetIrqs } from './device';
 
 export class ForwardingDevice implements Device {
   constructor(
     protected below: Device,
-    /** Whether it hides BAR mappings: the client then makes every access by a call, which a stage can see and change. */
+    /** Disables BAR mappings: the client then makes every access by a call, which a stage can observe and change. */
     public hidesBarMappings = false,
   ) {}
 

@@ -1,3 +1,3 @@
-/** What any virtual machine monitor needs of a device. Knows no protocol: the transport imports it, as PCI does. */
+/** The device interface for any virtual machine monitor. Protocol-independent: the transport and PCI both import it. */
 export * from './device';
 export { ForwardingDevice } from './forwarding-device';

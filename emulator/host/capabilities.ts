@@ -1,6 +1,6 @@
 /**
- * What a kernel does with a function's capabilities: enables message-signalled interrupts (for MSI-X in the table too),
- * and resets the function.
+ * A kernel's use of a function's capabilities: enables message-signalled interrupts (for MSI-X also in the table), and
+ * resets the function.
  *
  * Source: PCI Local Bus Specification 3.0, sections 6.7 (capability list), 6.8.1 (MSI) and 6.8.2 (MSI-X); PCI Express Base
  * Specification 5.0, section 7.5.3.4 (Device Control).
@@ -16,7 +16,7 @@ const MESSAGE_CONTROL = 2;
 const msi = { ENABLE: 1, MULTIPLE_MESSAGE_ENABLE_SHIFT: 4 };
 const msix = { ENABLE: 1 << 15, TABLE: 4, BIR_MASK: 7, ENTRY_BYTES: 16, VECTOR_CONTROL: 12 };
 
-/** Offset of a capability in configuration space, or undefined when the function does not have it. */
+/** Offset of a capability in configuration space; undefined when the function does not have it. */
 function findCapability(config: RegionSpace, id: number): number | undefined {
   for (let at = config.read8(CAPABILITIES_POINTER); at !== 0; at = config.read8(at + 1)) {
     if (config.read8(at) === id) return at;
@@ -31,8 +31,8 @@ function requireCapability(config: RegionSpace, kind: keyof typeof capabilityId)
 }
 
 /**
- * Makes `kind` the way the function interrupts: whatever was enabled before is disabled, and the messages of `kind` are
- * enabled. INTx needs nothing enabled.
+ * Selects `kind` as the function's interrupt mechanism: disables MSI and MSI-X, then enables `kind`. INTx needs no
+ * enable.
  */
 export function selectInterrupts(
   config: RegionSpace,
@@ -51,7 +51,7 @@ export function selectInterrupts(
 function enableMsi(config: RegionSpace, vectors: number): void {
   const granted = Math.log2(vectors);
   if (!Number.isInteger(granted)) {
-    throw new RangeError(`enabling ${vectors} MSI vectors: MSI has codes for 1, 2, 4, 8, 16 and 32 only`);
+    throw new RangeError(`enabling ${vectors} MSI vectors: MSI allows only 1, 2, 4, 8, 16 or 32`);
   }
   const control = requireCapability(config, 'msi') + MESSAGE_CONTROL;
   config.write16(control, msi.ENABLE | (granted << msi.MULTIPLE_MESSAGE_ENABLE_SHIFT));

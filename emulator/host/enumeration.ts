@@ -1,5 +1,5 @@
 /**
- * What firmware does about BARs: finds out their sizes and gives each an address.
+ * Sizes the BARs and assigns an address to each, as firmware does.
  *
  * Source: PCI Local Bus Specification 3.0, section 6.2.5.1.
  */
@@ -8,7 +8,7 @@ import { type RegionSpace } from './space';
 export const BAR_SLOTS = 6;
 const BAR0 = 0x10;
 const ALL_ONES = 0xffff_ffff;
-/** Low bits of a memory BAR: kind, not address. */
+/** Low bits of a memory BAR: type, not address. */
 const KIND_MASK = 0xf;
 const is64Bit = (low: number): boolean => (low & 0x6) === 0x4;
 /** Where BARs go: the usual PCI hole, and a window above 4 GiB. */
@@ -31,14 +31,14 @@ export function placeBars(config: RegionSpace): void {
   }
 }
 
-/** What the register reads once all ones were written to it. */
+/** What the register reads after a write of all ones. */
 function probe(config: RegionSpace, offset: number): number {
   config.write32(offset, ALL_ONES);
   return config.read32(offset);
 }
 
-/** Only the address bits above the size can be written, so those that stuck are the size's two's complement. */
+/** Only the address bits above the size are writable, so the bits that read 1 are the size's two's complement. */
 function sizeOf(low: number, high: number): bigint {
-  const stuck = (BigInt(high) << 32n) | BigInt((low & ~KIND_MASK) >>> 0);
-  return BigInt.asUintN(64, -stuck);
+  const writable = (BigInt(high) << 32n) | BigInt((low & ~KIND_MASK) >>> 0);
+  return BigInt.asUintN(64, -writable);
 }

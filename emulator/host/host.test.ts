@@ -1,4 +1,4 @@
-/** The in-process host against a small card that shows what reaches it: what a card author's own tests rely on. */
+/** Tests the in-process host, on which card authors' own tests rely, with a small card. */
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../clock';
 import { type CardIdentity, PciCard } from '../pci';
@@ -6,8 +6,8 @@ import { registerMap } from '../registers';
 import { COMMAND, InProcessHost } from '.';
 
 const BELL = registerMap({
-  RING: { offset: 0x00, access: 'wo', doc: 'Raises the line and sends the message with this number.' },
-  QUIET: { offset: 0x04, access: 'wo', doc: 'Lets go of the line.' },
+  RING: { offset: 0x00, access: 'wo', doc: 'Asserts INTx and sends the message with this number.' },
+  QUIET: { offset: 0x04, access: 'wo', doc: 'Deasserts INTx.' },
   WIDE: { offset: 0x08, width: 64, access: 'rw' },
   SHORT: { offset: 0x10, width: 16, access: 'rw' },
   BYTE: { offset: 0x12, width: 8, access: 'rw' },
@@ -47,7 +47,7 @@ function setUp(card = new BellCard()) {
 }
 
 describe('enumeration', () => {
-  it('gives every BAR an address of its own, a multiple of its size, and enables the function', () => {
+  it('assigns every BAR a separate address, a multiple of its size, and enables the function', () => {
     const { host } = setUp();
     expect(host.config.read16(0x04)).toBe(COMMAND.MEMORY_SPACE | COMMAND.BUS_MASTER);
     expect(host.config.read32(0x10)).toBe(0xe000_0000);
@@ -55,7 +55,7 @@ describe('enumeration', () => {
     expect(host.config.read32(0x24)).toBe(0xe000_2000);
   });
 
-  it('leaves the function as the reset did when told not to enumerate', () => {
+  it('leaves the function in its reset state with `enumerate: false`', () => {
     const host = new InProcessHost(new BellCard(), { enumerate: false });
     expect(host.config.read16(0x04)).toBe(0);
     expect(host.bar(0).read32(0)).toBe(0xffff_ffff);
@@ -84,7 +84,7 @@ describe('bus accesses', () => {
     expect(host.bar(0).read32(0x0c)).toBe(0x1122_3344);
   });
 
-  it('by offset have the size that is asked for, and leave the other lanes alone', () => {
+  it('by offset have the requested size, and do not change other bytes', () => {
     const { host } = setUp();
     const bar = host.bar(0);
     bar.write64(0x08, 0xffff_ffff_ffff_ffffn);
@@ -96,7 +96,7 @@ describe('bus accesses', () => {
     expect([...bar.readBytes(0x08, 4)]).toEqual([1, 2, 3, 0xff]);
   });
 
-  it('of 8 bytes are not disturbed by a handler that accesses the same BAR in their midst', () => {
+  it('of 8 bytes are not disturbed by a handler that accesses the same BAR during the access', () => {
     const { host, registers } = setUp();
     host.useInterrupts('msix');
     host.interrupts.onInterrupt = () => registers.write('NEXT', registers.read('NEXT') + 1);
@@ -106,7 +106,7 @@ describe('bus accesses', () => {
     expect(registers.read('LAST')).toBe(0x1111_2222);
   });
 
-  it('of a register that is not in the map, or a BAR that cannot be, throw', () => {
+  it('of a register that is not in the map, or of an invalid BAR, throw', () => {
     const { host, registers } = setUp();
     // @ts-expect-error misspelt names do not compile
     expect(() => registers.read('WIED')).toThrow("There is no register 'WIED' in this map.");
@@ -115,7 +115,7 @@ describe('bus accesses', () => {
 });
 
 describe('host memory', () => {
-  it('is what the card reaches by DMA, at the address that is asked for', () => {
+  it('is accessible to the card by DMA, at the requested address', () => {
     const card = new BellCard();
     const host = new InProcessHost(card, { memoryBytes: 8192, memoryIova: 2 ** 40 });
     const buffer = host.memory.allocate(16);
@@ -125,14 +125,14 @@ describe('host memory', () => {
     expect(() => card.port.read(2 ** 40 + 8192, new Uint8Array(1))).toThrow('not (wholly) inside memory');
   });
 
-  it('is handed out aligned and without overlap, until it is used up', () => {
+  it('is allocated aligned and without overlap, until it is used up', () => {
     const { memory } = new InProcessHost(new BellCard(), { memoryBytes: 4096 });
     const first = memory.allocate(1);
     const second = memory.allocate(100, 256);
     const third = memory.allocate(1, 4);
     expect([first, second, third].map(({ iova }) => iova - memory.iova)).toEqual([0, 256, 356]);
     expect(() => memory.allocate(4096)).toThrow(
-      /allocating 4096 bytes .* of 4096 are left; make the host with a larger/,
+      /allocating 4096 bytes .* of 4096 are left; create the host with a larger/,
     );
   });
 });
@@ -149,7 +149,7 @@ describe('interrupts', () => {
     expect(host.interrupts.count(3)).toBe(1);
   });
 
-  it('by INTx count as masked until unmasked, and come again while the line stands', () => {
+  it('by INTx count as masked until unmasked, and trigger again while asserted', () => {
     const { host, registers } = setUp();
     host.useInterrupts('intx');
     registers.write('RING', 0);
@@ -164,7 +164,7 @@ describe('interrupts', () => {
 
   const kinds = ['intx', 'msi', 'msix'] as const;
   it.each(kinds.flatMap((from) => kinds.map((to) => [from, to] as const)))(
-    'switch from %s to %s: what was enabled before is not any more',
+    'switch from %s to %s: the previous mechanism is disabled',
     (from, to) => {
       const { host, registers } = setUp();
       host.useInterrupts(from);
@@ -177,7 +177,7 @@ describe('interrupts', () => {
     },
   );
 
-  it('that have been disconnected do not arrive', () => {
+  it('do not arrive once disconnected', () => {
     const { host, registers } = setUp();
     host.useInterrupts('msi');
     host.interrupts.disconnect();
@@ -187,12 +187,12 @@ describe('interrupts', () => {
 
   it('that the card cannot raise are refused', () => {
     expect(() => setUp(new BellCard({})).host.useInterrupts('msi')).toThrow('MSI vectors 0 to 0: the card has 0');
-    expect(() => setUp().host.useInterrupts('msi', 3)).toThrow('enabling 3 MSI vectors: MSI has codes for 1, 2, 4');
+    expect(() => setUp().host.useInterrupts('msi', 3)).toThrow('enabling 3 MSI vectors: MSI allows only 1, 2, 4');
     expect(() => setUp().host.useInterrupts('msix', 9)).toThrow('MSI-X vectors 0 to 8: the card has 8');
   });
 });
 
-it('costs so little to make that every test can have a card and a host of its own', () => {
+it('is cheap enough for every test to create its own card and host', () => {
   for (let made = 0; made < 300; made++) {
     const { registers } = setUp();
     registers.write('NEXT', made);
@@ -202,7 +202,7 @@ it('costs so little to make that every test can have a card and a host of its ow
 
 describe('reset', () => {
   it.each(['device', 'flr'] as const)(
-    'of kind %s puts registers back and leaves the card ready to be driven',
+    'of kind %s resets the registers and leaves the card ready to be driven',
     (kind) => {
       const { host, registers } = setUp();
       host.useInterrupts('msix', 8);

@@ -1,7 +1,8 @@
 /**
- * A host in this process: drives a card from plain TypeScript through the seam that the socket uses, without QEMU.
+ * A host in this process: drives a card from plain TypeScript, without QEMU, through the same device interface as a
+ * vfio-user session.
  *
- * It does what firmware and kernel do before a driver runs: sizes and places the BARs, and enables memory decode and bus
+ * Like firmware and kernel before a driver runs, it sizes and places the BARs, and enables memory decode and bus
  * mastering. Host memory is mapped for DMA as one range.
  */
 import { PciCard } from '../pci';
@@ -33,7 +34,7 @@ export class InProcessHost {
   readonly memory: HostMemory;
   readonly interrupts: HostInterrupts;
   readonly #bars: RegionSpace[];
-  /** What is driven: of a card, its front, where events are published. */
+  /** The device that is driven; for a card, the one that publishes events. */
   readonly #driven: Device;
 
   constructor(
@@ -42,7 +43,7 @@ export class InProcessHost {
   ) {
     const { memoryBytes = 4 << 20, memoryIova = 1 << 20, enumerate = true } = options;
     const driven = (this.#driven = device instanceof PciCard ? device.inspection.device : device);
-    void device.layout; // final from here on: a BAR that is added later is an error
+    void device.layout; // fixes the layout: adding a BAR later is an error
     this.config = new RegionSpace(driven, configRegion);
     this.#bars = Array.from({ length: BAR_SLOTS }, (_, index) => new RegionSpace(driven, index));
     this.interrupts = new HostInterrupts(driven);
@@ -76,7 +77,7 @@ export class InProcessHost {
 
   /**
    * Resets the function as its client ('device') or its driver ('flr', in the PCI Express capability) does, and
-   * enumerates it again. What `useInterrupts` had enabled is disabled.
+   * enumerates it again. Interrupts enabled by `useInterrupts` are disabled.
    */
   reset(kind: 'device' | 'flr' = 'device'): void {
     if (kind === 'device') this.#driven.reset();
@@ -90,8 +91,8 @@ export class InProcessHost {
   }
 
   /**
-   * Does what a driver's request for interrupts leads to: connects `vectors` of one kind to `interrupts`, in place of
-   * what was used before, and, for messages, enables them in configuration space (and in the MSI-X table).
+   * Sets up interrupts as a driver's request does: connects `vectors` of one kind to `interrupts`, in place of those used
+   * before, and enables messages in configuration space (and in the MSI-X table).
    */
   useInterrupts(kind: InterruptKind, vectors = 1): void {
     this.interrupts.connect(kind, vectors);

@@ -1,7 +1,7 @@
 /**
- * The interrupt controller of the in-process host: connects a sink to each vector and counts what arrives.
+ * The interrupt controller of the in-process host: connects a sink to each vector and counts interrupts.
  *
- * INTx is handled as a VFIO user does it: after a trigger the line counts as masked until `unmaskIntx`.
+ * INTx is handled as by a VFIO user: after a trigger the line counts as masked until `unmaskIntx`.
  */
 import { type IrqSink, type Device } from '../device';
 
@@ -17,7 +17,7 @@ export class HostInterrupts {
 
   constructor(private readonly device: Device) {}
 
-  /** Connects `vectors` sinks to one kind of interrupt, in place of what was connected before; counts start at 0. */
+  /** Connects `vectors` sinks to one kind of interrupt, in place of those connected before; counts start at 0. */
   connect(kind: InterruptKind, vectors = 1): void {
     this.disconnect();
     this.#kind = kind;
@@ -32,7 +32,7 @@ export class HostInterrupts {
     this.#kind = undefined;
   }
 
-  /** The line may interrupt again; it does so at once if it is still asserted. */
+  /** Unmasks INTx; it triggers at once if it is still asserted. */
   unmaskIntx(): void {
     this.device.setIrqs({ index: irqIndex.intx, start: 0, count: 1, action: { kind: 'unmask' } });
   }

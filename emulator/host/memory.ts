@@ -1,4 +1,4 @@
-/** Host memory for DMA: one range of addresses, handed out piece by piece. */
+/** Host memory for DMA: one address range, from which buffers are allocated. */
 export interface HostBuffer {
   /** Address as the device sees it, in bytes. */
   readonly iova: number;
@@ -17,13 +17,13 @@ export class HostMemory {
     this.bytes = new Uint8Array(sizeBytes);
   }
 
-  /** The next `sizeBytes` bytes at an address that is a multiple of `alignment`. They are zero. */
+  /** Allocates the next `sizeBytes` bytes at a multiple of `alignment`. They are zero. */
   allocate(sizeBytes: number, alignment = 64): HostBuffer {
     const start = Math.ceil((this.iova + this.#usedBytes) / alignment) * alignment - this.iova;
     if (start + sizeBytes > this.sizeBytes) {
       throw new RangeError(
         `allocating ${sizeBytes} bytes of host memory: ${this.sizeBytes - start} of ${this.sizeBytes} are left; ` +
-          'make the host with a larger memoryBytes',
+          'create the host with a larger memoryBytes',
       );
     }
     this.#usedBytes = start + sizeBytes;

@@ -1,5 +1,5 @@
 /**
- * The driver's side of a register map: bus reads and writes by name, where RegisterFile's get and set are the hardware's.
+ * The driver's side of a register map: bus reads and writes by name. RegisterFile's get and set are the hardware's side.
  */
 import { type MapSpec, type RegisterMap, type RegisterPath, type ValueAt } from '../registers';
 import { type RegionSpace } from './space';

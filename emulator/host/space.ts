@@ -1,17 +1,17 @@
 /**
  * One region of a device as a host addresses it: little-endian reads and writes of 1, 2, 4 and 8 bytes.
  *
- * The hook of a register may raise an interrupt, and a test's handler may access the same region in the midst of the
- * first access. A register of up to 32 bits has taken its data before its hooks run, so the scratch bytes are shared;
- * an access of 8 bytes may touch two registers, and has bytes of its own.
+ * The hook of a register may raise an interrupt, and a test's handler may access the same region during the first access.
+ * A register of up to 32 bits has stored its data before its hooks run, so these accesses share the scratch bytes; an
+ * access of 8 bytes may touch two registers, and has a separate buffer.
  */
 import { type Device } from '../device';
 
 export class RegionSpace {
   readonly #bytes = new Uint8Array(4);
   readonly #view = new DataView(this.#bytes.buffer);
-  /** The scratch bytes cut to each access size, made once. */
-  readonly #cut = [1, 2, 4].map((size) => this.#bytes.subarray(0, size)) as [Uint8Array, Uint8Array, Uint8Array];
+  /** Views of the scratch bytes for each access size, made once. */
+  readonly #views = [1, 2, 4].map((size) => this.#bytes.subarray(0, size)) as [Uint8Array, Uint8Array, Uint8Array];
 
   constructor(
     private readonly device: Device,
@@ -19,17 +19,17 @@ export class RegionSpace {
   ) {}
 
   read8(offset: number): number {
-    this.device.readRegion(this.region, offset, this.#cut[0]);
+    this.device.readRegion(this.region, offset, this.#views[0]);
     return this.#bytes[0]!;
   }
 
   read16(offset: number): number {
-    this.device.readRegion(this.region, offset, this.#cut[1]);
+    this.device.readRegion(this.region, offset, this.#views[1]);
     return this.#view.getUint16(0, true);
   }
 
   read32(offset: number): number {
-    this.device.readRegion(this.region, offset, this.#cut[2]);
+    this.device.readRegion(this.region, offset, this.#views[2]);
     return this.#view.getUint32(0, true);
   }
 
@@ -40,17 +40,17 @@ export class RegionSpace {
 
   write8(offset: number, value: number): void {
     this.#bytes[0] = value;
-    this.device.writeRegion(this.region, offset, this.#cut[0]);
+    this.device.writeRegion(this.region, offset, this.#views[0]);
   }
 
   write16(offset: number, value: number): void {
     this.#view.setUint16(0, value, true);
-    this.device.writeRegion(this.region, offset, this.#cut[1]);
+    this.device.writeRegion(this.region, offset, this.#views[1]);
   }
 
   write32(offset: number, value: number): void {
     this.#view.setUint32(0, value, true);
-    this.device.writeRegion(this.region, offset, this.#cut[2]);
+    this.device.writeRegion(this.region, offset, this.#views[2]);
   }
 
   write64(offset: number, value: bigint): void {
