@@ -35,16 +35,6 @@ const BUILD_PROVIDED = [
 ];
 /** QEMU's packages need these only for their installation scripts, which are not run. */
 const QEMU_PROVIDED = ['adduser (= 999)'];
-/** Not needed by a browser without a window, which uses the host's C library. */
-const BROWSER_PROVIDED = ['libc6', 'x11-utils', 'xdg-utils', 'fontconfig-config'].map((name) => `${name} (= 999)`);
-
-/** The viewer's libraries, which its converters do not need (names of both suites), and what every Debian has. */
-const GTKWAVE_PROVIDED = [
-  ...['libcairo2', 'libgdk-pixbuf-2.0-0', 'libglib2.0-0', 'libglib2.0-0t64', 'libgtk-3-0', 'libgtk-3-0t64'],
-  ...['libpango-1.0-0', 'libpangocairo-1.0-0', 'libtcl8.6', 'libtk8.6', 'dconf-gsettings-backend', 'gsettings-backend'],
-  ...['libc6', 'libgcc-s1', 'libstdc++6', 'libbz2-1.0', 'liblzma5'],
-].map((name) => `${name} (= 999)`);
-
 export class Context {
   readonly guestArch: GuestArch;
   readonly hostArch: HostArch;
@@ -112,22 +102,12 @@ export class Context {
     });
   }
 
-  /** Programs of the host's suite that use the host's C library, with all other libraries. */
-  browserApt(): AptRoot {
-    return this.#aptRoot({
-      suites: [this.suite().codename],
-      architectures: [this.hostArch],
-      provided: BROWSER_PROVIDED,
-    });
-  }
-
-  /** GTKWave of the host's suite, without what only its viewer needs. */
-  gtkwaveApt(): AptRoot {
-    return this.#aptRoot({
-      suites: [this.suite().codename],
-      architectures: [this.hostArch],
-      provided: [...GTKWAVE_PROVIDED, 'zlib1g (= 99:999)'],
-    });
+  /**
+   * Packages of the host's suite for programs that run on the host, such as those that only tests use.
+   * @param provided packages that are not fetched, with versions that satisfy every dependency: `libc6 (= 999)`
+   */
+  hostProgramsApt(provided: string[]): AptRoot {
+    return this.#aptRoot({ suites: [this.suite().codename], architectures: [this.hostArch], provided });
   }
 
   #aptRoot(what: { suites: string[]; architectures: string[]; provided: string[]; targetSuite?: string }): AptRoot {

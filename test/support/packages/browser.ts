@@ -16,6 +16,9 @@ import { runTool } from '../../../qemu/provision/basis/tools';
 import { type ProvisionOptions } from '../../../qemu/provision/basis/types';
 
 const RECIPE = 1;
+/** Not needed by a browser without a window, which uses the host's C library. */
+const PROVIDED = ['libc6', 'x11-utils', 'xdg-utils', 'fontconfig-config'].map((name) => `${name} (= 999)`);
+
 const PACKAGES = ['chromium-headless-shell', 'fonts-dejavu-core'];
 /** A third of the packages' files is for a desktop, or documentation. */
 const UNUSED = /^(libVkLayer_khronos_validation\.so|libVkICD_mock_icd\.so|chrome_200_percent\.pak|resources\.pak)/;
@@ -47,7 +50,7 @@ const ingredients = (context: Context): Record<string, unknown> => ({
 
 async function fetchBrowser(context: Context): Promise<Entry<Manifest>> {
   const progress = context.progress('browser');
-  const apt = context.browserApt();
+  const apt = context.hostProgramsApt(PROVIDED);
   const entry = await context.cache.publish<Manifest>('browser', ingredients(context), async (folder) => {
     const files = await apt.download(PACKAGES, progress);
     const root = path.join(folder, 'root');

@@ -12,6 +12,15 @@ import { runTool } from '../../../qemu/provision/basis/tools';
 import { type ProvisionOptions } from '../../../qemu/provision/basis/types';
 
 const RECIPE = 1;
+/** The viewer's libraries, which its converters do not need (names of both suites), and what every Debian has. */
+const PROVIDED = [
+  ...['libcairo2', 'libgdk-pixbuf-2.0-0', 'libglib2.0-0', 'libglib2.0-0t64', 'libgtk-3-0', 'libgtk-3-0t64'],
+  ...['libpango-1.0-0', 'libpangocairo-1.0-0', 'libtcl8.6', 'libtk8.6', 'dconf-gsettings-backend', 'gsettings-backend'],
+  ...['libc6', 'libgcc-s1', 'libstdc++6', 'libbz2-1.0', 'liblzma5'],
+]
+  .map((name) => `${name} (= 999)`)
+  .concat('zlib1g (= 99:999)');
+
 const PACKAGE = 'gtkwave';
 const CONVERTERS = ['vcd2fst', 'fst2vcd'] as const;
 
@@ -55,7 +64,7 @@ const ingredients = (context: Context): Record<string, unknown> => ({
 
 async function fetchGtkwave(context: Context): Promise<Entry<Manifest>> {
   const progress = context.progress('gtkwave');
-  const apt = context.gtkwaveApt();
+  const apt = context.hostProgramsApt(PROVIDED);
   const entry = await context.cache.publish<Manifest>(PACKAGE, ingredients(context), async (folder) => {
     const files = await apt.download([PACKAGE], progress);
     const root = path.join(folder, 'root');
