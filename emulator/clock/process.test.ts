@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ManualClock, Process, type Wait } from '.';
 
 describe('Process', () => {
-  it('waits for delays in device time and goes on in the very call that moves time', () => {
+  it('waits for delays in device time, and continues in the very call that moves time', () => {
     const clock = new ManualClock();
     const log: number[] = [];
     const process = new Process(clock);
@@ -53,7 +53,7 @@ describe('Process', () => {
     expect(done).toBe(true);
   });
 
-  it('does nothing more once it is cancelled, whatever it waited for comes', () => {
+  it('does nothing more once it is cancelled, even if what it waited for comes', () => {
     const clock = new ManualClock();
     const process = new Process(clock);
     process.start(
@@ -67,7 +67,7 @@ describe('Process', () => {
     expect(process.isRunning).toBe(false);
   });
 
-  it('lets the clock throw what it did not catch, to whoever runs the clock', () => {
+  it('makes the clock throw what it did not catch, to whoever runs the clock', () => {
     const clock = new ManualClock();
     const process = new Process(clock);
     process.start(

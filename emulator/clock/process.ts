@@ -68,7 +68,7 @@ export class Process {
   }
 }
 
-/** Of a wait in which nobody is: a process that was cancelled while it ran has gone on to it. */
+/** A process that was cancelled while it ran has yielded this: nobody waits for it. */
 function ignoreFailure(wait: Wait | void): void {
   if (wait instanceof Promise) wait.catch(() => {});
 }

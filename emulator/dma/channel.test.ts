@@ -17,7 +17,7 @@ import {
   unlimitedLink,
 } from '.';
 
-/** A client's memory: answers one event-loop turn after it was asked, and keeps a log of what it was asked. */
+/** A client's memory: replies one event-loop turn after a request, and keeps a log of the requests. */
 class SlowMemory implements RemoteMemory {
   readonly bytes = new Uint8Array(0x10000);
   readonly log: string[] = [];
@@ -116,7 +116,7 @@ describe('DmaChannel on memory that is reached by message', () => {
     expect([...remote.bytes.subarray(BUFFER, BUFFER + 16)]).toEqual(Array(16).fill(0x5a));
   });
 
-  it('takes a doorbell that comes while it reports, and loses none', async () => {
+  it('takes a doorbell that comes while it reports', async () => {
     const { submit, clock, registers, remote } = setUp('h2c');
     submit(1, {}, {}, {});
     await expect.poll(() => remote.log.some((line) => line.startsWith('write 0x2000'))).toBe(true);
@@ -134,7 +134,7 @@ describe('DmaChannel on memory that is reached by message', () => {
     expect(registers.get('CHANNEL[0].ERROR_ADDRESS')).toBe(BigInt(BUFFER));
   });
 
-  it('forgets an answer that comes after a reset', async () => {
+  it('discards a reply that comes after a reset', async () => {
     const { remote, submit, registers, channel, interrupts } = setUp('h2c');
     submit(1, { interrupt: true });
     channel.reset();
@@ -144,7 +144,7 @@ describe('DmaChannel on memory that is reached by message', () => {
     expect(interrupts).toEqual([]);
   });
 
-  it('goes on when the driver clears an error while the error is still being written back', async () => {
+  it('continues when the driver clears an error while it is still being written back', async () => {
     const { remote, submit, registers, write32, clock } = setUp('h2c');
     remote.refuses = (address) => address === BUFFER;
     submit(1, {});

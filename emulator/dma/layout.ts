@@ -67,7 +67,7 @@ export const CHANNEL_REGISTERS = registerBlock({
     doc: 'Engine control.',
     fields: {
       RUN: [0, 'The engine takes descriptors while this is 1; cleared, it stops after the descriptor in hand.'],
-      RESET: [1, 'Write 1: ring indexes, counters and errors are cleared, a transfer in hand is dropped. Reads 0.'],
+      RESET: [1, 'Write 1: ring indexes, counters and errors are cleared, a transfer in hand is discarded. Reads 0.'],
     },
   },
   STATUS: {

@@ -17,7 +17,7 @@ function take(fifo: StreamFifo, maxBytes: number): { bytes: number[]; endOfPacke
 }
 
 describe('StreamFifo', () => {
-  it('gives out what was put in, in order', () => {
+  it('returns what was written, in order', () => {
     const fifo = new StreamFifo(8);
     put(fifo, [1, 2, 3]);
     put(fifo, [4]);
@@ -33,15 +33,15 @@ describe('StreamFifo', () => {
     expect(take(fifo, 16)).toEqual({ bytes: [3], endOfPacket: true });
   });
 
-  it('has no room when it is full, and tells who waits when it has', () => {
+  it('has no room when it is full, and notifies who waits when it has', () => {
     const fifo = new StreamFifo(4);
     expect(put(fifo, [1, 2, 3, 4, 5])).toBe(4);
     expect(fifo.reserve(0, 1)).toBeUndefined();
-    let told = 0;
-    fifo.whenReady(() => told++);
+    let calls = 0;
+    fifo.whenReady(() => calls++);
     take(fifo, 1);
     take(fifo, 1);
-    expect(told).toBe(1);
+    expect(calls).toBe(1);
     expect(put(fifo, [5, 6])).toBe(2);
   });
 

@@ -2,7 +2,7 @@
  * The device's view of host memory: which I/O virtual addresses are mapped, and what is behind them.
  *
  * QEMU maps and unmaps all the time (firmware shadowing at boot, every buffer of a guest behind an IOMMU), so nothing
- * here is cached by engines: every access looks its address up in the map of the moment, the last hit first.
+ * here is cached by engines: every access looks its address up in the current map, the last hit first.
  *
  * What may be mapped and unmapped follows Linux drivers/vfio/vfio_iommu_type1.c (version 2 of its interface): a map that
  * overlaps another is refused, an unmap may take any number of whole mappings, none included, and cut none in two.

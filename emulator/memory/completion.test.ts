@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ManualClock, Process, type Wait } from '../clock';
 import { Completion, PendingCompletion } from './completion';
 
-/** A process that waits for it, and what happens. */
+/** Starts a process that waits for it, and logs what happens. */
 function waiter(completion: Completion, log: string[]) {
   const body = function* (): Generator<Wait, void, void> {
     try {
@@ -17,7 +17,7 @@ function waiter(completion: Completion, log: string[]) {
 }
 
 describe('a completion', () => {
-  it('that is pending has whoever waits go on in the very call that settles it', () => {
+  it('that is pending resumes whoever waits in the very call that settles it', () => {
     const completion = new PendingCompletion();
     const log = waiter(completion, []);
     expect(completion.isDone).toBe(false);
@@ -27,7 +27,7 @@ describe('a completion', () => {
     expect(completion.isDone).toBe(true);
   });
 
-  it('that is done has whoever waits go on at once', () => {
+  it('that is done resumes whoever waits at once', () => {
     const finished = new PendingCompletion();
     finished.finish();
     for (const completion of [Completion.DONE, finished]) {
@@ -37,7 +37,7 @@ describe('a completion', () => {
     }
   });
 
-  it('that has failed is thrown to whoever waits, also afterwards', () => {
+  it('that has failed throws its error to whoever waits, before and afterwards', () => {
     const completion = new PendingCompletion();
     const log = waiter(completion, []);
     completion.fail(new Error('refused'));
@@ -46,7 +46,7 @@ describe('a completion', () => {
     expect(completion.isDone).toBe(false);
   });
 
-  it('has what follows done in the call that settles it, and ends with that', () => {
+  it('runs what follows in the call that settles it, and ends with that', () => {
     const [first, second] = [new PendingCompletion(), new PendingCompletion()];
     const log: string[] = [];
     const both = first.andThen(() => (log.push('first is done'), second));
@@ -58,7 +58,7 @@ describe('a completion', () => {
     expect(Completion.DONE.andThen(() => {}).isDone).toBe(true);
   });
 
-  it('has nothing follow a failure', () => {
+  it('skips what follows after a failure', () => {
     const completion = new PendingCompletion();
     const log = waiter(
       completion.andThen(() => expect.unreachable()),
@@ -77,7 +77,7 @@ describe('a completion', () => {
     await expect(Completion.DONE.promise()).resolves.toBeUndefined();
   });
 
-  it('fails with the access that was put off, and is no error of those who do not wait', async () => {
+  it('fails with the access that was delayed, and is no uncaught error when nobody waits', async () => {
     const unattended = new PendingCompletion();
     unattended.fail(new Error('nobody'));
     const late = new PendingCompletion();

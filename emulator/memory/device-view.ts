@@ -3,7 +3,7 @@
  * and what the device has written since that the processor has not been given yet.
  *
  * It stands for the caches between the two, at their worst at all times: nothing is ever written back by itself, nothing
- * is ever fetched anew by itself, so what a driver forgets shows every time.
+ * is ever fetched again by itself, so what a driver forgets shows every time.
  *
  * Models: Linux Documentation/core-api/dma-api.rst (dma_sync_single_for_device and dma_sync_single_for_cpu).
  */

@@ -95,7 +95,7 @@ describe('DmaAccess', () => {
     expect(access.read(64, new Uint8Array(1)).isDone).toBe(true);
   });
 
-  it('looks addresses up in the map of the moment', () => {
+  it('looks addresses up in the current map', () => {
     const { access, map } = setUp();
     access.read(0, new Uint8Array(1));
     map.remove(0n, 64n);
@@ -109,7 +109,7 @@ describe('DmaAccess', () => {
     expect(() => access.write32(9, 0)).toThrow('must be a multiple of 4');
   });
 
-  it('waits for memory that is reached by message, and keeps address order across the border', async () => {
+  it('is pending for memory that is reached by message, and keeps address order across the border', async () => {
     const remote = new ScriptedRemote();
     const { access, first } = setUp({ second: { kind: 'remote', memory: remote } });
     const pending = access.write(62, new Uint8Array([1, 2, 3, 4]));
@@ -154,7 +154,7 @@ describe('DmaAccess', () => {
       expect(asked.map(({ iova }) => iova)).toEqual([16n, BigInt(piece) + 16n, BigInt(2 * piece) + 16n]);
     });
 
-    it('what is dropped fails, delivers nothing and asks for nothing more', async () => {
+    it('an access that a reset discards fails, delivers nothing and sends no further message', async () => {
       const { access, asked } = slow();
       const into = new Uint8Array(2 * piece);
       const done = access.read(0, into).promise();
@@ -166,7 +166,7 @@ describe('DmaAccess', () => {
       expect(asked).toHaveLength(1);
     });
 
-    it('an access that begins after a drop is not dropped', async () => {
+    it('an access that begins after a reset is not discarded', async () => {
       const { access, asked } = slow();
       access.drop();
       const into = new Uint8Array(4);
@@ -186,7 +186,7 @@ describe('DmaAccess', () => {
       expect(asked).toHaveLength(1);
     });
 
-    it('what lies behind it is looked up when it is reached: a mapping that has gone by then is not touched', async () => {
+    it('what lies behind it is looked up when it is reached: a mapping that has been removed by then is not touched', async () => {
       const { access, asked, map } = slow();
       const behind = new Uint8Array(64);
       const iova = BigInt(4 * piece);

@@ -17,7 +17,7 @@ const pieceBytes = 1 << 20;
 export class DmaAccess implements DmaPort {
   readonly #map: AddressMap;
   readonly #busMasterEnabled: () => boolean;
-  /** How often everything under way has been discarded. */
+  /** How often everything under way has been discarded: by a reset. */
   #drops = 0;
 
   constructor(map: AddressMap, busMasterEnabled: () => boolean) {

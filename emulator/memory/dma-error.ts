@@ -17,7 +17,7 @@ const explanations: Record<DmaErrorReason, string> = {
   'beyond-address-bits': 'beyond the addresses that this card can drive',
   'client-error': 'refused by the client',
   'view-full': 'more than the view of a card that is not coherent holds',
-  'reset': 'dropped: the function was reset while the access was under way',
+  'reset': 'aborted: the function was reset while the access was under way',
 };
 
 export class DmaError extends Error {

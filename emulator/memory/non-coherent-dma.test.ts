@@ -22,7 +22,7 @@ function setUp({ limitBytes = 1 << 20, writable = true } = {}) {
 }
 
 describe('memory that is not coherent', () => {
-  it('reads as a text that shows itself where nothing has ever been synchronised', () => {
+  it('reads as a recognisable text where nothing has ever been synchronised', () => {
     const { dma, read } = setUp();
     expect(text(read(0x1_0010, 32))).toBe('NOT SYNCHRONISEDNOT SYNCHRONISED');
     expect(text(read(0x1_0004, 12))).toBe('SYNCHRONISED');

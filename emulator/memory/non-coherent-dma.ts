@@ -10,7 +10,7 @@ import { DmaError } from './dma-error';
 import { type DmaPort } from './dma-path';
 import { DeviceView, ViewLimitError, type ViewCounts, wholeLines } from './device-view';
 
-/** What a driver may ask of a card's coherence, whatever registers it is asked by. */
+/** What a driver may request of a card's coherence, by whatever registers. */
 export interface Coherence {
   /** What has gone by so far; resets leave it alone, but for `awaitingCpu`. */
   readonly counts: Readonly<ViewCounts>;

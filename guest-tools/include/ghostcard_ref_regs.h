@@ -175,7 +175,7 @@
 #define GHOSTCARD_REF_H2C_CONTROL_RUN_SHIFT   0u
 #define GHOSTCARD_REF_H2C_CONTROL_RUN_MASK    0x00000001u /* [0] rw. The engine takes descriptors while this is 1; cleared, it stops after the descriptor in hand. */
 #define GHOSTCARD_REF_H2C_CONTROL_RESET_SHIFT 1u
-#define GHOSTCARD_REF_H2C_CONTROL_RESET_MASK  0x00000002u /* [1] rw. Write 1: ring indexes, counters and errors are cleared, a transfer in hand is dropped. Reads 0. */
+#define GHOSTCARD_REF_H2C_CONTROL_RESET_MASK  0x00000002u /* [1] rw. Write 1: ring indexes, counters and errors are cleared, a transfer in hand is discarded. Reads 0. */
 
 /* H2C[n].STATUS: 32 bits, mixed. Engine state. */
 #define GHOSTCARD_REF_H2C_STATUS(n)                          (GHOSTCARD_REF_H2C(n) + 0x04u)
@@ -240,7 +240,7 @@
 #define GHOSTCARD_REF_C2H_CONTROL_RUN_SHIFT   0u
 #define GHOSTCARD_REF_C2H_CONTROL_RUN_MASK    0x00000001u /* [0] rw. The engine takes descriptors while this is 1; cleared, it stops after the descriptor in hand. */
 #define GHOSTCARD_REF_C2H_CONTROL_RESET_SHIFT 1u
-#define GHOSTCARD_REF_C2H_CONTROL_RESET_MASK  0x00000002u /* [1] rw. Write 1: ring indexes, counters and errors are cleared, a transfer in hand is dropped. Reads 0. */
+#define GHOSTCARD_REF_C2H_CONTROL_RESET_MASK  0x00000002u /* [1] rw. Write 1: ring indexes, counters and errors are cleared, a transfer in hand is discarded. Reads 0. */
 
 /* C2H[n].STATUS: 32 bits, mixed. Engine state. */
 #define GHOSTCARD_REF_C2H_STATUS(n)                          (GHOSTCARD_REF_C2H(n) + 0x04u)

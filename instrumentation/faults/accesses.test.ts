@@ -6,7 +6,7 @@ import { faultyReference } from '../../test/support/faulty-reference';
 const ALL_ONES = 0xffff_ffff;
 
 describe('reads-all-ones', () => {
-  it('answers so many reads, beginning with the one that was chosen', () => {
+  it('returns all ones for so many reads, beginning with the selected one', () => {
     using rig = faultyReference([{ fault: 'reads-all-ones', register: 'ID', occurrence: 2, reads: 2 }]);
     const reads = Array.from({ length: 5 }, () => rig.registers.read('ID'));
     const [id] = reads;
@@ -15,7 +15,7 @@ describe('reads-all-ones', () => {
     expect(rig.fired).toEqual([1]);
   });
 
-  it('goes on for a time', () => {
+  it('returns all ones for a time', () => {
     using rig = faultyReference([{ fault: 'reads-all-ones', forNs: 100 }]);
     expect(rig.registers.read('ID')).toBe(ALL_ONES);
     rig.clock.advance(99);
@@ -24,7 +24,7 @@ describe('reads-all-ones', () => {
     expect(rig.registers.read('VERSION')).not.toBe(ALL_ONES);
   });
 
-  it('with the link down takes the whole card away, which comes back as after a reset', () => {
+  it('with the link down makes the whole card unreachable, which is reset when it comes back', () => {
     using rig = faultyReference([{ fault: 'reads-all-ones', register: 'ID', forNs: 100, linkDown: true }]);
     rig.registers.write('SCRATCH', 5);
     expect(rig.registers.read('ID')).toBe(ALL_ONES);
@@ -39,7 +39,7 @@ describe('reads-all-ones', () => {
 });
 
 describe('write-lost', () => {
-  it('loses the doorbell, of any channel', () => {
+  it('loses a doorbell, of whichever channel', () => {
     using rig = faultyReference([{ fault: 'write-lost', register: 'H2C[*].DOORBELL', occurrence: 2 }]);
     const channels = [rig.channel('H2C', 0), rig.channel('H2C', 1)];
     for (const channel of channels) channel.submit({ hostAddress: rig.host.memory.iova, lengthBytes: 4 });
@@ -50,14 +50,14 @@ describe('write-lost', () => {
     expect(channels.map(({ state }) => state.completed)).toEqual([1, 1]);
   });
 
-  it('is for a place in a BAR, too', () => {
+  it('applies to offsets in a BAR', () => {
     using rig = faultyReference([{ fault: 'write-lost', bar: 2, offset: { from: '0x100', to: '0x103' } }]);
     for (const at of [0x104, 0x100, 0x100]) rig.host.bar(2).write32(at, at);
     rig.host.bar(2).write32(0x100, 7);
     expect([rig.host.bar(2).read32(0x100), rig.host.bar(2).read32(0x104)]).toEqual([7, 0x104]);
   });
 
-  it('is for the configuration space when that is named', () => {
+  it('applies to a register of the configuration space that is named', () => {
     using rig = faultyReference([{ fault: 'write-lost', register: 'config:COMMAND' }]);
     expect(rig.registers.read('ID')).toBe(ALL_ONES); // Memory Space Enable has been lost
     expect(rig.fired).toEqual([1]);
@@ -65,7 +65,7 @@ describe('write-lost', () => {
 });
 
 describe('device-slow', () => {
-  it('answers late: time has passed when it does', () => {
+  it('delays the answer: time has passed when it comes', () => {
     using rig = faultyReference([{ fault: 'device-slow', on: 'read', register: 'ID', delayNs: 1000 }]);
     rig.registers.write('SCRATCH', 1);
     rig.registers.read('ID');
@@ -76,7 +76,7 @@ describe('device-slow', () => {
 });
 
 describe('field-stuck', () => {
-  it('shows the field wrong for so many reads, and the card goes its way', () => {
+  it('shows the field wrong for so many reads, and leaves the card alone', () => {
     using rig = faultyReference([{ fault: 'field-stuck', field: 'H2C[0].STATUS.BUSY', value: 1, reads: 2 }]);
     const h2c = rig.channel('H2C');
     h2c.submit({ hostAddress: rig.host.memory.iova, lengthBytes: 4 });
@@ -86,7 +86,7 @@ describe('field-stuck', () => {
     expect(rig.fired).toEqual([1]);
   });
 
-  it('for ever, when nothing is said; other fields are what they are', () => {
+  it('without a limit shows it wrong for ever, and other fields as they are', () => {
     using rig = faultyReference([{ fault: 'field-stuck', field: 'C2H[*].STATUS.ERROR_CODE', value: 5 }]);
     rig.clock.advance(1e12);
     const status = REFERENCE_REGISTERS.registers.find(({ path }) => path === 'C2H[1].STATUS')!;
@@ -94,7 +94,7 @@ describe('field-stuck', () => {
     expect(rig.host.bar(0).read8(status.offset + 1)).toBe(5);
   });
 
-  it('has not fired while what the driver reads is what is there', () => {
+  it('has not fired while the driver reads what is there', () => {
     using rig = faultyReference([{ fault: 'field-stuck', field: 'H2C[0].STATUS.BUSY', value: 0 }]);
     expect(rig.channel('H2C').state.busy).toBe(false);
     expect(rig.fired).toEqual([0]);
@@ -105,13 +105,13 @@ describe('writes-posted', () => {
   it('holds writes, in order, until the next read', () => {
     using rig = faultyReference([{ fault: 'writes-posted', register: 'SCRATCH', holdNs: 1000 }]);
     rig.registers.write('SCRATCH', 5);
-    rig.registers.write('IRQ_ENABLE', 1); // behind one that is held
+    rig.registers.write('IRQ_ENABLE', 1); // after one that is held
     expect([rig.card.registers.get('SCRATCH'), rig.card.registers.get('IRQ_ENABLE')]).toEqual([0, 0]);
     expect(rig.registers.read('SCRATCH')).toBe(5);
     expect(rig.card.registers.get('IRQ_ENABLE')).toBe(1);
   });
 
-  it('not for longer than they may be', () => {
+  it('releases them when the time is over', () => {
     using rig = faultyReference([{ fault: 'writes-posted', register: 'H2C[0].DOORBELL', holdNs: 1000 }]);
     const h2c = rig.channel('H2C');
     h2c.submit({ hostAddress: rig.host.memory.iova, lengthBytes: 4 });
@@ -121,7 +121,7 @@ describe('writes-posted', () => {
     expect(rig.card.registers.get('H2C[0].COMPLETED')).toBe(1);
   });
 
-  it('and a write to configuration space pushes them on', () => {
+  it('releases them at a write to configuration space', () => {
     using rig = faultyReference([{ fault: 'writes-posted', occurrence: 'all' }]);
     rig.registers.write('SCRATCH', 5);
     rig.host.config.write16(0x3c, 0);
@@ -130,14 +130,14 @@ describe('writes-posted', () => {
 });
 
 describe('surprise-removal', () => {
-  it('at an access: the driver reads all ones from then on', () => {
+  it('at an access makes the driver read all ones from then on', () => {
     using rig = faultyReference([{ fault: 'surprise-removal', on: 'read', register: 'ID', occurrence: 2 }]);
     const [first, second, third] = Array.from({ length: 3 }, () => rig.registers.read('ID'));
     expect([first === ALL_ONES, second, third]).toEqual([false, ALL_ONES, ALL_ONES]);
     expect(rig.host.config.read32(0)).toBe(ALL_ONES);
   });
 
-  it('at an access to memory, which never comes to its end', () => {
+  it('at a DMA access never lets it complete', () => {
     using rig = faultyReference([{ fault: 'surprise-removal', on: 'dma', role: 'data' }]);
     const h2c = rig.channel('H2C');
     h2c.submit({ hostAddress: rig.host.memory.iova, lengthBytes: 4 });
@@ -146,7 +146,7 @@ describe('surprise-removal', () => {
     expect(h2c.ring32(0, 0) & 1).toBe(1);
   });
 
-  it('at an interrupt, or at a time', () => {
+  it('happens at an interrupt, or at a device time', () => {
     using rig = faultyReference([{ fault: 'surprise-removal', on: 'interrupt', vector: 4 }]);
     rig.useInterrupts();
     rig.trigger(4);
@@ -161,15 +161,15 @@ describe('surprise-removal', () => {
   });
 });
 
-describe('memory that a client could map', () => {
-  it('is not shown by a card with a fault at its accesses, and is by one with others', () => {
+describe('BAR mappings', () => {
+  it('are hidden by a fault at the accesses, and not by others', () => {
     const allocate = (sizeBytes: number) => ({ bytes: new Uint8Array(sizeBytes), fd: 42, close: () => {} });
-    const windows = (fault: FaultDeclaration) => {
+    const mappings = (fault: FaultDeclaration) => {
       using rig = faultyReference([fault], { mapMemory: true, allocate });
       return rig.card.inspection.device.layout.regions.filter(({ mappable }) => mappable).length;
     };
-    expect(windows({ fault: 'write-lost', bar: 2 })).toBe(0);
-    expect(windows({ fault: 'interrupt-dropped' })).toBe(1);
-    expect(windows({ fault: 'interrupt-spurious', on: 'dma' })).toBe(1);
+    expect(mappings({ fault: 'write-lost', bar: 2 })).toBe(0);
+    expect(mappings({ fault: 'interrupt-dropped' })).toBe(1);
+    expect(mappings({ fault: 'interrupt-spurious', on: 'dma' })).toBe(1);
   });
 });

@@ -1,6 +1,7 @@
 /**
- * Puts declared faults into a card's way: at its DMA, at its interrupts and at the seam, the first that is declared nearest
- * to where the access or interrupt comes from. So each sees what those before it have left.
+ * Applies declared faults to a card. Each inserts stages at the card's DMA, at its interrupts or at the accesses of its
+ * client; the first that is declared is nearest to where the access or interrupt comes from. So each sees what those
+ * before it have let through.
  */
 import { type PciCard } from '../../emulator/pci';
 import { checkFault, checkForCard, kindOf, withDefaults } from './check';
@@ -9,13 +10,13 @@ import { type FaultDeclaration } from './kinds';
 import { FaultDeclarationError } from './parameters';
 import { SlotLink } from './slot-link';
 
-/** A declared fault, and what has become of it. */
+/** A declared fault, and how often it has fired. */
 export interface FaultCount {
   readonly name: string;
   readonly declaration: FaultDeclaration;
   /** How often it has fired. */
   readonly times: number;
-  /** What it waited for, and how much of that came. */
+  /** Which events it waited for, and how many came. */
   readonly waitedFor: string;
 }
 
@@ -34,7 +35,7 @@ export const faultsOf = (card: PciCard): FaultyCard | undefined => faultyCards.g
 
 /**
  * To be called when the card is made, before anything drives it.
- * @param link what drives the card goes through it; it is severed when the card is removed by surprise
+ * @param link the client drives the card through it; it goes down on surprise removal
  * @throws FaultDeclarationError
  */
 export function applyFaults(
@@ -99,7 +100,7 @@ function placeOf(declaration: FaultDeclaration, index: number): string {
   return `fault ${index + 1}${fault === undefined ? '' : ` (${fault})`}`;
 }
 
-/** Its own name, or its kind, with a number from the second of a kind on. */
+/** The name of each, or its kind, with a number from the second of a kind on. */
 function namesOf(declarations: readonly FaultDeclaration[]): string[] {
   const taken = new Set<string>();
   declarations.forEach((declaration, index) => {
@@ -119,7 +120,7 @@ function namesOf(declarations: readonly FaultDeclaration[]): string[] {
 }
 
 /**
- * Whether a card can have the fault, which is not put into its way.
+ * Whether a card can have the fault, which is not applied.
  * @throws FaultDeclarationError that begins with `place`
  */
 export function checkFaultFor(card: PciCard, declaration: FaultDeclaration, place: string): void {

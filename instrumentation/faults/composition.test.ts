@@ -8,7 +8,7 @@ import { type FaultDeclaration } from '.';
 
 type WithoutHostTime<E> = E extends TraceEvent ? Omit<E, 'hostNs'> : never;
 
-/** What a driver does that is told by interrupts, with faults in its way: the events of the run, but for the host's times. */
+/** The events of a run of a driver that uses interrupts, with faults; without the host's times. */
 function recorded(faults: readonly FaultDeclaration[]): WithoutHostTime<TraceEvent>[] {
   const folder = mkdtempSync(join(tmpdir(), 'ghostcard-faults-'));
   try {
@@ -59,7 +59,7 @@ describe('several faults', () => {
       rig.trigger(4);
       arrived.push(rig.host.interrupts.count(4));
     }
-    // Each sees what those before it have left: the first loses the first, the second what is the first to it.
+    // Each sees what those before it have let through: the first drops the first, the second the first that it sees.
     expect(arrived).toEqual([0, 0, 1]);
     rig.clock.advance(10);
     expect(rig.host.interrupts.count(4)).toBe(2);
@@ -75,7 +75,7 @@ describe('several faults', () => {
     expect(rig.faulty.counts.map(({ name }) => name)).toEqual(['write-lost', 'write-lost-2', 'x']);
   });
 
-  it('at the accesses too: a write that is lost is not held', () => {
+  it('at accesses, too: a write that is lost is not held', () => {
     using rig = faultyReference([
       { fault: 'write-lost', register: 'SCRATCH' },
       { fault: 'writes-posted', register: 'SCRATCH' },
@@ -88,18 +88,18 @@ describe('several faults', () => {
 });
 
 describe('the trace', () => {
-  it('is the same when the same is done again', () => {
+  it('is the same when the run is repeated', () => {
     const first = recorded(EVERYTHING);
     expect(first.filter(({ kind }) => kind === 'fault').length).toBeGreaterThan(9);
     expect(recorded(EVERYTHING)).toEqual(first);
   });
 
-  it('carries the faults as they are declared', () => {
+  it('contains the faults as they are declared', () => {
     const [card] = recorded(EVERYTHING);
     expect(card).toMatchObject({ kind: 'card', description: { faults: JSON.parse(JSON.stringify(EVERYTHING)) } });
   });
 
-  it('shows what was on the bus: the interrupt, and then the write-back that the card has made before it', () => {
+  it('shows what was on the bus: the interrupt, then the write-back that the card made before it', () => {
     const events = recorded([{ fault: 'interrupt-before-write-back', delayNs: 200 }]);
     const interesting = events.filter(
       (event) =>

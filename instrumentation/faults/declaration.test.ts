@@ -9,7 +9,7 @@ import { applyFaults, type FaultDeclaration, FaultDeclarationError, wordUnfired 
 /** What a file may hold. */
 const declared = (...faults: unknown[]) => faults as FaultDeclaration[];
 
-/** A card that does not say which of its DMA is which. */
+/** A card that does not name the channels and roles of its DMA. */
 class PlainCard extends PciCard {
   constructor(readonly time = new ManualClock()) {
     super({ vendorId: 0x1234, deviceId: 2, classCode: 0, intx: 'A' }, { clock: time });
@@ -21,7 +21,7 @@ class PlainCard extends PciCard {
   }
 }
 
-describe('a fault that is declared wrong is refused', () => {
+describe('a wrong declaration is refused', () => {
   it.each([
     ['no object', 5, /fault 1: a fault is an object such as .*, not 5/],
     ['an unknown kind', { fault: 'interupt-droped' }, /fault is "interupt-droped"; the nearest .*: interrupt-dropped/],
@@ -84,7 +84,7 @@ describe('a fault that is declared wrong is refused', () => {
     expect(() => faultyReference(faults)).toThrow("fault 2 (write-lost): there is a fault 'a' already");
   });
 
-  it('by a card that does not name what the fault is about', () => {
+  it('when the card does not name what the fault is about', () => {
     const channel = declared({ fault: 'dma-delayed', delayNs: 1, channel: 'H2C0' });
     expect(() => applyFaults(new PlainCard(), channel)).toThrow(/the card does not name the channels of its DMA/);
     const role = declared({ fault: 'reset-in-transfer' });
@@ -93,15 +93,15 @@ describe('a fault that is declared wrong is refused', () => {
     expect(() => applyFaults(new PlainCard(), register)).toThrow(/no register 'STATUS'; the nearest are config:STATUS/);
   });
 
-  it('when a card has been given faults before', () => {
+  it('when the card has faults already', () => {
     const card = new PlainCard();
     applyFaults(card, []);
     expect(() => applyFaults(card, [])).toThrow('the card has faults already');
   });
 });
 
-describe('what is waited for', () => {
-  it('is said of a fault that has not fired, with how much of it came', () => {
+describe('a fault that has not fired', () => {
+  it('says which events it waited for, and how many came', () => {
     using rig = faultyReference([
       { fault: 'write-lost', register: 'H2C[0].DOORBELL', occurrence: 3 },
       { fault: 'interrupt-dropped', vector: 2, occurrence: { every: 2 }, timeNs: { from: 100 } },
@@ -125,8 +125,8 @@ describe('what is waited for', () => {
   });
 });
 
-describe('memory that is reached by message', () => {
-  it('is no obstacle: a delayed access goes out later, a corrupted one is corrupted when it has come', async () => {
+describe('a fault at memory that is reached by message', () => {
+  it('works: a delayed access is sent later, a corrupted read is corrupted when its data have come', async () => {
     const card = new PlainCard();
     applyFaults(card, [
       { fault: 'dma-corrupted', byte: 1, xor: 0xff, occurrence: 'all' },
@@ -153,7 +153,7 @@ describe('memory that is reached by message', () => {
     );
   });
 
-  it('a late access that the client refuses, or that a reset drops, fails as any other', async () => {
+  it('fails a delayed access that the client refuses, or that a reset discards, like any other', async () => {
     const card = new PlainCard();
     applyFaults(card, [{ fault: 'dma-delayed', delayNs: 100, occurrence: 'all' }]);
     const host = new InProcessHost(card, { memoryBytes: 4096 });

@@ -1,4 +1,4 @@
-/** One DMA access of a card, as a thing that a fault can delay, change or do again. */
+/** One DMA access of a card as an object, which a fault can delay, change or repeat. */
 import {
   type Completion,
   DmaError,
@@ -14,7 +14,7 @@ export class DmaCall {
     readonly by: DmaInitiator,
     readonly iova: number,
     readonly bytes: Uint8Array,
-    /** Written as one word: whoever sees it sees everything that was written before. */
+    /** It is a `write32`. */
     private readonly isWord = false,
   ) {}
 
@@ -39,7 +39,7 @@ export class DmaCall {
     completion.fail(new DmaError('reset', this.access, this.iova, this.bytes.length));
   }
 
-  /** The same with bytes of its own: the card may do with its own what it likes. */
+  /** The same with a copy of the bytes: the card may change its own. */
   kept(): DmaCall {
     return new DmaCall(this.below, this.access, this.by, this.iova, this.bytes.slice(), this.isWord);
   }
@@ -62,7 +62,7 @@ export class DmaCall {
   }
 }
 
-/** A stage that sees reads, writes and writes of words as one. */
+/** A stage that handles reads, writes and writes of words in one function. */
 export function splitDma(below: DmaStage, act: (call: DmaCall) => Completion): DmaStage {
   return {
     read: (by, iova, into) => act(new DmaCall(below, 'read', by, iova, into)),

@@ -23,7 +23,7 @@ function fetch({ card, host, channel }: Rig) {
 }
 
 describe('dma-delayed', () => {
-  it('keeps the engine waiting, and reads memory as it is then', () => {
+  it('makes the engine wait, and reads memory as it is then', () => {
     using rig = faultyReference([{ fault: 'dma-delayed', role: 'data', delayNs: 500 }]);
     const h2c = bring(rig);
     rig.clock.advance(499);
@@ -37,7 +37,7 @@ describe('dma-delayed', () => {
     ]);
   });
 
-  it('lets the other channel go on meanwhile', () => {
+  it('lets the other channel continue', () => {
     using rig = faultyReference([{ fault: 'dma-delayed', channel: 'H2C0', role: 'data', delayNs: 500 }]);
     const [slow, quick] = [rig.channel('H2C', 0), rig.channel('H2C', 1)];
     for (const channel of [slow, quick]) bring(rig, channel);
@@ -45,7 +45,7 @@ describe('dma-delayed', () => {
     expect([slow.state.completed, quick.state.completed]).toEqual([0, 1]);
   });
 
-  it('is dropped by a reset: nothing is moved, and the engine starts anew', () => {
+  it('is discarded by a reset: nothing is moved, and the engine starts again', () => {
     using rig = faultyReference([{ fault: 'dma-delayed', role: 'data', delayNs: 500 }]);
     const h2c = bring(rig);
     rig.clock.runDue();
@@ -60,7 +60,7 @@ describe('dma-delayed', () => {
 });
 
 describe('dma-truncated', () => {
-  it('moves so many bytes, and the card takes all for moved', () => {
+  it('moves only so many bytes, and the card counts all', () => {
     using rig = faultyReference([{ fault: 'dma-truncated', access: 'write', role: 'data', bytes: 16 }]);
     const { c2h, target } = fetch(rig);
     rig.clock.runDue();
@@ -69,7 +69,7 @@ describe('dma-truncated', () => {
     expect(rig.lines().some((line) => line.includes('DMA writes 16 bytes'))).toBe(true);
   });
 
-  it('does not count accesses that are short enough', () => {
+  it('does not count accesses that are no longer', () => {
     using rig = faultyReference([{ fault: 'dma-truncated', bytes: 64, mayNotFire: true }]);
     bring(rig);
     rig.clock.runDue();
@@ -79,7 +79,7 @@ describe('dma-truncated', () => {
 });
 
 describe('dma-corrupted', () => {
-  it('turns over bits of one byte, on their way to memory', () => {
+  it('inverts bits of one byte on the way to memory', () => {
     using rig = faultyReference([{ fault: 'dma-corrupted', channel: 'C2H0', role: 'data', byte: 3, xor: 0x80 }]);
     const { target } = fetch(rig);
     rig.clock.runDue();
@@ -87,14 +87,14 @@ describe('dma-corrupted', () => {
     expect([...rig.card.memory.subarray(0, 5)]).toEqual([1, 2, 3, 4, 5]);
   });
 
-  it('or from memory, which holds what it held', () => {
+  it('inverts bits of one byte on the way from memory, which is unchanged', () => {
     using rig = faultyReference([{ fault: 'dma-corrupted', channel: 'H2C0', role: 'data' }]);
     bring(rig);
     rig.clock.runDue();
     expect([...rig.card.memory.subarray(0, 3)]).toEqual([1 ^ 1, 2, 3]);
   });
 
-  it('also a word that is written as one', () => {
+  it('corrupts a write of one word', () => {
     using rig = faultyReference([{ fault: 'dma-corrupted', role: 'write-back', occurrence: 3, xor: 6 }]);
     const h2c = bring(rig);
     rig.clock.runDue();
@@ -103,7 +103,7 @@ describe('dma-corrupted', () => {
 });
 
 describe('dma-duplicated', () => {
-  it('writes once more, later: over what has come there since', () => {
+  it('writes again, later: over what is there by then', () => {
     using rig = faultyReference([{ fault: 'dma-duplicated', access: 'write', role: 'data', delayNs: 500 }]);
     const { target } = fetch(rig);
     rig.clock.runDue();
@@ -114,7 +114,7 @@ describe('dma-duplicated', () => {
     expect([...target.bytes]).toEqual([...pattern]);
   });
 
-  it('reads twice at once, of which the bus knows', () => {
+  it('reads twice at once, which a trace shows', () => {
     using rig = faultyReference([{ fault: 'dma-duplicated', access: 'read', role: 'data' }]);
     bring(rig);
     rig.clock.runDue();
@@ -129,7 +129,7 @@ describe('dma-duplicated', () => {
 });
 
 describe('write-back-before-data', () => {
-  it('tells the driver of data that are not there yet', () => {
+  it('reports data to the driver that are not there yet', () => {
     using rig = faultyReference([{ fault: 'write-back-before-data', delayNs: 500 }]);
     const { c2h, target } = fetch(rig);
     rig.clock.runDue();
@@ -139,7 +139,7 @@ describe('write-back-before-data', () => {
     expect([...target.bytes]).toEqual([...pattern]);
   });
 
-  it('loses the data when the card is reset before they have come', () => {
+  it('loses the data when the card is reset before they arrive', () => {
     using rig = faultyReference([{ fault: 'write-back-before-data', delayNs: 500 }]);
     const { target } = fetch(rig);
     rig.clock.runDue();
@@ -150,7 +150,7 @@ describe('write-back-before-data', () => {
 });
 
 describe('descriptor-stale', () => {
-  it('gives the card what was there when it last looked: zeros at first', () => {
+  it('returns what was there when the card last read it: zeros at first', () => {
     using rig = faultyReference([{ fault: 'descriptor-stale' }]);
     const h2c = bring(rig);
     rig.clock.runDue();
@@ -160,7 +160,7 @@ describe('descriptor-stale', () => {
     expect(h2c.state).toMatchObject({ halted: false, completed: 1 });
   });
 
-  it('or what the card itself has written there', () => {
+  it('returns what the card itself wrote there', () => {
     using rig = faultyReference([{ fault: 'descriptor-stale', occurrence: 3 }]);
     const h2c = rig.channel('H2C');
     h2c.write('RING_SIZE', 2);
@@ -172,14 +172,14 @@ describe('descriptor-stale', () => {
       h2c.doorbell();
       rig.clock.runDue();
     }
-    // The third is entry 0 again: the card sees it as it has handed it back, not as the driver has filled it anew.
+    // The third is entry 0 again: the card sees it as it handed it back, not as the driver has filled it again.
     expect(h2c.state).toMatchObject({ completed: 2, halted: true, errorCode: 1 });
     expect(rig.fired).toEqual([1]);
   });
 });
 
 describe('reset-in-transfer', () => {
-  it('resets the card at the nth access to data, in a turn of its own', () => {
+  it('resets the card at the nth access to data, in a task of its own', () => {
     using rig = faultyReference([{ fault: 'reset-in-transfer', channel: 'H2C0', occurrence: 2 }]);
     rig.registers.write('SCRATCH', 5);
     const h2c = bring(rig);
@@ -198,8 +198,8 @@ describe('reset-in-transfer', () => {
   });
 });
 
-describe('a fault by addresses', () => {
-  it('is for accesses that touch them', () => {
+describe('a fault with addresses', () => {
+  it('applies to accesses that touch them', () => {
     const iova = { from: '0x100000', to: '0x100fff' } as const;
     using rig = faultyReference([{ fault: 'dma-truncated', role: 'data', iova, bytes: 0, occurrence: 'all' }]);
     const h2c = rig.channel('H2C');

@@ -1,4 +1,4 @@
-/** An injected fault at work on a card: where its stages stand, how often it has fired, and what it delays. */
+/** An injected fault that has been applied to a card: its stages, how often it has fired, and what it delays. */
 import { type CardClock, type ScheduledTask } from '../../emulator/clock';
 import { type Device, ForwardingDevice } from '../../emulator/device';
 import { type DmaStage } from '../../emulator/memory';
@@ -17,13 +17,13 @@ export interface FaultSite {
 export abstract class Fault {
   /** How often it has fired. */
   times = 0;
-  /** What it waits for, and how much of that has come. */
+  /** Which events it waits for, and how many have come. */
   abstract readonly waitsFor: { describe(): string };
   readonly #scheduled = new Map<ScheduledTask, (() => void) | undefined>();
 
   constructor(protected readonly site: FaultSite) {}
 
-  /** Stages that it puts between the card and what is below, or between the driver and the device. */
+  /** The stages that it inserts: between the card and host memory, its interrupts, or its client. */
   dma?(below: DmaStage): DmaStage;
   interrupts?(below: InterruptStage): InterruptStage;
   device?(below: Device): Device;
@@ -43,7 +43,7 @@ export abstract class Fault {
     this.site.report(what);
   }
 
-  /** Acts after so much device time; unless the card is reset before, then `onLost` is called. */
+  /** Acts after so much device time. If the card is reset before, `onLost` is called instead. */
   later(delayNs: number, act: () => void, onLost?: () => void): ScheduledTask {
     const task = this.site.clock.after(delayNs, () => {
       this.#scheduled.delete(task);

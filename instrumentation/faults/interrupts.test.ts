@@ -5,7 +5,7 @@ import { faultyReference } from '../../test/support/faulty-reference';
 const { H2C0, USER } = IRQ_SOURCES;
 
 describe('interrupt-dropped', () => {
-  it('loses the message that was chosen, of the vector that was chosen', () => {
+  it('drops the selected message of the selected vector', () => {
     using rig = faultyReference([{ fault: 'interrupt-dropped', vector: USER, occurrence: 2 }]);
     rig.useInterrupts();
     for (const source of [USER, H2C0, USER, H2C0, USER]) rig.trigger(source);
@@ -16,11 +16,11 @@ describe('interrupt-dropped', () => {
     ]);
   });
 
-  it('keeps the INTx line down until the card raises it anew', () => {
+  it('keeps the INTx line deasserted until the card asserts it again', () => {
     using rig = faultyReference([{ fault: 'interrupt-dropped' }]);
     rig.useInterrupts('intx');
     rig.trigger(USER);
-    rig.trigger(H2C0); // the line stands, as far as the card is concerned
+    rig.trigger(H2C0); // for the card, the line is asserted already
     expect(rig.host.interrupts.count()).toBe(0);
     rig.registers.write('IRQ_STATUS', 0x1f);
     rig.trigger(USER);
@@ -29,7 +29,7 @@ describe('interrupt-dropped', () => {
 });
 
 describe('interrupt-delayed', () => {
-  it('lets later messages overtake the one that is late', () => {
+  it('lets later messages overtake the delayed one', () => {
     using rig = faultyReference([{ fault: 'interrupt-delayed', delayNs: 500 }]);
     rig.useInterrupts();
     const order: number[] = [];
@@ -42,7 +42,7 @@ describe('interrupt-delayed', () => {
     expect(order).toEqual([H2C0, USER]);
   });
 
-  it('of INTx raises the line late, and not at all when its cause has gone', () => {
+  it('of INTx asserts the line late, and not at all when its cause has gone', () => {
     using rig = faultyReference([{ fault: 'interrupt-delayed', delayNs: 500, occurrence: 'all' }]);
     rig.useInterrupts('intx');
     rig.trigger(USER);
@@ -57,7 +57,7 @@ describe('interrupt-delayed', () => {
     expect(rig.fired).toEqual([2]);
   });
 
-  it('that has not come before a reset never comes', () => {
+  it('is discarded by a reset', () => {
     using rig = faultyReference([{ fault: 'interrupt-delayed', delayNs: 500 }]);
     rig.useInterrupts();
     rig.trigger(USER);
@@ -80,7 +80,7 @@ describe('interrupt-duplicated', () => {
     expect(rig.host.interrupts.count(USER)).toBe(3);
   });
 
-  it('keeps the INTx line up when its cause has gone: it interrupts again', () => {
+  it('keeps the INTx line asserted when its cause has gone: it interrupts again', () => {
     using rig = faultyReference([{ fault: 'interrupt-duplicated', gapNs: 100 }]);
     rig.useInterrupts('intx');
     rig.trigger(USER);
@@ -95,7 +95,7 @@ describe('interrupt-duplicated', () => {
 });
 
 describe('interrupt-spurious', () => {
-  it('comes at a device time, and the card knows nothing of it', () => {
+  it('comes at a device time, without a change in the card', () => {
     using rig = faultyReference([{ fault: 'interrupt-spurious', atNs: 1000, vector: USER }]);
     rig.useInterrupts();
     rig.clock.advance(999);
@@ -106,7 +106,7 @@ describe('interrupt-spurious', () => {
     expect(rig.registers.read('IRQ_COUNT')).toBe(0);
   });
 
-  it('comes when the driver does something, as an INTx line that stands for a while', () => {
+  it('comes at an access of the driver, as an INTx line that is asserted for a while', () => {
     using rig = faultyReference([{ fault: 'interrupt-spurious', on: 'write', register: 'SCRATCH' }]);
     rig.useInterrupts('intx');
     rig.registers.write('SCRATCH', 1);
@@ -146,7 +146,7 @@ describe('interrupt-before-write-back', () => {
     expect(rig.fired).toEqual([1]);
   });
 
-  it('counts interrupts that follow completions only, and leaves those that are not chosen alone', () => {
+  it('counts only interrupts that follow completions, and leaves alone those that are not selected', () => {
     using rig = faultyReference([{ fault: 'interrupt-before-write-back', occurrence: 2 }]);
     rig.useInterrupts();
     const h2c = rig.channel('H2C');
@@ -161,7 +161,7 @@ describe('interrupt-before-write-back', () => {
     expect(rig.fired).toEqual([1]);
   });
 
-  it('does not hold back for ever what no interrupt follows', () => {
+  it('releases writes that no interrupt follows after a while', () => {
     using rig = faultyReference([{ fault: 'interrupt-before-write-back' }]);
     rig.useInterrupts();
     const h2c = rig.channel('H2C');
@@ -171,7 +171,7 @@ describe('interrupt-before-write-back', () => {
     expect(rig.fired).toEqual([0]);
   });
 
-  it('keeps what comes behind a write that is held behind it', () => {
+  it('keeps later writes behind one that is held', () => {
     using rig = faultyReference([{ fault: 'interrupt-before-write-back', delayNs: 700 }]);
     rig.useInterrupts();
     const h2c = rig.channel('H2C');

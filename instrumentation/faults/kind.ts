@@ -6,11 +6,11 @@ import { type DmaRole } from '../../emulator/memory';
 import { type Fault, type FaultSite } from './fault';
 import { ACCESS, type COMMON, DMA, type Filled, INTERRUPT, type Parameters, type Values } from './parameters';
 
-/** The events that a fault can happen with, if it does not happen to them; and the keys that choose among them. */
+/** Events that can trigger a fault that does not change them, and the keys that select among them. */
 export const TRIGGERS = { read: ACCESS, write: ACCESS, dma: DMA, interrupt: INTERRUPT };
 type TriggerName = keyof typeof TRIGGERS;
 
-/** As it is declared: a device time, or an event. */
+/** What triggers a fault, as it is declared: a device time, or an event. */
 type DeclaredTrigger<Name extends TriggerName> =
   { readonly atNs: number } | { [N in Name]: { readonly on: N } & Values<(typeof TRIGGERS)[N]> }[Name];
 /** The same with defaults. */
@@ -18,11 +18,11 @@ export type Trigger<Name extends TriggerName = TriggerName> =
   { readonly atNs: number } | { [N in Name]: { readonly on: N } & Filled<(typeof TRIGGERS)[N]> }[Name];
 
 interface Row<M, P, T extends readonly TriggerName[]> {
-  /** The keys that choose the events that it happens to. */
+  /** The keys that select the events that it applies to. */
   readonly match?: M;
   /** What else its declaration may have. */
   readonly parameters?: P;
-  /** In place of `match`: it happens at a device time, or with one of these. */
+  /** In place of `match`: what triggers it, besides a device time. */
   readonly triggers?: T;
   /** The card's model must name DMA of one of these roles. */
   readonly roles?: readonly DmaRole[];

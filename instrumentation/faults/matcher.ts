@@ -1,4 +1,4 @@
-/** Which events a fault happens to: those that match are counted, and of these it takes the chosen ones. */
+/** Selects the events that a fault applies to: those that match its keys are counted, and `occurrence` selects among these. */
 import { type CardClock } from '../../emulator/clock';
 import { BAR_COUNT, type PciCard } from '../../emulator/pci';
 import { type NamedRegister, RegisterNames } from '../trace';
@@ -32,12 +32,12 @@ export abstract class Matcher {
     this.#timeNs = timeNs;
   }
 
-  /** Whether the next event that matches would be taken. */
+  /** Whether the next event that matches would be selected. */
   get isNext(): boolean {
     return isWithin(this.#timeNs, this.clock.now()) && isChosen(this.#occurrence, this.#matched + 1);
   }
 
-  /** What is waited for, and how much of it has come. */
+  /** Which events are waited for, and how many have come. */
   describe(): string {
     const when = this.#timeNs ? ` at device times ${rangeInWords(this.#timeNs, String)} ns` : '';
     const all = `${this.#seen} ${this.sort}`;
@@ -116,7 +116,7 @@ export class AccessMatcher extends Matcher {
   /** Undefined: any BAR. */
   readonly #places: readonly Place[] | undefined;
 
-  /** `access`: what is counted, for people: reads, writes or both. */
+  /** `access`: what is counted, in words: reads, writes or both. */
   constructor(card: PciCard, match: AccessMatch, access: 'reads' | 'writes' | 'accesses') {
     const { register, bar, offset } = match;
     const preposition = access === 'writes' ? 'to' : 'of';

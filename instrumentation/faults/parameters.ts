@@ -122,7 +122,7 @@ export const COMMON = {
   mayNotFire: optional(yesNo, '`true`: [that it never fires](#a-fault-that-has-not-fired) is no failure.'),
 };
 
-/** The keys that choose events of any sort. */
+/** The keys that select events of any sort. */
 export const COUNTED = {
   /** Which of those that match, counted from 1. Default 1. */
   occurrence: withDefault(
@@ -136,7 +136,7 @@ export const COUNTED = {
   ),
 };
 
-/** Interrupts that the card raises: messages, or the rising of its INTx line. */
+/** Interrupts that the card raises: messages, or the assertion of its INTx line. */
 export const INTERRUPT = {
   ...COUNTED,
   /** INTx is vector 0. Default: any. */

@@ -4,7 +4,7 @@ import { nearestNames } from '../../emulator/registers/nearest-names';
 import { type NamedRegister, type RegisterNames } from '../trace';
 import { FaultDeclarationError } from './parameters';
 
-/** All that the name stands for. */
+/** All registers that the name stands for. */
 export function registersNamed(names: RegisterNames, wanted: string): NamedRegister[] {
   const found = names.all.filter((register) => isNamed(register, wanted));
   if (found.length > 0) return found;

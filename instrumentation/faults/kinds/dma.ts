@@ -102,7 +102,7 @@ export const DMA_KINDS = {
 export class DmaFault extends Fault {
   readonly waitsFor: DmaMatcher;
 
-  /** `act` takes the place of the accesses that are chosen. `longerThan`: shorter ones do not count. */
+  /** `act` replaces the accesses that are selected. `longerThan`: shorter ones do not count. */
   constructor(
     site: FaultSite,
     match: DmaMatch,

@@ -1,4 +1,4 @@
-/** Faults that happen at a device time, or with something that the driver or the card does: the removal of the card. */
+/** Faults that a device time or an event triggers, and one of them: surprise removal. */
 import { type Device } from '../../../emulator/device';
 import { type Completion, type DmaStage, PendingCompletion } from '../../../emulator/memory';
 import { type InterruptStage } from '../../../emulator/pci';
