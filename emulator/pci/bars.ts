@@ -6,8 +6,7 @@
  *
  * Source: PCI Local Bus Spec 3.0, 6.2.5.1; PCI Express Base Spec 5.0, 7.5.1.2.1.
  */
-import { CardDefinitionError } from './card-definition-error';
-import { isPowerOfTwo } from './identity';
+import { CardDefinitionError, isPowerOfTwo } from './identity';
 import { BAR_COUNT } from './vfio-layout';
 
 /** What handles the accesses to a BAR; the length of `data` is the access size. */

@@ -4,8 +4,7 @@ import { DmaError, type RemoteMemory } from '../memory';
 import { registerMap } from '../registers';
 import { DeviceError, type DmaMapping } from '../device';
 import { type CardEnvironment, PciCard } from './card';
-import { CardDefinitionError } from './card-definition-error';
-import { type CardIdentity } from './identity';
+import { CardDefinitionError, type CardIdentity } from './identity';
 import { type CardMemory } from './memory-bar';
 import {
   BUS_MASTER,

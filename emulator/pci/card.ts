@@ -7,7 +7,6 @@
 import { CardClock, type Clock, WallClock } from '../clock';
 import {
   AddressMap,
-  AddressMapError,
   type Coherence,
   DmaAccess,
   type DmaInitiator,
@@ -17,11 +16,10 @@ import {
   NonCoherentDma,
 } from '../memory';
 import { type MapSpec, RegisterFile, type RegisterMap } from '../registers';
-import { DeviceError, type DeviceLayout, type RegionLayout, type SetIrqs, type Device } from '../device';
+import { type DeviceLayout, type RegionLayout, type SetIrqs, type Device } from '../device';
 import { type BarOptions, Bars, type BarTarget } from './bars';
 import { CardEvents } from './card-events';
-import { CardDefinitionError } from './card-definition-error';
-import { type CardIdentity, checkIdentity } from './identity';
+import { CardDefinitionError, type CardIdentity, checkIdentity } from './identity';
 import { type BarContents, CardInspection } from './inspection';
 import { type InterruptController } from './interrupt-controller';
 import { InterruptPath } from './interrupt-path';
@@ -30,7 +28,7 @@ import { ObservedDevice } from './observed-device';
 import { ObservedDma } from './observed-dma';
 import { PciFunction, type ResetKind } from './pci-function';
 import { PlatformTable } from './platform/table';
-import { BAR_COUNT, CONFIG_SIZE_BYTES, EEXIST, EINVAL, Region, REGION_COUNT } from './vfio-layout';
+import { asDeviceError, checkAccess, checkRegion, CONFIG_SIZE_BYTES, Region, REGION_COUNT } from './vfio-layout';
 
 /** What the environment provides to a card. */
 export interface CardEnvironment {
@@ -305,28 +303,5 @@ export abstract class PciCard implements Device {
     const fd = this.#memories.get(index)?.fd;
     if (fd === undefined) return present;
     return { ...present, mappable: { fd, areas: [{ offset: 0, sizeBytes: bar.sizeBytes }] } };
-  }
-}
-
-function checkAccess(region: number, offset: number, accessBytes: number, sizeBytes: number): void {
-  if (offset >= 0 && offset + accessBytes <= sizeBytes) return;
-  const what = region < BAR_COUNT ? `BAR ${region}` : 'configuration space';
-  const where = `offset ${offset < 0 ? offset : `0x${offset.toString(16)}`} of ${what}`;
-  throw new DeviceError(EINVAL, `access of ${accessBytes} bytes at ${where}: it has ${sizeBytes} bytes`);
-}
-
-function checkRegion(region: number): void {
-  if (Number.isInteger(region) && region >= 0 && region < REGION_COUNT) return;
-  throw new DeviceError(EINVAL, `access to region ${region}: valid regions are 0 to ${REGION_COUNT - 1}`);
-}
-
-/** Turns an error of the address map into the error that the client receives, with the errno of the specification. */
-function asDeviceError<T>(act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    if (error instanceof AddressMapError)
-      throw new DeviceError(error.kind === 'exists' ? EEXIST : EINVAL, error.message);
-    throw error;
   }
 }

@@ -3,9 +3,19 @@
  *
  * Source: PCI Local Bus Spec 3.0, 6.2.1 (identification) and 6.8 (MSI, MSI-X); PCI Code and ID Assignment Spec (class).
  */
-import { CardDefinitionError } from './card-definition-error';
 import { type PlatformDevice } from './platform/declaration';
 import { BAR_COUNT } from './vfio-layout';
+
+/**
+ * The error for a card whose definition is invalid, such as overlapping BARs or a vector count that PCI cannot encode.
+ * Thrown while the card is constructed, so an author sees it before any guest does.
+ */
+export class CardDefinitionError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'CardDefinitionError';
+  }
+}
 
 export interface CardIdentity {
   /** 16 bits. Not 0xffff, an empty slot; nor 0x0001, which a root complex reads as "not ready yet"; nor 0. */

@@ -1,8 +1,7 @@
 export { type BarOptions } from './bars';
 export { type CardEnvironment, type MemoryBarOptions, onFirstDriven, PciCard } from './card';
-export { CardDefinitionError } from './card-definition-error';
 export { CAPABILITY_OFFSETS, type ConfigStructure } from './config-space';
-export { type CardIdentity, type InterruptPin, type LinkIdentity } from './identity';
+export { CardDefinitionError, type CardIdentity, type InterruptPin, type LinkIdentity } from './identity';
 export type * from './card-events';
 export { type BarContents, type CardInspection } from './inspection';
 export { type InterruptPath, type InterruptStage } from './interrupt-path';

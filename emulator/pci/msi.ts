@@ -5,8 +5,7 @@
  */
 import { RegisterFile } from '../registers';
 import { msiCapability } from './capabilities/msi';
-import { MessageVectors } from './message-vectors';
-import { type MessageWiring } from './message-wiring';
+import { MessageVectors, type MessageWiring } from './message-vectors';
 import { Irq } from './vfio-layout';
 
 export class Msi {

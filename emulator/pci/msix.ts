@@ -9,8 +9,7 @@
  */
 import { RegisterFile } from '../registers';
 import { msixBar, msixBarLayout, msixCapability } from './capabilities/msix';
-import { MessageVectors } from './message-vectors';
-import { type MessageWiring } from './message-wiring';
+import { MessageVectors, type MessageWiring } from './message-vectors';
 import { Irq } from './vfio-layout';
 
 export class Msix {

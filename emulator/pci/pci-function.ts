@@ -16,7 +16,7 @@ import { type CardIdentity, DEFAULT_LINK } from './identity';
 import { FunctionInterrupts } from './interrupt-controller';
 import { Intx } from './intx';
 import { type HeldReason } from './irq-index';
-import { type MessageWiring } from './message-wiring';
+import { type MessageWiring } from './message-vectors';
 import { Msi } from './msi';
 import { Msix } from './msix';
 import { type PlatformTable, type TablePlace } from './platform/table';

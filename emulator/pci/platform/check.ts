@@ -2,7 +2,7 @@
  * Checks of a card's platform devices, before any guest sees them. What does not depend on the BARs is checked when the
  * card is constructed (`checkDevices`), the windows once all BARs exist (`resolveWindows`).
  */
-import { CardDefinitionError } from '../card-definition-error';
+import { CardDefinitionError } from '../identity';
 import { type CardIdentity } from '../identity';
 import { type PlatformDevice, type PlatformWindow } from './declaration';
 import { COMPATIBLE_BYTES, MAX_BLOCKS, MAX_MAPS, MAX_RESET_MS, NAME_BYTES, PAGE_BYTES } from './layout';

@@ -3,7 +3,7 @@
  * separate page, or, on a card without MSI-X, in the first free BAR.
  */
 import { type BarTarget } from '../bars';
-import { CardDefinitionError } from '../card-definition-error';
+import { CardDefinitionError } from '../identity';
 import { type CardIdentity } from '../identity';
 import { type BarFacts, checkDevices, resolveWindows } from './check';
 import { type PlatformDevice } from './declaration';
