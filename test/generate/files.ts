@@ -1,5 +1,5 @@
 /**
- * Files that are made from register maps, the layout of the platform table and the table of events, and committed: the
+ * Files that are made from register maps, the layout of the platform table and the tables of events and faults: the
  * guest's C headers and the tables of the documentation. `npm run generate` writes them; a test fails when a committed
  * copy differs.
  */
