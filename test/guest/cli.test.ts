@@ -111,7 +111,7 @@ describe('ghostcard run', () => {
     expect(JSON.parse(stdout)).toEqual({
       exitCode: 125,
       error: expect.stringMatching(
-        /Cannot bind the card '.*' to uio-pci-genric: the guest's kernel has no driver .* Did you mean uio_pci_generic\? It has none, .*, vfio-pci, /,
+        /Cannot bind the card 'reference' \(0000:01:00\.0\) to uio-pci-genric: the guest's kernel has no driver .* Did you mean uio_pci_generic\? It has none, .*, vfio-pci, /,
       ),
     });
   });
