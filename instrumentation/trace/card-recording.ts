@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import { type CardEvent, type DmaEvent, type PciCard } from '../../emulator/pci';
 import { describeCard } from './card-description';
-import { type Unstamped } from './event';
+import { type DmaEvent as RecordedDma, type Unstamped } from './event';
 import { type TraceRecorder } from './recorder';
 
 export interface RecordCardOptions {
@@ -65,11 +65,12 @@ export class CardRecording {
   }
 
   #takeDma({ kind, channel, role, iova, sizeBytes, data, error, isAsync }: DmaEvent, timeNs: number): void {
-    this.recorder.record({
-      ...{ kind, card: this.id, timeNs, channel, role, iova, sizeBytes },
-      ...(data ? payloadOf(data, this.recorder) : error !== undefined && { error }),
-      ...(isAsync && { isAsync }),
-    });
+    // Part of each descriptor: properties are added where there are any, since spreading takes a tenth of a microsecond.
+    const event: Mutable<Unstamped<RecordedDma>> = { kind, card: this.id, timeNs, channel, role, iova, sizeBytes };
+    if (data) addPayload(event, data, this.recorder);
+    if (error !== undefined) event.error = error;
+    if (isAsync) event.isAsync = isAsync;
+    this.recorder.record(event);
     if (kind === 'dma-read') this.#noteStale();
   }
 
@@ -81,8 +82,14 @@ export class CardRecording {
   }
 }
 
-function payloadOf(bytes: Uint8Array, { payloads, largestPayloadBytes }: EventSink) {
-  if (payloads === 'none') return {};
-  if (payloads === 'full' && bytes.length <= largestPayloadBytes) return { data: bytes };
-  return { hash: hash('sha256', bytes, 'hex').slice(0, 16) };
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+function addPayload(
+  event: Mutable<Unstamped<RecordedDma>>,
+  bytes: Uint8Array,
+  { payloads, largestPayloadBytes }: EventSink,
+): void {
+  if (payloads === 'none') return;
+  if (payloads === 'full' && bytes.length <= largestPayloadBytes) event.data = bytes;
+  else event.hash = hash('sha256', bytes, 'hex').slice(0, 16);
 }
