@@ -20,8 +20,9 @@ export interface MappedRange {
   readonly writable: boolean;
   /** The bytes themselves when the memory is in this process, else undefined. */
   readonly bytes: Uint8Array | undefined;
-  /** The same bytes as aligned 32-bit words, for ordered stores. */
-  readonly words: Int32Array | undefined;
+  /** The same bytes as aligned words, for accesses that are one load or one store; undefined where they lie askew. */
+  readonly words32: Int32Array | undefined;
+  readonly words64: BigInt64Array | undefined;
 }
 
 /** Engines address with numbers, which are exact up to here. */
@@ -102,13 +103,19 @@ export class AddressMap {
   }
 }
 
+interface WordArray<W> {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): W;
+}
+
 class Mapped implements MappedRange {
   readonly start: number;
   readonly end: number;
   readonly readable: boolean;
   readonly writable: boolean;
   readonly bytes: Uint8Array | undefined;
-  #words: Int32Array | undefined;
+  #words32: Int32Array | undefined;
+  #words64: BigInt64Array | undefined;
 
   constructor(readonly mapping: DmaMapping) {
     this.start = Number(mapping.iova);
@@ -124,14 +131,19 @@ class Mapped implements MappedRange {
   }
 
   /** Made when first asked for: most of many small mappings never are. */
-  get words(): Int32Array | undefined {
-    return this.#words ?? this.#makeWords();
+  get words32(): Int32Array | undefined {
+    return (this.#words32 ??= this.#as(Int32Array));
   }
 
-  #makeWords(): Int32Array | undefined {
+  get words64(): BigInt64Array | undefined {
+    return (this.#words64 ??= this.#as(BigInt64Array));
+  }
+
+  #as<W>(Words: WordArray<W>): W | undefined {
     const { bytes, start } = this;
-    if (bytes === undefined || bytes.byteOffset % 4 !== 0 || start % 4 !== 0) return undefined;
-    return (this.#words = new Int32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 4)));
+    const size = Words.BYTES_PER_ELEMENT;
+    if (bytes === undefined || bytes.byteOffset % size !== 0 || start % size !== 0) return undefined;
+    return new Words(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / size));
   }
 }
 

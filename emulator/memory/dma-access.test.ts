@@ -1,3 +1,4 @@
+import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { AddressMap, DmaAccess, type DmaBacking, type RemoteMemory } from '.';
 import { reasonOf } from '../../test/support/dma-errors';
@@ -107,6 +108,64 @@ describe('DmaAccess', () => {
     access.write32(8, 0x8765_4321);
     expect([...first.subarray(8, 12)]).toEqual([0x21, 0x43, 0x65, 0x87]);
     expect(() => access.write32(9, 0)).toThrow('must be a multiple of 4');
+    access.write64(16, 0xfedc_ba98_8765_4321n);
+    expect([...first.subarray(16, 24)]).toEqual([0x21, 0x43, 0x65, 0x87, 0x98, 0xba, 0xdc, 0xfe]);
+    expect(() => access.write64(20, 0n)).toThrow('write64 at 0x14: the address must be a multiple of 8');
+  });
+
+  it('stores a word of 64 bits also where the memory behind the mapping lies askew, or is reached by message', async () => {
+    const askew = new Uint8Array(65).subarray(1);
+    const { access, map } = setUp({ second: { kind: 'bytes', bytes: askew } });
+    access.write64(72, 0x0807_0605_0403_0201n);
+    expect([...askew.subarray(8, 16)]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    const memory = new ScriptedRemote();
+    map.remove(64n, 64n);
+    map.add({ iova: 64n, sizeBytes: 64n, readable: true, writable: true, backing: { kind: 'remote', memory } });
+    await access.write64(72, 0x0807_0605_0403_0201n).promise();
+    expect(memory.log).toEqual(['write 72+8']);
+  });
+
+  describe.each([4, 8] as const)('a word of %d bytes that a processor polls or writes at the same time', (size) => {
+    /** Another thread stores `all ones` and 0 in turn, and counts what it loads that is neither. */
+    async function besideAnotherThread(use: (access: DmaAccess, isDone: () => boolean) => void): Promise<number> {
+      const shared = new SharedArrayBuffer(32);
+      const map = new AddressMap();
+      const backing: DmaBacking = { kind: 'bytes', bytes: new Uint8Array(shared) };
+      map.add({ iova: 0n, sizeBytes: 32n, readable: true, writable: true, backing });
+      const worker = new Worker(
+        `const { parentPort, workerData: { shared, size } } = require('node:worker_threads');
+         const words = size === 8 ? new BigUint64Array(shared) : new Uint32Array(shared);
+         const [none, ones] = size === 8 ? [0n, 0xffff_ffff_ffff_ffffn] : [0, 0xffff_ffff];
+         let torn = 0;
+         for (let round = 0; round < 200_000; round++) {
+           Atomics.store(words, 0, round % 2 ? ones : none);
+           const seen = Atomics.load(words, 1);
+           if (seen !== none && seen !== ones) torn++;
+         }
+         Atomics.store(new Uint8Array(shared), 31, 1);
+         parentPort.postMessage(torn);`,
+        { eval: true, workerData: { shared, size } },
+      );
+      const torn = new Promise<number>((resolve, reject) => worker.once('message', resolve).once('error', reject));
+      const done = new Uint8Array(shared);
+      use(new DmaAccess(map, () => true), () => Atomics.load(done, 31) === 1);
+      return torn;
+    }
+
+    it('is never seen torn by either', async () => {
+      const into = new Uint8Array(size);
+      const seenByCard = new Set<string>();
+      const tornForDriver = await besideAnotherThread((access, isDone) => {
+        for (let round = 0; !isDone(); round++) {
+          access.read(0, into);
+          seenByCard.add(Buffer.from(into).toString('hex'));
+          if (size === 8) access.write64(8, round % 2 ? 0xffff_ffff_ffff_ffffn : 0n);
+          else access.write32(4, round % 2 ? 0xffff_ffff : 0);
+        }
+      });
+      expect(tornForDriver).toBe(0);
+      expect([...seenByCard].filter((hex) => !/^(00)+$|^(ff)+$/.test(hex))).toEqual([]);
+    });
   });
 
   it('is pending for memory that is reached by message, and keeps address order across the border', async () => {

@@ -8,6 +8,7 @@ import { type RemoteMemory } from './backing';
 import { Completion, PendingCompletion } from './completion';
 import { DmaError } from './dma-error';
 import { type DmaPort } from './dma-path';
+import { bytesOf, checkAlignment, loadWord } from './word';
 
 type Access = 'read' | 'write';
 
@@ -38,16 +39,22 @@ export class DmaAccess implements DmaPort {
   }
 
   write32(iova: number, value: number): Completion {
-    if (iova % 4 !== 0) throw new RangeError(`write32 at 0x${iova.toString(16)}: the address must be a multiple of 4`);
+    checkAlignment(iova, value);
     const range = this.#enter('write', iova, 4);
-    if (range.words !== undefined && iova + 4 <= range.end) {
-      // A sequentially consistent store: the host CPU may not move earlier data stores behind it.
-      Atomics.store(range.words, (iova - range.start) / 4, value);
-      return Completion.DONE;
-    }
-    const bytes = new Uint8Array(4);
-    new DataView(bytes.buffer).setUint32(0, value, true);
-    return this.write(iova, bytes);
+    const { words32 } = range;
+    if (words32 === undefined || iova + 4 > range.end) return this.write(iova, bytesOf(value));
+    // A sequentially consistent store: the host CPU may not move earlier data stores behind it.
+    Atomics.store(words32, (iova - range.start) / 4, value);
+    return Completion.DONE;
+  }
+
+  write64(iova: number, value: bigint): Completion {
+    checkAlignment(iova, value);
+    const range = this.#enter('write', iova, 8);
+    const { words64 } = range;
+    if (words64 === undefined || iova + 8 > range.end) return this.write(iova, bytesOf(value));
+    Atomics.store(words64, (iova - range.start) / 8, value);
+    return Completion.DONE;
   }
 
   /** Throws what an access of this range would throw before anything has been moved. */
@@ -110,8 +117,8 @@ export class DmaAccess implements DmaPort {
       return PendingCompletion.of(this.#byMessage(access, backing.memory, iova, data));
     }
     const offset = iova - start;
-    if (access === 'read') data.set(bytes.subarray(offset, offset + data.length));
-    else bytes.set(data, offset);
+    if (access === 'write') bytes.set(data, offset);
+    else if (!loadWord(range, offset, data)) data.set(bytes.subarray(offset, offset + data.length));
     return Completion.DONE;
   }
 

@@ -3,6 +3,7 @@
  * trace observes, injected faults interfere, a replay stands in for the memory); the card's model knows nothing of them.
  */
 import { type Completion } from './completion';
+import { type Word } from './word';
 
 /**
  * What engines are written against. Addresses are numbers: exact below 2^53, which is beyond any address that guests and
@@ -11,7 +12,7 @@ import { type Completion } from './completion';
  * A failure is a DmaError: thrown, where the access can be refused at once, or what the completion fails with.
  */
 export interface DmaPort {
-  /** Fills `into` from host memory at `iova`. */
+  /** Fills `into` from host memory at `iova`. Four or eight bytes at a multiple of their number are one load. */
   read(iova: number, into: Uint8Array): Completion;
   /** Writes `from` to host memory at `iova`. `from` must not change before the access is done. */
   write(iova: number, from: Uint8Array): Completion;
@@ -20,6 +21,8 @@ export interface DmaPort {
    * everything that was written before it: this is what owner bits and write-back indexes are written with.
    */
   write32(iova: number, value: number): Completion;
+  /** The same of 64 bits, `iova` a multiple of 8: a reader sees all of the word or nothing of it. */
+  write64(iova: number, value: bigint): Completion;
 }
 
 /** What an access is for, as far as the card says: the ring's entries, the data, the state that is written back. */
@@ -36,7 +39,8 @@ export interface DmaInitiator {
 export interface DmaStage {
   read(by: DmaInitiator, iova: number, into: Uint8Array): Completion;
   write(by: DmaInitiator, iova: number, from: Uint8Array): Completion;
-  write32(by: DmaInitiator, iova: number, value: number): Completion;
+  /** `write32` of a number, `write64` of a bigint. */
+  store(by: DmaInitiator, iova: number, value: Word): Completion;
 }
 
 /** What stands between a card and the world in one direction: a stage in front of a stage. Tools insert theirs. */
@@ -61,7 +65,7 @@ export class DmaPath extends StageChain<DmaStage> {
     const toMemory: DmaStage = {
       read: (by, iova, into) => memory.top.read(by, iova, into),
       write: (by, iova, from) => memory.top.write(by, iova, from),
-      write32: (by, iova, value) => memory.top.write32(by, iova, value),
+      store: (by, iova, value) => memory.top.store(by, iova, value),
     };
     super(observe(toMemory));
     this.#memory = memory;
@@ -73,7 +77,8 @@ export class DmaPath extends StageChain<DmaStage> {
     return {
       read: (iova, into) => this.top.read(by, iova, into),
       write: (iova, from) => this.top.write(by, iova, from),
-      write32: (iova, value) => this.top.write32(by, iova, value),
+      write32: (iova, value) => this.top.store(by, iova, value),
+      write64: (iova, value) => this.top.store(by, iova, value),
     };
   }
 
@@ -94,7 +99,7 @@ class MemoryStage implements DmaStage {
     return this.port.write(iova, from);
   }
 
-  write32(_by: DmaInitiator, iova: number, value: number): Completion {
-    return this.port.write32(iova, value);
+  store(_by: DmaInitiator, iova: number, value: Word): Completion {
+    return typeof value === 'bigint' ? this.port.write64(iova, value) : this.port.write32(iova, value);
   }
 }

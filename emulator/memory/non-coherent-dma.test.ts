@@ -55,13 +55,16 @@ describe('memory that is not coherent', () => {
     dma.write(0x1_0045, new Uint8Array([1, 2, 3]));
     dma.write32(0x1_0050, 0x0403_0201);
     expect(memory).toEqual(before);
+    dma.write64(0x1_0058, 0x0807_0605_0403_0201n);
+    expect([...read(0x1_0058, 8)]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     expect([...read(0x1_0045, 3), ...read(0x1_0050, 4)]).toEqual([1, 2, 3, 1, 2, 3, 4]);
-    expect(dma.counts).toMatchObject({ awaitingCpu: 7, neverSynchronised: 0, stale: 0 });
+    expect(dma.counts).toMatchObject({ awaitingCpu: 15, neverSynchronised: 0, stale: 0 });
     dma.synchroniseForCpu(0x1_0080, 64);
     expect(memory).toEqual(before);
     dma.synchroniseForCpu(0x1_0045, 1);
     before.set([1, 2, 3], 0x45);
     before.set([1, 2, 3, 4], 0x50);
+    before.set([1, 2, 3, 4, 5, 6, 7, 8], 0x58);
     expect(memory).toEqual(before);
     expect(dma.counts.awaitingCpu).toBe(0);
   });

@@ -8,6 +8,7 @@ import { Completion } from './completion';
 import { type DmaAccess } from './dma-access';
 import { DmaError } from './dma-error';
 import { type DmaPort } from './dma-path';
+import { bytesOf, checkAlignment, type Word } from './word';
 import { DeviceView, ViewLimitError, type ViewCounts, wholeLines } from './device-view';
 
 /** What a driver may request of a card's coherence, by whatever registers. */
@@ -31,7 +32,6 @@ export const DEFAULT_VIEW_LIMIT_BYTES = 256 << 20;
 
 export class NonCoherentDma implements DmaPort, Coherence {
   readonly #view: DeviceView;
-  readonly #word = new Uint8Array(4);
 
   /** `port`: what the card would access without this. `memory`: the same memory, as the processor reaches it. */
   constructor(
@@ -62,9 +62,11 @@ export class NonCoherentDma implements DmaPort, Coherence {
   }
 
   write32(iova: number, value: number): Completion {
-    if (iova % 4 !== 0) throw new RangeError(`write32 at 0x${iova.toString(16)}: the address must be a multiple of 4`);
-    new DataView(this.#word.buffer).setUint32(0, value, true);
-    return this.write(iova, this.#word);
+    return this.#store(iova, value);
+  }
+
+  write64(iova: number, value: bigint): Completion {
+    return this.#store(iova, value);
   }
 
   synchroniseForDevice(address: number, sizeBytes: number): Completion {
@@ -101,6 +103,11 @@ export class NonCoherentDma implements DmaPort, Coherence {
   clear(): void {
     this.memory.drop();
     this.#view.clear();
+  }
+
+  #store(iova: number, value: Word): Completion {
+    checkAlignment(iova, value);
+    return this.write(iova, bytesOf(value));
   }
 
   #reserve(access: 'read' | 'write', iova: number, sizeBytes: number): void {

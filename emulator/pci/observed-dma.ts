@@ -1,12 +1,15 @@
 /** Publishes a card's accesses to host memory. */
 import { type CardClock } from '../clock';
 import {
+  bytesOf,
   type Completion,
   DmaError,
   type DmaErrorReason,
   type DmaInitiator,
   type DmaStage,
   PendingCompletion,
+  putWord,
+  type Word,
 } from '../memory';
 import { type CardEvents, type DmaEvent } from './card-events';
 
@@ -14,8 +17,9 @@ type Payload = Omit<DmaEvent, 'data'> & { data: Uint8Array | undefined };
 
 /** The stage of a card's DMA path that publishes each access when it has completed or failed. */
 export class ObservedDma implements DmaStage {
-  readonly #word = new DataView(new ArrayBuffer(4));
-  readonly #wordBytes = new Uint8Array(this.#word.buffer);
+  /** What has just been stored, of either size: an event's payload is valid only during the call. */
+  readonly #word64 = new Uint8Array(8);
+  readonly #word32 = this.#word64.subarray(0, 4);
 
   constructor(
     private readonly below: DmaStage,
@@ -41,9 +45,9 @@ export class ObservedDma implements DmaStage {
     }
   }
 
-  write32(by: DmaInitiator, iova: number, value: number): Completion {
+  store(by: DmaInitiator, iova: number, value: Word): Completion {
     try {
-      const completion = this.below.write32(by, iova, value);
+      const completion = this.below.store(by, iova, value);
       return this.#done('write', by, iova, this.#bytesOf(value, !completion.isDone), completion);
     } catch (error) {
       this.#failed('write', by, iova, this.#bytesOf(value, false), error);
@@ -51,9 +55,11 @@ export class ObservedDma implements DmaStage {
     }
   }
 
-  #bytesOf(value: number, isAsync: boolean): Uint8Array {
-    this.#word.setUint32(0, value, true);
-    return isAsync ? this.#wordBytes.slice() : this.#wordBytes;
+  #bytesOf(value: Word, isAsync: boolean): Uint8Array {
+    if (isAsync) return bytesOf(value);
+    const bytes = typeof value === 'bigint' ? this.#word64 : this.#word32;
+    putWord(bytes, value);
+    return bytes;
   }
 
   #done(

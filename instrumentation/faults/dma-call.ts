@@ -5,6 +5,8 @@ import {
   type DmaInitiator,
   type DmaStage,
   type PendingCompletion,
+  bytesOf,
+  wordOf,
 } from '../../emulator/memory';
 
 export class DmaCall {
@@ -14,7 +16,7 @@ export class DmaCall {
     readonly by: DmaInitiator,
     readonly iova: number,
     readonly bytes: Uint8Array,
-    /** It is a `write32`. */
+    /** It is a `write32` or a `write64`. */
     private readonly isWord = false,
   ) {}
 
@@ -22,7 +24,7 @@ export class DmaCall {
     const { below, by, iova, bytes } = this;
     if (this.access === 'read') return below.read(by, iova, bytes);
     if (!this.isWord) return below.write(by, iova, bytes);
-    return below.write32(by, iova, new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true));
+    return below.store(by, iova, wordOf(bytes));
   }
 
   /** Performs an access that the card takes for done: a failure is in the trace, and not reported to the card. */
@@ -67,10 +69,6 @@ export function splitDma(below: DmaStage, act: (call: DmaCall) => Completion): D
   return {
     read: (by, iova, into) => act(new DmaCall(below, 'read', by, iova, into)),
     write: (by, iova, from) => act(new DmaCall(below, 'write', by, iova, from)),
-    write32: (by, iova, value) => {
-      const bytes = new Uint8Array(4);
-      new DataView(bytes.buffer).setUint32(0, value, true);
-      return act(new DmaCall(below, 'write', by, iova, bytes, true));
-    },
+    store: (by, iova, value) => act(new DmaCall(below, 'write', by, iova, bytesOf(value), true)),
   };
 }

@@ -1,5 +1,12 @@
 /** Host memory of a card that a trace drives: what the driver stored, as far as known, and what the card wrote. */
-import { type Coherence, Completion, type DmaInitiator, type DmaStage } from '../../emulator/memory';
+import {
+  bytesOf,
+  type Coherence,
+  Completion,
+  type DmaInitiator,
+  type DmaStage,
+  type Word,
+} from '../../emulator/memory';
 import { SparseMemory } from '../../emulator/memory/sparse-memory';
 
 export class GuestMemory implements DmaStage {
@@ -26,11 +33,9 @@ export class GuestMemory implements DmaStage {
     return Completion.DONE;
   }
 
-  write32(by: DmaInitiator, iova: number, value: number): Completion {
-    this.mapped.write32(by, iova, this.coherence ? 0 : value);
-    const bytes = new Uint8Array(4);
-    new DataView(bytes.buffer).setUint32(0, value, true);
-    this.memory.write(iova, bytes);
+  store(by: DmaInitiator, iova: number, value: Word): Completion {
+    this.mapped.store(by, iova, this.coherence ? (typeof value === 'bigint' ? 0n : 0) : value);
+    this.memory.write(iova, bytesOf(value));
     return Completion.DONE;
   }
 }

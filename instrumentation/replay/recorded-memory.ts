@@ -1,11 +1,17 @@
 /** Host memory as the trace knows it: reads are given what they were given then, writes go nowhere. */
-import { type Coherence, Completion, DmaError, type DmaInitiator, type DmaStage } from '../../emulator/memory';
+import {
+  bytesOf,
+  type Coherence,
+  Completion,
+  DmaError,
+  type DmaInitiator,
+  type DmaStage,
+  type Word,
+} from '../../emulator/memory';
 import { type TraceEvent } from '../trace';
 import { type Comparison } from './comparison';
 
 export class RecordedMemory implements DmaStage {
-  readonly #word = new DataView(new ArrayBuffer(4));
-
   constructor(
     /** Checks accesses and keeps the books of a card that is not coherent; behind its mappings is nothing. */
     private readonly mapped: DmaStage,
@@ -44,10 +50,10 @@ export class RecordedMemory implements DmaStage {
     return Completion.DONE;
   }
 
-  write32(by: DmaInitiator, iova: number, value: number): Completion {
-    if (iova % 4 !== 0) return this.mapped.write32(by, iova, value); // which throws
-    this.#word.setUint32(0, value, true);
-    return this.write(by, iova, new Uint8Array(this.#word.buffer));
+  store(by: DmaInitiator, iova: number, value: Word): Completion {
+    const bytes = bytesOf(value);
+    if (iova % bytes.length !== 0) return this.mapped.store(by, iova, value); // which throws
+    return this.write(by, iova, bytes);
   }
 
   /** Keeps the books of a card that is not coherent. `next`: what the trace has after the read. */
