@@ -82,7 +82,7 @@ describe('DmaAccess', () => {
     expect([...memory.subarray(7 * 16, 7 * 16 + 4)]).toEqual([...data.subarray(8, 12)]);
   });
 
-  it('refuses everything while the bus-master gate is closed', () => {
+  it('refuses everything while the bus-master gate is closed (PCIe 7.5.1.1.3)', () => {
     const { access, gate } = setUp();
     gate.open = false;
     expect(reasonOf(() => access.read(0, new Uint8Array(1)))).toBe('bus-master-off');

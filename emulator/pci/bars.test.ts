@@ -22,7 +22,7 @@ function size(bus: TestBus, slot: number): [number, number] {
   return [bus.config(barRegister(slot)), bus.config(barRegister(slot + 1))];
 }
 
-describe('sizing by writing all ones', () => {
+describe('sizing by writing all ones (PCI 6.2.5.1)', () => {
   test.each<[string, number, MemoryBarOptions, [number, number]]>([
     ['16 bytes, 32-bit', 16, { width: 32, prefetchable: false }, [0xffff_fff0, 0]],
     ['4 KiB, 32-bit', 4096, { width: 32, prefetchable: false }, [0xffff_f000, 0]],
@@ -47,11 +47,11 @@ describe('sizing by writing all ones', () => {
   });
 });
 
-test('memory is 64-bit and prefetchable by default', () => {
+test('memory is 64-bit and prefetchable by default (PCIe 7.5.1.2.1)', () => {
   expect(busWith(2, 4096, {}).config(barRegister(2))).toBe(0x0000_000c);
 });
 
-test('an address is aligned down to the size, the type bits are unchanged', () => {
+test('an address is aligned down to the size, the type bits are unchanged (PCI 6.2.5.1)', () => {
   const bus = busWith(2, 1 << 20, {});
   bus.setConfig(barRegister(2), 0xfe12_3457);
   bus.setConfig(barRegister(3), 0x0000_0001);

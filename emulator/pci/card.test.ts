@@ -77,14 +77,14 @@ describe('the layout of the device interface', () => {
     expect(layout.resettable).toBe(true);
   });
 
-  test('INTx is automasked, MSI-X can be resized, error and request have a vector each', () => {
+  test('INTx is automasked, MSI-X can be resized, error and request have a vector each (VFIO DEVICE_GET_IRQ_INFO)', () => {
     const { irqs } = new BlinkCard().layout;
     expect(irqs.map(({ count }) => count)).toEqual([1, 8, 8, 1, 1]);
     expect(irqs.map(({ autoMasked }) => autoMasked)).toEqual([true, false, false, false, false]);
     expect(irqs.every(({ noResize }) => !noResize)).toBe(true);
   });
 
-  test('a mappable memory BAR is offered to the client when its memory has a file', () => {
+  test('a mappable memory BAR is offered to the client when its memory has a file (VFIO DEVICE_GET_REGION_INFO)', () => {
     const bytes = new Uint8Array(0x1_0000);
     const card = new BlinkCard({ allocate: () => ({ bytes, fd: 77, close: () => {} }) });
     expect(card.layout.regions[2]!.mappable).toEqual({ fd: 77, areas: [{ offset: 0, sizeBytes: 0x1_0000 }] });
@@ -103,7 +103,7 @@ describe('the layout of the device interface', () => {
 });
 
 describe('access to BARs', () => {
-  test('registers respond, and call their hooks, when Memory Space Enable is set', () => {
+  test('registers respond, and call their hooks, when Memory Space Enable is set (PCIe 7.5.1.1.3)', () => {
     const { card, bus } = powered();
     expect(bus.read(0, 0)).toBe(0x4748_4331);
     bus.write(0, 4, 2);
@@ -119,7 +119,7 @@ describe('access to BARs', () => {
     expect(() => registers.get('LEDS.BLUE')).toThrow("There is no 'LEDS.BLUE'");
   });
 
-  test('without Memory Space Enable reads are all ones and writes are discarded', () => {
+  test('without Memory Space Enable reads are all ones and writes are discarded (PCIe 2.3.1, PCIe 7.5.1.1.3)', () => {
     const { card, bus } = powered();
     bus.command(BUS_MASTER);
     expect(bus.read(0, 0)).toBe(0xffff_ffff);
@@ -129,7 +129,7 @@ describe('access to BARs', () => {
     expect(card.memory.bytes[0]).toBe(0);
   });
 
-  test('in D3hot reads are all ones, and the state is preserved on the return to D0', () => {
+  test('in D3hot reads are all ones, and the state is preserved on the return to D0 (PCIe 5.3.1.4, PCIe 7.5.2.2)', () => {
     const { bus } = powered();
     bus.write(0, 4, 3);
     bus.setConfig(PMCSR, D3_HOT, 2);
@@ -138,7 +138,7 @@ describe('access to BARs', () => {
     expect(bus.read(0, 4)).toBe(3);
   });
 
-  test('an absent BAR, the ROM and VGA read all ones and discard writes', () => {
+  test('an absent BAR, the ROM and VGA read all ones and discard writes (PCIe 2.3.1)', () => {
     const { bus } = powered();
     for (const region of [1, 3, 5, Region.ROM, Region.VGA]) {
       bus.write(region, 0x100, 1);
@@ -190,7 +190,7 @@ describe('DMA', () => {
     };
   };
 
-  test('reaches mapped memory while Bus Master Enable is set', () => {
+  test('reaches mapped memory while Bus Master Enable is set (PCIe 7.5.1.1.3)', () => {
     const { card } = powered();
     const memory = ram();
     card.mapDma(memory);
@@ -237,7 +237,7 @@ describe('DMA', () => {
     expect([...into]).toEqual([0, 0, 0, 0]);
   });
 
-  test('an overlapping map is refused as existing, an unmap that would cut a mapping in two as invalid', () => {
+  test('an overlapping map is refused as existing, an unmap that would cut a mapping in two as invalid (VFIO IOMMU_MAP_DMA, VFIO IOMMU_UNMAP_DMA)', () => {
     const { card } = powered();
     const memory = ram();
     card.mapDma(memory);
@@ -249,7 +249,7 @@ describe('DMA', () => {
 });
 
 describe('resets', () => {
-  test('a function-level reset through Device Control resets registers before the card is notified', () => {
+  test('a function-level reset through Device Control resets registers before the card is notified (PCIe 6.6.2, PCIe 7.5.3.4)', () => {
     const { card, bus } = powered();
     bus.write(0, 4, 3);
     bus.setConfig(DEVICE_CONTROL, INITIATE_FLR, 2);
@@ -266,7 +266,7 @@ describe('resets', () => {
     expect(bus.config(COMMAND, 2)).toBe(0);
   });
 
-  test('a function-level reset preserves the payload size and the link settings, a device reset does not', () => {
+  test('a function-level reset preserves the payload size and the link settings, a device reset does not (PCIe 6.6.1, PCIe 6.6.2)', () => {
     const { card, bus } = powered();
     const linkControl = DEVICE_CONTROL + 8;
     bus.setConfig(DEVICE_CONTROL, 1 << 5, 2);
@@ -279,7 +279,7 @@ describe('resets', () => {
     expect(bus.config(linkControl, 2)).toBe(0);
   });
 
-  test('a reset preserves memory and connected interrupts, and deasserts INTx', () => {
+  test('a reset preserves memory and connected interrupts, and deasserts INTx (VFIO DEVICE_RESET)', () => {
     const { card, bus } = powered();
     const [sink] = bus.connect(Irq.INTX);
     bus.write(2, 0, 0x55);

@@ -53,19 +53,19 @@ function capabilities(bus: TestBus): { id: number; offset: number }[] {
 }
 
 describe('identity', () => {
-  test('vendor, device, class and revision are at their standard offsets', () => {
+  test('vendor, device, class and revision are at their standard offsets (PCI 6.2.1)', () => {
     const bus = busOf();
     expect(bus.config(0x00)).toBe(0x4743_1234);
     expect(bus.config(0x08)).toBe(0x12_34_56_07);
     expect(bus.config(0x0e, 1)).toBe(0);
   });
 
-  test('the subsystem ids default to those of the card', () => {
+  test('the subsystem ids default to those of the card (PCI 6.2.4)', () => {
     expect(busOf().config(0x2c)).toBe(0x4743_1234);
     expect(busOf({ subsystemVendorId: 0xabcd, subsystemId: 0x0001 }).config(0x2c)).toBe(0x0001_abcd);
   });
 
-  test('identity and the absent expansion ROM cannot be written', () => {
+  test('identity and the absent expansion ROM cannot be written (PCI 6.2.1, PCI 6.2.5.2)', () => {
     const bus = busOf();
     for (const offset of [0x00, 0x08, 0x2c, 0x30]) {
       const before = bus.config(offset);
@@ -75,7 +75,7 @@ describe('identity', () => {
     expect(bus.config(0x30)).toBe(0);
   });
 
-  test('the interrupt pin is read-only, the interrupt line is storage', () => {
+  test('the interrupt pin is read-only, the interrupt line is storage (PCI 6.2.4)', () => {
     const bus = busOf({ intx: 'B' });
     bus.setConfig(0x3c, 0xffff, 2);
     expect(bus.config(0x3c, 2)).toBe(0x02_ff);
@@ -87,19 +87,19 @@ describe('identity', () => {
 });
 
 describe('command and status', () => {
-  test('the command register has exactly the writable bits of an Express function, without I/O space', () => {
+  test('the command register has exactly the writable bits of an Express function, without I/O space (PCI 6.2.2)', () => {
     const bus = busOf();
     bus.setConfig(COMMAND, 0xffff, 2);
     expect(bus.config(COMMAND, 2)).toBe(0x0546);
   });
 
-  test('status shows the capability list and is not changed by writing ones', () => {
+  test('status shows the capability list and is not changed by writing ones (PCI 6.2.3)', () => {
     const bus = busOf();
     bus.setConfig(STATUS, 0xffff, 2);
     expect(bus.config(STATUS, 2)).toBe(0x0010);
   });
 
-  test('a byte write to the upper half of the command register does not change the lower half', () => {
+  test('a byte write to the upper half of the command register does not change the lower half (PCI 6.1)', () => {
     const bus = busOf();
     bus.command(MEMORY_SPACE | BUS_MASTER);
     bus.setConfig(COMMAND + 1, INTERRUPT_DISABLE >>> 8, 1);
@@ -108,7 +108,7 @@ describe('command and status', () => {
 });
 
 describe('the capability chain', () => {
-  test('holds power management, MSI, MSI-X and PCI Express', () => {
+  test('holds power management, MSI, MSI-X and PCI Express (PCI 6.7)', () => {
     expect(capabilities(busOf()).map(({ id }) => id)).toEqual([0x01, 0x05, 0x11, 0x10]);
   });
 
@@ -116,7 +116,7 @@ describe('the capability chain', () => {
     expect(capabilities(withoutMessages()).map(({ id }) => id)).toEqual([0x01, 0x10]);
   });
 
-  test('power management has version 3, only D0 and D3hot, and keeps state on the return to D0', () => {
+  test('power management has version 3, only D0 and D3hot, and keeps state on the return to D0 (PCIe 7.5.2.1)', () => {
     const bus = busOf();
     expect(bus.config(PMCSR - 2, 2)).toBe(0x0003);
     bus.setConfig(PMCSR, 3, 2);
@@ -125,7 +125,7 @@ describe('the capability chain', () => {
     expect(bus.config(PMCSR, 2)).toBe(0x0008);
   });
 
-  test.each([1, 2])('writing the unsupported power state D%i changes nothing', (state) => {
+  test.each([1, 2])('writing the unsupported power state D%i changes nothing (PCIe 7.5.2.2)', (state) => {
     const bus = busOf();
     bus.setConfig(PMCSR, state, 2);
     expect(bus.config(PMCSR, 2) & 3).toBe(0);
@@ -134,7 +134,7 @@ describe('the capability chain', () => {
     expect(bus.config(PMCSR, 2) & 3).toBe(3);
   });
 
-  test('PCI Express is a version 2 endpoint with function-level reset at 8 GT/s and 4 lanes', () => {
+  test('PCI Express is a version 2 endpoint with function-level reset at 8 GT/s and 4 lanes (PCIe 7.5.3.2, PCIe 7.5.3.3)', () => {
     const bus = busOf();
     const { offset } = capabilities(bus).find(({ id }) => id === 0x10)!;
     expect(bus.config(offset + 2, 2)).toBe(0x0002);
@@ -144,14 +144,14 @@ describe('the capability chain', () => {
     expect(bus.config(offset + 0x2c)).toBe(0x0e);
   });
 
-  test('the link has the speed and width that the card declares', () => {
+  test('the link has the speed and width that the card declares (PCIe 7.5.3.8)', () => {
     const bus = busOf({ link: { generation: 1, lanes: 16 } });
     const { offset } = capabilities(bus).find(({ id }) => id === 0x10)!;
     expect(bus.config(offset + 0x12, 2) & 0x3ff).toBe(0x101);
     expect(bus.config(offset + 0x2c)).toBe(0x02);
   });
 
-  test('MSI shows its number of vectors, has 64-bit addresses and masks each vector', () => {
+  test('MSI shows its number of vectors, has 64-bit addresses and masks each vector (PCI 6.8.1.3, PCI 6.8.1.5)', () => {
     const bus = busOf();
     expect(bus.config(MSI + 2, 2)).toBe(0x0186);
     bus.setConfig(MSI + 4, 0xffff_ffff);
@@ -162,32 +162,32 @@ describe('the capability chain', () => {
     expect(bus.config(MSI + 0x10)).toBe(0x0000_00ff);
   });
 
-  test('MSI-X shows its BAR, with the pending bits a page after the table', () => {
+  test('MSI-X shows its BAR, with the pending bits a page after the table (PCI 6.8.2.4, PCI 6.8.2.5)', () => {
     const bus = busOf();
     expect(bus.config(MSIX + 2, 2)).toBe(4);
     expect(bus.config(MSIX + 4)).toBe(0x0000_0004);
     expect(bus.config(MSIX + 8)).toBe(0x0000_1004);
   });
 
-  test('2048 MSI-X vectors have a table of 8 pages', () => {
+  test('2048 MSI-X vectors have a table of 8 pages (PCI 6.8.2.3)', () => {
     const card = new BareCard({ msix: { bar: 0, vectors: 2048 } });
     expect(new TestBus(card).config(MSIX + 8)).toBe(0x8000);
     expect(card.layout.regions[0]!.sizeBytes).toBe(0x1_0000);
   });
 
-  test('extended configuration space is empty without a serial number', () => {
+  test('extended configuration space is empty without a serial number (PCIe 7.6.2)', () => {
     expect(busOf().config(0x100)).toBe(0);
     expect(busOf().config(0xffc)).toBe(0);
   });
 
-  test('the serial number is an extended capability, the only one', () => {
+  test('the serial number is an extended capability, the only one (PCIe 7.6.2, PCIe 7.9.3)', () => {
     const bus = busOf({ serialNumber: 0x0123_4567_89ab_cdefn });
     expect([0x100, 0x104, 0x108].map((offset) => bus.config(offset))).toEqual([0x0001_0003, 0x89ab_cdef, 0x0123_4567]);
   });
 });
 
 describe('access', () => {
-  test('one read of 256 bytes returns the same as single reads', () => {
+  test('one read of 256 bytes returns the same as single reads (PCI 6.1)', () => {
     const bus = busOf();
     const whole = new Uint8Array(256).fill(0xee);
     bus.device.readRegion(Region.CONFIG, 0, whole);
@@ -195,7 +195,7 @@ describe('access', () => {
     expect(whole).toEqual(single);
   });
 
-  test('bytes between the structures read 0 and cannot be written', () => {
+  test('bytes between the structures read 0 and cannot be written (PCI 6.1)', () => {
     const bus = busOf();
     for (const offset of [0x48, 0xc0, 0xff0]) {
       bus.setConfig(offset, 0xffff_ffff);

@@ -22,14 +22,14 @@ describe('INTx', () => {
     return { bus, irqs, sink: sink! };
   }
 
-  test('assertion triggers once; the vector then counts as masked by the client', () => {
+  test('assertion triggers once; the vector then counts as masked by the client (VFIO IRQ_INFO_AUTOMASKED)', () => {
     const { irqs, sink } = withSink();
     irqs.setIntx(true);
     irqs.setIntx(true);
     expect(sink.triggers).toBe(1);
   });
 
-  test('unmasking triggers again while asserted, and not once deasserted', () => {
+  test('unmasking triggers again while asserted, and not once deasserted (PCIe 6.1.2, VFIO IRQ_INFO_AUTOMASKED)', () => {
     const { bus, irqs, sink } = withSink();
     irqs.setIntx(true);
     bus.irq('unmask', Irq.INTX);
@@ -39,7 +39,7 @@ describe('INTx', () => {
     expect(sink.triggers).toBe(2);
   });
 
-  test('a line deasserted and asserted while masked triggers once when it is unmasked', () => {
+  test('a line deasserted and asserted while masked triggers once when it is unmasked (PCIe 6.1.2)', () => {
     const { bus, irqs, sink } = withSink();
     irqs.setIntx(true);
     irqs.setIntx(false);
@@ -58,7 +58,7 @@ describe('INTx', () => {
     expect(sink.triggers).toBe(1);
   });
 
-  test('Interrupt Disable blocks the interrupt, and clearing it while asserted triggers', () => {
+  test('Interrupt Disable blocks the interrupt, and clearing it while asserted triggers (PCIe 7.5.1.1.3)', () => {
     const { bus, irqs, sink } = withSink();
     bus.command(INTERRUPT_DISABLE);
     irqs.setIntx(true);
@@ -67,7 +67,7 @@ describe('INTx', () => {
     expect(sink.triggers).toBe(1);
   });
 
-  test('Interrupt Status follows the line, also while Interrupt Disable is set', () => {
+  test('Interrupt Status follows the line, also while Interrupt Disable is set (PCI 6.2.3)', () => {
     const { bus, irqs } = withSink();
     irqs.setIntx(true);
     bus.command(INTERRUPT_DISABLE);
@@ -115,7 +115,7 @@ describe('INTx', () => {
     expect(sink.triggers).toBe(1);
   });
 
-  test('is not sent in D3hot, and is sent on the return to D0', () => {
+  test('is not sent in D3hot, and is sent on the return to D0 (PCIe 5.3.1.4)', () => {
     const { bus, irqs, sink } = withSink();
     bus.setConfig(PMCSR, D3_HOT, 2);
     irqs.setIntx(true);
@@ -124,14 +124,14 @@ describe('INTx', () => {
     expect(sink.triggers).toBe(1);
   });
 
-  test('needs no Bus Master Enable: it is not a memory write', () => {
+  test('needs no Bus Master Enable: it is not a memory write (PCIe 6.1.4)', () => {
     const { bus, irqs, sink } = withSink();
     bus.command(0);
     irqs.setIntx(true);
     expect(sink.triggers).toBe(1);
   });
 
-  test('a card without a pin has no line', () => {
+  test('a card without a pin has no line (PCI 6.2.4)', () => {
     class Pinless extends PciCard {
       constructor() {
         super({ vendorId: 0x1234, deviceId: 2, classCode: 0 }, { clock: new ManualClock() });

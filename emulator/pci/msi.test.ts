@@ -20,13 +20,13 @@ describe('MSI', () => {
     expect(sinks.map(({ triggers }) => triggers)).toEqual([0, 0, 2, 0, 0, 0, 0, 0]);
   });
 
-  test('a vector beyond those granted is taken modulo their number', () => {
+  test('a vector beyond those granted is taken modulo their number (PCI 6.8.1.3)', () => {
     const { irqs, sinks } = enabled();
     irqs.signal(7);
     expect(sinks[3]!.triggers).toBe(1);
   });
 
-  test('a masked vector is pending, and is sent once when it is unmasked', () => {
+  test('a masked vector is pending, and is sent once when it is unmasked (PCI 6.8.1.7, PCI 6.8.1.8)', () => {
     const { bus, irqs, sinks } = enabled();
     mask(bus, 0b0010);
     irqs.signal(1);

@@ -43,7 +43,7 @@ describe('MSI-X', () => {
       expect([sink!.triggers, pendingBits(bus)]).toEqual([1, 0]);
     });
 
-    test('a vector whose sink is disconnected is pending, and is sent when a sink is connected again', () => {
+    test('a vector whose sink is disconnected is pending, and is sent when a sink is connected again (PCI 6.8.2.10)', () => {
       const { bus, irqs } = enabled();
       const [first] = bus.connect(Irq.MSIX, 1, 2);
       bus.disconnect(Irq.MSIX, 2);
@@ -62,7 +62,7 @@ describe('MSI-X', () => {
       return { bus, irqs, sinks };
     }
 
-    test('entries read back what was written, all are masked after a reset', () => {
+    test('entries read back what was written, all are masked after a reset (PCI 6.8.2.8, PCI 6.8.2.9)', () => {
       const { bus } = poweredBell();
       expect(bus.read(4, 0x1c)).toBe(1);
       for (const offset of [0x10, 0x14, 0x18, 0x1c]) bus.write(4, offset, 0xffff_ffff);
@@ -71,7 +71,7 @@ describe('MSI-X', () => {
       ]);
     });
 
-    test('a masked vector is pending and is sent when it is unmasked', () => {
+    test('a masked vector is pending and is sent when it is unmasked (PCI 6.8.2.9, PCI 6.8.2.10)', () => {
       const { bus, irqs, sinks } = unmasked();
       maskVector(bus, 4, 1);
       irqs.signal(4);
@@ -90,7 +90,7 @@ describe('MSI-X', () => {
       expect([sinks[0]!.triggers, sinks[1]!.triggers, pendingBits(bus)]).toEqual([1, 0, 2]);
     });
 
-    test('the function mask blocks all vectors; clearing it sends those that are unmasked', () => {
+    test('the function mask blocks all vectors; clearing it sends those that are unmasked (PCI 6.8.2.3)', () => {
       const { bus, irqs, sinks } = unmasked();
       control(bus, ENABLE | FUNCTION_MASK);
       maskVector(bus, 1, 1);
@@ -124,7 +124,7 @@ describe('MSI-X', () => {
       expect(sinks[1]!.triggers).toBe(1);
     });
 
-    test('the pending bits cannot be written', () => {
+    test('the pending bits cannot be written (PCI 6.8.2.10)', () => {
       const { bus, irqs } = unmasked();
       maskVector(bus, 0, 1);
       irqs.signal(0);
@@ -141,7 +141,7 @@ describe('MSI-X', () => {
     expect(bus.read(4, 0x8000 + 4 * 63)).toBe(0x8000_0000);
   });
 
-  test('no message is sent or pending in INTx mode', () => {
+  test('no message is sent or pending in INTx mode (PCI 6.8.3.3)', () => {
     const { bus, irqs } = poweredBell();
     const sinks = bus.connect(Irq.MSIX, 8);
     irqs.signal(0);

@@ -23,12 +23,12 @@ const refused = (errno: number, text: string) =>
 const EINVAL = 22;
 
 describe('header', () => {
-  test('a command header is decoded field by field', () => {
+  test('a command header is decoded field by field (vfio-user header)', () => {
     const view = new DataView(bytes('3412 0900 20000000 10000000 00000000').buffer);
     expect(decodeHeader(view, 0)).toEqual({ id: 0x1234, command: 9, sizeBytes: 32, flags: 0x10, errno: 0 });
   });
 
-  test('an error reply is encoded with its error number', () => {
+  test('an error reply is encoded with its error number (vfio-user header)', () => {
     const out = new Uint8Array(16);
     encodeHeader(new DataView(out.buffer), 0x1234, 5, 16, 0x21, 22);
     expect(hex(out)).toBe(golden('3412 0500 10000000 21000000 16000000'));
@@ -89,7 +89,7 @@ describe('information', () => {
     irqs: Array.from({ length: 5 }, () => ({ count: 0, maskable: false, autoMasked: false, noResize: false })),
   });
 
-  test('device info has the PCI flag, the reset flag and the numbers of regions and interrupt indexes', () => {
+  test('device info has the PCI flag, the reset flag and the numbers of regions and interrupt indexes (VFIO DEVICE_GET_INFO)', () => {
     expect(hex(encodeDeviceInfo(layout(true)))).toBe(golden('10000000 03000000 09000000 05000000'));
     expect(hex(encodeDeviceInfo(layout(false)))).toBe(golden('10000000 02000000 09000000 05000000'));
   });
@@ -122,7 +122,7 @@ describe('information', () => {
     },
   };
 
-  test('a region that can be mapped in parts lists them in a sparse mmap capability', () => {
+  test('a region that can be mapped in parts lists them in a sparse mmap capability (VFIO DEVICE_GET_REGION_INFO)', () => {
     expect(hex(encodeRegionInfo(2, sparse, 80))).toBe(
       golden(
         '50000000 0f000000 02000000 20000000 0040000000000000 0000000000000000' +

@@ -28,7 +28,7 @@ describe('messages', () => {
     expect(idsIn(reader)).toEqual([1, 2, 3]);
   });
 
-  test('that arrive byte by byte are returned once, when they are complete', () => {
+  test('that arrive byte by byte are returned once, when they are complete (vfio-user header)', () => {
     const reader = new MessageReader(MOST);
     const whole = message(7, 40);
     for (const byte of whole.subarray(0, 39)) {

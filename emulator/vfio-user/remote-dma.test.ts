@@ -63,7 +63,7 @@ describe('reading', () => {
     expect([...into]).toEqual([7, 8, 9]);
   });
 
-  test('is split into pieces of the negotiated size, sent one after the other', async () => {
+  test('is split into pieces of the negotiated size, sent one after the other (vfio-user DMA_READ)', async () => {
     const { remote, sent, reply } = setUp(4);
     const into = new Uint8Array(10);
     const done = remote.read(0x1000n, into);
@@ -85,7 +85,7 @@ describe('reading', () => {
     expect([...into]).toEqual([1, 1, 1, 1, 2, 2, 2, 2, 3, 3]);
   });
 
-  test('matches replies in any order to concurrent accesses by their ids', async () => {
+  test('matches replies in any order to concurrent accesses by their ids (vfio-user header)', async () => {
     const { remote, sent, reply } = setUp();
     const one = new Uint8Array(1);
     const other = new Uint8Array(1);

@@ -9,6 +9,7 @@ import { DESCRIPTOR, WRITEBACK } from '../../emulator/dma';
 import { cDeclarations, structTables } from '../../emulator/pci';
 import { cHeader, markdownTable } from '../../emulator/registers';
 import { REFERENCE_REGISTERS } from '../../emulator/cards/reference';
+import { conformanceTables } from './conformance';
 import { eventsTable } from './events';
 import { faultTables } from './faults';
 
@@ -46,6 +47,7 @@ export function generatedFiles(): GeneratedFile[] {
     document(join(docs, 'platform-devices.md'), { 'emulator/pci/platform/layout.ts': structTables() }),
     document(join(docs, 'tracing.md'), { 'instrumentation/trace/kinds.ts': eventsTable() }),
     document(join(docs, 'faults.md'), faultTables()),
+    document(join(docs, 'conformance.md'), { 'test/generate/clauses.ts': conformanceTables() }),
   ];
 }
 

@@ -13,7 +13,7 @@ import { Errno, errorReply, eventfds, native, openDescriptors, serving, sharedMe
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 
 describe('a client that disconnects', () => {
-  test('loses its mappings and interrupts, and the device is reset for the next one', async () => {
+  test('loses its mappings and interrupts, and the device is reset for the next one (vfio-user disconnect)', async () => {
     const memory = sharedMemory(4096);
     const [counter] = eventfds(1) as [number];
     const { connect, device, disconnected, server } = await serving();

@@ -12,7 +12,7 @@ const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const mappingsOfTests = (): number => readFileSync('/proc/self/maps', 'utf8').split('memfd:protocol test').length - 1;
 
 describe('memory with a descriptor', () => {
-  test('is read and written in place, without a message on the socket', async () => {
+  test('is read and written in place, without a message on the socket (vfio-user DMA_MAP)', async () => {
     const memory = sharedMemory(2 * MIB);
     const { connect, device } = await serving();
     const client = await connect();
@@ -125,7 +125,7 @@ describe('memory with a descriptor', () => {
     expect(readFileSync('/proc/self/maps', 'utf8')).not.toContain(path);
   });
 
-  test('is mapped in up to 65,535 ranges, and one more is refused with ENOSPC', async () => {
+  test('is mapped in up to 65,535 ranges, and one more is refused with ENOSPC (vfio-user DMA_MAP)', async () => {
     const memory = sharedMemory(MIB);
     const { connect, device } = await serving();
     const client = await connect();
@@ -189,7 +189,7 @@ describe('memory with a descriptor', () => {
     expect([device.map.size, mappingsOfTests()]).toEqual([0, before]);
   });
 
-  test('that overlaps a mapping is refused with EEXIST, and the mapping stays', async () => {
+  test('that overlaps a mapping is refused with EEXIST, and the mapping stays (VFIO IOMMU_MAP_DMA)', async () => {
     const memory = sharedMemory(5 * 4096);
     const { connect, device } = await serving(new FakeDevice(), { dmaPieceBytes: 4096 });
     const client = await connect();
@@ -232,7 +232,7 @@ describe('unmapping', () => {
     await client.dmaUnmap(0xffff_ffff_ffff_f000n, 4096n);
   });
 
-  test('removes any number of whole mappings, and others stay', async () => {
+  test('removes any number of whole mappings, and others stay (VFIO IOMMU_UNMAP_DMA, vfio-user DMA_UNMAP)', async () => {
     const { connect, device } = await serving();
     const client = await connect();
     for (const iova of [0n, 8192n, 12_288n, 65_536n]) await client.dmaMap({ iova, sizeBytes: 4096n });
@@ -240,7 +240,7 @@ describe('unmapping', () => {
     expect(device.map.ranges.map(({ start }) => start)).toEqual([0, 65_536]);
   });
 
-  test('a range that ends inside a mapping is refused, and the whole mappings in it stay', async () => {
+  test('a range that ends inside a mapping is refused, and the whole mappings in it stay (VFIO IOMMU_UNMAP_DMA)', async () => {
     const { connect, device } = await serving();
     const client = await connect();
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
@@ -257,7 +257,7 @@ describe('unmapping', () => {
     expect(device.map.size).toBe(1);
   });
 
-  test('with the flag ALL removes everything, and only with address and size 0', async () => {
+  test('with the flag ALL removes everything, and only with address and size 0 (vfio-user DMA_UNMAP)', async () => {
     const { connect, device } = await serving();
     const client = await connect();
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n });
@@ -298,7 +298,7 @@ describe('memory without a descriptor', () => {
     };
   };
 
-  test('is read and written by messages', async () => {
+  test('is read and written by messages (vfio-user DMA_READ, vfio-user DMA_WRITE)', async () => {
     const memory = clientMemory();
     const { connect, device } = await serving();
     const client = await connect({ memory });
@@ -310,7 +310,7 @@ describe('memory without a descriptor', () => {
     expect([...into]).toEqual([2, 3, 0]);
   });
 
-  test('is moved in pieces of the size that the client accepts', async () => {
+  test('is moved in pieces of the size that the client accepts (vfio-user DMA_READ, vfio-user DMA_WRITE)', async () => {
     const memory = clientMemory();
     const { connectRaw, device } = await serving();
     const client = connectRaw({ memory });

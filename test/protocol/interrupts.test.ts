@@ -4,7 +4,7 @@ import { Command } from '../../emulator/vfio-user/wire';
 import { words } from '../support/vfio-user-client';
 import { Errno, errorReply, eventfds, native, serving, sharedMemory } from './serving';
 
-test('an interrupt index has a number of vectors, and flags for what can be done to them', async () => {
+test('an interrupt index has a number of vectors, and flags for what can be done to them (VFIO DEVICE_GET_IRQ_INFO)', async () => {
   const client = await (await serving()).connect();
   expect(await client.irqInfo(0)).toEqual({ flags: 7, count: 1 });
   expect(await client.irqInfo(1)).toEqual({ flags: 1, count: 8 });
@@ -13,7 +13,7 @@ test('an interrupt index has a number of vectors, and flags for what can be done
 });
 
 describe('eventfds', () => {
-  test('receive what the device triggers', async () => {
+  test('receive what the device triggers (VFIO DEVICE_SET_IRQS)', async () => {
     const { connect, device } = await serving();
     const client = await connect();
     const fds = eventfds(2);
@@ -24,7 +24,7 @@ describe('eventfds', () => {
     expect(fds.map((fd) => native.eventfdRead(fd))).toEqual([1, 2]);
   });
 
-  test('may be disconnected again, one vector or the whole index', async () => {
+  test('may be disconnected again, one vector or the whole index (VFIO DEVICE_SET_IRQS)', async () => {
     const { connect, device } = await serving();
     const client = await connect();
     const fds = eventfds(4);
@@ -94,16 +94,19 @@ describe('eventfds', () => {
 });
 
 describe('the client', () => {
-  test.each(['trigger', 'mask', 'unmask'] as const)('can %s a range of vectors, or a part of it', async (action) => {
-    const { connect, device } = await serving();
-    const client = await connect();
-    await client.setIrqs(2, 5, 3, action);
-    await client.setIrqs(2, 5, 3, action, { kind: 'bool', vectors: [true, false, true] });
-    expect(device.requests).toEqual([
-      { index: 2, start: 5, count: 3, action: { kind: action } },
-      { index: 2, start: 5, count: 3, action: { kind: action, vectors: [true, false, true] } },
-    ]);
-  });
+  test.each(['trigger', 'mask', 'unmask'] as const)(
+    'can %s a range of vectors, or a part of it (VFIO DEVICE_SET_IRQS)',
+    async (action) => {
+      const { connect, device } = await serving();
+      const client = await connect();
+      await client.setIrqs(2, 5, 3, action);
+      await client.setIrqs(2, 5, 3, action, { kind: 'bool', vectors: [true, false, true] });
+      expect(device.requests).toEqual([
+        { index: 2, start: 5, count: 3, action: { kind: action } },
+        { index: 2, start: 5, count: 3, action: { kind: action, vectors: [true, false, true] } },
+      ]);
+    },
+  );
 
   test('cannot mask an index without masks, nor vectors that do not exist', async () => {
     const client = await (await serving()).connect();
@@ -112,7 +115,7 @@ describe('the client', () => {
     await expect(client.setIrqs(9, 0, 1, 'trigger')).rejects.toThrow(errorReply(Errno.EINVAL));
   });
 
-  test('that disconnects leaves no vector connected', async () => {
+  test('that disconnects leaves no vector connected (vfio-user disconnect)', async () => {
     const { connect, device, disconnected } = await serving();
     const client = await connect();
     const fds = eventfds(3);

@@ -5,7 +5,7 @@ import { FakeDevice } from './fake-device';
 import { Errno, errorReply, serving } from './serving';
 
 describe('VERSION', () => {
-  test('is answered with version 0.0 and the limits of the server', async () => {
+  test('is answered with version 0.0 and the limits of the server (vfio-user VERSION)', async () => {
     const { connectRaw } = await serving();
     expect(await connectRaw().negotiate()).toEqual({
       major: 0,
@@ -43,7 +43,7 @@ describe('VERSION', () => {
     await client.closed;
   });
 
-  test('must come first: any other command is refused and ends the connection', async () => {
+  test('must come first: any other command is refused and ends the connection (vfio-user VERSION)', async () => {
     const { connectRaw, device } = await serving();
     const client = connectRaw();
     await expect(client.regionRead(0, 0, 4)).rejects.toThrow(errorReply(Errno.EINVAL));
@@ -51,7 +51,7 @@ describe('VERSION', () => {
     expect(device.calls).not.toContain('read 0:0x0+4');
   });
 
-  test('comes only once; a second one is refused and the connection goes on', async () => {
+  test('comes only once; a second one is refused and the connection goes on (vfio-user VERSION)', async () => {
     const { connect } = await serving();
     const client = await connect();
     await expect(client.negotiate()).rejects.toThrow(errorReply(Errno.EINVAL));
@@ -78,7 +78,7 @@ describe('commands that are not offered', () => {
 });
 
 describe('DEVICE_RESET', () => {
-  test('of a device that cannot be reset is refused', async () => {
+  test('of a device that cannot be reset is refused (vfio-user DEVICE_RESET)', async () => {
     const { connect, device } = await serving(new FakeDevice(undefined, { resettable: false }));
     const client = await connect();
     expect((await client.deviceInfo()).flags).toBe(2);

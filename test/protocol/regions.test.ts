@@ -7,7 +7,7 @@ import { Errno, errorReply, native, serving, sharedMemory, until } from './servi
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 
 describe('information', () => {
-  test('the device is a PCI device that can be reset, with nine regions and five interrupt indexes', async () => {
+  test('the device is a PCI device that can be reset, with nine regions and five interrupt indexes (VFIO DEVICE_GET_INFO)', async () => {
     const client = await (await serving()).connect();
     expect(await client.deviceInfo()).toEqual({ flags: 3, regions: 9, irqs: 5 });
   });
@@ -35,7 +35,7 @@ describe('information', () => {
     await expect(client.request(Command.DEVICE_GET_INFO)).rejects.toThrow(errorReply(Errno.EINVAL));
   });
 
-  test('no region has descriptors for I/O', async () => {
+  test('no region has descriptors for I/O (vfio-user DEVICE_GET_REGION_IO_FDS)', async () => {
     const client = await (await serving()).connect();
     const { payload } = await client.request(Command.DEVICE_GET_REGION_IO_FDS, words(16, 0, 2, 0));
     expect([...payload]).toEqual([...words(16, 0, 2, 0)]);
@@ -46,15 +46,18 @@ describe('information', () => {
 });
 
 describe('reading and writing', () => {
-  test.each([1, 2, 4, 8, 3, 256])('%i bytes are written and read back', async (sizeBytes) => {
-    const { connect, device } = await serving();
-    const client = await connect();
-    const data = Uint8Array.from({ length: sizeBytes }, (_, i) => i + 1);
-    await client.regionWrite(0, 0x10, data);
-    expect(await client.regionRead(0, 0x10, sizeBytes)).toEqual(data);
-    expect(device.calls[0]).toMatch(/^write 0:0x10=01/);
-    expect(device.calls[1]).toBe(`read 0:0x10+${sizeBytes}`);
-  });
+  test.each([1, 2, 4, 8, 3, 256])(
+    '%i bytes are written and read back (vfio-user REGION_READ, vfio-user REGION_WRITE)',
+    async (sizeBytes) => {
+      const { connect, device } = await serving();
+      const client = await connect();
+      const data = Uint8Array.from({ length: sizeBytes }, (_, i) => i + 1);
+      await client.regionWrite(0, 0x10, data);
+      expect(await client.regionRead(0, 0x10, sizeBytes)).toEqual(data);
+      expect(device.calls[0]).toMatch(/^write 0:0x10=01/);
+      expect(device.calls[1]).toBe(`read 0:0x10+${sizeBytes}`);
+    },
+  );
 
   test('posted writes that were sent are done by catchUp, without another turn of the event loop', async () => {
     const { connect, device, server } = await serving();
@@ -74,7 +77,7 @@ describe('reading and writing', () => {
     server.catchUp();
   });
 
-  test('a transfer of the negotiated size succeeds, and one more byte is refused', async () => {
+  test('a transfer of the negotiated size succeeds, and one more byte is refused (vfio-user REGION_READ, vfio-user REGION_WRITE)', async () => {
     const { connect } = await serving(new FakeDevice(undefined, { regionBytes: 0x20_0000 }));
     const client = await connect();
     const most = 1048576;
@@ -122,7 +125,7 @@ describe('reading and writing', () => {
     await expect(client.request(Command.REGION_READ, words(0, 0))).rejects.toThrow(errorReply(Errno.EINVAL));
   });
 
-  test('posted writes get no reply, not even an error, and are done before a later read', async () => {
+  test('posted writes get no reply, not even an error, and are done before a later read (vfio-user REGION_WRITE)', async () => {
     const { connect, events } = await serving();
     const client = await connect();
     for (let i = 1; i <= 100; i++) client.postRegionWrite(0, 0x40, bytes(i));
@@ -169,7 +172,7 @@ describe('REGION_WRITE_MULTI', () => {
     return Buffer.concat([head, ...writes]);
   };
 
-  test('does its writes in order and answers with their number', async () => {
+  test('does its writes in order and answers with their number (vfio-user REGION_WRITE_MULTI)', async () => {
     const { connect, device } = await serving();
     const client = await connect();
     const payload = multi(3n, one(0, 4, [1, 2, 3, 4]), one(0, 4, [5]), one(7, 0x10, [6, 7]));
@@ -207,7 +210,7 @@ describe('REGION_WRITE_MULTI', () => {
 });
 
 describe('a region that the client may map', () => {
-  test('comes with its descriptor, and both sides see what the other writes', async () => {
+  test('comes with its descriptor, and both sides see what the other writes (VFIO DEVICE_GET_REGION_INFO)', async () => {
     const memory = sharedMemory(0x4000);
     const areas = [{ offset: 0, sizeBytes: 0x4000 }];
     const { connect, device } = await serving(new FakeDevice({ ...memory, areas }));
