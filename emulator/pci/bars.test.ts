@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { ManualClock } from '../clock';
 import { Bars } from './bars';
-import { type MemoryBarOptions, PciCard } from './card';
+import { PciCard } from './card';
+import { type MemoryBarOptions } from './card-bars';
 import { TestBus } from '../../test/support/pci-bus';
 
 class OneBarCard extends PciCard {

@@ -29,6 +29,8 @@ export interface BarDefinition {
   readonly sizeBytes: number;
   readonly width: 32 | 64;
   readonly prefetchable: boolean;
+  /** What to do when another BAR wants its slot, for error messages. */
+  readonly remedy?: string;
 }
 
 export interface Bar extends BarDefinition {
@@ -64,7 +66,8 @@ export class Bars {
       if (!holder) continue;
       throw new CardDefinitionError(
         `${what}: slot ${slot} is taken by ${holder.width}-bit BAR ${holder.index} (${holder.label})` +
-          (holder.width === 64 ? `, which uses slots ${holder.index} and ${holder.index + 1}` : ''),
+          (holder.width === 64 ? `, which uses slots ${holder.index} and ${holder.index + 1}` : '') +
+          (holder.remedy === undefined ? '' : `; ${holder.remedy}`),
       );
     }
     const target = make();

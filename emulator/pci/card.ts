@@ -15,15 +15,16 @@ import {
   type DmaPort,
   NonCoherentDma,
 } from '../memory';
-import { type MapSpec, RegisterFile, type RegisterMap } from '../registers';
-import { type DeviceLayout, type RegionLayout, type SetIrqs, type Device } from '../device';
-import { type BarOptions, Bars, type BarTarget } from './bars';
+import { type MapSpec, type RegisterFile, type RegisterMap } from '../registers';
+import { type DeviceLayout, type SetIrqs, type Device } from '../device';
+import { type BarOptions, type BarTarget } from './bars';
+import { CardBars, type MemoryBarOptions } from './card-bars';
 import { CardEvents } from './card-events';
-import { CardDefinitionError, type CardIdentity, checkIdentity } from './identity';
-import { type BarContents, CardInspection } from './inspection';
+import { type CardIdentity, checkIdentity } from './identity';
+import { CardInspection } from './inspection';
 import { type InterruptController } from './interrupt-controller';
 import { InterruptPath } from './interrupt-path';
-import { type MemoryAllocator, MemoryBar, privateMemory } from './memory-bar';
+import { type MemoryAllocator, type MemoryBar, privateMemory } from './memory-bar';
 import { ObservedDevice } from './observed-device';
 import { ObservedDma } from './observed-dma';
 import { PciFunction, type ResetKind } from './pci-function';
@@ -38,19 +39,11 @@ export interface CardEnvironment {
   readonly allocate?: MemoryAllocator;
 }
 
-export interface MemoryBarOptions extends BarOptions {
-  /** Let the client map the memory, so that guest accesses need no message; needs an allocator that provides a file. */
-  readonly mappable?: boolean;
-}
-
 /**
  * Called with each card before it is driven for the first time, so that a tool can observe every card from the start. A
  * function applies to the cards first driven after it was added.
  */
 export const onFirstDriven = new Set<(card: PciCard) => void>();
-
-/** A BAR of registers is at least a page, so that a driver in the guest's user space can map it. */
-const PAGE_BYTES = 4096;
 
 /**
  * A card, as its author writes it:
@@ -76,15 +69,10 @@ export abstract class PciCard implements Device {
   readonly #events: CardEvents;
   readonly #function: PciFunction;
   readonly #interrupts: InterruptPath;
-  readonly #bars = new Bars();
-  readonly #registerFiles = new Map<number, RegisterFile>();
-  readonly #memories = new Map<number, MemoryBar>();
+  readonly #bars: CardBars;
   readonly #hostMemory = new AddressMap();
   readonly #dma = new DmaAccess(this.#hostMemory, () => this.#function.mastersBus);
   readonly #nonCoherent: NonCoherentDma | undefined;
-  readonly #allocate: MemoryAllocator;
-  /** Present when the card describes platform devices. */
-  readonly #platform: PlatformTable | undefined;
   /** Present when the card was given no clock. */
   readonly #ownClock: WallClock | undefined;
   #layout: DeviceLayout | undefined;
@@ -95,12 +83,12 @@ export abstract class PciCard implements Device {
     checkIdentity(identity);
     const clock = new CardClock(environment.clock ?? (this.#ownClock = new WallClock()));
     this.clock = clock;
-    this.#allocate = environment.allocate ?? privateMemory;
-    this.#platform = PlatformTable.of(identity, () => void this.layout);
+    const platform = PlatformTable.of(identity, () => void this.layout);
+    this.#bars = new CardBars(environment.allocate ?? privateMemory, platform);
     const events = (this.#events = new CardEvents(clock));
     clock.onTask = () => events.publish({ kind: 'task' });
     clock.onNested = () => events.publish({ kind: 'nested' });
-    this.#function = new PciFunction(identity, this.#bars, events, () => this.#reset('flr'), this.#platform);
+    this.#function = new PciFunction(identity, this.#bars.registers, events, () => this.#reset('flr'), platform);
     this.interrupts = this.#interrupts = new InterruptPath(this.#function.interrupts, events);
     const { coherent = true, viewLimitBytes } = identity;
     const memory = new DmaAccess(this.#hostMemory, () => true);
@@ -111,21 +99,16 @@ export abstract class PciCard implements Device {
       events,
       () => onFirstDriven.forEach((tool) => tool(this)),
       new ObservedDevice(this, clock, events),
-      this.#registerFiles,
+      this.#bars.registerFiles,
       this.#function.config.structures,
       path,
       this.#interrupts,
       { map: this.#hostMemory, port: memory },
-      () => this.#contents(identity),
+      () => (void this.layout, this.#bars.contents()),
     );
     this.dma = this.dmaAs({ channel: '', role: 'other' });
     const { msix } = this.#function;
-    if (identity.msix && msix) {
-      const { bar } = identity.msix;
-      const table = this.#platform?.putInto(bar, msix.tableAndPbaBytes);
-      const sizeBytes = table?.barBytes ?? msix.bar.sizeBytes;
-      this.#addBar(bar, 'MSI-X table', sizeBytes, {}, () => table?.target(msix.bar) ?? msix.bar);
-    }
+    if (identity.msix && msix) this.#bars.addMsix(identity.msix, msix.windows);
   }
 
   /** For a non-coherent card (`coherent: false`): what its driver synchronises, and what it failed to. */
@@ -139,31 +122,12 @@ export abstract class PciCard implements Device {
     map: RegisterMap<S>,
     options: BarOptions = {},
   ): RegisterFile<S> {
-    if (map.sizeBytes < PAGE_BYTES) {
-      throw new CardDefinitionError(
-        `BAR ${index} (registers) is ${map.sizeBytes} bytes: a driver can only map whole pages; set the map's sizeBytes ` +
-          `to ${PAGE_BYTES} or more`,
-      );
-    }
-    const file = this.#addBar(index, 'registers', map.sizeBytes, options, () => new RegisterFile(map));
-    this.#registerFiles.set(index, file);
-    return file;
+    return this.#bars.addRegisters(index, map, options);
   }
 
   /** Makes BAR `index` show `sizeBytes` of memory (a power of two), the card's `bytes`. Resets do not change it. */
   protected memoryBar(index: number, sizeBytes: number, options: MemoryBarOptions = {}): MemoryBar {
-    const { mappable = false, ...kind } = options;
-    if (mappable && sizeBytes < PAGE_BYTES) {
-      throw new CardDefinitionError(
-        `BAR ${index} (memory) is ${sizeBytes} bytes and mappable: a client maps whole pages of ${PAGE_BYTES} bytes`,
-      );
-    }
-    const allocate = mappable ? this.#allocate : privateMemory;
-    const memory = this.#addBar(index, 'memory', sizeBytes, { width: 64, prefetchable: true, ...kind }, () => {
-      return new MemoryBar(() => allocate(sizeBytes, `ghostcard-bar${index}`), mappable);
-    });
-    this.#memories.set(index, memory);
-    return memory;
+    return this.#bars.addMemory(index, sizeBytes, options);
   }
 
   /** `dma` for one part of the card: traces and injected faults identify its accesses by the channel name. */
@@ -225,7 +189,7 @@ export abstract class PciCard implements Device {
     } finally {
       this.#ownClock?.close();
       this.#function.interrupts.disconnectAll();
-      for (const memory of this.#memories.values()) memory.close();
+      this.#bars.close();
     }
   }
 
@@ -252,56 +216,20 @@ export abstract class PciCard implements Device {
     this.#nonCoherent?.clear();
     this.#function.reset(kind);
     this.#interrupts.reset();
-    for (const file of this.#registerFiles.values()) file.reset();
+    for (const file of this.#bars.registerFiles.values()) file.reset();
     this.onReset(kind);
-  }
-
-  /** Adds a BAR to the card; `make` creates its target after the checks have passed. */
-  #addBar<T extends BarTarget>(index: number, label: string, sizeBytes: number, options: BarOptions, make: () => T): T {
-    if (this.#layout) {
-      throw new CardDefinitionError(
-        `BAR ${index} (${label}): the card's layout has been read already; add BARs in the constructor or in fields`,
-      );
-    }
-    const { width = 32, prefetchable = false } = options;
-    return this.#bars.add({ index, label, sizeBytes, width, prefetchable }, make);
   }
 
   /** Fixes the layout; the author has added all BARs by then. */
   #finalizeLayout(): DeviceLayout {
-    if (this.#platform) this.#completeTable(this.#platform);
+    this.#bars.finalize();
+    const config = { sizeBytes: CONFIG_SIZE_BYTES, readable: true, writable: true };
     return {
       resettable: true,
-      regions: Array.from({ length: REGION_COUNT }, (_, index) => this.#regionLayout(index)),
+      regions: Array.from({ length: REGION_COUNT }, (_, index) =>
+        index === Region.CONFIG ? config : this.#bars.regionLayout(index),
+      ),
       irqs: this.#function.interrupts.layout,
     };
-  }
-
-  #contents({ msix }: CardIdentity): BarContents {
-    const { regions } = this.layout;
-    const memory = [...this.#memories.keys()].map((bar) => ({ bar, offset: 0, sizeBytes: regions[bar]!.sizeBytes }));
-    if (this.#platform) memory.push({ ...this.#platform.place, sizeBytes: this.#platform.sizeBytes });
-    const table = this.#function.msix?.bar.map;
-    return { memory, ...(msix && table && { msix: { bar: msix.bar, map: table } }) };
-  }
-
-  #completeTable(platform: PlatformTable): void {
-    if (!platform.hasPlace) {
-      const slot = this.#bars.freeSlot;
-      if (slot === undefined) throw PlatformTable.noPlace();
-      const { barBytes, target } = platform.putInto(slot);
-      this.#addBar(slot, 'table of platform devices', barBytes, {}, () => target());
-    }
-    platform.complete((index) => this.#bars.at(index));
-  }
-
-  #regionLayout(index: number): RegionLayout {
-    if (index === Region.CONFIG) return { sizeBytes: CONFIG_SIZE_BYTES, readable: true, writable: true };
-    const bar = this.#bars.at(index);
-    if (!bar) return { sizeBytes: 0, readable: false, writable: false };
-    const present = { sizeBytes: bar.sizeBytes, readable: true, writable: true };
-    const fd = this.#memories.get(index)?.fd;
-    if (fd === undefined) return present;
-    return { ...present, mappable: { fd, areas: [{ offset: 0, sizeBytes: bar.sizeBytes }] } };
   }
 }

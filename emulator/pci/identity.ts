@@ -33,8 +33,8 @@ export interface CardIdentity {
   readonly intx?: InterruptPin;
   /** Message-signalled interrupts: 1, 2, 4, 8, 16 or 32 vectors, with masks and pending bits. */
   readonly msi?: { readonly vectors: number };
-  /** MSI-X: 1 to 2048 vectors; table and pending bits have the BAR `bar` to themselves. */
-  readonly msix?: { readonly bar: number; readonly vectors: number };
+  /** MSI-X: 1 to 2048 vectors; table and pending bits in a BAR of their own, or in one of the card's. */
+  readonly msix?: MsixIdentity;
   /** Device Serial Number capability: an EUI-64. Without it extended configuration space is present and empty. */
   readonly serialNumber?: bigint;
   /** Speed and width of the trained link, as the driver reads them; default 8 GT/s (generation 3), 4 lanes. */
@@ -48,6 +48,23 @@ export interface CardIdentity {
   readonly viewLimitBytes?: number;
   /** Memory-mapped devices on the card, for the guest's module `ghostcard`; `platformDevice` adds compile-time checks. */
   readonly platformDevices?: readonly PlatformDevice[];
+  /** Where in a BAR of the card their table lies, a multiple of 8 bytes; default: in a BAR of the library's own. */
+  readonly platformTable?: { readonly bar: number; readonly offset: number };
+}
+
+export interface MsixIdentity {
+  /** The BAR with the table: without `tableOffset`, one for table and pending bits alone. */
+  readonly bar: number;
+  readonly vectors: number;
+  /**
+   * Offset of the table in the BAR, a multiple of 8: the BAR is then one of the card's registers or memory, in which the
+   * library answers the accesses to the table. Where the card has none, the BAR holds the table only.
+   */
+  readonly tableOffset?: number;
+  /** The BAR with the pending bits, likewise; default `bar`. */
+  readonly pbaBar?: number;
+  /** Offset of the pending bits, a multiple of 8; default: the page after the table, or 0 in another BAR. */
+  readonly pbaOffset?: number;
 }
 
 export type InterruptPin = 'A' | 'B' | 'C' | 'D';
@@ -82,7 +99,12 @@ export function checkIdentity(identity: CardIdentity): void {
   if (identity.msix) {
     checkNumber('msix.vectors', identity.msix.vectors, 1, MAX_MSIX_VECTORS);
     checkNumber('msix.bar', identity.msix.bar, 0, BAR_COUNT - 1);
+    checkNumber('msix.pbaBar', identity.msix.pbaBar ?? 0, 0, BAR_COUNT - 1);
+    checkPlace('msix.tableOffset', identity.msix.tableOffset);
+    checkPlace('msix.pbaOffset', identity.msix.pbaOffset);
   }
+  checkNumber('platformTable.bar', identity.platformTable?.bar ?? 0, 0, BAR_COUNT - 1);
+  checkPlace('platformTable.offset', identity.platformTable?.offset);
   const { viewLimitBytes = 4096 } = identity;
   if (!Number.isSafeInteger(viewLimitBytes) || viewLimitBytes < 4096 || viewLimitBytes % 4096 !== 0) {
     throw new CardDefinitionError(`viewLimitBytes is ${hex(viewLimitBytes)}: it must be a positive multiple of 4096`);
@@ -101,6 +123,12 @@ function checkNumber(name: string, value: number, lowest: number, highest: numbe
   throw new CardDefinitionError(
     `${name} is ${hex(value)}: it must be an integer from ${hex(lowest)} to ${hex(highest)}`,
   );
+}
+
+/** The low three bits of the register hold the BAR. */
+function checkPlace(name: string, offset = 0): void {
+  checkNumber(name, offset, 0, 0xffff_fff8);
+  if (offset % 8 !== 0) throw new CardDefinitionError(`${name} is ${hex(offset)}: it must be a multiple of 8`);
 }
 
 const hex = (value: number | bigint): string =>

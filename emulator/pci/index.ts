@@ -1,7 +1,14 @@
 export { type BarOptions } from './bars';
-export { type CardEnvironment, type MemoryBarOptions, onFirstDriven, PciCard } from './card';
+export { type CardEnvironment, onFirstDriven, PciCard } from './card';
+export { type MemoryBarOptions } from './card-bars';
 export { CAPABILITY_OFFSETS, type ConfigStructure } from './config-space';
-export { CardDefinitionError, type CardIdentity, type InterruptPin, type LinkIdentity } from './identity';
+export {
+  CardDefinitionError,
+  type CardIdentity,
+  type InterruptPin,
+  type LinkIdentity,
+  type MsixIdentity,
+} from './identity';
 export type * from './card-events';
 export { type BarContents, type CardInspection } from './inspection';
 export { type InterruptPath, type InterruptStage } from './interrupt-path';

@@ -12,8 +12,8 @@ import { type ObservedDevice } from './observed-device';
 
 /** The contents of a card's BARs other than its author's registers. */
 export interface BarContents {
-  /** Table and pending bits of MSI-X. */
-  readonly msix?: { readonly bar: number; readonly map: RegisterMap };
+  /** Table and pending bits of MSI-X; empty without MSI-X. */
+  readonly msix: readonly { readonly bar: number; readonly offset: number; readonly map: RegisterMap }[];
   /** Memory of the card, and read-only tables. */
   readonly memory: readonly { readonly bar: number; readonly offset: number; readonly sizeBytes: number }[];
 }

@@ -1,5 +1,5 @@
 /**
- * The behaviour of MSI-X: the capability, the table and pending bits in their BAR, and the vectors that they control.
+ * The behaviour of MSI-X: the capability, the table and pending bits in their BARs, and the vectors that they control.
  *
  * Two kinds of client exist. A root complex (the in-process host) writes the table in the BAR, and its mask bits apply.
  * QEMU emulates the table itself: no write arrives here, and QEMU masks a vector by disconnecting its sink. Hence the
@@ -8,27 +8,42 @@
  * Source: PCI Local Bus Spec 3.0, 6.8.2 and 6.8.3.
  */
 import { RegisterFile } from '../registers';
-import { msixBar, msixBarLayout, msixCapability } from './capabilities/msix';
+import { type BarWindow } from './bar-windows';
+import {
+  type BarPlace,
+  msixCapability,
+  msixPba,
+  msixPlaces,
+  msixTable,
+  pbaBytes,
+  tableBytes,
+} from './capabilities/msix';
+import { type MsixIdentity } from './identity';
 import { MessageVectors, type MessageWiring } from './message-vectors';
 import { Irq } from './vfio-layout';
 
 export class Msix {
   readonly registers;
-  /** Table and pending bits: the contents of the BAR. */
-  readonly bar;
+  /** Table and pending bits: what the card shows of them in its BARs. */
+  readonly windows: readonly [table: BarWindow, pba: BarWindow];
   readonly vectors: MessageVectors;
-  /** Bytes of the BAR that table and pending bits occupy, each in separate pages. */
-  readonly tableAndPbaBytes: number;
+  readonly #table;
+  readonly #pba;
   #enabled = false;
   #functionMasked = false;
   #tableInUse = false;
 
-  constructor(next: number, barIndex: number, vectorCount: number, wiring: MessageWiring) {
-    this.registers = new RegisterFile(msixCapability(next, barIndex, vectorCount));
-    const bar = new RegisterFile(msixBar(vectorCount));
-    this.bar = bar;
-    this.tableAndPbaBytes = msixBarLayout(vectorCount).endOffset;
-    const controls = Array.from({ length: vectorCount }, (_, i) => bar.register(`VECTOR[${i}].VECTOR_CONTROL`));
+  constructor(next: number, identity: MsixIdentity, wiring: MessageWiring) {
+    const vectorCount = identity.vectors;
+    this.registers = new RegisterFile(msixCapability(next, identity));
+    const table = (this.#table = new RegisterFile(msixTable(vectorCount)));
+    const pba = (this.#pba = new RegisterFile(msixPba(vectorCount)));
+    const places = msixPlaces(identity);
+    this.windows = [
+      window('the MSI-X table', places.table, tableBytes(vectorCount), table),
+      window('the pending bits of MSI-X', places.pba, pbaBytes(vectorCount), pba),
+    ];
+    const controls = Array.from({ length: vectorCount }, (_, i) => table.register(`VECTOR[${i}].VECTOR_CONTROL`));
     this.vectors = new MessageVectors(
       vectorCount,
       (vector) => {
@@ -39,13 +54,13 @@ export class Msix {
       (vector, reason) => wiring.held(Irq.MSIX, vector, reason),
     );
     for (let i = 0; i < vectorCount; i++) {
-      bar.onWrite(`VECTOR[${i}].VECTOR_CONTROL`, () => {
+      table.onWrite(`VECTOR[${i}].VECTOR_CONTROL`, () => {
         this.#tableInUse = true;
         this.vectors.flushVector(i);
       });
     }
     for (let i = 0; i < Math.ceil(vectorCount / 32); i++) {
-      bar.onRead(`PBA[${i}].PENDING`, () => this.vectors.pendingWord(i));
+      pba.onRead(`PBA[${i}].PENDING`, () => this.vectors.pendingWord(i));
     }
     this.registers.onWrite('CONTROL', () => {
       this.#enabled = this.registers.get('CONTROL.ENABLE') === 1;
@@ -65,8 +80,17 @@ export class Msix {
 
   reset(): void {
     this.registers.reset();
-    this.bar.reset();
+    this.#table.reset();
+    this.#pba.reset();
     this.vectors.discardPending();
     this.#enabled = this.#functionMasked = this.#tableInUse = false;
   }
 }
+
+const window = (label: string, place: BarPlace, sizeBytes: number, file: RegisterFile): BarWindow => ({
+  ...place,
+  sizeBytes,
+  label,
+  target: file,
+  map: file.map,
+});

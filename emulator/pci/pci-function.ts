@@ -8,6 +8,7 @@ import { RegisterFile } from '../registers';
 import { type Bars } from './bars';
 import { type CardEvents } from './card-events';
 import { deviceSerialNumber } from './capabilities/device-serial-number';
+import { encodePlace } from './capabilities/msix';
 import { pciExpress } from './capabilities/pci-express';
 import { platformTableCapability } from './capabilities/platform-table';
 import { powerManagement } from './capabilities/power-management';
@@ -19,7 +20,7 @@ import { type HeldReason } from './irq-index';
 import { type MessageWiring } from './message-vectors';
 import { Msi } from './msi';
 import { Msix } from './msix';
-import { type PlatformTable, type TablePlace } from './platform/table';
+import { type PlatformTable } from './platform/table';
 import { type0Header } from './type0-header';
 import { BAR_COUNT, Irq } from './vfio-layout';
 
@@ -75,7 +76,7 @@ export class PciFunction {
     this.#power = new RegisterFile(powerManagement(after(pm)));
     this.#express = new RegisterFile(pciExpress(after(pcie), identity.link ?? DEFAULT_LINK));
     this.#msi = identity.msi && new Msi(after(msi), identity.msi.vectors, wiring);
-    this.msix = identity.msix && new Msix(after(msix), identity.msix.bar, identity.msix.vectors, wiring);
+    this.msix = identity.msix && new Msix(after(msix), identity.msix, wiring);
     this.#intx = new Intx(
       identity.intx !== undefined,
       () => (this.#intxEnabled() ? undefined : 'disabled'),
@@ -94,7 +95,7 @@ export class PciFunction {
     ];
     if (platform) {
       const capability = new RegisterFile(platformTableCapability(after(platformTable), platform.sizeBytes));
-      capability.onRead('LOCATION', () => locationOf(platform.place));
+      capability.onRead('LOCATION', () => encodePlace(platform.place));
       structures.push(place('PLATFORM', platformTable, capability));
     }
     if (identity.serialNumber !== undefined) {
@@ -176,8 +177,6 @@ export class PciFunction {
     express.set('LINK_CONTROL_2', linkControl2);
   }
 }
-
-const locationOf = ({ bar, offset }: TablePlace): number => offset + bar;
 
 function place(name: string, offset: number, registers: ConfigStructure['registers'] & { map: { sizeBytes: number } }) {
   return { name, offset, sizeBytes: registers.map.sizeBytes, registers };

@@ -76,7 +76,7 @@ export function registerSpacesOf({ inspection }: PciCard): RegisterSpace[] {
       offset: 0,
       registers: map.registers,
     })),
-    ...(msix ? [{ name: 'MSIX', region: msix.bar, offset: 0, registers: msix.map.registers }] : []),
+    ...msix.map(({ bar, offset, map }) => ({ name: 'MSIX', region: bar, offset, registers: map.registers })),
     ...inspection.configStructures.map(({ name, offset, registers }) => ({
       name,
       region: Region.CONFIG,

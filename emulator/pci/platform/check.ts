@@ -2,8 +2,8 @@
  * Checks of a card's platform devices, before any guest sees them. What does not depend on the BARs is checked when the
  * card is constructed (`checkDevices`), the windows once all BARs exist (`resolveWindows`).
  */
-import { CardDefinitionError } from '../identity';
-import { type CardIdentity } from '../identity';
+import { type BarWindow, overlap } from '../bar-windows';
+import { CardDefinitionError, type CardIdentity } from '../identity';
 import { type PlatformDevice, type PlatformWindow } from './declaration';
 import { COMPATIBLE_BYTES, MAX_BLOCKS, MAX_MAPS, MAX_RESET_MS, NAME_BYTES, PAGE_BYTES } from './layout';
 
@@ -122,20 +122,27 @@ function checkInterrupts(devices: readonly PlatformDevice[], hasIntx: boolean, v
 }
 
 /**
- * Returns the windows of every device with their defaults filled in. `barAt` returns the card's BARs; `reserved` is the
- * BAR that the library keeps for itself.
+ * Returns the windows of every device with their defaults filled in. `barAt` returns the card's BARs; `reserved` is what
+ * the library shows in them.
  */
 export function resolveWindows(
   devices: readonly PlatformDevice[],
   barAt: (index: number) => BarFacts | undefined,
-  reserved: number,
+  reserved: readonly BarWindow[],
 ): ResolvedWindow[][] {
   const all: { what: string; window: ResolvedWindow }[] = [];
   return devices.map((device) => {
     const windows = Object.entries<PlatformWindow>(device.windows).map(([name, window]) => {
       const what = `window '${name}' of platform device '${device.name}'`;
-      const resolved = resolve(what, name, window, window.bar === reserved ? undefined : barAt(window.bar));
-      const other = all.find((each) => overlap(each.window, resolved));
+      const resolved = resolve(what, name, window, barAt(window.bar));
+      const taken = reserved.find((each) => each.bar === resolved.bar && overlap(each, resolved));
+      if (taken !== undefined) {
+        throw new CardDefinitionError(
+          `${what} (${describe(resolved)}) contains ${taken.label} (${describe(taken)}): choose its offset and sizeBytes ` +
+            'so that it does not',
+        );
+      }
+      const other = all.find((each) => each.window.bar === resolved.bar && overlap(each.window, resolved));
       if (other !== undefined) {
         throw new CardDefinitionError(
           `${what} (${describe(resolved)}) and ${other.what} (${describe(other.window)}) overlap: ` +
@@ -180,10 +187,7 @@ function resolve(what: string, name: string, window: PlatformWindow, bar: BarFac
 const within = (offset: number, sizeBytes: number, limit: number): boolean =>
   offset >= 0 && offset + sizeBytes <= limit;
 
-const overlap = (a: ResolvedWindow, b: ResolvedWindow): boolean =>
-  a.bar === b.bar && a.offset < b.offset + b.sizeBytes && b.offset < a.offset + a.sizeBytes;
-
-const describe = ({ bar, offset, sizeBytes }: ResolvedWindow): string =>
+const describe = ({ bar, offset, sizeBytes }: Omit<ResolvedWindow, 'name'>): string =>
   `BAR ${bar}, ${hex(offset)} to ${hex(offset + sizeBytes - 1)}`;
 
 function checkName(what: string, name: string): void {

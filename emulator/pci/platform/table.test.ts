@@ -151,6 +151,30 @@ describe('the place of the table', () => {
     expect(text(table.bytes, 0x20)).toBe('block');
   });
 
+  it('can be chosen in a BAR of the card, also in the one with the MSI-X table', () => {
+    const msix = { bar: 2, vectors: 8, tableOffset: 0x8000 };
+    const windows = { registers: { bar: 0 }, memory: { bar: 2, sizeBytes: 0x8000 } } as const;
+    const card = new BlockCard([device({ windows })], { msix, platformTable: { bar: 2, offset: 0xa000 } });
+    const table = tableOf(card);
+    expect(table).toMatchObject({ bar: 2, offset: 0xa000 });
+    expect(text(table.bytes, 0x20)).toBe('block');
+    expect(card.layout.regions[4]!.sizeBytes).toBe(0);
+    card.memory.bytes[0xa000 + 656] = 7;
+    expect(new TestBus(card).read(2, 0xa000 + 656)).toBe(7);
+    expect(card.inspection.contents().memory).toEqual([
+      { bar: 2, offset: 0, sizeBytes: 0x8000 },
+      { bar: 2, offset: 0x8080, sizeBytes: 0xf80 },
+      { bar: 2, offset: 0x9008, sizeBytes: 0xff8 },
+      { bar: 2, offset: 0xa290, sizeBytes: (1 << 20) - 0xa290 },
+      { bar: 2, offset: 0xa000, sizeBytes: 656 },
+    ]);
+  });
+
+  it('is a BAR of its own when MSI-X lies in one of the card', () => {
+    const card = new BlockCard([device()], { msix: { bar: 2, vectors: 8, tableOffset: 0 } });
+    expect(tableOf(card)).toMatchObject({ bar: 1, offset: 0 });
+  });
+
   it('does not exist when all BAR slots of the card are taken: reading the layout throws', () => {
     class Full extends PciCard {
       constructor() {
@@ -208,7 +232,11 @@ describe('an invalid declaration throws an error that says why', () => {
     ],
     ['an absent BAR', { windows: { r: { bar: 5 } } }, "window 'r' of platform device 'block' is in BAR 5"],
     ['the upper half of a BAR', { windows: { r: { bar: 3 } } }, "window 'r' of platform device 'block' is in BAR 3"],
-    ['the BAR of MSI-X', { windows: { r: { bar: 4 } } }, 'a BAR with the MSI-X table'],
+    [
+      'the BAR of MSI-X',
+      { windows: { r: { bar: 4 } } },
+      "window 'r' of platform device 'block' (BAR 4, 0 to 0x3fff) contains the MSI-X table (BAR 4, 0 to 0x7f)",
+    ],
     [
       'a window that is not page-aligned',
       { windows: { r: { bar: 0, offset: 16 } } },

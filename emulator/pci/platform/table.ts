@@ -1,24 +1,19 @@
 /**
- * A card's platform table in its register space. The library places it after the pending bits in the MSI-X BAR, on a
- * separate page, or, on a card without MSI-X, in the first free BAR.
+ * A card's platform table in its register space: where the card's author says; else after the pending bits in a BAR that
+ * MSI-X has to itself, on a separate page; else in the first free BAR.
  */
 import { type BarTarget } from '../bars';
+import { type BarWindow } from '../bar-windows';
+import { type BarPlace } from '../capabilities/msix';
 import { CardDefinitionError } from '../identity';
 import { type CardIdentity } from '../identity';
 import { type BarFacts, checkDevices, resolveWindows } from './check';
 import { type PlatformDevice } from './declaration';
 import { encodeTable, tableBytes } from './encode';
-import { PAGE_BYTES } from './layout';
-
-export interface TablePlace {
-  readonly bar: number;
-  /** In the BAR; a multiple of a page. */
-  readonly offset: number;
-}
 
 export class PlatformTable {
   readonly #devices: readonly PlatformDevice[];
-  #place: TablePlace | undefined;
+  #place: BarPlace | undefined;
   #bytes: Uint8Array | undefined;
 
   readonly #finalize: () => void;
@@ -32,11 +27,12 @@ export class PlatformTable {
     checkDevices(identity);
     const { platformDevices = [], coherent = true } = identity;
     const devices = platformDevices.map((device) => ({ coherent, ...device }));
-    return devices.length === 0 ? undefined : new PlatformTable(devices, finalize);
+    return devices.length === 0 ? undefined : new PlatformTable(devices, identity.platformTable, finalize);
   }
 
-  private constructor(devices: readonly PlatformDevice[], finalize: () => void) {
+  private constructor(devices: readonly PlatformDevice[], place: BarPlace | undefined, finalize: () => void) {
     this.#devices = devices;
+    this.declaredPlace = place;
     this.#finalize = finalize;
   }
 
@@ -45,7 +41,7 @@ export class PlatformTable {
     return this.#place !== undefined;
   }
 
-  get place(): TablePlace {
+  get place(): BarPlace {
     this.#finalize();
     return this.#place!;
   }
@@ -54,17 +50,22 @@ export class PlatformTable {
     return tableBytes(this.#devices.length);
   }
 
-  /** Places the table in a BAR, after `frontBytes` of other contents; returns the size of the BAR for both. */
-  putInto(bar: number, frontBytes = 0): { barBytes: number; target: (front?: BarTarget) => BarTarget } {
-    const offset = Math.ceil(frontBytes / PAGE_BYTES) * PAGE_BYTES;
-    this.#place = { bar, offset };
-    const barBytes = Math.max(PAGE_BYTES, 2 ** Math.ceil(Math.log2(offset + this.sizeBytes)));
-    return { barBytes, target: (front) => new TableTarget(() => this.#read(), offset, front) };
+  /** The place that the card's author has chosen. */
+  readonly declaredPlace: BarPlace | undefined;
+
+  /** Places the table in a BAR. */
+  putInto(place: BarPlace): BarWindow {
+    this.#place = place;
+    const target = new TableTarget(() => this.#read());
+    return { ...place, sizeBytes: this.sizeBytes, label: 'the table of platform devices', target };
   }
 
-  /** Encodes the table, now that all BARs are known. Throws CardDefinitionError when a window is in none of them. */
-  complete(barAt: (index: number) => BarFacts | undefined): void {
-    this.#bytes = encodeTable(this.#devices, resolveWindows(this.#devices, barAt, this.#place!.bar));
+  /**
+   * Encodes the table, now that all BARs are known. Throws CardDefinitionError when a window is in none of them, or where
+   * the library has put something (`reserved`).
+   */
+  complete(barAt: (index: number) => BarFacts | undefined, reserved: readonly BarWindow[]): void {
+    this.#bytes = encodeTable(this.#devices, resolveWindows(this.#devices, barAt, reserved));
   }
 
   #read(): Uint8Array {
@@ -76,33 +77,18 @@ export class PlatformTable {
   static noPlace(): CardDefinitionError {
     return new CardDefinitionError(
       'no BAR is free for the table of the platform devices: all six slots are taken. Give the card MSI-X, whose BAR has ' +
-        'room for the table, or make a 64-bit BAR 32-bit',
+        'room for the table, make a 64-bit BAR 32-bit, or let platformTable say where in a BAR there is room',
     );
   }
 }
 
-/** Reads return the table from `offset` on, and `front` below it; the table is read-only. */
+/** The table is read-only. */
 class TableTarget implements BarTarget {
-  constructor(
-    private readonly table: () => Uint8Array,
-    private readonly offset: number,
-    private readonly front: BarTarget | undefined,
-  ) {}
+  constructor(private readonly table: () => Uint8Array) {}
 
-  read(barOffset: number, data: Uint8Array): void {
-    const inFront = this.#inFront(barOffset, data);
-    if (inFront.length > 0) this.front?.read(barOffset, inFront);
-    const rest = data.subarray(inFront.length).fill(0);
-    const from = Math.max(0, barOffset - this.offset);
-    rest.set(this.table().subarray(from, from + rest.length));
+  read(offset: number, data: Uint8Array): void {
+    data.set(this.table().subarray(offset, offset + data.length));
   }
 
-  write(barOffset: number, data: Uint8Array): void {
-    const inFront = this.#inFront(barOffset, data);
-    if (inFront.length > 0) this.front?.write(barOffset, inFront);
-  }
-
-  #inFront(barOffset: number, data: Uint8Array): Uint8Array {
-    return data.subarray(0, Math.max(0, this.offset - barOffset));
-  }
+  write(): void {}
 }
