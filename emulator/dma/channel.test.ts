@@ -116,6 +116,23 @@ describe('DmaChannel on memory that is reached by message', () => {
     expect([...remote.bytes.subarray(BUFFER, BUFFER + 16)]).toEqual(Array(16).fill(0x5a));
   });
 
+  it('ends a fetch and a request for data where a 4 KiB page ends (PCIe 2.2.7)', async () => {
+    const { remote, submit, write32, interrupts } = setUp('h2c');
+    const ring = RING - 2 * DESCRIPTOR_BYTES;
+    write32(0x08, ring);
+    const common = { owner: true, endOfPacket: false, cardAddress: 0, lengthBytes: 16 };
+    const descriptors = [false, false, true].map((interrupt, index) =>
+      encodeDescriptor({ ...common, interrupt, hostAddress: BUFFER - 8 + 0x100 * index }),
+    );
+    descriptors.forEach((bytes, index) => remote.bytes.set(bytes, ring + index * DESCRIPTOR_BYTES));
+    submit(3);
+    await expect.poll(() => interrupts.length).toBe(1);
+    expect(remote.log.filter((line) => line.startsWith('read'))).toEqual([
+      ...['read 0xfc0+64', 'read 0x2ff8+8', 'read 0x3000+8', 'read 0x30f8+16'],
+      ...['read 0x1000+32', 'read 0x31f8+16'],
+    ]);
+  });
+
   it('takes a doorbell that comes while it reports', async () => {
     const { submit, clock, registers, remote } = setUp('h2c');
     submit(1, {}, {}, {});

@@ -9,6 +9,7 @@ import { type Wait } from '../clock';
 import { type DmaPort } from '../memory';
 import { type Descriptor, decodeDescriptor, descriptorOffsets } from './descriptor';
 import { DESCRIPTOR_BYTES } from './layout';
+import { bytesInPage } from './transfer';
 
 /** Descriptors fetched in one read at the most: 2 KiB. */
 const burstDescriptors = 64;
@@ -62,11 +63,15 @@ export class DescriptorRing {
     return ahead >= 0 && ahead < this.#burstCount;
   }
 
-  /** Reads ahead from the consumer index, up to the producer, the end of the ring or a full burst. */
+  /**
+   * Reads ahead from the consumer index, up to the producer, the end of the ring, a full burst or the end of a 4 KiB
+   * page, which a request never crosses (PCI Express Base Spec 5.0, 2.2.7).
+   */
   *fetch(): Generator<Wait, void, void> {
     const { consumer, producer, size } = this;
     const until = producer > consumer ? producer : size;
-    const count = Math.min(until - consumer, burstDescriptors);
+    const inPage = bytesInPage(this.addressOf(consumer)) / DESCRIPTOR_BYTES;
+    const count = Math.min(until - consumer, burstDescriptors, inPage);
     this.#burstCount = 0;
     // A fetch that is discarded in this wait must leave nothing behind: what comes after yield does not run then.
     yield* this.#port.read(this.addressOf(consumer), this.#burst.subarray(0, count * DESCRIPTOR_BYTES));

@@ -25,6 +25,16 @@ export interface TransferResult {
   endedPacket: boolean;
 }
 
+/** What no request crosses (PCI Express Base Spec 5.0, 2.2.7), and the largest that there is (7.5.3.4). */
+const PAGE_BYTES = 4096;
+
+/** From an address to the end of its 4 KiB page. */
+export const bytesInPage = (iova: number): number => PAGE_BYTES - (iova % PAGE_BYTES);
+
+/** Of a window that may be one request, what lies in its page; a longer one is several requests in any case. */
+const withinPage = (iova: number, window: Uint8Array): Uint8Array =>
+  window.length > PAGE_BYTES || window.length <= bytesInPage(iova) ? window : window.subarray(0, bytesInPage(iova));
+
 /** Ends when all bytes are moved or, C2H, with the packet. Throws DmaError or CardAddressError. */
 export function* transfer(
   { port, link, endpoint }: TransferPath,
@@ -43,6 +53,7 @@ export function* transfer(
         yield (resume) => sink.whenReady(resume);
         continue;
       }
+      window = withinPage(hostAddress + moved, window);
       yield* port.read(hostAddress + moved, window);
       result.movedBytes += window.length;
       sink.commit(window.length, endOfPacket && result.movedBytes === lengthBytes);
@@ -53,6 +64,7 @@ export function* transfer(
         yield (resume) => source.whenReady(resume);
         continue;
       }
+      window = withinPage(hostAddress + moved, window);
       yield* port.write(hostAddress + moved, window);
       result.movedBytes += window.length;
       result.endedPacket = source.consume(window.length);
