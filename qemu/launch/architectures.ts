@@ -19,6 +19,8 @@ export interface MachineFacts {
   /** The CPU model under TCG. */
   readonly cpu: string;
   readonly kernelArguments: readonly string[];
+  /** Defaults of QEMU's devices that are changed, as `-global` takes them. */
+  readonly globals?: readonly string[];
   readonly iommu: Iommu;
 }
 
@@ -35,6 +37,9 @@ export const MACHINES: Record<GuestArch, MachineFacts> = {
     machine: { tcg: 'q35,vmport=off,smm=off', kvm: 'q35,vmport=off,smm=off' },
     cpu: 'qemu64',
     kernelArguments: ['console=ttyS0'],
+    // The root ports drive their slots themselves, as on arm64. While ACPI does, QEMU takes their hot-plug capability
+    // and never reports the link to a card that is plugged in as active, so that the kernel cannot reset the bus.
+    globals: ['ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off'],
     // caching-mode: the guest notifies QEMU of every mapping, and QEMU passes it on to the card's process. Interrupt
     // remapping is on by default; VFIO does not trust an IOMMU without it.
     iommu: {

@@ -39,6 +39,11 @@ describe('QEMU arguments', () => {
     expect(valuesOf('-smp')).toEqual(['cpus=1']);
   });
 
+  it('let root ports drive their slots themselves, not ACPI, so that the port reports an active link', () => {
+    expect(valuesOf('-global')).toEqual(['ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off']);
+    expect(valuesOf('-global', { arch: 'arm64' })).toEqual([]);
+  });
+
   it('ask for a virt machine whose interrupt controller supports MSI, for arm64', () => {
     expect(valuesOf('-machine', { arch: 'arm64' })).toEqual(['virt,gic-version=3,memory-backend=ram']);
     expect(valuesOf('-cpu', { arch: 'arm64' })).toEqual(['cortex-a72']);

@@ -84,6 +84,7 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...['-nodefaults', '-no-user-config', '-no-reboot'],
     ...['-display', 'none'],
     ...['-machine', `${machine.machine[options.accel]},memory-backend=ram`],
+    ...(machine.globals ?? []).flatMap((global) => ['-global', global]),
     ...['-accel', accelerator(options)],
     ...['-cpu', options.accel === 'kvm' ? 'host' : machine.cpu],
     ...['-smp', `cpus=${options.cpus}`],

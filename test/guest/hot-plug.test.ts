@@ -6,11 +6,11 @@ import { GUEST_ARCHES } from '../../qemu/provision';
 import { type Rig } from '../../qemu/rig';
 import { reference, runApp, startRig } from '../support/rig';
 
-/** More than a slot of a running guest has room for. */
+/** A card that takes more 32-bit address space than is reserved for a slot. */
 class WideCard extends PciCard {
-  constructor(environment: CardEnvironment = {}) {
+  constructor(sizeMiB: number, environment: CardEnvironment = {}) {
     super({ vendorId: 0x1234, deviceId: 0x4744, classCode: 0x12_00_00 }, environment);
-    this.memoryBar(0, 256 << 20, { width: 32, prefetchable: false });
+    this.memoryBar(0, sizeMiB * 2 ** 20, { width: 32, prefetchable: false });
   }
 }
 
@@ -119,12 +119,16 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     expect(await guestShell(`[ -e /sys/bus/pci/devices/${device} ] || echo gone`)).toBe('gone');
   });
 
-  it('a card that needs more address space than its slot has is refused with the sizes, and a boot makes room', async () => {
-    const wide = { name: 'wide', make: (environment: CardEnvironment) => new WideCard(environment) };
-    await expect(rig.plug(wide)).rejects.toThrow(
-      /no addresses for BAR 0 of the card at \S+, which has 268435456 bytes\. A slot of a running guest has room for/,
+  it('a card that needs more address space than the running guest has is refused with the sizes', async () => {
+    const make = (environment: CardEnvironment) => new WideCard(2048, environment);
+    await expect(rig.plug({ name: 'widest', make })).rejects.toThrow(
+      /no addresses for BAR 0 of the card at \S+, which has 2147483648 bytes\. A slot of a running guest has room for/,
     );
-    await using cold = await startRig({ arch, cards: [wide], start: 'cold' });
+  });
+
+  it('a card that needs more address space than a slot has is there after a boot', async () => {
+    const make = (environment: CardEnvironment) => new WideCard(256, environment);
+    await using cold = await startRig({ arch, cards: [{ name: 'wide', make }], start: 'cold' });
     await expect(cold.guest.pciAddressOf('wide')).resolves.toBe('0000:01:00.0');
   });
 
