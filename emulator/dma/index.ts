@@ -4,6 +4,7 @@ export { type Descriptor, completionStatus, decodeDescriptor, encodeControl, enc
 export { CardAddressError, CardMemoryEndpoint, type DataSink, type DataSource } from './endpoint';
 export {
   CHANNEL_REGISTERS,
+  channelDeclaration,
   DESCRIPTOR,
   DESCRIPTOR_BYTES,
   ERROR_CODES,

@@ -59,6 +59,15 @@ export const WRITEBACK = registerBlock({
 });
 export const WRITEBACK_BYTES = 16;
 
+/** What a card declares of a channel for tools (`dmaChannel`); `block`: where its registers are, `H2C[0]`. */
+export const channelDeclaration = (block: string) => ({
+  doorbells: [{ register: `${block}.DOORBELL`, rings: 'changed' }] as const,
+  layouts: {
+    'descriptor': { fields: DESCRIPTOR, requestsInterrupt: 'CONTROL.INTERRUPT' },
+    'write-back': { fields: WRITEBACK },
+  },
+});
+
 /** One DMA channel, 0x48 bytes. */
 export const CHANNEL_REGISTERS = registerBlock({
   CONTROL: {

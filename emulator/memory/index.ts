@@ -5,5 +5,5 @@ export { Completion, PendingCompletion } from './completion';
 export { DmaAccess } from './dma-access';
 export { DmaError, type DmaErrorReason } from './dma-error';
 export { type DmaInitiator, DmaPath, type DmaPort, type DmaRole, type DmaStage, StageChain } from './dma-path';
-export { bytesOf, putWord, type Word, wordOf } from './word';
+export { type Word } from './word';
 export { type Coherence, DEFAULT_VIEW_LIMIT_BYTES, NonCoherentDma } from './non-coherent-dma';

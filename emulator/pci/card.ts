@@ -13,6 +13,7 @@ import {
   type DmaMapping,
   DmaPath,
   type DmaPort,
+  type DmaRole,
   NonCoherentDma,
 } from '../memory';
 import { type MapSpec, type RegisterFile, type RegisterMap } from '../registers';
@@ -20,6 +21,7 @@ import { type DeviceLayout, type SetIrqs, type Device } from '../device';
 import { type BarOptions, type BarTarget } from './bars';
 import { CardBars, type MemoryBarOptions } from './card-bars';
 import { CardEvents } from './card-events';
+import { type DmaChannelDeclaration, DmaChannels } from './dma-channels';
 import { type CardIdentity, checkIdentity } from './identity';
 import { CardInspection } from './inspection';
 import { type InterruptController } from './interrupt-controller';
@@ -75,6 +77,7 @@ export abstract class PciCard implements Device {
   readonly #nonCoherent: NonCoherentDma | undefined;
   /** Present when the card was given no clock. */
   readonly #ownClock: WallClock | undefined;
+  readonly #channels = new DmaChannels();
   #layout: DeviceLayout | undefined;
   #closed = false;
 
@@ -105,6 +108,7 @@ export abstract class PciCard implements Device {
       this.#interrupts,
       { map: this.#hostMemory, port: memory },
       () => (void this.layout, this.#bars.contents()),
+      () => this.#channels.describe(this.#bars.registerFiles),
     );
     this.dma = this.dmaAs({ channel: '', role: 'other' });
     const { msix } = this.#function;
@@ -133,6 +137,15 @@ export abstract class PciCard implements Device {
   /** `dma` for one part of the card: traces and injected faults identify its accesses by the channel name. */
   protected dmaAs(by: DmaInitiator): DmaPort {
     return this.inspection.dma.port(by);
+  }
+
+  /**
+   * `dmaAs` for each role of a DMA channel, of which tools are told more: its doorbells, and how its descriptors lie in
+   * memory. A register that the card does not have is a CardDefinitionError when the layout is read.
+   */
+  protected dmaChannel(channel: string, declaration: DmaChannelDeclaration = {}): (role: DmaRole) => DmaPort {
+    this.#channels.declare(channel, declaration);
+    return (role) => this.dmaAs({ channel, role });
   }
 
   /** Publishes, for traces, that a part of the card has changed its state: 'H2C0' is 'running'. */
@@ -223,6 +236,7 @@ export abstract class PciCard implements Device {
   /** Fixes the layout; the author has added all BARs by then. */
   #finalizeLayout(): DeviceLayout {
     this.#bars.finalize();
+    this.#channels.describe(this.#bars.registerFiles); // throws what is wrong with them
     const config = { sizeBytes: CONFIG_SIZE_BYTES, readable: true, writable: true };
     return {
       resettable: true,

@@ -2,6 +2,15 @@ export { type BarOptions } from './bars';
 export { type CardEnvironment, onFirstDriven, PciCard } from './card';
 export { type MemoryBarOptions } from './card-bars';
 export { CAPABILITY_OFFSETS, type ConfigStructure } from './config-space';
+export type {
+  DmaChannelDeclaration,
+  DmaChannelDescription,
+  DmaLayout,
+  DmaLayoutDeclaration,
+  DoorbellDeclaration,
+  DoorbellDescription,
+  WordLayout,
+} from './dma-channels';
 export {
   CardDefinitionError,
   type CardIdentity,

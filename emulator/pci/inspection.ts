@@ -7,6 +7,7 @@ import { type AddressMap, type DmaPort, type DmaPath } from '../memory';
 import { type RegisterFile, type RegisterMap } from '../registers';
 import { type CardEvents } from './card-events';
 import { type ConfigStructure } from './config-space';
+import { type DmaChannelDescription } from './dma-channels';
 import { type InterruptPath } from './interrupt-path';
 import { type ObservedDevice } from './observed-device';
 
@@ -43,6 +44,8 @@ export class CardInspection {
     private readonly memory: { readonly map: AddressMap; readonly port: DmaPort },
     /** To be called once the card has been constructed. */
     readonly contents: () => BarContents,
+    /** The DMA channels that the card declares. To be called once the card has been constructed. */
+    readonly channels: () => readonly DmaChannelDescription[],
   ) {}
 
   /** The device that a client of the card drives. */

@@ -1,16 +1,15 @@
 /** Publishes a card's accesses to host memory. */
 import { type CardClock } from '../clock';
 import {
-  bytesOf,
   type Completion,
   DmaError,
   type DmaErrorReason,
   type DmaInitiator,
   type DmaStage,
   PendingCompletion,
-  putWord,
   type Word,
 } from '../memory';
+import { bytesOf, putWord } from '../memory/word';
 import { type CardEvents, type DmaEvent } from './card-events';
 
 type Payload = Omit<DmaEvent, 'data'> & { data: Uint8Array | undefined };

@@ -1,12 +1,19 @@
 /**
  * Which interrupt answers which doorbell: a driver rings for a channel, the channel moves data, the interrupt follows.
- * Matched by order and by name, since a trace does not say more.
+ * Which registers are doorbells of which channel, cards declare. Of one that does not, they are found by their names.
  */
-import { type AccessEvent, type InterruptEvent, type TraceEvent } from '../trace';
+import {
+  type AccessEvent,
+  DeclaredChannels,
+  type Doorbell,
+  doorbellValue,
+  type InterruptEvent,
+  type TraceEvent,
+} from '../trace';
 import { type TraceCards } from './card-names';
 import { wildcard } from './register-pattern';
 
-/** The registers that are taken for doorbells. */
+/** The registers that are taken for doorbells where a card does not declare any. */
 export const DOORBELLS = '*DOORBELL*';
 
 /** A doorbell and the first interrupt of its channel after it. */
@@ -17,69 +24,127 @@ export interface Answer {
   readonly channel: string;
 }
 
-export class DoorbellAnswers {
-  readonly #pattern: RegExp;
-  /** Whether a channel has a doorbell by its name. */
-  readonly #owned = new Map<string, boolean>();
-  readonly #cards = new Map<number, { rung: Map<string, AccessEvent>; channel: string }>();
+/** The doorbells of a card. */
+interface Bells {
+  /** What the write rings: a channel, or a register. */
+  rungBy(write: AccessEvent): string | undefined;
+  /** Which of those that have rung an interrupt of this channel answers. */
+  answeredBy(channel: string, rung: readonly string[]): string | undefined;
+}
 
-  /** `cards` must have noted an event before `take` gets it. */
+interface CardState {
+  readonly bells: Bells;
+  readonly rung: Map<string, AccessEvent>;
+  /** That has accessed host memory last. */
+  channel: string;
+}
+
+export class DoorbellAnswers {
+  readonly #cards = new Map<number, CardState>();
+
+  /**
+   * `cards` must have noted an event before `take` gets it.
+   * @param doorbells pattern of the registers that are doorbells, whatever cards declare
+   */
   constructor(
     private readonly cards: TraceCards,
-    doorbells = DOORBELLS,
-  ) {
-    this.#pattern = wildcard(doorbells);
-  }
+    private readonly doorbells?: string,
+  ) {}
 
   /** Returns the answer, if the event is an interrupt that answers a doorbell. */
   take(event: TraceEvent): Answer | undefined {
     if (event.card === 0) return undefined;
     let state = this.#cards.get(event.card);
-    if (!state) this.#cards.set(event.card, (state = { rung: new Map(), channel: '' }));
-    const { rung } = state;
+    if (!state || event.kind === 'card') {
+      this.#cards.set(event.card, (state = { bells: this.#bellsOf(event.card), rung: new Map(), channel: '' }));
+    }
+    const { bells, rung } = state;
     if (event.kind === 'write') {
-      const name = this.#doorbell(event);
-      if (name !== undefined) rung.set(plain(name), event);
+      const key = bells.rungBy(event);
+      if (key !== undefined) rung.set(key, event);
     } else if (event.kind === 'dma-read' || event.kind === 'dma-write') {
       state.channel = event.channel;
     } else if (event.kind === 'reset') {
       rung.clear();
     } else if (event.kind === 'interrupt' && event.phase === 'delivered') {
-      const key = this.#keyFor(rung, event.card, state.channel);
-      if (key === undefined) return undefined;
-      const doorbell = rung.get(key)!;
-      rung.delete(key);
+      const key = bells.answeredBy(state.channel, [...rung.keys()]);
+      const doorbell = key === undefined ? undefined : rung.get(key);
+      if (doorbell === undefined) return undefined;
+      rung.delete(key!);
       return { doorbell, interrupt: event, channel: state.channel };
     }
     return undefined;
+  }
+
+  #bellsOf(card: number): Bells {
+    const declared = new DeclaredChannels(this.cards.get(card)?.description.channels);
+    const isDeclared = this.doorbells === undefined && declared.doorbells.length > 0;
+    return isDeclared ? new DeclaredBells(declared) : new NamedBells(this.cards, card, this.doorbells ?? DOORBELLS);
+  }
+}
+
+class DeclaredBells implements Bells {
+  readonly #written = new Map<Doorbell, bigint>();
+
+  constructor(private readonly channels: DeclaredChannels) {}
+
+  rungBy({ region, offset, data }: AccessEvent): string | undefined {
+    // What a bit is before a write is not in a trace: hardware may have cleared it.
+    const doorbell = this.channels.rungBy(region, offset, data, (bell) =>
+      bell.rings === 'changed' ? this.#written.get(bell) : undefined,
+    );
+    if (doorbell?.rings === 'changed') this.#written.set(doorbell, doorbellValue(doorbell, offset, data));
+    return doorbell?.channel;
+  }
+
+  answeredBy(channel: string): string {
+    return channel;
+  }
+}
+
+class NamedBells implements Bells {
+  readonly #pattern: RegExp;
+  /** Whether a channel has a doorbell by its name. */
+  readonly #owned = new Map<string, boolean>();
+
+  constructor(
+    private readonly cards: TraceCards,
+    private readonly card: number,
+    doorbells: string,
+  ) {
+    this.#pattern = wildcard(doorbells);
+  }
+
+  rungBy({ region, offset, data }: AccessEvent): string | undefined {
+    const register = this.cards.names(this.card).at(region, offset, data.length);
+    return register && this.#pattern.test(register.name) ? register.layout.path : undefined;
   }
 
   /**
    * The doorbell whose name fits the channel's, as `H2C[0].DOORBELL` fits 'H2C0'. Where no names fit, the only one that
    * has rung.
    */
-  #keyFor(rung: ReadonlyMap<string, AccessEvent>, card: number, channel: string): string | undefined {
-    const names = [...rung.keys()];
-    if (this.#hasDoorbell(card, channel)) return names.find((name) => name.startsWith(plain(channel)));
-    return names.length === 1 ? names[0] : undefined;
+  answeredBy(channel: string, rung: readonly string[]): string | undefined {
+    if (this.#hasDoorbell(channel)) return rung.find((path) => isOf(channel, path));
+    return rung.length === 1 ? rung[0] : undefined;
   }
 
-  #hasDoorbell(card: number, channel: string): boolean {
+  #hasDoorbell(channel: string): boolean {
     if (channel === '') return false;
-    const key = `${card} ${channel}`;
-    let has = this.#owned.get(key);
+    let has = this.#owned.get(channel);
     if (has === undefined) {
-      const named = this.cards.names(card).all.filter(({ name }) => this.#pattern.test(name));
-      this.#owned.set(key, (has = named.some(({ name }) => plain(name).startsWith(plain(channel)))));
+      const named = this.cards.names(this.card).all.filter(({ name }) => this.#pattern.test(name));
+      this.#owned.set(channel, (has = named.some(({ layout }) => isOf(channel, layout.path))));
     }
     return has;
-  }
-
-  #doorbell({ card, region, offset, data }: AccessEvent): string | undefined {
-    const register = this.cards.names(card).at(region, offset, data.length);
-    return register && this.#pattern.test(register.name) ? register.name : undefined;
   }
 }
 
 /** Without punctuation and case, in which names of channels and registers differ. */
 const plain = (name: string): string => name.replace(/[^a-z\d]/gi, '').toUpperCase();
+
+/** Whether the register's path begins with the name of the channel: `H2C[1].DOORBELL` with 'H2C1', `H2C[10]…` not. */
+function isOf(channel: string, path: string): boolean {
+  const [name, register] = [plain(channel), plain(path)];
+  return register.startsWith(name) && !/^\d/.test(register.slice(name.length));
+}

@@ -5,9 +5,8 @@ import {
   type DmaInitiator,
   type DmaStage,
   type PendingCompletion,
-  bytesOf,
-  wordOf,
 } from '../../emulator/memory';
+import { bytesOf, wordOf } from '../../emulator/memory/word';
 
 export class DmaCall {
   constructor(

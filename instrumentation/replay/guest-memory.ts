@@ -1,12 +1,6 @@
 /** Host memory of a card that a trace drives: what the driver stored, as far as known, and what the card wrote. */
-import {
-  bytesOf,
-  type Coherence,
-  Completion,
-  type DmaInitiator,
-  type DmaStage,
-  type Word,
-} from '../../emulator/memory';
+import { type Coherence, Completion, type DmaInitiator, type DmaStage, type Word } from '../../emulator/memory';
+import { bytesOf } from '../../emulator/memory/word';
 import { SparseMemory } from '../../emulator/memory/sparse-memory';
 
 export class GuestMemory implements DmaStage {

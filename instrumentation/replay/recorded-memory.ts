@@ -1,6 +1,5 @@
 /** Host memory as the trace knows it: reads are given what they were given then, writes go nowhere. */
 import {
-  bytesOf,
   type Coherence,
   Completion,
   DmaError,
@@ -8,6 +7,7 @@ import {
   type DmaStage,
   type Word,
 } from '../../emulator/memory';
+import { bytesOf } from '../../emulator/memory/word';
 import { type TraceEvent } from '../trace';
 import { type Comparison } from './comparison';
 

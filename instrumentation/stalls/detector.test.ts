@@ -4,6 +4,8 @@ import { ManualClock } from '../../emulator/clock';
 import { applyFaults, type FaultDeclaration } from '../faults';
 import { InProcessHost } from '../../emulator/host';
 import { type InterruptKind } from '../../emulator/host/interrupts';
+import { type CardEnvironment, PciCard } from '../../emulator/pci';
+import { registerMap } from '../../emulator/registers';
 import { traceOf } from '../trace';
 import { type StallNotice, detectStalls } from '.';
 
@@ -41,15 +43,17 @@ function setUp(...faults: FaultDeclaration[]) {
 }
 type Bench = ReturnType<typeof setUp>;
 
-/** A ring with `count` descriptors that each send 64 bytes, and ask for an interrupt. */
-function prepareTransfer({ bar, clock, host }: Bench, count = 4): void {
+const RUN_STOP = registerMap({ CONTROL: { offset: 0, access: 'rw', fields: { RUN: [0] } } });
+
+/** A ring with `count` descriptors that each send 64 bytes, and by default ask for an interrupt. */
+function prepareTransfer({ bar, clock, host }: Bench, count = 4, control = 0b11): void {
   const ring = host.memory.allocate(32 * 16, 64);
   const data = host.memory.allocate(64);
   const view = new DataView(ring.bytes.buffer, ring.bytes.byteOffset);
   for (let i = 0; i < count; i++) {
     view.setUint32(32 * i + 4, 64, true);
     view.setBigUint64(32 * i + 8, BigInt(data.iova), true);
-    view.setUint32(32 * i, 0b11, true);
+    view.setUint32(32 * i, control, true);
   }
   bar.write64(H2C + 0x08, BigInt(ring.iova));
   bar.write32(H2C + 0x10, 16);
@@ -222,12 +226,14 @@ describe('a driver that waits for an interrupt', () => {
     prepareTransfer(bench);
     bar.write32(DOORBELL, 1);
     clock.advance(5 * MS);
-    bar.write32(DOORBELL, 1); // no new descriptor
+    bar.write32(H2C, 0); // RUN
+    clock.runDue();
+    bar.write32(DOORBELL, 2);
     clock.advance(5000 * MS);
     expect(notices).toHaveLength(1);
     expect(notices[0]).toMatchObject({ register: 'H2C[0].DOORBELL' });
     expect(notices[0]!.text).toContain(
-      'the write of 0x00000001 (PRODUCER=1) to H2C[0].DOORBELL at 5000.000 us had no effect, unlike each one before',
+      'the write of 0x00000002 (PRODUCER=2) to H2C[0].DOORBELL at 5000.000 us had no effect, unlike each one before',
     );
     expect(notices[0]!.text).toContain('Nothing is scheduled in the card');
   });
@@ -302,6 +308,61 @@ describe('no notice is given of a driver', () => {
     prepareTransfer(bench);
     bar.write32(DOORBELL, 1);
     expectSilence(bench);
+  });
+
+  it('that rings again without a new descriptor', () => {
+    const bench = setUp();
+    const { bar, clock, use } = bench;
+    use('msix', 8);
+    prepareTransfer(bench);
+    bar.write32(DOORBELL, 1);
+    clock.advance(5 * MS);
+    bar.write32(DOORBELL, 1);
+    expectSilence(bench);
+  });
+
+  it('that polls memory, and requests no interrupt of descriptors whose interrupt it has set up', () => {
+    const bench = setUp();
+    const { bar, host } = bench;
+    host.useInterrupts('msix', 8);
+    prepareTransfer(bench, 1, 0b01);
+    bar.write32(DOORBELL, 1);
+    expectSilence(bench);
+  });
+
+  /** A run bit as most engines have it: 1 starts, 0 stops. What is done is written to memory, which the driver polls. */
+  class RunStopCard extends PciCard {
+    readonly registers = this.registerBar(0, RUN_STOP);
+
+    constructor({ isDeclared, ...environment }: CardEnvironment & { isDeclared: boolean }) {
+      super({ vendorId: 0x1234, deviceId: 0x479a, classCode: 0x12_00_00, msix: { bar: 2, vectors: 1 } }, environment);
+      if (isDeclared) this.dmaChannel('DMA', { doorbells: ['CONTROL.RUN'] });
+      this.registers.onWrite('CONTROL', ({ value, previous }) => {
+        if (value & ~previous & 1) this.clock.after(1000, () => void this.dma.write32(0x10_0000, 1));
+      });
+    }
+  }
+
+  describe.each([false, true])('with a run bit that is a doorbell, declared: %s', (isDeclared) => {
+    it.each([
+      ['stops the engine when it has polled the end', [1, 0]],
+      ['stops and starts it several times', [1, 0, 1, 0, 1, 0]],
+      ['starts it, and goes away', [1]],
+      ['starts it while it runs', [1, 1]],
+    ])('and %s', (_what, values) => {
+      const clock = new ManualClock();
+      const card = new RunStopCard({ clock, isDeclared });
+      const notices: string[] = [];
+      using _watch = detectStalls(traceOf(card), { clock, onNotice: ({ text }) => notices.push(text) });
+      const host = new InProcessHost(card);
+      host.useInterrupts('msix', 1);
+      for (const value of values) {
+        host.registers(0, RUN_STOP).write('CONTROL', value);
+        clock.advance(10_000);
+      }
+      for (let i = 0; i < 30; i++) clock.advance(100 * MS);
+      expect(notices).toEqual([]);
+    });
   });
 
   /** A UIO driver has received one interrupt, and not the one after it. */

@@ -65,11 +65,11 @@ class StallDetector implements Disposable {
         this.#waiting.read(event.region);
         return this.#accessed();
       case 'write':
-        this.#waiting.write(event.region, event.offset);
+        this.#waiting.write(event.region, event.offset, event.data);
         return this.#accessed();
       case 'dma-read':
       case 'dma-write':
-        this.#waiting.dma();
+        this.#waiting.dma(event);
         break;
       case 'task':
         this.#polling.turn();

@@ -4,7 +4,7 @@
  * may be that of a driver that goes to sleep (not one of configuration space, as when a device is closed), and if it has a
  * reason to expect an interrupt.
  */
-import { type InterruptPhase, Irq, Region } from '../../emulator/pci';
+import { type DmaEvent, type InterruptPhase, Irq, Region } from '../../emulator/pci';
 import { type CardTrace, wordInterrupt, wordMechanism } from '../trace';
 import { accessed, deviceTime, type StallNotice, lastAccess, seconds, stateOf } from './notice';
 import { type RaisedInterrupt, RaisedInterrupts } from './raised';
@@ -34,15 +34,15 @@ export class Waiting {
     this.#isAsleep = region !== Region.CONFIG;
   }
 
-  write(region: number, offset: number): void {
+  write(region: number, offset: number, data: Uint8Array): void {
     this.#isReported = false;
-    if (region !== Region.CONFIG) this.#writes.write(region, offset);
+    if (region !== Region.CONFIG) this.#writes.write(region, offset, data);
     // The last access of a UIO driver before it waits: it enables interrupts again.
     this.#isAsleep = region !== Region.CONFIG || (offset >= COMMAND && offset < COMMAND_END);
   }
 
-  dma(): void {
-    this.#writes.dma();
+  dma(event: DmaEvent): void {
+    this.#writes.dma(event);
   }
 
   interrupt(phase: InterruptPhase, index: number, vector: number, reason?: RaisedInterrupt['reason']): void {

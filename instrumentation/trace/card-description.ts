@@ -1,7 +1,7 @@
 /**
  * A card as a trace describes it: enough to read the trace without the card's source. Plain data, as it lies in the file.
  */
-import { type PciCard, Region } from '../../emulator/pci';
+import { type DmaChannelDescription, type PciCard, Region } from '../../emulator/pci';
 import { type RegisterLayout } from '../../emulator/registers';
 
 export interface CardDescription {
@@ -26,6 +26,8 @@ export interface CardDescription {
   readonly registers: readonly RegisterSpace[];
   /** Memory of the card in its BARs, and tables there that are only read: what is no register. */
   readonly memory: readonly { readonly region: number; readonly offset: number; readonly sizeBytes: number }[];
+  /** The DMA channels that the card declares: their doorbells, the layouts of what they keep in host memory. */
+  readonly channels?: readonly DmaChannelDescription[];
   /** The faults that were declared for the card, as they were declared. */
   readonly faults: readonly unknown[];
 }
@@ -62,6 +64,7 @@ export function describeCard(card: PciCard, options: DescribeCardOptions): CardD
     vectors: layout.irqs.map(({ count }) => count),
     registers: registerSpacesOf(card),
     memory: card.inspection.contents().memory.map(({ bar, ...range }) => ({ region: bar, ...range })),
+    channels: card.inspection.channels(),
     faults: options.faults ?? [],
   };
 }

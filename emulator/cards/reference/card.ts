@@ -7,7 +7,15 @@
  *
  * Two pairs of DMA channels (emulator/dma), with a processing function between H2C and C2H of each (processing.ts).
  */
-import { DmaChannel, type DmaChannelOptions, Link, type LinkModel, SyncUnit, unlimitedLink } from '../../dma';
+import {
+  channelDeclaration,
+  DmaChannel,
+  type DmaChannelOptions,
+  Link,
+  type LinkModel,
+  SyncUnit,
+  unlimitedLink,
+} from '../../dma';
 import { CardDefinitionError, type CardEnvironment, type MemoryBar, PciCard, platformDevice } from '../../pci';
 import { InterruptBlock } from './interrupt-block';
 import { Crc32cFunction, LoopbackFunction, MemoryFunction, type ProcessingFunction } from './processing';
@@ -86,14 +94,14 @@ export class ReferenceCard extends PciCard {
       this.#channels.push(
         new DmaChannel({
           ...common,
-          ...this.#tracedAs(`H2C${pair}`),
+          ...this.#tracedAs('H2C', pair),
           registers: this.registers.block('H2C', pair),
           endpoint: { h2c: () => this.#functionOf(pair).sink },
           interrupt: () => this.#interrupts.raise(IRQ_SOURCES.H2C0 + pair),
         }),
         new DmaChannel({
           ...common,
-          ...this.#tracedAs(`C2H${pair}`),
+          ...this.#tracedAs('C2H', pair),
           registers: this.registers.block('C2H', pair),
           endpoint: { c2h: () => this.#functionOf(pair).source },
           interrupt: () => this.#interrupts.raise(IRQ_SOURCES.C2H0 + pair),
@@ -123,9 +131,10 @@ export class ReferenceCard extends PciCard {
   }
 
   /** What a channel is called in traces and faults. */
-  #tracedAs(channel: string): Pick<DmaChannelOptions, 'port' | 'onState'> {
+  #tracedAs(direction: 'H2C' | 'C2H', pair: number): Pick<DmaChannelOptions, 'port' | 'onState'> {
+    const channel = `${direction}${pair}`;
     return {
-      port: (role) => this.dmaAs({ channel, role }),
+      port: this.dmaChannel(channel, channelDeclaration(`${direction}[${pair}]`)),
       onState: (state) => this.changed(channel, state),
     };
   }
