@@ -53,6 +53,8 @@ export class FunctionInterrupts implements InterruptController {
   readonly #indexes: readonly IrqIndex[];
   readonly #error = new Notification();
   readonly #request = new Notification();
+  /** Sends a message that no mask blocks. */
+  send: (vector: number) => void = (vector) => this.deliver(vector);
 
   constructor(sources: InterruptSources) {
     this.#sources = sources;
@@ -70,6 +72,10 @@ export class FunctionInterrupts implements InterruptController {
     return this.#indexes.map(({ layout }) => layout);
   }
 
+  get intx(): Intx {
+    return this.#sources.intx;
+  }
+
   get mode(): InterruptMode {
     const { intx, msi, msix } = this.#sources;
     if (msix?.enabled) return 'msix';
@@ -84,6 +90,13 @@ export class FunctionInterrupts implements InterruptController {
     const { msi, msix } = this.#sources;
     if (msix?.enabled) msix.signal(vector);
     else if (msi?.enabled) msi.signal(vector);
+  }
+
+  /** Message `vector` arrives at the client, regardless of the function's masks: it has been sent before. */
+  deliver(vector: number): void {
+    const { msi, msix } = this.#sources;
+    const enabled = msix?.enabled ? msix : msi;
+    enabled?.vectors.trigger(vector);
   }
 
   setIntx(asserted: boolean): void {

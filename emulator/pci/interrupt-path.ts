@@ -1,23 +1,34 @@
 /**
- * The path of a card's interrupts out of its model: first the interrupt is published as raised; then it passes the stages
- * that tools insert, such as injected faults; then the function's own masks.
+ * The path of a card's interrupts out of its model: the interrupt is published as raised, and changes the state of the
+ * function (a pending bit, Interrupt Status). What leaves the function then passes the stages that tools insert, such as
+ * injected faults, on its way to the client.
  */
 import { StageChain } from '../memory';
 import { type CardEvents } from './card-events';
-import { type InterruptController, type InterruptMode } from './interrupt-controller';
+import { type FunctionInterrupts, type InterruptController, type InterruptMode } from './interrupt-controller';
+import { type Intx } from './intx';
 import { Irq } from './vfio-layout';
 
-/** What a stage can change: messages, and the level of the INTx line. */
+/** What a stage can change: messages on their way, and the level of the INTx line. */
 export type InterruptStage = Pick<InterruptController, 'signal' | 'setIntx'>;
 
 export class InterruptPath extends StageChain<InterruptStage> implements InterruptController {
   #asserted = false;
 
   constructor(
-    private readonly controller: InterruptController,
+    private readonly controller: FunctionInterrupts,
     private readonly events: CardEvents,
   ) {
-    super(controller);
+    super({
+      signal: (vector) => controller.deliver(vector),
+      setIntx: (asserted) => controller.setIntx(asserted),
+    });
+    controller.send = (vector) => this.top.signal(vector);
+  }
+
+  /** The line as the client sees it. */
+  get intx(): Intx {
+    return this.controller.intx;
   }
 
   get mode(): InterruptMode {
@@ -30,7 +41,7 @@ export class InterruptPath extends StageChain<InterruptStage> implements Interru
       const index = mode === 'msix' ? Irq.MSIX : Irq.MSI;
       this.events.publish({ kind: 'interrupt', phase: 'raised', index, vector });
     }
-    this.top.signal(vector);
+    this.controller.signal(vector);
   }
 
   setIntx(asserted: boolean): void {
@@ -40,6 +51,7 @@ export class InterruptPath extends StageChain<InterruptStage> implements Interru
       const phase = asserted ? 'raised' : 'lowered';
       this.events.publish({ kind: 'interrupt', phase, index: Irq.INTX, vector: 0 });
     }
+    this.controller.intx.status = asserted;
     this.top.setIntx(asserted);
   }
 

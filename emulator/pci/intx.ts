@@ -5,6 +5,9 @@
  * masks it by itself). If the line is still asserted when the client unmasks it, the client is triggered again. Interrupt
  * Disable in the command register blocks the message, not the line: Interrupt Status keeps showing it.
  *
+ * VFIO has no message for a line that is deasserted: a client keeps it asserted until it unmasks the vector. The line is
+ * stale meanwhile, and whoever serves the card can have the client unmask (`IntxRelease`).
+ *
  * Source: PCI Local Bus Spec 3.0, 2.2.6 and 6.2.2 (Interrupt Disable), 6.2.3 (Interrupt Status); PCI Express Base Spec
  * 5.0, 6.1.2; Linux include/uapi/linux/vfio.h, VFIO_IRQ_INFO_AUTOMASKED.
  */
@@ -21,6 +24,11 @@ export class Intx implements IrqIndex {
   #heldFor: HeldReason | undefined;
   #asserted = false;
   #masked = false;
+  /** The client has been triggered and has not unmasked since. */
+  #isUpAtClient = false;
+  #status = false;
+  /** Called when the line has become stale, and when a stale line may be released again after all. */
+  onStale: () => void = () => {};
 
   /**
    * `heldBy` returns what blocks INTx in the function now, if anything ('disabled': not in INTx mode, Interrupt Disable
@@ -33,9 +41,18 @@ export class Intx implements IrqIndex {
     this.#onHeld = onHeld;
   }
 
-  /** The state of the line inside the function: Interrupt Status in the status register. */
-  get asserted(): boolean {
-    return this.#asserted;
+  /** The function has deasserted the line, and the client still has it asserted. */
+  get isStale(): boolean {
+    return this.#isUpAtClient && !this.#asserted;
+  }
+
+  /** Interrupt Status: the interrupt is pending inside the function, whatever becomes of its message on the way. */
+  get status(): boolean {
+    return this.#status;
+  }
+
+  set status(isPending: boolean) {
+    this.#status = isPending && this.layout.count > 0;
   }
 
   setLevel(asserted: boolean): void {
@@ -49,12 +66,13 @@ export class Intx implements IrqIndex {
     const heldFor = this.#asserted ? this.#reason(sink) : undefined;
     const hasChanged = heldFor !== this.#heldFor;
     this.#heldFor = heldFor;
+    if (this.isStale) this.onStale();
     if (!this.#asserted) return;
     if (heldFor !== undefined) {
       if (hasChanged) this.#onHeld(heldFor);
       return;
     }
-    this.#masked = true;
+    this.#masked = this.#isUpAtClient = true;
     // Delivery itself masks the vector: normal for a level interrupt, so it is not reported.
     this.#heldFor = 'masked';
     sink!.trigger();
@@ -67,13 +85,13 @@ export class Intx implements IrqIndex {
 
   connect(start: number, sinks: readonly (IrqSink | undefined)[]): void {
     this.#sinks.connect(start, sinks);
-    this.#masked = false;
+    this.#masked = this.#isUpAtClient = false;
     this.update();
   }
 
   disconnectAll(): void {
     this.#sinks.disconnectAll();
-    this.#masked = false;
+    this.#masked = this.#isUpAtClient = false;
   }
 
   trigger(vector: number): void {
@@ -82,6 +100,7 @@ export class Intx implements IrqIndex {
 
   setMasked(_vector: number, masked: boolean): void {
     this.#masked = masked;
+    if (!masked) this.#isUpAtClient = false;
     this.update();
   }
 }

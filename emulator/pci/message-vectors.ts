@@ -14,6 +14,8 @@ import { IrqSinks } from './irq-sinks';
 export interface MessageWiring {
   /** A message is a memory write: Bus Master Enable and power state D0 (PCI Express Base Spec 5.0, 7.5.1.1.3). */
   readonly mayWriteMemory: () => boolean;
+  /** Sends a message, on the path to the client. */
+  readonly send: (vector: number) => void;
   /** The enable or function mask has been written: blocked interrupts may have to be sent, as messages or as INTx. */
   readonly modeChanged: () => void;
   /** A message of this vector of an interrupt index has been raised and cannot be sent now. */
@@ -26,16 +28,18 @@ export class MessageVectors implements IrqIndex {
   readonly #pending: Uint32Array;
   readonly #heldBy: (vector: number) => HeldReason | undefined;
   readonly #onHeld: (vector: number, reason: HeldReason) => void;
+  readonly #send: (vector: number) => void;
   #pendingCount = 0;
 
   /**
    * `heldBy` returns which mask or state of the function blocks messages of this vector, if any; `onHeld` is called when
-   * a message is raised that cannot be sent now.
+   * a message is raised that cannot be sent now, `send` to send one.
    */
   constructor(
     count: number,
     heldBy: (vector: number) => HeldReason | undefined,
     onHeld: (vector: number, reason: HeldReason) => void,
+    send: (vector: number) => void,
   ) {
     // Not maskable through SET_IRQS: the masks of MSI and MSI-X are registers of the function.
     this.layout = { count, maskable: false, autoMasked: false, noResize: false };
@@ -43,13 +47,13 @@ export class MessageVectors implements IrqIndex {
     this.#pending = new Uint32Array(Math.ceil(count / 32));
     this.#heldBy = heldBy;
     this.#onHeld = onHeld;
+    this.#send = send;
   }
 
   /** Raises `vector`: sends its message, or sets its pending bit. */
   signal(vector: number): void {
-    const sink = this.#sinks.at(vector);
-    const reason = this.#heldBy(vector) ?? (sink ? undefined : 'not-connected');
-    if (reason === undefined) return sink!.trigger();
+    const reason = this.#heldBy(vector) ?? (this.#sinks.at(vector) ? undefined : 'not-connected');
+    if (reason === undefined) return this.#send(vector);
     this.#setPending(vector);
     this.#onHeld(vector, reason);
   }
@@ -61,10 +65,9 @@ export class MessageVectors implements IrqIndex {
 
   flushVector(vector: number): void {
     if (!this.isPending(vector) || this.#heldBy(vector) !== undefined) return;
-    const sink = this.#sinks.at(vector);
-    if (!sink) return;
+    if (!this.#sinks.at(vector)) return;
     this.#clearPending(vector);
-    sink.trigger();
+    this.#send(vector);
   }
 
   isPending(vector: number): boolean {

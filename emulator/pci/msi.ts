@@ -26,6 +26,7 @@ export class Msi {
         return wiring.mayWriteMemory() ? undefined : 'bus-master-off';
       },
       (vector, reason) => wiring.held(Irq.MSI, vector, reason),
+      wiring.send,
     );
     this.registers.onRead('PENDING', () => this.vectors.pendingWord(0));
     this.registers.onWrite('MASK', () => this.vectors.flush());

@@ -52,6 +52,7 @@ export class Msix {
         return wiring.mayWriteMemory() ? undefined : 'bus-master-off';
       },
       (vector, reason) => wiring.held(Irq.MSIX, vector, reason),
+      wiring.send,
     );
     for (let i = 0; i < vectorCount; i++) {
       table.onWrite(`VECTOR[${i}].VECTOR_CONTROL`, () => {

@@ -66,6 +66,7 @@ export class PciFunction {
     const after = chain(present);
     const wiring: MessageWiring = {
       mayWriteMemory: () => this.mastersBus,
+      send: (vector) => this.interrupts.send(vector),
       modeChanged: () => {
         this.#publishState('interrupts', this.interrupts.mode);
         this.interrupts.update();
@@ -108,6 +109,7 @@ export class PciFunction {
 
   /** Restores the power-up state, except for what `kind` preserves. DMA mappings and sinks are not changed. */
   reset(kind: ResetKind): void {
+    this.#intx.status = false;
     this.#intx.setLevel(false);
     this.#msi?.reset();
     this.msix?.reset();
@@ -123,7 +125,7 @@ export class PciFunction {
       this.#header.block('BAR', slot).onRead('ADDRESS', (stored) => bars.present(slot, stored));
     }
     this.#header.onWrite('COMMAND', () => this.#updateGates());
-    this.#header.onRead('STATUS', (stored) => (this.#intx.asserted ? stored | INTERRUPT_STATUS : stored));
+    this.#header.onRead('STATUS', (stored) => (this.#intx.status ? stored | INTERRUPT_STATUS : stored));
     this.#power.onWrite('CONTROL_STATUS', ({ value, previous }) => {
       const state = value & 3;
       // A state that the function does not support: the write completes and the state is unchanged (5.3.1.4, 7.5.2.2).

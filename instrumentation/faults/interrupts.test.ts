@@ -28,6 +28,56 @@ describe('interrupt-dropped', () => {
   });
 });
 
+/** Faults are on the way of a message: the state of the function that sends it is as without them. */
+describe('the state of the function', () => {
+  const INTERRUPT_STATUS = 1 << 3;
+
+  it.each([
+    { faults: [], arrived: 1 },
+    { faults: [{ fault: 'interrupt-dropped' }], arrived: 0 },
+    { faults: [{ fault: 'interrupt-delayed', delayNs: 500 }], arrived: 0 },
+    { faults: [{ fault: 'interrupt-duplicated' }], arrived: 1 },
+  ] as const)(
+    'with $faults, Interrupt Status follows the interrupt inside the function (PCI 6.2.3)',
+    ({ faults, arrived }) => {
+      using rig = faultyReference(faults);
+      rig.useInterrupts('intx');
+      const status = () => rig.host.config.read16(0x06) & INTERRUPT_STATUS;
+      rig.trigger(USER);
+      expect([rig.host.interrupts.count(), status()]).toEqual([arrived, INTERRUPT_STATUS]);
+      rig.registers.write('IRQ_STATUS', 0x1f);
+      expect(status()).toBe(0);
+    },
+  );
+
+  it('with a spurious INTx, Interrupt Status is 0: the function has not interrupted (PCI 6.2.3)', () => {
+    using rig = faultyReference([{ fault: 'interrupt-spurious', atNs: 1000 }]);
+    rig.useInterrupts('intx');
+    rig.clock.advance(1000);
+    expect([rig.host.interrupts.count(), rig.host.config.read16(0x06) & INTERRUPT_STATUS]).toEqual([1, 0]);
+  });
+
+  it.each([
+    { fault: 'interrupt-dropped', arrived: 0 },
+    { fault: 'interrupt-delayed', delayNs: 500, arrived: 0 },
+    { fault: 'interrupt-duplicated', arrived: 1 },
+  ] as const)(
+    'with $fault, a masked vector has its pending bit set; the fault takes the message that is sent (PCI 6.8.2.9)',
+    (given) => {
+      const { arrived, ...fault } = given;
+      using rig = faultyReference([fault]);
+      rig.useInterrupts();
+      const table = rig.host.bar(4);
+      const pba = 0x1000;
+      table.write32(16 * USER + 12, 1);
+      rig.trigger(USER);
+      expect([table.read32(pba), rig.fired]).toEqual([1 << USER, [0]]);
+      table.write32(16 * USER + 12, 0);
+      expect([table.read32(pba), rig.fired, rig.host.interrupts.count(USER)]).toEqual([0, [1], arrived]);
+    },
+  );
+});
+
 describe('interrupt-delayed', () => {
   it('lets later messages overtake the delayed one', () => {
     using rig = faultyReference([{ fault: 'interrupt-delayed', delayNs: 500 }]);

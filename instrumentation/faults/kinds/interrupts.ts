@@ -1,6 +1,7 @@
 /**
- * Faults of a card's interrupts. They act between the card and the function's own masks. A message comes once, late, twice
- * or never. The INTx line is a level: a fault at its assertion lasts until it changes next.
+ * Faults of a card's interrupts. They act on the way from the function to the client: what the function shows of them
+ * (pending bits, Interrupt Status) is as without faults. A message comes once, late, twice or never. The INTx line is a
+ * level: a fault at its assertion lasts until it changes next.
  */
 import { type Completion } from '../../../emulator/memory';
 import { type InterruptStage } from '../../../emulator/pci';
