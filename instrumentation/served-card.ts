@@ -3,7 +3,7 @@ import { TimerfdAlarm, WallClock } from '../emulator/clock';
 import { type StallNotice, detectStalls } from './stalls';
 import { applyFaults, type FaultDeclaration, SlotLink } from './faults';
 import { loadNative } from '../emulator/native';
-import { type CardEnvironment, type PciCard, sharedMemory } from '../emulator/pci';
+import { type CardEnvironment, IntxRelease, type PciCard, sharedMemory } from '../emulator/pci';
 import { type CardTrace, traceOf, type TraceRecorder } from './trace';
 import { logErrors, serve, type ServerEvent, type VfioUserServer } from '../emulator/vfio-user';
 import { watchdog } from '../emulator/watchdog';
@@ -34,6 +34,8 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     readonly modelErrors: readonly unknown[],
     private readonly onModelError: (error: unknown) => void,
     private readonly watches: readonly Disposable[],
+    /** For whoever can access the guest's bus. */
+    readonly intxRelease: IntxRelease,
   ) {}
 
   /** Rejects, with nothing left behind, when the card cannot be made or the socket cannot be listened on. */
@@ -72,9 +74,10 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       const isMmapDisabled = device.layout.regions.every(({ mappable }) => mappable === undefined);
       if (recording) trace.record(recording.recorder, { name: recording.name, faults, isMmapDisabled });
       clock.start();
-      const server = await serve(device, { socketPath, clock, native, onEvent: observe });
+      const intx = new IntxRelease(card);
+      const server = await serve(intx, { socketPath, clock, native, onEvent: observe });
       const onModelError = (error: unknown) => observe({ kind: 'device-error', error });
-      return new ServedCard(card, link, socketPath, server, clock, modelErrors, onModelError, [detector, watch]);
+      return new ServedCard(card, link, socketPath, server, clock, modelErrors, onModelError, [detector, watch], intx);
     } catch (error) {
       clock.close();
       detector?.[Symbol.dispose]();

@@ -21,6 +21,7 @@ export {
 export type * from './card-events';
 export { type BarContents, type CardInspection } from './inspection';
 export { type InterruptPath, type InterruptStage } from './interrupt-path';
+export { IntxRelease } from './intx-release';
 export { type HeldReason } from './irq-index';
 export { type InterruptController, type InterruptMode } from './interrupt-controller';
 export { type CardMemory, type MemoryAllocator, type MemoryBar, privateMemory } from './memory-bar';

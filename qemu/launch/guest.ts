@@ -183,6 +183,11 @@ export class Guest implements AsyncDisposable {
     return this.machine.console.tail(count);
   }
 
+  /** Has QEMU's monitor read a byte of the guest's physical address space, memory or a device. */
+  async readByte(address: number): Promise<void> {
+    await this.qmp.execute('human-monitor-command', { 'command-line': `xp /1xb 0x${address.toString(16)}` });
+  }
+
   /** Hot-plugs a card into an empty slot. The guest has found it once `pciAddressOf` resolves. */
   plug(card: LaunchCard): Promise<void> {
     return this.cards.plug(card);

@@ -7,6 +7,7 @@ import { type StallNotice } from '../../instrumentation/stalls';
 import { type TraceRecorder } from '../../instrumentation/trace';
 import { type LaunchCard, type RunFolder } from '../launch';
 import { RemoteCard } from './remote-card';
+import { StaleIntx } from './stale-intx';
 
 /** A card to be served by the rig (`make`), or one that another process serves (`socketPath`). */
 export type RigCard<Card extends PciCard = PciCard> = CardSeat & (ServedSeat<Card> | { readonly socketPath: string });
@@ -60,6 +61,8 @@ export class CardServers {
     private readonly listeners: CardListeners,
     /** Of the cards that are served from now on. */
     public recorder: TraceRecorder | undefined,
+    /** Reads a byte of the guest's bus. */
+    private readonly readByte: (busAddress: number) => Promise<unknown>,
   ) {}
 
   /** The names of the cards that are present. */
@@ -152,13 +155,15 @@ export class CardServers {
       if (this.listeners.onNotice) this.listeners.onNotice(name, notice);
       else report(onCardEvent ? notice.text : `${name}: ${notice.text}`);
     };
-    return ServedCard.start(wanted.make, {
+    const served = await ServedCard.start(wanted.make, {
       socketPath: this.folder.socketPath(`card${this.#serial++}.sock`),
       faults: wanted.faults ?? [],
       onNotice,
       ...(this.recorder && { recording: { recorder: this.recorder, name } }),
       ...(onCardEvent && { onEvent: (event: ServerEvent) => report(describeEvent(event)) }),
     });
+    new StaleIntx(served.intxRelease, this.readByte, report);
+    return served;
   }
 
   /** A server accepts one connection at a time, and QEMU keeps its own until it ends. */

@@ -57,8 +57,8 @@ export class Rig implements AsyncDisposable {
   }: RigOptions): Promise<Rig> {
     const folder = await RunFolder.create();
     const listeners = { ...(onCardEvent && { onCardEvent }), ...(onNotice && { onNotice }) };
-    const servers = new CardServers(folder, listeners, recorder);
-    const rig = new Rig(folder, servers, onCardEvent);
+    const servers = new CardServers(folder, listeners, recorder, (busAddress) => rig.readByte(busAddress));
+    const rig: Rig = new Rig(folder, servers, onCardEvent);
     try {
       const connections = [];
       for (const card of cards) connections.push(await servers.start(card));
@@ -219,6 +219,12 @@ export class Rig implements AsyncDisposable {
     } finally {
       await this.servers.close().finally(() => this.folder.close());
     }
+  }
+
+  /** Nothing happens once the guest has ended. */
+  private async readByte(busAddress: number): Promise<void> {
+    const guest = this.launched;
+    if (guest !== undefined && !guest.died.aborted) await guest.readByte(busAddress);
   }
 
   private addMark(from: MarkEvent['from'], text: () => string): void {

@@ -1,0 +1,105 @@
+/**
+ * Lets a client release a stale INTx line: one that the card has deasserted and the client still has asserted.
+ *
+ * QEMU deasserts the line only when the guest next accesses a BAR (hw/vfio/pci.c, vfio_pci_intx_eoi, called by
+ * vfio_region_read and vfio_region_write). On the bus, Deassert_INTx ends the interrupt without any access. So whoever can
+ * access the guest's bus reads one byte of a BAR in the driver's place, at an address and a time agreed upon here. That
+ * read is answered in front of the card: its model and its observers do not see it.
+ *
+ * Source: PCI Express Base Spec 5.0, 2.2.8.1 (INTx messages) and 6.1.2.
+ */
+import { type Device, ForwardingDevice } from '../device';
+import { type PciCard } from './card';
+import { type Intx } from './intx';
+import { BAR_COUNT, Region } from './vfio-layout';
+
+/** A byte of a BAR, by its address on the guest's bus. */
+interface ReleasePlace {
+  readonly region: number;
+  readonly offset: number;
+  readonly busAddress: number;
+}
+
+/** Offsets in the header: Command, and the base address registers (PCI Local Bus Spec 3.0, figure 6-1). */
+const COMMAND = 0x04;
+const BASE_ADDRESSES = 0x10;
+const HEADER_END = 0x28;
+const MEMORY_SPACE = 1 << 1;
+/** Bits 2:1 of a base address register: 64 bits wide (6.2.5.1). */
+const IS_64_BIT = 0b100;
+
+/** The stage next to the client. */
+export class IntxRelease extends ForwardingDevice {
+  readonly #line: Intx;
+  readonly #header: (offset: number) => number;
+  #place: ReleasePlace | undefined;
+  #isExpected = false;
+
+  constructor(card: PciCard, below: Device = card.inspection.device) {
+    super(below);
+    this.#line = card.inspection.interrupts.intx;
+    const { registers } = card.inspection.configStructures.find(({ name }) => name === '')!;
+    const word = new Uint8Array(4);
+    this.#header = (offset) => {
+      registers.read(offset, word);
+      return new DataView(word.buffer).getUint32(0, true);
+    };
+  }
+
+  /** Called whenever a stale line can be released: `busAddress` is to be read then. May be called more than once. */
+  set onStale(listener: () => void) {
+    this.#line.onStale = listener;
+  }
+
+  /** Whether the line is stale, and can be released. */
+  get isNeeded(): boolean {
+    return this.#line.isStale && this.#place !== undefined;
+  }
+
+  /**
+   * The address of one byte, whose next read by the client releases the line and has no other effect. Undefined when the
+   * line is not stale, or when no BAR can be read (Memory Space Enable is 0).
+   */
+  expectRead(): number | undefined {
+    this.#isExpected = this.isNeeded;
+    return this.#isExpected ? this.#place!.busAddress : undefined;
+  }
+
+  /** The read has been made, or will not be. */
+  readDone(): void {
+    this.#isExpected = false;
+  }
+
+  override readRegion(region: number, offset: number, data: Uint8Array): void {
+    if (this.#isExpected && this.#isPlace(region, offset, data)) this.readDone();
+    else this.below.readRegion(region, offset, data);
+  }
+
+  override writeRegion(region: number, offset: number, data: Uint8Array): void {
+    this.below.writeRegion(region, offset, data);
+    // Only what the client writes moves its view of the BARs: a reset of the function does not.
+    if (region === Region.CONFIG && offset < HEADER_END && offset + data.length > COMMAND) this.#place = this.#find();
+  }
+
+  #isPlace(region: number, offset: number, { length }: Uint8Array): boolean {
+    return length === 1 && offset === this.#place!.offset && region === this.#place!.region;
+  }
+
+  /** The last byte of a BAR, preferably of one that the client has not mapped. */
+  #find(): ReleasePlace | undefined {
+    if ((this.#header(COMMAND) & MEMORY_SPACE) === 0) return undefined;
+    const { regions } = this.layout;
+    const bars = Array.from({ length: BAR_COUNT }, (_, bar) => bar).filter((bar) => regions[bar]!.sizeBytes > 0);
+    const region = bars.find((bar) => regions[bar]!.mappable === undefined) ?? bars[0];
+    if (region === undefined) return undefined;
+    const offset = regions[region]!.sizeBytes - 1;
+    return { region, offset, busAddress: this.#baseAddress(region) + offset };
+  }
+
+  #baseAddress(bar: number): number {
+    const at = BASE_ADDRESSES + 4 * bar;
+    const low = this.#header(at);
+    const high = (low & IS_64_BIT) === 0 ? 0 : this.#header(at + 4);
+    return high * 2 ** 32 + low - (low & 0xf);
+  }
+}
