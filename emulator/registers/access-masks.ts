@@ -1,20 +1,29 @@
 /**
- * Meaning: what each access rule does to the bits of a 32-bit word.
+ * Meaning: what each access kind does to the bits of a 32-bit word.
  *
- * A map is handled as 32-bit words, with one mask per rule and word for the bits that the rule applies to. A partial
- * access is the same computation with the bits of the other byte lanes masked out; a 64-bit register is two words.
+ * A map is handled as 32-bit words. An outcome (`keep`, `clear`, `set`, `toggle`) is two masks: the bits that are dropped
+ * from the state, and those that are flipped in what remains. A partial access is the same computation with the bits of
+ * the other byte lanes masked out; a 64-bit register is two words.
  */
-import type { Access } from './declaration';
+import { type Access, ACCESS_KINDS, type Outcome } from './access';
 import { bitMask, type RegisterLayout } from './layout';
+
+/** `(state & ~drop) ^ flip` */
+export interface OutcomeMasks {
+  readonly drop: Uint32Array;
+  readonly flip: Uint32Array;
+}
 
 export interface AccessMasks {
   /** Bits that a read returns. All others read 0. */
   readonly readable: Uint32Array;
-  /** Bits that a write replaces. */
-  readonly writable: Uint32Array;
-  readonly clearedByOne: Uint32Array;
-  readonly setByOne: Uint32Array;
-  readonly clearedByRead: Uint32Array;
+  /** For bits that are written as 1, and as 0. */
+  readonly one: OutcomeMasks;
+  readonly zero: OutcomeMasks;
+  /** Bits of which only the first write after a reset has an effect. */
+  readonly once: Uint32Array;
+  /** For bits that are read. */
+  readonly read: OutcomeMasks;
   /** State after reset. */
   readonly reset: Uint32Array;
 }
@@ -24,28 +33,20 @@ export function accessMasks(registers: readonly RegisterLayout[]): AccessMasks {
   const last = registers.at(-1);
   const wordCount = last ? Math.ceil((last.offset + last.width / 8) / 4) : 0;
   const words = () => new Uint32Array(wordCount);
+  const outcomes = () => ({ drop: words(), flip: words() });
   const masks = {
-    readable: words(),
-    writable: words(),
-    clearedByOne: words(),
-    setByOne: words(),
-    clearedByRead: words(),
-    reset: words(),
-  };
-  const { readable, writable, clearedByOne, setByOne, clearedByRead } = masks;
-  const tablesOf: Record<Access, readonly Uint32Array[]> = {
-    ro: [readable],
-    rw: [readable, writable],
-    wo: [writable],
-    w1c: [readable, clearedByOne],
-    w1s: [readable, setByOne],
-    rc: [readable, clearedByRead],
-    reserved: [],
+    ...{ readable: words(), one: outcomes(), zero: outcomes(), once: words(), read: outcomes(), reset: words() },
   };
   for (const register of registers) {
     addBits(masks.reset, register.offset, register.reset);
     for (const { access, msb, lsb } of accessRanges(register)) {
-      for (const table of tablesOf[access]) addBits(table, register.offset, bitMask(msb, lsb));
+      const { write, read } = ACCESS_KINDS.get(access)!;
+      const bits = bitMask(msb, lsb);
+      if (read.shows) addBits(masks.readable, register.offset, bits);
+      if (write.once) addBits(masks.once, register.offset, bits);
+      addOutcome(masks.one, write.one, register.offset, bits);
+      addOutcome(masks.zero, write.zero, register.offset, bits);
+      addOutcome(masks.read, read.after, register.offset, bits);
     }
   }
   return masks;
@@ -58,6 +59,11 @@ function accessRanges({
   width,
 }: RegisterLayout): readonly { access: Access; msb: number; lsb: number }[] {
   return fields.length > 0 ? fields : [{ access, msb: width - 1, lsb: 0 }];
+}
+
+function addOutcome({ drop, flip }: OutcomeMasks, outcome: Outcome, offset: number, bits: bigint): void {
+  if (outcome === 'clear' || outcome === 'set') addBits(drop, offset, bits);
+  if (outcome === 'set' || outcome === 'toggle') addBits(flip, offset, bits);
 }
 
 function addBits(table: Uint32Array, offset: number, bits: bigint): void {

@@ -5,12 +5,14 @@
 import { RegisterMapError } from './check';
 import type { BlockSpec } from './declaration';
 import {
+  accessInWords,
   accessOf,
   bitMask,
   type BlockArrayLayout,
   blockSizeBytes,
   byOffset,
   type FieldLayout,
+  meaningOf,
   type RegisterLayout,
 } from './layout';
 import type { RegisterMap } from './map';
@@ -115,28 +117,31 @@ function registerSections(scope: Scope, registers: readonly RegisterLayout[]): S
   return registers
     .filter((register) => accessOf(register) !== 'reserved')
     .map((register) => {
-      const { name, width, offset, reset, doc, fields } = register;
+      const { name, width, offset, reset, fields, aliasOf } = register;
+      const alias = aliasOf === undefined ? '' : ` Alias of ${aliasOf}, with the fields of that.`;
       const macro = `${scope.macro}_${name}`;
       return {
-        title: `${scope.label}${name}: ${width} bits${scope.memory ? '' : `, ${accessOf(register)}`}. ${doc}`,
+        title: `${scope.label}${name}: ${width} bits${scope.memory ? '' : `, ${accessInWords(register)}`}.${alias} ${meaningOf(register)}`,
         macros: [
           { name: macro, ...scope.place(offset) },
           ...(reset === 0n ? [] : [{ name: `${macro}_RESET`, value: constant(reset, width) }]),
-          ...fields.flatMap((field) => fieldMacros(`${macro}_${field.name}`, width, field, scope)),
+          ...(aliasOf === undefined ? fields : []).flatMap((field) =>
+            fieldMacros(`${macro}_${field.name}`, width, field, scope),
+          ),
         ],
       };
     });
 }
 
 function fieldMacros(macro: string, width: number, field: FieldLayout, { memory }: Scope): Macro[] {
-  const { msb, lsb, access, doc, values } = field;
+  const { msb, lsb, values } = field;
   const range = msb === lsb ? `[${lsb}]` : `[${msb}:${lsb}]`;
   return [
     { name: `${macro}_SHIFT`, value: `${lsb}u` },
     {
       name: `${macro}_MASK`,
       value: constant(bitMask(msb, lsb), width),
-      doc: `${range}${memory ? '' : ` ${access}`}. ${doc}`,
+      doc: `${range}${memory ? '' : ` ${accessInWords(field)}`}. ${meaningOf(field)}`,
     },
     ...values.map(({ name, value }) => ({ name: `${macro}_${name}`, value: `${value}u` })),
   ];

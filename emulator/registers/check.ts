@@ -2,6 +2,8 @@
  * Checks on the declaration of one register. Each throws a RegisterMapError that says what is wrong with which
  * register.
  */
+import { type Access, ACCESS_KINDS } from './access';
+import { nearestNames } from './nearest-names';
 
 /** An invalid register map. Thrown while the map is built; the message names every register involved. */
 export class RegisterMapError extends Error {
@@ -63,6 +65,13 @@ export function checkEntry(
   }
 }
 
+export function checkAlignment(path: string, width: number, offset: number): void {
+  if (offset % (width / 8) === 0) return;
+  throw new RegisterMapError(
+    `${path} is misaligned: ${width} bits at ${hex(offset)}, which is not a multiple of ${width / 8}.`,
+  );
+}
+
 /** Names become C macros and parts of paths. */
 export function checkName(path: string, name: string): void {
   if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) {
@@ -78,4 +87,18 @@ export function checkKeys(path: string, declaration: object, known: readonly str
   if (surplus !== undefined) {
     throw new RegisterMapError(`${path} has an unknown property '${surplus}'; the known ones are ${known.join(', ')}.`);
   }
+}
+
+/** Declarations from JavaScript may have any access, role or effect. */
+export function checkAccess(path: string, access: Access): void {
+  if (ACCESS_KINDS.has(access)) return;
+  const nearest = nearestNames(String(access), [...ACCESS_KINDS.keys()]);
+  throw new RegisterMapError(
+    `${path} has access '${String(access)}', which is none; the nearest are ${nearest.join(', ')}.`,
+  );
+}
+
+export function checkChoice(path: string, what: string, value: string | undefined, known: readonly string[]): void {
+  if (value === undefined || known.includes(value)) return;
+  throw new RegisterMapError(`${path} has ${what} '${value}'; there are ${known.join(', ')}.`);
 }

@@ -1,21 +1,23 @@
 /**
  * How a card author declares registers: layout and access rules, as plain data without behaviour.
  *
- * Modelled on the register tables of hardware manuals. The access codes are those of PCI Express Base Specification
- * 6.0, section 7.4 ("Configuration Register Types"), spelt as in IP-XACT (IEEE 1685) and SystemRDL 2.0.
+ * Modelled on the register tables of hardware manuals.
  */
-
-/**
- * What a bus access does to a bit.
- * - `ro` read only; `rw` read and write; `wo` write only, reads 0.
- * - `w1c` reads the state; writing 1 clears the bit, writing 0 leaves it unchanged. `w1s` likewise; writing 1 sets it.
- * - `rc` reads the state, and the read clears it (only in the byte lanes that were read); writes are ignored.
- * - `reserved` reads 0; writes are ignored.
- */
-export type Access = 'ro' | 'rw' | 'wo' | 'w1c' | 'w1s' | 'rc' | 'reserved';
+import { type Access } from './access';
 
 /** Register width in bits. The value of a 64-bit register is a `bigint`, of all others a `number`. */
 export type Width = 8 | 16 | 32 | 64;
+
+/** What a register or field holds, for tools: an error; a state that a driver waits for; data that changes by itself. */
+export const ROLES = ['error', 'status', 'data'] as const;
+export type Role = (typeof ROLES)[number];
+
+/**
+ * How the card itself changes a writable bit, beside what the driver writes ("hardware set", "hardware cleared" in data
+ * sheets). A driver that reads, modifies and writes such a register can undo what the card does in between.
+ */
+export const CARD_EFFECTS = ['sets', 'clears', 'changes'] as const;
+export type CardEffect = (typeof CARD_EFFECTS)[number];
 
 /** One field: `[bit, doc]`, `[msb, lsb, doc]`, or the long form. The doc is one line and optional. */
 export type FieldDeclaration =
@@ -27,6 +29,9 @@ export interface DetailedFieldDeclaration {
   readonly access?: Access;
   readonly reset?: number | bigint;
   readonly doc?: string;
+  readonly role?: Role;
+  /** Declares bits that the card owns too. Bits that only the card changes are `ro` in a writable register. */
+  readonly card?: CardEffect;
   /** Names of field values; the values are given before shifting into place. */
   readonly values?: Readonly<Record<string, number>>;
 }
@@ -34,11 +39,20 @@ export interface DetailedFieldDeclaration {
 export interface RegisterDeclaration {
   /** Bytes from the start of the map or block; a multiple of the register's size. */
   readonly offset: number;
-  /** Bits. Default: 32. */
+  /** Bits. Default: 32, or that of the register of which it is an alias. */
   readonly width?: Width;
+  /** Of all bits, except of fields that declare their own. */
   readonly access: Access;
+  /**
+   * The name of a register of the same map or block: this one has no state of its own, but accesses that register with
+   * another access kind. It has the same fields; those that are `ro` or `reserved` there stay so. Neither `reset` nor
+   * `fields` can be declared.
+   */
+  readonly aliasOf?: string;
   readonly reset?: number | bigint;
   readonly doc?: string;
+  readonly role?: Role;
+  readonly card?: CardEffect;
   /** In a register with fields, all bits outside the fields are `reserved`. */
   readonly fields?: Readonly<Record<string, FieldDeclaration>>;
 }

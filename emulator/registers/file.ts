@@ -14,7 +14,7 @@ export class RegisterFile<S extends MapSpec = AnyMapSpec> extends ScopedView<S> 
 
   constructor(map: RegisterMap<S>) {
     const { masks, locations } = tablesOf(map);
-    const storage = new RegisterStorage(masks);
+    const storage = new RegisterStorage(masks, map.registers);
     super(storage, locations);
     this.map = map;
     this.#storage = storage;

@@ -1,21 +1,24 @@
 /** Register maps: declare registers as data, and get a typed register file, a C header and documentation from them. */
+export type { Access } from './access';
 export { cHeader, type CHeaderOptions } from './c-header';
 export { RegisterMapError } from './check';
 export type {
-  Access,
   BlockArrayDeclaration,
   BlockSpec,
+  CardEffect,
   DetailedFieldDeclaration,
   FieldDeclaration,
   MapSpec,
   RegisterDeclaration,
+  Role,
   Width,
 } from './declaration';
 export { RegisterFile } from './file';
-export type { ReadHook, RegisterWrite, WriteHook } from './hooks';
+export type { ChangeHook, ReadHook, RegisterWrite, WriteHook } from './hooks';
 export type { BlockArrayLayout, FieldLayout, RegisterLayout } from './layout';
 export { registerBlock, type RegisterMap, registerMap } from './map';
 export { markdownTable, type MarkdownOptions } from './markdown';
 export type { AnyMapSpec, BlockName, BlockOf, FieldName, FieldPath, RegisterPath, ValueAt, ValuePath } from './names';
+export { bitsWithRole, type RoleBits, sharedBits } from './roles';
 export { fieldOf, type FieldPosition, offsetOf, sizeOf } from './structure';
 export type { RegisterHandle, RegisterView } from './view';

@@ -2,16 +2,32 @@
  * Layout: turns declarations into a flat list of registers, with every default filled in and every offset absolute.
  * Errors inside one register are found here, errors between registers in `map.ts`.
  */
-import { checkEntry, checkFields, checkFits, checkKeys, checkName, hex, RegisterMapError } from './check';
+import { type Access } from './access';
+import { layOutAlias, widthOf } from './alias';
 import {
-  type Access,
+  checkAccess,
+  checkAlignment,
+  checkChoice,
+  checkEntry,
+  checkFields,
+  checkFits,
+  checkKeys,
+  checkName,
+  hex,
+  RegisterMapError,
+} from './check';
+import {
   type BlockArrayDeclaration,
   type BlockSpec,
+  CARD_EFFECTS,
+  type CardEffect,
   type DetailedFieldDeclaration,
   type FieldDeclaration,
   isBlockArray,
   type MapSpec,
   type RegisterDeclaration,
+  type Role,
+  ROLES,
   type Width,
 } from './declaration';
 
@@ -23,6 +39,8 @@ export interface FieldLayout {
   readonly width: number;
   readonly access: Access;
   readonly doc: string;
+  readonly role?: Role;
+  readonly card?: CardEffect;
   readonly values: readonly { readonly name: string; readonly value: number }[];
 }
 
@@ -39,6 +57,10 @@ export interface RegisterLayout {
   readonly doc: string;
   /** Sorted by bit number. */
   readonly fields: readonly FieldLayout[];
+  readonly role?: Role;
+  readonly card?: CardEffect;
+  /** The path of the register whose state it accesses. */
+  readonly aliasOf?: string;
   readonly block?: { readonly name: string; readonly index: number };
 }
 
@@ -57,8 +79,11 @@ export const bitMask = (msb: number, lsb: number): bigint => ((1n << BigInt(msb 
 
 /** Every register of the map, in order of declaration; arrays of blocks are expanded. */
 export function layOutMap(spec: MapSpec): RegisterLayout[] {
-  return Object.entries(spec).flatMap(([name, entry]) => {
-    if (!isBlockArray(entry)) return [layOutRegister(name, name, entry)];
+  const entries = Object.entries(spec);
+  const ownRegisters = entries.filter((entry): entry is [string, RegisterDeclaration] => !isBlockArray(entry[1]));
+  const own = new Map(layOutBlock(Object.fromEntries(ownRegisters)).map((register) => [register.name, register]));
+  return entries.flatMap(([name, entry]) => {
+    if (!isBlockArray(entry)) return [own.get(name)!];
     const { offset, stride, count } = layOutBlockArray(name, entry);
     return Array.from({ length: count }, (_, index) => {
       const base = { path: `${name}[${index}]`, offset: offset + index * stride, name, index };
@@ -72,9 +97,20 @@ export function layOutBlock(
   spec: BlockSpec,
   base?: { path: string; offset: number; name: string; index: number },
 ): RegisterLayout[] {
-  return Object.entries(spec).map(([name, declaration]) => {
-    if (!base) return layOutRegister(name, name, declaration);
-    const layout = layOutRegister(name, `${base.path}.${name}`, declaration);
+  const entries = Object.entries(spec);
+  const pathOf = (name: string): string => (base ? `${base.path}.${name}` : name);
+  const targets = new Map(
+    entries.flatMap(([name, declaration]) =>
+      declaration.aliasOf === undefined ? [[name, layOutRegister(name, pathOf(name), declaration)] as const] : [],
+    ),
+  );
+  return entries.map(([name, declaration]) => {
+    const { aliasOf } = declaration;
+    const layout =
+      aliasOf === undefined
+        ? targets.get(name)!
+        : layOutAlias(name, pathOf(name), { ...declaration, aliasOf }, targets, spec);
+    if (!base) return layout;
     return { ...layout, offset: base.offset + layout.offset, block: { name: base.name, index: base.index } };
   });
 }
@@ -84,6 +120,17 @@ export function accessOf({ access, fields }: RegisterLayout): Access | 'mixed' {
   return fields.some((field) => field.access !== access) ? 'mixed' : access;
 }
 
+/** For documents: the access, and what the card does to the bits. */
+export function accessInWords(of: RegisterLayout | FieldLayout): string {
+  const access = 'fields' in of && of.aliasOf === undefined ? accessOf(of) : of.access;
+  return of.card === undefined ? access : `${access}, card ${of.card}`;
+}
+
+/** For documents: what a register or field means. */
+export function meaningOf({ doc, role }: RegisterLayout | FieldLayout): string {
+  return role === 'error' ? `Error. ${doc}` : doc;
+}
+
 /** The registers of a block, sorted by offset from the start of the block. */
 export function byOffset(spec: BlockSpec): RegisterLayout[] {
   return layOutBlock(spec).sort((a, b) => a.offset - b.offset);
@@ -91,14 +138,14 @@ export function byOffset(spec: BlockSpec): RegisterLayout[] {
 
 /** Bytes from the start of the block to the end of its last register. */
 export function blockSizeBytes(spec: BlockSpec): number {
-  return Math.max(0, ...Object.values(spec).map(({ offset, width = 32 }) => offset + width / 8));
+  return Math.max(0, ...Object.values(spec).map((register) => register.offset + widthOf(register, spec) / 8));
 }
 
 export function layOutBlockArray(name: string, declaration: BlockArrayDeclaration): BlockArrayLayout {
   checkEntry(name, name, declaration, ['offset', 'stride', 'count', 'doc', 'registers']);
   const { offset, count = 1, doc = '', registers } = declaration;
   const sizeBytes = blockSizeBytes(registers);
-  const alignment = Math.max(1, ...Object.values(registers).map(({ width = 32 }) => width / 8));
+  const alignment = Math.max(1, ...Object.values(registers).map((register) => widthOf(register, registers) / 8));
   const stride = declaration.stride ?? Math.ceil(sizeBytes / alignment) * alignment;
   const label = `${name} (array of ${count} at ${hex(offset)}, stride ${hex(stride)})`;
   if (!Number.isInteger(count) || count < 1) {
@@ -113,7 +160,7 @@ export function layOutBlockArray(name: string, declaration: BlockArrayDeclaratio
     );
   }
   if (offset % alignment !== 0 || stride % alignment !== 0) {
-    const widest = Object.entries(registers).find(([, { width = 32 }]) => width / 8 === alignment)?.[0];
+    const widest = Object.entries(registers).find(([, one]) => widthOf(one, registers) / 8 === alignment)?.[0];
     throw new RegisterMapError(
       `${label} is misaligned: ${name}[].${widest} needs offset and stride to be multiples of ${alignment}.`,
     );
@@ -122,20 +169,27 @@ export function layOutBlockArray(name: string, declaration: BlockArrayDeclaratio
 }
 
 function layOutRegister(name: string, path: string, declaration: RegisterDeclaration): RegisterLayout {
-  checkEntry(path, name, declaration, ['offset', 'width', 'access', 'reset', 'doc', 'fields']);
+  checkEntry(path, name, declaration, [
+    'offset',
+    'width',
+    'access',
+    'aliasOf',
+    'reset',
+    'doc',
+    'role',
+    'card',
+    'fields',
+  ]);
   const { offset, width = 32, access, doc = '' } = declaration;
+  checkAccess(path, access);
   if (![8, 16, 32, 64].includes(width)) {
     throw new RegisterMapError(`${path} is ${width} bits wide: a register has 8, 16, 32 or 64 bits.`);
   }
-  if (offset % (width / 8) !== 0) {
-    throw new RegisterMapError(
-      `${path} is misaligned: ${width} bits at ${hex(offset)}, which is not a multiple of ${width / 8}.`,
-    );
-  }
+  checkAlignment(path, width, offset);
   const fields = Object.entries(declaration.fields ?? {})
     .map(([field, fieldDeclaration]) => layOutField(`${path}.${field}`, field, expandField(fieldDeclaration), access))
     .sort((a, b) => a.lsb - b.lsb);
-  const layout = { name, path, offset, width, access, reset: 0n, doc, fields };
+  const layout = { name, path, offset, width, access, reset: 0n, doc, fields, ...marksOf(path, declaration) };
   checkFields(path, width, fields);
   return { ...layout, reset: resetValue(layout, declaration) };
 }
@@ -158,7 +212,7 @@ function layOutField(
   registerAccess: Access,
 ): FieldLayout {
   checkName(path, name);
-  checkKeys(path, declaration, ['bits', 'access', 'reset', 'doc', 'values']);
+  checkKeys(path, declaration, ['bits', 'access', 'reset', 'doc', 'role', 'card', 'values']);
   const [msb, lsb = msb] = declaration.bits;
   if (!Number.isInteger(msb) || !Number.isInteger(lsb) || lsb < 0 || msb < lsb) {
     throw new RegisterMapError(`${path} has bits [${declaration.bits.join(', ')}]: use [bit] or [msb, lsb].`);
@@ -174,7 +228,15 @@ function layOutField(
     return { name: valueName, value };
   });
   const { access = registerAccess, doc = '' } = declaration;
-  return { name, msb, lsb, width, access, doc, values };
+  checkAccess(path, access);
+  return { name, msb, lsb, width, access, doc, values, ...marksOf(path, declaration) };
+}
+
+/** What is declared for tools and documents. */
+function marksOf(path: string, { role, card }: { role?: Role; card?: CardEffect }): { role?: Role; card?: CardEffect } {
+  checkChoice(path, 'the role', role, ROLES);
+  checkChoice(path, 'the card effect', card, CARD_EFFECTS);
+  return { ...(role && { role }), ...(card && { card }) };
 }
 
 /** The register's reset value, with the reset values of its fields put in. */

@@ -26,24 +26,27 @@ export function locate(
   nameOf: (register: RegisterLayout) => string,
 ): ReadonlyMap<string, Location> {
   const locations = new Map<string, Location>();
+  const offsets = new Map(registers.map(({ path, offset }) => [path, offset]));
   for (const register of registers) {
-    locations.set(nameOf(register), location(register, register.path, register.width - 1, 0));
+    const offset = offsets.get(register.aliasOf ?? register.path)!;
+    locations.set(nameOf(register), location(register, offset, register.path, register.width - 1, 0));
     for (const { name, msb, lsb } of register.fields) {
-      locations.set(`${nameOf(register)}.${name}`, location(register, `${register.path}.${name}`, msb, lsb));
+      locations.set(`${nameOf(register)}.${name}`, location(register, offset, `${register.path}.${name}`, msb, lsb));
     }
   }
   return locations;
 }
 
-function location(register: RegisterLayout, path: string, msb: number, lsb: number): Location {
+/** @param offset of the register that has the state: for an alias, its target */
+function location(register: RegisterLayout, offset: number, path: string, msb: number, lsb: number): Location {
   const wide = register.width === 64;
   const ones = bitMask(msb - lsb, 0);
   return {
     path,
     register,
-    word: register.offset >>> 2,
+    word: offset >>> 2,
     wide,
-    shift: (register.offset & 3) * 8 + lsb,
+    shift: (offset & 3) * 8 + lsb,
     width: msb - lsb + 1,
     ones: wide ? ones : Number(ones),
   };

@@ -4,12 +4,13 @@
  */
 import type { BlockSpec } from './declaration';
 import {
-  accessOf,
+  accessInWords,
   bitMask,
   type BlockArrayLayout,
   blockSizeBytes,
   byOffset,
   type FieldLayout,
+  meaningOf,
   type RegisterLayout,
 } from './layout';
 import type { RegisterMap } from './map';
@@ -63,13 +64,19 @@ function placeOf({ name, offset, stride, count, doc }: BlockArrayLayout, digits:
 
 function registerTable(registers: readonly RegisterLayout[], digits: number): string[] {
   const rows = registers.flatMap((register) => {
-    const { offset, name, width, reset, doc, fields } = register;
+    const { offset, name, width, reset, fields, aliasOf } = register;
+    const [place, bits] = [code(hexOf(offset, digits)), range(width - 1, 0)];
+    if (aliasOf !== undefined) {
+      const meaning = `Alias of ${code(aliasOf.split('.').at(-1)!)}. ${meaningOf(register)}`;
+      return [[place, code(name), bits, register.access, '', meaning]];
+    }
     return [
-      [code(hexOf(offset, digits)), code(name), range(width - 1, 0), accessOf(register), code(hexOf(reset)), doc],
+      [place, code(name), bits, accessInWords(register), code(hexOf(reset)), meaningOf(register)],
       ...fields.map((field) => {
-        const { msb, lsb, access } = field;
+        const { msb, lsb } = field;
         const value = (reset & bitMask(msb, lsb)) >> BigInt(lsb);
-        return ['', code(`${name}.${field.name}`), range(msb, lsb), access, `${value}`, meaningOf(field)];
+        const access = accessInWords(field);
+        return ['', code(`${name}.${field.name}`), range(msb, lsb), access, `${value}`, withValues(field)];
       }),
     ];
   });
@@ -80,7 +87,7 @@ function registerTable(registers: readonly RegisterLayout[], digits: number): st
 function structureTable(spec: BlockSpec): string[] {
   const rows = byOffset(spec).flatMap(({ offset, name, width, doc, fields }) => [
     [code(hexOf(offset, 2)), code(name), range(width - 1, 0), doc],
-    ...fields.map((field) => ['', code(`${name}.${field.name}`), range(field.msb, field.lsb), meaningOf(field)]),
+    ...fields.map((field) => ['', code(`${name}.${field.name}`), range(field.msb, field.lsb), withValues(field)]),
   ]);
   return table(['Offset', 'Name', 'Bits', 'Meaning'], rows);
 }
@@ -90,8 +97,8 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), line(head.map(() => '---')), ...rows.map(line)];
 }
 
-const meaningOf = ({ doc, values }: FieldLayout): string =>
-  `${doc} ${values.map(({ name, value }) => `${value}: ${name}`).join(', ')}`;
+const withValues = (field: FieldLayout): string =>
+  `${meaningOf(field)} ${field.values.map(({ name, value }) => `${value}: ${name}`).join(', ')}`;
 
 const code = (text: string): string => `\`${text}\``;
 

@@ -13,6 +13,8 @@
 export type AnyMapSpec = any;
 
 type Names<S> = keyof S & string;
+/** The declaration of entry `K`; of an alias, that of the register that it accesses. */
+type Entry<S, K extends keyof S> = S[K] extends { readonly aliasOf: infer T extends keyof S } ? S[T] : S[K];
 type BlockArray = { readonly registers: unknown };
 
 /** Paths of all registers of `S`. */
@@ -24,7 +26,7 @@ export type RegisterPath<S> = {
 export type FieldPath<S> = {
   [K in Names<S>]: S[K] extends { readonly registers: infer B }
     ? `${K}[${number}].${FieldPath<B>}`
-    : S[K] extends { readonly fields: infer F }
+    : Entry<S, K> extends { readonly fields: infer F }
       ? `${K}.${Names<F>}`
       : never;
 }[Names<S>];
@@ -40,7 +42,7 @@ export type BlockOf<S, K> = K extends keyof S ? Extract<S[K], BlockArray>['regis
 
 /** The declaration of the register at a path, which may also name one of its fields. */
 export type RegisterAt<S, P extends string> = P extends keyof S
-  ? S[P]
+  ? Entry<S, P>
   : P extends `${infer K}[${number}].${infer Rest}`
     ? RegisterAt<BlockOf<S, K>, Rest>
     : P extends `${infer R}.${string}`

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Access } from './declaration';
+import type { Access } from './access';
 import { RegisterFile, type RegisterMap, registerMap } from './index';
 
 /** Bus read of `size` bytes, as a little-endian number. */
@@ -60,6 +60,51 @@ describe('the access rule of a register', () => {
     write(file, 0, 4, 0xffff_ffff);
     expect(read(file, 0, 4)).toBe(0xff00_ff00n);
     expect(read(file, 0, 4)).toBe(0n);
+  });
+
+  // [access, state after a write of 0xf0f0_f0f0 to 0xff00_ff00, what a read of 0xff00_ff00 returns, state after it]
+  test.each<[Access, number, number, number]>([
+    ['w1t', 0x0ff0_0ff0, 0xff00_ff00, 0xff00_ff00],
+    ['wo1c', 0x0f00_0f00, 0, 0xff00_ff00],
+    ['wo1s', 0xfff0_fff0, 0, 0xff00_ff00],
+    ['wo1t', 0x0ff0_0ff0, 0, 0xff00_ff00],
+    ['w0c', 0xf000_f000, 0xff00_ff00, 0xff00_ff00],
+    ['w0s', 0xff0f_ff0f, 0xff00_ff00, 0xff00_ff00],
+    ['w0t', 0xf00f_f00f, 0xff00_ff00, 0xff00_ff00],
+    ['wc', 0, 0xff00_ff00, 0xff00_ff00],
+    ['ws', 0xffff_ffff, 0xff00_ff00, 0xff00_ff00],
+    ['woc', 0, 0, 0xff00_ff00],
+    ['wos', 0xffff_ffff, 0, 0xff00_ff00],
+    ['rs', 0xff00_ff00, 0xff00_ff00, 0xffff_ffff],
+    ['wrc', 0xf0f0_f0f0, 0xff00_ff00, 0],
+    ['wrs', 0xf0f0_f0f0, 0xff00_ff00, 0xffff_ffff],
+    ['wsrc', 0xffff_ffff, 0xff00_ff00, 0],
+    ['wcrs', 0, 0xff00_ff00, 0xffff_ffff],
+    ['w1crc', 0x0f00_0f00, 0xff00_ff00, 0],
+    ['w1src', 0xfff0_fff0, 0xff00_ff00, 0],
+    ['w1crs', 0x0f00_0f00, 0xff00_ff00, 0xffff_ffff],
+    ['w0src', 0xff0f_ff0f, 0xff00_ff00, 0],
+    ['w0crs', 0xf000_f000, 0xff00_ff00, 0xffff_ffff],
+    ['w1', 0xf0f0_f0f0, 0xff00_ff00, 0xff00_ff00],
+    ['wo1', 0xf0f0_f0f0, 0, 0xff00_ff00],
+  ])('%s: writes and reads do what the table of access kinds says', (access, afterWrite, seen, afterRead) => {
+    const written = fileOf(access);
+    write(written, 0, 4, 0xf0f0_f0f0);
+    expect(written.get('R')).toBe(afterWrite);
+    const fileRead = fileOf(access);
+    expect(read(fileRead, 0, 4)).toBe(BigInt(seen));
+    expect(fileRead.get('R')).toBe(afterRead);
+  });
+
+  test.each<Access>(['w1', 'wo1'])('%s: each byte lane takes one write after a reset', (access) => {
+    const file = fileOf(access);
+    write(file, 0, 1, 0x11);
+    write(file, 0, 4, 0x2222_2222);
+    write(file, 0, 4, 0x3333_3333);
+    expect(file.get('R')).toBe(0x2222_2211);
+    file.reset();
+    write(file, 0, 4, 0x4444_4444);
+    expect(file.get('R')).toBe(0x4444_4444);
   });
 
   test('reserved: reads 0 and ignores writes', () => {
@@ -174,35 +219,52 @@ describe('an offset without a register', () => {
 });
 
 describe('accesses of every size and alignment', () => {
-  const RULES = ['ro', 'rw', 'wo', 'w1c', 'w1s', 'rc', 'reserved'] as const;
+  const RULES = ['ro', 'rw', 'wo', 'w1c', 'w1s', 'rc', 'w1t', 'w0s', 'wrs', 'w1', 'reserved'] as const;
   /**
-   * 8-, 16-, 32- and 64-bit registers with every access rule, gaps, and one register whose fields have different rules.
+   * 8-, 16-, 32- and 64-bit registers with access rules of every effect, gaps, one register whose fields have different
+   * rules, and aliases of each width, two of them in one word.
    */
   const map: RegisterMap = registerMap({
     ...Object.fromEntries(
       RULES.flatMap((access, index) => [
         [`BYTE${index}`, { offset: index * 4 + (index % 4), width: 8, access }],
-        [`HALF${index}`, { offset: 0x20 + index * 2, width: 16, access }],
-        [`WORD${index}`, { offset: 0x30 + index * 4, access }],
-        [`LONG${index}`, { offset: 0x50 + index * 8, width: 64, access }],
+        [`HALF${index}`, { offset: 0x30 + index * 2, width: 16, access }],
+        [`WORD${index}`, { offset: 0x48 + index * 4, access }],
+        [`LONG${index}`, { offset: 0x78 + index * 8, width: 64, access }],
       ]),
     ),
     MIXED: {
-      offset: 0x90,
-      access: 'reserved',
+      offset: 0xd0,
+      access: 'ro',
       fields: Object.fromEntries(
-        RULES.map((access, index) => [`F${index}`, { bits: [index * 4 + 2, index * 4] as [number, number], access }]),
+        RULES.slice(0, 8).map((access, index) => [
+          `F${index}`,
+          { bits: [index * 4 + 2, index * 4] as [number, number], access },
+        ]),
       ),
     },
+    BYTE1_T: { offset: 0xd5, aliasOf: 'BYTE1', access: 'w1t' },
+    HALF1_S: { offset: 0xd8, aliasOf: 'HALF1', access: 'wo1s' },
+    HALF1_C: { offset: 0xda, aliasOf: 'HALF1', access: 'w1crc' },
+    WORD1_C: { offset: 0xdc, aliasOf: 'WORD1', access: 'w1c' },
+    LONG0_RC: { offset: 0xe0, aliasOf: 'LONG0', access: 'rc' },
+    LONG1_S: { offset: 0xe8, aliasOf: 'LONG1', access: 'w1s' },
+    MIXED_W: { offset: 0xf0, aliasOf: 'MIXED', access: 'rw' },
   });
+  const SIZE = 0xf8;
 
   /** The access rules again, implemented one bit at a time. */
   class BitwiseModel {
-    readonly #rules: Access[] = new Array<Access>(0xa0 * 8).fill('reserved');
-    readonly bits: number[] = new Array<number>(0xa0 * 8).fill(0);
+    readonly #rules: Access[] = new Array<Access>(SIZE * 8).fill('reserved');
+    /** The bit that has the state. */
+    readonly #home: number[] = Array.from({ length: SIZE * 8 }, (_, bit) => bit);
+    readonly #once = new Set<number>();
+    readonly bits: number[] = new Array<number>(SIZE * 8).fill(0);
 
     constructor() {
-      for (const { offset, width, access, fields } of map.registers) {
+      for (const { offset, width, access, fields, aliasOf } of map.registers) {
+        const home = map.registers.find(({ path }) => path === aliasOf)?.offset ?? offset;
+        for (let bit = 0; bit < width; bit++) this.#home[offset * 8 + bit] = home * 8 + bit;
         const ranges = fields.length > 0 ? fields : [{ lsb: 0, msb: width - 1, access }];
         for (const { lsb, msb, access: rule } of ranges) {
           for (let bit = lsb; bit <= msb; bit++) this.#rules[offset * 8 + bit] = rule;
@@ -212,22 +274,27 @@ describe('accesses of every size and alignment', () => {
 
     write(offset: number, size: number, value: bigint): void {
       for (let bit = 0; bit < size * 8; bit++) {
-        const at = offset * 8 + bit;
+        const at = this.#home[offset * 8 + bit]!;
         const driven = Number((value >> BigInt(bit)) & 1n);
-        const rule = this.#rules[at];
-        if (rule === 'rw' || rule === 'wo') this.bits[at] = driven;
-        if (rule === 'w1c' && driven) this.bits[at] = 0;
-        if (rule === 'w1s' && driven) this.bits[at] = 1;
+        const rule = this.#rules[offset * 8 + bit]!;
+        if (rule === 'rw' || rule === 'wo' || rule === 'wrs') this.bits[at] = driven;
+        if (rule === 'w1' && !this.#once.has(at)) this.bits[at] = driven;
+        if (rule === 'w1') this.#once.add(at);
+        if ((rule === 'w1c' || rule === 'w1crc') && driven) this.bits[at] = 0;
+        if ((rule === 'w1s' || rule === 'wo1s') && driven) this.bits[at] = 1;
+        if (rule === 'w1t' && driven) this.bits[at] = 1 - this.bits[at]!;
+        if (rule === 'w0s' && !driven) this.bits[at] = 1;
       }
     }
 
     read(offset: number, size: number): bigint {
       let value = 0n;
       for (let bit = 0; bit < size * 8; bit++) {
-        const at = offset * 8 + bit;
-        const rule = this.#rules[at];
-        if (rule !== 'wo' && rule !== 'reserved') value |= BigInt(this.bits[at]!) << BigInt(bit);
-        if (rule === 'rc') this.bits[at] = 0;
+        const at = this.#home[offset * 8 + bit]!;
+        const rule = this.#rules[offset * 8 + bit]!;
+        if (!['wo', 'wo1s', 'reserved'].includes(rule)) value |= BigInt(this.bits[at]!) << BigInt(bit);
+        if (rule === 'rc' || rule === 'w1crc') this.bits[at] = 0;
+        if (rule === 'wrs') this.bits[at] = 1;
       }
       return value;
     }
@@ -241,16 +308,17 @@ describe('accesses of every size and alignment', () => {
     const model = new BitwiseModel();
     const random = seededRandom(0x4748_4331);
     if (hooked) {
-      for (const { path } of map.registers) {
+      for (const { path } of map.registers.filter(({ aliasOf }) => aliasOf === undefined)) {
         file.onRead(path, (stored) => stored);
         file.onWrite(path, () => {});
       }
     }
     for (let round = 0; round < 4000; round++) {
       const size = [1, 2, 4, 8, 3, 16][random(6)]!;
-      const offset = random(0xa0 - size + 1);
+      const offset = random(SIZE - size + 1);
       if (random(8) === 0) {
-        const { path, offset: start, width } = map.registers[random(map.registers.length)]!;
+        const { path, aliasOf = path, width } = map.registers[random(map.registers.length)]!;
+        const start = map.registers.find((register) => register.path === aliasOf)!.offset;
         const value = BigInt.asUintN(width, randomBits(random));
         file.set(path, width === 64 ? value : Number(value));
         for (let bit = 0; bit < width; bit++) model.bits[start * 8 + bit] = Number((value >> BigInt(bit)) & 1n);

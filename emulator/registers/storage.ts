@@ -9,7 +9,19 @@
  * nothing unless a write hook runs. The index is checked once per word, hence the `!` after typed arrays.
  */
 import type { AccessMasks } from './access-masks';
-import { highOf, type Hooks, join, lowOf, readHooked, runWriteHooks } from './hooks';
+import {
+  bitsOf,
+  fetch,
+  highOf,
+  Hooks,
+  join,
+  lowOf,
+  notify,
+  putBack,
+  readHooked,
+  runWriteHooks,
+  valueIn,
+} from './hooks';
 import type { RegisterLayout } from './layout';
 
 const ALL_LANES = 0xffff_ffff;
@@ -19,25 +31,35 @@ export class RegisterStorage {
   /** Per word: the hooks of the registers in it. A 64-bit register is in both of its words. */
   readonly #hooks: (Hooks | undefined)[];
   readonly #masks: AccessMasks;
+  /** Bits that have been written since a reset, of those that can be written once. */
+  readonly #written: Uint32Array;
   /** Offset of the end of the last register, in bytes. */
   readonly #endOffset: number;
 
-  constructor(masks: AccessMasks) {
+  /** @param registers those of `masks` */
+  constructor(masks: AccessMasks, registers: readonly RegisterLayout[]) {
     this.#masks = masks;
+    this.#written = new Uint32Array(masks.once.length);
     this.words = masks.reset.slice();
     this.#endOffset = this.words.length * 4;
     this.#hooks = new Array<Hooks | undefined>(this.words.length).fill(undefined);
+    const byPath = new Map(registers.map((register) => [register.path, register]));
+    for (const register of registers) {
+      if (register.aliasOf !== undefined) this.hooksOf(register, this.hooksOf(byPath.get(register.aliasOf)!));
+    }
   }
 
   /** The hooks of a register. The first call creates empty ones. */
-  hooksOf({ offset, width }: RegisterLayout): Hooks {
+  hooksOf({ offset, width, path, aliasOf }: RegisterLayout, home?: Hooks): Hooks {
     const word = offset >>> 2;
     const shift = (offset & 3) * 8;
     let before: Hooks | undefined;
     let after = this.#hooks[word];
     while (after !== undefined && after.shift < shift) [before, after] = [after, after.next];
     if (after?.shift === shift) return after;
-    const hooks: Hooks = { word, shift, ones: width >= 32 ? -1 : (1 << width) - 1, wide: width === 64, next: after };
+    const ones = width >= 32 ? -1 : (1 << width) - 1;
+    const alias = aliasOf === undefined ? undefined : path;
+    const hooks = new Hooks(word, shift, ones, width === 64, home, alias, after);
     if (before) before.next = hooks;
     else this.#hooks[word] = hooks;
     if (hooks.wide) this.#hooks[word + 1] = hooks;
@@ -46,6 +68,7 @@ export class RegisterStorage {
 
   reset(): void {
     this.words.set(this.#masks.reset);
+    this.#written.fill(0);
   }
 
   read(offset: number, data: Uint8Array): void {
@@ -107,50 +130,114 @@ export class RegisterStorage {
   /** @param mask bits of the byte lanes that the access covers */
   #readWord(word: number, mask: number): number {
     if (word >= this.words.length) return 0;
-    const masks = this.#masks;
     const hooked = this.#hooks[word];
-    const state = hooked === undefined ? this.words[word]! : readHooked(hooked, word, this.words, mask);
-    const clears = masks.clearedByRead[word]!;
-    if (clears !== 0) this.words[word]! &= ~(clears & mask);
-    return state & masks.readable[word]!;
+    const state = hooked === undefined ? this.words[word]! : this.#readHooked(hooked, word, mask);
+    if (hooked === undefined) this.#afterRead(word, mask);
+    return state & this.#masks.readable[word]!;
+  }
+
+  #readHooked(first: Hooks, word: number, mask: number): number {
+    let state = this.words[word]!;
+    let rest = mask;
+    for (let hooks: Hooks | undefined = first; hooks !== undefined; hooks = hooks.next) {
+      const bits = bitsOf(hooks);
+      if ((mask & bits) === 0) continue;
+      fetch(hooks, this.words);
+      state = (state & ~bits) | (readHooked(hooks, word, this.words) & bits);
+      this.#afterRead(word, mask & bits, hooks);
+      rest &= ~bits;
+    }
+    this.#afterRead(word, rest);
+    return state;
+  }
+
+  /** The side effect of a read of the bits in `mask`; `hooks`: of the register that they belong to. */
+  #afterRead(word: number, mask: number, hooks?: Hooks): void {
+    const { drop, flip } = this.#masks.read;
+    if ((drop[word]! & mask) === 0) return;
+    if (hooks !== undefined) fetch(hooks, this.words); // its read hook may have changed it
+    const previous = this.words[word]!;
+    this.words[word] = (previous & ~(drop[word]! & mask)) ^ (flip[word]! & mask);
+    if (hooks === undefined) return;
+    const value = valueIn(hooks, word, this.words[word], this.words);
+    putBack(hooks, this.words);
+    const before = valueIn(hooks, word, previous, this.words);
+    if (value !== before) hooks.home.onChange?.({ value, previous: before });
   }
 
   #writeWord(word: number, data: number, mask: number): void {
     if (word >= this.words.length) return;
-    const previous = this.words[word]!;
-    this.words[word] = this.#applyWrite(word, data, mask);
     const hooked = this.#hooks[word];
-    if (hooked !== undefined) runWriteHooks(hooked, word, this.words, previous, data, mask);
+    if (hooked === undefined) this.#applyWrite(word, data, mask);
+    else this.#writeHooked(hooked, word, data, mask);
   }
 
-  #readWide({ word: low, onRead }: Hooks): bigint {
-    const stored = join(this.words[low]!, this.words[low + 1]!);
+  #writeHooked(first: Hooks, word: number, data: number, mask: number): void {
+    const { words } = this;
+    let stored = mask;
+    for (let hooks: Hooks | undefined = first; hooks !== undefined; hooks = hooks.next) {
+      if (hooks.home !== hooks) stored &= ~bitsOf(hooks);
+    }
+    const before = words[word]!;
+    this.#applyWrite(word, data, stored);
+    for (let hooks: Hooks | undefined = first; hooks !== undefined; hooks = hooks.next) {
+      const bits = mask & bitsOf(hooks);
+      if (bits === 0) continue;
+      let previous = before;
+      if (hooks.home !== hooks) {
+        fetch(hooks, words);
+        previous = words[word]!;
+        this.#applyWrite(word, data, bits);
+        putBack(hooks, words);
+      }
+      runWriteHooks(hooks, word, words, previous, data & mask, mask);
+    }
+  }
+
+  #readWide(hooks: Hooks): bigint {
+    const { words } = this;
+    const { word: low } = hooks;
+    const { onRead, onChange } = hooks.home;
+    fetch(hooks, words);
+    const stored = join(words[low]!, words[low + 1]!);
     const state = onRead === undefined ? stored : BigInt.asUintN(64, onRead(stored) as bigint);
-    const { clearedByRead, readable } = this.#masks;
-    this.words[low]! &= ~clearedByRead[low]!;
-    this.words[low + 1]! &= ~clearedByRead[low + 1]!;
+    const { read, readable } = this.#masks;
+    if ((read.drop[low]! | read.drop[low + 1]!) !== 0) {
+      fetch(hooks, words);
+      const previous = join(words[low]!, words[low + 1]!);
+      this.#afterRead(low, ALL_LANES);
+      this.#afterRead(low + 1, ALL_LANES);
+      const value = join(words[low]!, words[low + 1]!);
+      putBack(hooks, words);
+      if (value !== previous) onChange?.({ value, previous });
+    }
     return state & join(readable[low]!, readable[low + 1]!);
   }
 
-  #writeWide({ word: low, onWrite }: Hooks, lowData: number, highData: number): void {
-    const previous = join(this.words[low]!, this.words[low + 1]!);
-    this.words[low] = this.#applyWrite(low, lowData, ALL_LANES);
-    this.words[low + 1] = this.#applyWrite(low + 1, highData, ALL_LANES);
-    onWrite?.({
-      value: join(this.words[low]!, this.words[low + 1]!),
-      previous,
-      data: join(lowData, highData),
-      mask: 0xffff_ffff_ffff_ffffn,
-    });
+  #writeWide(hooks: Hooks, lowData: number, highData: number): void {
+    const { words } = this;
+    const { word: low } = hooks;
+    fetch(hooks, words);
+    const previous = join(words[low]!, words[low + 1]!);
+    this.#applyWrite(low, lowData, ALL_LANES);
+    this.#applyWrite(low + 1, highData, ALL_LANES);
+    putBack(hooks, words);
+    const value = join(words[low]!, words[low + 1]!);
+    notify(hooks, { value, previous, data: join(lowData, highData), mask: 0xffff_ffff_ffff_ffffn });
   }
 
-  /** The value of the word after a write of `data` to the bits in `mask`. */
-  #applyWrite(word: number, data: number, mask: number): number {
-    const masks = this.#masks;
-    const written = masks.writable[word]! & mask;
-    const driven = data & mask;
-    const replaced = (this.words[word]! & ~written) | (driven & written);
-    return (replaced & ~(driven & masks.clearedByOne[word]!)) | (driven & masks.setByOne[word]!);
+  /** Changes the word as a write of `data` to the bits in `mask` does. */
+  #applyWrite(word: number, data: number, mask: number): void {
+    const { one, zero, once } = this.#masks;
+    let written = mask;
+    if (once[word] !== 0) {
+      written &= ~this.#written[word]!;
+      this.#written[word]! |= mask & once[word]!;
+    }
+    const ones = data & written;
+    const zeros = ~data & written;
+    const kept = this.words[word]! & ~((ones & one.drop[word]!) | (zeros & zero.drop[word]!));
+    this.words[word] = kept ^ ((ones & one.flip[word]!) | (zeros & zero.flip[word]!));
   }
 }
 

@@ -2,7 +2,7 @@
  * What a card, or one of its engines, sees of its registers: names, values and hooks, but neither offsets nor the bus.
  * An engine that takes a `RegisterView<typeof CHANNEL>` works in every map that contains the block CHANNEL.
  */
-import type { Hooks, ReadHook, WriteHook } from './hooks';
+import type { ChangeHook, Hooks, ReadHook, WriteHook } from './hooks';
 import { load, type Location, store } from './location';
 import type { FieldName, RegisterPath, ValueAt, ValuePath } from './names';
 import type { RegisterStorage } from './storage';
@@ -32,6 +32,11 @@ export interface RegisterView<S> {
    * lanes that are read and to readable bits. A second hook gets the result of the first as the stored value.
    */
   onRead<P extends RegisterPath<S>>(path: P, hook: ReadHook<ValueAt<S, P>>): void;
+  /**
+   * Calls `hook` after every bus access that has changed the register's value: a write, or a read with a side effect.
+   * Runs after the write hooks.
+   */
+  onChange<P extends RegisterPath<S>>(path: P, hook: ChangeHook<ValueAt<S, P>>): void;
   register<P extends RegisterPath<S>>(path: P): RegisterHandle<ValueAt<S, P>, FieldName<S, P>>;
 }
 
@@ -67,6 +72,13 @@ export class ScopedView<S> implements RegisterView<S> {
     hooks.onRead = earlier ? (stored) => later(earlier(stored)) : later;
   }
 
+  onChange<P extends RegisterPath<S>>(path: P, hook: ChangeHook<ValueAt<S, P>>): void {
+    const hooks = this.#hooksOf(path);
+    const earlier = hooks.onChange;
+    const later = hook as ChangeHook;
+    hooks.onChange = earlier ? (change) => (earlier(change), later(change)) : later;
+  }
+
   register<P extends RegisterPath<S>>(path: P): RegisterHandle<ValueAt<S, P>, FieldName<S, P>> {
     const location = this.#registerAt(path);
     const names = location.register.fields.map(({ name }) => [name, find(this.#locations, `${path}.${name}`)] as const);
@@ -77,7 +89,9 @@ export class ScopedView<S> implements RegisterView<S> {
   }
 
   #hooksOf(path: string): Hooks {
-    return this.#storage.hooksOf(this.#registerAt(path).register);
+    const { register } = this.#registerAt(path);
+    if (register.aliasOf === undefined) return this.#storage.hooksOf(register);
+    throw new RangeError(`${path} is an alias of ${register.aliasOf}, whose hooks run for it too: add the hook there.`);
   }
 
   #registerAt(path: string): Location {

@@ -2,6 +2,7 @@
  * How much of a card's register map its driver has used, and what it has accessed that is not in the map: a register
  * that is not modelled yet, or a driver that has gone wrong.
  */
+import { isWritable } from '../../emulator/registers/access';
 import { type AccessEvent, type NamedRegister, Region, type TraceEvent, valueOf } from '../trace';
 import { type TraceCard, TraceCards } from './card-names';
 
@@ -64,8 +65,6 @@ export class CoverageCounter {
     return { cards: [...this.#counts].map(([id, counts]) => counts.result(id, this.#cards.nameOf(id))) };
   }
 }
-
-const WRITABLE: ReadonlySet<string> = new Set(['rw', 'wo', 'w1c', 'w1s']);
 
 interface Counts {
   reads: number;
@@ -132,6 +131,6 @@ function useOf({ name, region, offset, layout }: NamedRegister, use: Counts & { 
   const unchangedFields = layout.fields
     .filter(({ lsb, width }) => ((differed >> BigInt(lsb)) & ((1n << BigInt(width)) - 1n)) === 0n)
     .map((field) => field.name);
-  const isWritable = [layout, ...layout.fields].some(({ access }) => WRITABLE.has(access));
-  return { name, region, offset, reads, writes, isWritable, unchangedFields };
+  const canChange = [layout, ...layout.fields].some(({ access }) => isWritable(access));
+  return { name, region, offset, reads, writes, isWritable: canChange, unchangedFields };
 }

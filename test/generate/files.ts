@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { DESCRIPTOR, WRITEBACK } from '../../emulator/dma';
 import { cDeclarations, structTables } from '../../emulator/pci';
 import { cHeader, markdownTable } from '../../emulator/registers';
+import { accessTable } from '../../emulator/registers/access';
 import { REFERENCE_REGISTERS } from '../../emulator/cards/reference';
 import { conformanceTables } from './conformance';
 import { eventsTable } from './events';
@@ -44,6 +45,7 @@ export function generatedFiles(): GeneratedFile[] {
     document(join(docs, 'reference-card.md'), {
       'emulator/cards/reference/registers.ts': markdownTable(REFERENCE_REGISTERS, { structures }),
     }),
+    document(join(docs, 'writing-a-card.md'), { 'emulator/registers/access.ts': accessTable() }),
     document(join(docs, 'platform-devices.md'), { 'emulator/pci/platform/layout.ts': structTables() }),
     document(join(docs, 'tracing.md'), { 'instrumentation/trace/kinds.ts': eventsTable() }),
     document(join(docs, 'faults.md'), faultTables()),
