@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { LineCard } from '../../test/support/line-card';
-import { INTERRUPT_DISABLE, MEMORY_SPACE, TestBus } from '../../test/support/pci-bus';
+import { DEVICE_CONTROL, INITIATE_FLR, INTERRUPT_DISABLE, MEMORY_SPACE, TestBus } from '../../test/support/pci-bus';
 import { ManualClock } from '../clock';
 import { type CardEvent } from './card-events';
 import { IntxRelease } from './intx-release';
@@ -72,6 +72,15 @@ describe('a line that the card takes down', () => {
     bus.setConfig(BAR0, BASE + 0x10_0000, 4);
     bus.setConfig(COMMAND, MEMORY_SPACE, 2);
     expect(release.expectRead()).toBe(BASE + 0x10_0000 + last);
+  });
+
+  test('by a function-level reset can be released where the client still has the BARs, also once it decodes them again', () => {
+    const { card, bus, release, last } = released();
+    card.drive(true);
+    bus.setConfig(DEVICE_CONTROL, INITIATE_FLR, 2);
+    expect([bus.config(BAR0, 4), release.expectRead()]).toEqual([0, BASE + last]);
+    bus.command(MEMORY_SPACE);
+    expect(release.expectRead()).toBe(BASE + last);
   });
 
   test('by a reset can be released where the client still has the BARs', () => {

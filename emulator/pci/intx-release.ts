@@ -8,8 +8,9 @@
  *
  * Source: PCI Express Base Spec 5.0, 2.2.8.1 (INTx messages) and 6.1.2.
  */
-import { type Device, ForwardingDevice } from '../device';
+import { ForwardingDevice } from '../device';
 import { type PciCard } from './card';
+import { type ConfigStructure } from './config-space';
 import { type Intx } from './intx';
 import { BAR_COUNT, Region } from './vfio-layout';
 
@@ -31,22 +32,22 @@ const IS_64_BIT = 0b100;
 /** The stage next to the client. */
 export class IntxRelease extends ForwardingDevice {
   readonly #line: Intx;
-  readonly #header: (offset: number) => number;
+  readonly #registers: ConfigStructure['registers'];
+  /**
+   * The header as the client has last written it: a reset of the function clears the registers, and moves none of the
+   * client's BARs.
+   */
+  readonly #header = new DataView(new ArrayBuffer(HEADER_END));
   #place: ReleasePlace | undefined;
   #isExpected = false;
 
-  constructor(card: PciCard, below: Device = card.inspection.device) {
-    super(below);
+  constructor(card: PciCard) {
+    super(card.inspection.device);
     this.#line = card.inspection.interrupts.intx;
-    const { registers } = card.inspection.configStructures.find(({ name }) => name === '')!;
-    const word = new Uint8Array(4);
-    this.#header = (offset) => {
-      registers.read(offset, word);
-      return new DataView(word.buffer).getUint32(0, true);
-    };
+    this.#registers = card.inspection.configStructures.find(({ name }) => name === '')!.registers;
   }
 
-  /** Called whenever a stale line can be released: `busAddress` is to be read then. May be called more than once. */
+  /** Called whenever a stale line can be released, perhaps more than once: see `expectRead`. */
   set onStale(listener: () => void) {
     this.#line.onStale = listener;
   }
@@ -77,17 +78,23 @@ export class IntxRelease extends ForwardingDevice {
 
   override writeRegion(region: number, offset: number, data: Uint8Array): void {
     this.below.writeRegion(region, offset, data);
-    // Only what the client writes moves its view of the BARs: a reset of the function does not.
-    if (region === Region.CONFIG && offset < HEADER_END && offset + data.length > COMMAND) this.#place = this.#find();
+    if (region === Region.CONFIG && offset < HEADER_END) this.#written(offset, data.length);
   }
 
   #isPlace(region: number, offset: number, { length }: Uint8Array): boolean {
     return length === 1 && offset === this.#place!.offset && region === this.#place!.region;
   }
 
+  #written(offset: number, sizeBytes: number): void {
+    const end = Math.min(offset + sizeBytes, HEADER_END);
+    this.#registers.read(offset, new Uint8Array(this.#header.buffer, offset, end - offset));
+    this.#place = this.#find();
+    if (this.isNeeded) this.#line.onStale();
+  }
+
   /** The last byte of a BAR, preferably of one that the client has not mapped. */
   #find(): ReleasePlace | undefined {
-    if ((this.#header(COMMAND) & MEMORY_SPACE) === 0) return undefined;
+    if ((this.#header.getUint16(COMMAND, true) & MEMORY_SPACE) === 0) return undefined;
     const { regions } = this.layout;
     const bars = Array.from({ length: BAR_COUNT }, (_, bar) => bar).filter((bar) => regions[bar]!.sizeBytes > 0);
     const region = bars.find((bar) => regions[bar]!.mappable === undefined) ?? bars[0];
@@ -98,8 +105,8 @@ export class IntxRelease extends ForwardingDevice {
 
   #baseAddress(bar: number): number {
     const at = BASE_ADDRESSES + 4 * bar;
-    const low = this.#header(at);
-    const high = (low & IS_64_BIT) === 0 ? 0 : this.#header(at + 4);
+    const low = this.#header.getUint32(at, true);
+    const high = (low & IS_64_BIT) === 0 ? 0 : this.#header.getUint32(at + 4, true);
     return high * 2 ** 32 + low - (low & 0xf);
   }
 }
