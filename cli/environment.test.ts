@@ -21,6 +21,14 @@ describe('the environment variables', () => {
   it.each([
     [{ GHOSTCARD_WATCHDOG: 'never' }, "GHOSTCARD_WATCHDOG is 'never'; it must be a number of seconds"],
     [{ GHOSTCARD_CACHE_LIMIT: '5' }, 'GHOSTCARD_CACHE_LIMIT is "5"\nWhat to do: set it to a number with a unit'],
+    [
+      { GHOSTCARD_CACHE: '/proc/nope/x' },
+      "GHOSTCARD_CACHE is '/proc/nope/x', and there can be no such folder: ENOENT: no such file or directory, mkdir '/proc/nope'",
+    ],
+    [
+      { GHOSTCARD_CACHE: '/dev/null' },
+      "GHOSTCARD_CACHE is '/dev/null', and there can be no such folder: EEXIST: file already exists",
+    ],
     [{ GHOSTCARD_MIRROR: 'debian' }, "GHOSTCARD_MIRROR is 'debian'; it must be the address of a Debian mirror"],
   ])('are refused when invalid: %j', async (env, message) => {
     await expect(check(env)).rejects.toThrow(message);

@@ -1,10 +1,12 @@
 /** The environment variables of the command line: wrong values and misspelt names are reported before anything is done. */
+import { resolve } from 'node:path';
+import { makeFolder } from '../emulator/native';
 import { limitFromEnvironment } from '../emulator/watchdog';
 import { UsageError } from './common/errors';
 
 /** Checks of their values, which throw; undefined where any value will do. */
 const VARIABLES: Readonly<Record<string, ((value: string) => void | Promise<void>) | undefined>> = {
-  GHOSTCARD_CACHE: undefined,
+  GHOSTCARD_CACHE: makeCache,
   GHOSTCARD_CACHE_LIMIT: async (value) => (await import('./guest/cache.ts')).checkCacheLimit(value),
   GHOSTCARD_QEMU: undefined,
   GHOSTCARD_KERNEL: undefined,
@@ -29,6 +31,18 @@ export async function checkEnvironment(env: NodeJS.ProcessEnv, warn: (text: stri
     } catch (error) {
       throw new UsageError((error as Error).message);
     }
+  }
+}
+
+/** A cache that exists may be read-only: everything may be in it. */
+function makeCache(value: string): void {
+  try {
+    makeFolder(resolve(value));
+  } catch (error) {
+    throw new Error(
+      `GHOSTCARD_CACHE is '${value}', and there can be no such folder: ${(error as Error).message}; set it to a folder ` +
+        'that you can write to, or unset it',
+    );
   }
 }
 

@@ -46,6 +46,13 @@ function namesFor(argument: string | undefined): string[] | undefined {
 }
 
 export async function main(argv: readonly string[]): Promise<void> {
+  try {
+    // First of all: without a cache, loading a command takes seconds.
+    await checkEnvironment(process.env, (text) => console.error(`ghostcard: ${text}`));
+  } catch (error) {
+    process.exitCode = report(error);
+    return;
+  }
   const root = await program(namesFor(argv[2]));
   cardsPrintToStandardError();
   watchdog.configure({ scope: 'process' });
@@ -57,7 +64,6 @@ export async function main(argv: readonly string[]): Promise<void> {
   });
   for (const command of withSubcommands(root)) command.exitOverride();
   try {
-    await checkEnvironment(process.env, (text) => console.error(`ghostcard: ${text}`));
     await root.parseAsync(argv);
   } catch (error) {
     process.exitCode = report(error);

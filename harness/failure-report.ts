@@ -1,6 +1,7 @@
 /** What a failed test reports about its guest and cards, and the artifacts that it leaves. */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { makeFolder } from '../emulator/native';
 import { describeTrace } from '../instrumentation/trace';
 import { type TestGuest } from './test-guest';
 import { REPORT_FILE, TRACE_FILE, type TestRecording } from './test-recording';
@@ -48,7 +49,7 @@ interface Kept {
 export async function keepTestArtifacts(folder: string, { logs, recording }: Kept): Promise<void> {
   if (!logs && !recording) return;
   await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
+  makeFolder(folder);
   await recording?.keepIn(folder);
   await logs?.rig.keepArtifacts(folder);
   for (const plugged of logs?.cards ?? []) {

@@ -1,6 +1,7 @@
 /** Files and folders that a command writes to: what it must not overwrite, and why one cannot be written. */
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readSync, rmdirSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmdirSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { makeFolder } from '../../emulator/native';
 import { FORMAT } from '../../instrumentation/trace';
 import { UsageError } from './errors';
 
@@ -71,17 +72,10 @@ export function writingTo<T>(option: string, path: string, write: () => T): T {
 export function makeArtifactsFolder(folder: string): string {
   const path = resolve(folder);
   try {
-    makeWithParents(path);
+    makeFolder(path);
     rmdirSync(mkdtempSync(join(path, '.ghostcard-')));
     return path;
   } catch (error) {
     throw new UsageError(`--artifacts ${folder}: nothing can be written there: ${(error as Error).message}`);
   }
-}
-
-/** One by one: `mkdir` of Node with `recursive` never returns in a file system that answers ENOENT, such as /proc. */
-function makeWithParents(path: string): void {
-  if (existsSync(path)) return;
-  makeWithParents(dirname(path));
-  mkdirSync(path);
 }

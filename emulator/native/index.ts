@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { type Native } from './interface';
 
 export * from './interface';
+export { makeFolder } from './make-folder';
 
 /** Built by `npm ci`: the install script in package.json runs make in this folder. */
 export const addonPath = join(__dirname, 'build', 'ghostcard.node');

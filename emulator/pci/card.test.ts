@@ -407,6 +407,36 @@ describe('an invalid card definition throws an error that says why', () => {
     ['MSI-X in BAR 6', { msix: { bar: 6, vectors: 1 } }, () => {}, 'msix.bar is 6'],
     ['the vendor of an empty slot', { vendorId: 0xffff }, () => {}, 'vendorId is 0xffff: it must be an integer from 2'],
     ['the vendor that means "not ready yet"', { vendorId: 1 }, () => {}, 'vendorId is 1: it must be an integer from 2'],
+    [
+      'the class of a PCI-to-PCI bridge',
+      { classCode: 0x06_04_00 },
+      () => {},
+      'a PCI-to-PCI bridge, which has a type 1',
+    ],
+    [
+      'the class of a transparent bridge',
+      { classCode: 0x06_09_40 },
+      () => {},
+      'which has a type 1 header: a card is an',
+    ],
+    [
+      'the class of a CardBus bridge',
+      { classCode: 0x06_07_00 },
+      () => {},
+      'a CardBus bridge, which has a type 2 header',
+    ],
+    [
+      'the class of an event collector',
+      { classCode: 0x08_07_00 },
+      () => {},
+      'which is part of a root complex: a card is',
+    ],
+    [
+      'a link of 3 lanes',
+      { link: { generation: 3, lanes: 3 as 4 } },
+      () => {},
+      'link.lanes is 3: it must be one of 1, 2, 4',
+    ],
     ['a class code of 32 bits', { classCode: 0x1200_0000 }, () => {}, 'classCode is 0x12000000'],
     ['a serial number of 65 bits', { serialNumber: 1n << 64n }, () => {}, 'serialNumber is 0x10000000000000000'],
   ])('%s', (_, change, build, message) => {

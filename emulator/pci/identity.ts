@@ -79,14 +79,29 @@ export const DEFAULT_LINK: LinkIdentity = { generation: 3, lanes: 4 };
 export const MAX_MSI_VECTORS = 32;
 export const MAX_MSIX_VECTORS = 2048;
 
+/** Classes, as their upper 16 bits, of functions with another header or another place than an endpoint in a slot. */
+const OTHER_FUNCTIONS: Readonly<Record<number, string>> = {
+  0x0604: 'a PCI-to-PCI bridge, which has a type 1 header',
+  0x0607: 'a CardBus bridge, which has a type 2 header',
+  0x0609: 'a semi-transparent PCI-to-PCI bridge, which has a type 1 header',
+  0x0807: 'a root complex event collector, which is part of a root complex',
+};
+
+const LINK_GENERATIONS: readonly number[] = [1, 2, 3, 4, 5] satisfies LinkIdentity['generation'][];
+const LINK_LANES: readonly number[] = [1, 2, 4, 8, 16] satisfies LinkIdentity['lanes'][];
+
 /** Throws CardDefinitionError when configuration space cannot represent a value of `identity`. */
 export function checkIdentity(identity: CardIdentity): void {
   checkNumber('vendorId', identity.vendorId, 0x0002, 0xfffe);
   checkNumber('deviceId', identity.deviceId, 0, 0xffff);
   checkNumber('classCode', identity.classCode, 0, 0xff_ffff);
+  checkClass(identity.classCode);
   checkNumber('revision', identity.revision ?? 0, 0, 0xff);
   checkNumber('subsystemVendorId', identity.subsystemVendorId ?? 0, 0, 0xffff);
   checkNumber('subsystemId', identity.subsystemId ?? 0, 0, 0xffff);
+  const { generation, lanes } = identity.link ?? DEFAULT_LINK;
+  checkChoice('link.generation', generation, LINK_GENERATIONS);
+  checkChoice('link.lanes', lanes, LINK_LANES);
   if (identity.msi) {
     const { vectors } = identity.msi;
     checkNumber('msi.vectors', vectors, 1, MAX_MSI_VECTORS);
@@ -117,6 +132,20 @@ export function checkIdentity(identity: CardIdentity): void {
 
 export const isPowerOfTwo = (value: number): boolean =>
   Number.isSafeInteger(value) && value > 0 && Number.isInteger(Math.log2(value));
+
+function checkClass(classCode: number): void {
+  const other = OTHER_FUNCTIONS[classCode >>> 8];
+  if (other === undefined) return;
+  throw new CardDefinitionError(
+    `classCode is 0x${classCode.toString(16).padStart(6, '0')}, the class of ${other}: a card is an endpoint, with a ` +
+      'type 0 header. Use the class of what the card does, such as 0x120000, a processing accelerator',
+  );
+}
+
+function checkChoice(name: string, value: number, choices: readonly number[]): void {
+  if (choices.includes(value)) return;
+  throw new CardDefinitionError(`${name} is ${value}: it must be one of ${choices.join(', ')}`);
+}
 
 function checkNumber(name: string, value: number, lowest: number, highest: number): void {
   if (Number.isInteger(value) && value >= lowest && value <= highest) return;

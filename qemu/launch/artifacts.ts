@@ -1,6 +1,7 @@
 /** The artifacts of a run: console log, QEMU's standard error, and QEMU's command line. */
-import { appendFile, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../../emulator/native';
 
 export const CONSOLE_LOG = 'console.log';
 /** For a guest restored from a snapshot: the console output from before the snapshot was saved. */
@@ -10,7 +11,7 @@ export const COMMAND_LINE_FILE = 'qemu-command-line.txt';
 
 /** Copies the logs of the run in `runDir` to `artifactsDir`, which is created if necessary. */
 export async function keepArtifacts(runDir: string, artifactsDir: string): Promise<void> {
-  await mkdir(artifactsDir, { recursive: true });
+  makeFolder(artifactsDir);
   for (const name of [QEMU_STDERR_LOG, COMMAND_LINE_FILE]) {
     await copyFile(join(runDir, name), join(artifactsDir, name)).catch(unlessMissing);
   }

@@ -15,6 +15,12 @@ afterEach(async () => {
 });
 
 describe('run folder', () => {
+  it('where none can be made is refused at once, with the reason and what to do', async () => {
+    await expect(RunFolder.create({ baseDir: '/proc/nope' })).rejects.toThrow(
+      "Cannot create run folders in /proc/nope: ENOENT: no such file or directory, mkdir '/proc/nope'. Set TMPDIR to",
+    );
+  });
+
   it('exists until it is closed, and can be closed twice', async () => {
     const folder = await RunFolder.create({ baseDir: base });
     await writeFile(join(folder.path, 'a.log'), 'text');

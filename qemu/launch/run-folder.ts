@@ -8,10 +8,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { lstat, mkdir, rm } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa, type ResultPromise } from 'execa';
+import { makeFolder } from '../../emulator/native';
 import { guardCommand } from './guard';
 import { within } from './within';
 
@@ -104,7 +105,14 @@ function defaultBaseDir(): string {
 
 /** Creates the folder. An existing one must belong to this user alone, since anyone can create names in /tmp. */
 async function makeBaseDir(baseDir: string): Promise<void> {
-  await mkdir(baseDir, { recursive: true, mode: 0o700 });
+  try {
+    makeFolder(baseDir, 0o700);
+  } catch (error) {
+    throw new Error(
+      `Cannot create run folders in ${baseDir}: ${(error as Error).message}. Set TMPDIR to a folder of your own.`,
+      { cause: error },
+    );
+  }
   const found = await lstat(baseDir);
   if (!found.isDirectory() || found.uid !== process.getuid?.() || (found.mode & 0o022) !== 0) {
     throw new Error(

@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { makeFolder } from '../../../emulator/native';
 import { aptOf, cacheLimitBytes, entriesOf, explainCacheError, lockOf, MANIFEST, readManifest, workOf } from './folder';
 import { pruneCache, removeLeftovers } from './prune';
 import { ProvisionError } from '../basis/errors';
@@ -131,7 +132,7 @@ export class Cache {
   /** Removes an entry whose contents are damaged, unless another process has already replaced it. */
   discard(entry: UsedEntry<unknown>): void {
     const workFolder = path.join(workOf(this.folder), path.basename(entry.folder));
-    mkdirSync(workFolder, { recursive: true });
+    makeFolder(workFolder);
     using lock = FolderLock.take(workFolder, 'exclusive');
     if (lock === undefined) return; // another process is rebuilding it
     if (entry.lock.isOn(entry.folder)) renameSync(entry.folder, path.join(workFolder, 'discarded'));
@@ -176,7 +177,7 @@ export class Cache {
     const { signal, onWait, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
     const deadline = performance.now() + timeoutMs;
     for (let tries = 0; ; tries += 1) {
-      mkdirSync(workFolder, { recursive: true });
+      makeFolder(workFolder);
       const lock = FolderLock.take(workFolder, 'exclusive');
       if (lock !== undefined) return lock;
       if (tries === 0) onWait?.();
@@ -201,7 +202,7 @@ export class Cache {
     // Tools of a killed run may need a moment to end, and write until then.
     rmSync(made, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
     mkdirSync(made);
-    mkdirSync(path.dirname(folder), { recursive: true });
+    makeFolder(path.dirname(folder));
     const manifest = await build(made);
     const text = `${JSON.stringify({ step, ingredients, manifest, files: sizesOf(made) }, undefined, 2)}\n`;
     writeFileSync(path.join(made, MANIFEST), text);

@@ -36,6 +36,16 @@ describe('a cache that cannot be written', () => {
     expect(message).toContain(cure);
   });
 
+  test('because its file system has no locks causes an error that says so', () => {
+    expect((explainCacheError(fault('ENOLCK', undefined, 'flock'), '/cache') as Error).message).toContain(
+      'set GHOSTCARD_CACHE to a folder on a file system that supports locks (flock)',
+    );
+  });
+
+  test('because a parent folder cannot be made causes such an error too', () => {
+    expect(explainCacheError(fault('ENOENT', '/proc/nope', 'mkdir'), '/proc/nope/x')).toBeInstanceOf(ProvisionError);
+  });
+
   test('because there is a file in its place causes such an error too', () => {
     expect(explainCacheError(fault('EEXIST', '/cache', 'mkdir'), '/cache')).toBeInstanceOf(ProvisionError);
   });

@@ -99,15 +99,24 @@ const MKDIR_ERRORS = ['ENOENT', 'EEXIST'];
 /** Replaces an error of writing to the cache by one for people; returns any other error unchanged. */
 export function explainCacheError(error: unknown, folder: string): unknown {
   const { code = '', message, syscall, path: file = folder } = error as NodeJS.ErrnoException;
-  const isCacheError = CACHE_ERRORS.includes(code) || (syscall === 'mkdir' && MKDIR_ERRORS.includes(code));
-  if (!isCacheError || !path.resolve(file).startsWith(folder)) return error;
+  // Locks are only taken in the cache. What cannot be made may be a parent of its folder.
+  const isUnlockable = syscall === 'flock';
+  const isUnmade = syscall === 'mkdir' && MKDIR_ERRORS.includes(code);
+  const isInside = path.resolve(file).startsWith(folder) || (syscall === 'mkdir' && isBelow(folder, file));
+  if (!isInside || !(CACHE_ERRORS.includes(code) || isUnmade || isUnlockable)) return error;
   const room = ['ENOSPC', 'EDQUOT'].includes(code);
   return new ProvisionError(
     {
       attempted: `writing to the cache ${folder}`,
       seen: message,
-      cure: room ? ROOM_CURE : 'make it writable, or set GHOSTCARD_CACHE to another folder',
+      cure: isUnlockable
+        ? 'set GHOSTCARD_CACHE to a folder on a file system that supports locks (flock)'
+        : room
+          ? ROOM_CURE
+          : 'make it writable, or set GHOSTCARD_CACHE to another folder',
     },
     { cause: error },
   );
 }
+
+const isBelow = (folder: string, parent: string): boolean => folder.startsWith(`${path.resolve(parent)}/`);

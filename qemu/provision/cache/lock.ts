@@ -2,10 +2,10 @@
  * One provisioning at a time per cache. The lock is flock(2) on a file, which the kernel releases when its holder ends,
  * even if killed. The file's content only tells who holds it.
  */
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { loadNative } from '../../../emulator/native';
+import { loadNative, makeFolder } from '../../../emulator/native';
 import { ProvisionError } from '../basis/errors';
 
 /** Takes an exclusive lock on an open file without waiting. False: another process holds it. */
@@ -28,7 +28,7 @@ const DEFAULT_TIMEOUT_MS = 3_600_000;
 
 /** Runs `work` while holding the lock on `file`. */
 export async function withLock<T>(file: string, options: LockOptions, work: () => Promise<T>): Promise<T> {
-  mkdirSync(path.dirname(file), { recursive: true });
+  makeFolder(path.dirname(file));
   const fd = openSync(file, 'a+');
   try {
     await acquire(fd, file, options);

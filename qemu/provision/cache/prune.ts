@@ -4,9 +4,10 @@
  * is renamed first, so that no process ever finds a partial one.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, lstatSync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { makeFolder } from '../../../emulator/native';
 import { lockOf, workOf } from './folder';
 import { type CacheItem, type CacheItemKind, listCache } from './items';
 import { ProvisionError } from '../basis/errors';
@@ -77,7 +78,7 @@ async function removeUnlocked(cache: string, file: string): Promise<boolean> {
     return !existsSync(file);
   }
   const aside = path.join(workOf(cache), `removed-${randomBytes(6).toString('hex')}`);
-  mkdirSync(path.dirname(aside), { recursive: true });
+  makeFolder(path.dirname(aside));
   renameSync(file, aside);
   // Tools of a killed run may need a moment to end, and write until then.
   await rm(aside, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });

@@ -91,7 +91,7 @@ export function checkedModules(folder: string, release: string): string[] {
   const root = path.resolve(folder);
   const places = [path.join(root, 'lib/modules', release), path.join(root, release), root];
   const place = places.find((each) => existsSync(each) && statSync(each).isDirectory());
-  const files = place === undefined ? [] : findModules(place);
+  const files = place === undefined ? [] : modulesIn(place, attempted, cure);
   if (files.length === 0) throw new ProvisionError({ attempted, seen: 'there are no module files (*.ko) there', cure });
   for (const { fileName, data } of collectModules(GUEST_MODULES, files)) {
     const info = modinfo(Buffer.from(data));
@@ -105,6 +105,14 @@ export function checkedModules(folder: string, release: string): string[] {
     }
   }
   return files;
+}
+
+function modulesIn(folder: string, attempted: string, cure: string): string[] {
+  try {
+    return findModules(folder);
+  } catch (error) {
+    throw new ProvisionError({ attempted, seen: (error as Error).message, cure }, { cause: error });
+  }
 }
 
 /** Identifies the state of files without reading them. */
