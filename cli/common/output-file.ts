@@ -1,5 +1,5 @@
 /** Files and folders that a command writes to: what it must not overwrite, and why one cannot be written. */
-import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmdirSync, statSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readSync, rmdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { makeFolder } from '../../emulator/native';
 import { FORMAT } from '../../instrumentation/trace';
