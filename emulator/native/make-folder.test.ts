@@ -12,9 +12,7 @@ it('a folder is made with its parents, with the given mode, and may exist', () =
   const path = join(folder, 'a/b/c');
   makeFolder(path, 0o700);
   makeFolder(path);
-  expect(['a', 'a/b', 'a/b/c'].map((name) => statSync(join(folder, name)).mode & 0o777)).toEqual([
-    0o700, 0o700, 0o700,
-  ]);
+  expect(['a', 'a/b', 'a/b/c'].map((name) => statSync(join(folder, name)).mode & 0o777)).toEqual([0o700, 0o700, 0o700]);
 });
 
 it('a folder in a file system that takes none is refused at once, as is one below a file or in the place of one', () => {
