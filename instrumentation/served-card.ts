@@ -5,8 +5,9 @@ import { applyFaults, type FaultDeclaration, SlotLink } from './faults';
 import { loadNative } from '../emulator/native';
 import { type CardEnvironment, IntxRelease, type PciCard, sharedMemory } from '../emulator/pci';
 import { type CardTrace, traceOf, type TraceRecorder } from './trace';
-import { logErrors, serve, type ServerEvent, type VfioUserServer } from '../emulator/vfio-user';
+import { logErrors, type ServerEvent } from '../emulator/vfio-user';
 import { watchdog } from '../emulator/watchdog';
+import { type Occupant, Seat, SeatMemory } from './seat';
 
 /** Makes a card in its environment: a clock, and memory. */
 export type CardFactory<Card extends PciCard = PciCard> = (environment: Required<CardEnvironment>) => Card;
@@ -17,6 +18,8 @@ export interface ServeCardOptions {
   readonly recording?: { readonly recorder: TraceRecorder; readonly name: string };
   /** Faults to inject into the card. */
   readonly faults?: readonly FaultDeclaration[];
+  /** Cards that have been removed from their slots: this one takes the place of the first whose client would not notice. */
+  readonly removed?: readonly ServedCard[];
   /** Receives what happens at the socket, and model errors. Default: errors go to standard error. */
   readonly onEvent?: (event: ServerEvent) => void;
   /** Receives stalls of the driver. Default: they go to standard error. */
@@ -24,11 +27,17 @@ export interface ServeCardOptions {
 }
 
 export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposable {
+  private hasEnded = false;
+
   private constructor(
     readonly card: Card,
     private readonly link: SlotLink,
+    private seat: Seat | undefined,
+    private readonly memory: SeatMemory,
+    /** Where the client finds the card. */
     readonly socketPath: string,
-    private readonly server: VfioUserServer,
+    /** Whether the client is connected already: to a card whose place this one has taken. */
+    readonly isReplacement: boolean,
     private readonly clock: WallClock,
     /** What the card's model has thrown so far. */
     readonly modelErrors: readonly unknown[],
@@ -41,7 +50,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   /** Rejects, with nothing left behind, when the card cannot be made or the socket cannot be listened on. */
   static async start<Card extends PciCard>(
     make: CardFactory<Card>,
-    { socketPath, recording, faults = [], onEvent = logErrors, onNotice = reportStall }: ServeCardOptions,
+    { socketPath, recording, faults = [], removed = [], onEvent = logErrors, onNotice = reportStall }: ServeCardOptions,
   ): Promise<ServedCard<Card>> {
     const modelErrors: unknown[] = [];
     let trace: CardTrace | undefined;
@@ -61,10 +70,11 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       onError: (error) => observe({ kind: 'device-error', error }),
       onWorked: () => card?.inspection.events.changed(),
     });
+    const memory = new SeatMemory(sharedMemory(native), removed[0]?.memory);
     let card: Card | undefined;
     let detector: Disposable | undefined;
     try {
-      card = make({ clock, allocate: sharedMemory(native) });
+      card = make({ clock, allocate: memory.allocate });
       trace = traceOf(card);
       detector = detectStalls(trace, { onNotice });
       const link = new SlotLink(card);
@@ -74,27 +84,42 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       const isMmapDisabled = device.layout.regions.every(({ mappable }) => mappable === undefined);
       if (recording) trace.record(recording.recorder, { name: recording.name, faults, isMmapDisabled });
       clock.start();
-      const intx = new IntxRelease(card);
-      const server = await serve(intx, { socketPath, clock, native, onEvent: observe });
       const onModelError = (error: unknown) => observe({ kind: 'device-error', error });
-      return new ServedCard(card, link, socketPath, server, clock, modelErrors, onModelError, [detector, watch], intx);
+      const intx = new IntxRelease(card);
+      const occupant = { card, device: intx, clock, onEvent: observe };
+      const place = removed.find(({ seat }) => seat?.fits(occupant));
+      const seat = place ? await place.yieldTo(occupant) : await Seat.start(occupant, socketPath, native);
+      return new ServedCard(
+        card,
+        link,
+        seat,
+        memory,
+        place?.socketPath ?? socketPath,
+        place !== undefined,
+        clock,
+        modelErrors,
+        onModelError,
+        [detector, watch],
+        intx,
+      );
     } catch (error) {
       clock.close();
       detector?.[Symbol.dispose]();
       watch[Symbol.dispose]();
       card?.close();
+      memory.close();
       throw error;
     }
   }
 
   /** Whether a client is connected. */
   get connected(): boolean {
-    return this.server.connected;
+    return this.seat?.server.connected ?? false;
   }
 
   /** Handles at once what the client has sent up to now: posted writes may still be in the socket. */
   catchUp(): void {
-    this.server.catchUp();
+    this.seat?.server.catchUp();
   }
 
   /** Whether the card's link is down: by `severLink`, or by a fault. */
@@ -114,18 +139,34 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
 
   /** Disconnects the client, removes the socket, stops device time and releases the card's memory. */
   async close(): Promise<void> {
-    await this.server.close();
+    await this.seat?.server.close();
+    this.end();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Another card takes the place of this one, which ends. */
+  private async yieldTo(next: Occupant): Promise<Seat> {
+    const seat = this.seat!;
+    seat.replaceBy(next);
+    this.seat = undefined;
+    this.end();
+    return seat;
+  }
+
+  private end(): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
     this.clock.close();
     try {
       this.card.close();
     } catch (error) {
       this.onModelError(error);
     }
+    this.memory.close();
     for (const watch of this.watches) watch[Symbol.dispose]();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
   }
 }
 

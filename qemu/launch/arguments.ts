@@ -173,6 +173,7 @@ function rootPort(slot: number) {
     'slot': slot + 1,
     // For firmware, which assigns addresses at boot. Cards have no I/O ports.
     'io-reserve': 0,
+    'power_controller_present': false,
     'mem-reserve': MEMORY_WINDOW_MIB * 2 ** 20,
     'pref64-reserve': PREFETCHABLE_WINDOW_GIB * 2 ** 30,
   };

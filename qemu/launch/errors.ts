@@ -1,4 +1,5 @@
 /** Errors for a guest that could not start or that ended, each with the last output of QEMU and the guest. */
+import { explainAbort } from './known-aborts';
 import { type Panic } from './panic';
 
 /** Shown below the headline of an error. */
@@ -40,7 +41,8 @@ export class QemuExitedError extends GuestError {
   ) {
     const how = signal === undefined ? `exited with code ${exitCode}` : `was killed by ${signal}`;
     const why = shutdownReason === undefined ? '' : ` (shutdown reason: ${shutdownReason})`;
-    super(`QEMU ${how} while ${activity}${why}.`, evidence);
+    const known = explainAbort(evidence.qemuStderr);
+    super(`QEMU ${how} while ${activity}${why}.${known === undefined ? '' : ` ${known}`}`, evidence);
   }
 }
 

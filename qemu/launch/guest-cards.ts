@@ -11,6 +11,7 @@ const BIND_TIMEOUT_MS = 60_000;
 const CARD_COMMAND = '/usr/bin/ghostcard-card-behind';
 const CARD_TIMEOUT_MS = 30_000;
 const PLUG_TIMEOUT_MS = 30_000;
+const RESCAN_COMMAND = '/usr/bin/ghostcard-rescan';
 const UNPLUG_COMMAND = '/usr/bin/ghostcard-unplug';
 const UNPLUG_TIMEOUT_MS = 20_000;
 /** Extra time for the command in the guest to report that its own limit has passed. */
@@ -71,8 +72,9 @@ export class GuestCards {
   }
 
   async plug(card: LaunchCard): Promise<void> {
-    const slot = this.slots.take(card.name);
+    const slot = this.slots.take(card);
     this.allowFor(card);
+    if (card.isConnected) return this.rescan(card, slot);
     try {
       await this.guest.qmp('device_add', cardDevice(slot, card), this.allowed(PLUG_TIMEOUT_MS));
     } catch (error) {
@@ -81,6 +83,17 @@ export class GuestCards {
       else this.slots.release(card.name);
       throw error;
     }
+  }
+
+  /** The device is in QEMU; the guest has removed it, and is to find it again. */
+  private async rescan({ name }: LaunchCard, slot: number): Promise<void> {
+    const port = slotPciAddress(slot);
+    const timeoutMs = this.allowed(PLUG_TIMEOUT_MS);
+    const { exitCode, stderr } = await this.guest.run([RESCAN_COMMAND, port], timeoutMs);
+    if (exitCode === 0) return;
+    this.slots.retire(name);
+    const why = String(stderr).trim() || `${RESCAN_COMMAND} did not finish within ${timeoutMs} ms`;
+    throw new Error(`The guest has not looked for the card '${name}' behind ${port}: ${why}`);
   }
 
   async unplug(card: string, { timeoutMs = UNPLUG_TIMEOUT_MS }: UnplugOptions = {}): Promise<void> {

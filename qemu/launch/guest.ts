@@ -194,9 +194,9 @@ export class Guest implements AsyncDisposable {
   }
 
   /**
-   * Makes the guest remove a card. When this resolves, the driver's `remove` has run. The slot stays occupied, since
-   * QEMU (up to at least 11.1) crashes when it deletes a vfio-user device with MSI-X. The card's server must keep
-   * running and answer reads with all ones, as an empty slot does. Rejects if the driver has not released the card
+   * Makes the guest remove a card. When this resolves, the driver's `remove` has run. QEMU keeps
+   * the device, since it (up to at least 11.1) crashes when it deletes a vfio-user device with MSI-X: the card's server
+   * must keep running and answer reads with all ones, as an empty slot does, and another card can take its place there. Rejects if the driver has not released the card
    * within the limit (default 20 s). The guest then keeps trying, and a later call returns the outcome.
    */
   unplug(card: string, options?: UnplugOptions): Promise<void> {

@@ -26,6 +26,8 @@ export interface GuestSoftware {
 export interface LaunchCard extends CardConnection {
   /** Its name for `Guest.bind` and in error messages. */
   readonly name: string;
+  /** QEMU is connected to this socket already: the card takes the place, and the slot, of one that was unplugged. */
+  readonly isConnected?: boolean;
 }
 
 /** A folder of the host that the guest may write to. */

@@ -1,36 +1,46 @@
 /** The slots of a machine, and the cards in them. */
 
-type Slot = { readonly card: string } | 'empty' | 'retired';
+/** `socketPath`: where QEMU is connected to. A card that was unplugged stays connected: QEMU cannot delete its device. */
+type Slot = { readonly card: string | undefined; readonly socketPath: string } | 'empty';
+
+interface SlotCard {
+  readonly name: string;
+  readonly socketPath: string;
+  /** It takes the place of a card that was unplugged, at the same socket. */
+  readonly isConnected?: boolean;
+}
 
 export class Slots {
   private readonly slots: Slot[];
 
-  constructor(count: number, cards: readonly { readonly name: string }[]) {
+  constructor(count: number, cards: readonly SlotCard[]) {
     this.slots = Array.from({ length: count }, () => 'empty');
-    for (const { name } of cards) this.take(name);
+    for (const card of cards) this.take(card);
   }
 
-  /** Number of slots that can still take a card. */
+  /** Number of slots that can still take any card. */
   get free(): number {
     return this.slots.filter((slot) => slot === 'empty').length;
   }
 
   /**
-   * Assigns the first empty slot to the card and returns its number. @throws Error if there is none, or the name is
-   * taken
+   * Assigns a slot to the card and returns its number: the one of the card whose place it takes, else the first empty
+   * one. @throws Error if there is none, or the name is taken
    */
-  take(card: string): number {
-    if (this.find(card) >= 0) throw new Error(`This guest already has a card '${card}': give each card its own name.`);
-    const slot = this.slots.indexOf('empty');
+  take({ name, socketPath, isConnected = false }: SlotCard): number {
+    if (this.find(name) >= 0) throw new Error(`This guest already has a card '${name}': give each card its own name.`);
+    const slot = this.slots.findIndex((each) =>
+      isConnected ? each !== 'empty' && each.card === undefined && each.socketPath === socketPath : each === 'empty',
+    );
     if (slot < 0) {
-      const retired = this.slots.filter((each) => each === 'retired').length;
+      const retired = this.slots.filter((each) => each !== 'empty' && each.card === undefined).length;
       throw new Error(
-        `There is no empty slot for the card '${card}': of ${this.slots.length}, ${retired} were used by cards that have ` +
-          `been unplugged (a slot takes one card in the life of a guest), and the rest by: ${this.cards}. ` +
-          'Launch a new guest, or one with more slots.',
+        `There is no empty slot for the card '${name}': of ${this.slots.length}, ${retired} held cards that have been ` +
+          "unplugged and had other BARs or capabilities than this one (QEMU cannot delete a card's device, see " +
+          `docs/limits.md), and the rest have: ${this.cards}. Launch a new guest, or one with more slots.`,
       );
     }
-    this.slots[slot] = { card };
+    this.slots[slot] = { card: name, socketPath };
     return slot;
   }
 
@@ -45,16 +55,17 @@ export class Slots {
     this.slots[this.of(card)] = 'empty';
   }
 
-  /** Marks the slot of an unplugged card as unusable: it cannot take another card. */
+  /** The card was unplugged: only a card that takes its place, at its socket, can use the slot. */
   retire(card: string): void {
-    this.slots[this.of(card)] = 'retired';
+    const slot = this.of(card);
+    this.slots[slot] = { ...(this.slots[slot] as Exclude<Slot, 'empty'>), card: undefined };
   }
 
   private find(card: string): number {
-    return this.slots.findIndex((slot) => typeof slot === 'object' && slot.card === card);
+    return this.slots.findIndex((slot) => slot !== 'empty' && slot.card === card);
   }
 
   private get cards(): string {
-    return this.slots.flatMap((slot) => (typeof slot === 'object' ? [slot.card] : [])).join(', ') || 'none';
+    return this.slots.flatMap((slot) => (slot === 'empty' ? [] : (slot.card ?? []))).join(', ') || 'none';
   }
 }

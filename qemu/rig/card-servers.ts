@@ -97,7 +97,13 @@ export class CardServers {
     this.#starting.add(name);
     const served = await this.#serve(wanted).finally(() => this.#starting.delete(name));
     this.#present.set(name, { wanted, served });
-    return { name, socketPath: served.socketPath, ...(answerTimeoutMs !== undefined && { answerTimeoutMs }) };
+    const { socketPath, isReplacement } = served;
+    return {
+      name,
+      socketPath,
+      ...(isReplacement && { isConnected: true }),
+      ...(answerTimeoutMs !== undefined && { answerTimeoutMs }),
+    };
   }
 
   /** To be called when QEMU is connected to the card. */
@@ -142,6 +148,8 @@ export class CardServers {
     const report = (message: string) =>
       onCardEvent ? onCardEvent(name, message) : console.error(`ghostcard: ${message}`);
     if ('socketPath' in wanted) {
+      const again = this.#unplugged(wanted.socketPath);
+      if (again) return again;
       this.#requireUnused(wanted.socketPath);
       if (this.recorder) {
         report(
@@ -157,12 +165,30 @@ export class CardServers {
     };
     const served = await ServedCard.start(wanted.make, {
       socketPath: this.folder.socketPath(`card${this.#serial++}.sock`),
+      removed: this.#removedCards(name),
       faults: wanted.faults ?? [],
       onNotice,
       ...(this.recorder && { recording: { recorder: this.recorder, name } }),
       ...(onCardEvent && { onEvent: (event: ServerEvent) => report(describeEvent(event)) }),
     });
     new StaleIntx(served.intxRelease, this.readByte, report);
+    return served;
+  }
+
+  /** Those whose place another card may take: first the one that had this name. */
+  #removedCards(name: string): ServedCard[] {
+    const ofName = (wanted: boolean) => this.#retired.filter(([other]) => (other === name) === wanted);
+    return [...ofName(true), ...ofName(false)].flatMap(([, served]) => (served instanceof ServedCard ? [served] : []));
+  }
+
+  /** The card of another process that was unplugged, if it is that of this socket: QEMU is still connected to it. */
+  #unplugged(socketPath: string): RemoteCard | undefined {
+    const at = this.#retired.findIndex(
+      ([, served]) => served instanceof RemoteCard && served.socketPath === socketPath && !served.isLost,
+    );
+    if (at < 0) return undefined;
+    const [[, served]] = this.#retired.splice(at, 1) as [[string, RemoteCard]];
+    served.isReplacement = true;
     return served;
   }
 

@@ -7,6 +7,8 @@ import { connect, type Socket } from 'node:net';
 export class RemoteCard {
   /** The loss of its process, once that has happened: the only error that can be seen from here. */
   readonly modelErrors: Error[] = [];
+  /** Whether it has been unplugged, and QEMU is still connected to it. */
+  isReplacement = false;
   private secondConnection: Socket | undefined;
 
   constructor(
@@ -24,6 +26,7 @@ export class RemoteCard {
    * backlog, unanswered, until the kernel closes it along with the server.
    */
   watch(): void {
+    if (this.secondConnection) return;
     this.secondConnection = connect(this.socketPath).unref();
     this.secondConnection.on('error', () => {}); // 'close' follows
     this.secondConnection.on('close', () => this.reportLoss());

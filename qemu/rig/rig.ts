@@ -143,8 +143,9 @@ export class Rig implements AsyncDisposable {
   }
 
   /**
-   * Unplugs a card in an orderly way: the guest is asked, and its driver's `remove` has run when this resolves. A card of
-   * another process stays connected to QEMU, and reappears if the guest rescans the bus.
+   * Unplugs a card in an orderly way: the guest is asked, and its driver's `remove` has run when this resolves. A card that
+   * is plugged in later takes its slot and its address, if its BARs and capabilities are the same. A card of another
+   * process stays connected to QEMU, and reappears if the guest rescans the bus.
    */
   async unplug(name: string, options?: UnplugOptions): Promise<void> {
     this.servers.get(name);

@@ -119,6 +119,33 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     expect(await guestShell(`[ -e /sys/bus/pci/devices/${device} ] || echo gone`)).toBe('gone');
   });
 
+  it('a card that is plugged in again has the address that it had, more often than there are slots', async () => {
+    const make = reference({ mapMemory: true }); // QEMU's mapping of the first card's memory is that of all
+    const plug = (n: number) => rig.plug({ name: 'again', make, driver: n % 2 === 0 ? 'uio_pci_generic' : 'vfio-pci' });
+    const { pciAddress } = await plug(0);
+    const free = rig.guest.freeSlots;
+    for (let n = 1; n <= 10; n++) {
+      await (n % 3 === 0 ? rig.surpriseRemove('again') : rig.unplug('again'));
+      const { registers } = rig.card<ReferenceCard>('board');
+      expect(registers.get('ID')).toBe(0x4748_4331); // the others are not touched
+      expect((await plug(n)).pciAddress).toBe(pciAddress);
+    }
+    await runApp(rig, 'again', ['gc-memtest']);
+    await runApp(rig, 'again', ['gc-loopback', '--irq', 'intx']);
+    expect(rig.guest.freeSlots).toBe(free);
+  });
+
+  it('a slot that is switched off has no card, and has it back at its address when it is switched on', async () => {
+    const pciAddress = await rig.guest.pciAddressOf('again');
+    const slot = `$(grep -l ${pciAddress.split('.')[0]} /sys/bus/pci/slots/*/address | xargs dirname)`;
+    const lists = `; ls /sys/bus/pci/devices | grep -c ${pciAddress}`;
+    expect(await guestShell(`echo 0 >${slot}/power${lists}`)).toBe('0');
+    expect(await guestShell(`echo 1 >${slot}/power${lists}`)).toBe('1');
+    await rig.bind('again', 'vfio-pci');
+    await runApp(rig, 'again', ['gc-loopback', '--irq', 'msix']);
+    await rig.unplug('again');
+  });
+
   it('a card that needs more address space than the running guest has is refused with the sizes', async () => {
     const make = (environment: CardEnvironment) => new WideCard(2048, environment);
     await expect(rig.plug({ name: 'widest', make })).rejects.toThrow(
@@ -136,7 +163,9 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     const full = async () => {
       for (let n = 0; n <= 8; n++) await rig.plug({ name: `more${n}`, make: reference() });
     };
-    await expect(full()).rejects.toThrow(/There is no empty slot for the card 'more\d': of 8, \d were used by cards/);
+    await expect(full()).rejects.toThrow(
+      /There is no empty slot for the card 'more\d': of 8, \d held cards that have been/,
+    );
     await runApp(rig, 'board', ['gc-identify']);
   });
 });

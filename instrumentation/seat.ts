@@ -1,0 +1,127 @@
+/**
+ * A place at a socket, which cards take one after another. QEMU keeps the device of a card that the guest has removed, and
+ * its connection: the next card must take over both. It can if it has the same shape: what QEMU has read when it
+ * connected, and holds on to.
+ *
+ * Source: QEMU hw/vfio/pci.c, vfio_pci_config_setup and vfio_pci_add_capabilities (what QEMU answers by itself).
+ */
+import { type Device, ReplaceableDevice } from '../emulator/device';
+import { type Native } from '../emulator/native';
+import { type CardMemory, type MemoryAllocator, type PciCard } from '../emulator/pci';
+import { serve, type ServerEvent, type VfioUserServer } from '../emulator/vfio-user';
+
+/** A card that is served. */
+export interface Occupant {
+  readonly card: PciCard;
+  /** The card as the client is to drive it. */
+  readonly device: Device;
+  readonly clock: { runDue(): boolean };
+  readonly onEvent: (event: ServerEvent) => void;
+}
+
+export class Seat {
+  readonly #device: ReplaceableDevice;
+  /** The files of regions that the client may have mapped, by region. */
+  readonly #files: readonly (number | undefined)[];
+  readonly #shape: string;
+  server!: VfioUserServer;
+
+  private constructor(private occupant: Occupant) {
+    this.#device = new ReplaceableDevice(occupant.device);
+    this.#files = filesOf(occupant.device);
+    this.#shape = shapeOf(occupant.card);
+  }
+
+  static async start(occupant: Occupant, socketPath: string, native: Native): Promise<Seat> {
+    const seat = new Seat(occupant);
+    seat.server = await serve(seat.#device, {
+      socketPath,
+      native,
+      clock: { runDue: () => seat.occupant.clock.runDue() },
+      onEvent: (event) => seat.occupant.onEvent(event),
+    });
+    return seat;
+  }
+
+  /** Whether the client would not notice that this card, not driven yet, takes the place of the present one. */
+  fits({ card, device }: Occupant): boolean {
+    const files = filesOf(device);
+    const hasFiles = this.#files.every((file, region) => file === undefined || file === files[region]);
+    return hasFiles && this.#shape === shapeOf(card);
+  }
+
+  /** Puts a card that fits in the place of the present one. */
+  replaceBy(next: Occupant): void {
+    this.server.catchUp();
+    this.#device.replaceBy(next.device);
+    this.occupant = next;
+  }
+}
+
+const filesOf = ({ layout }: Device): (number | undefined)[] => layout.regions.map(({ mappable }) => mappable?.fd);
+
+const CONFIG_REGION = 7;
+/** What of configuration space QEMU asks for each time: vendor, device, revision, class, subsystem. */
+const LIVE: readonly (readonly [start: number, end: number])[] = [
+  [0x00, 0x04],
+  [0x08, 0x0c],
+  [0x2c, 0x30],
+];
+const COMPATIBLE_BYTES = 256;
+
+/** Sizes of regions, interrupts, header and capabilities. To be called before the card is driven. */
+function shapeOf(card: PciCard): string {
+  const { regions, irqs } = card.layout;
+  const config = new Uint8Array(regions[CONFIG_REGION]!.sizeBytes);
+  card.readRegion(CONFIG_REGION, 0, config);
+  for (const [start, end] of LIVE) config.fill(0, start, end);
+  return JSON.stringify([
+    regions.map(({ sizeBytes }) => sizeBytes),
+    irqs,
+    [...config.subarray(0, COMPATIBLE_BYTES)],
+    extendedHeaders(new DataView(config.buffer)),
+  ]);
+}
+
+/** Offset and header of each extended capability (PCI Express Base Spec 5.0, 7.6.3). */
+function extendedHeaders(config: DataView): number[] {
+  const found: number[] = [];
+  for (let at = COMPATIBLE_BYTES; at >= COMPATIBLE_BYTES && !found.includes(at) && at < config.byteLength;) {
+    const header = config.getUint32(at, true);
+    found.push(at, header);
+    at = header >>> 20;
+  }
+  return found;
+}
+
+/**
+ * The memory of a served card that its client can map. It outlives the card: whoever takes the card's place gets the same
+ * memory, cleared, because the client keeps its mapping.
+ */
+export class SeatMemory {
+  readonly #kept = new Map<string, CardMemory>();
+
+  constructor(
+    private readonly allocateNew: MemoryAllocator,
+    private readonly inherited?: SeatMemory,
+  ) {}
+
+  readonly allocate: MemoryAllocator = (sizeBytes, name) => {
+    const memory = this.inherited?.take(name, sizeBytes) ?? this.allocateNew(sizeBytes, name);
+    this.#kept.set(name, memory);
+    return { ...memory, close: () => {} };
+  };
+
+  close(): void {
+    for (const memory of this.#kept.values()) memory.close();
+    this.#kept.clear();
+  }
+
+  private take(name: string, sizeBytes: number): CardMemory | undefined {
+    const memory = this.#kept.get(name);
+    if (memory?.bytes.length !== sizeBytes) return undefined;
+    this.#kept.delete(name);
+    memory.bytes.fill(0);
+    return memory;
+  }
+}

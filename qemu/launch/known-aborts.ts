@@ -1,0 +1,28 @@
+/**
+ * Assertions of QEMU whose cause is known: QEMU itself prints only the condition. Each row is a limit in docs/limits.md.
+ *
+ * Source: QEMU hw/vfio-user/pci.c, hw/vfio/pci.c.
+ */
+interface KnownAbort {
+  /** In QEMU's standard error. */
+  readonly pattern: RegExp;
+  readonly sentence: string;
+  /** The heading in docs/limits.md, as a link names it. */
+  readonly limit: string;
+}
+
+export const KNOWN_ABORTS: readonly KnownAbort[] = [
+  {
+    pattern: /memory_region_del_subregion: Assertion .*container == mr/,
+    sentence:
+      "QEMU was asked to delete a card's device (device_del over QMP, or the guest switched a slot off in its Slot " +
+      'Control register), which it cannot for a card with MSI-X',
+    limit: 'a-device-that-qemu-deletes',
+  },
+];
+
+/** Why QEMU has aborted, as a sentence for people; undefined if that is not known. */
+export function explainAbort(qemuStderr: string): string | undefined {
+  const known = KNOWN_ABORTS.find(({ pattern }) => pattern.test(qemuStderr));
+  return known && `${known.sentence}: see docs/limits.md#${known.limit}.`;
+}
