@@ -149,7 +149,7 @@ export const KINDS = {
   },
   'interrupt': {
     code: 8,
-    about: 'Raised by the card, lowered, held (and why), delivered.',
+    about: 'Raised by the card, lowered, held (and why), delivered: the client (QEMU) has been notified.',
     role: 'effect',
     actor: 'card',
     fields: { phase: text(), index: number, vector: number, reason: optional(text()) },
