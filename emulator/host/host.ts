@@ -24,13 +24,16 @@ export interface HostOptions {
   readonly enumerate?: boolean;
 }
 
-/** VFIO region index of configuration space. */
+/** VFIO region indexes. */
 const configRegion = 7;
+const romRegion = 6;
 /** Command register (PCI Local Bus Specification 3.0, section 6.2.2). */
 const COMMAND_OFFSET = 0x04;
-export const COMMAND = { MEMORY_SPACE: 1 << 1, BUS_MASTER: 1 << 2, INTERRUPT_DISABLE: 1 << 10 } as const;
+export const COMMAND = { IO_SPACE: 1, MEMORY_SPACE: 1 << 1, BUS_MASTER: 1 << 2, INTERRUPT_DISABLE: 1 << 10 } as const;
 export class InProcessHost {
   readonly config: RegionSpace;
+  /** The expansion ROM. */
+  readonly rom: RegionSpace;
   readonly memory: HostMemory;
   readonly interrupts: HostInterrupts;
   readonly #bars: RegionSpace[];
@@ -45,6 +48,7 @@ export class InProcessHost {
     const driven = (this.#driven = device instanceof PciCard ? device.inspection.device : device);
     void device.layout; // fixes the layout: adding a BAR later is an error
     this.config = new RegionSpace(driven, configRegion);
+    this.rom = new RegionSpace(driven, romRegion);
     this.#bars = Array.from({ length: BAR_SLOTS }, (_, index) => new RegionSpace(driven, index));
     this.interrupts = new HostInterrupts(driven);
     this.memory = new HostMemory(memoryIova, memoryBytes);
@@ -69,10 +73,10 @@ export class InProcessHost {
     return new NamedRegisters(this.bar(bar), map);
   }
 
-  /** Sizes and places every BAR as firmware does, then sets Memory Space Enable and Bus Master Enable. */
+  /** Sizes and places every BAR as firmware does, then enables what they need, and bus mastering. */
   enumerate(): void {
-    placeBars(this.config);
-    this.command(COMMAND.MEMORY_SPACE | COMMAND.BUS_MASTER);
+    const { hasIo } = placeBars(this.config);
+    this.command(COMMAND.MEMORY_SPACE | COMMAND.BUS_MASTER | (hasIo ? COMMAND.IO_SPACE : 0));
   }
 
   /**

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { ManualClock } from '../clock';
-import { Bars } from './bars';
+import { InProcessHost } from '../host';
+import { registerMap, type RegisterMap } from '../registers';
+import { type BarOptions, Bars } from './bars';
 import { PciCard } from './card';
 import { type MemoryBarOptions } from './card-bars';
-import { TestBus } from '../../test/support/pci-bus';
+import { IO_SPACE, MEMORY_SPACE, TestBus } from '../../test/support/pci-bus';
 
 class OneBarCard extends PciCard {
   constructor(index: number, sizeBytes: number, options: MemoryBarOptions) {
@@ -28,7 +30,7 @@ describe('sizing by writing all ones (PCI 6.2.5.1)', () => {
     ['16 bytes, 32-bit', 16, { width: 32, prefetchable: false }, [0xffff_fff0, 0]],
     ['4 KiB, 32-bit', 4096, { width: 32, prefetchable: false }, [0xffff_f000, 0]],
     ['1 MiB, 32-bit, prefetchable', 1 << 20, { width: 32, prefetchable: true }, [0xfff0_0008, 0]],
-    ['16 MiB, 64-bit, prefetchable', 1 << 24, { width: 64, prefetchable: true }, [0xff00_000c, 0xffff_ffff]],
+    ['16 MiB, 64-bit, prefetchable', 1 << 24, { width: 64, prefetchable: true, io: false }, [0xff00_000c, 0xffff_ffff]],
     ['4 KiB, 64-bit', 4096, { width: 64, prefetchable: false }, [0xffff_f004, 0xffff_ffff]],
   ])('%s', (_, sizeBytes, options, expected) => {
     expect(size(busWith(0, sizeBytes, options), 0)).toEqual(expected);
@@ -37,7 +39,7 @@ describe('sizing by writing all ones (PCI 6.2.5.1)', () => {
   test('a BAR beyond 4 GiB shows its size in the upper half', () => {
     const bars = new Bars();
     const target = { read: () => {}, write: () => {} };
-    bars.add({ index: 0, label: 'memory', sizeBytes: 2 ** 34, width: 64, prefetchable: true }, () => target);
+    bars.add({ index: 0, label: 'memory', sizeBytes: 2 ** 34, width: 64, prefetchable: true, io: false }, () => target);
     expect([bars.present(0, 0xffff_ffff), bars.present(1, 0xffff_ffff)]).toEqual([0x0000_000c, 0xffff_fffc]);
   });
 
@@ -71,4 +73,52 @@ test('a reset clears the address and keeps the type bits', () => {
   bus.setConfig(barRegister(0), 0xfe20_1000);
   bus.device.reset();
   expect(bus.config(barRegister(0))).toBe(0x0000_000c);
+});
+
+describe('an I/O BAR', () => {
+  const PORTS = registerMap({ DATA: { offset: 4, access: 'rw' } }, { sizeBytes: 32 });
+
+  class PortCard extends PciCard {
+    readonly ports;
+    constructor(map: RegisterMap, options: BarOptions) {
+      super({ vendorId: 0x1234, deviceId: 2, classCode: 0 }, { clock: new ManualClock() });
+      this.ports = this.registerBar(1, map, options);
+    }
+  }
+
+  test('shows its kind and size, and answers while I/O Space Enable is set', () => {
+    const bus = new TestBus(new PortCard(PORTS, { io: true }));
+    bus.setConfig(0x14, 0xffff_ffff);
+    expect(bus.config(0x14)).toBe(0xffff_ffe1);
+    bus.command(MEMORY_SPACE);
+    expect(bus.read(1, 4)).toBe(0xffff_ffff);
+    bus.command(IO_SPACE);
+    expect(bus.config(0x04, 2)).toBe(IO_SPACE);
+    bus.write(1, 4, 7);
+    expect(bus.read(1, 4)).toBe(7);
+  });
+
+  test('is placed by the in-process host', () => {
+    const host = new InProcessHost(new PortCard(PORTS, { io: true }));
+    expect([host.config.read32(0x14), host.config.read16(0x04) & IO_SPACE]).toEqual([0x1001, IO_SPACE]);
+    host.registers(1, PORTS).write('DATA', 5);
+    expect(host.bar(1).read32(4)).toBe(5);
+  });
+
+  const large = registerMap({ DATA: { offset: 4, access: 'rw' } });
+  test.each<[string, RegisterMap, BarOptions, string]>([
+    ['that is too large', large, { io: true }, 'BAR 1 (registers) is 4096 bytes: an I/O BAR has 4 to 256'],
+    [
+      'that is 64-bit',
+      PORTS,
+      { io: true, width: 64 },
+      'BAR 1 (registers): an I/O BAR is neither 64-bit nor prefetchable',
+    ],
+  ])('%s is refused', (_, map, options, message) => {
+    expect(() => new PortCard(map, options)).toThrow(message);
+  });
+
+  test('of memory is refused', () => {
+    expect(() => new OneBarCard(0, 256, { io: true })).toThrow('an I/O BAR holds registers; use registerBar');
+  });
 });

@@ -8,10 +8,12 @@ import { type RegionLayout } from '../device';
 import { type MapSpec, RegisterFile, type RegisterMap } from '../registers';
 import { type BarWindow, NOTHING, outside, overlap, WindowedTarget } from './bar-windows';
 import { type Bar, type BarOptions, Bars, type BarTarget } from './bars';
+import { ExpansionRom } from './expansion-rom';
 import { CardDefinitionError, type MsixIdentity } from './identity';
 import { type BarContents } from './inspection';
 import { type MemoryAllocator, MemoryBar, privateMemory } from './memory-bar';
 import { PlatformTable } from './platform/table';
+import { Region } from './vfio-layout';
 
 /** A BAR of registers is at least a page, so that a driver in the guest's user space can map it. */
 const PAGE_BYTES = 4096;
@@ -27,6 +29,7 @@ export class CardBars {
   readonly #memories = new Map<number, MemoryBar>();
   readonly #windows: BarWindow[] = [];
   #isFinal = false;
+  rom: ExpansionRom | undefined;
 
   constructor(
     private readonly allocate: MemoryAllocator,
@@ -47,7 +50,7 @@ export class CardBars {
   }
 
   addRegisters<S extends MapSpec>(index: number, map: RegisterMap<S>, options: BarOptions): RegisterFile<S> {
-    if (map.sizeBytes < PAGE_BYTES) {
+    if (map.sizeBytes < PAGE_BYTES && !options.io) {
       throw new CardDefinitionError(
         `BAR ${index} (registers) is ${map.sizeBytes} bytes: a driver can only map whole pages; set the map's sizeBytes ` +
           `to ${PAGE_BYTES} or more`,
@@ -63,6 +66,7 @@ export class CardBars {
 
   addMemory(index: number, sizeBytes: number, options: MemoryBarOptions): MemoryBar {
     const { mappable = false, ...kind } = options;
+    if (kind.io) throw new CardDefinitionError(`BAR ${index} (memory): an I/O BAR holds registers; use registerBar`);
     if (mappable && sizeBytes < PAGE_BYTES) {
       throw new CardDefinitionError(
         `BAR ${index} (memory) is ${sizeBytes} bytes and mappable: a client maps whole pages of ${PAGE_BYTES} bytes`,
@@ -74,6 +78,12 @@ export class CardBars {
     });
     this.#memories.set(index, memory);
     return memory;
+  }
+
+  addRom(image: Uint8Array): void {
+    if (this.rom) throw new CardDefinitionError('the card has an expansion ROM already: a function has one');
+    this.#checkOpen('the expansion ROM');
+    this.rom = new ExpansionRom(image);
   }
 
   at(index: number): Bar | undefined {
@@ -93,6 +103,7 @@ export class CardBars {
   }
 
   regionLayout(index: number): RegionLayout {
+    if (index === Region.ROM && this.rom) return { sizeBytes: this.rom.sizeBytes, readable: true, writable: false };
     const bar = this.at(index);
     if (!bar) return { sizeBytes: 0, readable: false, writable: false };
     const present = { sizeBytes: bar.sizeBytes, readable: true, writable: true };
@@ -106,7 +117,11 @@ export class CardBars {
       outside(this.at(bar)!.sizeBytes, this.#windowsOf(bar)).map((range) => ({ bar, ...range })),
     );
     return {
-      memory: [...memory, ...this.#windows.filter(({ map }) => map === undefined).map(rangeOf)],
+      memory: [
+        ...memory,
+        ...(this.rom ? [{ bar: Region.ROM, offset: 0, sizeBytes: this.rom.sizeBytes }] : []),
+        ...this.#windows.filter(({ map }) => map === undefined).map(rangeOf),
+      ],
       msix: this.#windows.flatMap(({ bar, offset, map }) => (map ? [{ bar, offset, map }] : [])),
     };
   }
@@ -125,6 +140,13 @@ export class CardBars {
     return Math.max(...this.#windowsOf(index).map(({ offset, sizeBytes }) => offset + sizeBytes));
   }
 
+  #checkOpen(what: string): void {
+    if (!this.#isFinal) return;
+    throw new CardDefinitionError(
+      `${what}: the card's layout has been read already; add BARs in the constructor or in fields`,
+    );
+  }
+
   /** Adds a BAR that contains windows and nothing else. */
   #addOwn(index: number, label: string, remedy?: string): void {
     const sizeBytes = Math.max(PAGE_BYTES, 2 ** Math.ceil(Math.log2(this.#endOf(index))));
@@ -140,15 +162,11 @@ export class CardBars {
     make: () => T,
     remedy?: string,
   ): T {
-    if (this.#isFinal) {
-      throw new CardDefinitionError(
-        `BAR ${index} (${label}): the card's layout has been read already; add BARs in the constructor or in fields`,
-      );
-    }
-    const { width = 32, prefetchable = false } = options;
+    this.#checkOpen(`BAR ${index} (${label})`);
+    const { width = 32, prefetchable = false, io = false } = options;
     const windows = this.#windowsOf(index);
     let made: T | undefined;
-    this.registers.add({ index, label, sizeBytes, width, prefetchable, ...(remedy && { remedy }) }, () => {
+    this.registers.add({ index, label, sizeBytes, width, prefetchable, io, ...(remedy && { remedy }) }, () => {
       checkWindows(`BAR ${index} (${label})`, sizeBytes, windows);
       made = make();
       return windows.length === 0 ? made : new WindowedTarget(made, windows);

@@ -18,7 +18,9 @@ import {
 } from '../memory';
 import { type MapSpec, type RegisterFile, type RegisterMap } from '../registers';
 import { type DeviceLayout, type SetIrqs, type Device } from '../device';
+import { type ConfigRegisters } from './author-config';
 import { type BarOptions, type BarTarget } from './bars';
+import { type CustomCapability, type CustomExtendedCapability } from './capabilities/custom';
 import { CardBars, type MemoryBarOptions } from './card-bars';
 import { CardEvents } from './card-events';
 import { type DmaChannelDeclaration, DmaChannels } from './dma-channels';
@@ -91,7 +93,7 @@ export abstract class PciCard implements Device {
     const events = (this.#events = new CardEvents(clock));
     clock.onTask = () => events.publish({ kind: 'task' });
     clock.onNested = () => events.publish({ kind: 'nested' });
-    this.#function = new PciFunction(identity, this.#bars.registers, events, () => this.#reset('flr'), platform);
+    this.#function = new PciFunction(identity, this.#bars, events, () => this.#reset('flr'), platform);
     this.interrupts = this.#interrupts = new InterruptPath(this.#function.interrupts, events);
     const { coherent = true, viewLimitBytes } = identity;
     const memory = new DmaAccess(this.#hostMemory, () => true);
@@ -103,7 +105,7 @@ export abstract class PciCard implements Device {
       () => onFirstDriven.forEach((tool) => tool(this)),
       new ObservedDevice(this, clock, events),
       this.#bars.registerFiles,
-      this.#function.config.structures,
+      () => this.#function.config.structures,
       path,
       this.#interrupts,
       { map: this.#hostMemory, port: memory },
@@ -132,6 +134,26 @@ export abstract class PciCard implements Device {
   /** Makes BAR `index` show `sizeBytes` of memory (a power of two), the card's `bytes`. Resets do not change it. */
   protected memoryBar(index: number, sizeBytes: number, options: MemoryBarOptions = {}): MemoryBar {
     return this.#bars.addMemory(index, sizeBytes, options);
+  }
+
+  /** Gives the card an expansion ROM; the rest of its size, a power of two, reads ones. */
+  protected expansionRom(image: Uint8Array): void {
+    this.#bars.addRom(image);
+  }
+
+  /** Adds a capability to configuration space; the returned register file is the card's side of its registers. */
+  protected capability<S extends MapSpec>(capability: CustomCapability<S>): RegisterFile<S> {
+    return this.#function.author.capability(capability);
+  }
+
+  /** Adds a capability to extended configuration space. The first one lies at 0x100. */
+  protected extendedCapability<S extends MapSpec>(capability: CustomExtendedCapability<S>): RegisterFile<S> {
+    return this.#function.author.extendedCapability(capability);
+  }
+
+  /** Adds registers to configuration space that belong to no capability. */
+  protected configRegisters<S extends MapSpec>(registers: ConfigRegisters<S>): RegisterFile<S> {
+    return this.#function.author.registers(registers);
   }
 
   /** `dma` for one part of the card: traces and injected faults identify its accesses by the channel name. */
@@ -211,11 +233,16 @@ export abstract class PciCard implements Device {
     const bar = this.#bars.at(region);
     if (bar !== undefined) {
       checkAccess(region, offset, accessBytes, bar.sizeBytes);
-      return this.#function.decodesMemory ? bar.target : undefined;
+      return (bar.io ? this.#function.decodesIo : this.#function.decodesMemory) ? bar.target : undefined;
     }
     if (region === Region.CONFIG) {
       checkAccess(region, offset, accessBytes, CONFIG_SIZE_BYTES);
       return this.#function.config;
+    }
+    const { rom } = this.#bars;
+    if (region === Region.ROM && rom) {
+      checkAccess(region, offset, accessBytes, rom.sizeBytes);
+      return rom;
     }
     checkRegion(region);
     return undefined;
@@ -237,6 +264,7 @@ export abstract class PciCard implements Device {
   #finalizeLayout(): DeviceLayout {
     this.#bars.finalize();
     this.#channels.describe(this.#bars.registerFiles); // throws what is wrong with them
+    void this.#function.config.structures; // Throws when they cannot all have a place.
     const config = { sizeBytes: CONFIG_SIZE_BYTES, readable: true, writable: true };
     return {
       resettable: true,

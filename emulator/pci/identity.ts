@@ -37,6 +37,13 @@ export interface CardIdentity {
   readonly msix?: MsixIdentity;
   /** Device Serial Number capability: an EUI-64. Without it extended configuration space is present and empty. */
   readonly serialNumber?: bigint;
+  /**
+   * Where capabilities of the library lie, if a driver relies on it; by the names that traces use. Default: PM 0x40,
+   * MSI 0x50, MSIX 0x70, PCIE 0x80, PLATFORM (the capability that leads to platform devices) 0xc0, SERIAL 0x100.
+   */
+  readonly capabilityOffsets?: Readonly<Partial<Record<LibraryCapability, number>>>;
+  /** The first capabilities of the chain, by name; the others follow by ascending offset, as all do by default. */
+  readonly capabilityOrder?: readonly string[];
   /** Speed and width of the trained link, as the driver reads them; default 8 GT/s (generation 3), 4 lanes. */
   readonly link?: LinkIdentity;
   /**
@@ -66,6 +73,8 @@ export interface MsixIdentity {
   /** Offset of the pending bits, a multiple of 8; default: the page after the table, or 0 in another BAR. */
   readonly pbaOffset?: number;
 }
+
+export type LibraryCapability = 'PM' | 'MSI' | 'MSIX' | 'PCIE' | 'PLATFORM' | 'SERIAL';
 
 export type InterruptPin = 'A' | 'B' | 'C' | 'D';
 

@@ -1,7 +1,14 @@
 export { type BarOptions } from './bars';
 export { type CardEnvironment, onFirstDriven, PciCard } from './card';
 export { type MemoryBarOptions } from './card-bars';
-export { CAPABILITY_OFFSETS, type ConfigStructure } from './config-space';
+export { type ConfigRegisters } from './author-config';
+export {
+  type CustomCapability,
+  type CustomExtendedCapability,
+  dvsecRegisters,
+  vsecRegisters,
+} from './capabilities/custom';
+export { type ConfigStructure } from './config-space';
 export type {
   DmaChannelDeclaration,
   DmaChannelDescription,
@@ -15,6 +22,7 @@ export {
   CardDefinitionError,
   type CardIdentity,
   type InterruptPin,
+  type LibraryCapability,
   type LinkIdentity,
   type MsixIdentity,
 } from './identity';
@@ -27,5 +35,5 @@ export { type InterruptController, type InterruptMode } from './interrupt-contro
 export { type CardMemory, type MemoryAllocator, type MemoryBar, privateMemory } from './memory-bar';
 export { cDeclarations, platformDevice, type PlatformDevice, type PlatformWindow, structTables } from './platform';
 export { type ResetKind } from './pci-function';
-export { BAR_COUNT, CONFIG_SIZE_BYTES, Irq, Region, REGION_COUNT } from './vfio-layout';
+export { BAR_COUNT, CONFIG_SIZE_BYTES, Irq, Region, REGION_COUNT, regionName } from './vfio-layout';
 export { sharedMemory } from './shared-memory';

@@ -15,7 +15,7 @@ import { type ObservedDevice } from './observed-device';
 export interface BarContents {
   /** Table and pending bits of MSI-X; empty without MSI-X. */
   readonly msix: readonly { readonly bar: number; readonly offset: number; readonly map: RegisterMap }[];
-  /** Memory of the card, and read-only tables. */
+  /** Memory of the card, read-only tables, and the expansion ROM (`bar` 6, VFIO's region). */
   readonly memory: readonly { readonly bar: number; readonly offset: number; readonly sizeBytes: number }[];
 }
 
@@ -35,7 +35,7 @@ export class CardInspection {
     private readonly front: ObservedDevice,
     /** By the index of the BAR that shows them. */
     readonly registerFiles: ReadonlyMap<number, RegisterFile>,
-    readonly configStructures: readonly ConfigStructure[],
+    private readonly structures: () => readonly ConfigStructure[],
     /** The path of the card's DMA, into which tools insert stages. */
     readonly dma: DmaPath,
     /** The path of its interrupts. */
@@ -47,6 +47,10 @@ export class CardInspection {
     /** The DMA channels that the card declares. To be called once the card has been constructed. */
     readonly channels: () => readonly DmaChannelDescription[],
   ) {}
+
+  get configStructures(): readonly ConfigStructure[] {
+    return this.structures();
+  }
 
   /** The device that a client of the card drives. */
   get device(): ObservedDevice {

@@ -15,8 +15,8 @@ export class Msi {
   /** How many vectors the system has granted. */
   #granted = 1;
 
-  constructor(next: number, vectorCount: number, wiring: MessageWiring) {
-    this.registers = new RegisterFile(msiCapability(next, vectorCount));
+  constructor(vectorCount: number, wiring: MessageWiring) {
+    this.registers = new RegisterFile(msiCapability(vectorCount));
     const mask = this.registers.register('MASK');
     this.vectors = new MessageVectors(
       vectorCount,

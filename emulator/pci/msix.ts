@@ -33,9 +33,9 @@ export class Msix {
   #functionMasked = false;
   #tableInUse = false;
 
-  constructor(next: number, identity: MsixIdentity, wiring: MessageWiring) {
+  constructor(identity: MsixIdentity, wiring: MessageWiring) {
     const vectorCount = identity.vectors;
-    this.registers = new RegisterFile(msixCapability(next, identity));
+    this.registers = new RegisterFile(msixCapability(identity));
     const table = (this.#table = new RegisterFile(msixTable(vectorCount)));
     const pba = (this.#pba = new RegisterFile(msixPba(vectorCount)));
     const places = msixPlaces(identity);

@@ -5,15 +5,17 @@
  * Source: PCI Local Bus Spec 3.0, 6.2; PCI Express Base Spec 5.0, 5.3.1 (power states) and 6.6 (resets).
  */
 import { RegisterFile } from '../registers';
-import { type Bars } from './bars';
+import { AuthorConfig } from './author-config';
+import { type CardBars } from './card-bars';
 import { type CardEvents } from './card-events';
 import { deviceSerialNumber } from './capabilities/device-serial-number';
 import { encodePlace } from './capabilities/msix';
-import { pciExpress } from './capabilities/pci-express';
+import { PCI_EXPRESS_BYTES, pciExpress } from './capabilities/pci-express';
 import { platformTableCapability } from './capabilities/platform-table';
 import { powerManagement } from './capabilities/power-management';
-import { CAPABILITY_OFFSETS, chain, ConfigSpace, type ConfigStructure, EXTENDED_OFFSET } from './config-space';
-import { type CardIdentity, DEFAULT_LINK } from './identity';
+import { CAPABILITY_OFFSETS } from './config-placement';
+import { ConfigSpace } from './config-space';
+import { type CardIdentity, DEFAULT_LINK, type LibraryCapability } from './identity';
 import { FunctionInterrupts } from './interrupt-controller';
 import { Intx } from './intx';
 import { type HeldReason } from './irq-index';
@@ -37,10 +39,14 @@ const INITIATE_FLR = 1 << 15;
 
 export class PciFunction {
   readonly config: ConfigSpace;
+  /** What the card's author has added to it. */
+  readonly author: AuthorConfig;
   readonly interrupts: FunctionInterrupts;
   readonly msix: Msix | undefined;
-  /** Memory Space Enable, in D0: the BARs answer. */
+  /** Memory Space Enable, in D0: the memory BARs answer. */
   decodesMemory = false;
+  /** I/O Space Enable, in D0: the I/O BARs answer. */
+  decodesIo = false;
   /** Bus Master Enable, in D0: DMA and messages may be sent. */
   mastersBus = false;
   readonly #header;
@@ -53,17 +59,11 @@ export class PciFunction {
   /** `onFlr` is called when the driver requests a function-level reset; it must call `reset('flr')`. */
   constructor(
     identity: CardIdentity,
-    bars: Bars,
+    private readonly bars: CardBars,
     private readonly events: CardEvents,
     onFlr: () => void,
     platform?: PlatformTable,
   ) {
-    const { powerManagement: pm, msi, msix, pciExpress: pcie, platformTable } = CAPABILITY_OFFSETS;
-    const present = [
-      ...[pm, ...(identity.msi ? [msi] : []), ...(identity.msix ? [msix] : []), pcie],
-      ...(platform ? [platformTable] : []),
-    ];
-    const after = chain(present);
     const wiring: MessageWiring = {
       mayWriteMemory: () => this.mastersBus,
       send: (vector) => this.interrupts.send(vector),
@@ -73,11 +73,11 @@ export class PciFunction {
       },
       held: (index, vector, reason) => this.#held(index, vector, reason),
     };
-    this.#header = new RegisterFile(type0Header(identity, pm));
-    this.#power = new RegisterFile(powerManagement(after(pm)));
-    this.#express = new RegisterFile(pciExpress(after(pcie), identity.link ?? DEFAULT_LINK));
-    this.#msi = identity.msi && new Msi(after(msi), identity.msi.vectors, wiring);
-    this.msix = identity.msix && new Msix(after(msix), identity.msix, wiring);
+    this.#header = new RegisterFile(type0Header(identity));
+    this.#power = new RegisterFile(powerManagement());
+    this.#express = new RegisterFile(pciExpress(identity.link ?? DEFAULT_LINK));
+    this.#msi = identity.msi && new Msi(identity.msi.vectors, wiring);
+    this.msix = identity.msix && new Msix(identity.msix, wiring);
     this.#intx = new Intx(
       identity.intx !== undefined,
       () => (this.#intxEnabled() ? undefined : 'disabled'),
@@ -87,24 +87,10 @@ export class PciFunction {
     );
     this.interrupts = new FunctionInterrupts({ intx: this.#intx, msi: this.#msi, msix: this.msix });
 
-    const structures: ConfigStructure[] = [
-      place('', 0, this.#header),
-      place('PM', pm, this.#power),
-      place('PCIE', pcie, this.#express),
-      ...(this.#msi ? [place('MSI', msi, this.#msi.registers)] : []),
-      ...(this.msix ? [place('MSIX', msix, this.msix.registers)] : []),
-    ];
-    if (platform) {
-      const capability = new RegisterFile(platformTableCapability(after(platformTable), platform.sizeBytes));
-      capability.onRead('LOCATION', () => encodePlace(platform.place));
-      structures.push(place('PLATFORM', platformTable, capability));
-    }
-    if (identity.serialNumber !== undefined) {
-      const serialNumber = new RegisterFile(deviceSerialNumber(0, identity.serialNumber));
-      structures.push(place('SERIAL', EXTENDED_OFFSET, serialNumber));
-    }
-    this.config = new ConfigSpace(structures);
-    this.#wireRegisters(bars, onFlr);
+    this.config = new ConfigSpace(this.#header, identity.capabilityOrder);
+    this.author = new AuthorConfig(this.config);
+    this.#addCapabilities(identity, platform);
+    this.#wireRegisters(onFlr);
   }
 
   /** Restores the power-up state, except for what `kind` preserves. DMA mappings and sinks are not changed. */
@@ -114,17 +100,43 @@ export class PciFunction {
     this.#msi?.reset();
     this.msix?.reset();
     this.#header.reset();
+    this.author.reset();
     this.#power.reset();
     this.#resetExpress(kind);
     if (this.#published.has('interrupts')) this.#publishState('interrupts', this.interrupts.mode);
     this.#updateGates();
   }
 
-  #wireRegisters(bars: Bars, onFlr: () => void): void {
-    for (let slot = 0; slot < BAR_COUNT; slot++) {
-      this.#header.block('BAR', slot).onRead('ADDRESS', (stored) => bars.present(slot, stored));
+  /** Those that the library has. The author's come later. */
+  #addCapabilities({ capabilityOffsets = {}, serialNumber }: CardIdentity, platform?: PlatformTable): void {
+    const usual = CAPABILITY_OFFSETS;
+    const add = (name: LibraryCapability, preferred: number, registers: RegisterFile, sizeBytes?: number) => {
+      const kind = name === 'SERIAL' ? 'extended' : 'standard';
+      const offset = capabilityOffsets[name];
+      this.config.addCapability({ name, kind, offset, preferred, registers, ...(sizeBytes && { sizeBytes }) });
+    };
+    add('PM', usual.powerManagement, this.#power);
+    add('PCIE', usual.pciExpress, this.#express, PCI_EXPRESS_BYTES);
+    if (this.#msi) add('MSI', usual.msi, this.#msi.registers);
+    if (this.msix) add('MSIX', usual.msix, this.msix.registers);
+    if (platform) {
+      const capability = new RegisterFile(platformTableCapability(platform.sizeBytes));
+      capability.onRead('LOCATION', () => encodePlace(platform.place));
+      add('PLATFORM', usual.platformTable, capability);
     }
-    this.#header.onWrite('COMMAND', () => this.#updateGates());
+    if (serialNumber !== undefined)
+      add('SERIAL', usual.serialNumber, new RegisterFile(deviceSerialNumber(serialNumber)));
+  }
+
+  #wireRegisters(onFlr: () => void): void {
+    for (let slot = 0; slot < BAR_COUNT; slot++) {
+      this.#header.block('BAR', slot).onRead('ADDRESS', (stored) => this.bars.registers.present(slot, stored));
+    }
+    this.#header.onRead('EXPANSION_ROM', (stored) => this.bars.rom?.present(stored) ?? 0);
+    this.#header.onWrite('COMMAND', () => {
+      if (!this.bars.registers.hasIo) this.#header.set('COMMAND.IO_SPACE', 0);
+      this.#updateGates();
+    });
     this.#header.onRead('STATUS', (stored) => (this.#intx.status ? stored | INTERRUPT_STATUS : stored));
     this.#power.onWrite('CONTROL_STATUS', ({ value, previous }) => {
       const state = value & 3;
@@ -140,8 +152,10 @@ export class PciFunction {
   #updateGates(): void {
     const inD0 = this.#power.get('CONTROL_STATUS.POWER_STATE') === D0;
     this.decodesMemory = inD0 && this.#header.get('COMMAND.MEMORY_SPACE') === 1;
+    this.decodesIo = inD0 && this.#header.get('COMMAND.IO_SPACE') === 1;
     this.mastersBus = inD0 && this.#header.get('COMMAND.BUS_MASTER') === 1;
     this.#publishState('memory decode', this.decodesMemory ? 'on' : 'off');
+    if (this.bars.registers.hasIo) this.#publishState('I/O decode', this.decodesIo ? 'on' : 'off');
     this.#publishState('bus master', this.mastersBus ? 'on' : 'off');
     this.#publishState('power', inD0 ? 'D0' : 'D3hot');
     this.interrupts.update();
@@ -178,8 +192,4 @@ export class PciFunction {
     express.set('LINK_CONTROL', linkControl);
     express.set('LINK_CONTROL_2', linkControl2);
   }
-}
-
-function place(name: string, offset: number, registers: ConfigStructure['registers'] & { map: { sizeBytes: number } }) {
-  return { name, offset, sizeBytes: registers.map.sizeBytes, registers };
 }

@@ -17,8 +17,8 @@ const BAR_SLOT = registerBlock({
   ADDRESS: { offset: 0, access: 'rw', doc: 'Base address; the low bits are hardwired to type and size (bars.ts).' },
 });
 
-/** `capabilities`: offset of the first capability structure. */
-export const type0Header = sharedMaps((identity: CardIdentity, capabilities: number) =>
+/** Configuration space fills in where the capabilities begin. */
+export const type0Header = sharedMaps((identity: CardIdentity) =>
   registerMap(
     {
       VENDOR_ID: { offset: 0x00, width: 16, access: 'ro', reset: identity.vendorId },
@@ -29,7 +29,7 @@ export const type0Header = sharedMaps((identity: CardIdentity, capabilities: num
         access: 'ro',
         doc: 'What the function may do on the bus (6.2.2).',
         fields: {
-          IO_SPACE: { bits: [0], doc: 'Decodes I/O; hardwired to 0, there are no I/O BARs.' },
+          IO_SPACE: { bits: [0], access: 'rw', doc: 'The I/O BARs decode accesses; 0 on a card without any.' },
           MEMORY_SPACE: { bits: [1], access: 'rw', doc: 'The BARs decode accesses.' },
           BUS_MASTER: { bits: [2], access: 'rw', doc: 'DMA and message-signalled interrupts may be sent.' },
           PARITY_ERROR_RESPONSE: { bits: [6], access: 'rw' },
@@ -68,8 +68,8 @@ export const type0Header = sharedMaps((identity: CardIdentity, capabilities: num
         reset: identity.subsystemVendorId ?? identity.vendorId,
       },
       SUBSYSTEM_ID: { offset: 0x2e, width: 16, access: 'ro', reset: identity.subsystemId ?? identity.deviceId },
-      EXPANSION_ROM: { offset: 0x30, access: 'ro', doc: 'Hardwired to 0: there is none.' },
-      CAPABILITIES_POINTER: { offset: 0x34, width: 8, access: 'ro', reset: capabilities },
+      EXPANSION_ROM: { offset: 0x30, access: 'rw', doc: 'Base address, and in bit 0 the enable; 0 without a ROM.' },
+      CAPABILITIES_POINTER: { offset: 0x34, width: 8, access: 'ro' },
       INTERRUPT_LINE: { offset: 0x3c, width: 8, access: 'rw', doc: 'Storage for the firmware.' },
       INTERRUPT_PIN: { offset: 0x3d, width: 8, access: 'ro', reset: identity.intx ? pinCode[identity.intx] : 0 },
     },

@@ -12,6 +12,10 @@ export const Region = { BAR0: 0, BAR1: 1, BAR2: 2, BAR3: 3, BAR4: 4, BAR5: 5, RO
 export const REGION_COUNT = 9;
 export const BAR_COUNT = 6;
 
+/** As traces and messages call it. */
+export const regionName = (region: number): string =>
+  region === Region.CONFIG ? 'config' : region === Region.ROM ? 'ROM' : `BAR${region}`;
+
 export const Irq = { INTX: 0, MSI: 1, MSIX: 2, ERROR: 3, REQUEST: 4 } as const;
 
 /** PCI Express Base Spec 5.0, 7.2.2: PCI-compatible plus extended configuration space of one function. */
@@ -23,7 +27,8 @@ export const EINVAL = 22;
 
 export function checkAccess(region: number, offset: number, accessBytes: number, sizeBytes: number): void {
   if (offset >= 0 && offset + accessBytes <= sizeBytes) return;
-  const what = region < BAR_COUNT ? `BAR ${region}` : 'configuration space';
+  const what =
+    region < BAR_COUNT ? `BAR ${region}` : region === Region.ROM ? 'the expansion ROM' : 'configuration space';
   const where = `offset ${offset < 0 ? offset : `0x${offset.toString(16)}`} of ${what}`;
   throw new DeviceError(EINVAL, `access of ${accessBytes} bytes at ${where}: it has ${sizeBytes} bytes`);
 }

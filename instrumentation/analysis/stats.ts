@@ -4,6 +4,7 @@ import {
   type DmaEvent,
   type InterruptEvent,
   placeOf,
+  regionName,
   type TraceEvent,
   type TraceEventKind,
   wordInterrupt,
@@ -182,7 +183,7 @@ class CardCounts {
 function wordPlace({ card, region, offset, data }: AccessEvent, cards: TraceCards): string {
   const memory = cards.memoryAt(card, region, offset);
   if (memory === undefined) return placeOf(cards.names(card), region, offset, data.length);
-  return `BAR${region}${memory.offset === 0 ? '' : ` + 0x${memory.offset.toString(16)}`} (memory)`;
+  return `${regionName(region)}${memory.offset === 0 ? '' : ` + 0x${memory.offset.toString(16)}`} (memory)`;
 }
 
 class ChannelCounts {

@@ -1,6 +1,6 @@
 /** How the card in a replay differs from the one that was recorded: its model, its registers, its faults. */
 import { applyFaults, type FaultDeclaration, FaultDeclarationError, type SlotLink } from '../faults';
-import { type PciCard } from '../../emulator/pci';
+import { type PciCard, regionName } from '../../emulator/pci';
 import { type RegisterLayout } from '../../emulator/registers';
 import { type CardDescription, type NamedRegister, RegisterNames, type RegisterSpace } from '../trace';
 import { describeCard } from '../trace/card-description';
@@ -53,8 +53,7 @@ function changesOf(name: string, was: NamedRegister, is: NamedRegister): string[
   ];
 }
 
-const place = ({ region, offset }: NamedRegister) =>
-  `${region === 7 ? 'config' : `BAR${region}`} + 0x${offset.toString(16)}`;
+const place = ({ region, offset }: NamedRegister) => `${regionName(region)} + 0x${offset.toString(16)}`;
 
 /** `BUSY[0] ro, CODE[11:8] rw` */
 const fieldsOf = ({ fields }: RegisterLayout) =>

@@ -1,6 +1,6 @@
 /** Where an event is shown: in which lane, and at which registers. */
 import { type TraceCards } from '../analysis/card-names';
-import { type AccessEvent, type NamedRegister, Region, type TraceEvent, wordInterrupt } from '../trace';
+import { type AccessEvent, type NamedRegister, Region, regionName, type TraceEvent, wordInterrupt } from '../trace';
 import { type LaneHead, type RegisterHead } from './page/report';
 
 /** From top to bottom, in the order in which a reader follows a transfer: driver, card, host. */
@@ -43,7 +43,7 @@ function laneOf(event: TraceEvent): LaneHead {
     case 'write': {
       const { region } = event;
       if (region === Region.CONFIG) return { card, group: 'config', label: 'config', region };
-      return { card, group: 'registers', label: `BAR${region}`, region };
+      return { card, group: 'registers', label: regionName(region), region };
     }
     case 'dma-read':
     case 'dma-write':

@@ -84,7 +84,7 @@ export function registerSpacesOf({ inspection }: PciCard): RegisterSpace[] {
       name,
       region: Region.CONFIG,
       offset,
-      registers: registers.map?.registers ?? [],
+      registers: registers.map.registers,
     })),
   ];
 }

@@ -1,5 +1,5 @@
 /** Traces: the last events of a card in memory, all of them in a file, and words for both. */
-export { Region } from '../../emulator/pci';
+export { Region, regionName } from '../../emulator/pci';
 export { type CardTrace, type DmaTotals, type Notice, traceOf } from './card-trace';
 export { DeclaredChannels, type Doorbell, doorbellValue } from './declared-channels';
 export { describeEvent, describeTrace, type DescribeOptions, isAccess } from './describe';

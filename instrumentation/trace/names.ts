@@ -1,5 +1,5 @@
 /** Names for addresses of a card: which register is where, by the register maps of BARs and configuration space. */
-import { type PciCard, Region } from '../../emulator/pci';
+import { type PciCard, Region, regionName } from '../../emulator/pci';
 import { type RegisterLayout } from '../../emulator/registers';
 import { registerSpacesOf, type RegisterSpace } from './card-description';
 
@@ -83,7 +83,7 @@ function firstBehind(registers: readonly NamedRegister[], offset: number): numbe
 /** The place of an access in words: the register, and the offset in it if the access does not begin with it. */
 export function placeOf(names: RegisterNames, region: number, offset: number, sizeBytes: number): string {
   const register = names.at(region, offset, sizeBytes);
-  const where = region === Region.CONFIG ? 'config' : `BAR${region}`;
+  const where = regionName(region);
   if (register === undefined) return `${where} + 0x${offset.toString(16)}`;
   const skipped = offset - register.offset;
   return skipped === 0 ? register.name : `${register.name} ${skipped < 0 ? '-' : '+'} ${Math.abs(skipped)}`;

@@ -5,12 +5,13 @@
 import { ManualClock } from '../../emulator/clock';
 import type { IrqSink, Device } from '../../emulator/device';
 import { PciCard } from '../../emulator/pci/card';
-import { CAPABILITY_OFFSETS } from '../../emulator/pci/config-space';
+import { CAPABILITY_OFFSETS } from '../../emulator/pci/config-placement';
 import { type InterruptController } from '../../emulator/pci/interrupt-controller';
 import { Region } from '../../emulator/pci/vfio-layout';
 
 export const COMMAND = 0x04;
 export const STATUS = 0x06;
+export const IO_SPACE = 1;
 export const MEMORY_SPACE = 1 << 1;
 export const BUS_MASTER = 1 << 2;
 export const INTERRUPT_DISABLE = 1 << 10;

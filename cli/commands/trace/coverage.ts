@@ -6,7 +6,7 @@ import {
   type RegisterUse,
   type UnmodelledUse,
 } from '../../../instrumentation/analysis';
-import { Region } from '../../../instrumentation/trace';
+import { regionName } from '../../../instrumentation/trace';
 import { print } from '../../common/output';
 import { countEvents } from './open';
 
@@ -80,7 +80,7 @@ function together(uses: readonly UnmodelledUse[]): string[] {
     next = first + 1;
     while (next < uses.length && follows(uses[next - 1]!, uses[next]!)) next++;
     const { region, offset, sizeBytes, reads, writes } = uses[first]!;
-    const where = `${region === Region.CONFIG ? 'config' : `BAR${region}`} + 0x${offset.toString(16)}`;
+    const where = `${regionName(region)} + 0x${offset.toString(16)}`;
     const last = uses[next - 1]!.offset + sizeBytes - 1;
     const range = next - first > 1 ? ` to 0x${last.toString(16)}` : '';
     const each = next - first > 1 ? ' each' : '';

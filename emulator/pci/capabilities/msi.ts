@@ -8,12 +8,12 @@ import { sharedMaps } from '../shared-maps';
 
 const MSI_ID = 0x05;
 
-/** `next`: offset of the next capability, 0 for none. `vectors`: a power of two up to 32. */
-export const msiCapability = sharedMaps((next: number, vectors: number) =>
+/** `vectors`: a power of two up to 32. */
+export const msiCapability = sharedMaps((vectors: number) =>
   registerMap(
     {
       ID: { offset: 0x00, width: 8, access: 'ro', reset: MSI_ID },
-      NEXT: { offset: 0x01, width: 8, access: 'ro', reset: next },
+      NEXT: { offset: 0x01, width: 8, access: 'ro' },
       CONTROL: {
         offset: 0x02,
         width: 16,

@@ -35,13 +35,12 @@ export function msixPlaces(msix: MsixIdentity): { table: BarPlace; pba: BarPlace
 /** A place as a register shows it: BAR in bits 2:0, offset in bits 31:3. */
 export const encodePlace = ({ bar, offset }: BarPlace): number => (offset | bar) >>> 0;
 
-/** `next`: offset of the next capability, 0 for none. */
-export const msixCapability = sharedMaps((next: number, msix: MsixIdentity) => {
+export const msixCapability = sharedMaps((msix: MsixIdentity) => {
   const { table, pba } = msixPlaces(msix);
   return registerMap(
     {
       ID: { offset: 0x0, width: 8, access: 'ro', reset: MSIX_ID },
-      NEXT: { offset: 0x1, width: 8, access: 'ro', reset: next },
+      NEXT: { offset: 0x1, width: 8, access: 'ro' },
       CONTROL: {
         offset: 0x2,
         width: 16,

@@ -9,13 +9,14 @@ import { type LinkIdentity } from '../identity';
 import { sharedMaps } from '../shared-maps';
 
 const PCI_EXPRESS_ID = 0x10;
+/** Of version 2, with the registers of slots, which an endpoint does not have. */
+export const PCI_EXPRESS_BYTES = 0x3c;
 
-/** `next`: offset of the next capability, 0 for none. */
-export const pciExpress = sharedMaps((next: number, link: LinkIdentity) =>
+export const pciExpress = sharedMaps((link: LinkIdentity) =>
   registerMap(
     {
       ID: { offset: 0x00, width: 8, access: 'ro', reset: PCI_EXPRESS_ID },
-      NEXT: { offset: 0x01, width: 8, access: 'ro', reset: next },
+      NEXT: { offset: 0x01, width: 8, access: 'ro' },
       CAPABILITIES: {
         offset: 0x02,
         width: 16,

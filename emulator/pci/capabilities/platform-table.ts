@@ -18,12 +18,12 @@ export const CAPABILITY = {
   tableBytesOffset: 0xc,
 } as const;
 
-/** `next`: offset of the next capability, 0 for none. LOCATION is computed when it is read. */
-export const platformTableCapability = sharedMaps((next: number, tableBytes: number) =>
+/** LOCATION is computed when it is read. */
+export const platformTableCapability = sharedMaps((tableBytes: number) =>
   registerMap(
     {
       ID: { offset: 0x0, width: 8, access: 'ro', reset: VENDOR_SPECIFIC_ID },
-      NEXT: { offset: 0x1, width: 8, access: 'ro', reset: next },
+      NEXT: { offset: 0x1, width: 8, access: 'ro' },
       LENGTH: { offset: 0x2, width: 8, access: 'ro', reset: CAPABILITY.sizeBytes },
       SIGNATURE: { offset: CAPABILITY.signatureOffset, access: 'ro', reset: SIGNATURE },
       LOCATION: {

@@ -8,12 +8,11 @@ import { sharedMaps } from '../shared-maps';
 
 const POWER_MANAGEMENT_ID = 0x01;
 
-/** `next`: offset of the next capability, 0 for none. */
-export const powerManagement = sharedMaps((next: number) =>
+export const powerManagement = sharedMaps(() =>
   registerMap(
     {
       ID: { offset: 0x0, width: 8, access: 'ro', reset: POWER_MANAGEMENT_ID },
-      NEXT: { offset: 0x1, width: 8, access: 'ro', reset: next },
+      NEXT: { offset: 0x1, width: 8, access: 'ro' },
       CAPABILITIES: {
         offset: 0x2,
         width: 16,

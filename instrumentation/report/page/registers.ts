@@ -5,7 +5,7 @@ import { count, hex, times } from './format';
 import { type TraceModel } from './model';
 import { type CardHead, type FieldHead, type RegisterHead } from './report';
 
-export const regionName = (region: number): string => (region === 7 ? 'config' : `BAR${region}`);
+export const regionName = (region: number): string => (region === 7 ? 'config' : region === 6 ? 'ROM' : `BAR${region}`);
 
 const ACCESS_WORDS: Readonly<Record<string, string>> = {
   ro: 'read only',
