@@ -4,21 +4,28 @@ export * from './dma';
 export * from './host';
 export * from './memory';
 export {
+  type BarOptions,
   CardDefinitionError,
   type CardEnvironment,
   type CardIdentity,
+  type ConfigRegisters,
+  type CustomCapability,
+  type CustomExtendedCapability,
   type DmaChannelDeclaration,
   type DmaLayoutDeclaration,
   type DoorbellDeclaration,
+  dvsecRegisters,
   type InterruptController,
   type InterruptMode,
   type MemoryBar,
   type MemoryBarOptions,
+  type MsixIdentity,
   PciCard,
   platformDevice,
   type PlatformDevice,
   type PlatformWindow,
   type ResetKind,
+  vsecRegisters,
 } from './pci';
 export * from './registers';
 export { ReferenceCard, type ReferenceCardOptions, REFERENCE_REGISTERS } from './cards/reference';

@@ -171,9 +171,8 @@ function rootPort(slot: number) {
     'addr': `0x${(FIRST_SLOT_DEVICE + slot).toString(16)}`,
     'chassis': slot + 1,
     'slot': slot + 1,
-    // For firmware, which assigns addresses at boot. Cards have no I/O ports.
-    'io-reserve': 0,
     'power_controller_present': false,
+    // For firmware, which assigns addresses at boot. I/O ports are assigned when a card has any: there are few.
     'mem-reserve': MEMORY_WINDOW_MIB * 2 ** 20,
     'pref64-reserve': PREFETCHABLE_WINDOW_GIB * 2 ** 30,
   };
