@@ -129,7 +129,7 @@ describe('registers of the author outside of capabilities', () => {
   });
 });
 
-describe('the place of the library’s capabilities', () => {
+describe('the place of capabilities of the library', () => {
   const offsets = { PM: 0x40, MSI: 0x48, PCIE: 0x60, MSIX: 0x9c } as const;
   const msix = { bar: 2, vectors: 4 };
 
