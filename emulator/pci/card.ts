@@ -16,7 +16,14 @@ import {
   type DmaRole,
   NonCoherentDma,
 } from '../memory';
-import { type MapSpec, type RegisterFile, type RegisterMap } from '../registers';
+import {
+  type FieldName,
+  type MapSpec,
+  type RegisterFile,
+  type RegisterMap,
+  type RegisterPath,
+  type RegisterView,
+} from '../registers';
 import { type DeviceLayout, type SetIrqs, type Device } from '../device';
 import { type ConfigRegisters } from './author-config';
 import { type BarOptions, type BarTarget } from './bars';
@@ -26,6 +33,7 @@ import { CardEvents } from './card-events';
 import { type DmaChannelDeclaration, DmaChannels } from './dma-channels';
 import { type CardIdentity, checkIdentity } from './identity';
 import { CardInspection } from './inspection';
+import { type InterruptBlock, InterruptBlocks, type InterruptWiring } from './interrupt-block';
 import { type InterruptController } from './interrupt-controller';
 import { InterruptPath } from './interrupt-path';
 import { type MemoryAllocator, type MemoryBar, privateMemory } from './memory-bar';
@@ -80,6 +88,7 @@ export abstract class PciCard implements Device {
   /** Present when the card was given no clock. */
   readonly #ownClock: WallClock | undefined;
   readonly #channels = new DmaChannels();
+  readonly #interruptBlocks: InterruptBlocks;
   #layout: DeviceLayout | undefined;
   #closed = false;
 
@@ -95,6 +104,7 @@ export abstract class PciCard implements Device {
     clock.onNested = () => events.publish({ kind: 'nested' });
     this.#function = new PciFunction(identity, this.#bars, events, () => this.#reset('flr'), platform);
     this.interrupts = this.#interrupts = new InterruptPath(this.#function.interrupts, events);
+    this.#interruptBlocks = new InterruptBlocks(this.interrupts);
     const { coherent = true, viewLimitBytes } = identity;
     const memory = new DmaAccess(this.#hostMemory, () => true);
     if (!coherent) this.#nonCoherent = new NonCoherentDma(this.#dma, memory, viewLimitBytes);
@@ -168,6 +178,17 @@ export abstract class PciCard implements Device {
   protected dmaChannel(channel: string, declaration: DmaChannelDeclaration = {}): (role: DmaRole) => DmaPort {
     this.#channels.declare(channel, declaration);
     return (role) => this.dmaAs({ channel, role });
+  }
+
+  /**
+   * Makes an interrupt aggregator of registers: `wiring` says what each is for. The INTx line is driven by all aggregators
+   * of the card together; a card with one leaves `interrupts.setIntx` alone.
+   */
+  protected interruptBlock<S, P extends RegisterPath<S>>(
+    registers: RegisterView<S>,
+    wiring: InterruptWiring<S> & { readonly status: P },
+  ): InterruptBlock<FieldName<S, P>> {
+    return this.#interruptBlocks.add(registers, wiring);
   }
 
   /** Publishes, for traces, that a part of the card has changed its state: 'H2C0' is 'running'. */
@@ -257,6 +278,7 @@ export abstract class PciCard implements Device {
     this.#function.reset(kind);
     this.#interrupts.reset();
     for (const file of this.#bars.registerFiles.values()) file.reset();
+    this.#interruptBlocks.reset();
     this.onReset(kind);
   }
 

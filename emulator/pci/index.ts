@@ -31,6 +31,7 @@ export { type BarContents, type CardInspection } from './inspection';
 export { type InterruptPath, type InterruptStage } from './interrupt-path';
 export { IntxRelease } from './intx-release';
 export { type HeldReason } from './irq-index';
+export { type InterruptBlock, type InterruptTrigger, type InterruptWiring } from './interrupt-block';
 export { type InterruptController, type InterruptMode } from './interrupt-controller';
 export { type CardMemory, type MemoryAllocator, type MemoryBar, privateMemory } from './memory-bar';
 export { cDeclarations, platformDevice, type PlatformDevice, type PlatformWindow, structTables } from './platform';

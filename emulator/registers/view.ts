@@ -3,6 +3,7 @@
  * An engine that takes a `RegisterView<typeof CHANNEL>` works in every map that contains the block CHANNEL.
  */
 import type { ChangeHook, Hooks, ReadHook, WriteHook } from './hooks';
+import type { RegisterLayout } from './layout';
 import { load, type Location, store } from './location';
 import type { FieldName, RegisterPath, ValueAt, ValuePath } from './names';
 import type { RegisterStorage } from './storage';
@@ -38,6 +39,8 @@ export interface RegisterView<S> {
    */
   onChange<P extends RegisterPath<S>>(path: P, hook: ChangeHook<ValueAt<S, P>>): void;
   register<P extends RegisterPath<S>>(path: P): RegisterHandle<ValueAt<S, P>, FieldName<S, P>>;
+  /** How the register at a path, which may also name one of its fields, is declared. */
+  layoutOf(path: ValuePath<S>): RegisterLayout;
 }
 
 /** A view of those registers of a file whose names are in `locations`. */
@@ -86,6 +89,10 @@ export class ScopedView<S> implements RegisterView<S> {
       ValueAt<S, P>,
       FieldName<S, P>
     >;
+  }
+
+  layoutOf(path: ValuePath<S>): RegisterLayout {
+    return find(this.#locations, path).register;
   }
 
   #hooksOf(path: string): Hooks {

@@ -17,7 +17,6 @@ import {
   unlimitedLink,
 } from '../../dma';
 import { CardDefinitionError, type CardEnvironment, type MemoryBar, PciCard, platformDevice } from '../../pci';
-import { InterruptBlock } from './interrupt-block';
 import { Crc32cFunction, LoopbackFunction, MemoryFunction, type ProcessingFunction } from './processing';
 import {
   CHANNEL_PAIRS,
@@ -47,7 +46,13 @@ export interface ReferenceCardOptions extends CardEnvironment {
 
 export class ReferenceCard extends PciCard {
   readonly registers = this.registerBar(0, REFERENCE_REGISTERS);
-  readonly #interrupts = new InterruptBlock(this.registers, this.interrupts);
+  readonly #sources = this.interruptBlock(this.registers, {
+    status: 'IRQ_STATUS',
+    enable: 'IRQ_ENABLE',
+    force: 'IRQ_TRIGGER',
+    count: 'IRQ_COUNT',
+    messages: 'raise',
+  });
   readonly #channels: DmaChannel[] = [];
   /** By pair, then by PROCESSING.SELECT. */
   readonly #processing: ProcessingFunction[][] = [];
@@ -97,14 +102,14 @@ export class ReferenceCard extends PciCard {
           ...this.#tracedAs('H2C', pair),
           registers: this.registers.block('H2C', pair),
           endpoint: { h2c: () => this.#functionOf(pair).sink },
-          interrupt: () => this.#interrupts.raise(IRQ_SOURCES.H2C0 + pair),
+          interrupt: () => this.#sources.raise(IRQ_SOURCES.H2C0 + pair),
         }),
         new DmaChannel({
           ...common,
           ...this.#tracedAs('C2H', pair),
           registers: this.registers.block('C2H', pair),
           endpoint: { c2h: () => this.#functionOf(pair).source },
-          interrupt: () => this.#interrupts.raise(IRQ_SOURCES.C2H0 + pair),
+          interrupt: () => this.#sources.raise(IRQ_SOURCES.C2H0 + pair),
         }),
       );
     }
@@ -127,7 +132,7 @@ export class ReferenceCard extends PciCard {
     this.#link.reset();
     for (const channel of this.#channels) channel.reset();
     for (let pair = 0; pair < CHANNEL_PAIRS; pair++) this.#resetProcessing(pair);
-    this.#interrupts.reset();
+    this.#sources.reset();
   }
 
   /** What a channel is called in traces and faults. */
