@@ -13,7 +13,7 @@
  *
  * The commands of the examples' READMEs are run by examples/readme.test.ts, those of docs/ci.md by test/guest/ci.test.ts,
  * those of docs/coherence.md by test/guest/coherence-document.test.ts, those of docs/finding-a-dma-bug.md, with its test, by
- * test/guest/finding-a-dma-bug.test.ts.
+ * test/guest/finding-a-dma-bug.test.ts, that of docs/vendor-drivers.md by test/guest/vendor-drivers-document.test.ts.
  */
 import { execFile } from 'node:child_process';
 import {
@@ -91,10 +91,12 @@ describe('the examples in the documents', () => {
       'docs/faults.md',
       'docs/finding-a-dma-bug.md',
       'docs/getting-started.md',
+      'docs/modelling-a-card.md',
       'docs/platform-devices.md',
       'docs/replay.md',
       'docs/testing.md',
       'docs/tracing.md',
+      'docs/vendor-drivers.md',
       'docs/writing-a-card.md',
     ]);
   });
