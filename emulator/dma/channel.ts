@@ -1,26 +1,29 @@
 /**
  * A scatter-gather DMA channel: takes descriptors from a ring in host memory, moves their bytes between host memory and
- * an endpoint of the card, and reports completion.
+ * an endpoint of the card, and reports completion. It is made of the parts of this folder, and is an example of how.
  *
  * Order as seen by the driver is what a PCIe device guarantees (PCI Express Base Specification, section 2.4: posted
  * writes stay in order): data, then the descriptor with its owner bit last, then the write-back block, then the
  * interrupt. The engine halts on the first error, with its cause, descriptor index and address in registers, and goes
  * on when the driver has cleared it.
  */
-import { type Clock, Process, type Wait } from '../clock';
+import { type Clock, type Wait } from '../clock';
 import { DmaError, type DmaPort, type DmaRole } from '../memory';
-import { type RegisterView } from '../registers';
+import { fieldOf, offsetOf, type RegisterView } from '../registers';
 import { CompletionReporter } from './completion-reporter';
-import { type Descriptor, completionStatus, descriptorOffsets, encodeControl, errorStatus } from './descriptor';
+import {
+  completionStatus,
+  DESCRIPTOR_CODEC,
+  type DESCRIPTOR_FIELDS,
+  descriptorOffsets,
+  errorStatus,
+  handedBack,
+} from './descriptor';
 import { CardAddressError } from './endpoint';
-import { type CHANNEL_REGISTERS, DESCRIPTOR_BYTES, ERROR_CODES, type ErrorCode, WRITEBACK_BYTES } from './layout';
-import { DescriptorRing } from './ring';
+import { DescriptorEngine } from './engine';
+import { CHANNEL_REGISTERS, DESCRIPTOR_BYTES, ERROR_CODES, type ErrorCode, WRITEBACK, WRITEBACK_BYTES } from './layout';
+import { RingWalker } from './ring';
 import { transfer, type TransferPath, type TransferResult } from './transfer';
-
-/** The engine yields to register accesses after this much work, counted in bytes. */
-const quantumBytes = 1 << 20;
-/** What a descriptor counts for besides its bytes. */
-const descriptorOverheadBytes = 1024;
 
 export interface DmaChannelOptions extends Omit<TransferPath, 'port'> {
   /** The way to host memory, by what it is used for. */
@@ -47,46 +50,52 @@ class TransferError extends Error {
   }
 }
 
+const RUN = fieldOf(CHANNEL_REGISTERS, 'CONTROL.RUN').mask;
+const HALTED = fieldOf(CHANNEL_REGISTERS, 'STATUS.HALTED').mask;
+
 export class DmaChannel {
   readonly #options: DmaChannelOptions;
   readonly #hot: ReturnType<typeof hotRegisters>;
-  readonly #ring: DescriptorRing;
+  readonly #ring: RingWalker<keyof typeof DESCRIPTOR_FIELDS>;
+  readonly #engine: DescriptorEngine;
   readonly #path: TransferPath;
   readonly #descriptorPort: DmaPort;
-  readonly #process: Process;
   readonly #completion: CompletionReporter;
-  readonly #descriptor: Descriptor = {
-    owner: false,
-    interrupt: false,
-    endOfPacket: false,
-    lengthBytes: 0,
-    hostAddress: 0,
-    cardAddress: 0,
-  };
   /** Progress of the current descriptor. */
   readonly #transferred: TransferResult = { movedBytes: 0, endedPacket: false };
   /** Its bytes are moved, but it could not be handed back: when the cause is removed, only that is repeated. */
   #isTransferred = false;
   #totalBytes = 0;
-  #isScheduled = false;
 
   constructor(options: DmaChannelOptions) {
     this.#options = options;
     const { registers, clock, port, link, endpoint } = options;
+    const hot = (this.#hot = hotRegisters(registers));
     this.#path = { port: port('data'), link, endpoint };
     this.#descriptorPort = port('descriptor');
-    this.#hot = hotRegisters(registers);
-    this.#ring = new DescriptorRing(this.#descriptorPort);
-    this.#process = new Process(clock);
+    this.#ring = new RingWalker(this.#descriptorPort, DESCRIPTOR_CODEC);
+    this.#engine = new DescriptorEngine({
+      clock,
+      walker: this.#ring,
+      mayRun: () => (hot.control.value & RUN) !== 0 && (hot.status.value & HALTED) === 0,
+      begin: () => {
+        this.#ring.base = Number(registers.get('RING_BASE'));
+        this.#ring.size = registers.get('RING_SIZE');
+      },
+      started: () => this.#setBusy(1, 'running'),
+      checkFetch: () => this.#checkRing(),
+      execute: () => this.#execute(),
+      completed: () => this.#completed(),
+      stopped: () => {
+        this.#setBusy(0, 'idle');
+        this.#completion.idle();
+      },
+      failed: (error) => this.#halt(this.#transferErrorOf(error)),
+    });
+    const writeBackPort = port('write-back');
     this.#completion = new CompletionReporter({
       clock,
-      port: port('write-back'),
-      writeBackAddress: () => this.#writeBackAddress,
-      state: () => ({
-        consumerIndex: this.#hot.consumerIndex.value,
-        status: this.#hot.status.value,
-        completed: this.#hot.completed.value,
-      }),
+      writeBack: () => this.#writeBack(writeBackPort),
       moderation: () => ({
         count: registers.get('MODERATION.COUNT'),
         timeoutUs: registers.get('MODERATION.TIMEOUT_US'),
@@ -96,23 +105,22 @@ export class DmaChannel {
     registers.onRead('BYTES', () => BigInt(this.#totalBytes));
     registers.onWrite('DOORBELL', ({ value }) => {
       this.#ring.producer = value & 0xffff;
-      this.#kick();
+      this.#engine.kick();
     });
     registers.onWrite('CONTROL', () => {
-      if (this.#hot.control.get('RESET')) this.reset();
-      this.#kick();
+      if (hot.control.get('RESET')) this.reset();
+      this.#engine.kick();
     });
     registers.onWrite('STATUS', () => {
-      if (this.#hot.status.get('HALTED') && !this.#hot.status.get('ERROR')) this.#resumeAfterError();
+      if (hot.status.get('HALTED') && !hot.status.get('ERROR')) this.#resumeAfterError();
     });
   }
 
   /** Back to an empty ring without errors; the current transfer is discarded. The ring's own registers stay. */
   reset(): void {
-    const { registers } = this.#options;
-    this.#process.cancel();
+    const { registers, onState } = this.#options;
+    this.#engine.abort();
     this.#completion.reset();
-    this.#ring.discardFetched();
     this.#ring.producer = 0;
     this.#ring.consumer = 0;
     this.#isTransferred = false;
@@ -120,21 +128,7 @@ export class DmaChannel {
     this.#hot.control.set('RESET', 0);
     for (const name of ['STATUS', 'CONSUMER_INDEX', 'ERROR_INDEX', 'COMPLETED'] as const) registers.set(name, 0);
     registers.set('ERROR_ADDRESS', 0n);
-    this.#options.onState?.('reset');
-  }
-
-  /** Starts the engine as soon as the access that caused it has ended. */
-  #kick(): void {
-    if (this.#isScheduled || this.#process.isRunning) return;
-    this.#isScheduled = true;
-    this.#options.clock.after(0, () => {
-      this.#isScheduled = false;
-      if (!this.#process.isRunning && this.#mayRun) this.#process.start(this.#run());
-    });
-  }
-
-  get #mayRun(): boolean {
-    return this.#hot.control.get('RUN') === 1 && this.#hot.status.get('HALTED') === 0;
+    onState?.('reset');
   }
 
   #resumeAfterError(): void {
@@ -142,78 +136,44 @@ export class DmaChannel {
     this.#hot.status.set('ERROR_CODE', ERROR_CODES.NONE);
     this.#ring.discardFetched();
     this.#completion.refresh();
-    this.#kick();
+    this.#engine.kick();
   }
 
-  /** The engine at work, descriptor after descriptor, until the ring is empty, RUN is cleared or it has halted. */
-  *#run(): Generator<Wait, void, void> {
-    const { registers } = this.#options;
-    const ring = this.#ring;
-    do {
-      ring.base = Number(registers.get('RING_BASE'));
-      ring.size = registers.get('RING_SIZE');
-      ring.discardFetched();
-      if (ring.isEmpty) return;
-      this.#hot.status.set('BUSY', 1);
-      this.#options.onState?.('running');
-      try {
-        yield* this.#drainRing();
-        if (!this.#process.isRunning) return; // reset by whoever was notified of a completion
-        this.#hot.status.set('BUSY', 0);
-        this.#options.onState?.('idle');
-        this.#completion.idle();
-      } catch (error) {
-        this.#hot.status.set('BUSY', 0);
-        yield* this.#halt(this.#transferErrorOf(error));
-      }
-      // While it halted, the error may have been cleared and the doorbell rung.
-    } while (this.#process.isRunning && !ring.isEmpty && this.#mayRun);
+  #setBusy(busy: 0 | 1, state: string): void {
+    this.#hot.status.set('BUSY', busy);
+    this.#options.onState?.(state);
   }
 
-  /** Takes one descriptor after the other. */
-  *#drainRing(): Generator<Wait, void, void> {
-    const ring = this.#ring;
+  *#execute(): Generator<Wait, number, void> {
+    const { descriptor, address } = this.#ring;
     const port = this.#descriptorPort;
-    let work = 0;
-    while (!ring.isEmpty && this.#mayRun) {
-      if (!ring.isFetched) yield* this.#fetch();
-      ring.decode(this.#descriptor);
-      if (!this.#isTransferred) {
-        this.#checkDescriptor();
-        yield* transfer(this.#path, this.#descriptor, this.#transferred);
-        this.#isTransferred = true;
-      }
-      // Hands the descriptor back to the driver, the owner bit last.
-      const address = ring.addressOf(ring.consumer);
-      const { interrupt, endOfPacket, lengthBytes } = this.#descriptor;
-      const { movedBytes, endedPacket } = this.#transferred;
-      yield* port.write32(address + descriptorOffsets.transferred, movedBytes);
-      yield* port.write32(address + descriptorOffsets.status, completionStatus(endedPacket));
-      yield* port.write32(address + descriptorOffsets.control, encodeControl({ owner: false, interrupt, endOfPacket }));
-      this.#completed();
-      if (!this.#process.isRunning) return;
-      work += lengthBytes + descriptorOverheadBytes;
-      if (work < quantumBytes) continue;
-      work = 0;
-      yield { delayNs: 0 };
+    if (!this.#isTransferred) {
+      this.#checkDescriptor();
+      yield* transfer(this.#path, descriptor, this.#transferred);
+      this.#isTransferred = true;
     }
+    // Hands the descriptor back to the driver, the owner bit last.
+    const { movedBytes, endedPacket } = this.#transferred;
+    yield* port.write32(address + descriptorOffsets.transferred, movedBytes);
+    yield* port.write32(address + descriptorOffsets.status, completionStatus(endedPacket));
+    yield* port.write32(address + descriptorOffsets.control, handedBack(descriptor.control));
+    return descriptor.lengthBytes;
   }
 
-  *#fetch(): Generator<Wait, void, void> {
-    const ring = this.#ring;
-    const { mistake } = ring;
+  #checkRing(): void {
+    const mistake = mistakeOf(this.#ring);
     if (mistake !== undefined) throw new TransferError('BAD_RING', this.#options.registers.get('RING_BASE'), mistake);
-    this.#checkHostAddress(ring.addressOf(ring.consumer), DESCRIPTOR_BYTES, () => this.#descriptorAddress);
-    yield* ring.fetch();
+    this.#checkHostAddress(this.#ring.address, DESCRIPTOR_BYTES, () => this.#descriptorAddress);
   }
 
   #checkDescriptor(): void {
-    const { owner, lengthBytes, hostAddress } = this.#descriptor;
-    if (!owner) throw new TransferError('NOT_OWNED', this.#descriptorAddress);
+    const { descriptor } = this.#ring;
+    const { hostAddress, lengthBytes } = descriptor;
+    if (!descriptor.owner) throw new TransferError('NOT_OWNED', this.#descriptorAddress);
     if (lengthBytes === 0 || lengthBytes > this.#options.maxLengthBytes) {
       throw new TransferError('BAD_LENGTH', this.#descriptorAddress);
     }
-    this.#checkHostAddress(hostAddress, lengthBytes, () => this.#ring.exactAddress('hostAddress'));
+    this.#checkHostAddress(hostAddress, lengthBytes, () => descriptor.exact('hostAddress'));
   }
 
   #checkHostAddress(address: number, lengthBytes: number, exactAddress: () => bigint): void {
@@ -227,31 +187,39 @@ export class DmaChannel {
     return BigInt.asUintN(64, base + BigInt(this.#ring.consumer * DESCRIPTOR_BYTES));
   }
 
-  /** The descriptor in hand has been handed back; it counts towards an interrupt. */
+  /** The descriptor has been handed back; it counts towards an interrupt. */
   #completed(): void {
-    const ring = this.#ring;
-    ring.advance();
+    const { consumer, hasNext, descriptor } = this.#ring;
     this.#isTransferred = false;
     this.#totalBytes += this.#transferred.movedBytes;
-    this.#hot.consumerIndex.value = ring.consumer;
+    this.#hot.consumerIndex.value = consumer;
     this.#hot.completed.value = (this.#hot.completed.value + 1) >>> 0;
-    if (ring.isEmpty) this.#hot.status.set('BUSY', 0);
-    this.#completion.descriptorDone(this.#descriptor.interrupt);
+    if (!hasNext) this.#hot.status.set('BUSY', 0);
+    this.#completion.descriptorDone(descriptor.interrupt === 1);
   }
 
-  /** None when the driver wants none, or when the card cannot drive the address. */
-  get #writeBackAddress(): number | undefined {
+  /** The block is written unless the driver wants none, or the card cannot drive its address. */
+  *#writeBack(port: DmaPort): Generator<Wait, void, void> {
     const { registers, addressBits } = this.#options;
     const written = Number(registers.get('WRITEBACK_ADDRESS'));
     const address = written - (written % WRITEBACK_BYTES);
-    return address === 0 || address + WRITEBACK_BYTES > 2 ** addressBits ? undefined : address;
+    if (address === 0 || address + WRITEBACK_BYTES > 2 ** addressBits) return;
+    // The state of now: it may change in a wait. The consumer index comes last; whoever sees it move sees the rest too.
+    const [status, completed, consumer] = [
+      this.#hot.status.value,
+      this.#hot.completed.value,
+      this.#hot.consumerIndex.value,
+    ];
+    yield* port.write32(address + writeBackOffsets.status, status);
+    yield* port.write32(address + writeBackOffsets.completed, completed);
+    yield* port.write32(address + writeBackOffsets.consumerIndex, consumer);
   }
 
   *#halt(error: TransferError): Generator<Wait, void, void> {
     const { registers } = this.#options;
     const ring = this.#ring;
     const { code, address } = error;
-    this.#options.onState?.(`halted: ${error.message}`);
+    this.#setBusy(0, `halted: ${error.message}`);
     this.#hot.status.set('HALTED', 1);
     this.#hot.status.set('ERROR', 1);
     this.#hot.status.set('ERROR_CODE', ERROR_CODES[code]);
@@ -260,8 +228,7 @@ export class DmaChannel {
     const descriptorIsOurs = code === 'BAD_LENGTH' || code === 'BAD_HOST_ADDRESS' || code === 'BAD_CARD_ADDRESS';
     if (descriptorIsOurs && ring.isFetched) {
       try {
-        const address = ring.addressOf(ring.consumer) + descriptorOffsets.status;
-        yield* this.#descriptorPort.write32(address, errorStatus(code));
+        yield* this.#descriptorPort.write32(ring.address + descriptorOffsets.status, errorStatus(code));
       } catch (failure) {
         if (!(failure instanceof DmaError)) throw failure;
       }
@@ -273,7 +240,7 @@ export class DmaChannel {
   #transferErrorOf(error: unknown): TransferError {
     if (error instanceof TransferError) return error;
     if (error instanceof CardAddressError) {
-      const start = this.#ring.exactAddress('cardAddress');
+      const start = this.#ring.descriptor.exact('cardAddress');
       return new TransferError('BAD_CARD_ADDRESS', BigInt.asUintN(64, start + BigInt(this.#transferred.movedBytes)));
     }
     if (error instanceof DmaError) {
@@ -293,3 +260,28 @@ const hotRegisters = (registers: RegisterView<typeof CHANNEL_REGISTERS>) => ({
   consumerIndex: registers.register('CONSUMER_INDEX'),
   completed: registers.register('COMPLETED'),
 });
+
+const writeBackOffsets = {
+  consumerIndex: offsetOf(WRITEBACK, 'CONSUMER_INDEX'),
+  status: offsetOf(WRITEBACK, 'STATUS'),
+  completed: offsetOf(WRITEBACK, 'COMPLETED'),
+};
+
+const RING_SIZE = { min: 2, max: 65_536 };
+
+/** What is wrong with the ring as the driver has set it up, or undefined. */
+function mistakeOf({
+  base,
+  size,
+  producer,
+  consumer,
+}: Pick<RingWalker<string>, 'base' | 'size' | 'producer' | 'consumer'>): string | undefined {
+  const { min, max } = RING_SIZE;
+  if (size < min || size > max || (size & (size - 1)) !== 0) {
+    return `RING_SIZE ${size} is not a power of two from ${min} to ${max}`;
+  }
+  if (base % DESCRIPTOR_BYTES !== 0) return `RING_BASE 0x${base.toString(16)} is not a multiple of ${DESCRIPTOR_BYTES}`;
+  if (producer >= size) return `DOORBELL index ${producer} is outside the ring of ${size}`;
+  if (consumer >= size) return `CONSUMER_INDEX ${consumer} is outside the ring of ${size}, which has shrunk`;
+  return undefined;
+}

@@ -1,19 +1,17 @@
 /**
- * Reports completed work to the driver: the write-back block, then the interrupt, subject to moderation. One report is in
+ * Reports completed work to the driver: what is written back, then the interrupt, subject to moderation. One report is in
  * progress at a time, so that a later state never overtakes an earlier one on its way to host memory.
  */
 import { type Clock, Process, type Wait } from '../clock';
-import { DmaError, type DmaPort } from '../memory';
+import { DmaError } from '../memory';
 import { InterruptModeration } from './moderation';
-import { writeBack, type WriteBackState } from './write-back';
 
 export interface CompletionOptions {
   readonly clock: Clock;
-  readonly port: DmaPort;
-  /** Host address of the write-back block; undefined: there is none. */
-  readonly writeBackAddress: () => number | undefined;
-  readonly state: () => WriteBackState;
-  readonly moderation: () => { count: number; timeoutUs: number };
+  /** Writes the state of now to host memory: a head index, a completion word, a whole block. Default: nothing. */
+  readonly writeBack?: () => Generator<Wait, void, void>;
+  /** Default: an interrupt for each completion that requests one. */
+  readonly moderation?: () => { count: number; timeoutUs: number };
   readonly interrupt: () => void;
 }
 
@@ -27,8 +25,9 @@ export class CompletionReporter {
   #hasUnreported = false;
 
   constructor(private readonly options: CompletionOptions) {
-    this.#process = new Process(options.clock);
-    this.#moderation = new InterruptModeration(options.clock, options.moderation, () => this.#request(true));
+    const { clock, moderation = () => ({ count: 1, timeoutUs: 0 }) } = options;
+    this.#process = new Process(clock);
+    this.#moderation = new InterruptModeration(clock, moderation, () => this.#request(true));
   }
 
   /** A descriptor is complete; whether it requests an interrupt. */
@@ -37,12 +36,12 @@ export class CompletionReporter {
     if (asksForInterrupt) this.#moderation.completed();
   }
 
-  /** The ring is empty for now: a driver that polls the write-back block must see the final state. */
+  /** Nothing is left for now: a driver that polls memory must see the final state. */
   idle(): void {
     if (this.#hasUnreported) this.#request(false);
   }
 
-  /** The state has changed without a completion: the write-back block follows, without an interrupt. */
+  /** The state has changed without a completion: it is written back, without an interrupt. */
   refresh(): void {
     this.#request(false);
   }
@@ -69,20 +68,13 @@ export class CompletionReporter {
     while (this.#reportDue) {
       const interrupt = this.#interruptDue;
       this.#reportDue = this.#interruptDue = this.#hasUnreported = false;
-      yield* this.#writeBack();
+      try {
+        if (this.options.writeBack) yield* this.options.writeBack();
+      } catch (error) {
+        // Registers say the same; a card that cannot write its state back has no other way to report it.
+        if (!(error instanceof DmaError)) throw error;
+      }
       if (interrupt) this.options.interrupt();
-    }
-  }
-
-  *#writeBack(): Generator<Wait, void, void> {
-    const { port, writeBackAddress, state } = this.options;
-    const address = writeBackAddress();
-    if (address === undefined) return;
-    try {
-      yield* writeBack(port, address, state());
-    } catch (error) {
-      // The registers have the same values; a card that cannot write its write-back block has no other way to report it.
-      if (!(error instanceof DmaError)) throw error;
     }
   }
 }

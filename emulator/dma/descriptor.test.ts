@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { decodeDescriptor, type Descriptor, encodeDescriptor } from '.';
+import { type Descriptor, DESCRIPTOR_CODEC, encodeDescriptor } from '.';
 
 const descriptor: Descriptor = {
   owner: true,
@@ -19,14 +19,15 @@ it('encodes a descriptor into the bytes that layout.ts documents', () => {
 it('decodes what it has encoded, at any place of a buffer', () => {
   const bytes = new Uint8Array(100);
   bytes.set(encodeDescriptor(descriptor), 3);
-  const decoded = { ...descriptor, owner: false, lengthBytes: 0, hostAddress: 0 };
-  decodeDescriptor(new DataView(bytes.buffer), 3, decoded);
-  expect(decoded).toEqual(descriptor);
+  const decoded = DESCRIPTOR_CODEC.in(new DataView(bytes.buffer));
+  decoded.offset = 3;
+  const { owner, interrupt, endOfPacket, lengthBytes, hostAddress, cardAddress } = decoded;
+  const flags = { owner: owner === 1, interrupt: interrupt === 1, endOfPacket: endOfPacket === 1 };
+  expect({ ...flags, lengthBytes, hostAddress, cardAddress }).toEqual(descriptor);
 });
 
-it('decodes an address of all ones as one that is beyond every mapping', () => {
-  const bytes = new Uint8Array(32).fill(0xff);
-  const decoded = { ...descriptor };
-  decodeDescriptor(new DataView(bytes.buffer), 0, decoded);
+it('decodes an address of all ones as one that is beyond every mapping, and exactly when asked to', () => {
+  const decoded = DESCRIPTOR_CODEC.in(new DataView(new Uint8Array(32).fill(0xff).buffer));
   expect(decoded.hostAddress).toBeGreaterThanOrEqual(2 ** 63);
+  expect(decoded.exact('hostAddress')).toBe(2n ** 64n - 1n);
 });

@@ -1,73 +1,53 @@
-/** Descriptor codec: 32 bytes of host memory to and from named fields. Layout and field meanings are in layout.ts. */
+/** The descriptor of layout.ts as the engine and drivers in this process handle it, and the words that the card writes. */
 import { fieldOf, offsetOf } from '../registers';
-import { DESCRIPTOR, DESCRIPTOR_BYTES, ERROR_CODES, type ErrorCode } from './layout';
+import { structureCodec } from './codec';
+import { DESCRIPTOR, ERROR_CODES, type ErrorCode } from './layout';
 
-export interface Descriptor {
-  owner: boolean;
-  interrupt: boolean;
-  endOfPacket: boolean;
-  lengthBytes: number;
+/** What the engine calls the fields. */
+export const DESCRIPTOR_FIELDS = {
+  owner: 'CONTROL.OWNER',
+  interrupt: 'CONTROL.INTERRUPT',
+  endOfPacket: 'CONTROL.EOP',
+  /** CONTROL as it was fetched. */
+  control: 'CONTROL',
+  lengthBytes: 'LENGTH',
   /** Exact below 2^53; an address above is larger than any mapping and fails as such. */
-  hostAddress: number;
-  cardAddress: number;
+  hostAddress: 'HOST_ADDRESS',
+  cardAddress: 'CARD_ADDRESS',
+} as const;
+
+export const DESCRIPTOR_CODEC = structureCodec(DESCRIPTOR, DESCRIPTOR_FIELDS);
+
+/** A descriptor as a driver writes it. */
+export interface Descriptor {
+  readonly owner: boolean;
+  readonly interrupt: boolean;
+  readonly endOfPacket: boolean;
+  readonly lengthBytes: number;
+  readonly hostAddress: number;
+  readonly cardAddress: number;
 }
 
-const at = {
+/** Its bytes: for tests and models of hosts. */
+export const encodeDescriptor = (descriptor: Descriptor): Uint8Array => DESCRIPTOR_CODEC.encode({ ...descriptor });
+
+/** Where the card writes inside a descriptor, in bytes from its start. */
+export const descriptorOffsets = {
   control: offsetOf(DESCRIPTOR, 'CONTROL'),
-  length: offsetOf(DESCRIPTOR, 'LENGTH'),
-  hostAddress: offsetOf(DESCRIPTOR, 'HOST_ADDRESS'),
-  cardAddress: offsetOf(DESCRIPTOR, 'CARD_ADDRESS'),
   transferred: offsetOf(DESCRIPTOR, 'TRANSFERRED'),
   status: offsetOf(DESCRIPTOR, 'STATUS'),
 };
-const bit = {
-  owner: Number(fieldOf(DESCRIPTOR, 'CONTROL.OWNER').mask),
-  interrupt: Number(fieldOf(DESCRIPTOR, 'CONTROL.INTERRUPT').mask),
-  endOfPacket: Number(fieldOf(DESCRIPTOR, 'CONTROL.EOP').mask),
-  done: Number(fieldOf(DESCRIPTOR, 'STATUS.DONE').mask),
-  statusEndOfPacket: Number(fieldOf(DESCRIPTOR, 'STATUS.EOP').mask),
-};
+
+const KEPT = fieldOf(DESCRIPTOR, 'CONTROL.INTERRUPT').mask | fieldOf(DESCRIPTOR, 'CONTROL.EOP').mask;
+const DONE = fieldOf(DESCRIPTOR, 'STATUS.DONE').mask;
+const ENDED_PACKET = fieldOf(DESCRIPTOR, 'STATUS.EOP').mask;
 const errorCodeShift = fieldOf(DESCRIPTOR, 'STATUS.ERROR_CODE').shift;
 
-/** Where the card writes inside a descriptor, in bytes from its start. */
-export const descriptorOffsets = at;
-
-/** Reads the descriptor at `offset` of `view` into `into` (one object is reused: engines decode a descriptor per transfer). */
-export function decodeDescriptor(view: DataView, offset: number, into: Descriptor): void {
-  const control = view.getUint32(offset + at.control, true);
-  into.owner = (control & bit.owner) !== 0;
-  into.interrupt = (control & bit.interrupt) !== 0;
-  into.endOfPacket = (control & bit.endOfPacket) !== 0;
-  into.lengthBytes = view.getUint32(offset + at.length, true);
-  into.hostAddress = readAddress(view, offset + at.hostAddress);
-  into.cardAddress = readAddress(view, offset + at.cardAddress);
-}
-
-/** The bytes of a descriptor as a driver writes it: for tests and for host models. */
-export function encodeDescriptor(descriptor: Descriptor): Uint8Array {
-  const bytes = new Uint8Array(DESCRIPTOR_BYTES);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(at.control, encodeControl(descriptor), true);
-  view.setUint32(at.length, descriptor.lengthBytes, true);
-  view.setBigUint64(at.hostAddress, BigInt(descriptor.hostAddress), true);
-  view.setBigUint64(at.cardAddress, BigInt(descriptor.cardAddress), true);
-  return bytes;
-}
-
-/** The CONTROL word of a descriptor. */
-export function encodeControl(control: Pick<Descriptor, 'owner' | 'interrupt' | 'endOfPacket'>): number {
-  return (
-    (control.owner ? bit.owner : 0) |
-    (control.interrupt ? bit.interrupt : 0) |
-    (control.endOfPacket ? bit.endOfPacket : 0)
-  );
-}
+/** The CONTROL word by which the descriptor is the driver's again. */
+export const handedBack = (control: number): number => control & KEPT;
 
 /** The STATUS word that completes a descriptor. */
-export const completionStatus = (endOfPacket: boolean): number => bit.done | (endOfPacket ? bit.statusEndOfPacket : 0);
+export const completionStatus = (endOfPacket: boolean): number => (endOfPacket ? DONE | ENDED_PACKET : DONE);
 
 /** The STATUS word of a descriptor on which the engine halted. */
 export const errorStatus = (code: ErrorCode): number => ERROR_CODES[code] << errorCodeShift;
-
-const readAddress = (view: DataView, offset: number): number =>
-  view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 2 ** 32;

@@ -1,6 +1,9 @@
 export { DmaChannel, type DmaChannelOptions } from './channel';
 export { type CompletionOptions, CompletionReporter } from './completion-reporter';
-export { type Descriptor, completionStatus, decodeDescriptor, encodeControl, encodeDescriptor } from './descriptor';
+export { type ChainLinks, ChainWalker } from './chain';
+export { type Structure, structureCodec, type StructureCodec } from './codec';
+export { type Descriptor, DESCRIPTOR_CODEC, encodeDescriptor } from './descriptor';
+export { DescriptorEngine, type DescriptorEngineOptions } from './engine';
 export { CardAddressError, CardMemoryEndpoint, type DataSink, type DataSource } from './endpoint';
 export {
   CHANNEL_REGISTERS,
@@ -14,8 +17,8 @@ export {
 } from './layout';
 export { Link, type LinkModel, unlimitedLink } from './link';
 export { InterruptModeration } from './moderation';
-export { DescriptorRing } from './ring';
+export { RingWalker } from './ring';
 export { StreamFifo } from './stream-fifo';
 export { SYNC_ERRORS, SYNC_REGISTERS, SyncUnit } from './sync';
 export { type Endpoint, transfer, type TransferPath, type TransferResult } from './transfer';
-export { type WriteBackState, writeBack } from './write-back';
+export { type DescriptorWalker } from './walker';

@@ -7,96 +7,56 @@
  */
 import { type Wait } from '../clock';
 import { type DmaPort } from '../memory';
-import { type Descriptor, decodeDescriptor, descriptorOffsets } from './descriptor';
-import { DESCRIPTOR_BYTES } from './layout';
-import { bytesInPage } from './transfer';
+import { type Structure, type StructureCodec } from './codec';
+import { DescriptorBurst, type DescriptorWalker } from './walker';
 
-/** Descriptors fetched in one read at the most: 2 KiB. */
-const burstDescriptors = 64;
-
-export const RING_SIZE_LIMITS = { min: 2, max: 65_536 } as const;
-
-export class DescriptorRing {
-  readonly #port: DmaPort;
-  readonly #burst = new Uint8Array(burstDescriptors * DESCRIPTOR_BYTES);
-  readonly #view = new DataView(this.#burst.buffer);
-  /** Index of the first descriptor of the burst in hand, and how many it holds. */
-  #burstStart = 0;
-  #burstCount = 0;
+export class RingWalker<K extends string> implements DescriptorWalker {
+  /** In hand, once it has been taken. */
+  readonly descriptor: Structure<K>;
+  readonly #burst: DescriptorBurst<K>;
+  readonly #strideBytes: number;
 
   /** Host address of entry 0, in bytes. */
   base = 0;
-  /** Entries; a power of two. */
+  /** Entries. */
   size = 0;
   producer = 0;
   consumer = 0;
 
-  constructor(port: DmaPort) {
-    this.#port = port;
+  /** `burst`: descriptors fetched in one request at the most. */
+  constructor(port: DmaPort, codec: StructureCodec<K>, burst = 64) {
+    this.#burst = new DescriptorBurst(port, codec, burst);
+    this.#strideBytes = codec.strideBytes;
+    this.descriptor = this.#burst.descriptor;
   }
 
-  get isEmpty(): boolean {
-    return this.producer === this.consumer;
+  get hasNext(): boolean {
+    return this.producer !== this.consumer;
   }
 
-  /** What is wrong with the ring as the driver has set it up, or undefined. */
-  get mistake(): string | undefined {
-    const { base, size, producer, consumer } = this;
-    const powerOfTwo = size >= RING_SIZE_LIMITS.min && size <= RING_SIZE_LIMITS.max && (size & (size - 1)) === 0;
-    if (!powerOfTwo)
-      return `RING_SIZE ${size} is not a power of two from ${RING_SIZE_LIMITS.min} to ${RING_SIZE_LIMITS.max}`;
-    if (base % DESCRIPTOR_BYTES !== 0)
-      return `RING_BASE 0x${base.toString(16)} is not a multiple of ${DESCRIPTOR_BYTES}`;
-    if (producer >= size) return `DOORBELL index ${producer} is outside the ring of ${size}`;
-    if (consumer >= size) return `CONSUMER_INDEX ${consumer} is outside the ring of ${size}, which has shrunk`;
-    return undefined;
+  get address(): number {
+    return this.base + this.consumer * this.#strideBytes;
   }
 
-  /** Host address of entry `index`. */
-  addressOf(index: number): number {
-    return this.base + index * DESCRIPTOR_BYTES;
-  }
-
-  /** Whether the descriptor at the consumer index has been fetched. */
   get isFetched(): boolean {
-    const ahead = this.consumer - this.#burstStart;
-    return ahead >= 0 && ahead < this.#burstCount;
+    return this.#burst.holds(this.address);
   }
 
-  /**
-   * Reads ahead from the consumer index, up to the producer, the end of the ring, a full burst or the end of a 4 KiB
-   * page, which a request never crosses (PCI Express Base Spec 5.0, 2.2.7).
-   */
-  *fetch(): Generator<Wait, void, void> {
+  /** Reads ahead from the consumer index, up to the producer or the end of the ring. */
+  fetch(): Generator<Wait, void, void> {
     const { consumer, producer, size } = this;
-    const until = producer > consumer ? producer : size;
-    const inPage = bytesInPage(this.addressOf(consumer)) / DESCRIPTOR_BYTES;
-    const count = Math.min(until - consumer, burstDescriptors, inPage);
-    this.#burstCount = 0;
-    // A fetch that is discarded in this wait must leave nothing behind: what comes after yield does not run then.
-    yield* this.#port.read(this.addressOf(consumer), this.#burst.subarray(0, count * DESCRIPTOR_BYTES));
-    this.#burstStart = consumer;
-    this.#burstCount = count;
+    return this.#burst.fetch(this.address, (producer > consumer ? producer : size) - consumer);
   }
 
-  /** The fetched descriptor at the consumer index. */
-  decode(into: Descriptor): void {
-    decodeDescriptor(this.#view, (this.consumer - this.#burstStart) * DESCRIPTOR_BYTES, into);
+  take(): void {
+    this.#burst.take(this.address);
   }
 
-  /** An address of the fetched descriptor at the consumer index, also where a number would round it. */
-  exactAddress(field: 'hostAddress' | 'cardAddress'): bigint {
-    const offset = (this.consumer - this.#burstStart) * DESCRIPTOR_BYTES + descriptorOffsets[field];
-    return this.#view.getBigUint64(offset, true);
-  }
-
-  /** Advances the consumer index past a descriptor. */
   advance(): void {
-    this.consumer = (this.consumer + 1) & (this.size - 1);
+    this.consumer = this.consumer + 1 === this.size ? 0 : this.consumer + 1;
   }
 
-  /** Discards descriptors that were fetched ahead: the driver may have changed them. */
   discardFetched(): void {
-    this.#burstCount = 0;
+    this.#burst.discard();
   }
 }

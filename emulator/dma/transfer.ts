@@ -4,7 +4,6 @@
  */
 import { type Wait } from '../clock';
 import { type DmaPort } from '../memory';
-import { type Descriptor } from './descriptor';
 import { type DataSink, type DataSource } from './endpoint';
 import { type Link } from './link';
 
@@ -16,6 +15,15 @@ export interface TransferPath {
   readonly port: DmaPort;
   readonly link: Link;
   readonly endpoint: Endpoint;
+}
+
+/** What is to be moved. */
+export interface TransferOrder {
+  readonly hostAddress: number;
+  readonly cardAddress: number;
+  readonly lengthBytes: number;
+  /** H2C: the last byte ends a packet. */
+  readonly endOfPacket: number | boolean;
 }
 
 /** What a transfer has done; one object is reused from descriptor to descriptor. */
@@ -38,7 +46,7 @@ const withinPage = (iova: number, window: Uint8Array): Uint8Array =>
 /** Ends when all bytes are moved or, C2H, with the packet. Throws DmaError or CardAddressError. */
 export function* transfer(
   { port, link, endpoint }: TransferPath,
-  { hostAddress, cardAddress, lengthBytes, endOfPacket }: Descriptor,
+  { hostAddress, cardAddress, lengthBytes, endOfPacket }: TransferOrder,
   result: TransferResult,
 ): Generator<Wait, void, void> {
   result.movedBytes = 0;
@@ -56,7 +64,7 @@ export function* transfer(
       window = withinPage(hostAddress + moved, window);
       yield* port.read(hostAddress + moved, window);
       result.movedBytes += window.length;
-      sink.commit(window.length, endOfPacket && result.movedBytes === lengthBytes);
+      sink.commit(window.length, Boolean(endOfPacket) && result.movedBytes === lengthBytes);
     } else {
       const source = endpoint.c2h();
       window = source.peek(cardAddress + moved, lengthBytes - moved);
