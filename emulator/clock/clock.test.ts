@@ -91,6 +91,32 @@ describe('WallClock', () => {
     clock.close();
   });
 
+  it('makes up for lateness: tasks that are run late see the times at which they were due', () => {
+    const clock = new WallClock();
+    const times: number[] = [];
+    const startedNs = clock.now();
+    const tick = () => {
+      times.push(clock.now() - startedNs);
+      if (times.length < 5) clock.after(100_000, tick);
+    };
+    clock.at(startedNs + 100_000, tick);
+    clock.stall(2_000_000);
+    while (times.length < 5) clock.runDue();
+    expect(times).toEqual([100_000, 200_000, 300_000, 400_000, 500_000]);
+    expect(clock.now() - startedNs).toBeGreaterThanOrEqual(2_000_000);
+    clock.close();
+  });
+
+  it('never goes back: a late task is not given a time before one that somebody was told', () => {
+    const clock = new WallClock();
+    let ranAtNs = 0;
+    clock.after(1000, () => (ranAtNs = clock.now()));
+    clock.stall(1_000_000);
+    const toldNs = clock.now();
+    clock.runDue();
+    expect(ranAtNs).toBe(toldNs);
+  });
+
   it('runs nothing after it is closed', async () => {
     const clock = new WallClock();
     clock.after(0, () => expect.unreachable());

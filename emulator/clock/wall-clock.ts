@@ -3,6 +3,10 @@
  *
  * The vfio-user session calls `runDue()` between messages, so that the card acts on a doorbell without delay. What is due
  * at other times is run by an alarm, from the event loop.
+ *
+ * A task runs later than it is due: by a millisecond with Node's timers. While it runs, time stands where it was due, so
+ * that waits which follow each other add up to what was asked for; what they are behind is made up for. Time never goes
+ * back: a task is not given a time before one that somebody has been told.
  */
 import { type Alarm, CoarseAlarm } from './alarm';
 import { type Clock, type ScheduledTask } from './clock';
@@ -19,6 +23,11 @@ export interface WallClockOptions {
   readonly onWorked?: () => void;
 }
 
+/** More lateness than this is not made up for: a breakpoint, a machine that was suspended. */
+const MADE_UP_NS = 100e6;
+/** For so long, tasks that follow from others and are due already run in the same call. */
+const CATCH_UP_NS = 200e3;
+
 /** Never notified: a wait for it lasts until its time-out. */
 const NEVER = new Int32Array(new SharedArrayBuffer(4));
 
@@ -29,6 +38,10 @@ export class WallClock implements Clock {
   readonly #onError: ((error: unknown) => void) | undefined;
   readonly #onWorked: (() => void) | undefined;
   #alarmAtNs: number | undefined;
+  /** Time while a task runs. */
+  #heldNs: number | undefined;
+  /** The latest that anybody has been told. */
+  #toldNs = 0;
   #closed = false;
 
   constructor({ alarm = new CoarseAlarm(), isStarted = true, onError, onWorked }: WallClockOptions = {}) {
@@ -39,6 +52,10 @@ export class WallClock implements Clock {
   }
 
   now(): number {
+    return this.#heldNs ?? (this.#toldNs = this.#real());
+  }
+
+  #real(): number {
     // Half of what process.hrtime.bigint() takes: every event of the card's trace asks.
     if (this.#startedAt === undefined) return 0;
     const [seconds, nanoseconds] = process.hrtime();
@@ -67,17 +84,22 @@ export class WallClock implements Clock {
   runDue(): boolean {
     if (this.#closed || this.#queue.nextDueNs === undefined) return false;
     // Bounded by what is there on entry: a task that schedules itself again at once must not hold the caller for ever.
-    const untilNs = this.now();
+    const untilNs = this.#real();
     const { nextOrder } = this.#queue;
+    const outerNs = this.#heldNs;
     let ran = false;
     try {
       for (;;) {
-        const task = this.#queue.takeDue(untilNs, nextOrder);
+        const dueNs = this.#queue.nextDueNs ?? Infinity;
+        const catchesUp = ran && dueNs > this.#heldNs! && this.#real() - untilNs < CATCH_UP_NS;
+        const task = this.#queue.takeDue(untilNs, catchesUp ? Infinity : nextOrder);
         if (task === undefined) break;
         ran = true;
+        this.#heldNs = this.#toldNs = Math.max(this.#toldNs, dueNs, untilNs - MADE_UP_NS);
         task();
       }
     } finally {
+      this.#heldNs = outerNs;
       if (ran) {
         this.#arrangeAlarm();
         this.#onWorked?.();
@@ -97,7 +119,7 @@ export class WallClock implements Clock {
     const dueNs = this.#queue.nextDueNs;
     if (this.#closed || dueNs === undefined || (this.#alarmAtNs !== undefined && this.#alarmAtNs <= dueNs)) return;
     this.#alarmAtNs = dueNs;
-    this.#alarm.set(dueNs - this.now(), () => this.#alarmed());
+    this.#alarm.set(dueNs - this.#real(), () => this.#alarmed());
   }
 
   #alarmed(): void {

@@ -117,6 +117,7 @@ export class Session implements PollMember {
 
   #serveReceived(): void {
     const reader = this.#reader;
+    this.#runDue(); // what was due before the access comes before it
     try {
       while (!this.#isHeldUp && reader.next()) {
         this.#serve();

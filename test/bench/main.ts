@@ -21,6 +21,7 @@ import { guestTests } from './guest-tests';
 import { Busyness, describeMachine } from './machine';
 import { recording } from './recording';
 import { registerAccess } from './register-access';
+import { link } from './link';
 import { formatReport, type Report } from './report';
 import { socketAccess } from './socket-access';
 import { promptStarts, warmStarts } from './starts';
@@ -35,6 +36,7 @@ const benchmarks: readonly Benchmark[] = [
   registerAccess,
   dmaMaps,
   recording,
+  link,
 ];
 const artifacts = join(__dirname, '..', '..', 'artifacts');
 /** How long the other load of the machine is measured. */
