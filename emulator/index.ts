@@ -27,7 +27,7 @@ export {
   platformDevice,
   type PlatformDevice,
   type PlatformWindow,
-  type ResetKind,
+  type ReadyAfterNs,
   vsecRegisters,
 } from './pci';
 export * from './registers';

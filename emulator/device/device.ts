@@ -74,6 +74,9 @@ export class DeviceError extends Error {
   }
 }
 
+/** Default: 'device', a reset by the client. */
+export type ResetCause = 'device' | 'link-down' | 'power';
+
 export interface Device {
   readonly layout: DeviceLayout;
   /** Reads `data` from `offset` of `region`. The length of `data` is the access size. */
@@ -85,6 +88,9 @@ export interface Device {
   /** Removes and returns all mappings inside the range. A mapping partly inside is a DeviceError EINVAL. */
   unmapDma(iova: bigint, sizeBytes: bigint): readonly DmaMapping[];
   setIrqs(request: SetIrqs): void;
-  /** Function reset from the client (VFIO_USER_DEVICE_RESET). DMA mappings and connected interrupts survive it. */
-  reset(): void;
+  /**
+   * Resets the function: by the client (VFIO_USER_DEVICE_RESET), or because the link of its slot goes down or its power is
+   * lost. DMA mappings and connected interrupts survive it.
+   */
+  reset(cause?: ResetCause): void;
 }

@@ -2,7 +2,7 @@
  * A device that forwards every call to another. A stage between a client and a card (an injected fault, the link of its
  * slot, a trace) extends it and overrides the calls that it changes or observes.
  */
-import { type Device, type DeviceLayout, type DmaMapping, type SetIrqs } from './device';
+import { type Device, type DeviceLayout, type DmaMapping, type ResetCause, type SetIrqs } from './device';
 
 export class ForwardingDevice implements Device {
   constructor(
@@ -37,7 +37,7 @@ export class ForwardingDevice implements Device {
     this.below.setIrqs(request);
   }
 
-  reset(): void {
-    this.below.reset();
+  reset(cause?: ResetCause): void {
+    this.below.reset(cause);
   }
 }

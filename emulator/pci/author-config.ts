@@ -2,7 +2,7 @@
  * What a card's author adds to configuration space: capabilities, extended capabilities, and registers outside of them.
  * Their registers work like those of a BAR: access rules, hooks, reset values.
  */
-import { type MapSpec, RegisterFile, type RegisterMap } from '../registers';
+import { type MapSpec, RegisterFile, type RegisterMap, type ResetKind } from '../registers';
 import {
   customCapability,
   type CustomCapability,
@@ -40,8 +40,8 @@ export class AuthorConfig {
     return file;
   }
 
-  reset(): void {
-    for (const file of this.#files) file.reset();
+  reset(kind: ResetKind): void {
+    for (const file of this.#files) file.reset(kind);
   }
 
   /** The whole capability has the author's registers, and so their names and types. */

@@ -6,6 +6,7 @@
  * has happened. Device time does not advance in between, so an effect has the timestamp of its cause.
  */
 import { type DmaErrorReason, type DmaRole } from '../memory';
+import { type ResetKind } from '../registers';
 import { type HeldReason } from './irq-index';
 
 /** The client accesses a region. */
@@ -74,13 +75,10 @@ export interface InterruptEvent {
 }
 export type InterruptPhase = 'raised' | 'lowered' | 'held' | 'delivered';
 
-/**
- * The function is about to be reset. 'device': by the client; 'flr': by a write to configuration space; 'other': the
- * card's link went down, or an injected fault reset the card.
- */
+/** The function is about to be reset. 'device': by the client; other kinds follow from an access or an injected fault. */
 export interface ResetEvent {
   readonly kind: 'reset';
-  readonly reset: 'flr' | 'device' | 'other';
+  readonly reset: ResetKind;
 }
 
 /** A part of the card has changed its state ('H2C0' is 'running', 'bus master' is 'on'). */

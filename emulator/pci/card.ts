@@ -23,8 +23,9 @@ import {
   type RegisterMap,
   type RegisterPath,
   type RegisterView,
+  type ResetKind,
 } from '../registers';
-import { type DeviceLayout, type SetIrqs, type Device } from '../device';
+import { type DeviceLayout, type ResetCause, type SetIrqs, type Device } from '../device';
 import { type ConfigRegisters } from './author-config';
 import { type BarOptions, type BarTarget } from './bars';
 import { type CustomCapability, type CustomExtendedCapability } from './capabilities/custom';
@@ -39,7 +40,7 @@ import { InterruptPath } from './interrupt-path';
 import { type MemoryAllocator, type MemoryBar, privateMemory } from './memory-bar';
 import { ObservedDevice } from './observed-device';
 import { ObservedDma } from './observed-dma';
-import { PciFunction, type ResetKind } from './pci-function';
+import { PciFunction } from './pci-function';
 import { PlatformTable } from './platform/table';
 import { asDeviceError, checkAccess, checkRegion, CONFIG_SIZE_BYTES, Region, REGION_COUNT } from './vfio-layout';
 
@@ -102,7 +103,7 @@ export abstract class PciCard implements Device {
     const events = (this.#events = new CardEvents(clock));
     clock.onTask = () => events.publish({ kind: 'task' });
     clock.onNested = () => events.publish({ kind: 'nested' });
-    this.#function = new PciFunction(identity, this.#bars, events, () => this.#reset('flr'), platform);
+    this.#function = new PciFunction(identity, this.#bars, events, clock, (kind) => this.#reset(kind), platform);
     this.interrupts = this.#interrupts = new InterruptPath(this.#function.interrupts, events);
     this.#interruptBlocks = new InterruptBlocks(this.interrupts);
     const { coherent = true, viewLimitBytes } = identity;
@@ -197,7 +198,8 @@ export abstract class PciCard implements Device {
   }
 
   /**
-   * Called in every reset, after the registers of all BARs have their reset values and all interrupts are deasserted:
+   * Called in every reset, after the registers of all BARs have their reset values (but for those that are declared to
+   * survive it) and all interrupts are deasserted:
    * the card is to stop its operations and discard their state. The default does nothing.
    */
   protected onReset(_kind: ResetKind): void {}
@@ -230,8 +232,8 @@ export abstract class PciCard implements Device {
     this.#function.interrupts.setIrqs(request);
   }
 
-  reset(): void {
-    this.#reset('device');
+  reset(cause: ResetCause = 'device'): void {
+    this.#reset(cause);
   }
 
   /** Stops the card, and releases connected interrupts and the memory of BARs. It must not be used afterwards. */
@@ -249,7 +251,7 @@ export abstract class PciCard implements Device {
     }
   }
 
-  /** The target of this access; undefined outside any BAR and while memory decode is off. */
+  /** The target of this access; undefined outside any BAR, while decoding is off and while not ready. */
   #select(region: number, offset: number, accessBytes: number): BarTarget | undefined {
     const bar = this.#bars.at(region);
     if (bar !== undefined) {
@@ -258,26 +260,25 @@ export abstract class PciCard implements Device {
     }
     if (region === Region.CONFIG) {
       checkAccess(region, offset, accessBytes, CONFIG_SIZE_BYTES);
-      return this.#function.config;
+      return this.#function.isReady ? this.#function.config : undefined;
     }
     const { rom } = this.#bars;
     if (region === Region.ROM && rom) {
       checkAccess(region, offset, accessBytes, rom.sizeBytes);
-      return rom;
+      return this.#function.isReady ? rom : undefined;
     }
     checkRegion(region);
     return undefined;
   }
 
   #reset(kind: ResetKind): void {
-    const isClients = kind === 'flr' || this.inspection.device.isResetting;
-    this.#events.publish({ kind: 'reset', reset: isClients ? kind : 'other' });
-    this.inspection.onReset();
+    this.#events.publish({ kind: 'reset', reset: kind });
+    this.inspection.countReset(kind);
     this.#dma.drop();
     this.#nonCoherent?.clear();
     this.#function.reset(kind);
     this.#interrupts.reset();
-    for (const file of this.#bars.registerFiles.values()) file.reset();
+    for (const file of this.#bars.registerFiles.values()) file.reset(kind);
     this.#interruptBlocks.reset();
     this.onReset(kind);
   }

@@ -3,7 +3,9 @@
  *
  * Source: PCI Local Bus Spec 3.0, 6.2.1 (identification) and 6.8 (MSI, MSI-X); PCI Code and ID Assignment Spec (class).
  */
+import { RESET_KINDS } from '../registers';
 import { type PlatformDevice } from './platform/declaration';
+import { type ReadyAfterNs } from './readiness';
 import { BAR_COUNT } from './vfio-layout';
 
 /**
@@ -44,6 +46,15 @@ export interface CardIdentity {
   readonly capabilityOffsets?: Readonly<Partial<Record<LibraryCapability, number>>>;
   /** The first capabilities of the chain, by name; the others follow by ascending offset, as all do by default. */
   readonly capabilityOrder?: readonly string[];
+  /** False: the function has no function-level reset, and Linux resets the bus instead. Default true. */
+  readonly functionLevelReset?: boolean;
+  /** False: the return from D3hot to D0 resets the function (`d3hot`). Default true. */
+  readonly noSoftReset?: boolean;
+  /**
+   * How long after a reset of a kind the function cannot be accessed, in nanoseconds: `{ flr: 300e6 }`. Reads are all ones
+   * meanwhile and writes are lost. The time after power-on is over before a guest sees the card.
+   */
+  readonly readyAfterNs?: ReadyAfterNs;
   /** Speed and width of the trained link, as the driver reads them; default 8 GT/s (generation 3), 4 lanes. */
   readonly link?: LinkIdentity;
   /**
@@ -129,6 +140,12 @@ export function checkIdentity(identity: CardIdentity): void {
   }
   checkNumber('platformTable.bar', identity.platformTable?.bar ?? 0, 0, BAR_COUNT - 1);
   checkPlace('platformTable.offset', identity.platformTable?.offset);
+  for (const [kind, delayNs] of Object.entries(identity.readyAfterNs ?? {})) {
+    if (!RESET_KINDS.some((known) => known === kind)) {
+      throw new CardDefinitionError(`readyAfterNs has '${kind}': the kinds of resets are ${RESET_KINDS.join(', ')}`);
+    }
+    checkNumber(`readyAfterNs['${kind}']`, delayNs, 0, Number.MAX_SAFE_INTEGER);
+  }
   const { viewLimitBytes = 4096 } = identity;
   if (!Number.isSafeInteger(viewLimitBytes) || viewLimitBytes < 4096 || viewLimitBytes % 4096 !== 0) {
     throw new CardDefinitionError(`viewLimitBytes is ${hex(viewLimitBytes)}: it must be a positive multiple of 4096`);

@@ -35,6 +35,6 @@ export { type InterruptBlock, type InterruptTrigger, type InterruptWiring } from
 export { type InterruptController, type InterruptMode } from './interrupt-controller';
 export { type CardMemory, type MemoryAllocator, type MemoryBar, privateMemory } from './memory-bar';
 export { cDeclarations, platformDevice, type PlatformDevice, type PlatformWindow, structTables } from './platform';
-export { type ResetKind } from './pci-function';
+export { type ReadyAfterNs } from './readiness';
 export { BAR_COUNT, CONFIG_SIZE_BYTES, Irq, Region, REGION_COUNT, regionName } from './vfio-layout';
 export { sharedMemory } from './shared-memory';

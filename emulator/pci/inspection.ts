@@ -4,7 +4,7 @@
  */
 import { type CardClock } from '../clock';
 import { type AddressMap, type DmaPort, type DmaPath } from '../memory';
-import { type RegisterFile, type RegisterMap } from '../registers';
+import { type RegisterFile, type RegisterMap, type ResetKind } from '../registers';
 import { type CardEvents } from './card-events';
 import { type ConfigStructure } from './config-space';
 import { type DmaChannelDescription } from './dma-channels';
@@ -21,8 +21,9 @@ export interface BarContents {
 
 export class CardInspection {
   #isDriven = false;
+  readonly #resets = new Map<ResetKind, number>();
   /** Called on a reset, so that inserted stages discard what they hold back. */
-  onReset: () => void = () => {};
+  onReset: (kind: ResetKind) => void = () => {};
   /** The card must not be used any more. */
   isClosed = false;
 
@@ -59,6 +60,17 @@ export class CardInspection {
       this.onFirstDriven();
     }
     return this.front;
+  }
+
+  /** To be called by the card in each reset. */
+  countReset(kind: ResetKind): void {
+    if (!this.isClosed) this.#resets.set(kind, this.resets(kind) + 1);
+    this.onReset(kind);
+  }
+
+  /** How many resets of a kind there have been, the present one included. */
+  resets(kind: ResetKind): number {
+    return this.#resets.get(kind) ?? 0;
   }
 
   /** Device time in nanoseconds. */

@@ -2,7 +2,7 @@
  * A card as its client drives it: device time does not advance while the card reacts, and every call is published. The
  * client sees no difference.
  */
-import { type Device, type DmaMapping, ForwardingDevice, type IrqSink, type SetIrqs } from '../device';
+import { type Device, type DmaMapping, ForwardingDevice, type IrqSink, type ResetCause, type SetIrqs } from '../device';
 import { type CardClock } from '../clock';
 import { type CardEvents } from './card-events';
 
@@ -10,7 +10,6 @@ export class ObservedDevice extends ForwardingDevice {
   /** How many vectors use each sink of the client: it is closed when the device has released the last. */
   readonly #uses = new Map<IrqSink, number>();
   readonly #connected: boolean[][] = [];
-  #isResetting = false;
 
   constructor(
     device: Device,
@@ -23,11 +22,6 @@ export class ObservedDevice extends ForwardingDevice {
   /** Inserts a stage between the client and all stages inserted before. */
   insert(make: (below: Device) => Device): void {
     this.below = make(this.below);
-  }
-
-  /** True during a reset by the client. */
-  get isResetting(): boolean {
-    return this.#isResetting;
   }
 
   /** The vectors of an interrupt index (INTx 0, MSI 1, MSI-X 2) that the client has connected. */
@@ -83,15 +77,8 @@ export class ObservedDevice extends ForwardingDevice {
     });
   }
 
-  override reset(): void {
-    this.#withTimeStopped(() => {
-      this.#isResetting = true;
-      try {
-        this.below.reset();
-      } finally {
-        this.#isResetting = false;
-      }
-    });
+  override reset(cause?: ResetCause): void {
+    this.#withTimeStopped(() => this.below.reset(cause));
   }
 
   #connect(request: SetIrqs, given: readonly (IrqSink | undefined)[]): void {

@@ -4,7 +4,8 @@
  *
  * Source: PCI Local Bus Spec 3.0, 6.2; PCI Express Base Spec 5.0, 5.3.1 (power states) and 6.6 (resets).
  */
-import { RegisterFile } from '../registers';
+import { type CardClock } from '../clock';
+import { RegisterFile, type ResetKind } from '../registers';
 import { AuthorConfig } from './author-config';
 import { type CardBars } from './card-bars';
 import { type CardEvents } from './card-events';
@@ -23,11 +24,9 @@ import { type MessageWiring } from './message-vectors';
 import { Msi } from './msi';
 import { Msix } from './msix';
 import { type PlatformTable } from './platform/table';
+import { Readiness } from './readiness';
 import { type0Header } from './type0-header';
 import { BAR_COUNT, Irq } from './vfio-layout';
-
-/** 'flr': the driver wrote Initiate Function Level Reset. 'device': the client reset the device. */
-export type ResetKind = 'flr' | 'device';
 
 /** PMCSR, bits 1:0. */
 const D0 = 0;
@@ -54,14 +53,18 @@ export class PciFunction {
   readonly #express;
   readonly #msi: Msi | undefined;
   readonly #intx: Intx;
+  readonly #readiness: Readiness;
   readonly #published = new Map<string, string>();
+  /** The driver has used it since it was made or lost its power. */
+  #inUse = false;
 
-  /** `onFlr` is called when the driver requests a function-level reset; it must call `reset('flr')`. */
+  /** `onReset` is called when the driver requests a reset; it must call `reset` with the kind that it gets. */
   constructor(
     identity: CardIdentity,
     private readonly bars: CardBars,
     private readonly events: CardEvents,
-    onFlr: () => void,
+    clock: Pick<CardClock, 'after'>,
+    onReset: (kind: 'flr' | 'd3hot') => void,
     platform?: PlatformTable,
   ) {
     const wiring: MessageWiring = {
@@ -74,8 +77,8 @@ export class PciFunction {
       held: (index, vector, reason) => this.#held(index, vector, reason),
     };
     this.#header = new RegisterFile(type0Header(identity));
-    this.#power = new RegisterFile(powerManagement());
-    this.#express = new RegisterFile(pciExpress(identity.link ?? DEFAULT_LINK));
+    this.#power = new RegisterFile(powerManagement(identity.noSoftReset ?? true));
+    this.#express = new RegisterFile(pciExpress(identity.link ?? DEFAULT_LINK, identity.functionLevelReset ?? true));
     this.#msi = identity.msi && new Msi(identity.msi.vectors, wiring);
     this.msix = identity.msix && new Msix(identity.msix, wiring);
     this.#intx = new Intx(
@@ -90,21 +93,29 @@ export class PciFunction {
     this.config = new ConfigSpace(this.#header, identity.capabilityOrder);
     this.author = new AuthorConfig(this.config);
     this.#addCapabilities(identity, platform);
-    this.#wireRegisters(onFlr);
+    this.#readiness = new Readiness(clock, identity.readyAfterNs ?? {}, (state) =>
+      this.#publishState('function', state),
+    );
+    this.#wireRegisters(onReset);
   }
 
-  /** Restores the power-up state, except for what `kind` preserves. DMA mappings and sinks are not changed. */
+  /** False for a while after a reset, if the identity says so: the function cannot be accessed. */
+  get isReady(): boolean {
+    return this.#readiness.isReady;
+  }
+
+  /** Restores the power-up state, except for what survives resets of this kind. DMA mappings and sinks are not changed. */
   reset(kind: ResetKind): void {
     this.#intx.status = false;
     this.#intx.setLevel(false);
     this.#msi?.reset();
     this.msix?.reset();
-    this.#header.reset();
-    this.author.reset();
-    this.#power.reset();
-    this.#resetExpress(kind);
+    for (const registers of [this.#header, this.author, this.#power, this.#express]) registers.reset(kind);
     if (this.#published.has('interrupts')) this.#publishState('interrupts', this.interrupts.mode);
     this.#updateGates();
+    // QEMU resets a card that it has just started: the time after power-on is over by then.
+    if (this.#inUse) this.#readiness.begin(kind);
+    if (kind === 'power') this.#inUse = false;
   }
 
   /** Those that the library has. The author's come later. */
@@ -128,7 +139,7 @@ export class PciFunction {
       add('SERIAL', usual.serialNumber, new RegisterFile(deviceSerialNumber(serialNumber)));
   }
 
-  #wireRegisters(onFlr: () => void): void {
+  #wireRegisters(onReset: (kind: 'flr' | 'd3hot') => void): void {
     for (let slot = 0; slot < BAR_COUNT; slot++) {
       this.#header.block('BAR', slot).onRead('ADDRESS', (stored) => this.bars.registers.present(slot, stored));
     }
@@ -142,10 +153,14 @@ export class PciFunction {
       const state = value & 3;
       // A state that the function does not support: the write completes and the state is unchanged (5.3.1.4, 7.5.2.2).
       if (state !== D0 && state !== D3_HOT) this.#power.set('CONTROL_STATUS.POWER_STATE', previous & 3);
-      this.#updateGates();
+      if (state === D0 && (previous & 3) === D3_HOT && this.#power.get('CONTROL_STATUS.NO_SOFT_RESET') === 0) {
+        onReset('d3hot'); // 5.3.1.4.1: the functional context is lost
+      } else this.#updateGates();
     });
     this.#express.onWrite('DEVICE_CONTROL', ({ data }) => {
-      if ((data & INITIATE_FLR) !== 0) onFlr();
+      if ((data & INITIATE_FLR) !== 0 && this.#express.get('DEVICE_CAPABILITIES.FUNCTION_LEVEL_RESET') === 1) {
+        onReset('flr');
+      }
     });
   }
 
@@ -154,6 +169,7 @@ export class PciFunction {
     this.decodesMemory = inD0 && this.#header.get('COMMAND.MEMORY_SPACE') === 1;
     this.decodesIo = inD0 && this.#header.get('COMMAND.IO_SPACE') === 1;
     this.mastersBus = inD0 && this.#header.get('COMMAND.BUS_MASTER') === 1;
+    this.#inUse ||= this.decodesMemory || this.decodesIo;
     this.#publishState('memory decode', this.decodesMemory ? 'on' : 'off');
     if (this.bars.registers.hasIo) this.#publishState('I/O decode', this.decodesIo ? 'on' : 'off');
     this.#publishState('bus master', this.mastersBus ? 'on' : 'off');
@@ -178,18 +194,5 @@ export class PciFunction {
       this.#header.get('COMMAND.INTERRUPT_DISABLE') === 0 &&
       this.#power.get('CONTROL_STATUS.POWER_STATE') === D0
     );
-  }
-
-  /** A function-level reset preserves the link settings and the negotiated payload size (6.6.2). */
-  #resetExpress(kind: ResetKind): void {
-    const express = this.#express;
-    const maxPayload = express.get('DEVICE_CONTROL.MAX_PAYLOAD');
-    const linkControl = express.get('LINK_CONTROL');
-    const linkControl2 = express.get('LINK_CONTROL_2');
-    express.reset();
-    if (kind !== 'flr') return;
-    express.set('DEVICE_CONTROL.MAX_PAYLOAD', maxPayload);
-    express.set('LINK_CONTROL', linkControl);
-    express.set('LINK_CONTROL_2', linkControl2);
   }
 }

@@ -5,8 +5,9 @@
  * from the state, and those that are flipped in what remains. A partial access is the same computation with the bits of
  * the other byte lanes masked out; a 64-bit register is two words.
  */
-import { type Access, ACCESS_KINDS, type Outcome } from './access';
-import { bitMask, type RegisterLayout } from './layout';
+import { ACCESS_KINDS, type Outcome } from './access';
+import type { ResetKind } from './declaration';
+import { bitMask, type FieldLayout, type RegisterLayout } from './layout';
 
 /** `(state & ~drop) ^ flip` */
 export interface OutcomeMasks {
@@ -26,6 +27,8 @@ export interface AccessMasks {
   readonly read: OutcomeMasks;
   /** State after reset. */
   readonly reset: Uint32Array;
+  /** Bits that a reset of this kind leaves as they are; absent when there are none. */
+  readonly surviving: Readonly<Partial<Record<ResetKind, Uint32Array>>>;
 }
 
 /** @param registers sorted by offset; the masks cover all words up to the end of the last one */
@@ -36,10 +39,11 @@ export function accessMasks(registers: readonly RegisterLayout[]): AccessMasks {
   const outcomes = () => ({ drop: words(), flip: words() });
   const masks = {
     ...{ readable: words(), one: outcomes(), zero: outcomes(), once: words(), read: outcomes(), reset: words() },
+    surviving: {} as Partial<Record<ResetKind, Uint32Array>>,
   };
   for (const register of registers) {
     addBits(masks.reset, register.offset, register.reset);
-    for (const { access, msb, lsb } of accessRanges(register)) {
+    for (const { access, survives = [], msb, lsb } of accessRanges(register)) {
       const { write, read } = ACCESS_KINDS.get(access)!;
       const bits = bitMask(msb, lsb);
       if (read.shows) addBits(masks.readable, register.offset, bits);
@@ -47,18 +51,15 @@ export function accessMasks(registers: readonly RegisterLayout[]): AccessMasks {
       addOutcome(masks.one, write.one, register.offset, bits);
       addOutcome(masks.zero, write.zero, register.offset, bits);
       addOutcome(masks.read, read.after, register.offset, bits);
+      for (const kind of survives) addBits((masks.surviving[kind] ??= words()), register.offset, bits);
     }
   }
   return masks;
 }
 
 /** A register without fields is one range. In a register with fields, the bits outside them are reserved. */
-function accessRanges({
-  fields,
-  access,
-  width,
-}: RegisterLayout): readonly { access: Access; msb: number; lsb: number }[] {
-  return fields.length > 0 ? fields : [{ access, msb: width - 1, lsb: 0 }];
+function accessRanges(register: RegisterLayout): readonly Pick<FieldLayout, 'access' | 'survives' | 'msb' | 'lsb'>[] {
+  return register.fields.length > 0 ? register.fields : [{ ...register, msb: register.width - 1, lsb: 0 }];
 }
 
 function addOutcome({ drop, flip }: OutcomeMasks, outcome: Outcome, offset: number, bits: bigint): void {

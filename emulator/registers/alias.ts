@@ -9,7 +9,7 @@ import type { RegisterLayout } from './layout';
 import { nearestNames } from './nearest-names';
 
 const KEYS = ['offset', 'width', 'access', 'aliasOf', 'doc'];
-const OF_TARGET = ['reset', 'fields', 'role', 'card'];
+const OF_TARGET = ['reset', 'survives', 'fields', 'role', 'card'];
 
 /** The width of a register, which for an alias may be declared at its target only. */
 export function widthOf({ width, aliasOf }: RegisterDeclaration, beside: Readonly<Record<string, unknown>>): Width {

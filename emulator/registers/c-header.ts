@@ -14,6 +14,7 @@ import {
   type FieldLayout,
   meaningOf,
   type RegisterLayout,
+  survivesInWords,
 } from './layout';
 import type { RegisterMap } from './map';
 
@@ -86,12 +87,13 @@ function mapSections(prefix: string, map: RegisterMap): Section[] {
   ];
 }
 
-function blockSections(prefix: string, { name, offset, stride, count, doc, registers }: BlockArrayLayout): Section[] {
+function blockSections(prefix: string, array: BlockArrayLayout): Section[] {
+  const { name, offset, stride, count, doc, registers } = array;
   const macro = `${prefix}_${name}`;
   const place = (inBlock: number) => ({ parameters: '(n)', value: `(${macro}(n) + ${hexOf(inBlock)})` });
   return [
     {
-      title: `${name}[n]: ${count} ${count === 1 ? 'block' : 'blocks'} of registers, n from 0. ${doc}`,
+      title: `${name}[n]: ${count} ${count === 1 ? 'block' : 'blocks'} of registers, n from 0${survivesInWords(array)}. ${doc}`,
       macros: [
         { name: macro, parameters: '(n)', value: `(${hexOf(offset)} + (n) * ${hexOf(stride)})` },
         { name: `${macro}_BLOCK_COUNT`, value: `${count}u` },
@@ -121,27 +123,27 @@ function registerSections(scope: Scope, registers: readonly RegisterLayout[]): S
       const alias = aliasOf === undefined ? '' : ` Alias of ${aliasOf}, with the fields of that.`;
       const macro = `${scope.macro}_${name}`;
       return {
-        title: `${scope.label}${name}: ${width} bits${scope.memory ? '' : `, ${accessInWords(register)}`}.${alias} ${meaningOf(register)}`,
+        title: `${scope.label}${name}: ${width} bits${scope.memory ? '' : `, ${accessInWords(register)}${survivesInWords(register)}`}.${alias} ${meaningOf(register)}`,
         macros: [
           { name: macro, ...scope.place(offset) },
           ...(reset === 0n ? [] : [{ name: `${macro}_RESET`, value: constant(reset, width) }]),
           ...(aliasOf === undefined ? fields : []).flatMap((field) =>
-            fieldMacros(`${macro}_${field.name}`, width, field, scope),
+            fieldMacros(`${macro}_${field.name}`, register, field, scope),
           ),
         ],
       };
     });
 }
 
-function fieldMacros(macro: string, width: number, field: FieldLayout, { memory }: Scope): Macro[] {
+function fieldMacros(macro: string, register: RegisterLayout, field: FieldLayout, { memory }: Scope): Macro[] {
   const { msb, lsb, values } = field;
   const range = msb === lsb ? `[${lsb}]` : `[${msb}:${lsb}]`;
   return [
     { name: `${macro}_SHIFT`, value: `${lsb}u` },
     {
       name: `${macro}_MASK`,
-      value: constant(bitMask(msb, lsb), width),
-      doc: `${range}${memory ? '' : ` ${accessInWords(field)}`}. ${meaningOf(field)}`,
+      value: constant(bitMask(msb, lsb), register.width),
+      doc: `${range}${memory ? '' : ` ${accessInWords(field)}${survivesInWords(field, register)}`}. ${meaningOf(field)}`,
     },
     ...values.map(({ name, value }) => ({ name: `${macro}_${name}`, value: `${value}u` })),
   ];

@@ -5,6 +5,22 @@
  */
 import { type Access } from './access';
 
+/**
+ * What resets a function (PCI Express Base Specification 5.0, sections 6.6 and 5.3.1.4), as far as its end of the link can
+ * distinguish.
+ * - `device`: a conventional reset through the slot: secondary bus reset, VFIO hot reset, restart of the machine.
+ * - `flr`: a function-level reset, by Initiate Function Level Reset in Device Control.
+ * - `d3hot`: the return from D3hot to D0 of a function whose No_Soft_Reset bit is 0.
+ * - `link-down`: the link of the slot has gone down.
+ * - `power`: the card has lost its power.
+ */
+export type ResetKind = 'device' | 'flr' | 'd3hot' | 'link-down' | 'power';
+export const RESET_KINDS = ['device', 'flr', 'd3hot', 'link-down', 'power'] as const satisfies readonly ResetKind[];
+
+/** The resets that leave a value as it is; `sticky`: all but the loss of power, as for the sticky bits of section 7.4. */
+export type Survives = 'sticky' | readonly SurvivableReset[];
+export type SurvivableReset = Exclude<ResetKind, 'power'>;
+
 /** Register width in bits. The value of a 64-bit register is a `bigint`, of all others a `number`. */
 export type Width = 8 | 16 | 32 | 64;
 
@@ -28,6 +44,8 @@ export interface DetailedFieldDeclaration {
   /** Overrides the register's access for these bits. */
   readonly access?: Access;
   readonly reset?: number | bigint;
+  /** Overrides the register's `survives` for these bits. */
+  readonly survives?: Survives;
   readonly doc?: string;
   readonly role?: Role;
   /** Declares bits that the card owns too. Bits that only the card changes are `ro` in a writable register. */
@@ -50,6 +68,8 @@ export interface RegisterDeclaration {
    */
   readonly aliasOf?: string;
   readonly reset?: number | bigint;
+  /** The resets that leave it as it is: `['flr']` for logic without an FLR input. Default: that of its block or map. */
+  readonly survives?: Survives;
   readonly doc?: string;
   readonly role?: Role;
   readonly card?: CardEffect;
@@ -67,6 +87,8 @@ export interface BlockArrayDeclaration {
   readonly stride?: number;
   /** Default: 1. */
   readonly count?: number;
+  /** For registers that do not declare it. Default: that of the map. */
+  readonly survives?: Survives;
   readonly doc?: string;
   readonly registers: BlockSpec;
 }

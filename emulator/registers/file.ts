@@ -1,6 +1,6 @@
 /** The registers of one card instance: bus side (`read`, `write`), hardware side (`get`, `set`, hooks) and reset. */
 import { type AccessMasks, accessMasks } from './access-masks';
-import type { MapSpec } from './declaration';
+import type { MapSpec, ResetKind } from './declaration';
 import { type Location, locate } from './location';
 import type { RegisterMap } from './map';
 import type { AnyMapSpec, BlockName, BlockOf } from './names';
@@ -35,9 +35,12 @@ export class RegisterFile<S extends MapSpec = AnyMapSpec> extends ScopedView<S> 
     this.#storage.write(offset, data);
   }
 
-  /** Sets every register to its reset value. Hooks stay registered and are not called. */
-  reset(): void {
-    this.#storage.reset();
+  /**
+   * Sets every register to its reset value; of a reset of a `kind`, what is declared to survive it stays. Hooks stay
+   * registered and are not called.
+   */
+  reset(kind?: ResetKind): void {
+    this.#storage.reset(kind);
   }
 
   /** The `index`-th block of the array `name`. @throws RangeError if there is none */

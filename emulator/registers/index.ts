@@ -10,9 +10,12 @@ export type {
   FieldDeclaration,
   MapSpec,
   RegisterDeclaration,
+  ResetKind,
   Role,
+  Survives,
   Width,
 } from './declaration';
+export { RESET_KINDS } from './declaration';
 export { RegisterFile } from './file';
 export type { ChangeHook, ReadHook, RegisterWrite, WriteHook } from './hooks';
 export type { BlockArrayLayout, FieldLayout, RegisterLayout } from './layout';

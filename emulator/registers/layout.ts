@@ -26,8 +26,11 @@ import {
   isBlockArray,
   type MapSpec,
   type RegisterDeclaration,
+  RESET_KINDS,
   type Role,
   ROLES,
+  type SurvivableReset,
+  type Survives,
   type Width,
 } from './declaration';
 
@@ -38,6 +41,8 @@ export interface FieldLayout {
   /** Bits. */
   readonly width: number;
   readonly access: Access;
+  /** Present where resets leave it as it is. */
+  readonly survives?: readonly SurvivableReset[];
   readonly doc: string;
   readonly role?: Role;
   readonly card?: CardEffect;
@@ -54,6 +59,8 @@ export interface RegisterLayout {
   readonly width: Width;
   readonly access: Access;
   readonly reset: bigint;
+  /** Present where resets leave it as it is; its fields have their own. */
+  readonly survives?: readonly SurvivableReset[];
   readonly doc: string;
   /** Sorted by bit number. */
   readonly fields: readonly FieldLayout[];
@@ -70,6 +77,7 @@ export interface BlockArrayLayout {
   readonly offset: number;
   readonly stride: number;
   readonly count: number;
+  readonly survives?: readonly SurvivableReset[];
   readonly doc: string;
   readonly registers: BlockSpec;
 }
@@ -77,17 +85,18 @@ export interface BlockArrayLayout {
 /** All bits from `lsb` to `msb`, in place. */
 export const bitMask = (msb: number, lsb: number): bigint => ((1n << BigInt(msb - lsb + 1)) - 1n) << BigInt(lsb);
 
-/** Every register of the map, in order of declaration; arrays of blocks are expanded. */
-export function layOutMap(spec: MapSpec): RegisterLayout[] {
+/** Every register of the map, in order of declaration; arrays of blocks are expanded. `survives`: of the whole map. */
+export function layOutMap(spec: MapSpec, survives?: Survives): RegisterLayout[] {
   const entries = Object.entries(spec);
   const ownRegisters = entries.filter((entry): entry is [string, RegisterDeclaration] => !isBlockArray(entry[1]));
-  const own = new Map(layOutBlock(Object.fromEntries(ownRegisters)).map((register) => [register.name, register]));
+  const ownLayouts = layOutBlock(Object.fromEntries(ownRegisters), survives);
+  const own = new Map(ownLayouts.map((register) => [register.name, register]));
   return entries.flatMap(([name, entry]) => {
     if (!isBlockArray(entry)) return [own.get(name)!];
-    const { offset, stride, count } = layOutBlockArray(name, entry);
+    const { offset, stride, count, survives: ofBlocks } = layOutBlockArray(name, entry, survives);
     return Array.from({ length: count }, (_, index) => {
       const base = { path: `${name}[${index}]`, offset: offset + index * stride, name, index };
-      return layOutBlock(entry.registers, base);
+      return layOutBlock(entry.registers, ofBlocks, base);
     }).flat();
   });
 }
@@ -95,13 +104,16 @@ export function layOutMap(spec: MapSpec): RegisterLayout[] {
 /** The registers of one block; with `base`, at their place in a map. */
 export function layOutBlock(
   spec: BlockSpec,
+  survives?: Survives,
   base?: { path: string; offset: number; name: string; index: number },
 ): RegisterLayout[] {
   const entries = Object.entries(spec);
   const pathOf = (name: string): string => (base ? `${base.path}.${name}` : name);
   const targets = new Map(
     entries.flatMap(([name, declaration]) =>
-      declaration.aliasOf === undefined ? [[name, layOutRegister(name, pathOf(name), declaration)] as const] : [],
+      declaration.aliasOf === undefined
+        ? [[name, layOutRegister(name, pathOf(name), declaration, survives)] as const]
+        : [],
     ),
   );
   return entries.map(([name, declaration]) => {
@@ -126,6 +138,13 @@ export function accessInWords(of: RegisterLayout | FieldLayout): string {
   return of.card === undefined ? access : `${access}, card ${of.card}`;
 }
 
+/** For documents: `, survives flr`, or '' for nothing. Of a field, only where that differs from its register. */
+export function survivesInWords({ survives }: Kept, register: Kept = {}): string {
+  const [own, whole] = [survives, register.survives].map((kinds = []) => kinds.join(', '));
+  return own === whole ? '' : `, survives ${own || 'no reset'}`;
+}
+type Kept = Pick<RegisterLayout, 'survives'>;
+
 /** For documents: what a register or field means. */
 export function meaningOf({ doc, role }: RegisterLayout | FieldLayout): string {
   return role === 'error' ? `Error. ${doc}` : doc;
@@ -141,8 +160,8 @@ export function blockSizeBytes(spec: BlockSpec): number {
   return Math.max(0, ...Object.values(spec).map((register) => register.offset + widthOf(register, spec) / 8));
 }
 
-export function layOutBlockArray(name: string, declaration: BlockArrayDeclaration): BlockArrayLayout {
-  checkEntry(name, name, declaration, ['offset', 'stride', 'count', 'doc', 'registers']);
+export function layOutBlockArray(name: string, declaration: BlockArrayDeclaration, ofMap?: Survives): BlockArrayLayout {
+  checkEntry(name, name, declaration, ['offset', 'stride', 'count', 'survives', 'doc', 'registers']);
   const { offset, count = 1, doc = '', registers } = declaration;
   const sizeBytes = blockSizeBytes(registers);
   const alignment = Math.max(1, ...Object.values(registers).map((register) => widthOf(register, registers) / 8));
@@ -165,16 +184,22 @@ export function layOutBlockArray(name: string, declaration: BlockArrayDeclaratio
       `${label} is misaligned: ${name}[].${widest} needs offset and stride to be multiples of ${alignment}.`,
     );
   }
-  return { name, offset, stride, count, doc, registers };
+  return { name, offset, stride, count, ...surviving(name, declaration.survives ?? ofMap), doc, registers };
 }
 
-function layOutRegister(name: string, path: string, declaration: RegisterDeclaration): RegisterLayout {
+function layOutRegister(
+  name: string,
+  path: string,
+  declaration: RegisterDeclaration,
+  ofBlock?: Survives,
+): RegisterLayout {
   checkEntry(path, name, declaration, [
     'offset',
     'width',
     'access',
     'aliasOf',
     'reset',
+    'survives',
     'doc',
     'role',
     'card',
@@ -186,10 +211,19 @@ function layOutRegister(name: string, path: string, declaration: RegisterDeclara
     throw new RegisterMapError(`${path} is ${width} bits wide: a register has 8, 16, 32 or 64 bits.`);
   }
   checkAlignment(path, width, offset);
+  const survives = declaration.survives ?? ofBlock;
   const fields = Object.entries(declaration.fields ?? {})
-    .map(([field, fieldDeclaration]) => layOutField(`${path}.${field}`, field, expandField(fieldDeclaration), access))
+    .map(([field, fieldDeclaration]) =>
+      layOutField(
+        `${path}.${field}`,
+        field,
+        { ...(survives && { survives }), ...expandField(fieldDeclaration) },
+        access,
+      ),
+    )
     .sort((a, b) => a.lsb - b.lsb);
-  const layout = { name, path, offset, width, access, reset: 0n, doc, fields, ...marksOf(path, declaration) };
+  const marks = { ...surviving(path, survives), ...marksOf(path, declaration) };
+  const layout = { name, path, offset, width, access, reset: 0n, doc, fields, ...marks };
   checkFields(path, width, fields);
   return { ...layout, reset: resetValue(layout, declaration) };
 }
@@ -212,7 +246,7 @@ function layOutField(
   registerAccess: Access,
 ): FieldLayout {
   checkName(path, name);
-  checkKeys(path, declaration, ['bits', 'access', 'reset', 'doc', 'role', 'card', 'values']);
+  checkKeys(path, declaration, ['bits', 'access', 'reset', 'survives', 'doc', 'role', 'card', 'values']);
   const [msb, lsb = msb] = declaration.bits;
   if (!Number.isInteger(msb) || !Number.isInteger(lsb) || lsb < 0 || msb < lsb) {
     throw new RegisterMapError(`${path} has bits [${declaration.bits.join(', ')}]: use [bit] or [msb, lsb].`);
@@ -229,7 +263,22 @@ function layOutField(
   });
   const { access = registerAccess, doc = '' } = declaration;
   checkAccess(path, access);
-  return { name, msb, lsb, width, access, doc, values, ...marksOf(path, declaration) };
+  const marks = { ...surviving(path, declaration.survives), ...marksOf(path, declaration) };
+  return { name, msb, lsb, width, access, doc, values, ...marks };
+}
+
+const SURVIVABLE = RESET_KINDS.filter((kind): kind is SurvivableReset => kind !== 'power');
+
+/** The property `survives` of a layout; none where no reset is survived. */
+function surviving(path: string, survives: Survives = []): { survives?: readonly SurvivableReset[] } {
+  const kinds = survives === 'sticky' ? SURVIVABLE : survives;
+  const wrong = kinds.find((kind) => !SURVIVABLE.includes(kind));
+  if (wrong !== undefined) {
+    throw new RegisterMapError(
+      `${path} survives '${wrong}': what a value can survive is ${SURVIVABLE.join(', ')}, or all of them: 'sticky'.`,
+    );
+  }
+  return kinds.length > 0 ? { survives: kinds } : {};
 }
 
 /** What is declared for tools and documents. */

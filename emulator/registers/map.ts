@@ -3,7 +3,7 @@
  * and the single source of the register file, the C header for the guest and the documentation.
  */
 import { hex, RegisterMapError } from './check';
-import { type BlockSpec, isBlockArray, type MapSpec } from './declaration';
+import { type BlockSpec, isBlockArray, type MapSpec, type Survives } from './declaration';
 import { type BlockArrayLayout, byOffset, layOutBlockArray, layOutMap, type RegisterLayout } from './layout';
 
 const SMALLEST_DEFAULT_BYTES = 4096;
@@ -21,10 +21,14 @@ export interface RegisterMap<S extends MapSpec = MapSpec> {
 /**
  * Builds a map.
  * @param options.sizeBytes a power of two that holds all registers; default: the smallest one from 4096 on
+ * @param options.survives the resets that leave the registers as they are, unless they declare it themselves
  * @throws RegisterMapError when registers overlap, are misaligned or do not fit; the message names them
  */
-export function registerMap<const S extends MapSpec>(spec: S, options: { sizeBytes?: number } = {}): RegisterMap<S> {
-  const registers = layOutMap(spec).sort((a, b) => a.offset - b.offset);
+export function registerMap<const S extends MapSpec>(
+  spec: S,
+  options: { sizeBytes?: number; survives?: Survives } = {},
+): RegisterMap<S> {
+  const registers = layOutMap(spec, options.survives).sort((a, b) => a.offset - b.offset);
   const endBytes = checkOverlap(registers);
   const sizeBytes = options.sizeBytes ?? Math.max(SMALLEST_DEFAULT_BYTES, 2 ** Math.ceil(Math.log2(endBytes)));
   if (!Number.isInteger(Math.log2(sizeBytes)) || sizeBytes < 4) {
@@ -35,7 +39,7 @@ export function registerMap<const S extends MapSpec>(spec: S, options: { sizeByt
     throw new RegisterMapError(`${describe(last)} lies outside the map, whose sizeBytes is ${hex(sizeBytes)}.`);
   }
   const blocks = Object.entries(spec).flatMap(([name, entry]) =>
-    isBlockArray(entry) ? [layOutBlockArray(name, entry)] : [],
+    isBlockArray(entry) ? [layOutBlockArray(name, entry, options.survives)] : [],
   );
   return Object.freeze({ spec, sizeBytes, registers, blocks });
 }

@@ -12,6 +12,7 @@ import {
   type FieldLayout,
   meaningOf,
   type RegisterLayout,
+  survivesInWords,
 } from './layout';
 import type { RegisterMap } from './map';
 
@@ -53,13 +54,14 @@ function kindsOfBlocks(arrays: readonly BlockArrayLayout[]): BlockArrayLayout[][
   return [...kinds.values()];
 }
 
-function placeOf({ name, offset, stride, count, doc }: BlockArrayLayout, digits: number): string {
+function placeOf(array: BlockArrayLayout, digits: number): string {
+  const { name, offset, stride, count, doc } = array;
   const first = hexOf(offset, digits);
   const where =
     count === 1
       ? `\`${name}[0]\` is at \`${first}\``
       : `\`${name}[n]\` is at \`${first} + n * ${hexOf(stride)}\`, n from 0 to ${count - 1}`;
-  return `- ${where}. ${cell(doc)}`.trimEnd();
+  return `- ${where}${survivesInWords(array)}. ${cell(doc)}`.trimEnd();
 }
 
 function registerTable(registers: readonly RegisterLayout[], digits: number): string[] {
@@ -70,13 +72,14 @@ function registerTable(registers: readonly RegisterLayout[], digits: number): st
       const meaning = `Alias of ${code(aliasOf.split('.').at(-1)!)}. ${meaningOf(register)}`;
       return [[place, code(name), bits, register.access, '', meaning]];
     }
+    const after = `${code(hexOf(reset))}${survivesInWords(register)}`;
     return [
-      [place, code(name), bits, accessInWords(register), code(hexOf(reset)), meaningOf(register)],
+      [place, code(name), bits, accessInWords(register), after, meaningOf(register)],
       ...fields.map((field) => {
         const { msb, lsb } = field;
-        const value = (reset & bitMask(msb, lsb)) >> BigInt(lsb);
+        const value = `${(reset & bitMask(msb, lsb)) >> BigInt(lsb)}${survivesInWords(field, register)}`;
         const access = accessInWords(field);
-        return ['', code(`${name}.${field.name}`), range(msb, lsb), access, `${value}`, withValues(field)];
+        return ['', code(`${name}.${field.name}`), range(msb, lsb), access, value, withValues(field)];
       }),
     ];
   });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Access } from './access';
-import { RegisterFile, type RegisterMap, registerMap } from './index';
+import { cHeader, markdownTable, RegisterFile, type RegisterMap, registerMap, type ResetKind } from './index';
 
 /** Bus read of `size` bytes, as a little-endian number. */
 function read(file: RegisterFile, offset: number, size: number): bigint {
@@ -346,3 +346,60 @@ function seededRandom(seed: number): (limit: number) => number {
 
 const randomBits = (random: (limit: number) => number): bigint =>
   (BigInt(random(2 ** 32)) << 32n) | BigInt(random(2 ** 32));
+
+describe('a reset', () => {
+  const map = registerMap(
+    {
+      OWN: { offset: 0x00, access: 'rw', survives: [] },
+      WHOLE: { offset: 0x04, access: 'rw', reset: 1 },
+      PART: {
+        offset: 0x08,
+        width: 64,
+        access: 'rw',
+        reset: 0x10_0000_0001n,
+        survives: 'sticky',
+        fields: { LOW: [7, 0], HIGH: { bits: [39, 32], survives: [] } },
+      },
+      BLOCK: { offset: 0x10, survives: ['flr', 'd3hot'], registers: { R: { offset: 0, access: 'rw' } } },
+    },
+    { survives: ['flr'] },
+  );
+  const after = (kind?: ResetKind): (number | bigint)[] => {
+    const file = new RegisterFile(map);
+    for (const name of ['OWN', 'WHOLE', 'BLOCK[0].R'] as const) file.set(name, 0x77);
+    file.set('PART', 0x77_0000_0077n);
+    file.reset(kind);
+    return (['OWN', 'WHOLE', 'PART', 'BLOCK[0].R'] as const).map((name) => file.get(name));
+  };
+
+  test.each<[ResetKind, (number | bigint)[]]>([
+    ['flr', [0, 0x77, 0x10_0000_0077n, 0x77]],
+    ['d3hot', [0, 1, 0x10_0000_0077n, 0x77]],
+    ['device', [0, 1, 0x10_0000_0077n, 0]],
+    ['power', [0, 1, 0x10_0000_0001n, 0]],
+  ])(
+    'of the kind %s leaves what survives it: of the field, register, block or map that declares it',
+    (kind, values) => {
+      expect(after(kind)).toEqual(values);
+    },
+  );
+
+  test('without a kind sets everything to its reset value', () => {
+    expect(after()).toEqual([0, 1, 0x10_0000_0001n, 0]);
+  });
+
+  test('cannot be survived when power is lost, or when there is no such reset', () => {
+    const survives = (kind: string) => () => registerMap({ R: { offset: 0, access: 'rw', survives: [kind] as never } });
+    expect(survives('power')).toThrow("R survives 'power': what a value can survive is device, flr, d3hot, link-down");
+    expect(survives('hot')).toThrow("R survives 'hot'");
+  });
+
+  test('that is survived is told in the C header and in the tables of registers', () => {
+    expect(cHeader(map, { prefix: 'X' })).toMatch(
+      /WHOLE: 32 bits, rw, survives flr\.[^]*\[39:32\] rw, survives no reset\.[^]*BLOCK\[n\]: 1 block of registers, n from 0, survives flr, d3hot\./,
+    );
+    const table = markdownTable(map);
+    expect(table).toContain('| `0x04` | `WHOLE` | 31:0 | rw | `0x1`, survives flr |'.replace('0x04', '0x004'));
+    expect(table).toContain('- `BLOCK[0]` is at `0x010`, survives flr, d3hot.');
+  });
+});

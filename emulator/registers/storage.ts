@@ -9,6 +9,7 @@
  * nothing unless a write hook runs. The index is checked once per word, hence the `!` after typed arrays.
  */
 import type { AccessMasks } from './access-masks';
+import type { ResetKind } from './declaration';
 import {
   bitsOf,
   fetch,
@@ -66,9 +67,15 @@ export class RegisterStorage {
     return hooks;
   }
 
-  reset(): void {
-    this.words.set(this.#masks.reset);
-    this.#written.fill(0);
+  /** Without a kind, all bits. */
+  reset(kind?: ResetKind): void {
+    const { reset, surviving } = this.#masks;
+    const kept = kind && surviving[kind];
+    for (let word = 0; word < this.words.length; word++) {
+      const bits = kept?.[word] ?? 0;
+      this.words[word] = (this.words[word]! & bits) | (reset[word]! & ~bits);
+      this.#written[word]! &= bits;
+    }
   }
 
   read(offset: number, data: Uint8Array): void {

@@ -1,5 +1,6 @@
 /** `toHaveInterrupted`, `toInterrupt`, which waits, and `toHaveBeenReset`. */
-import { type PciCard, type ResetKind } from '../../emulator/pci';
+import { type PciCard } from '../../emulator/pci';
+import { RESET_KINDS, type ResetKind } from '../../emulator/registers';
 import { type CardTrace, traceOf } from '../../instrumentation/trace';
 import { recentEvents } from './history';
 import { checkCard, DEFAULT_WAIT_MS, reached, type WaitOptions } from './subject';
@@ -83,14 +84,12 @@ function ranges(vectors: readonly number[]): string {
 
 const timesInWords = (count: number): string => (count === 1 ? 'once' : `${count} times`);
 
-const RESET_KINDS: readonly ResetKind[] = ['flr', 'device'];
-
 export function toHaveBeenReset(card: PciCard, by?: ResetKind) {
   const trace = traceOf(checkCard(card, 'toHaveBeenReset'));
   const pass = RESET_KINDS.some((kind) => (by === undefined || by === kind) && trace.resets(kind) > 0);
-  const what =
-    by === undefined ? 'reset' : by === 'flr' ? 'reset by a function-level reset' : 'reset other than by its driver';
-  const seen = `resets so far: ${trace.resets('flr')} function-level, ${trace.resets('device')} other`;
+  const what = by === undefined ? 'reset' : `reset (${by})`;
+  const kinds = RESET_KINDS.filter((kind) => trace.resets(kind) > 0).map((kind) => `${kind} ${trace.resets(kind)}`);
+  const seen = `resets so far: ${kinds.join(', ') || 'none'}`;
   return {
     pass,
     message: () => `expected the card ${pass ? 'not ' : ''}to have been ${what}; ${seen}${recentEvents(trace)}`,

@@ -161,7 +161,7 @@ describe('toHaveBeenReset', () => {
     host.reset('device');
     expect(card).toHaveBeenReset();
     expect(() => expect(card).toHaveBeenReset('flr')).toThrow(
-      'expected the card to have been reset by a function-level reset; resets so far: 0 function-level, 1 other',
+      'expected the card to have been reset (flr); resets so far: device 1',
     );
     host.reset('flr');
     expect(card).toHaveBeenReset('flr');

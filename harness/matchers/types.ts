@@ -3,8 +3,8 @@
  * properties that are register files. For a card whose registers are private, any name is allowed.
  */
 import { type DmaErrorReason } from '../../emulator/memory';
-import { type PciCard, type ResetKind } from '../../emulator/pci';
-import { type RegisterFile, type ValueAt, type ValuePath } from '../../emulator/registers';
+import { type PciCard } from '../../emulator/pci';
+import { type RegisterFile, type ResetKind, type ValueAt, type ValuePath } from '../../emulator/registers';
 import { type ExecResult } from '../../qemu/channel';
 import { type PrintOptions } from './commands';
 import { type DmaExpectation } from './dma';
@@ -69,7 +69,7 @@ export interface GhostcardMatchers<T> {
   /** The card has interrupted this often, or does within a time. */
   toInterrupt(...args: OnCard<T, [vector?: number, options?: InterruptOptions & WaitOptions]>): Promise<void>;
 
-  /** The card has been reset: 'flr' by its driver, 'device' otherwise. */
+  /** The card has been reset, in this way: 'flr' by its driver, 'device' by the client. */
   toHaveBeenReset(...args: OnCard<T, [by?: ResetKind]>): void;
 
   /** The card has read host memory: anything, this many bytes, or a range. */

@@ -92,7 +92,7 @@ describe('an event in words', () => {
     ['a mask', { kind: 'irq-setup', index: 0, start: 0, count: 1, action: 'mask' }, 'client masks INTx'],
     ['a reset by the driver', { kind: 'reset', reset: 'flr' }, 'function-level reset'],
     ['a reset by the client', { kind: 'reset', reset: 'device' }, 'device reset'],
-    ['a reset by neither', { kind: 'reset', reset: 'other' }, 'card is reset'],
+    ['a reset by the loss of power', { kind: 'reset', reset: 'power' }, 'power-on reset'],
     [
       'a read of what the driver has not synchronised',
       { kind: 'stale', sizeBytes: 12 },

@@ -6,7 +6,7 @@
  * Source: PCI Express Base Specification 6.0, section 2.3.2 (reads that are not answered), 6.7.6 (async removal).
  */
 import { loadNative } from '../../emulator/native';
-import { ForwardingDevice } from '../../emulator/device';
+import { ForwardingDevice, type ResetCause } from '../../emulator/device';
 
 export class SlotLink extends ForwardingDevice {
   private up = true;
@@ -20,7 +20,7 @@ export class SlotLink extends ForwardingDevice {
     if (!this.up) return;
     this.up = false;
     try {
-      this.below.reset();
+      this.below.reset('power');
     } finally {
       this.fillBarMappings();
     }
@@ -35,8 +35,8 @@ export class SlotLink extends ForwardingDevice {
     if (this.up) super.writeRegion(region, offset, data);
   }
 
-  override reset(): void {
-    if (this.up) super.reset();
+  override reset(cause?: ResetCause): void {
+    if (this.up) super.reset(cause);
   }
 
   /** What the client has mapped, it reads without a call: the pages get what a read would return, all ones. */

@@ -3,7 +3,8 @@
  * its interrupts, DMA and resets. `traceOf(card)` is there for every card, from before it is driven for the first time.
  */
 import { type Device } from '../../emulator/device';
-import { type CardEvent, type DmaEvent, onFirstDriven, type PciCard, type ResetKind } from '../../emulator/pci';
+import { type CardEvent, type DmaEvent, onFirstDriven, type PciCard } from '../../emulator/pci';
+import { type ResetKind } from '../../emulator/registers';
 import { CardRecording, type EventSink, type RecordCardOptions } from './card-recording';
 import { EventRing, type RecentEvent } from './event-ring';
 
@@ -40,7 +41,6 @@ export class CardTrace {
   readonly #ring = new EventRing(CAPACITY);
   readonly #interrupts: number[][] = [];
   readonly #dma = { read: { accesses: 0, bytes: 0, errors: 0 }, write: { accesses: 0, bytes: 0, errors: 0 } };
-  readonly #resets = { flr: 0, device: 0 };
   readonly #notices: Notice[] = [];
   /** What the parts of the card have last said of themselves: 'H2C0' is 'running'. */
   readonly states = new Map<string, string>();
@@ -94,9 +94,9 @@ export class CardTrace {
     return this.#dma[access];
   }
 
-  /** How often the card has been reset: by its driver, in configuration space ('flr'), or otherwise ('device'). */
+  /** How often the card has been reset in this way. */
   resets(kind: ResetKind): number {
-    return this.#resets[kind];
+    return this.card.inspection.resets(kind);
   }
 
   /** What host memory holds now; undefined where the client has not mapped it, or not in a way that can be read here. */
@@ -143,9 +143,6 @@ export class CardTrace {
         counts[event.vector] = (counts[event.vector] ?? 0) + 1;
         return;
       }
-      case 'reset':
-        this.#resets[event.reset === 'flr' ? 'flr' : 'device']++;
-        return;
       case 'state':
         this.states.set(event.part, event.state);
         return;

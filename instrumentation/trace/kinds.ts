@@ -31,6 +31,7 @@ import { type RegisterNames } from './names';
 import {
   type EventWords,
   HELD,
+  RESET_NAMES,
   wordCard,
   wordDma,
   wordInterrupt,
@@ -158,12 +159,13 @@ export const KINDS = {
   },
   'reset': {
     code: 9,
-    about: 'By the client (`device`), by the driver (`flr`), or by a fault or the loss of the link (`other`).',
+    about:
+      'By the client (`device`), by the driver (`flr`, or `d3hot`: the return to D0), by the loss of the link (`link-down`) or of power (`power`).',
     role: 'effect',
     stimulusIf: { reset: 'device' },
     actor: 'driver',
     fields: { reset: text() },
-    words: ({ reset }) => words({ device: 'device reset', flr: 'function-level reset', other: 'card is reset' }[reset]),
+    words: ({ reset }) => words(RESET_NAMES[reset]),
   },
   'state': {
     code: 10,

@@ -1,6 +1,6 @@
 /** Words for what happens to a card: for events in a file, in the ring in memory, or as they happen. */
 import { type HeldReason } from '../../emulator/pci';
-import { type FieldLayout, type RegisterLayout } from '../../emulator/registers';
+import { type FieldLayout, type RegisterLayout, type ResetKind } from '../../emulator/registers';
 import { type CardDescription } from './card-description';
 import { type AccessEvent, type DmaEvent, type EventContent, type IrqSetupEvent } from './event';
 import { type NamedRegister, placeOf, type RegisterNames } from './names';
@@ -130,6 +130,14 @@ export const wordInterrupt = (index: number, vector: number): string =>
 
 /** `MSI-X` */
 export const wordMechanism = (index: number): string => INTERRUPT_NAMES[index] ?? `interrupt index ${index}`;
+
+export const RESET_NAMES: Readonly<Record<ResetKind, string>> = {
+  'device': 'device reset',
+  'flr': 'function-level reset',
+  'd3hot': 'reset by the return from D3hot',
+  'link-down': 'reset by the loss of the link',
+  'power': 'power-on reset',
+};
 
 export const HELD: Readonly<Record<HeldReason, string>> = {
   'masked': '(masked)',

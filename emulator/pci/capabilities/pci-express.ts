@@ -4,7 +4,7 @@
  * Source: PCI Express Base Spec 5.0, 7.5.3 (figure 7-22). The link is not modelled: there is no training, retraining or
  * power management, and the registers read as those of a link trained to its full speed and width.
  */
-import { registerMap } from '../../registers';
+import { registerMap, type Survives } from '../../registers';
 import { type LinkIdentity } from '../identity';
 import { sharedMaps } from '../shared-maps';
 
@@ -12,7 +12,14 @@ const PCI_EXPRESS_ID = 0x10;
 /** Of version 2, with the registers of slots, which an endpoint does not have. */
 export const PCI_EXPRESS_BYTES = 0x3c;
 
-export const pciExpress = sharedMaps((link: LinkIdentity) =>
+/**
+ * The link is up during a function-level reset and in D3hot: what is negotiated between its two ends is kept (6.6.2). A
+ * target speed is sticky (7.5.3.19).
+ */
+const LINK_IS_UP: Survives = ['flr', 'd3hot'];
+
+/** `flr`: the function has a function-level reset. */
+export const pciExpress = sharedMaps((link: LinkIdentity, flr: boolean) =>
   registerMap(
     {
       ID: { offset: 0x00, width: 8, access: 'ro', reset: PCI_EXPRESS_ID },
@@ -37,7 +44,7 @@ export const pciExpress = sharedMaps((link: LinkIdentity) =>
           L0S_LATENCY: { bits: [8, 6], reset: 7, doc: 'Acceptable exit latency: no limit.' },
           L1_LATENCY: { bits: [11, 9], reset: 7, doc: 'Acceptable exit latency: no limit.' },
           ROLE_BASED_ERRORS: { bits: [15], reset: 1, doc: 'Required of every function since version 1.1.' },
-          FUNCTION_LEVEL_RESET: { bits: [28], reset: 1 },
+          FUNCTION_LEVEL_RESET: { bits: [28], reset: flr ? 1 : 0 },
         },
       },
       DEVICE_CONTROL: {
@@ -51,11 +58,11 @@ export const pciExpress = sharedMaps((link: LinkIdentity) =>
           FATAL_REPORTING: { bits: [2], access: 'rw' },
           UNSUPPORTED_REQUEST_REPORTING: { bits: [3], access: 'rw' },
           RELAXED_ORDERING: { bits: [4], access: 'rw', reset: 1 },
-          MAX_PAYLOAD: { bits: [7, 5], access: 'rw' },
+          MAX_PAYLOAD: { bits: [7, 5], access: 'rw', survives: LINK_IS_UP },
           EXTENDED_TAG: { bits: [8], access: 'rw', reset: 1 },
           NO_SNOOP: { bits: [11], access: 'rw', reset: 1 },
           MAX_READ_REQUEST: { bits: [14, 12], access: 'rw', reset: 2, values: { B128: 0, B256: 1, B512: 2 } },
-          INITIATE_FLR: { bits: [15], access: 'rw', doc: 'Writing 1 resets the function; reads 0.' },
+          INITIATE_FLR: { bits: [15], access: flr ? 'rw' : 'ro', doc: 'Writing 1 resets the function; reads 0.' },
         },
       },
       DEVICE_STATUS: {
@@ -86,6 +93,7 @@ export const pciExpress = sharedMaps((link: LinkIdentity) =>
         offset: 0x10,
         width: 16,
         access: 'ro',
+        survives: LINK_IS_UP,
         doc: '7.5.3.7',
         fields: {
           ASPM_CONTROL: { bits: [1, 0], access: 'rw' },
@@ -138,7 +146,7 @@ export const pciExpress = sharedMaps((link: LinkIdentity) =>
         access: 'ro',
         doc: '7.5.3.19',
         fields: {
-          TARGET_SPEED: { bits: [3, 0], access: 'rw', reset: link.generation },
+          TARGET_SPEED: { bits: [3, 0], access: 'rw', reset: link.generation, survives: 'sticky' },
         },
       },
       LINK_STATUS_2: {

@@ -8,7 +8,8 @@ import { sharedMaps } from '../shared-maps';
 
 const POWER_MANAGEMENT_ID = 0x01;
 
-export const powerManagement = sharedMaps(() =>
+/** `noSoftReset`: the return to D0 is no reset. */
+export const powerManagement = sharedMaps((noSoftReset: boolean) =>
   registerMap(
     {
       ID: { offset: 0x0, width: 8, access: 'ro', reset: POWER_MANAGEMENT_ID },
@@ -30,7 +31,11 @@ export const powerManagement = sharedMaps(() =>
         access: 'ro',
         fields: {
           POWER_STATE: { bits: [1, 0], access: 'rw', values: { D0: 0, D3HOT: 3 }, doc: 'D1 and D2 are not supported.' },
-          NO_SOFT_RESET: { bits: [3], reset: 1, doc: 'The function keeps its state from D3hot to D0.' },
+          NO_SOFT_RESET: {
+            bits: [3],
+            reset: noSoftReset ? 1 : 0,
+            doc: 'The function keeps its state from D3hot to D0.',
+          },
         },
       },
     },

@@ -48,7 +48,7 @@ export const ACCESS_KINDS = {
           if (!spell.isOn && fault.waitsFor.takes(region, offset, data.length)) {
             spell.begin();
             fault.fire(`${linkDown ? 'the link is down' : 'reads return all ones'} ${spell.howLong}`);
-            if (linkDown) below.reset();
+            if (linkDown) below.reset('link-down');
           }
           if (!spell.isOn || !(linkDown || fault.waitsFor.fits(region, offset, data.length))) {
             return below.readRegion(region, offset, data);
@@ -174,9 +174,9 @@ export const ACCESS_KINDS = {
             }
             below.writeRegion(region, offset, data);
           },
-          reset: () => {
+          reset: (cause) => {
             flush();
-            below.reset();
+            below.reset(cause);
           },
         };
       });

@@ -93,7 +93,7 @@ export const DMA_KINDS = {
         const completion = new PendingCompletion();
         const abort = () => call.abort(completion);
         // In a task of its own: the card must not be reset while its own code runs.
-        fault.later(0, () => (site.card.reset(), abort()), abort);
+        fault.later(0, () => (site.card.reset('power'), abort()), abort);
         return completion;
       }),
   }),
