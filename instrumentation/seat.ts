@@ -5,6 +5,7 @@
  *
  * Source: QEMU hw/vfio/pci.c, vfio_pci_config_setup and vfio_pci_add_capabilities (what QEMU answers by itself).
  */
+import { crc32 } from 'node:zlib';
 import { type Device, ReplaceableDevice } from '../emulator/device';
 import { type Native } from '../emulator/native';
 import { type CardMemory, type MemoryAllocator, type PciCard } from '../emulator/pci';
@@ -60,6 +61,7 @@ export class Seat {
 
 const filesOf = ({ layout }: Device): (number | undefined)[] => layout.regions.map(({ mappable }) => mappable?.fd);
 
+const ROM_REGION = 6;
 const CONFIG_REGION = 7;
 /** What of configuration space QEMU asks for each time: vendor, device, revision, class, subsystem. */
 const LIVE: readonly (readonly [start: number, end: number])[] = [
@@ -69,17 +71,20 @@ const LIVE: readonly (readonly [start: number, end: number])[] = [
 ];
 const COMPATIBLE_BYTES = 256;
 
-/** Sizes of regions, interrupts, header and capabilities. To be called before the card is driven. */
+/** Sizes of regions, interrupts, header and capabilities, contents of the ROM. To be called before the card is driven. */
 function shapeOf(card: PciCard): string {
   const { regions, irqs } = card.layout;
   const config = new Uint8Array(regions[CONFIG_REGION]!.sizeBytes);
   card.readRegion(CONFIG_REGION, 0, config);
+  const rom = new Uint8Array(regions[ROM_REGION]!.sizeBytes);
+  card.readRegion(ROM_REGION, 0, rom);
   for (const [start, end] of LIVE) config.fill(0, start, end);
   return JSON.stringify([
     regions.map(({ sizeBytes }) => sizeBytes),
     irqs,
     [...config.subarray(0, COMPATIBLE_BYTES)],
     extendedHeaders(new DataView(config.buffer)),
+    crc32(rom),
   ]);
 }
 

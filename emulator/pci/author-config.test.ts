@@ -49,7 +49,7 @@ function extendedChainOf(bus: TestBus): string[] {
 }
 
 describe('a capability of the author', () => {
-  test('lies in the first gap, or where the author says, and several may be of one kind', () => {
+  test('lies in the first gap, or where the author says, and several may be of one kind (PCI 6.7)', () => {
     const bus = busOf((card) => {
       card.capability({ name: 'BUILD', id: 0x09, map: BUILD });
       card.capability({ name: 'OTHER', id: 0x09, map: BUILD, offset: 0xf0 });
@@ -83,7 +83,7 @@ describe('a capability of the author', () => {
 });
 
 describe('an extended capability of the author', () => {
-  test('is chained from 0x100 on, behind or before the serial number', () => {
+  test('is chained from 0x100 on, behind or before the serial number (PCIe 7.6.3)', () => {
     const add = (offset?: number) => (card: OpenCard) => {
       card.extendedCapability({ name: 'VSEC', id: 0x0b, map: VSEC, ...(offset && { offset }) });
       card.extendedCapability({

@@ -43,7 +43,7 @@ function setUp(msix: Partial<MsixIdentity>) {
 describe('an MSI-X table inside a BAR of registers', () => {
   const place = { tableOffset: 0x8000, pbaOffset: 0x9000 };
 
-  test('is where the capability says, and the BAR has the size of the registers', () => {
+  test('is where the capability says, and the BAR has the size of the registers (PCI 6.8.2.4)', () => {
     const { card, bus } = setUp(place);
     expect([bus.config(MSIX + 4), bus.config(MSIX + 8)]).toEqual([0x8001, 0x9001]);
     expect(card.layout.regions.map(({ sizeBytes }) => sizeBytes).slice(0, 4)).toEqual([0, 0x1_0000, 0x1_0000, 0]);
@@ -133,7 +133,7 @@ describe('an MSI-X table inside a mappable BAR of memory', () => {
 });
 
 describe('pending bits in another BAR than the table', () => {
-  test('lie in a BAR of the card', () => {
+  test('lie in a BAR of the card (PCI 6.8.2.5)', () => {
     const { bus } = setUp({ bar: 1, tableOffset: 0x8000, pbaBar: 2, pbaOffset: 0x100 });
     expect([bus.config(MSIX + 4), bus.config(MSIX + 8)]).toEqual([0x8001, 0x102]);
   });

@@ -16,7 +16,7 @@ class RomCard extends PciCard {
 
 const image = Uint8Array.from({ length: 3000 }, (_, i) => i % 253);
 
-test('an expansion ROM is a read-only region of the next power of two, with ones behind the image', () => {
+test('an expansion ROM is a read-only region of the next power of two, with ones behind the image (PCI 6.2.5.2)', () => {
   const card = new RomCard(image);
   expect(card.layout.regions[Region.ROM]).toEqual({ sizeBytes: 4096, readable: true, writable: false });
   const whole = new Uint8Array(4096);
@@ -26,7 +26,7 @@ test('an expansion ROM is a read-only region of the next power of two, with ones
   expect(whole.subarray(3000).every((byte) => byte === 0xff)).toBe(true);
 });
 
-test('its register has the writable bits of its size, and the enable', () => {
+test('its register has the writable bits of its size, and the enable (PCI 6.2.5.2)', () => {
   const bus = new TestBus(new RomCard(image));
   bus.setConfig(ROM_REGISTER, 0xffff_ffff);
   expect(bus.config(ROM_REGISTER)).toBe(0xffff_f001);

@@ -6,6 +6,7 @@ import { type CardFactory, ServedCard } from '../../instrumentation/served-card'
 import { type StallNotice } from '../../instrumentation/stalls';
 import { type TraceRecorder } from '../../instrumentation/trace';
 import { type LaunchCard, type RunFolder } from '../launch';
+import { hiddenCapabilities } from './hidden-capabilities';
 import { RemoteCard } from './remote-card';
 import { StaleIntx } from './stale-intx';
 
@@ -171,6 +172,7 @@ export class CardServers {
       ...(this.recorder && { recording: { recorder: this.recorder, name } }),
       ...(onCardEvent && { onEvent: (event: ServerEvent) => report(describeEvent(event)) }),
     });
+    for (const hidden of hiddenCapabilities(served.card)) report(onCardEvent ? hidden : `${name}: ${hidden}`);
     new StaleIntx(served.intxRelease, this.readByte, report);
     return served;
   }
