@@ -36,6 +36,7 @@ const mayImport = {
   'instrumentation/analysis': ['instrumentation/trace', 'emulator/registers'],
   'instrumentation/report': ['instrumentation/analysis', 'instrumentation/trace', 'emulator/registers'],
   'instrumentation/stalls': ['instrumentation/trace', 'emulator/pci', 'emulator/clock'],
+  'instrumentation/checks': ['instrumentation/stalls', 'instrumentation/trace', 'emulator/pci', 'emulator/registers'],
   'instrumentation/replay': [
     'instrumentation/analysis',
     'instrumentation/faults',

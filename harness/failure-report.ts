@@ -22,7 +22,9 @@ export function failureReport(guest: TestGuest, message: string, where: readonly
   const cards = guest.cards.map((plugged) => {
     const latest = plugged.traces.at(-1);
     const lines = latest === undefined ? [] : describeTrace(latest, { last: CARD_EVENTS, withoutConfig: true });
-    return block(`The last accesses of the card ${plugged.describe()}`, lines);
+    const findings = plugged.traces.flatMap((trace) => trace.findings.map(({ text }) => text));
+    const left = findings.length === 0 ? [] : [block(`What is left to say of the card ${plugged.name}`, findings)];
+    return [block(`The last accesses of the card ${plugged.describe()}`, lines), ...left].join('\n');
   });
   const commands = block('The last commands in the guest', guest.commandsTail(COMMANDS));
   const notes = guest.notes.length === 0 ? [] : [block('Notes on the cards', guest.notes.slice(-NOTES))];

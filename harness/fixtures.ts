@@ -4,7 +4,9 @@
  */
 import { basename, resolve } from 'node:path';
 import { beforeAll, type RunnerTestCase, test as base, vi } from 'vitest';
+import { requireCheck } from '../instrumentation/checks';
 import { type FaultCount, wordUnfired } from '../instrumentation/faults';
+import { type NoticeOptions } from '../instrumentation/served-card';
 import { watchdog } from '../emulator/watchdog';
 import { GuestPanicError } from '../qemu/launch';
 import { type GuestArch } from '../qemu/provision';
@@ -16,7 +18,9 @@ import { provisionOnce } from './setup';
 import { TestGuest } from './test-guest';
 import { checkTraceOptions, type Keep, TestRecording, type TestTraceOptions } from './test-recording';
 
-export interface GuestTestOptions extends GuestOptions {
+export interface GuestTestOptions extends Omit<GuestOptions, 'notices'> {
+  /** Which notices are given of the cards (docs/checks.md); with `strict`, one fails its test. */
+  readonly notices?: NoticeOptions & { readonly strict?: boolean };
   /** 'test', the default: a new guest for each test. 'file': one guest, which the tests of a file use in turn. */
   readonly scope?: 'test' | 'file';
   /** Where artifacts go, in a folder for each test. Default 'artifacts'. */
@@ -45,6 +49,7 @@ const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
   accel: true,
   extraQemuArgs: true,
   bootTimeoutMs: true,
+  notices: true,
   artifactsDir: true,
   artifacts: true,
   trace: true,
@@ -60,7 +65,9 @@ const PROVISION_TIMEOUT_MS = 900_000;
 /** A `test` whose guests have these options. To be called at the top of a test file, or of a module that it imports. */
 export function guestTest(options: GuestTestOptions = {}) {
   refuseUnknownOptions('guestTest', options, OPTIONS);
-  const { scope = 'test', artifactsDir = 'artifacts', artifacts = 'on-failure', trace, ...guestOptions } = options;
+  const { scope = 'test', artifactsDir = 'artifacts', artifacts = 'on-failure', trace, ...others } = options;
+  const { strict = false, ...notices } = checkNoticeOptions(others.notices);
+  const guestOptions: GuestOptions = { ...others, notices };
   const { keep = artifacts === 'never' ? 'never' : 'on-failure', ...howToTrace } = checkTraceOptions(trace);
   const extended = base
     .extend('guests', { scope: 'file' }, async ({}, { onCleanup }) => {
@@ -78,7 +85,7 @@ export function guestTest(options: GuestTestOptions = {}) {
         const recording =
           keep === 'never' ? undefined : new TestRecording(guest.rig, testNameOf(task), { ...howToTrace, keep });
         onCleanup(() =>
-          conclude(guest, task, guests, { artifactsDir, artifacts, earlierErrors, recording }).finally(over),
+          conclude(guest, task, guests, { artifactsDir, artifacts, earlierErrors, recording, strict }).finally(over),
         );
         return guest;
       } catch (error) {
@@ -108,6 +115,7 @@ interface ConclusionOptions extends Required<Pick<GuestTestOptions, 'artifactsDi
   /** Number of errors of earlier tries, when the test is being retried. */
   readonly earlierErrors: number;
   readonly recording: TestRecording | undefined;
+  readonly strict: boolean;
 }
 
 /** The end of a test: reports what went wrong, and gives the guest back. */
@@ -115,7 +123,7 @@ async function conclude(
   guest: TestGuest,
   task: Readonly<RunnerTestCase>,
   source: GuestSource,
-  { artifactsDir, artifacts, earlierErrors, recording }: ConclusionOptions,
+  { artifactsDir, artifacts, earlierErrors, recording, strict }: ConclusionOptions,
 ): Promise<void> {
   const errors: Error[] = guest.modelErrors.map((error) => new CardModelError(error));
   const { died } = guest.rig.guest;
@@ -124,6 +132,11 @@ async function conclude(
   if (!hadFailed) {
     for (const card of guest.cards)
       for (const fault of card.unfiredFaults) errors.push(new UnfiredFaultError(card.name, fault));
+  }
+  if (!hadFailed && strict) {
+    await guest.rig.settled();
+    for (const { name, traces } of guest.cards)
+      for (const { notices } of traces) errors.push(...notices.map(({ text }) => new NoticeError(name, text)));
   }
   // A test may expect a driver that keeps its card: it passes, and the card is not unplugged again.
   const isHeld = guest.cards.some((card) => card.isHeld);
@@ -178,6 +191,25 @@ export class UnfiredFaultError extends Error {
     this.name = 'UnfiredFaultError';
     this.stack = ''; // it is thrown after the test, by no line of it
   }
+}
+
+/** There was a notice of a card, and notices are `strict`. */
+export class NoticeError extends Error {
+  constructor(card: string, text: string) {
+    super(`The card '${card}': ${text}`);
+    this.name = 'NoticeError';
+    this.stack = ''; // it is thrown after the test, by no line of it
+  }
+}
+
+const NOTICE_OPTIONS = { off: true, afterMs: true, strict: true } as const;
+
+function checkNoticeOptions(given: GuestTestOptions['notices'] = {}): NonNullable<GuestTestOptions['notices']> {
+  refuseUnknownOptions("The option 'notices' of guestTest", given, NOTICE_OPTIONS);
+  given.off?.forEach(requireCheck);
+  const { afterMs = 1 } = given;
+  if (!(afterMs > 0)) throw new RangeError(`guestTest: notices.afterMs is ${afterMs}; it must be above 0`);
+  return given;
 }
 
 function testNameOf(task: Readonly<RunnerTestCase>): string {

@@ -21,6 +21,7 @@ export type GuestOptions = Pick<
   | 'accel'
   | 'extraQemuArgs'
   | 'bootTimeoutMs'
+  | 'notices'
 > & {
   /** The guest's architecture. Default 'amd64'. */
   readonly arch?: GuestArch;

@@ -1,5 +1,5 @@
 /** Testing drivers with Vitest: `import { expect, test } from 'ghostcard/vitest'`. See docs/testing.md. */
-export { CardModelError, guestTest, type GuestTestOptions, test, UnfiredFaultError } from './fixtures';
+export { CardModelError, guestTest, type GuestTestOptions, NoticeError, test, UnfiredFaultError } from './fixtures';
 export { type GuestOptions } from './guest-source';
 export * from './matchers';
 export {

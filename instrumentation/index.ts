@@ -18,6 +18,7 @@ export {
   type TraceStats,
   type VcdOptions,
 } from './analysis';
+export { type CardChecks, CHECK_NAMES, type CheckCount, type CheckOptions, checksOf } from './checks';
 export {
   applyFaults,
   type FaultCount,
@@ -39,9 +40,10 @@ export {
   type ReplayResult,
 } from './replay';
 export { exportHtml } from './report';
-export { type CardFactory, ServedCard, type ServeCardOptions } from './served-card';
+export { type CardFactory, type NoticeOptions, ServedCard, type ServeCardOptions } from './served-card';
 export { type StallNotice, detectStalls, type StallOptions } from './stalls';
 export {
+  type CardNotice,
   type CardTrace,
   describeTrace,
   type DmaTotals,

@@ -1,10 +1,11 @@
 /** Serves a card to a vfio-user client, with its instruments: wall clock, memory that can be mapped, socket. */
 import { TimerfdAlarm, WallClock } from '../emulator/clock';
-import { type StallNotice, detectStalls } from './stalls';
+import { checksOf } from './checks';
+import { detectStalls } from './stalls';
 import { applyFaults, type FaultDeclaration, SlotLink } from './faults';
 import { loadNative } from '../emulator/native';
 import { type CardEnvironment, IntxRelease, type PciCard, sharedMemory } from '../emulator/pci';
-import { type CardTrace, traceOf, type TraceRecorder } from './trace';
+import { type CardNotice, type CardTrace, traceOf, type TraceRecorder } from './trace';
 import { logErrors, type ServerEvent } from '../emulator/vfio-user';
 import { watchdog } from '../emulator/watchdog';
 import { type Occupant, Seat, SeatMemory } from './seat';
@@ -22,8 +23,17 @@ export interface ServeCardOptions {
   readonly removed?: readonly ServedCard[];
   /** Receives what happens at the socket, and model errors. Default: errors go to standard error. */
   readonly onEvent?: (event: ServerEvent) => void;
-  /** Receives stalls of the driver. Default: they go to standard error. */
-  readonly onNotice?: (notice: StallNotice) => void;
+  /** Receives what checks find, and stalls of the driver. Default: they go to standard error. */
+  readonly onNotice?: (notice: CardNotice) => void;
+  readonly notices?: NoticeOptions;
+}
+
+/** Which notices are given of a card (docs/checks.md). */
+export interface NoticeOptions {
+  /** Checks that are switched off, by name. Default: none. */
+  readonly off?: readonly string[];
+  /** How long a driver may wait without progress, in milliseconds. Default 1000. */
+  readonly afterMs?: number;
 }
 
 export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposable {
@@ -50,7 +60,15 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   /** Rejects, with nothing left behind, when the card cannot be made or the socket cannot be listened on. */
   static async start<Card extends PciCard>(
     make: CardFactory<Card>,
-    { socketPath, recording, faults = [], removed = [], onEvent = logErrors, onNotice = reportStall }: ServeCardOptions,
+    {
+      socketPath,
+      recording,
+      faults = [],
+      removed = [],
+      onEvent = logErrors,
+      onNotice = reportNotice,
+      notices = {},
+    }: ServeCardOptions,
   ): Promise<ServedCard<Card>> {
     const modelErrors: unknown[] = [];
     let trace: CardTrace | undefined;
@@ -76,7 +94,9 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     try {
       card = make({ clock, allocate: memory.allocate });
       trace = traceOf(card);
-      detector = detectStalls(trace, { onNotice });
+      const { off = [], afterMs } = notices;
+      checksOf(card, { off, onNotice });
+      detector = detectStalls(trace, { off, onNotice, ...(afterMs !== undefined && { limitMs: afterMs }) });
       const link = new SlotLink(card);
       const { device } = card.inspection;
       if (faults.length > 0) applyFaults(card, faults, link);
@@ -170,4 +190,4 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   }
 }
 
-const reportStall = ({ text }: StallNotice): void => console.error(`ghostcard: ${text}`);
+const reportNotice = ({ text }: CardNotice): void => console.error(`ghostcard: ${text}`);

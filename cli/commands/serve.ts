@@ -2,17 +2,21 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
+import { checksOf } from '../../instrumentation/checks';
 import { faultsOf, wordUnfired } from '../../instrumentation/faults';
 import { ServedCard } from '../../instrumentation/served-card';
+import { traceOf } from '../../instrumentation/trace';
 import { describeEvent } from '../../emulator/vfio-user';
+import { EXIT } from '../common/errors';
 import { loadCard } from '../common/card-source';
 import { loadFaults } from '../common/faults-file';
 import { interruption } from '../common/interruption';
 import { collect, once as onlyOnce, requireCard } from '../common/options';
 import { print } from '../common/output';
+import { addNoticeOptions, type NoticeCommandOptions, NoticeLog, noticeOptionsOf } from '../common/notices';
 import { addTraceOptions, Recording, type TraceOptions } from '../common/recording';
 
-interface ServeOptions extends TraceOptions {
+interface ServeOptions extends TraceOptions, NoticeCommandOptions {
   readonly card: string;
   readonly socket: string;
   readonly faults?: string[];
@@ -31,19 +35,21 @@ export function serveCommand(): Command {
 With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share=on):
   -device '{"driver":"vfio-user-pci","socket":{"type":"unix","path":"PATH"}}'`,
     );
-  return addTraceOptions(command).action(
+  return addNoticeOptions(addTraceOptions(command)).action(
     async ({ card, socket: socketPath, json, faults: files, ...options }: ServeOptions) => {
       const stop = interruption();
       const source = loadCard(card);
       const faults = loadFaults(files ?? [], [source]).get(source.name) ?? [];
       const say = (event: string, detail: object, text: string): void =>
         print(json ? JSON.stringify({ event, ...detail }) : text);
+      const notices = new NoticeLog((_, { card: _card, ...notice }) => say('notice', notice, notice.text));
       using recording = Recording.start(options, (line) => say('trace', { text: line }, line));
       await using served = await ServedCard.start(source.make, {
         socketPath,
         faults,
         ...(recording && { recording: { recorder: recording.recorder, name: source.name } }),
-        onNotice: (notice) => say('notice', notice, notice.text),
+        onNotice: (notice) => notices.add(source.name, notice),
+        notices: noticeOptionsOf(options),
         onEvent: (event) => say(event.kind, { text: describeEvent(event) }, describeEvent(event)),
       });
       say('listening', { card: source.name, socketPath }, `${source.name} is served at ${socketPath}`);
@@ -51,6 +57,14 @@ With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share
       for (const fault of faultsOf(served.card)?.unfired ?? []) {
         const text = wordUnfired(source.name, fault);
         say('fault-not-fired', { fault: fault.name, text }, text);
+      }
+      const counts = checksOf(served.card).counts.map((count) => ({ ...count, card: source.name }));
+      for (const text of notices.conclude(counts)) say('notices', { text }, text);
+      for (const { kind, text } of traceOf(served.card).findings) say('finding', { kind, text }, text);
+      const failure = options.strict && notices.failure;
+      if (failure) {
+        say('strict', { text: failure }, failure);
+        process.exitCode = EXIT.NOTICED;
       }
       say('stopped', {}, 'stopped');
     },

@@ -1,33 +1,9 @@
-/** What a run has found beside the end of its command: stalled drivers, model errors, injected faults that never fired. */
+/** What a run has found beside the end of its command: notices, model errors, injected faults that never fired. */
 import { isUnfired, wordUnfired } from '../../instrumentation/faults';
-import { type StallNotice } from '../../instrumentation/stalls';
 import { type Rig } from '../../qemu/rig';
 import { EXIT } from '../common/errors';
+import { type NoticeLog } from '../common/notices';
 import { type Outcome } from './guest-command';
-
-type CardNotice = StallNotice & { readonly card: string };
-
-export class NoticeLog {
-  readonly #notices: CardNotice[] = [];
-  readonly #reported = new Set<string>();
-
-  /** Prints each stall once with `say`, however often the driver comes back to it. */
-  constructor(private readonly say: (text: string) => void) {}
-
-  add(card: string, notice: StallNotice): void {
-    const { kind, register, interrupt } = notice;
-    const stall = JSON.stringify([card, kind, register, interrupt]);
-    if (this.#reported.has(stall)) return;
-    this.#reported.add(stall);
-    this.#notices.push({ card, ...notice });
-    this.say(`${card}: ${notice.text}`);
-  }
-
-  /** For `--json`: `notices`, if there are any. */
-  get member(): { notices?: readonly CardNotice[] } {
-    return this.#notices.length === 0 ? {} : { notices: this.#notices };
-  }
-}
 
 /** A run with model errors fails, whatever the command's exit code is. */
 export function withModelErrors(outcome: Outcome, { modelErrors: { length: count } }: Rig): Outcome {
@@ -52,4 +28,19 @@ export function withUnfired(outcome: Outcome, rig: Rig, say: (text: string) => v
   if (unfired.length === 0) return outcome;
   const errors = [error ?? [], unfired].flat().join('\n');
   return { ...outcome, exitCode: exitCode === EXIT.OK ? EXIT.FAULT_NOT_FIRED : exitCode, error: errors };
+}
+
+/** Says how often there were notices, and what is left to say of the cards; with `strict`, a run whose command succeeds fails when there were any. */
+export function withNotices(
+  outcome: Outcome,
+  rig: Rig,
+  { log, strict, say }: { log: NoticeLog; strict: boolean; say: (text: string) => void },
+): Outcome {
+  log.conclude(rig.checkCounts).forEach(say);
+  for (const { card, text } of rig.findings) say(`${card}: ${text}`);
+  const { failure } = log;
+  if (!strict || failure === undefined) return outcome;
+  const { exitCode, error } = outcome;
+  const errors = [error ?? [], failure].flat().join('\n');
+  return { ...outcome, exitCode: exitCode === EXIT.OK ? EXIT.NOTICED : exitCode, error: errors };
 }

@@ -10,11 +10,12 @@ import { type CardSource, cardToPlug, distinctNames, type RemoteCardSource } fro
 import { UsageError } from '../common/errors';
 import { type FaultsByCard, loadFaults } from '../common/faults-file';
 import { makeArtifactsFolder } from '../common/output-file';
+import { type NoticeCommandOptions } from '../common/notices';
 import { type TraceOptions } from '../common/recording';
 import { HostTerminal } from './host-terminal';
 import { type SoftwareOptions } from './software-options';
 
-export interface RunCommandOptions extends SoftwareOptions, TraceOptions {
+export interface RunCommandOptions extends SoftwareOptions, TraceOptions, NoticeCommandOptions {
   readonly card?: string[];
   readonly driver?: string[];
   readonly faults?: string[];

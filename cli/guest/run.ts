@@ -9,8 +9,9 @@ import { EXIT, report, textOf, UsageError } from '../common/errors';
 import { interruption } from '../common/interruption';
 import { collect, wholeNumber } from '../common/options';
 import { print } from '../common/output';
+import { addNoticeOptions, NoticeLog, noticeOptionsOf } from '../common/notices';
 import { addTraceOptions, Recording } from '../common/recording';
-import { NoticeLog, timesFired, withModelErrors, withUnfired } from './findings';
+import { timesFired, withModelErrors, withNotices, withUnfired } from './findings';
 import { runInGuest } from './guest-command';
 import { answerTimeoutOf, hasNoDma, planRun, type RunCommandOptions, type RunPlan } from './run-plan';
 import { addSoftwareOptions, softwareOf } from './software-options';
@@ -55,7 +56,7 @@ export function runCommand(): Command {
     .option('--console', "print the guest's console on standard error while it runs")
     .option('--quiet', 'print only what the command prints')
     .addOption(new Option('--json', 'print one JSON object at the end, with the output in it').conflicts('console'));
-  addTraceOptions(command);
+  addNoticeOptions(addTraceOptions(command));
   return addSoftwareOptions(command)
     .addHelpText('after', help)
     .action(async (argv: string[], options: RunCommandOptions) => {
@@ -71,7 +72,7 @@ same with _2, _3 ... of those after it. Under a driver for platform devices (uio
 vfio-platform) also GHOSTCARD_PLATFORM_DEVICE, the first device's name, and GHOSTCARD_PLATFORM_DEVICES of all.
 
 Exit code: the command's own; 128+n when signal n ended it; ${EXIT.TIMED_OUT} time limit; ${EXIT.NOT_STARTED} not started;
-${EXIT.GUEST_DIED} the guest died; ${EXIT.FAULT_NOT_FIRED} a fault (--faults) never fired; ${EXIT.GHOSTCARD} ghostcard or a card's model failed; ${EXIT.USAGE} wrong options.
+${EXIT.GUEST_DIED} the guest died; ${EXIT.NOTICED} a notice, with --strict; ${EXIT.FAULT_NOT_FIRED} a fault (--faults) never fired; ${EXIT.GHOSTCARD} ghostcard or a card's model failed; ${EXIT.USAGE} wrong options.
 
 Examples:
   ghostcard run --card reference --driver vfio-pci -- gc-identify
@@ -114,6 +115,7 @@ async function run(
     ...(options.console && { onConsole: (line: string) => console.error(line) }),
     onProgress: ({ message, elapsedMs }) => say(`${message} (${(elapsedMs / 1000).toFixed(1)} s)`),
     onNotice: (card, notice) => notices.add(card, notice),
+    notices: noticeOptionsOf(options),
     signal: stop,
   });
   if (plan.gdbPort !== undefined) say(`to debug the guest's kernel with gdb: target remote 127.0.0.1:${plan.gdbPort}`);
@@ -130,12 +132,24 @@ async function run(
     terminal: plan.terminal,
     collect: options.json === true,
   });
-  const { exitCode, error } = withUnfired(withModelErrors(outcome, rig), rig, say);
+  await rig.settled();
+  const concluded = withNotices(outcome, rig, { log: notices, strict: options.strict === true, say });
+  const { exitCode, error } = withUnfired(withModelErrors(concluded, rig), rig, say);
   if (error !== undefined) console.error(`ghostcard: ${error}`);
+  const findings = rig.findings.length > 0 && { findings: rig.findings };
   const output = result && { ...result, stdout: String(result.stdout), stderr: String(result.stderr) };
   const trace = recording && { trace: recording.recorder.path };
   const faults = options.faults && { faults: timesFired(rig) };
-  return { ...output, exitCode, ...(error !== undefined && { error }), cards, ...faults, ...trace, ...notices.member };
+  return {
+    ...output,
+    exitCode,
+    ...(error !== undefined && { error }),
+    cards,
+    ...faults,
+    ...trace,
+    ...notices.member,
+    ...findings,
+  };
 }
 
 type Bound = BoundCard & { card: string; driver: string };

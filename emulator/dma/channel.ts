@@ -28,7 +28,7 @@ import { transfer, type TransferPath, type TransferResult } from './transfer';
 export interface DmaChannelOptions extends Omit<TransferPath, 'port'> {
   /** The way to host memory, by what it is used for. */
   readonly port: (role: DmaRole) => DmaPort;
-  /** Receives 'running', 'idle', 'reset', or 'halted: CODE', of a ring with what is wrong with it. */
+  /** Receives 'running', 'idle', 'reset', or 'halted: CODE, descriptor N', of a ring with what is wrong with it. */
   readonly onState?: (state: string) => void;
   readonly registers: RegisterView<typeof CHANNEL_REGISTERS>;
   readonly clock: Clock;
@@ -219,7 +219,7 @@ export class DmaChannel {
     const { registers } = this.#options;
     const ring = this.#ring;
     const { code, address } = error;
-    this.#setBusy(0, `halted: ${error.message}`);
+    this.#setBusy(0, `halted: ${error.message}${code === 'BAD_RING' ? '' : `, descriptor ${ring.consumer}`}`);
     this.#hot.status.set('HALTED', 1);
     this.#hot.status.set('ERROR', 1);
     this.#hot.status.set('ERROR_CODE', ERROR_CODES[code]);

@@ -56,7 +56,9 @@ export function isInReport(card: PciCard): void {
 export function recentEvents(trace: CardTrace, last = SHOWN): string {
   if (reportedElsewhere.has(trace.card)) return '';
   const lines = describeTrace(trace, { last, withoutConfig: true });
-  return lines.length === 0 ? '' : `\nThe card's last accesses:\n${lines.join('\n')}`;
+  const events = lines.length === 0 ? '' : `\nThe card's last accesses:\n${lines.join('\n')}`;
+  const notices = trace.notices.map(({ text }) => `\nNotice: ${text}`);
+  return events + notices.join('');
 }
 
 export const formatHex = (value: bigint): string => `0x${value.toString(16)}`;

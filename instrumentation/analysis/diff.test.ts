@@ -112,6 +112,23 @@ describe('two runs', () => {
     expect(placesOf([dma(0x1000)], [dma(0x1004)])).toEqual(['card', 0, 0]);
   });
 
+  it('differ in addresses only, which the result says, and not at all when these are ignored', () => {
+    const run = (ring: number, second: number): TraceEvent[] => [
+      access('write', 8, ring, 8),
+      dma(ring, { role: 'descriptor', sizeBytes: 8, data: Uint8Array.of(1, 0, 0, 0, 0, second >> 8, 0, 0) }),
+      dma(0x2000),
+      dma(second),
+    ];
+    const [a, b] = [run(0x1000, 0x2000), run(0x1000, 0x3000)];
+    expect(diff(a, b).difference).toEqual({ lane: 'card', atA: 3, atB: 3, isOfAddresses: true });
+    expect(diff(a, run(0x7000, 0x3000), { strict: true }).difference).toMatchObject({ isOfAddresses: true });
+    for (const strict of [false, true]) {
+      expect(diff(a, run(0x7000, 0x3000), { ignoreAddresses: true, strict }).difference).toBeUndefined();
+    }
+    expect(diff([write(1)], [write(2)]).difference).toEqual({ lane: 'driver', atA: 1, atB: 1 });
+    expect(placesOf([write(0x1000)], [write(0x2000)], { ignoreAddresses: true })).toEqual(['driver', 0, 0]);
+  });
+
   it('differ in numbers that are no addresses', () => {
     expect(placesOf([write(0x1000)], [write(0x2000)])).toEqual(['driver', 0, 0]);
   });

@@ -15,6 +15,8 @@ export interface DiffOptions {
   readonly strict?: boolean;
   /** Do not compare the bytes of payload; descriptors and write-backs are compared. */
   readonly ignoreData?: boolean;
+  /** Do not compare addresses of host memory: of DMA, and where they stand in registers and descriptors. */
+  readonly ignoreAddresses?: boolean;
   /** Accesses of these registers are not compared: patterns, such as `UPTIME_NS`. */
   readonly ignoreRegisters?: readonly string[];
   /** Leave out accesses of configuration space. */
@@ -41,6 +43,8 @@ export interface Difference {
   /** Indexes in the events of A and B; the number of events for a run that has ended. */
   readonly atA: number;
   readonly atB: number;
+  /** The two events differ in addresses of host memory only. */
+  readonly isOfAddresses?: true;
 }
 
 type Events = readonly TraceEvent[];
@@ -51,9 +55,11 @@ export function diffTraces(
   options: DiffOptions = {},
 ): TraceDiff {
   const sides = [new Side(a, options), new Side(b, options)] as const;
-  const memory = new SameMemory(linesOf(a), linesOf(b));
+  const lines = [linesOf(a), linesOf(b)] as const;
   const hasPayloads = payloadsOf(a) === payloadsOf(b);
-  const comparison = new Comparison(memory, sides, options, hasPayloads);
+  const apartFromAddresses = new Comparison(new SameMemory(...lines, true), sides, options, hasPayloads);
+  const memory = new SameMemory(...lines);
+  const comparison = options.ignoreAddresses ? apartFromAddresses : new Comparison(memory, sides, options, hasPayloads);
   const found: { difference: Difference; same: number }[] = [];
   let same = 0;
   // The card first: it accesses the memory whose addresses the driver writes.
@@ -64,7 +70,9 @@ export function diffTraces(
     while (i < length && comparison.areSame(inA[i]?.event, inB[i]?.event)) i++;
     same += i;
     if (i === length) continue;
-    found.push({ difference: { lane, atA: inA[i]?.at ?? a.length, atB: inB[i]?.at ?? b.length }, same: i });
+    const isOfAddresses = apartFromAddresses.areSame(inA[i]?.event, inB[i]?.event);
+    const difference = { lane, atA: inA[i]?.at ?? a.length, atB: inB[i]?.at ?? b.length };
+    found.push({ difference: { ...difference, ...(isOfAddresses && { isOfAddresses }) }, same: i });
   }
   const [first] = found.sort(
     ({ difference: one }, { difference: other }) => one.atA - other.atA || one.atB - other.atB,
@@ -176,10 +184,11 @@ class Comparison {
   }
 
   #isSamePlace(a: number, b: number): boolean {
-    return this.options.strict ? a === b : this.memory.isSame(a, b);
+    return this.options.strict && !this.memory.ignoresAddresses ? a === b : this.memory.isSame(a, b);
   }
 
   #areSameBytes(a: Uint8Array, b: Uint8Array): boolean {
-    return this.options.strict ? Buffer.compare(a, b) === 0 : this.memory.isSameData(a, b);
+    const isExact = this.options.strict && !this.memory.ignoresAddresses;
+    return isExact ? Buffer.compare(a, b) === 0 : this.memory.isSameData(a, b);
   }
 }

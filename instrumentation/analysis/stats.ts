@@ -1,7 +1,9 @@
 /** Statistics of a trace: how many events of which kind, rates, times from a doorbell to its interrupt. */
 import {
   type AccessEvent,
+  CardOutcome,
   type DmaEvent,
+  type Finding,
   type InterruptEvent,
   placeOf,
   regionName,
@@ -31,6 +33,8 @@ export interface CardStats {
   readonly places: readonly { readonly place: string; readonly reads: number; readonly writes: number }[];
   readonly channels: readonly ChannelStats[];
   readonly interrupts: readonly InterruptStats[];
+  /** What is left to say of the card at the end: halts, refused DMA, what still runs, interrupts that nobody took. */
+  readonly findings: readonly Finding[];
   /** Time from a doorbell to the interrupt that answers it, by channel. */
   readonly latencies: readonly {
     readonly channel: string;
@@ -130,11 +134,13 @@ class CardCounts {
   readonly #channels = new Map<string, ChannelCounts>();
   readonly #interrupts = new Map<string, { raised: number; delivered: number; held: Map<string, number> }>();
   readonly #span = new Span();
+  readonly #outcome = new CardOutcome();
   #events = 0;
 
   take(event: TraceEvent, cards: TraceCards): void {
     this.#events++;
     this.#span.take(event.timeNs);
+    this.#outcome.take(event);
     switch (event.kind) {
       case 'read':
       case 'write': {
@@ -163,6 +169,7 @@ class CardCounts {
         ...counts,
         held: byCount(held).map(([reason, count]) => ({ reason, count })),
       })),
+      findings: this.#outcome.findings,
       latencies: [...this.latencies].map(([channel, { device, host }]) => ({
         channel,
         device: distributionOf(device),

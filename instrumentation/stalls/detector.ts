@@ -16,6 +16,8 @@ export interface StallOptions {
   readonly polls?: number;
   /** The clock that measures the limit. Default: the time of this process. */
   readonly clock?: Pick<Clock, 'now' | 'after'>;
+  /** Kinds that are not reported. Default: none. */
+  readonly off?: readonly string[];
   /** Receives each notice. It is kept in the trace, and recorded, in any case. */
   readonly onNotice?: (notice: StallNotice) => void;
 }
@@ -34,6 +36,7 @@ class StallDetector implements Disposable {
   readonly #limitNs: number;
   readonly #polling: Polling;
   readonly #waiting: Waiting;
+  readonly #off: readonly string[];
   readonly #onNotice: (notice: StallNotice) => void;
   /** The next check; undefined while nothing happens. */
   #next: ScheduledTask | undefined;
@@ -49,12 +52,13 @@ class StallDetector implements Disposable {
 
   constructor(
     private readonly trace: CardTrace,
-    { limitMs = 1000, polls = 100, clock = processTime, onNotice = () => {} }: StallOptions,
+    { limitMs = 1000, polls = 100, clock = processTime, off = [], onNotice = () => {} }: StallOptions,
   ) {
     this.#clock = clock;
     this.#limitNs = limitMs * 1e6;
     this.#polling = new Polling(trace, { polls, limitNs: this.#limitNs });
     this.#waiting = new Waiting(trace, this.#limitNs);
+    this.#off = off;
     this.#onNotice = onNotice;
     this.#unsubscribe = trace.card.inspection.events.subscribe((event) => this.#take(event));
   }
@@ -130,9 +134,10 @@ class StallDetector implements Disposable {
     const isQuiet = this.#quietNs >= this.#limitNs;
     if (isQuiet) this.#polling.progress(); // it has stopped
     const notice = isQuiet ? this.#waiting.check(this.#quietNs) : this.#polling.check(elapsedNs);
-    if (notice) {
-      this.trace.add({ kind: 'notice', text: notice.text });
-      this.#onNotice(notice);
+    if (notice && !this.#off.includes(notice.kind)) {
+      const text = `${notice.text} [${notice.kind}]`;
+      this.trace.add({ kind: 'notice', text });
+      this.#onNotice({ ...notice, text });
     }
     // Two limits: an interrupt that is raised while the driver is quiet has a limit of its own.
     if (this.#idleNs < 2 * this.#limitNs) this.#checkLater();

@@ -1,3 +1,3 @@
 /** Stalled drivers: detected while they stall, and reported with what they wait for. */
-export { type StallNotice } from './notice';
+export { type StallKind, type StallNotice, STALLS } from './notice';
 export { detectStalls, type StallOptions } from './detector';

@@ -1,15 +1,31 @@
 /** The notice of a stalled driver, and its words. */
 import { Region } from '../../emulator/pci';
-import { type CardTrace, type RecentEvent, RegisterNames, valueOf, wordAccess, wordTime } from '../trace';
+import {
+  type CardNotice,
+  type CardTrace,
+  type RecentEvent,
+  RegisterNames,
+  valueOf,
+  wordAccess,
+  wordTime,
+} from '../trace';
 
-export interface StallNotice {
-  readonly kind: 'polling' | 'interrupt-cannot-come';
-  /** The register that is polled, or was accessed last: `H2C[0].STATUS`. */
-  readonly register?: string;
-  /** What the driver waits for: an interrupt index of VFIO (INTx 0, MSI 1, MSI-X 2) and a vector. */
-  readonly interrupt?: { readonly index: number; readonly vector: number };
-  /** The whole notice, in a few sentences. */
-  readonly text: string;
+/** What is reported of stalled drivers: rows of the table of checks. */
+export const STALLS = {
+  'polling': {
+    doc: 'The driver reads one register over and over, with the same value, and nothing else happens at the card.',
+    source: 'no document: a driver that makes no progress',
+  },
+  'interrupt-cannot-come': {
+    doc: 'The driver may be waiting for an interrupt that is held back or lost, or that nothing will raise.',
+    source: 'PCI Local Bus Spec 3.0, 6.2.2 (Interrupt Disable) and 6.8 (masks, pending bits)',
+  },
+} as const;
+export type StallKind = keyof typeof STALLS;
+
+/** `register`: the one that is polled, or was accessed last; `interrupt`: what the driver waits for. */
+export interface StallNotice extends CardNotice {
+  readonly kind: StallKind;
 }
 
 export type RecentAccess = Extract<RecentEvent, { kind: 'read' | 'write' }>;

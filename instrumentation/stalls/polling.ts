@@ -2,6 +2,7 @@
  * Polls without progress: the driver reads one register over and over and gets the same value, while nothing else happens
  * at the card. The trace's ring counts such reads anyway and is checked now and then, so an access costs nothing.
  */
+import { Region } from '../../emulator/pci';
 import { type CardTrace, type RecentEvent } from '../trace';
 import { accessed, deviceTime, type StallNotice, type RecentAccess, seconds, stateOf } from './notice';
 
@@ -37,7 +38,8 @@ export class Polling {
   /** To be called now and then, with the time since the last call. */
   check(elapsedNs: number): StallNotice | undefined {
     const newest = this.trace.newestFirst().next().value as RecentEvent | undefined;
-    if (newest?.kind !== 'read') return this.progress() as undefined;
+    // Configuration space is the guest's kernel's: it polls for resets, interrupts and hot-plug, and takes its time.
+    if (newest?.kind !== 'read' || newest.region === Region.CONFIG) return this.progress() as undefined;
     if (this.#isOver || newest.sequence !== this.#sequence) return this.#begin(newest) as undefined;
     const isReading = newest.times !== this.#timesSeen;
     this.#timesSeen = newest.times;

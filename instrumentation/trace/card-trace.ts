@@ -7,6 +7,7 @@ import { type CardEvent, type DmaEvent, onFirstDriven, type PciCard } from '../.
 import { type ResetKind } from '../../emulator/registers';
 import { CardRecording, type EventSink, type RecordCardOptions } from './card-recording';
 import { EventRing, type RecentEvent } from './event-ring';
+import { CardOutcome, type Finding } from './outcome';
 
 /** Events kept. */
 const CAPACITY = 4096;
@@ -42,6 +43,7 @@ export class CardTrace {
   readonly #interrupts: number[][] = [];
   readonly #dma = { read: { accesses: 0, bytes: 0, errors: 0 }, write: { accesses: 0, bytes: 0, errors: 0 } };
   readonly #notices: Notice[] = [];
+  readonly #outcome = new CardOutcome();
   /** What the parts of the card have last said of themselves: 'H2C0' is 'running'. */
   readonly states = new Map<string, string>();
   #recording: CardRecording | undefined;
@@ -114,6 +116,11 @@ export class CardTrace {
     return this.#notices;
   }
 
+  /** What is left to say of the card now: halts, refused DMA, what still runs, interrupts that nobody has taken. */
+  get findings(): readonly Finding[] {
+    return this.#outcome.findings;
+  }
+
   /** The card's link goes down, by `sever`. */
   linkDown(sever: () => void): void {
     const { clock, events } = this.card.inspection;
@@ -133,6 +140,7 @@ export class CardTrace {
 
   #take(event: CardEvent, timeNs: number): void {
     this.#ring.add(event, timeNs);
+    this.#outcome.take(event);
     switch (event.kind) {
       case 'dma-read':
       case 'dma-write':

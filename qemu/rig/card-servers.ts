@@ -1,10 +1,10 @@
 /** The cards of a rig, and what serves each of them: this process, or another one. */
 import { describeEvent, type ServerEvent } from '../../emulator/vfio-user';
 import { type PciCard } from '../../emulator/pci';
+import { type CheckCount, checksOf } from '../../instrumentation/checks';
 import { type FaultCount, type FaultDeclaration, faultsOf } from '../../instrumentation/faults';
-import { type CardFactory, ServedCard } from '../../instrumentation/served-card';
-import { type StallNotice } from '../../instrumentation/stalls';
-import { type TraceRecorder } from '../../instrumentation/trace';
+import { type CardFactory, type NoticeOptions, ServedCard } from '../../instrumentation/served-card';
+import { type CardNotice, type Finding, traceOf, type TraceRecorder } from '../../instrumentation/trace';
 import { type LaunchCard, type RunFolder } from '../launch';
 import { hiddenCapabilities } from './hidden-capabilities';
 import { RemoteCard } from './remote-card';
@@ -37,8 +37,9 @@ export interface ModelError {
 export interface CardListeners {
   /** Receives what happens at the cards' sockets: refused requests, model errors. Default: errors go to standard error. */
   readonly onCardEvent?: (card: string, message: string) => void;
-  /** Receives stalls of drivers. Default: they go where `onCardEvent` does. */
-  readonly onNotice?: (card: string, notice: StallNotice) => void;
+  /** Receives what checks find, and stalls of drivers. Default: they go where `onCardEvent` does. */
+  readonly onNotice?: (card: string, notice: CardNotice) => void;
+  readonly notices?: NoticeOptions;
 }
 
 type Served = ServedCard | RemoteCard;
@@ -66,6 +67,13 @@ export class CardServers {
     private readonly readByte: (busAddress: number) => Promise<unknown>,
   ) {}
 
+  /** The cards that are present and served by this process. */
+  get served(): { name: string; card: PciCard }[] {
+    return [...this.#present].flatMap(([name, { served }]) =>
+      served instanceof ServedCard ? [{ name, card: served.card }] : [],
+    );
+  }
+
   /** The names of the cards that are present. */
   get names(): string[] {
     return [...this.#present.keys()];
@@ -80,6 +88,19 @@ export class CardServers {
       const counts = served instanceof ServedCard ? faultsOf(served.card)?.counts : undefined;
       return (counts ?? []).map((count) => ({ ...count, card }));
     });
+  }
+
+  get checkCounts(): readonly (CheckCount & { readonly card: string })[] {
+    return this.#all.flatMap(([card, served]) => {
+      const counts = served instanceof ServedCard ? checksOf(served.card).counts : [];
+      return counts.map((count) => ({ ...count, card }));
+    });
+  }
+
+  get findings(): readonly (Finding & { readonly card: string })[] {
+    return this.#all.flatMap(([card, served]) =>
+      served instanceof ServedCard ? traceOf(served.card).findings.map((finding) => ({ ...finding, card })) : [],
+    );
   }
 
   get(name: string): Present {
@@ -160,7 +181,7 @@ export class CardServers {
       }
       return new RemoteCard(wanted.socketPath, name, report);
     }
-    const onNotice = (notice: StallNotice) => {
+    const onNotice = (notice: CardNotice) => {
       if (this.listeners.onNotice) this.listeners.onNotice(name, notice);
       else report(onCardEvent ? notice.text : `${name}: ${notice.text}`);
     };
@@ -169,6 +190,7 @@ export class CardServers {
       removed: this.#removedCards(name),
       faults: wanted.faults ?? [],
       onNotice,
+      ...(this.listeners.notices && { notices: this.listeners.notices }),
       ...(this.recorder && { recording: { recorder: this.recorder, name } }),
       ...(onCardEvent && { onEvent: (event: ServerEvent) => report(describeEvent(event)) }),
     });

@@ -3,10 +3,11 @@
  *
  * Serves every card on a socket in the run folder, starts a guest with them, and tears all of it down again.
  */
+import { type CheckCount, checksOf } from '../../instrumentation/checks';
 import { type FaultCount } from '../../instrumentation/faults';
 import { ServedCard } from '../../instrumentation/served-card';
 import { type PciCard } from '../../emulator/pci';
-import { type MarkEvent, type TraceRecorder } from '../../instrumentation/trace';
+import { type Finding, type MarkEvent, type TraceRecorder } from '../../instrumentation/trace';
 import {
   type BindOptions,
   type BoundCard,
@@ -21,6 +22,7 @@ import { Cache } from '../provision';
 import { SnapshotStore } from '../snapshot';
 import { type CardListeners, CardServers, type ModelError, type RigCard } from './card-servers';
 import { wordEnd } from './commands';
+import { Departures } from './departures';
 import { explainRefusal, RemoteCard } from './remote-card';
 
 type LaunchHook = 'onCommandStart' | 'onCommandEnd' | 'onMark';
@@ -39,6 +41,10 @@ export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir' | 'sn
 export class Rig implements AsyncDisposable {
   private launched: Guest | undefined;
   private closing: Promise<void> | undefined;
+  private readonly departures = new Departures(
+    () => this.guest,
+    () => this.servers.served,
+  );
 
   private constructor(
     private readonly folder: RunFolder,
@@ -52,11 +58,16 @@ export class Rig implements AsyncDisposable {
     start = 'warm',
     onCardEvent,
     onNotice,
+    notices,
     recorder,
     ...launch
   }: RigOptions): Promise<Rig> {
     const folder = await RunFolder.create();
-    const listeners = { ...(onCardEvent && { onCardEvent }), ...(onNotice && { onNotice }) };
+    const listeners = {
+      ...(onCardEvent && { onCardEvent }),
+      ...(onNotice && { onNotice }),
+      ...(notices && { notices }),
+    };
     const servers = new CardServers(folder, listeners, recorder, (busAddress) => rig.readByte(busAddress));
     const rig: Rig = new Rig(folder, servers, onCardEvent);
     try {
@@ -69,10 +80,12 @@ export class Rig implements AsyncDisposable {
         cards: connections,
         runDir: folder.path,
         onCommandStart: (argv, marked) => {
+          if (marked) rig.departures.commandStarted();
           if (marked) rig.addMark('command', () => `${argv.join(' ')}: begins`);
         },
         onCommandEnd: (argv, end, marked) => {
           servers.catchUp();
+          if (marked) rig.departures.commandEnded(argv.join(' '));
           if (marked) rig.addMark('command', () => `${argv.join(' ')}: ${wordEnd(end)}`);
         },
         onMark: (text) => rig.addMark('guest', () => text),
@@ -119,10 +132,28 @@ export class Rig implements AsyncDisposable {
     return this.servers.declaredFaults;
   }
 
+  /** How often checks have found something, card by card. */
+  get checkCounts(): readonly (CheckCount & { readonly card: string })[] {
+    return this.servers.checkCounts;
+  }
+
+  /** What is left to say of the cards now: halts, refused DMA, what still runs, interrupts that nobody has taken. */
+  get findings(): readonly (Finding & { readonly card: string })[] {
+    return this.servers.findings;
+  }
+
+  /** Resolves when checks know which drivers have gone with the commands that have ended. */
+  settled(): Promise<void> {
+    return this.departures.settled();
+  }
+
   /** Binds a card to a driver of the guest: 'uio_pci_generic', 'vfio-pci' or any other; 'none' unbinds it. */
   async bind(card: string, driver: string, options?: BindOptions): Promise<BoundCard> {
     await this.addressOf(card);
-    return this.guest.bind(card, driver, options);
+    const bound = await this.guest.bind(card, driver, options);
+    const { served } = this.servers.get(card);
+    if (driver === 'none' && served instanceof ServedCard) checksOf(served.card).driverLeft('its driver was unbound');
+    return bound;
   }
 
   /**

@@ -1,6 +1,6 @@
 /**
- * Files that are made from register maps, the layout of the platform table and the tables of events and faults: the
- * guest's C headers and the tables of the documentation. `npm run generate` writes them; a test fails when a committed
+ * Files that are made from register maps, the layout of the platform table and the tables of events, faults and
+ * checks: the guest's C headers and the tables of the documentation. `npm run generate` writes them; a test fails when a committed
  * copy differs.
  */
 import { readFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { cHeader, markdownTable } from '../../emulator/registers';
 import { accessTable } from '../../emulator/registers/access';
 import { REFERENCE_REGISTERS } from '../../emulator/cards/reference';
 import { conformanceTables } from './conformance';
+import { checkExamples, checksTable } from './checks';
 import { eventsTable } from './events';
 import { faultTables } from './faults';
 
@@ -49,6 +50,10 @@ export function generatedFiles(): GeneratedFile[] {
     document(join(docs, 'platform-devices.md'), { 'emulator/pci/platform/layout.ts': structTables() }),
     document(join(docs, 'tracing.md'), { 'instrumentation/trace/kinds.ts': eventsTable() }),
     document(join(docs, 'faults.md'), faultTables()),
+    document(join(docs, 'checks.md'), {
+      'instrumentation/checks/kinds.ts': checksTable(),
+      'test/support/check-examples.ts': checkExamples(),
+    }),
     document(join(docs, 'conformance.md'), { 'test/generate/clauses.ts': conformanceTables() }),
   ];
 }

@@ -4,13 +4,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { type StallNotice } from '../../instrumentation/stalls';
-import { traceOf } from '../../instrumentation/trace';
+import { type CardNotice, traceOf } from '../../instrumentation/trace';
 import { type Rig } from '../../qemu/rig';
 import { runApp, startRig } from '../support/rig';
 
 let rig: Rig;
-let notices: StallNotice[] = [];
+let notices: CardNotice[] = [];
 beforeAll(async () => {
   rig = await startRig({ onNotice: (_, notice) => notices.push(notice) });
   return () => rig.close();

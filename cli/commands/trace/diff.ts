@@ -17,6 +17,7 @@ import { loadTrace } from './open';
 interface DiffCommandOptions {
   readonly strict?: true;
   readonly ignoreData?: true;
+  readonly ignoreAddresses?: true;
   readonly ignore?: string[];
   readonly withoutConfig?: true;
   readonly context: number;
@@ -32,6 +33,7 @@ export function diffCommand(): Command {
     .argument('<b>', 'another one')
     .option('--strict', 'compare everything but times: order, polls, tasks, mappings, addresses')
     .option('--ignore-data', 'do not compare the bytes that DMA moves, except descriptors and write-backs')
+    .option('--ignore-addresses', 'do not compare addresses of host memory: of DMA, in registers and descriptors')
     .option('--ignore <pattern>', 'do not compare accesses of these registers; may be repeated', collect)
     .option('--without-config', 'do not compare accesses of configuration space')
     .option('--context <n>', 'events shown before and after the difference', wholeNumber(0, 1000), 5)
@@ -53,17 +55,20 @@ interface Run {
 
 const LANES: Record<DiffLane, string> = { driver: ' of the driver', card: ' of the card', all: '' };
 
-function show(diff: TraceDiff, a: Run, b: Run, { context, strict }: DiffCommandOptions): void {
+function show(diff: TraceDiff, a: Run, b: Run, { context, strict, ignoreAddresses }: DiffCommandOptions): void {
   const { difference, same } = diff;
   if (difference) {
-    const { lane, atA, atB } = difference;
+    const { lane, atA, atB, isOfAddresses } = difference;
     print(`the runs are the same for ${same} events${LANES[lane]}, then they differ`);
     print(`\n${a.file}:\n${around(a.trace, atA, context)}`);
     print(`\n${b.file}:\n${around(b.trace, atB, context)}\n`);
+    if (isOfAddresses)
+      print('they differ here in addresses of host memory only: --ignore-addresses compares the rest\n');
   } else {
     print(`the runs are the same: ${same} events`);
   }
   for (const note of strict ? ['not compared: times'] : notesOf(diff)) print(`# ${note}`);
+  if (ignoreAddresses) print('# not compared: addresses of host memory');
 }
 
 /** The lines around a place; the place itself has a `>`. */

@@ -26,7 +26,7 @@ describe('ghostcard trace stats', () => {
     expect(row(text, 'mark').slice(0, 2)).toEqual(['mark', '1']);
     expect(row(text, 'H2C0')[1]).toBe('41'); // 21 descriptors, 20 payloads
     expect(row(text, 'H2C0').at(-1)).toBe('1');
-    expect(text).toContain('H2C0: 1 access failed, unmapped, at first 0xdead0000\n');
+    expect(text).toContain('DMA of H2C0 was refused once: unmapped, first at 0xdead0000\n');
     expect(row(text, 'MSI-X vector 0').slice(1, 3)).toEqual(['21', '21']);
     expect(text).toMatch(/^H2C0 +device +21 +0 ns/m);
     expect(text).toMatch(/^and \d+ others \(--all\)$/m);

@@ -44,7 +44,8 @@ function show({ events, hostNs, kinds, cards }: TraceStats, all: boolean): void 
 
 const SHOWN_PLACES = 12;
 
-function showCard({ name, events, deviceNs, places, channels, interrupts, latencies }: CardStats, all: boolean): void {
+function showCard(stats: CardStats, all: boolean): void {
+  const { name, events, deviceNs, places, channels, interrupts, latencies, findings } = stats;
   print(`${name}: ${events} events in ${wordNs(deviceNs)} of device time`);
   const shown = all ? places : places.slice(0, SHOWN_PLACES);
   table(
@@ -60,13 +61,8 @@ function showCard({ name, events, deviceNs, places, channels, interrupts, latenc
     ['channel', '>reads', '>bytes', '>writes', '>bytes', '>payload per second', '>errors'],
     channels.map(channelRow),
   );
-  for (const { channel, errors } of channels) {
-    for (const { reason, count, firstIova } of errors) {
-      print(
-        `${channel || 'DMA'}: ${count} ${count === 1 ? 'access' : 'accesses'} failed, ${reason}, at first 0x${firstIova.toString(16)}`,
-      );
-    }
-  }
+  for (const { text } of findings) print(text);
+  if (findings.length > 0) print('');
   table(
     ['interrupt', '>raised', '>delivered', 'held'],
     interrupts.map(({ interrupt, raised, delivered, held }) => {

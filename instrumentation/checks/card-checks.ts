@@ -1,0 +1,128 @@
+/**
+ * The checks of one card: passes each event to those that look at its kind, gives the notice of the first occurrence, and
+ * counts the rest. A card has them from before it is driven for the first time.
+ */
+import { type CardEvent, onFirstDriven, type PciCard } from '../../emulator/pci';
+import { type CardNotice, traceOf } from '../trace';
+import { type CheckSite, type Watch } from './check';
+import { CHECKS, type EventCheckName, requireCheck } from './kinds';
+import { Registers } from './registers';
+
+export interface CheckOptions {
+  /** Checks that are switched off, by name; an unknown one is a RangeError. Default: none. */
+  readonly off?: readonly string[];
+  /** Receives the notice of the first occurrence. It is kept in the trace, and recorded, in any case. */
+  readonly onNotice?: (notice: CardNotice) => void;
+}
+
+/** How often a check has found something, and where. */
+export interface CheckCount {
+  readonly kind: string;
+  readonly times: number;
+  /** Registers, channels or interrupts, in the order of their first occurrence; 16 at most. */
+  readonly subjects: readonly string[];
+}
+
+const SUBJECTS = 16;
+const known = new WeakMap<PciCard, CardChecks>();
+
+/** The checks of a card; with options, from now on with these. */
+export function checksOf(card: PciCard, options?: CheckOptions): CardChecks {
+  let checks = known.get(card);
+  if (checks === undefined) known.set(card, (checks = new CardChecks(card)));
+  if (options || !checks.isConfigured) checks.configure(options ?? {});
+  return checks;
+}
+
+onFirstDriven.add((card) => void checksOf(card));
+
+type Watches = { readonly [Kind in keyof Watch]-?: NonNullable<Watch[Kind]>[] };
+
+export class CardChecks {
+  isConfigured = false;
+  readonly #counts = new Map<string, { kind: string; times: number; subjects: string[] }>();
+  #watches: Watches = noWatches();
+  #stop: () => void = () => {};
+  #onNotice: (notice: CardNotice) => void = () => {};
+
+  /** Use `checksOf`. */
+  constructor(private readonly card: PciCard) {}
+
+  configure({ off = [], onNotice = () => {} }: CheckOptions): void {
+    off.forEach(requireCheck);
+    this.isConfigured = true;
+    this.#onNotice = onNotice;
+    this.#stop();
+    this.#watches = noWatches();
+    const kinds = (Object.keys(CHECKS) as EventCheckName[]).filter((kind) => !off.includes(kind));
+    if (kinds.length === 0) return;
+    const shared = { card: this.card, trace: traceOf(this.card), registers: new Registers(this.card) };
+    for (const kind of kinds) {
+      const report: CheckSite['report'] = (subject, word, about) => this.#report(kind, subject, word, about);
+      const watch = CHECKS[kind].make({ ...shared, report });
+      for (const name of Object.keys(watch) as (keyof Watch)[]) this.#watches[name].push(watch[name] as never);
+    }
+    this.#stop = this.card.inspection.events.subscribe((event, timeNs) => this.#take(event, timeNs));
+  }
+
+  /** What has been found, in the order of first occurrences. */
+  get counts(): readonly CheckCount[] {
+    return [...this.#counts.values()];
+  }
+
+  /** Whether it matters now that the card's driver goes: it may still be at work for it. */
+  get isUnsettled(): boolean {
+    return this.#watches.isUnsettled.some((watch) => watch());
+  }
+
+  /** To be called when the driver of the card has gone; `what` says how that is known. */
+  driverLeft(what: string): void {
+    const timeNs = this.card.inspection.now();
+    for (const watch of this.#watches.driverLeft) watch(what, timeNs);
+  }
+
+  #take(event: CardEvent, timeNs: number): void {
+    const watches = this.#watches;
+    switch (event.kind) {
+      case 'read':
+        for (let i = 0; i < watches.read.length; i++) watches.read[i]!(event, timeNs);
+        return;
+      case 'write':
+        for (let i = 0; i < watches.write.length; i++) watches.write[i]!(event, timeNs);
+        return;
+      case 'dma-read':
+      case 'dma-write':
+        for (let i = 0; i < watches.dma.length; i++) watches.dma[i]!(event, timeNs);
+        return;
+      case 'interrupt':
+        for (const watch of watches.interrupt) watch(event, timeNs);
+        return;
+      case 'state':
+        for (const watch of watches.state) watch(event, timeNs);
+        return;
+      case 'reset':
+        for (const watch of watches.reset) watch();
+    }
+  }
+
+  #report(kind: EventCheckName, subject: string, word: () => string, about: Parameters<CheckSite['report']>[2]): void {
+    const count = this.#counts.get(kind);
+    if (count !== undefined) {
+      count.times++;
+      if (count.subjects.length < SUBJECTS && !count.subjects.includes(subject)) count.subjects.push(subject);
+      return;
+    }
+    this.#counts.set(kind, { kind, times: 1, subjects: [subject] });
+    const notice: CardNotice = { kind, text: `${word()} [${kind}]`, ...about };
+    // After the event that it is about has reached every subscriber: a recording has it before the notice.
+    const stop = this.card.inspection.events.onChange(() => {
+      stop();
+      traceOf(this.card).add({ kind: 'notice', text: notice.text });
+      this.#onNotice(notice);
+    });
+  }
+}
+
+const noWatches = (): Watches => ({
+  ...{ read: [], write: [], dma: [], interrupt: [], state: [], reset: [], isUnsettled: [], driverLeft: [] },
+});

@@ -1,0 +1,54 @@
+/**
+ * A check: what it looks at in what passes between a card and its driver, and what it says. Everything about one is in its
+ * row of the table (`kinds.ts`), and a row is a file in `kinds`.
+ */
+import {
+  type AccessEvent,
+  type DmaEvent,
+  type InterruptEvent,
+  type PciCard,
+  type StateEvent,
+} from '../../emulator/pci';
+import { type CardNotice, type CardTrace } from '../trace';
+import { type Registers } from './registers';
+
+/** A row of the table of checks. */
+export interface Check {
+  /** What it reports, for docs/checks.md. */
+  readonly doc: string;
+  /** Where the rule that is broken is written. */
+  readonly source: string;
+  readonly make: (site: CheckSite) => Watch;
+}
+
+/** What a check works with. */
+export interface CheckSite {
+  readonly card: PciCard;
+  readonly trace: CardTrace;
+  /** What is at an offset of a BAR. */
+  readonly registers: Registers;
+  /**
+   * Reports an occurrence. `subject`: what it is about, such as a register or a channel. `word` is called for the first
+   * occurrence only: later ones of this check are counted.
+   */
+  readonly report: (subject: string, word: () => string, about?: Pick<CardNotice, 'register' | 'interrupt'>) => void;
+}
+
+/**
+ * What a check does with each event, by the event's kind; what it leaves out costs nothing. Called for every event of a
+ * card, accesses and DMA included: it must be quick and allocate nothing where nothing is wrong.
+ */
+export interface Watch {
+  /** The driver has read a region, or is about to write one; `data` is valid during the call. */
+  readonly read?: (event: AccessEvent, timeNs: number) => void;
+  readonly write?: (event: AccessEvent, timeNs: number) => void;
+  readonly dma?: (event: DmaEvent, timeNs: number) => void;
+  readonly interrupt?: (event: InterruptEvent, timeNs: number) => void;
+  readonly state?: (event: StateEvent, timeNs: number) => void;
+  /** The card is about to be reset. */
+  readonly reset?: () => void;
+  /** Whether it matters to this check, now, that the driver goes. */
+  readonly isUnsettled?: () => boolean;
+  /** The card's driver has gone; `what` says how it is known: `the command ./driver has ended`. */
+  readonly driverLeft?: (what: string, timeNs: number) => void;
+}

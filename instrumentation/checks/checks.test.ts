@@ -1,0 +1,324 @@
+/** Each check on a driver that makes its mistake, and on drivers that do nearly the same and rightly so. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ReferenceCard } from '../../emulator/cards/reference';
+import { ManualClock } from '../../emulator/clock';
+import { COMMAND, InProcessHost } from '../../emulator/host';
+import { EXAMPLES, noticesOf, OFFSETS, sitDown, type Sitting } from '../../test/support/check-examples';
+import { ChannelDriver } from '../../test/support/reference-driver';
+import { describeEvent, readTrace, RegisterNames, TraceRecorder, traceOf } from '../trace';
+import { CHECK_NAMES, checksOf } from '.';
+
+const RUNNING = COMMAND.MEMORY_SPACE | COMMAND.BUS_MASTER;
+const { CONTROL, STATUS, RING, COUNT, FETCH, HOLE } = OFFSETS;
+const kindsOf = ({ notices }: Sitting): string[] => notices.map(({ kind }) => kind);
+/** What a driver does, and the kinds of notices that it gets. */
+const noticed = (act: (sitting: Sitting) => void, off?: readonly string[]): string[] => {
+  const sitting = sitDown(off);
+  act(sitting);
+  return kindsOf(sitting);
+};
+
+describe('every check', () => {
+  it('has an example', () => expect(Object.keys(EXAMPLES).sort()).toEqual([...CHECK_NAMES].sort()));
+
+  it.each(CHECK_NAMES)('%s reports its example once, with its name, and nothing else does', (name) => {
+    const notices = noticesOf(name);
+    expect(notices.map(({ kind }) => kind)).toEqual([name]);
+    expect(notices[0]!.text).toMatch(new RegExp(`\\[${name}\\]$`));
+  });
+
+  it.each(CHECK_NAMES)('%s is silent when it is switched off', (name) => {
+    expect(noticesOf(name, [name])).toEqual([]);
+  });
+});
+
+describe('checks of a card', () => {
+  it('give one notice of a kind, and count the rest with what they are about', () => {
+    const { bar, checks, notices } = sitDown();
+    bar.write8(CONTROL, 1);
+    bar.write8(CONTROL, 1);
+    bar.read8(STATUS);
+    expect(notices).toHaveLength(1);
+    expect(checks.counts).toEqual([{ kind: 'access-size', times: 3, subjects: ['CONTROL', 'STATUS'] }]);
+  });
+
+  it('subscribe to nothing when all are switched off', () => {
+    const { bar, checks } = sitDown(CHECK_NAMES);
+    bar.write8(CONTROL, 1);
+    expect(checks.counts).toEqual([]);
+  });
+
+  it('refuse a name that there is not, and name the nearest', () => {
+    expect(() => sitDown(['acces-size'])).toThrow("there is no check 'acces-size'; did you mean 'access-size'?");
+  });
+
+  it('are there for every card that is driven in process, and kept in its trace', () => {
+    const card = new ReferenceCard({ clock: new ManualClock() });
+    new InProcessHost(card).bar(0).read8(0);
+    expect(traceOf(card).notices.map(({ text }) => text)).toEqual([expect.stringContaining('ID')]);
+  });
+
+  it('record a notice after the event that it is about', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gc-checks-'));
+    try {
+      const card = new ReferenceCard({ clock: new ManualClock() });
+      const recorder = new TraceRecorder(join(folder, 'run.trace'));
+      traceOf(card).record(recorder, { name: 'card' });
+      new InProcessHost(card).bar(0).write8(0x0c, 1);
+      recorder.close();
+      const { events } = readTrace(recorder.path);
+      const at = events.findIndex(({ kind }) => kind === 'notice');
+      expect(describeEvent({ ...events[at - 1]!, sequence: 0, times: 1 } as never, RegisterNames.of(card))).toMatch(
+        /write SCRATCH 0x01/,
+      );
+      expect(checksOf(card).counts).toMatchObject([{ kind: 'access-size', times: 1 }]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe('dma-crosses-4k', () => {
+  const fetching = (offset: number, sizeBytes: number) =>
+    noticed(({ host, bar }) => {
+      bar.write64(RING, BigInt(host.memory.allocate(16_384, 4096).iova + offset));
+      bar.write32(FETCH, sizeBytes);
+    });
+
+  it('reports a request of up to Max_Read_Request_Size that crosses 4 KiB, with channel, address and boundary', () => {
+    expect(fetching(0xfe0, 128)).toEqual(['dma-crosses-4k']);
+    expect(noticesOf('dma-crosses-4k')[0]!.text).toMatch(
+      /^ENGINE reads 128 bytes at 0x\w+fe0 \(descriptor\), across the 4 KiB boundary at 0x\w+000: no request crosses one/,
+    );
+  });
+
+  it('is silent about one that ends at the boundary, and about what is several requests in any case', () => {
+    expect(fetching(0xf80, 128)).toEqual([]);
+    expect(fetching(0xfe0, 513)).toEqual([]);
+    expect(fetching(0xfe0, 8192)).toEqual([]);
+  });
+
+  it('is silent about the reference card, wherever its ring and its buffers lie', () => {
+    const clock = new ManualClock();
+    const card = new ReferenceCard({ clock });
+    const host = new InProcessHost(card);
+    host.memory.allocate(4096 - 3 * 32, 32);
+    const driver = new ChannelDriver(host, 'H2C');
+    const data = host.memory.allocate(64 << 10, 4096);
+    for (const lengthBytes of [1, 100, 128, 512, 4000, 4096, 5000, 20_000]) {
+      driver.submit({ hostAddress: data.iova + 4096 - 60, lengthBytes });
+      clock.advance(1_000_000);
+    }
+    expect(driver.state).toMatchObject({ completed: 8, halted: false });
+    expect(checksOf(card).counts).toEqual([]);
+  });
+});
+
+describe('access-size', () => {
+  it.each<[string, RegExp, (sitting: Sitting) => void]>([
+    ['narrower', /2 bytes at BAR0 \+ 0x2: CONTROL \+ 2, a register 32 bits wide/, ({ bar }) => bar.write16(2, 1)],
+    ['wider', /8 bytes at BAR0 \+ 0x0: CONTROL and STATUS, registers/, ({ bar }) => bar.write64(0, 1n)],
+    ['wider than one of 16 bits', /COUNT, a register 16 bits wide/, ({ bar }) => bar.read32(COUNT)],
+    ['unaligned', /4 bytes at BAR0 \+ 0x2: CONTROL and STATUS/, ({ bar }) => bar.read32(2)],
+    ['in a hole', /4 bytes at BAR0 \+ 0x40, where the card has no register/, ({ bar }) => bar.read32(HOLE)],
+  ])('reports an access that is %s, with the register', (_, words, act) => {
+    const sitting = sitDown();
+    act(sitting);
+    expect(kindsOf(sitting)).toEqual(['access-size']);
+    expect(sitting.notices[0]!.text).toMatch(words);
+  });
+
+  it('says what becomes of an unaligned access on amd64 and on arm64', () => {
+    expect(noticesOf('access-size')[0]!.text).toMatch(/in such pieces on amd64; on arm64 an unaligned one is SIGBUS/);
+  });
+
+  it('is silent about whole registers, halves of 64-bit ones, memory, the MSI-X table and configuration space', () => {
+    expect(
+      noticed(({ bar, host }) => {
+        bar.write32(CONTROL, 0);
+        bar.write64(RING, 1n);
+        bar.write32(RING, 1);
+        bar.read32(RING + 4);
+        bar.read16(COUNT);
+        host.bar(2).write8(3, 1);
+        host.bar(4).write64(0, 1n);
+        host.config.read8(5);
+      }),
+    ).toEqual([]);
+  });
+});
+
+describe('lost-update', () => {
+  it('reports two threads that each set a bit of what they both have read', () => {
+    const sitting = sitDown();
+    const { bar } = sitting;
+    bar.write32(CONTROL, 0x10);
+    bar.read32(CONTROL);
+    bar.read32(CONTROL);
+    bar.write32(CONTROL, 0x12);
+    bar.write32(CONTROL, 0x50);
+    expect(kindsOf(sitting)).toEqual(['lost-update']);
+    expect(sitting.notices[0]!.text).toContain('another write made it 0x12');
+    expect(sitting.notices[0]!.text).toContain('undoes the change of IRQ_ENABLE');
+  });
+
+  it('is silent about a driver that starts what has ended, sets one field twice, or pulses bits', () => {
+    expect(
+      noticed(({ card, bar, clock }) => {
+        bar.write32(CONTROL, 0x11);
+        bar.read32(CONTROL);
+        card.registers.set('CONTROL.RUN', 0);
+        bar.write32(CONTROL, 0x11); // as it was read: started again
+        bar.read32(CONTROL);
+        card.registers.set('CONTROL.RUN', 0);
+        clock.advance(20e6);
+        bar.write32(CONTROL, 0x13); // much later
+        for (const [first, second] of [
+          [0x12, 0x10],
+          [0x50, 0x40],
+        ] as const) {
+          bar.write32(CONTROL, 0);
+          bar.read32(CONTROL);
+          bar.read32(CONTROL);
+          bar.write32(CONTROL, first);
+          bar.write32(CONTROL, second);
+        }
+      }),
+    ).toEqual([]);
+  });
+});
+
+describe('acknowledged-unread', () => {
+  it('reports several causes that are acknowledged after a shared interrupt without a read', () => {
+    const sitting = sitDown();
+    const { card, bar, host } = sitting;
+    host.useInterrupts('intx');
+    bar.read32(STATUS);
+    card.status(3);
+    bar.write32(STATUS, 7);
+    expect(kindsOf(sitting)).toEqual(['acknowledged-unread']);
+    expect(sitting.notices[0]!.text).toContain('acknowledges DONE, ERROR in STATUS and has not read it');
+  });
+
+  it('is silent about what was read, about one cause, and about a register that is cleared at the start', () => {
+    expect(
+      noticed(({ card, bar, host }) => {
+        host.useInterrupts('intx');
+        card.status(3);
+        bar.write32(STATUS, 7); // what an earlier run has left
+        card.status(1);
+        bar.write32(STATUS, 1); // the driver has one cause
+        card.status(1);
+        const read = bar.read32(STATUS);
+        card.status(2);
+        bar.write32(STATUS, read);
+        bar.write32(STATUS, bar.read32(STATUS));
+      }),
+    ).toEqual([]);
+  });
+});
+
+describe('enabled-with-cause', () => {
+  it('is silent when the driver has acknowledged, or has written any register', () => {
+    expect(
+      noticed(({ card, bar, host }) => {
+        host.useInterrupts('intx');
+        card.status(1);
+        host.command(RUNNING | COMMAND.INTERRUPT_DISABLE);
+        bar.write32(STATUS, bar.read32(STATUS));
+        host.command(RUNNING);
+        host.interrupts.unmaskIntx();
+        card.status(1);
+        host.command(RUNNING | COMMAND.INTERRUPT_DISABLE);
+        bar.write32(CONTROL, 0);
+        host.command(RUNNING);
+      }),
+    ).toEqual([]);
+  });
+});
+
+describe('vector-beyond', () => {
+  it('is silent about the last vector, and about MSI, where causes share vectors', () => {
+    expect(
+      noticed(({ card, bar, host }) => {
+        host.useInterrupts('msix', 4);
+        bar.write32(OFFSETS.VECTOR, 3);
+        card.raise();
+      }),
+    ).toEqual([]);
+  });
+});
+
+describe('stale-interrupt', () => {
+  it('reports what a new driver receives when one was unbound and another is bound', () => {
+    expect(
+      noticed(({ card, host }) => {
+        host.useInterrupts('intx');
+        host.command(RUNNING | COMMAND.INTERRUPT_DISABLE);
+        card.status(1);
+        host.command(COMMAND.MEMORY_SPACE | COMMAND.INTERRUPT_DISABLE);
+        host.command(RUNNING);
+      }),
+    ).toEqual(['stale-interrupt']);
+  });
+
+  it('is silent when the driver has cleared what was left, or has used the card in between', () => {
+    expect(
+      noticed(
+        ({ card, bar, host, checks }) => {
+          host.useInterrupts('intx');
+          host.command(RUNNING | COMMAND.INTERRUPT_DISABLE);
+          card.status(1);
+          checks.driverLeft('the command has ended');
+          bar.write32(STATUS, 7);
+          host.command(RUNNING);
+          card.status(1);
+          host.command(COMMAND.MEMORY_SPACE | COMMAND.INTERRUPT_DISABLE);
+          bar.read32(CONTROL); // the same driver, which has stopped DMA for a while
+          host.command(RUNNING);
+        },
+        ['enabled-with-cause'],
+      ),
+    ).toEqual([]);
+  });
+});
+
+describe('dma-without-driver and stale-rings', () => {
+  const start = ({ bar, host }: Sitting) => {
+    bar.write64(RING, BigInt(host.memory.allocate(4096, 4096).iova));
+    bar.write32(CONTROL, 1);
+  };
+
+  it('are silent when the next driver sets the card up, or resets it', () => {
+    expect(
+      noticed((sitting) => {
+        const { bar, host, checks, clock } = sitting;
+        start(sitting);
+        checks.driverLeft('the command has ended');
+        bar.write32(CONTROL, 0);
+        host.command(COMMAND.MEMORY_SPACE);
+        start(sitting);
+        clock.advance(5000);
+        host.command(RUNNING);
+        clock.advance(5000);
+        host.command(COMMAND.MEMORY_SPACE);
+        host.reset('flr');
+        clock.advance(5000);
+      }),
+    ).toEqual([]);
+  });
+
+  it('are silent about DMA that Bus Master Enable refuses', () => {
+    expect(
+      noticed((sitting) => {
+        start(sitting);
+        sitting.checks.driverLeft('the command has ended');
+        sitting.host.command(COMMAND.MEMORY_SPACE);
+        sitting.clock.advance(5000);
+      }),
+    ).toEqual([]);
+  });
+});

@@ -1,0 +1,2 @@
+export { checksOf, type CardChecks, type CheckCount, type CheckOptions } from './card-checks';
+export { CHECK_DOCS, CHECK_NAMES, CHECKS, requireCheck } from './kinds';

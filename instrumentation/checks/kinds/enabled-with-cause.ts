@@ -1,0 +1,48 @@
+/**
+ * INTx that the driver enables again (Interrupt Disable in the command register) while its cause stands: it comes again at
+ * once, for ever. A driver that has written any register of the card since may have tried to remove the cause.
+ */
+import { Irq, Region } from '../../../emulator/pci';
+import { type Check } from '../check';
+
+/** Command register, byte 1: Interrupt Disable is bit 10 of the register. */
+const COMMAND = 4;
+const DISABLE = 1 << 10;
+
+export const enabledWithCause: Check = {
+  doc: 'The driver enables INTx again and has done nothing about its cause, which still stands.',
+  source: 'PCI Local Bus Spec 3.0, 2.2.6: the line stays asserted until the driver clears the pending request',
+  make({ report }) {
+    /** INTx has been delivered, is still asserted, and the driver has written no register since. */
+    let isUntouched = false;
+    let isDisabled = false;
+    return {
+      write({ region, offset, data }) {
+        if (region !== Region.CONFIG) {
+          isUntouched = false;
+          return;
+        }
+        if (offset > COMMAND + 1 || offset + data.length <= COMMAND + 1) return;
+        const wasDisabled = isDisabled;
+        isDisabled = ((data[COMMAND + 1 - offset]! << 8) & DISABLE) !== 0;
+        if (!wasDisabled || isDisabled || !isUntouched) return;
+        isUntouched = false;
+        report(
+          'INTx',
+          () =>
+            'the driver enables INTx again (Interrupt Disable in config:COMMAND) and has written no register since it ' +
+            'came: its cause stands, so that it comes again at once. Clear the cause first',
+          { interrupt: { index: Irq.INTX, vector: 0 } },
+        );
+      },
+      interrupt({ phase, index }) {
+        if (index === Irq.INTX && (phase === 'delivered' || phase === 'lowered')) isUntouched = phase === 'delivered';
+      },
+      state({ part }) {
+        if (part === 'interrupts') isUntouched = false;
+      },
+      reset: () => void (isUntouched = isDisabled = false),
+      driverLeft: () => void (isUntouched = false),
+    };
+  },
+};

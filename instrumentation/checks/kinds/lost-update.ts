@@ -1,0 +1,99 @@
+/**
+ * A read-modify-write that undoes what came in between. Two forms, both where the accesses follow one another directly,
+ * so that nothing else explains them: the card has changed a bit between the read and the write, which puts it back; or two
+ * reads are followed by two writes, each of which sets a bit of its own and leaves the rest, so that the second takes the
+ * first one's bit back: two threads without a lock.
+ */
+import { type AccessEvent } from '../../../emulator/pci';
+import { fieldsOf } from '../../trace';
+import { type Check } from '../check';
+import { READ_WRITE, type WordRegister } from '../registers';
+
+/** A modification takes microseconds; later, the driver decides anew. */
+const MOST_NS = 10_000_000;
+
+export const lostUpdate: Check = {
+  doc: 'The driver reads a register, changes bits and writes it back, and so undoes what the card or another thread has changed in between.',
+  source: 'Linux Documentation/driver-api/device-io.rst; a lock, or registers that set and clear bits',
+  make({ registers, report }) {
+    let current: WordRegister | undefined;
+    let [region, offset] = [-1, -1];
+    let [reads, value, stored, readNs] = [0, 0, 0, 0];
+    /** What the first write after the reads has set; 0 before. */
+    let firstSet = 0;
+
+    const undone = (bits: number, by: string, before: number, written: number): void => {
+      const { name, layout } = current!;
+      const hex = (word: number): string => `0x${(word >>> 0).toString(16)}${fieldsOf(layout, BigInt(word >>> 0))}`;
+      report(
+        name,
+        () =>
+          `the driver has read ${name} as ${hex(value)} and writes ${hex(written)}, but meanwhile ${by} made it ` +
+          `${hex(before)}: the write undoes the change of ${wordBits(current!, bits)}`,
+        { register: name },
+      );
+    };
+
+    return {
+      read(event, timeNs) {
+        if (event.data.length !== 4 || (registers.flags(event.region, event.offset) & READ_WRITE) === 0) {
+          if (registers.has(event.region)) reads = 0;
+          return;
+        }
+        const read = wordOf(event);
+        const isSame =
+          reads > 0 && firstSet === 0 && event.offset === offset && event.region === region && read === value;
+        if (event.offset !== offset || event.region !== region) current = registers.at(event.region, event.offset);
+        ({ region, offset } = event);
+        reads = isSame ? reads + 1 : 1;
+        firstSet = 0;
+        value = read;
+        stored = Number(current!.stored.value) | 0;
+        readNs = timeNs;
+      },
+      write(event, timeNs) {
+        if (reads === 0 || !registers.has(event.region)) return;
+        if (event.offset !== offset || event.region !== region || event.data.length !== 4) {
+          reads = 0;
+          return;
+        }
+        const written = wordOf(event);
+        const { readWrite } = current!;
+        const before = Number(current!.stored.value) | 0;
+        const isTimely = timeNs - readNs < MOST_NS && written !== value;
+        if (firstSet !== 0) {
+          const set = setOnly(value, written);
+          if (isTimely && reads > 1 && set !== 0 && (set & firstSet) === 0 && (before & firstSet) === firstSet) {
+            if (!shareField(current!, firstSet, set)) undone(firstSet, 'another write', before, written);
+          }
+          reads = 0;
+          return;
+        }
+        const lost = (before ^ stored) & readWrite & ~(written ^ value) & ~(stored ^ value);
+        if (isTimely && lost !== 0) undone(lost, 'the card has', before, written);
+        firstSet = value === 0 ? 0 : setOnly(value, written) & readWrite;
+        if (firstSet === 0) reads = 0;
+      },
+      reset: () => void (reads = 0),
+    };
+  },
+};
+
+/** The bits that a write sets, if it leaves all others as they were read; else 0. */
+const setOnly = (value: number, written: number): number => ((value & ~written) === 0 ? written & ~value : 0);
+
+const wordOf = ({ data }: AccessEvent): number => data[0]! | (data[1]! << 8) | (data[2]! << 16) | (data[3]! << 24);
+
+const fieldsIn = ({ layout }: WordRegister, bits: number) =>
+  layout.fields.filter(({ lsb, width }) => ((bits >>> lsb) & (2 ** width - 1)) !== 0);
+
+/** A field is one value: two writes of it are two decisions. A register without fields is one field. */
+function shareField(register: WordRegister, bits: number, others: number): boolean {
+  if (register.layout.fields.length === 0) return true;
+  return fieldsIn(register, bits).some((field) => fieldsIn(register, others).includes(field));
+}
+
+function wordBits(register: WordRegister, bits: number): string {
+  const names = fieldsIn(register, bits).map(({ name }) => name);
+  return names.length === 0 ? `bits 0x${(bits >>> 0).toString(16)}` : names.join(', ');
+}

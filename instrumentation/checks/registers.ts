@@ -1,0 +1,84 @@
+/**
+ * What lies at each 32-bit word of a card's register BARs, for checks that ask at every access: a table of flags, made
+ * when it is first needed. What is no register of the card's author (memory, MSI-X) has no flags and is not checked.
+ */
+import { type PciCard } from '../../emulator/pci';
+import { type RegisterHandle, type RegisterLayout } from '../../emulator/registers';
+import { type NamedRegister, RegisterNames } from '../trace';
+
+/** An aligned access of 32 bits is one of a whole register, or of half of a 64-bit one. */
+export const WHOLE = 1;
+/** A 32-bit register that has bits which are read and written. */
+export const READ_WRITE = 2;
+/** A 32-bit register that has bits which are cleared by writing 1. */
+export const CLEARED_BY_ONE = 4;
+
+/** A 32-bit register, its stored value, and the bits of some rules. */
+export interface WordRegister {
+  readonly name: string;
+  readonly layout: RegisterLayout;
+  readonly stored: RegisterHandle;
+  readonly readWrite: number;
+  readonly clearedByOne: number;
+}
+
+export class Registers {
+  #names: RegisterNames | undefined;
+  readonly #flags: (Uint8Array | undefined)[] = [];
+  readonly #words = new Map<string, WordRegister>();
+
+  constructor(private readonly card: PciCard) {
+    for (const [region, { map }] of card.inspection.registerFiles) this.#flags[region] = flagsOf(map.registers);
+  }
+
+  get names(): RegisterNames {
+    return (this.#names ??= RegisterNames.of(this.card));
+  }
+
+  /** Whether this region shows registers of the card's author. */
+  has(region: number): boolean {
+    return this.#flags[region] !== undefined;
+  }
+
+  /** The flags of the word at `offset`; 0 where there is none, and for an offset that is not aligned. */
+  flags(region: number, offset: number): number {
+    const flags = this.#flags[region];
+    return flags !== undefined && (offset & 3) === 0 ? (flags[offset >>> 2] ?? 0) : 0;
+  }
+
+  /** The register of the author's that begins at `offset`, which has `READ_WRITE` or `CLEARED_BY_ONE`. */
+  at(region: number, offset: number): WordRegister {
+    const key = `${region} ${offset}`;
+    let known = this.#words.get(key);
+    if (known === undefined) this.#words.set(key, (known = this.#find(this.names.at(region, offset, 4)!)));
+    return known;
+  }
+
+  #find({ name, region, layout }: NamedRegister): WordRegister {
+    const stored = this.card.inspection.registerFiles.get(region)!.register(layout.path) as RegisterHandle;
+    return { name, layout, stored, readWrite: bitsOf(layout, 'rw'), clearedByOne: bitsOf(layout, 'w1c') };
+  }
+}
+
+function flagsOf(registers: readonly RegisterLayout[]): Uint8Array {
+  const end = Math.max(0, ...registers.map(({ offset, width }) => offset + width / 8));
+  const flags = new Uint8Array(Math.ceil(end / 4));
+  for (const register of registers) {
+    const { offset, width } = register;
+    if (width < 32) continue;
+    for (let at = offset; at < offset + width / 8; at += 4) flags[at >>> 2] = WHOLE;
+    if (width > 32) continue;
+    if (bitsOf(register, 'rw') !== 0) flags[offset >>> 2]! |= READ_WRITE;
+    if (bitsOf(register, 'w1c') !== 0) flags[offset >>> 2]! |= CLEARED_BY_ONE;
+  }
+  return flags;
+}
+
+/** The bits of a 32-bit register that have a rule; a register without fields is one. */
+function bitsOf({ access, fields }: RegisterLayout, rule: 'rw' | 'w1c'): number {
+  if (fields.length === 0) return access === rule ? -1 : 0;
+  return fields.reduce(
+    (bits, field) => (field.access === rule ? bits | ((2 ** field.width - 1) << field.lsb) : bits),
+    0,
+  );
+}

@@ -1,0 +1,11 @@
+/** What an instrument has to say of a card or its driver: a check, or the detection of stalled drivers. */
+export interface CardNotice {
+  /** The name of the check, by which it is switched off. */
+  readonly kind: string;
+  /** The register that it is about: `H2C[0].STATUS`. */
+  readonly register?: string;
+  /** The interrupt that it is about: an interrupt index of VFIO (INTx 0, MSI 1, MSI-X 2) and a vector. */
+  readonly interrupt?: { readonly index: number; readonly vector: number };
+  /** The whole notice, in a few sentences. */
+  readonly text: string;
+}

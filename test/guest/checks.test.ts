@@ -1,0 +1,95 @@
+/**
+ * Checks in guests: silent about every program of guest-tools in every way to drive a card, which is what `npm start`
+ * runs; and what they say of drivers that make mistakes.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { demoSteps, DRIVER_MODES } from '../../cli/guest/driver-modes';
+import { type CardNotice } from '../../instrumentation/trace';
+import { type Rig } from '../../qemu/rig';
+import { EngineCard } from '../support/check-examples';
+import { runApp, startRig } from '../support/rig';
+
+describe.each([false, true])('in a guest with an IOMMU: %s', (iommu) => {
+  const notices: CardNotice[] = [];
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await startRig({ iommu, onNotice: (_, notice) => notices.push(notice) });
+    return () => rig.close();
+  });
+
+  it.each(DRIVER_MODES.filter((mode) => mode.iommu === iommu))('$name gives no notice', async (mode) => {
+    const { platformDevices } = await rig.bind('card', mode.driver);
+    for (const { argv } of [...demoSteps(mode), { argv: ['gc-mode'] }]) {
+      await runApp(rig, 'card', argv, platformDevices?.[0]?.name);
+      await rig.settled();
+      expect(notices, argv.join(' ')).toEqual([]);
+    }
+  });
+});
+
+describe('a driver with mistakes', () => {
+  const notices: CardNotice[] = [];
+  const folder = mkdtempSync(join(tmpdir(), 'gc-checks-'));
+  const program = join(folder, 'board-access');
+  let rig: Rig;
+  beforeAll(async () => {
+    execFileSync('cc', ['-static', '-Wall', '-Werror', '-o', program, join(__dirname, 'board-access.c')]);
+    rig = await startRig({
+      cards: [{ name: 'card', make: ({ clock }) => new EngineCard(clock, 1e6) }],
+      onNotice: (_, notice) => notices.push(notice),
+    });
+    await rig.guest.push('/tmp/board-access', readFileSync(program), 0o755);
+    return () => rig.close();
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+  beforeEach(() => void notices.splice(0));
+
+  const drive = async (mistake: string): Promise<number | undefined> => {
+    const { pciAddress } = await rig.bind('card', 'uio_pci_generic');
+    const env = { GHOSTCARD_PCI_ADDRESS: pciAddress };
+    const { exitCode } = await rig.guest.run(['/tmp/board-access', mistake], { env });
+    await rig.settled();
+    return exitCode;
+  };
+
+  it('that stores across two registers is noticed, with the register and what amd64 and arm64 make of it', async () => {
+    expect(await drive('unaligned')).toBe(0);
+    expect(notices.map(({ kind, register }) => [kind, register])).toEqual([['access-size', 'VECTOR']]);
+    expect(notices[0]!.text).toMatch(/2 bytes at BAR0 \+ 0xa: VECTOR \+ 2.* on amd64; on arm64 .* SIGBUS/);
+  });
+
+  it('that ends and leaves the engine at work is noticed, with the command', async () => {
+    expect(await drive('leave')).toBe(0);
+    expect(notices.map(({ kind }) => kind)).toEqual(['dma-without-driver']);
+    expect(notices[0]!.text).toMatch(/ENGINE reads .* although the command \/tmp\/board-access leave has ended/);
+  });
+});
+
+it('ghostcard run --strict fails with exit code 121, and counts; a check that is switched off says nothing', () => {
+  const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
+  const env = { ...process.env, GHOSTCARD_CACHE: inject('provisioned').amd64.cacheDir };
+  const run = (...options: string[]) =>
+    spawnSync(
+      process.execPath,
+      [
+        ...[cli, 'run', '--card', 'reference', '--driver', 'vfio-pci', '--minimal', '--strict', ...options],
+        ...['--', 'gc-reg', '--width', '16', '0x0c=1', '0x0c', '0x10'],
+      ],
+      { env, encoding: 'utf8' },
+    );
+  const plain = run();
+  expect(plain.status, plain.stderr).toBe(121);
+  expect(plain.stderr.match(/reference: the driver writes 2 bytes at BAR0 \+ 0xc: SCRATCH/g)).toHaveLength(1);
+  expect(plain.stderr).toContain('reference: access-size, 3 times: SCRATCH, CONTROL');
+  const json = JSON.parse(run('--json').stdout) as { exitCode: number; error: string; notices: object[] };
+  expect(json).toMatchObject({
+    exitCode: 121,
+    error: 'there were notices, and --strict is given: access-size',
+    notices: [{ card: 'reference', kind: 'access-size', register: 'SCRATCH', times: 3 }],
+  });
+  expect(run('--without-check', 'access-size').status).toBe(0);
+});
