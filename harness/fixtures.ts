@@ -55,6 +55,8 @@ const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
   trace: true,
 };
 
+const NOTICE_OPTIONS = { off: true, afterMs: true, strict: true } as const;
+
 /** Of a test and of a hook: booting a guest takes longer than Vitest's default limit. */
 const TIMEOUT_MS = 60_000;
 /** Vitest's default limit. */
@@ -201,8 +203,6 @@ export class NoticeError extends Error {
     this.stack = ''; // it is thrown after the test, by no line of it
   }
 }
-
-const NOTICE_OPTIONS = { off: true, afterMs: true, strict: true } as const;
 
 function checkNoticeOptions(given: GuestTestOptions['notices'] = {}): NonNullable<GuestTestOptions['notices']> {
   refuseUnknownOptions("The option 'notices' of guestTest", given, NOTICE_OPTIONS);

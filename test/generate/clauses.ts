@@ -50,6 +50,7 @@ const PCIE: Specification = {
   cite: 'PCIe',
   title: 'PCI Express Base Specification 5.0',
   clauses: {
+    '2.2.7': 'A memory request does not cross a 4 KiB boundary.',
     '2.3.1': 'A request that nobody claims is not supported: reads return all ones, writes are discarded.',
     '5.3.1.4': 'In D3hot the function claims configuration requests only and sends no interrupt.',
     '6.1.2': 'INTx is a level: Assert_INTx raises it and Deassert_INTx lowers it, without an access of the driver.',

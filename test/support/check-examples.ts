@@ -113,8 +113,11 @@ export const EXAMPLES: Readonly<Record<string, (sitting: Sitting) => void>> = {
   'enabled-with-cause': ({ card, host }) => {
     host.useInterrupts('intx');
     card.status(DONE);
-    host.command(RUNNING | COMMAND.INTERRUPT_DISABLE);
-    host.command(RUNNING);
+    for (let i = 0; i < 3; i++) {
+      host.command(RUNNING | COMMAND.INTERRUPT_DISABLE);
+      host.interrupts.unmaskIntx();
+      host.command(RUNNING);
+    }
   },
   'vector-beyond': ({ card, host, bar }) => {
     host.useInterrupts('msix', 4);

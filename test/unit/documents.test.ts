@@ -87,6 +87,7 @@ describe('the examples in the documents', () => {
     expect(names.filter((name) => name.endsWith(': '))).toEqual([]);
     expect(documents.filter((document) => examples.some((example) => example.document === document))).toEqual([
       'README.md',
+      'docs/checks.md',
       'docs/coherence.md',
       'docs/faults.md',
       'docs/finding-a-dma-bug.md',

@@ -1,6 +1,7 @@
 /**
  * INTx that the driver enables again (Interrupt Disable in the command register) while its cause stands: it comes again at
- * once, for ever. A driver that has written any register of the card since may have tried to remove the cause.
+ * once, for ever. A driver that has written any register of the card since may have tried to remove the cause; once or
+ * twice, a kernel that masks and unmasks the line for reasons of its own looks the same.
  */
 import { Irq, Region } from '../../../emulator/pci';
 import { type Check } from '../check';
@@ -8,6 +9,8 @@ import { type Check } from '../check';
 /** Command register, byte 1: Interrupt Disable is bit 10 of the register. */
 const COMMAND = 4;
 const DISABLE = 1 << 10;
+/** So often in a row before it is reported. */
+const TIMES = 3;
 
 export const enabledWithCause: Check = {
   doc: 'The driver enables INTx again and has done nothing about its cause, which still stands.',
@@ -16,10 +19,12 @@ export const enabledWithCause: Check = {
     /** INTx has been delivered, is still asserted, and the driver has written no register since. */
     let isUntouched = false;
     let isDisabled = false;
+    let times = 0;
     return {
       write({ region, offset, data }) {
         if (region !== Region.CONFIG) {
           isUntouched = false;
+          times = 0;
           return;
         }
         if (offset > COMMAND + 1 || offset + data.length <= COMMAND + 1) return;
@@ -27,11 +32,13 @@ export const enabledWithCause: Check = {
         isDisabled = ((data[COMMAND + 1 - offset]! << 8) & DISABLE) !== 0;
         if (!wasDisabled || isDisabled || !isUntouched) return;
         isUntouched = false;
+        if (++times < TIMES) return;
+        times = 0;
         report(
           'INTx',
           () =>
-            'the driver enables INTx again (Interrupt Disable in config:COMMAND) and has written no register since it ' +
-            'came: its cause stands, so that it comes again at once. Clear the cause first',
+            `the driver enables INTx again (Interrupt Disable in config:COMMAND), for the ${TIMES}rd time since it has ` +
+            'written a register: the cause stands, so that INTx comes again at once. Clear the cause first',
           { interrupt: { index: Irq.INTX, vector: 0 } },
         );
       },
@@ -41,7 +48,10 @@ export const enabledWithCause: Check = {
       state({ part }) {
         if (part === 'interrupts') isUntouched = false;
       },
-      reset: () => void (isUntouched = isDisabled = false),
+      reset() {
+        isUntouched = isDisabled = false;
+        times = 0;
+      },
       driverLeft: () => void (isUntouched = false),
     };
   },
