@@ -73,8 +73,8 @@ export class FaultyCard {
       if (fault.interrupts) inspection.interrupts.insert((below) => fault.interrupts!(below));
       if (fault.device) inspection.device.insert((below) => fault.device!(below));
     }
-    inspection.onReset = () => {
-      for (const { fault } of this.#faults) fault.reset();
+    inspection.onReset = (kind) => {
+      for (const { fault } of this.#faults) fault.reset(kind);
     };
   }
 

@@ -3,6 +3,7 @@ import { type CardClock, type ScheduledTask } from '../../emulator/clock';
 import { type Device, ForwardingDevice } from '../../emulator/device';
 import { type DmaStage } from '../../emulator/memory';
 import { type InterruptStage, type PciCard } from '../../emulator/pci';
+import { type ResetKind } from '../../emulator/registers';
 import { type SlotLink } from './slot-link';
 
 /** Where a fault acts. */
@@ -29,7 +30,7 @@ export abstract class Fault {
   device?(below: Device): Device;
 
   /** The card is being reset: what the fault holds back is lost. */
-  reset(): void {
+  reset(_kind: ResetKind): void {
     const lost = [...this.#scheduled];
     this.#scheduled.clear();
     for (const [task, onLost] of lost) {

@@ -4,10 +4,10 @@
  */
 import { type DmaRole } from '../../emulator/memory';
 import { type Fault, type FaultSite } from './fault';
-import { ACCESS, type COMMON, DMA, type Filled, INTERRUPT, type Parameters, type Values } from './parameters';
+import { ACCESS, type COMMON, DMA, type Filled, INTERRUPT, type Parameters, RESET, type Values } from './parameters';
 
 /** Events that can trigger a fault that does not change them, and the keys that select among them. */
-export const TRIGGERS = { read: ACCESS, write: ACCESS, dma: DMA, interrupt: INTERRUPT };
+export const TRIGGERS = { read: ACCESS, write: ACCESS, dma: DMA, interrupt: INTERRUPT, reset: RESET };
 type TriggerName = keyof typeof TRIGGERS;
 
 /** What triggers a fault, as it is declared: a device time, or an event. */

@@ -1,6 +1,6 @@
 /** Selects the events that a fault applies to: those that match its keys are counted, and `occurrence` selects among these. */
-import { type CardClock } from '../../emulator/clock';
-import { BAR_COUNT, type PciCard } from '../../emulator/pci';
+import { BAR_COUNT, type CardInspection, type PciCard } from '../../emulator/pci';
+import { type ResetKind } from '../../emulator/registers';
 import { type NamedRegister, RegisterNames } from '../trace';
 import { type DmaCall } from './dma-call';
 import {
@@ -9,8 +9,10 @@ import {
   type DmaMatch,
   type EventCount,
   type InterruptMatch,
+  type NthReset,
   type Occurrence,
   type Range,
+  type ResetMatch,
 } from './parameters';
 import { registersNamed } from './registers';
 
@@ -20,34 +22,58 @@ export abstract class Matcher {
   #matched = 0;
   readonly #occurrence: Occurrence;
   readonly #timeNs: Range | undefined;
+  readonly #after: NthReset | undefined;
 
   constructor(
-    private readonly clock: Pick<CardClock, 'now'>,
-    { occurrence, timeNs }: EventCount,
+    private readonly card: Pick<CardInspection, 'now' | 'resets'>,
+    { occurrence, timeNs, afterReset }: EventCount,
     /** The sort of events, and those that match: 'interrupts', 'interrupts of vector 0'. */
     private readonly sort: string,
     private readonly matching: string,
   ) {
     this.#occurrence = occurrence;
     this.#timeNs = timeNs;
+    this.#after = afterReset;
   }
 
   /** Whether the next event that matches would be selected. */
   get isNext(): boolean {
-    return isWithin(this.#timeNs, this.clock.now()) && isChosen(this.#occurrence, this.#matched + 1);
+    return this.#counts && isChosen(this.#occurrence, this.#matched + 1);
   }
 
   /** Which events are waited for, and how many have come. */
   describe(): string {
     const when = this.#timeNs ? ` at device times ${rangeInWords(this.#timeNs, String)} ns` : '';
     const all = `${this.#seen} ${this.sort}`;
-    return `${occurrenceInWords(this.#occurrence)} of ${this.matching}${when}; ${this.#matched} of ${all} matched`;
+    const { kind, count = 1 } = this.#after ?? {};
+    const after =
+      kind === undefined ? '' : ` after reset ${count} of the kind ${kind} (${this.card.resets(kind)} so far)`;
+    return `${occurrenceInWords(this.#occurrence)} of ${this.matching}${when}${after}; ${this.#matched} of ${all} matched`;
   }
 
   protected count(matches: boolean): boolean {
     this.#seen++;
-    if (!matches || !isWithin(this.#timeNs, this.clock.now())) return false;
-    return isChosen(this.#occurrence, ++this.#matched);
+    return matches && this.#counts && isChosen(this.#occurrence, ++this.#matched);
+  }
+
+  /** Whether events count now. */
+  get #counts(): boolean {
+    const after = this.#after;
+    if (after !== undefined && this.card.resets(after.kind) < (after.count ?? 1)) return false;
+    return isWithin(this.#timeNs, this.card.now());
+  }
+}
+
+export class ResetMatcher extends Matcher {
+  readonly #kind: ResetKind | undefined;
+
+  constructor({ inspection }: PciCard, match: ResetMatch) {
+    super(inspection, match, 'resets', match.reset === undefined ? 'resets' : `resets of the kind ${match.reset}`);
+    this.#kind = match.reset;
+  }
+
+  takes(kind: ResetKind): boolean {
+    return this.count(kind === (this.#kind ?? kind));
   }
 }
 
@@ -56,12 +82,7 @@ export class InterruptMatcher extends Matcher {
 
   constructor({ inspection }: PciCard, match: InterruptMatch) {
     const { vector } = match;
-    super(
-      inspection.clock,
-      match,
-      'interrupts',
-      vector === undefined ? 'interrupts' : `interrupts of vector ${vector}`,
-    );
+    super(inspection, match, 'interrupts', vector === undefined ? 'interrupts' : `interrupts of vector ${vector}`);
     this.#vector = vector;
   }
 
@@ -86,7 +107,7 @@ export class DmaMatcher extends Matcher {
       iova === undefined ? [] : `at ${rangeInWords(iova, (address) => hex(addressOf(address)))}`,
       longerThan > 0 ? `of more than ${longerThan} bytes` : [],
     ];
-    super(inspection.clock, match, 'DMA accesses', words.flat().join(' '));
+    super(inspection, match, 'DMA accesses', words.flat().join(' '));
     this.#match = match;
     this.#from = addressOf(iova?.from ?? 0);
     this.#to = addressOf(iova?.to ?? Infinity);
@@ -122,7 +143,7 @@ export class AccessMatcher extends Matcher {
     const preposition = access === 'writes' ? 'to' : 'of';
     const where =
       register ?? (bar === undefined ? 'any BAR' : `BAR${bar}${offset ? ` at ${offsetsInWords(offset)}` : ''}`);
-    super(card.inspection.clock, match, `${access} ${preposition} the card`, `${access} ${preposition} ${where}`);
+    super(card.inspection, match, `${access} ${preposition} the card`, `${access} ${preposition} ${where}`);
     if (register !== undefined) this.#places = registersNamed(RegisterNames.of(card), register).map(placeOf);
     else if (bar !== undefined) {
       const end = offset?.to === undefined ? Infinity : addressOf(offset.to) + 1;

@@ -4,6 +4,7 @@
  */
 import { type DmaRole } from '../../emulator/memory';
 import { BAR_COUNT } from '../../emulator/pci';
+import { RESET_KINDS, type ResetKind } from '../../emulator/registers';
 
 /** A fault is declared wrong, or the card cannot have it. Reported before anything is started. */
 export class FaultDeclarationError extends Error {
@@ -114,6 +115,20 @@ const occurrence: Rule<Occurrence> = rule(
     (isObject(value) && Object.keys(value).join() === 'every' && isWhole(value.every, 1)),
 );
 
+/** A reset of a kind, counted from 1. */
+export interface NthReset {
+  readonly kind: ResetKind;
+  readonly count?: number;
+}
+const nthReset: Rule<NthReset> = rule(
+  `{ kind, count } with a kind of ${RESET_KINDS.join(', ')} and a whole number from 1 up, or without count`,
+  (value) =>
+    isObject(value) &&
+    RESET_KINDS.some((kind) => kind === value.kind) &&
+    (value.count === undefined || isWhole(value.count, 1)) &&
+    Object.keys(value).every((key) => key === 'kind' || key === 'count'),
+);
+
 /** What every fault may have. */
 export const COMMON = {
   /** What it is called in reports. Default: its kind. */
@@ -134,6 +149,16 @@ export const COUNTED = {
     times,
     '`{ from, to }`: events at other device times do not count. Device time begins when the card is made.',
   ),
+  afterReset: optional(
+    nthReset,
+    '`{ "kind": "flr", "count": 2 }`: events before the second reset of this [kind](writing-a-card.md#resets) do not count. Default of `count` 1.',
+  ),
+};
+
+/** Resets of the card. */
+export const RESET = {
+  ...COUNTED,
+  reset: optional(oneOf(...RESET_KINDS), 'The kind of reset: `device`, `flr`, `d3hot`, `link-down` or `power`.'),
 };
 
 /** Interrupts that the card raises: messages, or the assertion of its INTx line. */
@@ -176,6 +201,7 @@ export const ACCESS = {
 };
 
 export type EventCount = Filled<typeof COUNTED>;
+export type ResetMatch = Filled<typeof RESET>;
 export type InterruptMatch = Filled<typeof INTERRUPT>;
 export type DmaMatch = Filled<typeof DMA>;
 export type AccessMatch = Filled<typeof ACCESS>;

@@ -13,6 +13,7 @@ import {
   INTERRUPT,
   type Parameter,
   type Parameters,
+  RESET,
 } from '../../instrumentation/faults/parameters';
 
 /** By the file that they are made from. */
@@ -31,7 +32,12 @@ function keyTable(): string {
     Object.entries(keys)
       .filter(([key]) => keys === COUNTED || !(key in COUNTED))
       .map(([key, parameter]) => [`\`${key}\``, sort, parameter.doc + wordDefault(parameter, ' Default ', '.')]);
-  const events = [...rows('interrupts', INTERRUPT), ...rows('DMA', DMA), ...rows('accesses', ACCESS)];
+  const events = [
+    ...rows('interrupts', INTERRUPT),
+    ...rows('DMA', DMA),
+    ...rows('accesses', ACCESS),
+    ...rows('resets', RESET),
+  ];
   return table(['Key', 'For', 'Meaning'], [...rows('all', COUNTED), ...events, ...rows('all', COMMON)]);
 }
 

@@ -5,6 +5,7 @@
  */
 import { type Completion } from '../../../emulator/memory';
 import { type InterruptStage } from '../../../emulator/pci';
+import { type ResetKind } from '../../../emulator/registers';
 import { wordDuration } from '../../trace';
 import { type DmaCall } from '../dma-call';
 import { Fault, type FaultSite } from '../fault';
@@ -41,7 +42,7 @@ export const INTERRUPT_KINDS = {
   }),
 
   'interrupt-spurious': kind({
-    triggers: ['read', 'write', 'dma'],
+    triggers: ['read', 'write', 'dma', 'reset'],
     parameters: {
       vector: withDefault(whole(0, 2047), 0, 'of the message'),
       forNs: withDefault(whole(1), DEFAULT_GAP_NS, 'how long the INTx line is asserted'),
@@ -127,8 +128,8 @@ export abstract class InterruptFault<Given extends InterruptMatch> extends Fault
     };
   }
 
-  override reset(): void {
-    super.reset();
+  override reset(kind: ResetKind): void {
+    super.reset(kind);
     this.#line?.reset();
   }
 }
@@ -194,8 +195,8 @@ class DuplicatedInterrupt extends InterruptFault<InterruptMatch & { readonly tim
     line.force(this, lateNs);
   }
 
-  override reset(): void {
-    super.reset();
+  override reset(kind: ResetKind): void {
+    super.reset(kind);
     this.#lingers = false;
   }
 }
@@ -225,8 +226,8 @@ class SpuriousInterrupt extends TriggeredFault<Trigger & { readonly vector: numb
     return call.perform();
   }
 
-  override reset(): void {
-    super.reset();
+  override reset(kind: ResetKind): void {
+    super.reset(kind);
     this.#line?.reset();
   }
 

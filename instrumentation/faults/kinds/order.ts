@@ -1,5 +1,6 @@
 /** Faults of the order in which what a card writes, and its interrupt, reach memory and the driver. */
 import { Completion, type DmaStage } from '../../../emulator/memory';
+import { type ResetKind } from '../../../emulator/registers';
 import { wordDuration } from '../../trace';
 import { type DmaCall, splitDma } from '../dma-call';
 import { kind } from '../kind';
@@ -80,8 +81,8 @@ class InterruptBeforeWriteBack extends InterruptFault<Filled<typeof INTERRUPT & 
     });
   }
 
-  override reset(): void {
-    super.reset();
+  override reset(kind: ResetKind): void {
+    super.reset(kind);
     this.#held = [];
     this.#release = undefined;
     this.#hasCompleted = false;

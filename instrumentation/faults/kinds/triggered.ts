@@ -2,21 +2,22 @@
 import { type Device } from '../../../emulator/device';
 import { type Completion, type DmaStage, PendingCompletion } from '../../../emulator/memory';
 import { type InterruptStage } from '../../../emulator/pci';
+import { type ResetKind } from '../../../emulator/registers';
 import { type DmaCall, splitDma } from '../dma-call';
 import { accessStage, Fault, type FaultSite } from '../fault';
 import { kind, type Trigger } from '../kind';
-import { AccessMatcher, DmaMatcher, InterruptMatcher } from '../matcher';
+import { AccessMatcher, DmaMatcher, InterruptMatcher, ResetMatcher } from '../matcher';
 
 export const CARD_KINDS = {
   'surprise-removal': kind({
-    triggers: ['read', 'write', 'dma', 'interrupt'],
+    triggers: ['read', 'write', 'dma', 'interrupt', 'reset'],
     doc: 'The card is removed for good: reads return all ones, writes are discarded, its engines stop. With `dma`, the access does not complete; with `interrupt`, it is still delivered. The guest is not notified; `plugged.unplug()` does that, as for any card that [was removed](testing.md#hot-plug).',
     make: (site, given) => new SurpriseRemoval(site, given),
   }),
 };
 
 export abstract class TriggeredFault<Given extends Trigger> extends Fault {
-  readonly #matcher: AccessMatcher | DmaMatcher | InterruptMatcher | undefined;
+  readonly #matcher: AccessMatcher | DmaMatcher | InterruptMatcher | ResetMatcher | undefined;
 
   constructor(
     site: FaultSite,
@@ -28,6 +29,7 @@ export abstract class TriggeredFault<Given extends Trigger> extends Fault {
     if ('atNs' in trigger) site.clock.at(trigger.atNs, () => this.#unlessClosed(() => this.happen()));
     else if (trigger.on === 'dma') this.#matcher = new DmaMatcher(card, trigger);
     else if (trigger.on === 'interrupt') this.#matcher = new InterruptMatcher(card, trigger);
+    else if (trigger.on === 'reset') this.#matcher = new ResetMatcher(card, trigger);
     else this.#matcher = new AccessMatcher(card, trigger, `${trigger.on}s`);
   }
 
@@ -44,6 +46,12 @@ export abstract class TriggeredFault<Given extends Trigger> extends Fault {
   /** In a task of its own: the card's own code may be running. */
   protected soon(act: () => void): void {
     this.site.clock.after(0, () => this.#unlessClosed(act));
+  }
+
+  override reset(kind: ResetKind): void {
+    super.reset(kind);
+    const matcher = this.#matcher;
+    if (matcher instanceof ResetMatcher && matcher.takes(kind)) this.soon(() => this.happen());
   }
 
   override dma(below: DmaStage): DmaStage {
