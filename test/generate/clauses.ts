@@ -73,7 +73,7 @@ const PCIE: Specification = {
     '7.5.3.4': 'Initiate Function Level Reset reads 0 and starts a reset.',
     '7.5.3.8': 'Link Status shows speed and width.',
     '7.6.2': 'Extended capabilities start at 100h; without one, it reads 0.',
-    '7.6.3': 'Extended capabilities begin at 100h, each header names the next, the last one 0.',
+    '7.6.3': 'The header of each extended capability names the next one, that of the last one 0.',
     '7.8.4': {
       demand: 'Advanced Error Reporting has status, mask and severity of each error.',
       leftOut: 'the card has no AER capability.',
