@@ -329,3 +329,45 @@ describe('dma-without-driver and stale-rings', () => {
     ).toEqual([]);
   });
 });
+
+describe('unclaimed-reads', () => {
+  it('reports a BAR that is moved while the card is in use', () => {
+    expect(
+      noticed(({ bar, host }) => {
+        bar.read32(STATUS);
+        host.config.write32(0x10, 0xffff_ffff);
+      }),
+    ).toEqual(['unclaimed-reads']);
+  });
+
+  it('is silent about BARs that are sized before the card is used, and about the way in which Linux resets a card', () => {
+    expect(
+      noticed(({ bar, host }) => {
+        host.command(COMMAND.BUS_MASTER);
+        host.config.write32(0x10, 0xffff_ffff);
+        host.command(RUNNING);
+        bar.read32(STATUS);
+        host.command(COMMAND.INTERRUPT_DISABLE);
+        host.reset();
+        host.config.write32(0x10, 0xfe80_0000);
+        host.command(RUNNING);
+      }),
+    ).toEqual([]);
+  });
+});
+
+describe('intx-left-asserted', () => {
+  it('is silent while the card asserts the line, and when the client has released it', () => {
+    expect(
+      noticed(({ card, host }) => {
+        host.useInterrupts('intx');
+        card.status(1);
+        for (let i = 0; i < 2000; i++) host.config.read32(4);
+        card.registers.set('STATUS', 0);
+        card.driveLine();
+        host.interrupts.unmaskIntx();
+        for (let i = 0; i < 2000; i++) host.config.read32(4);
+      }),
+    ).toEqual([]);
+  });
+});

@@ -11,9 +11,11 @@ import { acknowledgedUnread } from './kinds/acknowledged-unread';
 import { dmaCrosses4k } from './kinds/dma-crosses-4k';
 import { dmaWithoutDriver } from './kinds/dma-without-driver';
 import { enabledWithCause } from './kinds/enabled-with-cause';
+import { intxLeftAsserted } from './kinds/intx-left-asserted';
 import { lostUpdate } from './kinds/lost-update';
 import { staleInterrupt } from './kinds/stale-interrupt';
 import { staleRings } from './kinds/stale-rings';
+import { unclaimedReads } from './kinds/unclaimed-reads';
 import { vectorBeyond } from './kinds/vector-beyond';
 
 export const CHECKS = {
@@ -26,6 +28,8 @@ export const CHECKS = {
   'stale-interrupt': staleInterrupt,
   'dma-without-driver': dmaWithoutDriver,
   'stale-rings': staleRings,
+  'unclaimed-reads': unclaimedReads,
+  'intx-left-asserted': intxLeftAsserted,
 } as const satisfies Readonly<Record<string, Check>>;
 
 /** Those that look at events. */

@@ -145,6 +145,17 @@ export const EXAMPLES: Readonly<Record<string, (sitting: Sitting) => void>> = {
     host.command(RUNNING);
     clock.advance(5000);
   },
+  'unclaimed-reads': ({ host, bar }) => {
+    bar.read32(OFFSETS.STATUS);
+    host.command(COMMAND.BUS_MASTER);
+  },
+  'intx-left-asserted': ({ card, host }) => {
+    host.useInterrupts('intx');
+    card.status(DONE);
+    card.registers.set('STATUS', 0);
+    card.driveLine();
+    for (let i = 0; i < 1000; i++) host.config.read32(4);
+  },
   'polling': ({ bar, clock }) => {
     for (let i = 0; i < 200; i++) {
       bar.read32(OFFSETS.STATUS);
