@@ -1,7 +1,8 @@
 /** Registers of any card by name: `STATUS`, `STATUS.DONE`, `H2C[0].STATUS`, and `BAR2:STATUS` when several BARs have one. */
 import { type PciCard } from '../../emulator/pci';
-import { type FieldLayout, type RegisterFile, type RegisterLayout } from '../../emulator/registers';
-import { distanceBetween } from '../../emulator/registers/nearest-names';
+import { type FieldLayout, type RegisterLayout } from '../../emulator/registers';
+import { NamePattern, unknownName } from '../../emulator/registers/name-pattern';
+import { RegisterNames } from '../../instrumentation/trace';
 
 export interface CardValue {
   /** As given by the test. */
@@ -15,48 +16,28 @@ export interface CardValue {
   getRegister(): bigint;
 }
 
-const WITH_BAR = /^BAR(\d):(.+)$/;
-
-/** @throws RangeError, with the names that there are, when the card has no such register, or several */
+/** @throws RangeError, with the nearest names, when the card has no such register, or several */
 export function findValue(card: PciCard, path: string): CardValue {
   const { registerFiles } = card.inspection;
-  const [, barDigits, rest] = WITH_BAR.exec(path) ?? [];
-  const name = rest ?? path;
-  const found = [...registerFiles].flatMap(([bar, file]) => {
-    if (barDigits !== undefined && bar !== Number(barDigits)) return [];
-    const place = placeIn(file, name);
-    return place ? [{ path, bar, ...place }] : [];
+  const pattern = new NamePattern(path);
+  const registers = RegisterNames.of(card).all.filter(
+    ({ region, structure }) => registerFiles.has(region) && structure === '',
+  );
+  const found = registers.flatMap(({ name, region: bar, layout: register, ...rest }) => {
+    const spelt = { name, layout: register, ...rest };
+    const fields = pattern.fieldsIn(spelt);
+    if (fields.length === 0 && !pattern.isRegister(spelt)) return [];
+    return (fields.length > 0 ? fields : [undefined]).map((field) => ({ name, bar, register, field }));
   });
-  if (found.length === 1) return found[0]!;
-  if (found.length > 1) {
-    const choices = found.map(({ bar }) => `'BAR${bar}:${name}'`).join(' or ');
-    throw new RangeError(`'${name}' is in several BARs of this card: write ${choices}.`);
+  const [first, second] = found;
+  if (first === undefined) throw new RangeError(`${unknownName('the card', 'register or field', path, registers)}.`);
+  if (second !== undefined) {
+    const choices = found.map(({ name, field }) => `'${name}${field ? `.${field.name}` : ''}'`).join(' or ');
+    throw new RangeError(`'${path}' is several registers of the card: write ${choices}.`);
   }
-  throw new RangeError(`This card has no register or field '${path}'. ${hintFor(registerFiles, name)}`);
-}
-
-function placeIn(file: RegisterFile, name: string): Omit<CardValue, 'path' | 'bar'> | undefined {
-  for (const register of file.map.registers) {
-    const field = register.fields.find((candidate) => `${register.path}.${candidate.name}` === name);
-    if (register.path !== name && !field) continue;
-    const getRegister = () => BigInt(file.get(register.path));
-    return { register, field, getRegister, get: () => BigInt(file.get(name)) };
-  }
-  return undefined;
-}
-
-/** Similar names, or all names when there are few. */
-function hintFor(files: ReadonlyMap<number, RegisterFile>, name: string): string {
-  const registers = [...files.values()].flatMap(({ map }) => map.registers);
-  if (registers.length === 0) return 'It has no registers.';
-  const owner = registers.find(({ path }) => name.startsWith(`${path}.`));
-  if (owner) {
-    const fields = owner.fields.map((field) => field.name).join(', ');
-    return fields === '' ? `${owner.path} has no fields.` : `${owner.path} has the fields ${fields}.`;
-  }
-  const known = registers.map(({ path }) => path);
-  const near = known.filter((path) => distanceBetween(path, name) <= 2);
-  if (near.length > 0) return `Did you mean ${near.join(' or ')}?`;
-  const shown = known.slice(0, 30).join(', ');
-  return `It has ${shown}${known.length > 30 ? ` and ${known.length - 30} more` : ''}.`;
+  const { bar, register, field } = first;
+  const file = registerFiles.get(bar)!;
+  const getRegister = () => BigInt(file.get(register.path));
+  const get = () => (field ? BigInt(file.get(`${register.path}.${field.name}`)) : getRegister());
+  return { path, bar, register, field, get, getRegister };
 }

@@ -5,6 +5,7 @@
  */
 import { type AccessEvent, actorOf, type DmaEvent, Region, type TraceEvent } from '../trace';
 import { TraceCards } from './card-names';
+import { UnknownNameError } from '../../emulator/registers/name-pattern';
 import { RegisterPattern } from './register-pattern';
 import { RepeatFolder } from './repeats';
 import { linesOf, SameMemory } from './same-memory';
@@ -49,12 +50,17 @@ export interface Difference {
 
 type Events = readonly TraceEvent[];
 
+/** @throws UnknownNameError when `ignoreRegisters` has a pattern that means no register of either */
 export function diffTraces(
   { events: a }: { readonly events: Events },
   { events: b }: { readonly events: Events },
   options: DiffOptions = {},
 ): TraceDiff {
   const sides = [new Side(a, options), new Side(b, options)] as const;
+  for (let i = 0; i < sides[0].ignored.length; i++) {
+    const [inA, inB] = sides.map(({ cards, ignored }) => ignored[i]!.unknownIn(cards));
+    if (inA !== undefined && inB !== undefined) throw new UnknownNameError(inA);
+  }
   const lines = [linesOf(a), linesOf(b)] as const;
   const hasPayloads = payloadsOf(a) === payloadsOf(b);
   const apartFromAddresses = new Comparison(new SameMemory(...lines, true), sides, options, hasPayloads);
@@ -96,14 +102,14 @@ interface Placed {
 class Side {
   readonly cards: TraceCards;
   polls = 0;
-  readonly #ignored: readonly RegisterPattern[];
+  readonly ignored: readonly RegisterPattern[];
 
   constructor(
     private readonly events: Events,
     private readonly options: DiffOptions,
   ) {
     this.cards = TraceCards.of(events);
-    this.#ignored = (options.ignoreRegisters ?? []).map((text) => new RegisterPattern(text));
+    this.ignored = (options.ignoreRegisters ?? []).map((text) => new RegisterPattern(text));
   }
 
   /** The events of this lane that are compared, in order. */
@@ -115,7 +121,7 @@ class Side {
   #isCompared(event: TraceEvent, lane: DiffLane): boolean {
     if (event.kind === 'read' || event.kind === 'write') {
       if (this.options.withoutConfig && event.region === Region.CONFIG) return false;
-      if (this.#ignored.length > 0 && this.#isIgnored(event)) return false;
+      if (this.ignored.length > 0 && this.#isIgnored(event)) return false;
     }
     if (lane === 'all') return event.kind !== 'end';
     if (event.kind === 'mark' && event.from === 'command') return false; // the kernel goes on meanwhile
@@ -124,7 +130,7 @@ class Side {
 
   #isIgnored({ card, region, offset, data }: AccessEvent): boolean {
     const touched = this.cards.names(card).touched(region, offset, data.length);
-    return touched.some((register) => this.#ignored.some((pattern) => pattern.matches(register, undefined)));
+    return touched.some((register) => this.ignored.some((pattern) => pattern.matches(register, undefined)));
   }
 
   /** Leaves out reads that only repeat those before them: one register or a few in turn, with the same values. */

@@ -11,7 +11,7 @@ import {
   type TraceEvent,
 } from '../trace';
 import { type TraceCards } from './card-names';
-import { wildcard } from './register-pattern';
+import { NamePattern } from '../../emulator/registers/name-pattern';
 
 /** The registers that are taken for doorbells where a card does not declare any. */
 export const DOORBELLS = '*DOORBELL*';
@@ -103,7 +103,7 @@ class DeclaredBells implements Bells {
 }
 
 class NamedBells implements Bells {
-  readonly #pattern: RegExp;
+  readonly #pattern: NamePattern;
   /** Whether a channel has a doorbell by its name. */
   readonly #owned = new Map<string, boolean>();
 
@@ -112,12 +112,12 @@ class NamedBells implements Bells {
     private readonly card: number,
     doorbells: string,
   ) {
-    this.#pattern = wildcard(doorbells);
+    this.#pattern = new NamePattern(doorbells);
   }
 
   rungBy({ region, offset, data }: AccessEvent): string | undefined {
     const register = this.cards.names(this.card).at(region, offset, data.length);
-    return register && this.#pattern.test(register.name) ? register.layout.path : undefined;
+    return register && this.#pattern.isRegister(register) ? register.layout.path : undefined;
   }
 
   /**
@@ -133,7 +133,7 @@ class NamedBells implements Bells {
     if (channel === '') return false;
     let has = this.#owned.get(channel);
     if (has === undefined) {
-      const named = this.cards.names(this.card).all.filter(({ name }) => this.#pattern.test(name));
+      const named = this.cards.names(this.card).all.filter((register) => this.#pattern.isRegister(register));
       this.#owned.set(channel, (has = named.some(({ layout }) => isOf(channel, layout.path))));
     }
     return has;

@@ -110,8 +110,14 @@ describe('a selection of events', () => {
   it('tells which patterns mean no register, and which are like it', () => {
     const selector = new EventSelector({ registers: ['CH[7].STATUS', 'SCRATCH', 'FOO'] }, TraceCards.of([card]));
     expect(selector.unknownRegisters).toEqual([
-      { pattern: 'CH[7].STATUS', alike: ['CH[0].STATUS', 'CH[1].STATUS', 'SCRATCH', 'CH[0].BASE', 'CH[1].BASE'] },
-      { pattern: 'FOO', alike: ['SCRATCH', 'CH[0].STATUS', 'CH[0].BASE', 'CH[1].STATUS', 'CH[1].BASE'] },
+      {
+        pattern: 'CH[7].STATUS',
+        why: "the recording has no register or field 'CH[7].STATUS'; the nearest are CH[0].STATUS, CH[1].STATUS, CH[0].BASE",
+      },
+      {
+        pattern: 'FOO',
+        why: "the recording has no register or field 'FOO'; the nearest are SCRATCH, CH[0].BASE, CH[1].BASE",
+      },
     ]);
   });
 });

@@ -1,7 +1,8 @@
 /** Selects events of a trace: by kind, register, address, channel, time and card. */
-import { type AccessEvent, type NamedRegister, Region, type TraceEvent, type TraceEventKind, valueOf } from '../trace';
+import { type AccessEvent, Region, type TraceEvent, type TraceEventKind, valueOf } from '../trace';
+import { wildcard } from '../../emulator/registers/name-pattern';
 import { type TraceCards } from './card-names';
-import { RegisterPattern, wildcard } from './register-pattern';
+import { RegisterPattern } from './register-pattern';
 
 export interface Selection {
   /** Default: all. */
@@ -67,12 +68,12 @@ export class EventSelector {
     return !this.#hasPlaces || this.#isAtPlace(event);
   }
 
-  /** Register patterns that match no register of the known cards, with similar names. */
-  get unknownRegisters(): { pattern: string; alike: string[] }[] {
-    const all = this.#cards.all.flatMap(({ names }) => names.all);
-    return this.#registers
-      .filter((pattern) => !all.some((register) => pattern.means(register)))
-      .map(({ text }) => ({ pattern: text, alike: alike(text, all) }));
+  /** Why patterns mean no register of the known cards, a sentence each. */
+  get unknownRegisters(): { pattern: string; why: string }[] {
+    return this.#registers.flatMap((pattern) => {
+      const why = pattern.unknownIn(this.#cards);
+      return why === undefined ? [] : [{ pattern: pattern.text, why }];
+    });
   }
 
   /** Channel patterns that match none of the names so far, which are `known`. */
@@ -129,13 +130,3 @@ export class EventSelector {
 /** What `channels` matches: the part of the card whose event it is. */
 const partOf = (event: TraceEvent): string | undefined =>
   'channel' in event ? event.channel : 'part' in event ? event.part : undefined;
-
-const ALIKE = 6;
-
-/** Names that share the most words with the pattern. */
-function alike(pattern: string, registers: readonly NamedRegister[]): string[] {
-  const words = pattern.toUpperCase().match(/[A-Z]\w+/g) ?? [];
-  const names = [...new Set(registers.filter(({ region }) => region !== Region.CONFIG).map(({ name }) => name))];
-  const shared = (name: string): number => words.filter((word) => name.toUpperCase().includes(word)).length;
-  return names.sort((a, b) => shared(b) - shared(a)).slice(0, ALIKE);
-}

@@ -12,7 +12,9 @@ import {
   wordInterrupt,
 } from '../trace';
 import { TraceCards } from './card-names';
+import { UnknownNameError } from '../../emulator/registers/name-pattern';
 import { DoorbellAnswers } from './doorbells';
+import { RegisterPattern } from './register-pattern';
 
 export interface TraceStats {
   readonly events: number;
@@ -93,12 +95,14 @@ export function traceStats(trace: { readonly events: Iterable<TraceEvent> }, opt
 export class StatsCounter {
   readonly #cards = new TraceCards();
   readonly #answers: DoorbellAnswers;
+  readonly #doorbells: RegisterPattern | undefined;
   readonly #kinds = new Map<TraceEventKind, number>();
   readonly #counts = new Map<number, CardCounts>();
   #events = 0;
   #hostNs = 0;
 
   constructor({ doorbells }: StatsOptions = {}) {
+    this.#doorbells = doorbells === undefined ? undefined : new RegisterPattern(doorbells);
     this.#answers = new DoorbellAnswers(this.#cards, doorbells);
   }
 
@@ -118,7 +122,10 @@ export class StatsCounter {
     latencies.host.push(interrupt.hostNs - doorbell.hostNs);
   }
 
+  /** @throws UnknownNameError when `doorbells` means no register */
   result(): TraceStats {
+    const unknown = this.#doorbells?.unknownIn(this.#cards);
+    if (unknown !== undefined) throw new UnknownNameError(unknown);
     return {
       events: this.#events,
       hostNs: this.#hostNs,

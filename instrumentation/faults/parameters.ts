@@ -194,7 +194,7 @@ export const ACCESS = {
   /** 'STATUS', 'H2C[0].DOORBELL', 'H2C[*].DOORBELL', 'BAR2:STATUS', 'config:COMMAND'. Default: anything in any BAR. */
   register: optional(
     text,
-    '`STATUS`, `H2C[0].DOORBELL`; `H2C[*].DOORBELL` for every channel; `BAR2:STATUS` for a card with registers in several BARs; `config:COMMAND` in configuration space. Without `register` and `bar`: anything in any BAR, but not in configuration space.',
+    '`STATUS`, `H2C[0].DOORBELL`; `H2C[*].DOORBELL` for every channel; `BAR2:STATUS` where several BARs have a register of that name; `config:COMMAND` in configuration space. Without `register` and `bar`: anything in any BAR, but not in configuration space.',
   ),
   bar: optional(whole(0, BAR_COUNT - 1), 'In place of a register: anything in this BAR.'),
   offset: optional(addresses, '`{ from, to }`: only at these offsets in `bar`.'),

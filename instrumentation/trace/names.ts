@@ -1,11 +1,11 @@
 /** Names for addresses of a card: which register is where, by the register maps of BARs and configuration space. */
 import { type PciCard, Region, regionName } from '../../emulator/pci';
-import { type RegisterLayout } from '../../emulator/registers';
+import { type Spelt } from '../../emulator/registers/name-pattern';
 import { registerSpacesOf, type RegisterSpace } from './card-description';
 
-export interface NamedRegister {
+export interface NamedRegister extends Spelt {
   /**
-   * `STATUS`, `H2C[0].STATUS`; `BAR2:STATUS` when registers lie in several BARs; `config:COMMAND`,
+   * `STATUS`, `H2C[0].STATUS`; `BAR2:STATUS` when several BARs have a register of that name; `config:COMMAND`,
    * `config:MSIX.CONTROL`; of the table in a BAR, `MSIX.VECTOR[0].ADDRESS`.
    */
   readonly name: string;
@@ -14,7 +14,6 @@ export interface NamedRegister {
   readonly region: number;
   /** Bytes from the start of the region. */
   readonly offset: number;
-  readonly layout: RegisterLayout;
 }
 
 export class RegisterNames {
@@ -22,13 +21,11 @@ export class RegisterNames {
   readonly #registers = new Map<number, NamedRegister[]>();
 
   constructor(spaces: readonly RegisterSpace[]) {
-    const ofAuthor = spaces.filter(({ region, name }) => region !== Region.CONFIG && name === '');
-    const hasSeveralBars = new Set(ofAuthor.map(({ region }) => region)).size > 1;
-    for (const space of spaces) {
-      const isPlain = space.region !== Region.CONFIG && space.name === '';
-      const where = space.region === Region.CONFIG ? 'config:' : isPlain && hasSeveralBars ? `BAR${space.region}:` : '';
-      this.#add(space, `${where}${space.name === '' ? '' : `${space.name}.`}`);
+    const bars = new Map<string, Set<number>>();
+    for (const space of spaces.filter(({ region }) => region !== Region.CONFIG)) {
+      for (const path of pathsIn(space)) bars.set(path, (bars.get(path) ?? new Set()).add(space.region));
     }
+    for (const space of spaces) this.#add(space, (path) => (bars.get(path)?.size ?? 0) > 1);
     for (const registers of this.#registers.values()) registers.sort((a, b) => a.offset - b.offset);
   }
 
@@ -59,14 +56,24 @@ export class RegisterNames {
     return touched;
   }
 
-  #add({ name: structure, region, offset, registers }: RegisterSpace, prefix: string): void {
+  #add(space: RegisterSpace, isShared: (path: string) => boolean): void {
+    const { name: structure, region, offset, registers } = space;
     const known = this.#registers.get(region) ?? [];
-    for (const layout of registers) {
-      known.push({ name: prefix + layout.path, structure, region, offset: offset + layout.offset, layout });
+    const paths = pathsIn(space);
+    for (const [i, layout] of registers.entries()) {
+      const path = paths[i]!;
+      const whole = `${region === Region.CONFIG ? 'config' : regionName(region)}:${path}`;
+      const name = region === Region.CONFIG || isShared(path) ? whole : path;
+      const spellings = region === Region.CONFIG ? [whole] : [path, whole];
+      known.push({ name, spellings, structure, region, offset: offset + layout.offset, layout });
     }
     this.#registers.set(region, known);
   }
 }
+
+/** Paths of the registers, without the BAR. */
+const pathsIn = ({ name, registers }: RegisterSpace): string[] =>
+  registers.map(({ path }) => (name === '' ? path : `${name}.${path}`));
 
 /** The index of the first register that ends after `offset`; registers do not overlap. */
 function firstBehind(registers: readonly NamedRegister[], offset: number): number {

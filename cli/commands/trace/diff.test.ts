@@ -35,6 +35,9 @@ describe('ghostcard trace diff', () => {
     const [a, b] = [recorded('a.trace', 2), recorded('b.trace', 3)];
     const { difference } = JSON.parse(await printed('diff', a, b, '--json', '--ignore', '*'));
     expect(difference.lane).toBe('card'); // no access of the driver is left to compare
+    await expect(printed('diff', a, b, '--ignore', 'H2C[*].DORBELL')).rejects.toThrow(
+      "--ignore H2C[*].DORBELL: the recording has no register or field 'H2C[*].DORBELL'; the nearest are H2C[0].DOORBELL",
+    );
     await expect(printed('diff', a, `${b}.not`)).rejects.toThrow('there is no such file');
   });
 });

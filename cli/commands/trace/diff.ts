@@ -13,6 +13,7 @@ import { EXIT } from '../../common/errors';
 import { collect, wholeNumber } from '../../common/options';
 import { print } from '../../common/output';
 import { loadTrace } from './open';
+import { withNamesOf } from './selection';
 
 interface DiffCommandOptions {
   readonly strict?: true;
@@ -41,7 +42,9 @@ export function diffCommand(): Command {
     .action((fileA: string, fileB: string, options: DiffCommandOptions) => {
       const [a, b] = [loadTrace(fileA), loadTrace(fileB)];
       const { ignore, ...rest } = options;
-      const diff = diffTraces(a, b, { ...rest, ...(ignore && { ignoreRegisters: ignore }) });
+      const diff = withNamesOf(`--ignore ${ignore?.join(' --ignore ')}`, () =>
+        diffTraces(a, b, { ...rest, ...(ignore && { ignoreRegisters: ignore }) }),
+      );
       if (options.json) print(JSON.stringify(diff, undefined, 2));
       else show(diff, { file: fileA, trace: a }, { file: fileB, trace: b }, options);
       if (diff.difference) process.exitCode = EXIT.FAILED;

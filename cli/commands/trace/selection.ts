@@ -7,6 +7,7 @@ import {
   type TraceCards,
 } from '../../../instrumentation/analysis';
 import { KIND_NAMES, kindsNamed, Region, type TraceEventKind } from '../../../instrumentation/trace';
+import { UnknownNameError } from '../../../emulator/registers/name-pattern';
 import { collect } from '../../common/options';
 import { UsageError } from '../../common/errors';
 
@@ -59,9 +60,15 @@ export function selectionOf(options: SelectionOptions): Selection {
 
 /** Throws UsageError when a pattern means no register of the cards in the recording. */
 export function checkRegisters(selector: EventSelector): void {
-  for (const { pattern, alike } of selector.unknownRegisters) {
-    const known = alike.length === 0 ? 'the recording describes none' : `there are ${alike.join(', ')} …`;
-    throw new UsageError(`--register ${pattern}: no register is called that; ${known}`);
+  for (const { pattern, why } of selector.unknownRegisters) throw new UsageError(`--register ${pattern}: ${why}`);
+}
+
+/** Throws UsageError when the option names a register that is not there. */
+export function withNamesOf<T>(option: string, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    throw error instanceof UnknownNameError ? new UsageError(`${option}: ${error.message}`) : error;
   }
 }
 

@@ -103,7 +103,10 @@ describe('ghostcard trace show', () => {
   });
 
   it.each([
-    [['--register', 'DORBELL'], '--register DORBELL: no register is called that; there are '],
+    [
+      ['--register', 'DORBELL'],
+      "--register DORBELL: the recording has no register or field 'DORBELL'; the nearest are ",
+    ],
     [['--card', 'nope'], '--card nope: no card has this name or number; there are 1 (reference)'],
     [['--channel', 'X9'], '--channel X9: the recording has no channel of this name; there are H2C0'],
     [['--channel', 'H2C*', '--channel', 'X*'], '--channel X*: the recording has no channel'],

@@ -32,6 +32,12 @@ describe('ghostcard trace stats', () => {
     expect(text).toMatch(/^and \d+ others \(--all\)$/m);
   });
 
+  it('refuses a pattern of doorbells that means no register', async () => {
+    await expect(printed('stats', recorded(1), '--doorbells', '*DORBELL')).rejects.toThrow(
+      "--doorbells *DORBELL: the recording has no register or field '*DORBELL'; the nearest are ",
+    );
+  });
+
   it('prints all registers when asked, and JSON', async () => {
     const file = recorded(1);
     expect(await printed('stats', file, '--all')).not.toContain('others');

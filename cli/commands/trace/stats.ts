@@ -9,6 +9,7 @@ import {
 } from '../../../instrumentation/analysis';
 import { formatBytes, formatTable, print } from '../../common/output';
 import { countEvents } from './open';
+import { withNamesOf } from './selection';
 
 interface StatsCommandOptions {
   readonly doorbells?: string;
@@ -26,7 +27,7 @@ export function statsCommand(): Command {
     .action((file: string, options: StatsCommandOptions) => {
       const counter = new StatsCounter(options);
       const warnings = countEvents(file, counter);
-      const stats = counter.result();
+      const stats = withNamesOf(`--doorbells ${options.doorbells}`, () => counter.result());
       if (options.json) return print(JSON.stringify({ ...stats, notSeen: warnings }, undefined, 2));
       show(stats, options.all === true);
       for (const warning of warnings) print(`# ${warning}`);
