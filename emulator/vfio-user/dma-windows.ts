@@ -56,6 +56,7 @@ export class DmaWindows {
 
   unmapAll(): void {
     this.unmap(0n, 1n << 64n);
+    this.#files.releaseIdle();
   }
 
   #mapFile(request: DmaMapRequest, fd: number): void {

@@ -3,7 +3,8 @@
  * maps its memory page by page, and the kernel allows a process 65530 mappings in total (vm.max_map_count).
  *
  * A file is mapped in pieces, because an ArrayBuffer has at most 4 GiB (Node 20). A piece is mapped when it is first
- * needed and unmapped with its last window.
+ * needed, and some stay mapped without windows: a driver behind an IOMMU may map one page for each transfer, and mapping
+ * gigabytes for each page would cost milliseconds.
  */
 import { type Native } from '../native';
 
@@ -21,11 +22,19 @@ export interface MappableFile {
   readonly writable: boolean;
 }
 
+/**
+ * How many pieces may be mapped without windows. They take address space, and pages only of files that the client itself
+ * has deleted. A guest of 16 GiB has 8 pieces, each read-only and writable.
+ */
+const MOST_IDLE = 16;
+
 export class MappedFiles {
   /** The pieces used for new windows. */
   readonly #pieces = new Map<string, Piece>();
   /** Every mapped piece, by the buffer that its windows are views of. */
   readonly #mapped = new Map<ArrayBufferLike, Piece>();
+  /** The pieces without windows, the one that was used last at the end. */
+  readonly #idle = new Set<Piece>();
 
   constructor(
     private readonly native: Native,
@@ -51,6 +60,7 @@ export class MappedFiles {
     let piece = this.#pieces.get(key);
     // A piece that the file has outgrown stays as long as it has windows.
     if (piece === undefined || offset - start + sizeBytes > piece.bytes.length) {
+      if (piece !== undefined && this.#idle.has(piece)) this.#unmap(piece);
       const length = Math.min(this.pieceBytes, Math.max(file.sizeBytes - start, offset - start + sizeBytes));
       const buffer = this.native.map(file.fd, start, length, file.writable);
       piece = { key, bytes: new Uint8Array(buffer), windows: 0 };
@@ -58,14 +68,28 @@ export class MappedFiles {
       this.#mapped.set(piece.bytes.buffer, piece);
     }
     piece.windows++;
+    this.#idle.delete(piece);
     return piece.bytes.subarray(offset - start, offset - start + sizeBytes);
   }
 
   release(window: Uint8Array): void {
     const piece = this.#mapped.get(window.buffer);
     if (piece === undefined || --piece.windows > 0) return;
-    this.#mapped.delete(window.buffer);
+    if (this.#pieces.get(piece.key) !== piece) return this.#unmap(piece); // it has been replaced
+    this.#idle.add(piece);
+    const [longestIdle] = this.#idle;
+    if (this.#idle.size > MOST_IDLE) this.#unmap(longestIdle!);
+  }
+
+  /** Unmaps the pieces that have no windows. */
+  releaseIdle(): void {
+    for (const piece of this.#idle) this.#unmap(piece);
+  }
+
+  #unmap(piece: Piece): void {
+    this.#idle.delete(piece);
+    this.#mapped.delete(piece.bytes.buffer);
     if (this.#pieces.get(piece.key) === piece) this.#pieces.delete(piece.key);
-    this.native.unmap(window.buffer as ArrayBuffer);
+    this.native.unmap(piece.bytes.buffer as ArrayBuffer);
   }
 }

@@ -19,7 +19,6 @@ const PAGE_BYTES = 4096;
 const STRIDE_BYTES = 2 * PAGE_BYTES;
 const MEMORY_BYTES = 64 << 20;
 const MOST_MAPS = 65_536;
-const KEPT_PAGE = 1 << 20;
 
 const goal = (count: number) => ({ kind: 'at-most', ratio: Math.round(10 * (1 + Math.log2(count))) / 10 }) as const;
 const rounds = (quick: boolean, round: () => Round): Round[] => {
@@ -79,7 +78,7 @@ function lookUps(quick: boolean): Figure[] {
   });
 }
 
-/** A client's mappings of one file. A distant page stays mapped: with the last one the file would be released. */
+/** A client's mappings of one file. */
 class Client implements Disposable {
   readonly #card = new ReferenceCard({ clock: new ManualClock() });
   readonly #windows: DmaWindows;
@@ -91,7 +90,6 @@ class Client implements Disposable {
     const remote = { read: () => Promise.reject(new Error('no message')), write: () => Promise.resolve() };
     const limits = { maxMaps: MOST_MAPS, pieceBytes: defaultPieceBytes };
     this.#windows = new DmaWindows(native, traceOf(this.#card).device, remote, limits);
-    this.map(KEPT_PAGE);
   }
 
   map(page: number): void {
@@ -105,7 +103,7 @@ class Client implements Disposable {
   }
 
   unmapPages(): void {
-    this.#windows.unmap(0n, BigInt(KEPT_PAGE * STRIDE_BYTES));
+    this.#windows.unmap(0n, BigInt(MOST_MAPS * STRIDE_BYTES));
   }
 
   [Symbol.dispose](): void {

@@ -35,7 +35,7 @@ describe('memory with a descriptor', () => {
     expect(memory.bytes[8193]).toBe(9);
   });
 
-  test('is released when it is unmapped, and a view that the device kept is empty', async () => {
+  test('is released when it is unmapped with the flag ALL, and a view that the device kept is empty', async () => {
     const memory = sharedMemory(MIB);
     const { connect, device } = await serving();
     const client = await connect();
@@ -43,7 +43,7 @@ describe('memory with a descriptor', () => {
     await client.dmaMap({ iova: 0n, sizeBytes: BigInt(MIB), fd: memory.fd });
     const kept = device.map.find(0)!.bytes!;
     expect(mappingsOfTests()).toBe(before + 1);
-    const reply = await client.dmaUnmap(0n, BigInt(MIB));
+    const reply = await client.dmaUnmap(0n, 0n, 2);
     expect(reply.payload.length).toBe(24);
     expect(mappingsOfTests()).toBe(before);
     expect(kept.length).toBe(0);
@@ -58,7 +58,7 @@ describe('memory with a descriptor', () => {
     expect(() => device.dma.write(0, bytes(1))).toThrow(expect.objectContaining({ reason: 'not-writable' }));
   });
 
-  test('takes one mapping of this process for all its windows, until the last is unmapped', async () => {
+  test('takes one mapping of this process for all its windows, also when the last is unmapped and one comes again', async () => {
     const memory = sharedMemory(64 * 4096);
     const { connect, device } = await serving();
     const client = await connect();
@@ -73,7 +73,23 @@ describe('memory with a descriptor', () => {
     await client.dmaUnmap(8192n, 63n * 8192n);
     expect([device.map.size, mappingsOfTests()]).toEqual([1, before + 1]);
     await client.dmaUnmap(0n, 4096n);
-    expect(mappingsOfTests()).toBe(before);
+    expect([device.map.size, mappingsOfTests()]).toEqual([0, before + 1]);
+    await client.dmaMap({ iova: 0n, sizeBytes: 4096n, fd: memory.fd, offset: 8192n });
+    expect(mappingsOfTests()).toBe(before + 1);
+    device.dma.write(2, bytes(6));
+    expect(memory.bytes[8194]).toBe(6);
+  });
+
+  test('of many files without a window is released but for the last 16', async () => {
+    const { connect } = await serving();
+    const client = await connect();
+    const before = mappingsOfTests();
+    for (let file = 0; file < 40; file++) {
+      await client.dmaMap({ iova: 0n, sizeBytes: 4096n, fd: sharedMemory(4096).fd });
+      await client.dmaUnmap(0n, 4096n);
+    }
+    // Each is mapped a second time, by the test.
+    expect(mappingsOfTests()).toBe(before + 40 + 16);
   });
 
   test('is released with all windows when the client disconnects', async () => {
@@ -116,13 +132,20 @@ describe('memory with a descriptor', () => {
     onTestFinished(() => closeSync(fd));
     const { connect, device } = await serving();
     const client = await connect();
+    const mappings = (): number => readFileSync('/proc/self/maps', 'utf8').split(path).length - 1;
     await client.dmaMap({ iova: 0n, sizeBytes: 4096n, fd });
     ftruncateSync(fd, 8192);
     await client.dmaMap({ iova: 4096n, sizeBytes: 4096n, fd, offset: 4096n });
     device.dma.write(4095, bytes(8, 9));
     expect([...readFileSync(path).subarray(4095, 4097)]).toEqual([8, 9]);
+    expect(mappings()).toBe(2);
     await client.dmaUnmap(0n, 8192n);
-    expect(readFileSync('/proc/self/maps', 'utf8')).not.toContain(path);
+    expect(mappings()).toBe(1);
+    ftruncateSync(fd, 12_288);
+    await client.dmaMap({ iova: 0n, sizeBytes: 4096n, fd, offset: 8192n });
+    expect(mappings()).toBe(1);
+    device.dma.write(1, bytes(4));
+    expect(readFileSync(path)[8193]).toBe(4);
   });
 
   test('is mapped in up to 65,535 ranges, and one more is refused with ENOSPC (vfio-user DMA_MAP)', async () => {
@@ -194,11 +217,9 @@ describe('memory with a descriptor', () => {
     const { connect, device } = await serving(new FakeDevice(), { dmaPieceBytes: 4096 });
     const client = await connect();
     await client.dmaMap({ iova: 0x13000n, sizeBytes: 4096n, fd: memory.fd });
-    const before = mappingsOfTests();
     const overlapping = client.dmaMap({ iova: 0x10000n, sizeBytes: 5n * 4096n, fd: memory.fd });
     await expect(overlapping).rejects.toThrow(errorReply(Errno.EEXIST));
     expect(device.map.ranges.map(({ start }) => start)).toEqual([0x13000]);
-    expect(mappingsOfTests()).toBe(before);
   });
 
   test('beyond the end of the file, or of what is not a file, is refused', async () => {
@@ -275,15 +296,18 @@ describe('unmapping', () => {
     await expect(client.dmaUnmap(4096n, 0xffff_ffff_ffff_ffffn)).rejects.toThrow(errorReply(Errno.EINVAL));
   });
 
-  test('and mapping again many times leaves nothing behind', async () => {
+  test('and mapping again many times leaves one mapping of this process, and none when the client disconnects', async () => {
     const memory = sharedMemory(MIB);
-    const { connect } = await serving();
+    const { connect, disconnected } = await serving();
     const client = await connect();
     const before = mappingsOfTests();
     for (let i = 0; i < 200; i++) {
       await client.dmaMap({ iova: 0n, sizeBytes: BigInt(MIB), fd: memory.fd });
       await client.dmaUnmap(0n, BigInt(MIB));
     }
+    expect(mappingsOfTests()).toBe(before + 1);
+    client.close();
+    await disconnected();
     expect(mappingsOfTests()).toBe(before);
   });
 });
