@@ -42,6 +42,7 @@ const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
   arch: true,
   memoryMiB: true,
   cpus: true,
+  cpu: true,
   hugepages: true,
   iommu: true,
   slots: true,

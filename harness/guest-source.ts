@@ -14,6 +14,7 @@ export type GuestOptions = Pick<
   | 'shares'
   | 'memoryMiB'
   | 'cpus'
+  | 'cpu'
   | 'hugepages'
   | 'iommu'
   | 'slots'

@@ -1,6 +1,6 @@
 /** The commands of one test: started in its guest, kept for its report, and ended with it. */
 import { type ExecResult, type GuestCommand, GuestRequestError } from '../qemu/channel';
-import { type Guest, type RunOptions } from '../qemu/launch';
+import { explainIllegalInstruction, type Guest, type RunOptions } from '../qemu/launch';
 import { withFrames } from './caller';
 import { refuseUnknownOptions } from './options';
 import { endOf } from './matchers/commands';
@@ -24,6 +24,8 @@ const OPTIONS: Readonly<Record<keyof Required<RunOptions>, true>> = {
 export interface CommandResult extends ExecResult {
   /** The command line. */
   readonly command: string;
+  /** What explains its end, if something does. */
+  readonly explanation?: string;
 }
 
 /** A running command. */
@@ -61,7 +63,8 @@ export class TestCommands {
     const result = started.result
       .then((ended) => {
         record.outcome = endOf(ended);
-        return { ...ended, command: record.command };
+        const explanation = explainIllegalInstruction(ended, this.guest.cpuModel);
+        return { ...ended, command: record.command, ...(explanation !== undefined && { explanation }) };
       }, failed)
       .finally(() => delete record.running);
     result.catch(() => {}); // it may not be awaited at once

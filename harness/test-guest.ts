@@ -1,7 +1,7 @@
 /** The guest of one test: cards are plugged in, commands run. */
 import { type PciCard } from '../emulator/pci';
 import { type TransferOptions } from '../qemu/channel';
-import { type RunOptions } from '../qemu/launch';
+import { type Guest, type RunOptions } from '../qemu/launch';
 import { cardVariables, type ModelError, type Rig } from '../qemu/rig';
 import { callerOf, withCaller } from './caller';
 import { type Hosted } from './guest-source';
@@ -72,6 +72,11 @@ export class TestGuest {
   /** Marks this moment in the recording, after everything that the guest has written to its cards by now. */
   mark(text: string): void {
     this.rig.mark(text);
+  }
+
+  /** The kernel that it runs. */
+  get kernel(): Guest['kernel'] {
+    return this.rig.guest.kernel;
   }
 
   /** The last lines of the guest's console. */

@@ -2,7 +2,13 @@
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { type ExecResult, GuestRequestError } from '../../qemu/channel';
-import { type Guest, GuestPanicError, QemuExitedError, type RunOptions } from '../../qemu/launch';
+import {
+  explainIllegalInstruction,
+  type Guest,
+  GuestPanicError,
+  QemuExitedError,
+  type RunOptions,
+} from '../../qemu/launch';
 import { EXIT } from '../common/errors';
 import { HostTerminal } from './host-terminal';
 
@@ -48,8 +54,10 @@ export async function runInGuest(
 /** Undefined when it has ended by itself. */
 async function whyEnded(guest: Guest, result: ExecResult, timeoutS: number | undefined): Promise<string | undefined> {
   if (result.timedOut) return `the command was ended after ${timeoutS} s (--timeout)`;
-  if (result.signal === undefined) return undefined;
-  return [`the command was ended by ${result.signal}`, ...(await kernelOnCrashes(guest))].join('\n  ');
+  const illegal = explainIllegalInstruction(result, guest.cpuModel);
+  if (result.signal === undefined) return illegal;
+  const how = `the command was ended by ${result.signal}`;
+  return [how, ...(illegal === undefined ? [] : [illegal]), ...(await kernelOnCrashes(guest))].join('\n  ');
 }
 
 function piped(guest: Guest, argv: readonly string[], options: RunOptions, collect: boolean): Promise<ExecResult> {

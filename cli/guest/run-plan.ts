@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { basename, join, resolve } from 'node:path';
-import { parseModuleArgument, type Share } from '../../qemu/launch';
+import { isModuleName, parseModuleArgument, type Share } from '../../qemu/launch';
 import { hostArch } from '../../qemu/provision';
 import { type RigOptions } from '../../qemu/rig';
 import { type CardSource, cardToPlug, distinctNames, type RemoteCardSource } from '../common/card-source';
@@ -30,6 +30,7 @@ export interface RunCommandOptions extends SoftwareOptions, TraceOptions, Notice
   readonly timeout?: number;
   readonly memory: number;
   readonly cpus: number;
+  readonly cpu?: string;
   readonly hugepages?: number;
   readonly slots?: number;
   readonly iommu?: true;
@@ -111,6 +112,7 @@ export async function planRun(command: readonly string[], options: RunCommandOpt
       shares: (options.rw ?? []).map(parseShare),
       memoryMiB: memory,
       cpus: options.cpus,
+      ...(options.cpu !== undefined && { cpu: options.cpu }),
       hugepages: hugepagesFor(options),
       iommu: options.iommu === true,
       accel: options.kvm ? 'kvm' : 'tcg',
@@ -201,7 +203,7 @@ function parseModule(argument: string): ReturnType<typeof parseModuleArgument> {
   try {
     const module = parseModuleArgument(argument);
     file = module.file;
-    accessSync(file, constants.R_OK);
+    if (!isModuleName(file)) accessSync(file, constants.R_OK);
     return module;
   } catch (error) {
     throw new UsageError(`--module ${argument}: ${unreadable(file, error)}`);

@@ -1,7 +1,7 @@
 /** `ghostcard run`: starts a guest with cards in it and runs a command there. */
 import { Command, Option } from 'commander';
 import { watchdog } from '../../emulator/watchdog';
-import { type BoundCard, loadModule } from '../../qemu/launch';
+import { type BoundCard, isModuleName, loadModule } from '../../qemu/launch';
 import { MAX_SLOTS } from '../../qemu/launch/arguments';
 import { provision, terminalProgress } from '../../qemu/provision';
 import { cardVariables, Rig } from '../../qemu/rig';
@@ -32,7 +32,7 @@ export function runCommand(): Command {
     .option('--rw <folder[:guest-path]>', 'folder that the guest may write to, may be repeated', collect)
     .option('--root <folder>', "root of the guest's files, in place of this machine's /")
     .addOption(new Option('--minimal', "nothing but the guest's own files").conflicts(['root', 'rw']))
-    .option('--module <file.ko[,name=value...]>', 'kernel module to load first, may be repeated', collect)
+    .option('--module <file.ko-or-name[,name=value...]>', 'kernel module to load first, may be repeated', collect)
     .option(
       '--push <file[:guest-path]>',
       'copy a file into the guest first (default: to /tmp), may be repeated',
@@ -43,6 +43,7 @@ export function runCommand(): Command {
     .addOption(new Option('-t, --tty', 'run the command on this terminal').conflicts('json'))
     .option('--timeout <seconds>', 'end the command after this long (exit code 124)', wholeNumber(1, 86_400))
     .option('--memory <MiB>', "the guest's memory", wholeNumber(128, 65_536), 512)
+    .option('--cpu <model>', "the model of the guest's processors, such as Haswell-v4 or max")
     .option('--cpus <n>', "the guest's processors", wholeNumber(1, 64), 1)
     .option('--hugepages <n>', '2 MiB pages to reserve for DMA buffers (default: 32)', wholeNumber(0, 16_384))
     .option('--slots <n>', 'slots for cards, empty ones included', wholeNumber(1, MAX_SLOTS))
@@ -121,7 +122,7 @@ async function run(
   if (plan.gdbPort !== undefined) say(`to debug the guest's kernel with gdb: target remote 127.0.0.1:${plan.gdbPort}`);
   for (const { file, parameters } of plan.modules) {
     const { name } = await loadModule(rig.guest, file, { parameters });
-    say(`${file} is loaded as ${name}`);
+    say(isModuleName(file) ? `the module ${name} is loaded` : `${file} is loaded as ${name}`);
   }
   const cards = await bindCards(rig, plan, say);
   for (const { bytes, guestPath, mode } of plan.pushes) await rig.guest.push(guestPath, bytes, mode);

@@ -11,7 +11,12 @@ export function addSoftwareOptions(command: Command): Command {
   return command
     .addOption(new Option('--arch <name>', "the guest's processor").choices(GUEST_ARCHES).default('amd64'))
     .addOption(new Option('--qemu <path>', 'QEMU that has vfio-user-pci').env('GHOSTCARD_QEMU'))
-    .addOption(new Option('--kernel <path>', 'kernel image for the guest').env('GHOSTCARD_KERNEL'))
+    .addOption(
+      new Option(
+        '--kernel <name-or-path>',
+        "the guest's kernel: Debian's cloud (the default) or generic one, or an image",
+      ).env('GHOSTCARD_KERNEL'),
+    )
     .addOption(new Option('--modules <folder>', 'its modules, /lib/modules/RELEASE; or none').env('GHOSTCARD_MODULES'))
     .addOption(new Option('--busybox <path>', 'statically linked busybox for the guest').env('GHOSTCARD_BUSYBOX'));
 }

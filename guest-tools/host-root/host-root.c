@@ -7,6 +7,10 @@
  * for another architecture, whose programs do not run here, it prints "foreign" to standard output, and
  * busybox replaces the two programs that others rely on.
  *
+ * ghostcard-host-root modules
+ * Mounts the host's folder of all modules of this kernel (mount tag modules) below /lib/modules, where the
+ * lists of modules refer to it. Before mount, so that commands on the host's files see it too.
+ *
  * ghostcard-host-root refresh
  * Drops the guest's cached look-ups, so that the next command sees the current state of the host's files.
  *
@@ -152,6 +156,19 @@ static bool is_link(const char *path)
     return lstat(path, &found) == 0 && S_ISLNK(found.st_mode);
 }
 
+/* The guest's own modules, and lists of all. */
+static const char *modules_folder(void)
+{
+    struct utsname guest;
+    uname(&guest);
+    return text("/lib/modules/%s", guest.release);
+}
+
+static const char *all_modules(void)
+{
+    return text("%s/all", modules_folder());
+}
+
 /*
  * With cache=mmap, nothing of a file stays cached after its last use, so a new look-up shows its current
  * state. Programs of the distribution are worth caching (their code need not be translated again), so /usr
@@ -185,6 +202,7 @@ static void mount_root(void)
     make_folder(ROOT "/run/lock", 01777);
     make_folder(ROOT TOOLS, 0755);
     show("/", ROOT TOOLS, 0);
+    show(all_modules(), text(ROOT TOOLS "%s", all_modules()), 0);
 }
 
 static void enter(const char *root)
@@ -226,9 +244,9 @@ static void furnish_inside(char *const shares[])
     struct utsname guest;
     uname(&guest);
     enter(ROOT);
-    const char *modules = text("/lib/modules/%s", guest.release);
+    const char *modules = modules_folder();
     make_folder(modules, 0755);
-    show(text(TOOLS "%s", modules), modules, 0);
+    show(text(TOOLS "%s", modules), modules, MS_REC);
     stand_in_for_foreign();
     make_folder("/tmp", 01777);
     make_folder("/etc", 0755);
@@ -266,10 +284,12 @@ int main(int argc, char **argv)
     if (argc >= 2 && argc % 2 == 0 && strcmp(argv[1], "mount") == 0) {
         mount_root();
         furnish_inside(argv + 2);
+    } else if (argc == 2 && strcmp(argv[1], "modules") == 0) {
+        mount_share("modules", all_modules(), MS_RDONLY, "loose");
     } else if (argc == 2 && strcmp(argv[1], "refresh") == 0) {
         refresh();
     } else {
-        fail("usage: ghostcard-host-root mount [TAG FOLDER]... | ghostcard-host-root refresh");
+        fail("usage: ghostcard-host-root mount [TAG FOLDER]... | ghostcard-host-root modules|refresh");
     }
     return 0;
 }

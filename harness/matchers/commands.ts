@@ -48,7 +48,13 @@ export function toPrint(subject: ExecResult, pattern: RegExp | string, { stream 
   };
 }
 
-function nameOf(result: ExecResult & { readonly command?: string }): string {
+/** What the harness knows of a command beside its result. */
+interface Told extends ExecResult {
+  readonly command?: string;
+  readonly explanation?: string;
+}
+
+function nameOf(result: Told): string {
   return result.command === undefined ? 'the command' : `'${result.command}'`;
 }
 
@@ -59,8 +65,9 @@ export function endOf({ exitCode, signal, timedOut, durationMs }: ExecResult): s
   return signal === undefined ? `ended with exit code ${exitCode} ${after}` : `was ended by ${signal} ${after}`;
 }
 
-function output(result: ExecResult): string {
-  return block('stderr', result.stderr) + block('stdout', result.stdout);
+function output(result: Told): string {
+  const explained = result.explanation === undefined ? '' : `\n${result.explanation}`;
+  return explained + block('stderr', result.stderr) + block('stdout', result.stdout);
 }
 
 function block(name: string, bytes: Buffer): string {

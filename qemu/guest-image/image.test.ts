@@ -32,6 +32,22 @@ describe('the image', () => {
     }
   });
 
+  test('lists all modules of the kernel, those that it has itself by its own file', () => {
+    const allModules = [
+      { name: 'uio', fileName: 'kernel/uio.ko', depends: [] },
+      { name: 'uio_cif', fileName: 'kernel/uio_cif.ko', depends: ['uio'], aliases: ['net-cif'] },
+    ];
+    const lists = imageEntries({ ...parts, allModules, builtIn: ['kernel/lib/crc-16.ko'] });
+    const text = (name: string): string => {
+      const entry = lists.find((each) => each.path === `/lib/modules/6.1.0-test/${name}`);
+      return entry?.kind === 'file' ? Buffer.from(entry.data).toString() : '';
+    };
+    expect(text('modules.dep')).toBe('uio.ko:\nall/kernel/uio_cif.ko: uio.ko\n');
+    expect(text('modules.alias')).toBe('alias net_cif uio_cif\n');
+    expect(text('modules.builtin')).toBe('kernel/lib/crc-16.ko\n');
+    expect(text('modules.builtin.bin')).toContain('crc_16');
+  });
+
   test('has every folder before its contents, because the kernel unpacks it in order', () => {
     for (const [index, each] of paths.entries()) {
       const parent = path.posix.dirname(each);

@@ -7,10 +7,10 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type CpioEntry, writeCpio } from './cpio';
 import { moduleIndex } from './module-index';
-import { type KernelModule, modulesDep, modulesDepLines } from './modules';
+import { type KernelModule, moduleName, modulesDep, modulesDepLines } from './modules';
 
 /** Increase when the composition of the image changes in a way that its parts do not show. */
-export const IMAGE_RECIPE = 2;
+export const IMAGE_RECIPE = 3;
 
 export const GUEST_PATHS = {
   agent: '/usr/lib/ghostcard/agent',
@@ -30,9 +30,11 @@ export const HOST_ROOT_TOOLS: readonly string[] = ['usr/bin', 'bin', 'usr/sbin',
   (folder) => `/run/ghostcard/${folder}`,
 );
 
+/** The folder below /lib/modules/RELEASE on which the host's folder of all modules is mounted (guest-tools/host-root). */
+const ALL_MODULES = 'all';
+
 /**
- * Modules that the guest can load, by their names for modprobe. No file is needed for one that is built into the
- * kernel.
+ * Modules that the image has, by their names for modprobe. No file is needed for one that is built into the kernel.
  */
 export const GUEST_MODULES = [
   'virtio_pci',
@@ -49,7 +51,7 @@ export const GUEST_MODULES = [
   'overlay',
 ] as const;
 
-/** The modules that a guest of this architecture can load. */
+/** The modules that the image for this architecture has. */
 export const guestModules = (arch: 'amd64' | 'arm64'): readonly string[] =>
   arch === 'arm64' ? [...GUEST_MODULES, 'virtio_iommu'] : GUEST_MODULES;
 
@@ -76,6 +78,10 @@ export interface ImageParts {
   /** Kernel release (`uname -r`), the name of the modules' folder. */
   readonly release: string;
   readonly modules: readonly ImageModule[];
+  /** All modules of the kernel; file names are relative to the folder that is mounted later. */
+  readonly allModules?: readonly KernelModule[];
+  /** The lines of the kernel's modules.builtin. */
+  readonly builtIn?: readonly string[];
   /** If absent, the guest can only be used with ghostcard.init=shell. */
   readonly agent?: Uint8Array;
   /** Programs for /usr/bin, by name. */
@@ -99,7 +105,10 @@ export function imageEntries(parts: ImageParts): CpioEntry[] {
   });
   const modules = `/lib/modules/${parts.release}`;
   return [
-    ...[...FOLDERS, modules].map((folder): CpioEntry => ({ kind: 'folder', path: folder })),
+    ...[...FOLDERS, modules, `${modules}/${ALL_MODULES}`].map((folder): CpioEntry => ({
+      kind: 'folder',
+      path: folder,
+    })),
     // The kernel opens the console before /init has mounted anything.
     { kind: 'character device', path: '/dev/console', major: 5, minor: 1 },
     program('/bin/busybox', parts.busybox),
@@ -110,7 +119,7 @@ export function imageEntries(parts: ImageParts): CpioEntry[] {
     { kind: 'file', path: '/etc/group', data: Buffer.from('root:x:0:\ntty:x:5:\n') },
     ...imageScripts().map(({ guestPath, data }) => program(guestPath, data)),
     ...parts.modules.map(({ fileName, data }): CpioEntry => ({ kind: 'file', path: `${modules}/${fileName}`, data })),
-    ...moduleLists(parts.modules).map(([name, data]): CpioEntry => ({
+    ...moduleLists(parts).map(([name, data]): CpioEntry => ({
       kind: 'file',
       path: `${modules}/${name}`,
       data,
@@ -120,12 +129,26 @@ export function imageEntries(parts: ImageParts): CpioEntry[] {
   ];
 }
 
-/** The output of depmod, for busybox and for the host's kmod, which warns about every missing index. */
-function moduleLists(modules: readonly KernelModule[]): [name: string, data: Buffer][] {
+/**
+ * The output of depmod, for busybox (text) and for the host's kmod, which warns about every missing index. A module that
+ * the image has is preferred to one of the same name on the host.
+ */
+function moduleLists({ modules, allModules = [], builtIn = [] }: ImageParts): [name: string, data: Buffer][] {
+  const own = new Set(modules.map(({ name }) => name));
+  const others = allModules.filter(({ name }) => !own.has(name));
+  const all = [...modules, ...others.map((each) => ({ ...each, fileName: `${ALL_MODULES}/${each.fileName}` }))];
+  const aliases = all.flatMap(({ name, aliases = [] }) =>
+    aliases.map((alias) => [alias.replaceAll('-', '_'), name] as const),
+  );
+  const aliasText = aliases.map(([alias, name]) => `alias ${alias} ${name}\n`).join('');
   return [
-    ['modules.dep', Buffer.from(modulesDep(modules))],
-    ['modules.dep.bin', moduleIndex(modulesDepLines(modules))],
-    ...['symbols', 'alias', 'builtin'].map((name): [string, Buffer] => [`modules.${name}.bin`, moduleIndex(new Map())]),
+    ['modules.dep', Buffer.from(modulesDep(all))],
+    ['modules.dep.bin', moduleIndex(modulesDepLines(all))],
+    ['modules.alias', Buffer.from(aliasText)],
+    ['modules.alias.bin', moduleIndex(new Map(aliases))],
+    ['modules.builtin', Buffer.from(builtIn.map((line) => `${line}\n`).join(''))],
+    ['modules.builtin.bin', moduleIndex(new Map(builtIn.map((line) => [moduleName(line), ''])))],
+    ['modules.symbols.bin', moduleIndex(new Map())],
   ];
 }
 

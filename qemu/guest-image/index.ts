@@ -13,4 +13,12 @@ export {
   type ImageParts,
   imageScripts,
 } from './image';
-export { describeModule, type KernelModule, loadOrder, modinfo, moduleName, modulesDep } from './modules';
+export {
+  describeModule,
+  type KernelModule,
+  loadOrder,
+  modinfo,
+  moduleName,
+  modulesDep,
+  parseModulesDep,
+} from './modules';

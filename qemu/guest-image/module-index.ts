@@ -67,7 +67,9 @@ function groupBy(names: readonly string[], depth: number): Map<number, string[]>
   for (const name of names) {
     if (name.length > depth) {
       const byte = name.charCodeAt(depth);
-      groups.set(byte, [...(groups.get(byte) ?? []), name]);
+      const group = groups.get(byte);
+      if (group === undefined) groups.set(byte, [name]);
+      else group.push(name);
     }
   }
   return groups;

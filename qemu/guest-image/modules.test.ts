@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { moduleFile } from '../../test/support/module-fixture';
-import { describeModule, type KernelModule, loadOrder, modinfo, modulesDep } from './modules';
+import { describeModule, type KernelModule, loadOrder, modinfo, modulesDep, parseModulesDep } from './modules';
 
 const modules: KernelModule[] = [
   { name: 'vfio', fileName: 'vfio.ko', depends: [] },
@@ -47,6 +47,20 @@ describe('loadOrder', () => {
   test('leaves out modules without a file, which are built into the kernel', () => {
     expect(loadOrder(['virtio_pci', 'vfio'], find).map(({ name }) => name)).toEqual(['vfio']);
   });
+});
+
+test("depmod's lists describe modules with their folders, dependencies, and other names but not device patterns", () => {
+  const dep = 'kernel/fs/ext4/ext4.ko.xz: kernel/lib/crc-16.ko.xz kernel/fs/jbd2.ko.xz\nkernel/fs/jbd2.ko.xz:\n';
+  const alias = '# Aliases\nalias fs-ext4 ext4\nalias ext3 ext4\nalias pci:v00008086d*sv* ext4\n';
+  expect(parseModulesDep(dep, alias)).toEqual([
+    {
+      name: 'ext4',
+      fileName: 'kernel/fs/ext4/ext4.ko.xz',
+      depends: ['crc_16', 'jbd2'],
+      aliases: ['fs-ext4', 'ext3'],
+    },
+    { name: 'jbd2', fileName: 'kernel/fs/jbd2.ko.xz', depends: [] },
+  ]);
 });
 
 test('modules.dep lists all dependencies of each module, the nearest first', () => {

@@ -8,10 +8,12 @@
 export interface KernelModule {
   /** The kernel's name for it, with underscores. */
   readonly name: string;
-  /** File name, without compression suffix. */
+  /** File name, or path below the folder of modules. In the image without compression suffix. */
   readonly fileName: string;
   /** Names of the modules whose symbols it uses. */
   readonly depends: readonly string[];
+  /** Other names that modprobe finds it by: 'fs-ext4'. Without the patterns for devices, which need a udev. */
+  readonly aliases?: readonly string[];
 }
 
 const SECTION_HEADER = { name: 0x00, offset: 0x18, size: 0x20 } as const;
@@ -47,18 +49,42 @@ function elfSection(elf: Buffer, wanted: string): Buffer | undefined {
   return undefined;
 }
 
-/** The kernel's name for the module in a file: without suffix, with dashes replaced by underscores. */
+/** The kernel's name for the module in a file: without folder and suffix, with dashes replaced by underscores. */
 export function moduleName(fileName: string): string {
-  return fileName.replace(/\.ko(\.\w+)?$/, '').replaceAll('-', '_');
+  return fileName
+    .slice(fileName.lastIndexOf('/') + 1)
+    .replace(/\.ko(\.\w+)?$/, '')
+    .replaceAll('-', '_');
 }
 
 export function describeModule(fileName: string, elf: Buffer): KernelModule {
-  const depends = modinfo(elf).find(([name]) => name === 'depends')?.[1] ?? '';
+  const info = modinfo(elf);
+  const depends = info.find(([name]) => name === 'depends')?.[1] ?? '';
+  const aliases = info.filter(([name, value]) => name === 'alias' && isName(value)).map(([, value]) => value);
   return {
     name: moduleName(fileName),
     fileName,
     depends: depends === '' ? [] : depends.split(',').map(moduleName),
+    ...(aliases.length > 0 && { aliases }),
   };
+}
+
+const isName = (alias: string): boolean => !/[*?[]/.test(alias);
+
+/** The modules that depmod's lists describe: the texts of modules.dep and modules.alias. */
+export function parseModulesDep(dep: string, alias: string): KernelModule[] {
+  const aliases = new Map<string, string[]>();
+  for (const [, name, module] of alias.matchAll(/^alias (\S+) (\S+)$/gm)) {
+    if (!isName(name!)) continue;
+    const key = moduleName(module!);
+    aliases.set(key, [...(aliases.get(key) ?? []), name!]);
+  }
+  return [...dep.matchAll(/^(\S+?):(.*)$/gm)].map(([, fileName, depends]) => {
+    const name = moduleName(fileName!);
+    const own = aliases.get(name);
+    const needed = depends!.split(' ').filter(Boolean).map(moduleName);
+    return { name, fileName: fileName!, depends: needed, ...(own && { aliases: own }) };
+  });
 }
 
 /** The modules in `wanted` with all their dependencies, each after its dependencies. */
@@ -74,7 +100,7 @@ export function loadOrder(wanted: readonly string[], find: (name: string) => Ker
   return [...order.values()];
 }
 
-/** The lines of modules.dep by module, for modules in one folder: each with all its dependencies, the nearest first. */
+/** The lines of modules.dep by module, for modules below one folder: each with all its dependencies, the nearest first. */
 export function modulesDepLines(modules: readonly KernelModule[]): Map<string, string> {
   const byName = new Map(modules.map((module) => [module.name, module]));
   const line = ({ fileName, depends }: KernelModule): string => {

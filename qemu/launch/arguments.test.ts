@@ -16,6 +16,7 @@ const options: QemuArgumentOptions = {
   cards: [],
   slots: 0,
   rootFolder: '/',
+  modulesFolder: '/run/empty',
   shareFolders: [],
   incoming: false,
   extraArgs: [],
@@ -62,6 +63,9 @@ describe('QEMU arguments', () => {
     expect(valuesOf('-accel')).toEqual(['tcg,thread=multi']);
     expect(valuesOf('-accel', { accel: 'kvm' })).toEqual(['kvm']);
     expect(valuesOf('-cpu', { accel: 'kvm' })).toEqual(['host']);
+    for (const accel of ['kvm', 'tcg'] as const) {
+      expect(valuesOf('-cpu', { accel, cpu: 'max,la57=off' })).toEqual(['max,la57=off']);
+    }
   });
 
   it('put guest memory into a file that the card can map', () => {
@@ -75,13 +79,13 @@ describe('QEMU arguments', () => {
     expect(valuesOf('-kernel')).toEqual(['/boot/vmlinuz']);
     expect(valuesOf('-initrd')).toEqual(['/boot/initramfs']);
     expect(valuesOf('-append')).toEqual([
-      'console=ttyS0 printk.time=1 panic=-1 oops=panic hung_task_panic=1 hugepagesz=2M hugepages=32',
+      'console=ttyS0 no_timer_check printk.time=1 panic=-1 oops=panic hung_task_panic=1 hugepagesz=2M hugepages=32',
     ]);
   });
 
   it('reserve no hugepages if none are asked for, and append to the kernel command line', () => {
     expect(valuesOf('-append', { hugepages: 0, kernelAppend: 'quiet' })).toEqual([
-      'console=ttyS0 printk.time=1 panic=-1 oops=panic hung_task_panic=1 quiet',
+      'console=ttyS0 no_timer_check printk.time=1 panic=-1 oops=panic hung_task_panic=1 quiet',
     ]);
   });
 
@@ -92,7 +96,7 @@ describe('QEMU arguments', () => {
     expect(drivers(true)).toEqual(['intel-iommu', ...drivers(false)]);
     expect(valuesOf('-device', { iommu: true })[0]).toEqual({ 'driver': 'intel-iommu', 'caching-mode': true });
     expect(valuesOf('-append', { iommu: true, hugepages: 0, kernelAppend: 'quiet' })).toEqual([
-      'console=ttyS0 printk.time=1 panic=-1 oops=panic hung_task_panic=1 intel_iommu=on quiet',
+      'console=ttyS0 no_timer_check printk.time=1 panic=-1 oops=panic hung_task_panic=1 intel_iommu=on quiet',
     ]);
     expect(valuesOf('-accel', { iommu: true, accel: 'kvm' })).toEqual(['kvm,kernel-irqchip=split']);
     expect(valuesOf('-device', { iommu: true, arch: 'arm64' })[0]).toMatchObject({ driver: 'virtio-iommu-pci' });
@@ -160,6 +164,7 @@ describe('QEMU arguments', () => {
       'local,id=hostroot,path=/a,,b,security_model=none,readonly=on,multidevs=remap',
       'local,id=hostroot-kept,path=/a,,b,security_model=none,readonly=on,multidevs=remap',
       'local,id=share0,path=/out,security_model=none,readonly=off,multidevs=remap',
+      'local,id=modules,path=/run/empty,security_model=none,readonly=on,multidevs=remap',
     ]);
     const devices = valuesOf('-device', { shareFolders: ['/out'] });
     expect(devices).toContainEqual({

@@ -14,6 +14,8 @@ export interface QemuArgumentOptions {
   readonly initramfsPath: string;
   readonly accel: 'tcg' | 'kvm';
   readonly cpus: number;
+  /** CPU model, as `-cpu` takes it: 'Haswell-v4', 'max,la57=off'. Default: see `cpuModel`. */
+  readonly cpu?: string;
   readonly memoryMiB: number;
   /** Number of 2 MiB pages that the kernel reserves at boot, for DMA buffers that are contiguous and never move. */
   readonly hugepages: number;
@@ -32,6 +34,8 @@ export interface QemuArgumentOptions {
   /** Folders of the host that the guest can mount: the read-only root, and the writable shares. */
   readonly rootFolder: string;
   readonly shareFolders: readonly string[];
+  /** The folder of all modules of the guest's kernel, which the guest can mount, or an empty one. */
+  readonly modulesFolder: string;
   /** The machine waits for a snapshot to be restored, instead of booting. */
   readonly incoming: boolean;
   /** Address for QEMU's gdb stub to listen at, such as 'tcp:127.0.0.1:1234'. */
@@ -55,6 +59,7 @@ export const AGENT_PORT = 'org.ghostcard.agent';
  * writable shares.
  */
 const ROOT_TAGS = ['hostroot', 'hostroot-kept'];
+const MODULES_TAG = 'modules';
 export const shareTag = (index: number) => `share${index}`;
 
 const FOLDER_DEVICES = [0x03, 0x04, 0x05, 0x06, 0x07, 0x01];
@@ -86,7 +91,7 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...['-machine', `${machine.machine[options.accel]},memory-backend=ram`],
     ...(machine.globals ?? []).flatMap((global) => ['-global', global]),
     ...['-accel', accelerator(options)],
-    ...['-cpu', options.accel === 'kvm' ? 'host' : machine.cpu],
+    ...['-cpu', cpuModel(options)],
     ...['-smp', `cpus=${options.cpus}`],
     ...['-m', `${options.memoryMiB}M`],
     // Shared, so that the card's process can map the same pages and its DMA is a memory copy.
@@ -104,7 +109,14 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...socketChardev('agent', options.sockets.agent),
     // Before the devices behind it. QEMU's own devices bypass it, because virtio devices say so.
     ...(options.iommu ? device(machine.iommu.device) : []),
-    ...device({ driver: 'virtio-serial-pci', id: 'serial', bus: 'pcie.0', addr: '0x2', max_ports: 4 }),
+    ...device({
+      driver: 'virtio-serial-pci',
+      id: 'serial',
+      bus: 'pcie.0',
+      addr: '0x2',
+      multifunction: true,
+      max_ports: 4,
+    }),
     ...device({ driver: 'virtserialport', bus: 'serial.0', nr: 1, chardev: 'agent', name: AGENT_PORT }),
     ...hostFolders(options),
     ...Array.from({ length: options.slots }, (_, slot) => device(rootPort(slot))).flat(),
@@ -113,6 +125,11 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...(options.gdb === undefined ? [] : ['-gdb', options.gdb]),
     ...options.extraArgs,
   ];
+}
+
+/** The model that is used: with KVM the host's, unless another is asked for. */
+export function cpuModel({ arch, accel, cpu }: Pick<QemuArgumentOptions, 'arch' | 'accel' | 'cpu'>): string {
+  return cpu ?? (accel === 'kvm' ? 'host' : MACHINES[arch].cpu);
 }
 
 function accelerator({ arch, accel, iommu }: QemuArgumentOptions): string {
@@ -147,10 +164,15 @@ export function cardDevice(slot: number, { socketPath, answerTimeoutMs }: CardCo
 }
 
 /** Folders of the host, each on its own 9p device. Files have the same owners in the guest as on the host. */
-function hostFolders({ rootFolder, shareFolders }: QemuArgumentOptions): string[] {
+function hostFolders({ rootFolder, shareFolders, modulesFolder }: QemuArgumentOptions): string[] {
   const roots = ROOT_TAGS.map((tag) => ({ tag, path: rootFolder, readonly: 'on' }));
   const shares = shareFolders.map((path, index) => ({ tag: shareTag(index), path, readonly: 'off' }));
-  return [...roots, ...shares].flatMap(({ tag, path, readonly }, index) => [
+  const folders = [...roots, ...shares].map((folder, index) => ({
+    ...folder,
+    addr: `0x${FOLDER_DEVICES[index]!.toString(16)}`,
+  }));
+  const modules = { tag: MODULES_TAG, path: modulesFolder, readonly: 'on', addr: '0x2.0x1' };
+  return [...folders, modules].flatMap(({ tag, path, readonly, addr }) => [
     '-fsdev',
     `local,id=${tag},path=${value(path)},security_model=none,readonly=${readonly},multidevs=remap`,
     ...device({
@@ -158,7 +180,7 @@ function hostFolders({ rootFolder, shareFolders }: QemuArgumentOptions): string[
       fsdev: tag,
       mount_tag: tag,
       bus: 'pcie.0',
-      addr: `0x${FOLDER_DEVICES[index]!.toString(16)}`,
+      addr,
     }),
   ]);
 }

@@ -15,9 +15,10 @@ import { saveMachine, type SnapshotStore } from '../snapshot';
 import { type Ingredients } from '../provision';
 import { type BootedMachine } from './boot';
 import { GuestClosedError } from './errors';
+import { cpuModelOf } from './cpu-model';
 import { type Ending } from './ending';
 import { type BindOptions, type BoundCard, GuestCards, type UnplugOptions } from './guest-cards';
-import { explainFolder, HostFolders } from './host-folders';
+import { explainFolder, HostFolders, mountModules } from './host-folders';
 import { type Machine } from './machine';
 import { type LaunchCard, type LaunchOptions } from './options';
 
@@ -47,6 +48,8 @@ export class Guest implements AsyncDisposable {
   /** The connection to the agent in the guest, for what `run`, `push` and `fetch` do not cover. */
   readonly channel: GuestChannel;
   private readonly cards: GuestCards;
+  /** Mounting of the modules of the guest's kernel, which drivers may be among. */
+  private modules: Promise<void> = Promise.resolve();
   /** Undefined if the guest has only its own files. */
   private hostFolders: Promise<HostFolders> | undefined;
 
@@ -75,6 +78,16 @@ export class Guest implements AsyncDisposable {
   /** QEMU's process id. */
   get pid(): number {
     return this.machine.pid!;
+  }
+
+  /** The kernel that it runs. */
+  get kernel(): LaunchOptions['provisioned']['kernel'] {
+    return this.options.provisioned.kernel;
+  }
+
+  /** The model of its processors, as QEMU's `-cpu` has it. */
+  get cpuModel(): string {
+    return cpuModelOf(this.options);
   }
 
   /** Aborted when the guest has ended; the reason is the error that says why. */
@@ -111,14 +124,27 @@ export class Guest implements AsyncDisposable {
   /** For `launchGuest`: prepares a guest that has just been booted or restored for use. */
   async furnish(): Promise<void> {
     await this.whileAlive(async () => {
-      const { cards = [], cardsAtBoot, hostRoot = '/', shares = [], hostname = 'ghostcard' } = this.options;
+      const {
+        provisioned,
+        cards = [],
+        cardsAtBoot,
+        hostRoot = '/',
+        shares = [],
+        hostname = 'ghostcard',
+      } = this.options;
       // A restored guest has the clock and the random state from when it was saved.
       await this.channel.renew({ realtimeMs: Date.now(), entropy: randomBytes(ENTROPY_BYTES), hostname });
       if (!cardsAtBoot) for (const card of cards) await this.plug(card);
+      // Continues in the background while cards are found. Commands that use the folders wait for it and get its error.
+      if (provisioned.kernel.modulesFolder !== undefined) {
+        this.modules = this.whileAlive(() => mountModules(this.channel));
+        this.modules.catch(() => {});
+      }
       if (hostRoot === false) return;
-      // Continues in the background while cards are plugged in. Commands that use the folders wait for it and get its
-      // error.
-      this.hostFolders = this.whileAlive(() => HostFolders.mount(this.channel, hostRoot, shares));
+      this.hostFolders = this.whileAlive(async () => {
+        await this.modules;
+        return HostFolders.mount(this.channel, hostRoot, shares);
+      });
       this.hostFolders.catch(() => {});
     });
   }
@@ -137,6 +163,7 @@ export class Guest implements AsyncDisposable {
     { host = this.hostFolders !== undefined, marked = true, ...options }: RunOptions = {},
   ): Promise<GuestCommand> {
     this.died.throwIfAborted();
+    await this.modules;
     const execOptions = host ? await this.onHostFolders(options) : options;
     const { onCommandStart, onCommandEnd } = this.options;
     onCommandStart?.(argv, marked);

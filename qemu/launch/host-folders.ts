@@ -58,6 +58,11 @@ export class HostFolders {
   }
 }
 
+/** Mounts the host's folder of all modules of the guest's kernel. To be done before the host's root is mounted. */
+export async function mountModules(channel: GuestChannel): Promise<void> {
+  await ask(channel, 'mounted', ['modules']);
+}
+
 /** Folders that the guest has its own of, so that files of the host are missing there. */
 const GUESTS_OWN = /^\/(run|proc|sys|dev)(\/|$)/;
 

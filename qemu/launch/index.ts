@@ -1,10 +1,12 @@
 /** Launches guests. */
+export { explainIllegalInstruction } from './cpu-model';
 export { keepArtifacts } from './artifacts';
 export { GuestBootError, GuestClosedError, GuestError, GuestPanicError, QemuExitedError } from './errors';
 export { guardedCommand } from './guard';
 export { type Guest, type RunOptions } from './guest';
 export { type BindOptions, type BoundCard, type BoundPlatformDevice, type UnplugOptions } from './guest-cards';
 export {
+  isModuleName,
   type LoadedModule,
   loadModule,
   type LoadModuleOptions,

@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ExecResult } from '../channel';
 import { moduleFile } from '../../test/support/module-fixture';
+import { type Guest } from './guest';
 import { loadModule, parseModuleArgument, unloadModule } from './kernel-module';
 
 let folder: string;
@@ -30,7 +31,8 @@ const result = (exitCode: number, stdout = '', stderr = ''): ExecResult => ({
 });
 
 /** A guest with kernel 6.1.0 in which the script returns `answer`. */
-const guestThat = (answer: ExecResult, machine = 'x86_64') => ({
+const guestThat = (answer: ExecResult, machine = 'x86_64', kernel: Partial<Guest['kernel']> = {}) => ({
+  kernel: { imagePath: '/vmlinuz', ...kernel },
   run: vi.fn((argv: readonly string[]) =>
     Promise.resolve(argv[0] === 'uname' ? result(0, `6.1.0 ${machine}\n`) : answer),
   ),
@@ -47,8 +49,52 @@ describe('a module for the guest', () => {
 
   test('built for another kernel is refused, and the error has the command that builds it for this one', async () => {
     const file = written({ vermagic: '6.12.1 SMP' });
+    const source = 'M=THE_FOLDER_OF_ITS_SOURCE modules';
     await expect(loadModule(guestThat(result(0)), file)).rejects.toThrow(
-      `was built for kernel 6.12.1, but the guest runs 6.1.0.\nWhat to do: rebuild it with make -C "$(npx ghostcard kernel-build)" M=${folder} modules`,
+      `was built for kernel 6.12.1, but the guest runs 6.1.0.\nWhat to do: rebuild it with make -C "$(npx ghostcard kernel-build)" ${source}`,
+    );
+    writeFileSync(path.join(folder, 'Kbuild'), 'obj-m += my-driver.o');
+    const generic = guestThat(result(0), 'x86_64', { option: 'generic' });
+    await expect(loadModule(generic, file)).rejects.toThrow(
+      `make -C "$(npx ghostcard kernel-build --kernel generic)" M=${folder} modules`,
+    );
+  });
+
+  test('built for another kernel, of which the guest has its own, is refused, and the error says how to load that', async () => {
+    const modulesFolder = path.join(folder, 'all');
+    mkdirSync(modulesFolder);
+    writeFileSync(path.join(modulesFolder, 'my-driver.ko'), '');
+    const file = written({ ...FITS, vermagic: '6.12.1 SMP' });
+    await expect(loadModule(guestThat(result(0), 'x86_64', { modulesFolder }), file)).rejects.toThrow(
+      "What to do: the guest's kernel has this module itself: load it by its name, my_driver",
+    );
+  });
+
+  test('of its kernel is loaded by name', async () => {
+    const guest = guestThat(result(0, '[    1.5] ioatdma: hello\n'));
+    const loaded = await loadModule(guest, 'ioat-dma', { parameters: { ring: 4 } });
+    expect(loaded).toEqual({ name: 'ioat_dma', kernelLog: ['[    1.5] ioatdma: hello'] });
+    expect(guest.run.mock.calls).toHaveLength(1);
+    expect(guest.run.mock.calls[0]![0].slice(1)).toEqual(['probe', 'ioat_dma', 'ring=4']);
+  });
+
+  test('that its kernel does not have is refused, with names like it and the kernel that has more', async () => {
+    mkdirSync(path.join(folder, 'kernel'));
+    writeFileSync(path.join(folder, 'kernel', 'ioatdma.ko.xz'), '');
+    const answer = result(1, '', 'modprobe: module ioatdmx not found in modules.dep\n');
+    const more = "Debian's generic kernel has more modules: --kernel generic.";
+    await expect(loadModule(guestThat(answer, 'x86_64', { modulesFolder: folder }), 'ioatdmx')).rejects.toThrow(
+      `The guest's kernel has no module ioatdmx. Names like it: ioatdma. ${more} For a module of your own, give its file.`,
+    );
+    await expect(loadModule(guestThat(answer, 'x86_64', { option: 'generic' }), 'ioatdmx')).rejects.toThrow(
+      "The guest's kernel has no module ioatdmx. For a module of your own, give its file.",
+    );
+  });
+
+  test('of its kernel is refused with a parameter that the kernel reports as unknown', async () => {
+    const guest = guestThat(result(0, "[    1.5] dummy: unknown parameter 'sped' ignored\n"));
+    await expect(loadModule(guest, 'dummy', { parameters: { sped: 3 } })).rejects.toThrow(
+      "The module dummy has no parameter 'sped'.",
     );
   });
 
@@ -102,6 +148,8 @@ describe('a module argument', () => {
     ['my.ko,speed=3,label=x', 'my.ko', { speed: '3', label: 'x' }],
     ['my.ko,ids=1,2,3,speed=3', 'my.ko', { ids: '1,2,3', speed: '3' }],
     ['my.ko,label=a=b', 'my.ko', { label: 'a=b' }],
+    ['ioatdma', 'ioatdma', {}],
+    ['ioatdma,ring=4,ids=1,2', 'ioatdma', { ring: '4', ids: '1,2' }],
   ])('%s is split into file and parameters', (text, file, parameters) => {
     expect(parseModuleArgument(text)).toEqual({ file, parameters });
   });

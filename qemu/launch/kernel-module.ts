@@ -1,14 +1,15 @@
 /**
- * Loads the user's kernel modules into a guest. What the file itself shows to be wrong is reported before the guest is
+ * Loads kernel modules into a guest: files of the user, and modules of the guest's kernel by name. What the file itself shows to be wrong is reported before the guest is
  * involved. If the kernel refuses a module, the error includes its log, since "Invalid argument" alone says nothing.
  *
  * Source: Linux include/linux/vermagic.h; init_module(2) for the errors.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { modinfo, moduleName } from '../guest-image';
 import { type ExecResult } from '../channel';
+import { nearestNames } from '../../emulator/registers/nearest-names';
 import { type Guest, OWN } from './guest';
 
 export interface LoadModuleOptions {
@@ -25,23 +26,28 @@ export interface LoadedModule {
   readonly kernelLog: readonly string[];
 }
 
-type ModuleGuest = Pick<Guest, 'run'>;
+type ModuleGuest = Pick<Guest, 'run' | 'kernel'>;
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 
 const MODULE_COMMAND = '/usr/bin/ghostcard-module';
+/** Modules of the guest's kernel are given by name. */
+export const isModuleName = (text: string): boolean => /^[\w-]+$/.test(text);
+
 /** Its exit code if a dependency of the module cannot be loaded. No errno has this value. */
 const NO_DEPENDENCY = 200;
 
 /**
- * Loads the module in `file`, a path on the host, after the modules of the guest that it depends on. @throws Error if
- * the module does not fit the guest, or the guest refuses it
+ * Loads the module in `file`, a path on the host, or a module of the guest's kernel (`ioatdma`), after the modules of the
+ * guest that it depends on. @throws Error if the module does not fit the guest, or the guest refuses it
  */
 export async function loadModule(
   guest: ModuleGuest,
   file: string,
   { parameters = {}, timeoutMs = DEFAULT_TIMEOUT_MS }: LoadModuleOptions = {},
 ): Promise<LoadedModule> {
+  const assignments = Object.entries(parameters).map(([parameter, value]) => `${parameter}=${quoted(value)}`);
+  if (isModuleName(file)) return loadByName(guest, moduleName(file), assignments, timeoutMs);
   const data = readFileSync(file);
   const { name, release, needed } = readModule(file, data, Object.keys(parameters));
   const said = await guest.run(['uname', '-r', '-m'], OWN);
@@ -49,10 +55,9 @@ export async function loadModule(
   if (release !== running) {
     throw new Error(
       `The module ${file} was built for kernel ${release}, but the guest runs ${running}.\n` +
-        `What to do: rebuild it with make -C "$(npx ghostcard kernel-build${machine === 'aarch64' ? ' --arch arm64' : ''})" M=${path.dirname(path.resolve(file))} modules`,
+        `What to do: ${cureForOtherKernel(guest, file, name, machine)}`,
     );
   }
-  const assignments = Object.entries(parameters).map(([parameter, value]) => `${parameter}=${quoted(value)}`);
   const result = await guest.run([MODULE_COMMAND, 'load', name, needed.join(' '), ...assignments], {
     ...OWN,
     stdin: data,
@@ -68,6 +73,52 @@ export async function loadModule(
   return { name, kernelLog: linesOf(result.stdout) };
 }
 
+/** Loads a module that the guest's modprobe finds. */
+async function loadByName(
+  guest: ModuleGuest,
+  name: string,
+  assignments: readonly string[],
+  timeoutMs: number,
+): Promise<LoadedModule> {
+  const result = await guest.run([MODULE_COMMAND, 'probe', name, ...assignments], { ...OWN, timeoutMs });
+  if (result.exitCode !== 0 && lastLine(result.stderr).endsWith('not found in modules.dep')) {
+    throw new Error(`The guest's kernel has no module ${name}.${alternatives(guest, name)}`);
+  }
+  if (result.exitCode !== 0) throw refusal(`load the module ${name}`, undefined, result, timeoutMs);
+  const kernelLog = linesOf(result.stdout);
+  const unknown = kernelLog.map((line) => /unknown parameter '(\w+)' ignored/.exec(line)?.[1]).find(Boolean);
+  if (unknown !== undefined) throw new Error(`The module ${name} has no parameter '${unknown}'.`);
+  return { name, kernelLog };
+}
+
+/** What to do when the guest's kernel lacks a module. */
+function alternatives({ kernel }: ModuleGuest, wanted: string): string {
+  const near = nearestNames(wanted, kernelModules(kernel.modulesFolder), 3);
+  const names = near.length === 0 ? '' : ` Names like it: ${near.join(', ')}.`;
+  const generic = kernel.option === undefined ? " Debian's generic kernel has more modules: --kernel generic." : '';
+  return `${names}${generic} For a module of your own, give its file.`;
+}
+
+/** The names of all modules of the guest's kernel. */
+const kernelModules = (folder: string | undefined): string[] =>
+  folder === undefined
+    ? []
+    : readdirSync(folder, { recursive: true, encoding: 'utf8' }).flatMap((file) =>
+        /\.ko(\.\w+)?$/.test(file) ? [moduleName(file)] : [],
+      );
+
+function cureForOtherKernel({ kernel }: ModuleGuest, file: string, name: string, machine = ''): string {
+  if (kernelModules(kernel.modulesFolder).includes(name)) {
+    return `the guest's kernel has this module itself: load it by its name, ${name}`;
+  }
+  const arch = machine === 'aarch64' ? ' --arch arm64' : '';
+  const option = kernel.option === undefined ? '' : ` --kernel ${kernel.option}`;
+  const folder = path.dirname(path.resolve(file));
+  const isSource = ['Kbuild', 'Makefile'].some((each) => existsSync(path.join(folder, each)));
+  const source = isSource ? folder : 'THE_FOLDER_OF_ITS_SOURCE';
+  return `rebuild it with make -C "$(npx ghostcard kernel-build${arch}${option})" M=${source} modules`;
+}
+
 /** Unloads a module, which unbinds its driver from all devices. Returns the lines of the kernel log from meanwhile. */
 export async function unloadModule(
   guest: ModuleGuest,
@@ -79,15 +130,15 @@ export async function unloadModule(
   return linesOf(result.stdout);
 }
 
-/** Parses "my.ko,speed=3,ids=1,2" into a file and its parameters. A part without "=" continues the value before it. */
+/** Parses "my.ko,speed=3,ids=1,2" or "ioatdma,…" into a file or name, and its parameters. A part without "=" continues the value before it. */
 export function parseModuleArgument(text: string): { file: string; parameters: Record<string, string> } {
-  const [, file = text, rest = ''] = /^(.*?\.ko),(.*)$/.exec(text) ?? [];
+  const [, file = text, rest = ''] = /^(.*?\.ko|[\w-]+(?=,\w+=)),(.*)$/.exec(text) ?? [];
   const parameters: Record<string, string> = {};
   let last: string | undefined;
   for (const piece of rest === '' ? [] : rest.split(',')) {
     const [, name, value = ''] = /^(\w+)=(.*)$/.exec(piece) ?? [];
     if (name === undefined && last === undefined) {
-      throw new Error(`"${piece}" in "${text}" is not a module parameter: write FILE.ko,name=value`);
+      throw new Error(`"${piece}" in "${text}" is not a module parameter: write FILE.ko,name=value or NAME,name=value`);
     }
     if (name === undefined) parameters[last!] += `,${piece}`;
     else parameters[(last = name)] = value;

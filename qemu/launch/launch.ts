@@ -6,6 +6,7 @@ import { type Ingredients } from '../provision';
 import { type Snapshot, type SnapshotStore } from '../snapshot';
 import { beginWithBootConsole } from './artifacts';
 import { bringUp, type LaunchSteps, startMachine } from './boot';
+import { explainCpuModel } from './cpu-model';
 import { Ending } from './ending';
 import { RestoreError } from './errors';
 import { Guest } from './guest';
@@ -113,9 +114,10 @@ class Launch {
       return new Guest(machine, booted, ending, { ...options, cardsAtBoot });
     } catch (error) {
       machine.kill(error);
+      const explained = await explainCpuModel(error, options);
       // A cold boot follows an unusable snapshot, and the artifacts are those of the booted guest.
       await ending.finish({ keepArtifacts: !(error instanceof RestoreError) }).catch(warn);
-      throw error;
+      throw explained;
     }
   }
 }

@@ -13,7 +13,7 @@ const NO_PATHS = { sockets: { qmp: '', agent: '' }, consoleLogPath: '', emptyFol
 export function machineIdentity({ gdb: _, ...options }: LaunchOptions, processor = hostProcessor()): Ingredients {
   const { qemu, kernel, initramfsPath, cacheDir = '' } = options.provisioned;
   const machine = machineOptions(options, { cardsAtBoot: false, incoming: false }, NO_PATHS);
-  const anywhere = { rootFolder: '', shareFolders: machine.shareFolders.map(() => '') };
+  const anywhere = { rootFolder: '', modulesFolder: '', shareFolders: machine.shareFolders.map(() => '') };
   // A cache that was moved is the same cache: its entries are named by their contents.
   const within = (text: string): string => (cacheDir === '' ? text : text.replaceAll(cacheDir, 'CACHE'));
   return {
@@ -51,6 +51,7 @@ export function machineDescription({ gdb: _, ...options }: LaunchOptions): strin
   const { memoryMiB, cpus, slots, hugepages, iommu, kernelAppend, shareFolders } = machine;
   const parts = [
     ...[`${memoryMiB} MiB`, cpus === 1 ? '1 CPU' : `${cpus} CPUs`, `${slots} slots`, `${hugepages} huge pages`],
+    ...(options.cpu === undefined ? [] : [options.cpu]),
     ...(iommu ? ['IOMMU'] : []),
     ...(shareFolders.length > 0 ? [`${shareFolders.length} share(s)`] : []),
     ...(kernelAppend === undefined ? [] : [kernelAppend]),

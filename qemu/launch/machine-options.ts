@@ -41,6 +41,7 @@ export function machineOptions(
     initramfsPath,
     accel: options.accel ?? 'tcg',
     cpus: options.cpus ?? 1,
+    ...(options.cpu !== undefined && { cpu: options.cpu }),
     memoryMiB: options.memoryMiB ?? 512,
     hugepages: options.hugepages ?? 32,
     ...(options.kernelAppend !== undefined && { kernelAppend: options.kernelAppend }),
@@ -52,6 +53,7 @@ export function machineOptions(
     // A machine always has the device for the host's root, used or not, so that one snapshot serves both.
     rootFolder: hostRoot === false ? paths.emptyFolder : hostRoot,
     shareFolders: shares.map(({ hostPath }) => hostPath),
+    modulesFolder: kernel.modulesFolder ?? paths.emptyFolder,
     incoming,
     extraArgs: options.extraQemuArgs ?? [],
   };

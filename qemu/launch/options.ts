@@ -13,7 +13,8 @@ export interface GuestSoftware {
     readonly argsPrefix: readonly string[];
     readonly firmwareArgs: readonly string[];
   };
-  readonly kernel: { readonly imagePath: string };
+  /** `modulesFolder`: all modules, for modprobe. `option`: the value of --kernel, unless it is the default kernel. */
+  readonly kernel: { readonly imagePath: string; readonly modulesFolder?: string; readonly option?: string };
   readonly initramfsPath: string;
   /**
    * The folder of the cache that some of the above paths are in. Moving the cache does not change the identity of a
@@ -67,6 +68,11 @@ export interface LaunchOptions {
   readonly memoryMiB?: number;
   /** Virtual CPUs. Default: 1, since QEMU, the guest and the card share the host's CPUs. */
   readonly cpus?: number;
+  /**
+   * Model of the virtual CPUs, with properties: 'Haswell-v4', 'max,la57=off'. QEMU's `-cpu help` lists them. Default:
+   * see `MACHINES`; the host's with KVM.
+   */
+  readonly cpu?: string;
   /** Appended to the kernel's command line. */
   readonly kernelAppend?: string;
   /** Default: 'tcg', since a /dev/kvm that exists need not work. */

@@ -1,5 +1,5 @@
 /** Provisioning: everything that a guest needs, found on the machine or in the cache, or made. */
-export { GUEST_ARCHES, type GuestArch, hostArch } from './basis/arch';
+export { GUEST_ARCHES, type GuestArch, hostArch, KERNEL_FLAVOURS, type KernelFlavour } from './basis/arch';
 export {
   Cache,
   type Entry,

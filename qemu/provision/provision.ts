@@ -6,12 +6,13 @@ import path from 'node:path';
 import { fetchBusybox, findBusybox } from './steps/busybox';
 import { explainCacheError } from './cache/folder';
 import { Context } from './steps/context';
+import { DEFAULT_KERNEL } from './basis/arch';
 import { checkedKernel, fingerprint, modulesForGiven } from './steps/given-kernel';
 import { buildGuestModules, findGuestModules, guestModules } from './steps/guest-modules';
 import { buildGuestTools, findGuestTools, guestToolsIngredients } from './steps/guest-tools';
 import { buildInitramfs, findInitramfs } from './steps/initramfs';
 import { fetchKernel, findKernel, kernelImage, kernelKey, kernelModules } from './steps/kernel';
-import { findModules, requireBuildTools } from './steps/kernel-modules';
+import { requireBuildTools } from './steps/kernel-modules';
 import { fetchQemu, findQemu } from './steps/qemu';
 import { withLock, tryLock } from './cache/lock';
 import { type Provisioned, type ProvisionedKernel, type ProvisionOptions } from './basis/types';
@@ -57,15 +58,16 @@ async function assemble(context: Context, mode: Mode): Promise<Provisioned | und
   const recipe = await guestToolsIngredients(context);
   const guestTools = findGuestTools(context, recipe) ?? (make ? await buildGuestTools(context, recipe) : undefined);
   if (qemu === undefined || kernel === undefined || busybox === undefined || guestTools === undefined) return undefined;
-  const { moduleFiles, modulesKey, ...image } = kernel;
-  const sources = { busybox, release: image.release, guestTools, moduleFiles, modulesKey };
+  const { ownModules, modulesKey, ...image } = kernel;
+  const { release, modulesFolder } = image;
+  const sources = { busybox, release, guestTools, modulesFolder, ownModules, modulesKey };
   const initramfsPath = findInitramfs(context, sources) ?? (make ? await buildInitramfs(context, sources) : undefined);
   if (initramfsPath === undefined) return undefined;
   return { arch: context.guestArch, qemu, kernel: image, initramfsPath, cacheDir: context.cache.folder };
 }
 
 interface KernelWithModules extends ProvisionedKernel {
-  readonly moduleFiles: readonly string[];
+  readonly ownModules: readonly string[];
   readonly modulesKey: unknown;
 }
 
@@ -78,7 +80,7 @@ async function kernelOf(context: Context, mode: Mode): Promise<KernelWithModules
   if (given.kernel !== undefined) {
     const image = checkedKernel(given.kernel, guestArch);
     const origin = `given: ${image.imagePath}`;
-    return { ...image, origin, ...givenModules(given.modules, image.release) };
+    return { ...image, origin, option: image.imagePath, ...givenModules(given.modules, image.release) };
   }
   const entry = findKernel(context) ?? (mode === 'make' ? await fetchKernel(context) : undefined);
   if (entry === undefined) {
@@ -86,16 +88,30 @@ async function kernelOf(context: Context, mode: Mode): Promise<KernelWithModules
     return undefined;
   }
   const { release } = entry.manifest;
-  const image = { imagePath: kernelImage(entry), release, origin: `Debian ${context.suite().codename}` };
+  const { kernelFlavour } = context;
+  const image = {
+    imagePath: kernelImage(entry),
+    release,
+    origin: `Debian ${context.suite().codename}, ${kernelFlavour}`,
+    ...(kernelFlavour !== DEFAULT_KERNEL && { option: kernelFlavour }),
+  };
   if (given.modules !== undefined) return { ...image, ...givenModules(given.modules, release) };
   const own =
     findGuestModules(context, entry) ?? (mode === 'make' ? await buildGuestModules(context, entry) : undefined);
   if (own === undefined) return undefined;
-  const moduleFiles = [...findModules(kernelModules(entry)), ...guestModules(own)];
-  return { ...image, moduleFiles, modulesKey: [kernelKey(entry), path.basename(own.folder)] };
+  return {
+    ...image,
+    modulesFolder: kernelModules(entry),
+    ownModules: guestModules(own),
+    modulesKey: [kernelKey(entry), path.basename(own.folder)],
+  };
 }
 
-function givenModules(folder: string | undefined, release: string): { moduleFiles: string[]; modulesKey: unknown } {
-  const moduleFiles = modulesForGiven(folder, release);
-  return { moduleFiles, modulesKey: fingerprint(moduleFiles) };
+function givenModules(
+  given: string | undefined,
+  release: string,
+): Pick<KernelWithModules, 'modulesFolder' | 'ownModules' | 'modulesKey'> {
+  const modules = modulesForGiven(given, release);
+  if (modules === undefined) return { ownModules: [], modulesKey: [] };
+  return { modulesFolder: modules.folder, ownModules: [], modulesKey: fingerprint(modules.files) };
 }

@@ -9,6 +9,14 @@ export type HostArch = 'amd64' | 'arm64';
 export type GuestArch = 'amd64' | 'arm64';
 export const GUEST_ARCHES: readonly GuestArch[] = ['amd64', 'arm64'];
 
+/**
+ * Debian's kernels. `cloud` has drivers for virtual machines only, `generic` those of real machines too: 26 and 70 MB of
+ * download, 1121 and 4022 modules.
+ */
+export const KERNEL_FLAVOURS = ['cloud', 'generic'] as const;
+export type KernelFlavour = (typeof KERNEL_FLAVOURS)[number];
+export const DEFAULT_KERNEL: KernelFlavour = 'cloud';
+
 interface HostFacts {
   /** Folder of the architecture's libraries, and prefix of the names of its compilers. */
   readonly triplet: string;
@@ -20,10 +28,8 @@ interface GuestFacts {
   /** QEMU's emulator for this machine, and the Debian packages that contain it and its firmware. */
   readonly qemuCommand: string;
   readonly qemuPackages: readonly string[];
-  /**
-   * Debian's kernel flavour. The cloud flavour boots fastest and lacks nothing but the modules that are rebuilt anyway.
-   */
-  readonly kernelFlavour: string;
+  /** The ends of the names of Debian's kernel packages. */
+  readonly kernelPackages: Readonly<Record<KernelFlavour, string>>;
   /** The kernel's name of the architecture. */
   readonly kernelArch: string;
   /** Prefix of the names of a compiler's tools: `CROSS_COMPILE`. */
@@ -41,7 +47,7 @@ const GUESTS: Record<GuestArch, GuestFacts> = {
   amd64: {
     qemuCommand: 'qemu-system-x86_64',
     qemuPackages: ['qemu-system-x86', 'qemu-system-data', 'seabios'],
-    kernelFlavour: 'cloud-amd64',
+    kernelPackages: { cloud: 'cloud-amd64', generic: 'amd64' },
     kernelArch: 'x86',
     compilerPrefix: 'x86_64-linux-gnu-',
     compilerMachine: 'x86-64-linux-gnu',
@@ -49,7 +55,7 @@ const GUESTS: Record<GuestArch, GuestFacts> = {
   arm64: {
     qemuCommand: 'qemu-system-aarch64',
     qemuPackages: ['qemu-system-arm', 'qemu-system-data'],
-    kernelFlavour: 'cloud-arm64',
+    kernelPackages: { cloud: 'cloud-arm64', generic: 'arm64' },
     kernelArch: 'arm64',
     compilerPrefix: 'aarch64-linux-gnu-',
     compilerMachine: 'aarch64-linux-gnu',

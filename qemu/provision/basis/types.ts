@@ -6,7 +6,7 @@ export interface ProvisionOptions {
   readonly guestArch?: GuestArch;
   /** A QEMU (path, or name on PATH) to use instead of one that is found or fetched. Default: GHOSTCARD_QEMU. */
   readonly qemu?: string;
-  /** A kernel image. Default: GHOSTCARD_KERNEL. */
+  /** A kernel image, or the name of one of Debian's, 'cloud' or 'generic'. Default: GHOSTCARD_KERNEL, else 'cloud'. */
   readonly kernel?: string;
   /** A folder of modules: /lib/modules/RELEASE, or a folder above it. Default: GHOSTCARD_MODULES. */
   readonly modules?: string;
@@ -40,6 +40,10 @@ export interface ProvisionedKernel {
   readonly imagePath: string;
   /** `uname -r` of the guest. */
   readonly release: string;
+  /** Absolute path of the folder of all its modules, for modprobe in the guest. Absent if it has none. */
+  readonly modulesFolder?: string;
+  /** The value of --kernel that selects it, unless it is the default. */
+  readonly option?: string;
   readonly origin: string;
 }
 

@@ -4,7 +4,16 @@
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { GUEST_ARCHES, type GuestArch, type HostArch, hostArch, hostFacts } from '../basis/arch';
+import {
+  DEFAULT_KERNEL,
+  GUEST_ARCHES,
+  type GuestArch,
+  type HostArch,
+  hostArch,
+  hostFacts,
+  KERNEL_FLAVOURS,
+  type KernelFlavour,
+} from '../basis/arch';
 import { AptRoot } from '../packages/apt-root';
 import {
   type AptSource,
@@ -41,6 +50,8 @@ export class Context {
   readonly env: NodeJS.ProcessEnv;
   readonly cache: Cache;
   readonly signal: AbortSignal | undefined;
+  /** Which of Debian's kernels, if `given` has none. */
+  readonly kernelFlavour: KernelFlavour;
   readonly given: { qemu?: string; kernel?: string; modules?: string; busybox?: string };
   readonly #options: ProvisionOptions;
   readonly #aptRoots = new Map<string, AptRoot>();
@@ -55,9 +66,12 @@ export class Context {
     this.cache = new Cache(folder, cacheLimitBytes(this.env));
     const given = (option: string | undefined, variable: string): string | undefined =>
       option ?? (this.env[variable] === '' ? undefined : this.env[variable]);
+    const kernel = given(options.kernel, 'GHOSTCARD_KERNEL');
+    const flavour = KERNEL_FLAVOURS.find((name) => name === kernel);
+    this.kernelFlavour = flavour ?? DEFAULT_KERNEL;
     this.given = definedOnly({
       qemu: given(options.qemu, 'GHOSTCARD_QEMU'),
-      kernel: given(options.kernel, 'GHOSTCARD_KERNEL'),
+      kernel: flavour === undefined ? kernel : undefined,
       modules: given(options.modules, 'GHOSTCARD_MODULES'),
       busybox: given(options.busybox, 'GHOSTCARD_BUSYBOX'),
     });

@@ -76,35 +76,41 @@ export function checkedKernel(file: string, arch: GuestArch): { imagePath: strin
 /** The value of --modules for a kernel that has everything built in. */
 const NO_MODULES = 'none';
 
-/** The modules for a kernel of the user: those of --modules, else the machine's own of the same release. */
-export function modulesForGiven(folder: string | undefined, release: string): string[] {
-  return folder === NO_MODULES ? [] : checkedModules(folder ?? path.join('/lib/modules', release), release);
+/** A folder of modules, and the files in it. */
+interface GivenModules {
+  readonly folder: string;
+  readonly files: readonly string[];
 }
 
-/** The module files of a kernel release in a folder that the user names. @throws ProvisionError */
-export function checkedModules(folder: string, release: string): string[] {
+/** The modules for a kernel of the user: those of --modules, else the machine's own of the same release. */
+export function modulesForGiven(folder: string | undefined, release: string): GivenModules | undefined {
+  return folder === NO_MODULES ? undefined : checkedModules(folder ?? path.join('/lib/modules', release), release);
+}
+
+/**
+ * The modules of a kernel release in a folder that the user names. What the kernel must have is virtio-console, or there
+ * is no agent; a driver that it lacks is reported when it is asked for (ghostcard-bind). @throws ProvisionError
+ */
+export function checkedModules(folder: string, release: string): GivenModules {
   const attempted = `looking for the modules of kernel ${release} in ${folder}`;
   const cure =
     `give --modules (or GHOSTCARD_MODULES) the folder /lib/modules/${release} that belongs to the kernel, built with ` +
-    'CONFIG_VFIO_NOIOMMU=y, CONFIG_VFIO_PCI, CONFIG_UIO_PCI_GENERIC and CONFIG_VIRTIO_CONSOLE; ' +
+    'CONFIG_VIRTIO_PCI and CONFIG_VIRTIO_CONSOLE, and with the drivers that you use; ' +
     `or "${NO_MODULES}", if the kernel has these built in`;
   const root = path.resolve(folder);
   const places = [path.join(root, 'lib/modules', release), path.join(root, release), root];
   const place = places.find((each) => existsSync(each) && statSync(each).isDirectory());
   const files = place === undefined ? [] : modulesIn(place, attempted, cure);
-  if (files.length === 0) throw new ProvisionError({ attempted, seen: 'there are no module files (*.ko) there', cure });
+  if (place === undefined || files.length === 0)
+    throw new ProvisionError({ attempted, seen: 'there are no module files (*.ko) there', cure });
   for (const { fileName, data } of collectModules(GUEST_MODULES, files)) {
     const info = modinfo(Buffer.from(data));
     const magic = info.find(([name]) => name === 'vermagic')?.[1].split(' ')[0];
     if (magic !== undefined && magic !== release) {
       throw new ProvisionError({ attempted, seen: `${fileName} is for kernel ${magic}, not for ${release}`, cure });
     }
-    const noIommu = info.some(([name, value]) => name === 'parm' && value.startsWith('enable_unsafe_noiommu_mode:'));
-    if (fileName === 'vfio.ko' && !noIommu) {
-      throw new ProvisionError({ attempted, seen: 'vfio.ko was built without CONFIG_VFIO_NOIOMMU', cure });
-    }
   }
-  return files;
+  return { folder: place, files };
 }
 
 function modulesIn(folder: string, attempted: string, cure: string): string[] {

@@ -6,13 +6,17 @@ import { buildImage, guestModules, IMAGE_RECIPE, type ImageModule, imageScripts 
 import { type Described, type Entry } from '../cache/cache';
 import { type Context } from './context';
 import { type GuestToolsEntry, readGuestTools } from './guest-tools';
-import { collectModules } from './module-files';
+import { builtInModules, collectModules, describeModules } from './module-files';
+import { findModules } from './kernel-modules';
 
 export interface ImageSources {
   readonly busybox: string;
   readonly release: string;
   readonly guestTools: GuestToolsEntry;
-  readonly moduleFiles: readonly string[];
+  /** The folder of all its modules. */
+  readonly modulesFolder: string | undefined;
+  /** Modules beside these. */
+  readonly ownModules: readonly string[];
   /** Identifies the state of the modules. */
   readonly modulesKey: unknown;
 }
@@ -47,10 +51,12 @@ export async function buildInitramfs(context: Context, sources: ImageSources): P
   const progress = context.progress('initramfs');
   progress.report('packing');
   const entry = await context.cache.publish<Manifest>('initramfs', ingredients(context, sources), (folder) => {
-    const modules: ImageModule[] = collectModules(guestModules(context.guestArch), sources.moduleFiles);
-    const { release } = sources;
+    const { release, modulesFolder: all, ownModules } = sources;
+    const files = [...(all === undefined ? [] : findModules(all)), ...ownModules];
+    const modules: ImageModule[] = collectModules(guestModules(context.guestArch), files);
+    const lists = all === undefined ? {} : { allModules: describeModules(all), builtIn: builtInModules(all) };
     const busybox = readFileSync(sources.busybox);
-    const image = buildImage({ busybox, release, modules, ...readGuestTools(sources.guestTools) });
+    const image = buildImage({ busybox, release, modules, ...lists, ...readGuestTools(sources.guestTools) });
     writeFileSync(path.join(folder, 'initramfs.cpio.gz'), image);
     const description = `guest image for kernel ${release} with ${modules.length} modules`;
     return Promise.resolve({ description, sizeBytes: image.length, modules: modules.map(({ name }) => name) });

@@ -2,9 +2,9 @@
  * Steps `kernel` and `modules`: Debian's kernel image of the host's suite with its modules, some of them rebuilt
  * (kernel-modules.ts). Both are in one entry, because their versions must be identical.
  */
-import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { guestModules } from '../../guest-image';
+import { moduleName } from '../../guest-image';
 import { versionsOf } from '../packages/apt-root';
 import { guestFacts } from '../basis/arch';
 import { type Described, type Entry, type Ingredients } from '../cache/cache';
@@ -12,9 +12,9 @@ import { requireCompiler } from './compiler';
 import { type Context } from './context';
 import { ProvisionError } from '../basis/errors';
 import { rebuildModules, findModules, moduleRecipe, requireBuildTools, xzProgram } from './kernel-modules';
-import { collectModules } from './module-files';
+import { decompressAll } from './module-files';
 
-const RECIPE = 4;
+const RECIPE = 5;
 /** Packages that are only needed to make this entry: the largest ones. */
 const NOT_KEPT = /^linux-(image|source|compiler)/;
 
@@ -32,6 +32,7 @@ export const kernelKey = ({ folder, manifest }: KernelEntry): Ingredients => ({
 });
 
 export const kernelImage = (entry: KernelEntry): string => path.join(entry.folder, 'vmlinuz');
+/** The folder of all modules, as /lib/modules/RELEASE is. */
 export const kernelModules = (entry: KernelEntry): string => path.join(entry.folder, 'modules');
 const SYMBOL_VERSIONS = 'Module.symvers';
 const PRIVATE_HEADERS = 'private-headers';
@@ -41,8 +42,8 @@ export const privateHeaders = (entry: KernelEntry): string => path.join(entry.fo
 /** The downloaded packages for building modules (kernel-build.ts): mirrors remove superseded kernels. */
 export const kernelPackages = (entry: KernelEntry): string => path.join(entry.folder, 'packages');
 
-function packages({ guestArch }: Context): string[] {
-  const flavour = guestFacts(guestArch).kernelFlavour;
+function packages({ guestArch, kernelFlavour }: Context): string[] {
+  const flavour = guestFacts(guestArch).kernelPackages[kernelFlavour];
   return [`linux-image-${flavour}:${guestArch}`, `linux-headers-${flavour}:${guestArch}`, 'linux-source'];
 }
 
@@ -52,7 +53,6 @@ function ingredients(context: Context): Record<string, unknown> {
     suite: context.suite().codename,
     hostArch: context.hostArch,
     packages: packages(context),
-    modules: guestModules(context.guestArch),
     built: moduleRecipe(context.guestArch),
   };
 }
@@ -86,13 +86,8 @@ export async function fetchKernel(context: Context): Promise<KernelEntry> {
       { packages: unpacked, sourcePackage: apt.pathOf(source), release, folder: scratch },
       building,
     );
-    const stock = findModules(unpacked);
-    const modules = collectModules(guestModules(context.guestArch), [...stock, ...built.files], {
-      xz: xzProgram(unpacked),
-    });
-    const target = path.join(folder, 'modules');
-    mkdirSync(target);
-    for (const { fileName, data } of modules) writeFileSync(path.join(target, fileName), data);
+    const modules = path.join(folder, 'modules');
+    const count = await installModules(context, modules, unpacked, release, built.files);
     writeFileSync(path.join(folder, SYMBOL_VERSIONS), built.symbolVersions);
     const headers = path.join(folder, PRIVATE_HEADERS);
     mkdirSync(headers);
@@ -104,8 +99,8 @@ export async function fetchKernel(context: Context): Promise<KernelEntry> {
     }
     building.report('removing the build folder');
     rmSync(scratch, { recursive: true });
-    building.finish(`${modules.length} modules, ${built.files.length} of them rebuilt`);
-    const description = `Linux ${release} of ${context.suite().codename} with ${modules.length} modules`;
+    building.finish(`${count} modules, ${built.files.length} of them rebuilt`);
+    const description = `Linux ${release} of ${context.suite().codename} with ${count} modules`;
     return { description, release, packages: versionsOf(files) };
   });
   apt.removeDownloads();
@@ -122,6 +117,30 @@ function installImage(unpacked: string, folder: string): string {
   }
   copyFileSync(path.join(boot, image), path.join(folder, 'vmlinuz'));
   return image.replace('vmlinuz-', '');
+}
+
+/**
+ * Moves all modules of the package into the folder, uncompressed, and puts the rebuilt ones in the place of those of the
+ * same name. Returns how many there are.
+ */
+async function installModules(
+  { signal }: Context,
+  folder: string,
+  unpacked: string,
+  release: string,
+  rebuilt: readonly string[],
+): Promise<number> {
+  const packaged = ['lib/modules', 'usr/lib/modules'].map((place) => path.join(unpacked, place, release));
+  const place = packaged.find((each) => existsSync(each));
+  if (place === undefined) throw packagingChanged(`there is no folder of modules for ${release}`);
+  renameSync(place, folder);
+  await decompressAll(findModules(folder), { xz: xzProgram(unpacked), signal });
+  const names = new Set(rebuilt.map((file) => moduleName(path.basename(file))));
+  for (const file of findModules(folder)) if (names.has(moduleName(path.basename(file)))) rmSync(file);
+  const updates = path.join(folder, 'updates');
+  mkdirSync(updates, { recursive: true });
+  for (const file of rebuilt) copyFileSync(file, path.join(updates, path.basename(file)));
+  return findModules(folder).length;
 }
 
 function packagingChanged(seen: string): ProvisionError {

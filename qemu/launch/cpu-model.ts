@@ -1,0 +1,55 @@
+/**
+ * The model of the guest's processors: what to say when QEMU does not have it, and when a program uses an instruction that
+ * it does not have.
+ *
+ * Source: QEMU's docs/system/i386/cpu (`-cpu`), hw/core/cpu-common.c for the message.
+ */
+import { execa } from 'execa';
+import { nearestNames } from '../../emulator/registers/nearest-names';
+import { cpuModel } from './arguments';
+import { type GuestSoftware, type LaunchOptions } from './options';
+
+const HELP_TIMEOUT_MS = 10_000;
+const SHOWN_NAMES = 5;
+const UNKNOWN_MODEL = /unable to find CPU model '(.*)'/;
+
+/** The model that a launch with these options has. */
+export const cpuModelOf = ({ provisioned, accel = 'tcg', cpu }: LaunchOptions): string =>
+  cpuModel({ arch: provisioned.arch, accel, ...(cpu !== undefined && { cpu }) });
+
+/** The error to report in place of that of a QEMU that has ended because of its CPU model. */
+export async function explainCpuModel(error: unknown, { provisioned, cpu }: LaunchOptions): Promise<unknown> {
+  const wanted = cpu === undefined ? undefined : UNKNOWN_MODEL.exec((error as Error).message)?.[1];
+  if (wanted === undefined) return error;
+  const names = await cpuModels(provisioned);
+  return new Error(
+    `QEMU has no CPU model '${wanted}' for ${provisioned.arch} guests. ` +
+      `Names like it: ${nearestNames(wanted, names, SHOWN_NAMES).join(', ')}; it has ${names.length}, ` +
+      "'max' with all that it can emulate among them.",
+  );
+}
+
+async function cpuModels({ qemu }: GuestSoftware): Promise<string[]> {
+  const args = [...qemu.argsPrefix, ...qemu.firmwareArgs, '-machine', 'none', '-cpu', 'help'];
+  const { stdout } = await execa(qemu.command, args, { reject: false, timeout: HELP_TIMEOUT_MS });
+  const [models = ''] = stdout.split('\n\n');
+  return [...models.matchAll(/^  (\S+)/gm)].map(([, name]) => name!);
+}
+
+/**
+ * For a command that SIGILL has ended (or whose exit code is that of a shell whose command it has ended): what the
+ * processor is. Undefined for other ends.
+ */
+export function explainIllegalInstruction(
+  { signal, exitCode }: { signal?: string | undefined; exitCode?: number | undefined },
+  model: string,
+): string | undefined {
+  if (signal !== 'SIGILL' && exitCode !== ILLEGAL_INSTRUCTION_CODE) return undefined;
+  return (
+    `a program used an instruction that the guest's processor does not have (its model: ${model}): ` +
+    'build it for an older processor, or give the guest a newer one (--cpu max, or the option cpu)'
+  );
+}
+
+/** 128 + SIGILL, as shells have it. */
+const ILLEGAL_INSTRUCTION_CODE = 132;
