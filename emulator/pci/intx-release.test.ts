@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { LineCard } from '../../test/support/line-card';
 import { DEVICE_CONTROL, INITIATE_FLR, INTERRUPT_DISABLE, MEMORY_SPACE, TestBus } from '../../test/support/pci-bus';
 import { ManualClock } from '../clock';
+import { registerMap } from '../registers';
+import { PciCard } from './card';
 import { type CardEvent } from './card-events';
 import { IntxRelease } from './intx-release';
 import { Irq, Region } from './vfio-layout';
@@ -9,6 +11,8 @@ import { Irq, Region } from './vfio-layout';
 const BAR0 = 0x10;
 const COMMAND = 0x04;
 const BASE = 0xfe80_0000;
+const PORTS = registerMap({ DATA: { offset: 0, access: 'rw' } }, { sizeBytes: 16 });
+const PAGE = registerMap({ DATA: { offset: 0, access: 'rw' } });
 
 /** A card behind the stage, with BAR 0 at BASE, and what its observers see. */
 function released() {
@@ -117,4 +121,30 @@ describe('the read that releases a line', () => {
     bus.read(0, last, 1);
     expect(events.filter(({ kind }) => kind === 'read')).toHaveLength(4);
   });
+});
+
+test('the byte is in no I/O BAR and not in the MSI-X table, which the client answers itself', () => {
+  class TableCard extends PciCard {
+    readonly ports = this.registerBar(0, PORTS, { io: true });
+    readonly registers = this.registerBar(1, PAGE);
+
+    constructor() {
+      const msix = { bar: 1, vectors: 4, tableOffset: 0xfc0, pbaOffset: 0xf00 };
+      super({ vendorId: 0x1234, deviceId: 2, classCode: 0x12_00_00, intx: 'A', msix }, { clock: new ManualClock() });
+    }
+
+    drive(asserted: boolean): void {
+      this.interrupts.setIntx(asserted);
+    }
+  }
+  const card = new TableCard();
+  const release = new IntxRelease(card);
+  const bus = new TestBus(release);
+  bus.setConfig(BAR0, 0x1000, 4);
+  bus.setConfig(BAR0 + 4, BASE, 4);
+  bus.command(MEMORY_SPACE);
+  bus.connect(Irq.INTX);
+  card.drive(true);
+  card.drive(false);
+  expect(release.expectRead()).toBe(BASE + 0xfbf);
 });

@@ -11,6 +11,7 @@
 import { ForwardingDevice } from '../device';
 import { type PciCard } from './card';
 import { type ConfigStructure } from './config-space';
+import { type BarContents } from './inspection';
 import { type Intx } from './intx';
 import { BAR_COUNT, Region } from './vfio-layout';
 
@@ -26,13 +27,15 @@ const COMMAND = 0x04;
 const BASE_ADDRESSES = 0x10;
 const HEADER_END = 0x28;
 const MEMORY_SPACE = 1 << 1;
-/** Bits 2:1 of a base address register: 64 bits wide (6.2.5.1). */
+/** Bits of a base address register: I/O ports, and memory with addresses of 64 bits (6.2.5.1). */
+const IS_IO = 0b1;
 const IS_64_BIT = 0b100;
 
 /** The stage next to the client. */
 export class IntxRelease extends ForwardingDevice {
   readonly #line: Intx;
   readonly #registers: ConfigStructure['registers'];
+  readonly #msix: () => BarContents['msix'];
   /**
    * The header as the client has last written it: a reset of the function clears the registers, and moves none of the
    * client's BARs.
@@ -44,6 +47,7 @@ export class IntxRelease extends ForwardingDevice {
   constructor(card: PciCard) {
     super(card.inspection.device);
     this.#line = card.inspection.interrupts.intx;
+    this.#msix = () => card.inspection.contents().msix;
     this.#registers = card.inspection.configStructures.find(({ name }) => name === '')!.registers;
   }
 
@@ -92,14 +96,19 @@ export class IntxRelease extends ForwardingDevice {
     if (this.isNeeded) this.#line.onStale();
   }
 
-  /** The last byte of a BAR, preferably of one that the client has not mapped. */
+  /** A byte of a memory BAR at which QEMU asks the card: outside of the MSI-X table, preferably of no mapped BAR. */
   #find(): ReleasePlace | undefined {
     if ((this.#header.getUint16(COMMAND, true) & MEMORY_SPACE) === 0) return undefined;
     const { regions } = this.layout;
-    const bars = Array.from({ length: BAR_COUNT }, (_, bar) => bar).filter((bar) => regions[bar]!.sizeBytes > 0);
+    const isMemory = (bar: number) => (this.#header.getUint32(BASE_ADDRESSES + 4 * bar, true) & IS_IO) === 0;
+    const bars = Array.from({ length: BAR_COUNT }, (_, bar) => bar).filter(
+      (bar) => regions[bar]!.sizeBytes > 0 && isMemory(bar),
+    );
     const region = bars.find((bar) => regions[bar]!.mappable === undefined) ?? bars[0];
     if (region === undefined) return undefined;
-    const offset = regions[region]!.sizeBytes - 1;
+    const last = regions[region]!.sizeBytes - 1;
+    const atEnd = this.#msix().find(({ bar, offset, map }) => bar === region && offset + map.sizeBytes > last);
+    const offset = atEnd ? atEnd.offset - 1 : last;
     return { region, offset, busAddress: this.#baseAddress(region) + offset };
   }
 
