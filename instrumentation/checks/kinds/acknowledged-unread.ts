@@ -10,7 +10,8 @@ import { CLEARED_BY_ONE, type WordRegister } from '../registers';
 
 interface Status {
   readonly register: WordRegister;
-  readonly at: number;
+  readonly region: number;
+  readonly offset: number;
   /** What the last read has returned, and how many interrupts had come by then. */
   value: number;
   interrupts: number;
@@ -23,17 +24,20 @@ export const acknowledgedUnread: Check = {
   make({ trace, registers, report }) {
     const known = new Map<number, Status>();
     let last: Status | undefined;
+    /** A driver accesses one register again and again. */
+    let recent: Status | undefined;
     let interrupts = 0;
     let index = -1;
 
     const statusAt = (region: number, offset: number): Status => {
+      if (recent?.offset === offset && recent.region === region) return recent;
       const at = region * 2 ** 40 + offset;
       let status = known.get(at);
       if (status === undefined) {
-        status = { register: registers.at(region, offset), at, value: 0, interrupts: 0, isUsed: false };
+        status = { register: registers.at(region, offset), region, offset, value: 0, interrupts: 0, isUsed: false };
         known.set(at, status);
       }
-      return status;
+      return (recent = status);
     };
 
     return {
@@ -91,8 +95,8 @@ export const acknowledgedUnread: Check = {
         interrupts++;
         ({ index } = event);
       },
-      reset: () => void (known.clear(), (last = undefined)),
-      driverLeft: () => void (known.clear(), (last = undefined)),
+      reset: () => void (known.clear(), (last = recent = undefined)),
+      driverLeft: () => void (known.clear(), (last = recent = undefined)),
     };
   },
 };

@@ -1,0 +1,30 @@
+import { expect, it } from 'vitest';
+import { CardOutcome } from '.';
+
+it('CardOutcome says what a card halted on, which DMA was refused, what still runs, and what nobody has taken', () => {
+  const outcome = new CardOutcome();
+  const state = (part: string, state: string) => outcome.take({ kind: 'state', part, state });
+  const interrupt = (phase: 'raised' | 'delivered' | 'lowered', vector: number) =>
+    outcome.take({ kind: 'interrupt', phase, index: 2, vector });
+  for (const index of [1, 4, 7]) {
+    state('H2C0', 'running');
+    state('H2C0', `halted: NOT_OWNED, descriptor ${index}`);
+  }
+  state('bus master', 'running');
+  state('H2C1', 'running');
+  const dma = { kind: 'dma-read', channel: 'C2H0', role: 'data', iova: 0x1000, sizeBytes: 4 } as const;
+  outcome.take(dma);
+  outcome.take({ ...dma, error: 'unmapped' });
+  outcome.take({ ...dma, iova: 0x2000, error: 'unmapped' });
+  interrupt('raised', 0);
+  interrupt('delivered', 0);
+  interrupt('raised', 3);
+  expect(outcome.findings.map(({ text }) => text)).toEqual([
+    'H2C0 halted 3 times: NOT_OWNED, descriptors 1, 4, 7',
+    'DMA of C2H0 was refused twice: unmapped, first at 0x1000',
+    'H2C1 is still running',
+    'MSI-X vector 3 was raised and never taken, once',
+  ]);
+  outcome.take({ kind: 'reset', reset: 'flr' });
+  expect(outcome.findings.map(({ kind }) => kind)).toEqual(['halted', 'dma-refused', 'interrupt-not-taken']);
+});
