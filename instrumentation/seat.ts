@@ -124,9 +124,10 @@ export class SeatMemory {
 
   private take(name: string, sizeBytes: number): CardMemory | undefined {
     const memory = this.#kept.get(name);
-    if (memory?.bytes.length !== sizeBytes) return undefined;
+    if (memory === undefined || (memory.pieces?.sizeBytes ?? memory.bytes.length) !== sizeBytes) return undefined;
     this.#kept.delete(name);
-    memory.bytes.fill(0);
+    if (memory.clear) memory.clear();
+    else memory.bytes.fill(0);
     return memory;
   }
 }

@@ -53,7 +53,10 @@ export async function runInGuest(
 
 /** Undefined when it has ended by itself. */
 async function whyEnded(guest: Guest, result: ExecResult, timeoutS: number | undefined): Promise<string | undefined> {
-  if (result.timedOut) return `the command was ended after ${timeoutS} s (--timeout)`;
+  if (result.timedOut) {
+    const doing = result.processes === undefined ? '' : `; its processes were then: ${result.processes}`;
+    return `the command was ended after ${timeoutS} s (--timeout)${doing}`;
+  }
   const illegal = explainIllegalInstruction(result, guest.cpuModel);
   if (result.signal === undefined) return illegal;
   const how = `the command was ended by ${result.signal}`;

@@ -37,4 +37,4 @@ export { type CardMemory, type MemoryAllocator, type MemoryBar, privateMemory } 
 export { cDeclarations, platformDevice, type PlatformDevice, type PlatformWindow, structTables } from './platform';
 export { type ReadyAfterNs } from './readiness';
 export { BAR_COUNT, CONFIG_SIZE_BYTES, Irq, Region, REGION_COUNT, regionName } from './vfio-layout';
-export { sharedMemory } from './shared-memory';
+export { fillFile, sharedMemory } from './shared-memory';

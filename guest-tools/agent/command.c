@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "command.h"
 #include "input.h"
+#include "late.h"
 #include "output.h"
 #include "reply.h"
 #include "session.h"
@@ -205,6 +206,9 @@ void command_pump(struct link *link, uint64_t now_ms)
         if (!command->used)
             continue;
         if (command->deadline_ms && now_ms >= command->deadline_ms && !command->exited) {
+            char processes[1024];
+            late_describe(command->pid, processes, sizeof(processes));
+            reply_late(link, command->id, processes);
             command->timed_out = true;
             command->deadline_ms = 0;
             session_kill(command->pid);

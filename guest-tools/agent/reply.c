@@ -95,6 +95,14 @@ void reply_mark(struct link *link, uint32_t id, const char *text)
     link_end(link, &writer);
 }
 
+void reply_late(struct link *link, uint32_t id, const char *processes)
+{
+    struct mp_writer writer = begin(link, "late", 2);
+    put_uint(&writer, "id", id);
+    put_str(&writer, "processes", processes);
+    link_end(link, &writer);
+}
+
 void reply_exited(struct link *link, uint32_t id, const struct outcome *outcome)
 {
     struct mp_writer writer = begin(link, "exited", 4);

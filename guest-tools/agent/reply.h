@@ -18,6 +18,9 @@ void reply_credit(struct link *link, uint32_t id, uint64_t bytes);
 /* Asks the host to mark this moment. The agent chooses `id`. */
 void reply_mark(struct link *link, uint32_t id, const char *text);
 
+/* Command `id` is at its time limit, and is killed now: what its processes were doing. */
+void reply_late(struct link *link, uint32_t id, const char *processes);
+
 struct outcome {
     int wait_status; /* from waitpid */
     bool timed_out;

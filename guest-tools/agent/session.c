@@ -16,8 +16,8 @@
  */
 enum { MAX_SWEEPS = 4 };
 
-/* Whether /proc/PID/stat belongs to a living process of the session: "pid (name) state ppid pgrp session". */
-static bool is_member(const char *pid, pid_t leader)
+/* /proc/PID/stat: "pid (name) state ppid pgrp session". */
+bool session_has(pid_t leader, const char *pid)
 {
     char path[64], text[512];
     snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
@@ -39,7 +39,7 @@ static bool sweep(pid_t leader)
     DIR *processes = opendir("/proc");
     bool found = false;
     for (struct dirent *entry; processes && (entry = readdir(processes));) {
-        if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !is_member(entry->d_name, leader))
+        if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !session_has(leader, entry->d_name))
             continue;
         kill(atoi(entry->d_name), SIGKILL);
         found = true;

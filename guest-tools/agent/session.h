@@ -3,6 +3,7 @@
 #ifndef GHOSTCARD_AGENT_SESSION_H
 #define GHOSTCARD_AGENT_SESSION_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /*
@@ -10,5 +11,8 @@
  * survive.
  */
 void session_kill(pid_t leader);
+
+/* Whether the process `pid`, in decimal, lives and belongs to the session. */
+bool session_has(pid_t leader, const char *pid);
 
 #endif

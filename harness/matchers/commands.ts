@@ -59,9 +59,9 @@ function nameOf(result: Told): string {
 }
 
 /** `ended with exit code 1 after 12 ms` */
-export function endOf({ exitCode, signal, timedOut, durationMs }: ExecResult): string {
+export function endOf({ exitCode, signal, timedOut, processes, durationMs }: ExecResult): string {
   const after = `after ${Math.round(durationMs)} ms`;
-  if (timedOut) return `was killed at its time limit, ${after}`;
+  if (timedOut) return `was killed at its time limit, ${after}${processes ? `, in ${processes}` : ''}`;
   return signal === undefined ? `ended with exit code ${exitCode} ${after}` : `was ended by ${signal} ${after}`;
 }
 

@@ -7,6 +7,7 @@
  */
 import { loadNative } from '../../emulator/native';
 import { ForwardingDevice, type ResetCause } from '../../emulator/device';
+import { fillFile } from '../../emulator/pci';
 
 export class SlotLink extends ForwardingDevice {
   private up = true;
@@ -44,9 +45,7 @@ export class SlotLink extends ForwardingDevice {
     const native = loadNative();
     for (const { mappable } of this.layout.regions) {
       for (const { offset, sizeBytes } of mappable?.areas ?? []) {
-        const pages = native.map(mappable!.fd, offset, sizeBytes, true);
-        new Uint8Array(pages).fill(0xff);
-        native.unmap(pages);
+        fillFile(native, mappable!.fd, offset, sizeBytes, 0xff);
       }
     }
   }

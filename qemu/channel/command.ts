@@ -44,6 +44,11 @@ export interface ExecResult {
   readonly stdout: Buffer;
   readonly stderr: Buffer;
   readonly timedOut: boolean;
+  /**
+   * If `timedOut`: what the command's processes were doing then, as "cat (process 12, state D) at uio_read from …": name,
+   * process id, state (proc_pid_stat(5)), and the kernel's functions in which it waited, innermost first.
+   */
+  readonly processes?: string;
   /** Run time by the guest's clock. */
   readonly durationMs: number;
 }
@@ -92,9 +97,11 @@ export function startCommand(
   exchange.onAnswer = (answer) => void output.receive(answer).catch(giveUp);
   exchange.limit(timeoutMs + REPORT_GRACE_MS, () => {
     const limits = `its limit of ${timeoutMs} ms and ${REPORT_GRACE_MS} ms more`;
-    return new Error(
-      `${exchange.what}: the guest agent did not report the command's end within ${limits}: the guest hangs`,
-    );
+    const why =
+      output.processes === undefined
+        ? 'the guest hangs'
+        : `it was killed at its limit and has not ended. Its processes were then: ${output.processes}`;
+    return new Error(`${exchange.what}: the guest agent did not report the command's end within ${limits}: ${why}`);
   });
   try {
     void exchange.send(execMessage(exchange.id, argv, options, timeoutMs));
@@ -135,6 +142,8 @@ class CommandOutput {
   readonly #collected = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
   /** Sinks get their pieces one at a time and in order, and the result comes after the last one. */
   #delivered: Promise<void> = Promise.resolve();
+  /** What the command's processes were doing at its time limit. */
+  processes: string | undefined;
 
   constructor(
     private readonly exchange: Exchange<ExecResult>,
@@ -147,6 +156,7 @@ class CommandOutput {
   }
 
   async #deliver(answer: AgentAnswer): Promise<void> {
+    if (answer.type === 'late') this.processes = answer.processes;
     if (answer.type === 'exited') this.exchange.finish(this.#result(answer));
     if (answer.type !== 'output' || answer.stream === 'file') return;
     const sink = answer.stream === 'stdout' ? this.options.onStdout : this.options.onStderr;
@@ -162,6 +172,7 @@ class CommandOutput {
       stdout: Buffer.concat(this.#collected.stdout),
       stderr: Buffer.concat(this.#collected.stderr),
       timedOut,
+      ...(timedOut && this.processes && { processes: this.processes }),
       durationMs,
     };
   }

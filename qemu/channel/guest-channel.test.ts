@@ -149,9 +149,10 @@ test('an exception in an output handler fails the command', async () => {
   await expect(failing).rejects.toThrow('no room here');
 });
 
-test('at the time limit the whole process group is killed, and the result has timedOut', async () => {
+test('at the time limit the whole session is killed, and the result says what its processes were doing', async () => {
   const result = await channel.exec(sh('sleep 60 & echo $!; wait'), { timeoutMs: 1000 });
   expect(result).toMatchObject({ timedOut: true, signal: 'SIGKILL' });
+  expect(result.processes).toMatch(/\bsleep \(process \d+, state [SRD]\)/);
   // The result is sent when the leader ends. The others of its group have been signalled too, and die when they next
   // run.
   const other = Number(result.stdout.toString());

@@ -35,7 +35,8 @@
  * the only input.
  *
  * **End.** A command ends when its process does; the output of daemons that it leaves behind is not waited for. At the
- * time limit, the agent kills its session with all process groups in it (SIGKILL), and `exited` has `timedOut`.
+ * time limit, the agent sends `late`, kills its session with all process groups in it (SIGKILL), and `exited` has
+ * `timedOut`.
  *
  * **Marks.** A program in the guest that marks a moment (`gc-mark`) sends the text to the agent, which sends `mark`
  * with an id of its own choice. The host replies `marked` with that id when everything that the guest has written to
@@ -132,6 +133,8 @@ export type AgentMessage =
   | { type: 'pong' | 'renewed'; id: number }
   | { type: 'mark'; id: number; text: string }
   | { type: 'started'; id: number; pid: number }
+  /** The command is at its time limit, and is killed: its processes, and where in the kernel each of them waits. */
+  | { type: 'late'; id: number; processes: string }
   | { type: 'output'; id: number; stream: OutputStream | 'file'; data: Buffer }
   | { type: 'credit'; id: number; bytes: number }
   | ExitedMessage

@@ -59,6 +59,7 @@ const SCRIPTS = [
   { file: 'init', guestPath: '/init' },
   { file: 'ghostcard-bind', guestPath: GUEST_PATHS.bind },
   { file: 'ghostcard-card-behind', guestPath: '/usr/bin/ghostcard-card-behind' },
+  { file: 'ghostcard-holders', guestPath: '/usr/bin/ghostcard-holders' },
   { file: 'ghostcard-rescan', guestPath: '/usr/bin/ghostcard-rescan' },
   { file: 'ghostcard-unplug', guestPath: '/usr/bin/ghostcard-unplug' },
   { file: 'ghostcard-module', guestPath: '/usr/bin/ghostcard-module' },

@@ -19,17 +19,34 @@ export interface MachineFacts {
   /** The CPU model under TCG. */
   readonly cpu: string;
   readonly kernelArguments: readonly string[];
+  /** Whether the kernel reserves address space for cards that are plugged in later, not firmware. */
+  readonly kernelReserves?: boolean;
   /** Defaults of QEMU's devices that are changed, as `-global` takes them. */
   readonly globals?: readonly string[];
   readonly iommu: Iommu;
 }
 
-/**
- * Address space reserved for a card that is plugged in later: for its 32-bit or non-prefetchable BARs, and for its
- * 64-bit prefetchable ones.
- */
+/** Address space reserved for the 32-bit or non-prefetchable BARs of a card that is plugged in later. */
 export const MEMORY_WINDOW_MIB = 32;
-export const PREFETCHABLE_WINDOW_GIB = 8;
+
+/**
+ * Address space above 4 GiB for all slots together: SeaBIOS and the `virt` machine have 512 GiB, and windows must begin at
+ * multiples of their alignment (SeaBIOS src/fw/pciinit.c, QEMU hw/arm/virt.c).
+ */
+const PREFETCHABLE_GIB = 384;
+/** A slot never gets more than this part of it. */
+const FEWEST_SLOTS = 8;
+
+/** As MEMORY_WINDOW_MIB, for 64-bit prefetchable BARs: a power of two. */
+export const prefetchableWindowGiB = (slots: number): number =>
+  2 ** Math.floor(Math.log2(PREFETCHABLE_GIB / Math.max(slots, FEWEST_SLOTS)));
+
+/**
+ * Bytes of 64-bit prefetchable BARs that a card can have for sure, wherever its window begins. 'warm': plugged into a
+ * running guest. 'cold': there when the guest boots, which then makes room for it.
+ */
+export const prefetchableRoomBytes = (slots: number, start: 'warm' | 'cold'): number =>
+  (start === 'warm' ? prefetchableWindowGiB(slots) / 2 : PREFETCHABLE_GIB / 6) * 2 ** 30;
 
 /**
  * A processor of x86-64-v3, which distributions build for by now, without what TCG does not have anyway and would warn of.
@@ -67,9 +84,9 @@ export const MACHINES: Record<GuestArch, MachineFacts> = {
     cpu: 'cortex-a72',
     kernelArguments: [
       'console=ttyAMA0',
-      `pci=hpmmiosize=${MEMORY_WINDOW_MIB}M,hpmmioprefsize=${PREFETCHABLE_WINDOW_GIB}G`,
       'sysctl.debug.exception-trace=1', // amd64 logs why a program was killed without this
     ],
+    kernelReserves: true,
     // QEMU's SMMU for this machine does not report mappings to devices.
     iommu: { device: { driver: 'virtio-iommu-pci', bus: 'pcie.0', addr: '0x1f' }, kernelArguments: [] },
   },

@@ -1,3 +1,4 @@
+import { prefetchableWindowGiB } from './architectures';
 import { describe, expect, it } from 'vitest';
 import { MAX_SLOTS, qemuArguments, slotPciAddress, type QemuArgumentOptions } from './arguments';
 
@@ -51,11 +52,15 @@ describe('QEMU arguments', () => {
     expect(valuesOf('-machine', { arch: 'arm64', accel: 'kvm' })).toEqual(['virt,gic-version=host,memory-backend=ram']);
   });
 
+  it('share the address space above 4 GiB among all slots, so that 23 of them fit into 40 bits', () => {
+    expect([1, 8, 23].map(prefetchableWindowGiB)).toEqual([32, 32, 16]);
+  });
+
   it('reserve address space for hot-plugged cards, through the firmware or, without one, the kernel', () => {
     const [port] = valuesOf('-device', { slots: 1 }).filter((each) => (each as { id: string }).id === 'slot0');
-    expect(port).toMatchObject({ 'mem-reserve': 32 * 2 ** 20, 'pref64-reserve': 8 * 2 ** 30 });
+    expect(port).toMatchObject({ 'mem-reserve': 32 * 2 ** 20, 'pref64-reserve': 32 * 2 ** 30 });
     expect(valuesOf('-append', { arch: 'arm64' })).toEqual([
-      expect.stringMatching(/^console=ttyAMA0 pci=hpmmiosize=32M,hpmmioprefsize=8G /),
+      expect.stringContaining(' pci=hpmmiosize=32M,hpmmioprefsize=32G '),
     ]);
   });
 

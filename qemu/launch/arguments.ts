@@ -4,7 +4,7 @@
  * Sources: QEMU's man page (docs/system/invocation), docs/pcie.txt (root ports), docs/system/devices/vfio-user.rst.
  */
 import { type GuestArch } from '../provision';
-import { type MachineFacts, MACHINES, MEMORY_WINDOW_MIB, PREFETCHABLE_WINDOW_GIB } from './architectures';
+import { type MachineFacts, MACHINES, MEMORY_WINDOW_MIB, prefetchableWindowGiB } from './architectures';
 
 export interface QemuArgumentOptions {
   readonly arch: GuestArch;
@@ -119,7 +119,7 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     }),
     ...device({ driver: 'virtserialport', bus: 'serial.0', nr: 1, chardev: 'agent', name: AGENT_PORT }),
     ...hostFolders(options),
-    ...Array.from({ length: options.slots }, (_, slot) => device(rootPort(slot))).flat(),
+    ...Array.from({ length: options.slots }, (_, slot) => device(rootPort(slot, options.slots))).flat(),
     ...options.cards.flatMap((card, slot) => device(cardDevice(slot, card))),
     ...(options.incoming ? ['-incoming', 'defer'] : []),
     ...(options.gdb === undefined ? [] : ['-gdb', options.gdb]),
@@ -185,7 +185,7 @@ function hostFolders({ rootFolder, shareFolders, modulesFolder }: QemuArgumentOp
   ]);
 }
 
-function rootPort(slot: number) {
+function rootPort(slot: number, slots: number) {
   return {
     'driver': 'pcie-root-port',
     'id': slotId(slot),
@@ -196,7 +196,7 @@ function rootPort(slot: number) {
     'power_controller_present': false,
     // For firmware, which assigns addresses at boot. I/O ports are assigned when a card has any: there are few.
     'mem-reserve': MEMORY_WINDOW_MIB * 2 ** 20,
-    'pref64-reserve': PREFETCHABLE_WINDOW_GIB * 2 ** 30,
+    'pref64-reserve': prefetchableWindowGiB(slots) * 2 ** 30,
   };
 }
 
@@ -204,10 +204,15 @@ function rootPort(slot: number) {
  * `panic=-1` reboots immediately, and `-no-reboot` turns that into an exit of QEMU, so a guest that has panicked does
  * not linger.
  */
-function kernelCommandLine({ kernelArguments, iommu }: MachineFacts, options: QemuArgumentOptions): string {
-  const { hugepages, kernelAppend } = options;
+function kernelCommandLine(
+  { kernelArguments, kernelReserves, iommu }: MachineFacts,
+  options: QemuArgumentOptions,
+): string {
+  const { slots, hugepages, kernelAppend } = options;
+  const reserved = `pci=hpmmiosize=${MEMORY_WINDOW_MIB}M,hpmmioprefsize=${prefetchableWindowGiB(slots)}G`;
   return [
     ...kernelArguments,
+    ...(kernelReserves ? [reserved] : []),
     'printk.time=1',
     'panic=-1',
     'oops=panic',

@@ -6,7 +6,7 @@ import { GuestChannel } from '../channel';
 import { QmpClient, type QmpEvent } from '../qmp';
 import { loadMachine, type Snapshot } from '../snapshot';
 import { qemuArguments } from './arguments';
-import { GuestBootError, RestoreError } from './errors';
+import { GuestBootError, RestoreError, SuspendError } from './errors';
 import { Machine } from './machine';
 import { machineOptions, type StartMode } from './machine-options';
 import { type LaunchOptions, type LaunchPhase } from './options';
@@ -72,6 +72,7 @@ export async function bringUp(
   const qmpStream = await step('QEMU to connect to its QMP socket', machine.qmpConnection);
   const onEvent = ({ event, data }: QmpEvent) => {
     if (event === 'SHUTDOWN') machine.shutdownReason = String(data['reason']);
+    if (event === 'SUSPEND' && options.hostRoot !== false) machine.kill(new SuspendError());
   };
   const greeted = QmpClient.connect(qmpStream, { timeoutMs: 2 * bootTimeoutMs, onEvent });
   const qmp = (machine.qmp = await step('the QMP greeting', greeted));

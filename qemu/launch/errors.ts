@@ -56,6 +56,18 @@ export class GuestPanicError extends GuestError {
   }
 }
 
+/** The guest was suspended to RAM while it had the host's files. */
+export class SuspendError extends Error {
+  constructor() {
+    super(
+      "The guest was suspended to RAM, and was ended: Linux does not resume the shares that the host's files are on, so " +
+        'every command would hang. Suspend a guest without them (--minimal, hostRoot: false): see ' +
+        'docs/limits.md#suspend-to-ram.',
+    );
+    this.name = 'SuspendError';
+  }
+}
+
 /** The guest was closed by its owner. */
 export class GuestClosedError extends Error {
   constructor() {

@@ -1,4 +1,5 @@
 /** Launches guests. */
+export { prefetchableRoomBytes } from './architectures';
 export { explainIllegalInstruction } from './cpu-model';
 export { keepArtifacts } from './artifacts';
 export { GuestBootError, GuestClosedError, GuestError, GuestPanicError, QemuExitedError } from './errors';
@@ -14,6 +15,7 @@ export {
   unloadModule,
 } from './kernel-module';
 export { launchGuest } from './launch';
+export { defaultSlots } from './machine-options';
 export {
   type GuestSoftware,
   type LaunchCard,

@@ -11,6 +11,7 @@ import { type Finding, type MarkEvent, type TraceRecorder } from '../../instrume
 import {
   type BindOptions,
   type BoundCard,
+  defaultSlots,
   type Guest,
   keepArtifacts,
   launchGuest,
@@ -20,6 +21,7 @@ import {
 } from '../launch';
 import { Cache } from '../provision';
 import { SnapshotStore } from '../snapshot';
+import { requireAddresses, requireRoom } from './bar-room';
 import { type CardListeners, CardServers, type ModelError, type RigCard } from './card-servers';
 import { wordEnd } from './commands';
 import { Departures } from './departures';
@@ -50,6 +52,7 @@ export class Rig implements AsyncDisposable {
     private readonly folder: RunFolder,
     private readonly servers: CardServers,
     private readonly onCardEvent: RigOptions['onCardEvent'],
+    private readonly slots: number,
   ) {}
 
   /** Serves the cards and starts the guest. Rejects, with nothing left behind, when any of it fails. */
@@ -69,10 +72,13 @@ export class Rig implements AsyncDisposable {
       ...(notices && { notices }),
     };
     const servers = new CardServers(folder, listeners, recorder, (busAddress) => rig.readByte(busAddress));
-    const rig: Rig = new Rig(folder, servers, onCardEvent);
+    const rig: Rig = new Rig(folder, servers, onCardEvent, launch.slots ?? defaultSlots(cards));
     try {
       const connections = [];
-      for (const card of cards) connections.push(await servers.start(card));
+      for (const card of cards) {
+        connections.push(await servers.start(card));
+        rig.requireRoom(card.name, start);
+      }
       const { cacheDir } = launch.provisioned;
       const snapshots = start === 'warm' && cacheDir !== undefined ? new SnapshotStore(new Cache(cacheDir)) : undefined;
       rig.launched = await launchGuest({
@@ -163,6 +169,7 @@ export class Rig implements AsyncDisposable {
   async plug(card: RigCard): Promise<BoundCard> {
     const connection = await this.servers.start(card);
     try {
+      this.requireRoom(card.name, 'warm');
       await this.guest.plug(connection);
     } catch (error) {
       await this.servers.discard(card.name);
@@ -266,32 +273,16 @@ export class Rig implements AsyncDisposable {
     recorder.mark(text(), from);
   }
 
+  private requireRoom(name: string, start: 'warm' | 'cold'): void {
+    const { served } = this.servers.get(name);
+    if (served instanceof ServedCard) requireRoom(name, served.card, { slots: this.slots, start });
+  }
+
   /** Where the guest sees the card; rejects when the guest's kernel has no addresses for one of its BARs. */
   private async addressOf(name: string): Promise<string> {
     const pciAddress = await this.guest.pciAddressOf(name);
     const { served } = this.servers.get(name);
     if (served instanceof ServedCard) await requireAddresses(this.guest, pciAddress, served.card);
     return pciAddress;
-  }
-}
-
-const BARS = 6;
-
-/**
- * Throws unless the guest's kernel has assigned addresses to all BARs of a card. When it has not, there is only a line in
- * its log, and drivers fail in ways that do not say why.
- *
- * Source: Linux Documentation/ABI/testing/sysfs-bus-pci (resource).
- */
-async function requireAddresses(guest: Guest, pciAddress: string, card: PciCard): Promise<void> {
-  const lines = (await guest.channel.fetch(`/sys/bus/pci/devices/${pciAddress}/resource`)).toString().split('\n');
-  for (const [bar, { sizeBytes }] of card.layout.regions.slice(0, BARS).entries()) {
-    const isAssigned = lines[bar]?.split(' ').some((field) => Number(field) !== 0);
-    if (sizeBytes === 0 || isAssigned) continue;
-    throw new Error(
-      `The guest's kernel has no addresses for BAR ${bar} of the card at ${pciAddress}, which has ${sizeBytes} bytes. ` +
-        'A slot of a running guest has room for 8 GiB of 64-bit prefetchable BARs and 32 MiB of others; a guest that ' +
-        "boots with the card in it (--cold, start: 'cold') makes room for more.",
-    );
   }
 }

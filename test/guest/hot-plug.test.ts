@@ -14,6 +14,30 @@ class WideCard extends PciCard {
   }
 }
 
+const GIB = 2 ** 30;
+
+/** A card with on-board memory of which only little is touched. */
+class LargeCard extends PciCard {
+  readonly memory;
+
+  constructor(sizeGiB: number, mappable: boolean, environment: CardEnvironment = {}) {
+    super({ vendorId: 0x1234, deviceId: 0x4745, classCode: 0x12_00_00 }, environment);
+    this.memory = this.memoryBar(2, sizeGiB * GIB, { mappable });
+  }
+
+  wordAt(offset: number): number {
+    const data = new Uint8Array(4);
+    this.memory.read(offset, data);
+    return new DataView(data.buffer).getUint32(0, true);
+  }
+}
+
+const large = (sizeGiB: number, mappable: boolean) => ({
+  name: 'large',
+  make: (environment: CardEnvironment) => new LargeCard(sizeGiB, mappable, environment),
+  driver: 'uio_pci_generic',
+});
+
 describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
   let rig: Rig;
   const events: string[] = [];
@@ -110,7 +134,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     const card = rig.card<ReferenceCard>('held');
     await expect.poll(() => card.registers.get('IRQ_COUNT'), { timeout: 20_000 }).toBeGreaterThan(0);
     await expect(rig.unplug('held', { timeoutMs: 1000 })).rejects.toThrow(
-      /The guest has not released the card 'held' \(\S+\): ghostcard-unplug: vfio-pci has not released \S+ within 1 s/,
+      /The guest has not released the card 'held' \(\S+\): ghostcard-unplug: vfio-pci has not released \S+ within 1 s: gc-irq \(process \d+, \w \(\w+\)\) has \/dev\/vfio\/noiommu-\d+ open, and is [^;]*; *the removal is in the kernel, at \S+ from [^;]*vfio/,
     );
     holding.signal('SIGKILL');
     await holding.result;
@@ -146,17 +170,40 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     await rig.unplug('again');
   });
 
+  const expectBothEnds = async (machine: Rig, sizeGiB: number) => {
+    const device = await machine.guest.pciAddressOf('large');
+    const last = sizeGiB * GIB - 4;
+    const accesses = ['0x10=5', `${last}=0x1234567`, '0x10', `${last}`];
+    const { stdout, stderr } = await machine.guest.run(['gc-reg', '--device', device, '--bar', '2', ...accesses]);
+    expect(stdout.toString(), stderr.toString()).toMatch(/0x0*5\b[^]*0x0*1234567\b/);
+    const card = machine.card<LargeCard>('large');
+    expect([card.wordAt(0x10), card.wordAt(last), card.wordAt(GIB)]).toEqual([5, 0x1234567, 0]);
+  };
+
+  it.each([false, true])('a BAR of 8 GiB of a card that is plugged in works, mappable: %s', async (mappable) => {
+    await rig.plug(large(8, mappable));
+    await expectBothEnds(rig, 8);
+    await rig.unplug('large');
+  });
+
+  it('a BAR that no slot has room for is refused before the guest gets it', async () => {
+    await expect(rig.plug(large(32, false))).rejects.toThrow(/has 32 GiB of 64-bit prefetchable BARs.*has room for/);
+    expect(rig.cards).not.toContain('large');
+  });
+
   it('a card that needs more address space than the running guest has is refused with the sizes', async () => {
     const make = (environment: CardEnvironment) => new WideCard(2048, environment);
     await expect(rig.plug({ name: 'widest', make })).rejects.toThrow(
-      /no addresses for BAR 0 of the card at \S+, which has 2147483648 bytes\. A slot of a running guest has room for/,
+      /its BAR 0 has 2 GiB and is not 64-bit and prefetchable, so it must lie below 4 GiB, where no guest has/,
     );
   });
 
   it('a card that needs more address space than a slot has is there after a boot', async () => {
     const make = (environment: CardEnvironment) => new WideCard(256, environment);
-    await using cold = await startRig({ arch, cards: [{ name: 'wide', make }], start: 'cold' });
+    const cards = [{ name: 'wide', make }, large(64, false)];
+    await using cold = await startRig({ arch, cards, start: 'cold' });
     await expect(cold.guest.pciAddressOf('wide')).resolves.toBe('0000:01:00.0');
+    await expectBothEnds(cold, 64);
   });
 
   it('without a free slot, a card is refused with the number of slots', async () => {
