@@ -32,6 +32,8 @@ interface BuiltInCard {
 
 const referenceOptions = {
   addressBits: 'a number from 24 to 64',
+  wrapsAtBits: 'a number from 12 to 64',
+  lengthBits: 'a number from 1 to 32',
   coherent: 'on or off',
   mapMemory: 'on or off',
   link: { bytesPerSecond: 'a number', completionLatencyNs: 'a number' },

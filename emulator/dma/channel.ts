@@ -8,7 +8,7 @@
  * on when the driver has cleared it.
  */
 import { type Clock, type Wait } from '../clock';
-import { DmaError, type DmaPort, type DmaRole } from '../memory';
+import { DmaError, type DmaPort, type DmaRole, FAILED_COMPLETIONS } from '../memory';
 import { fieldOf, offsetOf, type RegisterView } from '../registers';
 import { CompletionReporter } from './completion-reporter';
 import {
@@ -23,7 +23,8 @@ import { CardAddressError } from './endpoint';
 import { DescriptorEngine } from './engine';
 import { CHANNEL_REGISTERS, DESCRIPTOR_BYTES, ERROR_CODES, type ErrorCode, WRITEBACK, WRITEBACK_BYTES } from './layout';
 import { RingWalker } from './ring';
-import { transfer, type TransferPath, type TransferResult } from './transfer';
+import { lowBits } from './narrow';
+import { transfer, type TransferOrder, type TransferPath, type TransferResult } from './transfer';
 
 export interface DmaChannelOptions extends Omit<TransferPath, 'port'> {
   /** The way to host memory, by what it is used for. */
@@ -35,6 +36,8 @@ export interface DmaChannelOptions extends Omit<TransferPath, 'port'> {
   /** Width of the addresses that the channel can drive, at most 64 bits. */
   readonly addressBits: number;
   readonly maxLengthBytes: number;
+  /** Of a length register that is narrower than the descriptor's field: bits above are dropped without a word. */
+  readonly lengthBits?: number;
   /** Raises the channel's interrupt source. */
   readonly interrupt: () => void;
 }
@@ -149,7 +152,8 @@ export class DmaChannel {
     const port = this.#descriptorPort;
     if (!this.#isTransferred) {
       this.#checkDescriptor();
-      yield* transfer(this.#path, descriptor, this.#transferred);
+      const { lengthBits } = this.#options;
+      yield* transfer(this.#path, lengthBits ? narrowed(descriptor, lengthBits) : descriptor, this.#transferred);
       this.#isTransferred = true;
     }
     // Hands the descriptor back to the driver, the owner bit last.
@@ -244,10 +248,10 @@ export class DmaChannel {
       return new TransferError('BAD_CARD_ADDRESS', BigInt.asUintN(64, start + BigInt(this.#transferred.movedBytes)));
     }
     if (error instanceof DmaError) {
-      return new TransferError(
-        error.reason === 'bus-master-off' ? 'BUS_MASTER_OFF' : 'BAD_HOST_ADDRESS',
-        BigInt(error.faultIova),
-      );
+      const { reason, faultIova } = error;
+      if (reason === 'bus-master-off') return new TransferError('BUS_MASTER_OFF', BigInt(faultIova));
+      const detail = FAILED_COMPLETIONS.find((failed) => failed === reason);
+      return new TransferError('BAD_HOST_ADDRESS', BigInt(faultIova), detail);
     }
     throw error;
   }
@@ -259,6 +263,15 @@ const hotRegisters = (registers: RegisterView<typeof CHANNEL_REGISTERS>) => ({
   status: registers.register('STATUS'),
   consumerIndex: registers.register('CONSUMER_INDEX'),
   completed: registers.register('COMPLETED'),
+});
+
+/** The order as an engine with a narrow length register understands it. */
+const narrowed = (
+  { hostAddress, cardAddress, lengthBytes, endOfPacket }: TransferOrder,
+  bits: number,
+): TransferOrder => ({
+  ...{ hostAddress, cardAddress, endOfPacket },
+  lengthBytes: lowBits(lengthBytes, bits),
 });
 
 const writeBackOffsets = {

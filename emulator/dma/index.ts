@@ -17,6 +17,7 @@ export {
 } from './layout';
 export { Link, type LinkModel, unlimitedLink } from './link';
 export { InterruptModeration } from './moderation';
+export { lowBits, narrowPort } from './narrow';
 export { RingWalker } from './ring';
 export { StreamFifo } from './stream-fifo';
 export { SYNC_ERRORS, SYNC_REGISTERS, SyncUnit } from './sync';

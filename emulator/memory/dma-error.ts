@@ -7,7 +7,12 @@ export type DmaErrorReason =
   | 'beyond-address-bits'
   | 'client-error'
   | 'reset'
-  | 'view-full';
+  | 'view-full'
+  | FailedCompletion;
+
+/** How a read ends that the completer does not answer as hoped (PCI Express Base Spec 5.0, 2.2.9, 2.7.2, 2.8). */
+export const FAILED_COMPLETIONS = ['unsupported-request', 'completer-abort', 'poisoned', 'completion-timeout'] as const;
+export type FailedCompletion = (typeof FAILED_COMPLETIONS)[number];
 
 const explanations: Record<DmaErrorReason, string> = {
   'unmapped': 'not (wholly) inside memory that the client has mapped for DMA',
@@ -17,6 +22,10 @@ const explanations: Record<DmaErrorReason, string> = {
   'beyond-address-bits': 'beyond the addresses that this card can drive',
   'client-error': 'refused by the client',
   'view-full': 'more than the view of a card that is not coherent holds',
+  'unsupported-request': 'completed with Unsupported Request',
+  'completer-abort': 'completed with Completer Abort',
+  'poisoned': 'completed with poisoned data',
+  'completion-timeout': 'not completed in time',
   'reset': 'aborted: the function was reset while the access was under way',
 };
 

@@ -24,7 +24,7 @@ export class TraceCards {
   note(event: TraceEvent): void {
     if (event.kind !== 'card') return;
     const { card: id, description } = event;
-    this.#cards.set(id, { id, description, names: new RegisterNames(description.registers) });
+    this.#cards.set(id, { id, description, names: new RegisterNames(description.registers, description.channels) });
   }
 
   get(id: number): TraceCard | undefined {

@@ -1,6 +1,17 @@
 /** Events as JSON: what the trace holds, with the names that its register maps have for it. */
 import { type FieldLayout } from '../../emulator/registers';
-import { type AccessEvent, fieldValue, inOneLine, nameOfValue, type TraceEvent, valueOf, withResets } from '../trace';
+import {
+  type AccessEvent,
+  type DecodedStructure,
+  decodeStructures,
+  type DmaEvent,
+  fieldValue,
+  inOneLine,
+  nameOfValue,
+  type TraceEvent,
+  valueOf,
+  withResets,
+} from '../trace';
 import { type TraceCards } from './card-names';
 import { wordEvent } from './words';
 
@@ -14,6 +25,7 @@ export function eventToJson(event: TraceEvent, cards: TraceCards): Record<string
     ...event,
     ...('data' in event && event.data && { data: Buffer.from(event.data).toString('hex') }),
     ...('region' in event && registerOf(event, cards)),
+    ...('channel' in event && structuresOf(event, cards)),
     ...(event.kind === 'card' && { description: withResets(event.description, (reset) => `0x${reset.toString(16)}`) }),
     text: inOneLine(wordEvent(event, cards)),
   };
@@ -25,6 +37,21 @@ function registerOf({ card, region, offset, data }: AccessEvent, cards: TraceCar
   const value = valueOf(data);
   const fields = register.layout.fields.map((field) => [field.name, fieldJson(field, value)] as const);
   return { register: register.name, value: `0x${value.toString(16)}`, fields: Object.fromEntries(fields) };
+}
+
+/** What the access carries of the structures that the card declares, word by word. */
+function structuresOf({ card, channel, role, iova, data }: DmaEvent, cards: TraceCards): object {
+  const layout = cards.names(card).channels.layoutOf(channel, role);
+  if (layout === undefined || data === undefined) return {};
+  const structures = decodeStructures(layout, iova, data).map(({ words }) =>
+    Object.fromEntries(words.map((word) => [word.layout.name, wordJson(word)])),
+  );
+  return structures.length === 0 ? {} : { structures };
+}
+
+function wordJson({ layout: { fields }, value }: DecodedStructure['words'][number]): object {
+  const held = fields.map((field) => [field.name, fieldJson(field, value)] as const);
+  return { value: `0x${value.toString(16)}`, ...(held.length > 0 && { fields: Object.fromEntries(held) }) };
 }
 
 /** The name of the field's value if it has one; a number, or, where that is not exact, hexadecimal text. */

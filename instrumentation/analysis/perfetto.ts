@@ -113,7 +113,7 @@ class Tracks {
         const { channel, role, iova, sizeBytes, error } = event;
         const track = `DMA ${channel}`.trim();
         const failed = error === undefined ? '' : ` failed, ${error}`;
-        const args = { iova: `0x${iova.toString(16)}`, sizeBytes, role, ...(error && { error }) };
+        const args = { iova: `0x${iova.toString(16)}`, sizeBytes, role, detail, ...(error && { error }) };
         const name = `${kind === 'dma-read' ? 'reads' : 'writes'} ${role}${failed}`;
         const tid = yield* this.#slice(pid, track, name, ts, 'dma', args);
         if (error !== undefined) return;

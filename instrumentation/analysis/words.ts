@@ -31,7 +31,9 @@ export const wordEvent = (event: TraceEvent, cards: TraceCards): EventWords => w
 
 /** As `wordEvent`, but for DMA the subject is the part of the card that does it, where that is known. */
 export const wordEventByActor = (event: TraceEvent, cards: TraceCards): EventWords =>
-  event.kind === 'dma-read' || event.kind === 'dma-write' ? wordDmaByActor(event) : wordEvent(event, cards);
+  event.kind === 'dma-read' || event.kind === 'dma-write'
+    ? wordDmaByActor(event, cards.names(event.card))
+    : wordEvent(event, cards);
 
 /**
  * What a trace does not show, so that it is not taken for something that did not happen: a sentence each. `isEnded` is

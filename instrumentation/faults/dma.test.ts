@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { ERROR_CODES } from '../../emulator/dma';
 import { PROCESSING } from '../../emulator/cards/reference';
+import { traceOf } from '../trace';
 import { faultyReference } from '../../test/support/faulty-reference';
 
 const pattern = Uint8Array.from({ length: 64 }, (_, index) => index + 1);
@@ -21,6 +23,49 @@ function fetch({ card, host, channel }: Rig) {
   c2h.submit({ hostAddress: target.iova, lengthBytes: 64 });
   return { c2h, target };
 }
+
+describe('dma-failed', () => {
+  it.each(['unsupported-request', 'completer-abort', 'poisoned', 'completion-timeout'] as const)(
+    'gives the engine %s in place of the bytes: it halts with the address, and goes on when that is cleared',
+    (reason) => {
+      using rig = faultyReference([{ fault: 'dma-failed', role: 'data', reason }]);
+      const h2c = bring(rig);
+      rig.clock.runDue();
+      expect(h2c.state).toMatchObject({ halted: true, errorCode: ERROR_CODES.BAD_HOST_ADDRESS, completed: 0 });
+      expect(rig.card.memory[0]).toBe(0);
+      expect(traceOf(rig.card).states.get('H2C0')).toBe(`halted: BAD_HOST_ADDRESS, ${reason}`);
+      h2c.clearError();
+      rig.clock.runDue();
+      expect(h2c.state).toMatchObject({ halted: false, completed: 1 });
+      expect(rig.card.memory.subarray(0, 64)).toEqual(pattern);
+    },
+  );
+
+  it('of a completion time-out comes when that is over, and not after a reset', () => {
+    using rig = faultyReference([
+      { fault: 'dma-failed', role: 'descriptor', reason: 'completion-timeout', delayNs: 50_000, occurrence: 'all' },
+    ]);
+    const h2c = bring(rig);
+    rig.clock.advance(49_999);
+    expect(h2c.state).toMatchObject({ halted: false, busy: true });
+    rig.clock.advance(1);
+    expect(h2c.state).toMatchObject({ halted: true, errorAddress: BigInt(h2c.ring.iova) });
+    h2c.clearError();
+    rig.clock.runDue();
+    rig.host.reset();
+    rig.clock.advance(100_000);
+    expect(h2c.state).toMatchObject({ halted: false, errorCode: 0 });
+  });
+
+  it('does not count writes, which are posted', () => {
+    using rig = faultyReference([
+      { fault: 'dma-failed', reason: 'poisoned', channel: 'C2H0', role: 'data', mayNotFire: true },
+    ]);
+    const { c2h } = fetch(rig);
+    rig.clock.runDue();
+    expect(c2h.state).toMatchObject({ completed: 1 });
+  });
+});
 
 describe('dma-delayed', () => {
   it('makes the engine wait, and reads memory as it is then', () => {

@@ -15,6 +15,7 @@ export { type NamedRegister, placeOf, RegisterNames } from './names';
 export { CardOutcome, type Finding } from './outcome';
 export { readTrace, TraceReader } from './reader';
 export { type RecorderOptions, TraceRecorder } from './recorder';
+export { decodeStructures, type DecodedStructure } from './structures';
 export { writeTrace } from './trace-file';
 export {
   type AccessWords,

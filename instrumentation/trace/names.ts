@@ -1,6 +1,7 @@
 /** Names for addresses of a card: which register is where, by the register maps of BARs and configuration space. */
-import { type PciCard, Region, regionName } from '../../emulator/pci';
+import { type DmaChannelDescription, type PciCard, Region, regionName } from '../../emulator/pci';
 import { type Spelt } from '../../emulator/registers/name-pattern';
+import { DeclaredChannels } from './declared-channels';
 import { registerSpacesOf, type RegisterSpace } from './card-description';
 
 export interface NamedRegister extends Spelt {
@@ -20,7 +21,11 @@ export class RegisterNames {
   /** By region, then by ascending offset. */
   readonly #registers = new Map<number, NamedRegister[]>();
 
-  constructor(spaces: readonly RegisterSpace[]) {
+  /** What the card declares of its DMA channels. */
+  readonly channels: DeclaredChannels;
+
+  constructor(spaces: readonly RegisterSpace[], channels?: readonly DmaChannelDescription[]) {
+    this.channels = new DeclaredChannels(channels);
     const bars = new Map<string, Set<number>>();
     for (const space of spaces.filter(({ region }) => region !== Region.CONFIG)) {
       for (const path of pathsIn(space)) bars.set(path, (bars.get(path) ?? new Set()).add(space.region));
@@ -30,7 +35,7 @@ export class RegisterNames {
   }
 
   static of(card: PciCard): RegisterNames {
-    return new RegisterNames(registerSpacesOf(card));
+    return new RegisterNames(registerSpacesOf(card), card.inspection.channels());
   }
 
   /** All registers, region by region. */

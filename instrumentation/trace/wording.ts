@@ -3,6 +3,7 @@ import { type HeldReason } from '../../emulator/pci';
 import { type FieldLayout, type RegisterLayout, type ResetKind } from '../../emulator/registers';
 import { type CardDescription } from './card-description';
 import { type AccessEvent, type DmaEvent, type EventContent, type IrqSetupEvent } from './event';
+import { decodeStructures, type DecodedStructure } from './structures';
 import { type NamedRegister, placeOf, type RegisterNames } from './names';
 
 /** An event in words. */
@@ -91,22 +92,39 @@ export function valueOf(data: Uint8Array): bigint {
   return value;
 }
 
-export function wordDma(event: EventContent<DmaEvent>): EventWords {
-  const { what, by, range, outcome } = partsOfDma(event);
+export function wordDma(event: EventContent<DmaEvent>, names: RegisterNames): EventWords {
+  const { what, by, range, outcome } = partsOfDma(event, names);
   return words(what, range, joined(': ', by.length === 0 ? '' : `(${by.join(', ')})`, outcome));
 }
 
 /** With the part of the card as the subject, where it is known: `H2C0 descriptor`, `32 bytes at 0x1000: 01 00 …`. */
-export function wordDmaByActor(event: EventContent<DmaEvent>): EventWords {
-  const { what, by, range, outcome } = partsOfDma(event);
+export function wordDmaByActor(event: EventContent<DmaEvent>, names: RegisterNames): EventWords {
+  const { what, by, range, outcome } = partsOfDma(event, names);
   return by.length === 0 ? words(what, range, outcome) : words(what, by.join(' '), joined(': ', range, outcome));
 }
 
-function partsOfDma({ kind, channel, role, iova, sizeBytes, data, hash, error, isAsync }: EventContent<DmaEvent>) {
+function partsOfDma(event: EventContent<DmaEvent>, names: RegisterNames) {
+  const { kind, channel, role, iova, sizeBytes, data, hash, error, isAsync } = event;
   const by = [channel, role === 'other' ? '' : role, isAsync ? 'by message' : ''].filter((part) => part !== '');
-  const payload = data ? wordPayload(data) : hash !== undefined ? `SHA-256 ${hash}…` : '';
+  const layout = names.channels.layoutOf(channel, role);
+  const decoded = layout && data ? wordStructures(decodeStructures(layout, iova, data)) : '';
+  const payload = decoded !== '' ? decoded : data ? wordPayload(data) : hash !== undefined ? `SHA-256 ${hash}…` : '';
   const outcome = error === undefined ? payload : `failed, ${error}`;
   return { what: kind === 'dma-read' ? 'DMA reads' : 'DMA writes', by, range: wordRange(sizeBytes, iova), outcome };
+}
+
+const SHOWN_STRUCTURES = 2;
+
+/** `CONTROL=3 (OWNER=1, INTERRUPT=1), LENGTH=0x1000, …`; of several, the first ones, in brackets. */
+function wordStructures(structures: readonly DecodedStructure[]): string {
+  const shown = structures.slice(0, SHOWN_STRUCTURES).map(({ words }) => {
+    return words
+      .map(({ layout, value }) => `${layout.name}=${formatValue(value)}${fieldsOf(layout, value)}`)
+      .join(', ');
+  });
+  const more = structures.length - shown.length;
+  if (structures.length <= 1) return shown.join('');
+  return `${shown.map((text) => `[${text}]`).join(' ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 const SHOWN_BYTES = 32;
@@ -169,7 +187,7 @@ function wordVectors(vectors: readonly number[]): string {
 }
 
 /** ` (BUSY=1, CODE=3)`: the fields that are not 0; '' when there are none. */
-export function fieldsOf(register: RegisterLayout, value: bigint): string {
+export function fieldsOf(register: Pick<RegisterLayout, 'fields'>, value: bigint): string {
   const shown = register.fields.flatMap((field) => {
     const part = fieldValue(field, value);
     return part === 0n ? [] : [`${field.name}=${nameOfValue(field, part) ?? formatValue(part)}`];

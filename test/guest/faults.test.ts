@@ -171,6 +171,12 @@ const CASES: readonly Case[] = [
   },
   {
     ...vfio,
+    what: 'data to the card: Completer Abort',
+    faults: [{ fault: 'dma-failed', ...H2C0, reason: 'completer-abort', occurrence: 3 }],
+    ...survives('channel-reset'),
+  },
+  {
+    ...vfio,
     what: 'a descriptor: its length',
     faults: [{ fault: 'dma-corrupted', channel: 'H2C0', role: 'descriptor', access: 'read', occurrence: 3, byte: 7 }],
     ...survives('descriptor-misread'),

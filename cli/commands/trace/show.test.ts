@@ -47,7 +47,7 @@ describe('ghostcard trace show', () => {
   it('prints only the selected events', async () => {
     const text = await printed('show', recorded(), '--channel', 'H2C0', '--kind', 'dma-write', '--from', '1us');
     expect(events(text)).toHaveLength(6);
-    expect(events(text)[0]).toMatch(/^DMA writes 4 bytes at 0x\w+ \(H2C0, descriptor\): 40 00 00 00$/);
+    expect(events(text)[0]).toMatch(/^DMA writes 4 bytes at 0x\w+ \(H2C0, descriptor\): TRANSFERRED=0x40$/);
     expect(events(await printed('show', file(), '--address', 'bar0:0x104'))).toEqual([
       'write IRQ_ENABLE 0x00000001 (H2C0=1)',
     ]);

@@ -32,6 +32,37 @@ const pattern = (sizeBytes: number, seed = 1): Uint8Array =>
 const EOP = { endOfPacket: true };
 const IRQ = { interrupt: true };
 
+describe('a reference card that lies', () => {
+  it('drops the address bits that it does not have, and reads what lies below', () => {
+    const { card, host, clock } = setUp({ wrapsAtBits: 32 });
+    const source = host.memory.allocate(64, 64);
+    source.bytes.set(pattern(64));
+    const h2c = new ChannelDriver(host, 'H2C');
+    h2c.submit({ hostAddress: 0x7_0000_0000 + source.iova, lengthBytes: 64 });
+    clock.runDue();
+    expect(h2c.state).toMatchObject({ error: false, completed: 1 });
+    expect(card.memory.subarray(0, 64)).toEqual(pattern(64));
+    expect(card.registers.get('CAPABILITIES.ADDRESS_BITS')).toBe(64);
+  });
+
+  it('moves what the low bits of the length say, and reports no error', () => {
+    const { card, host, clock } = setUp({ lengthBits: 14 });
+    const source = host.memory.allocate(20_000);
+    source.bytes.fill(7);
+    const h2c = new ChannelDriver(host, 'H2C');
+    h2c.submit({ hostAddress: source.iova, lengthBytes: 20_000 });
+    clock.runDue();
+    expect(h2c.state).toMatchObject({ error: false, completed: 1, bytes: 3616n });
+    expect(h2c.ring32(0, 0x18)).toBe(3616);
+    expect(card.memory.indexOf(0)).toBe(3616);
+  });
+
+  it('is refused with numbers that make no sense', () => {
+    expect(() => new ReferenceCard({ wrapsAtBits: 8 })).toThrow('wrapsAtBits is 8: the reference card takes 12 to 64');
+    expect(() => new ReferenceCard({ lengthBits: 0 })).toThrow('lengthBits is 0: the reference card takes 1 to 32');
+  });
+});
+
 describe('reference card registers', () => {
   it('identify the card, its version and what it has', () => {
     const { registers } = setUp();

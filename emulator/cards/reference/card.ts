@@ -13,6 +13,7 @@ import {
   type DmaChannelOptions,
   Link,
   type LinkModel,
+  narrowPort,
   SyncUnit,
   unlimitedLink,
 } from '../../dma';
@@ -31,6 +32,13 @@ import {
 export interface ReferenceCardOptions extends CardEnvironment {
   /** Width of the host addresses that the DMA engines drive, 24 to 64. Default 64; small boards have 32 or fewer. */
   readonly addressBits?: number;
+  /**
+   * Address lines that the engines really have, 12 to 64: bits above are dropped without a word, although `addressBits`
+   * promises more. Default: as many as `addressBits`.
+   */
+  readonly wrapsAtBits?: number;
+  /** Width of the length counter, 1 to 32: a longer descriptor moves what its low bits say. Default: wide enough. */
+  readonly lengthBits?: number;
   /**
    * False: the card sees memory as its driver has last synchronised it (docs/coherence.md). Default true.
    */
@@ -66,6 +74,8 @@ export class ReferenceCard extends PciCard {
     if (!Number.isInteger(addressBits) || addressBits < 24 || addressBits > 64) {
       throw new CardDefinitionError(`addressBits is ${String(addressBits)}: the reference card drives 24 to 64`);
     }
+    checkBits('wrapsAtBits', options.wrapsAtBits, 12, 64);
+    checkBits('lengthBits', options.lengthBits, 1, 32);
     super(
       {
         vendorId: 0x1234,
@@ -95,18 +105,19 @@ export class ReferenceCard extends PciCard {
         link: this.#link,
         addressBits,
         maxLengthBytes: MAX_LENGTH_BYTES,
+        ...(options.lengthBits !== undefined && { lengthBits: options.lengthBits }),
       };
       this.#channels.push(
         new DmaChannel({
           ...common,
-          ...this.#tracedAs('H2C', pair),
+          ...this.#tracedAs('H2C', pair, options.wrapsAtBits),
           registers: this.registers.block('H2C', pair),
           endpoint: { h2c: () => this.#functionOf(pair).sink },
           interrupt: () => this.#sources.raise(IRQ_SOURCES.H2C0 + pair),
         }),
         new DmaChannel({
           ...common,
-          ...this.#tracedAs('C2H', pair),
+          ...this.#tracedAs('C2H', pair, options.wrapsAtBits),
           registers: this.registers.block('C2H', pair),
           endpoint: { c2h: () => this.#functionOf(pair).source },
           interrupt: () => this.#sources.raise(IRQ_SOURCES.C2H0 + pair),
@@ -136,10 +147,11 @@ export class ReferenceCard extends PciCard {
   }
 
   /** What a channel is called in traces and faults. */
-  #tracedAs(direction: 'H2C' | 'C2H', pair: number): Pick<DmaChannelOptions, 'port' | 'onState'> {
+  #tracedAs(direction: 'H2C' | 'C2H', pair: number, bits?: number): Pick<DmaChannelOptions, 'port' | 'onState'> {
     const channel = `${direction}${pair}`;
+    const port = this.dmaChannel(channel, channelDeclaration(`${direction}[${pair}]`));
     return {
-      port: this.dmaChannel(channel, channelDeclaration(`${direction}[${pair}]`)),
+      port: bits === undefined ? port : (role) => narrowPort(port(role), bits),
       onState: (state) => this.changed(channel, state),
     };
   }
@@ -164,6 +176,11 @@ export class ReferenceCard extends PciCard {
     const functions = this.#processing[pair]!;
     return functions[this.registers.get(`PAIR[${pair}].PROCESSING.SELECT`)] ?? functions[PROCESSING.MEMORY]!;
   }
+}
+
+function checkBits(option: string, bits: number | undefined, least: number, most: number): void {
+  if (bits === undefined || (Number.isInteger(bits) && bits >= least && bits <= most)) return;
+  throw new CardDefinitionError(`${option} is ${String(bits)}: the reference card takes ${least} to ${most}`);
 }
 
 /** The whole card as one memory-mapped device, which is what it would be on a board without PCI. */

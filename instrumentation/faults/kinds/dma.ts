@@ -2,14 +2,14 @@
  * Faults at the card's accesses to host memory. They act between the part of the card that makes an access and the bus, so
  * that a trace shows the access as it was on the bus.
  */
-import { Completion, type DmaStage, PendingCompletion } from '../../../emulator/memory';
+import { Completion, DmaError, type DmaStage, FAILED_COMPLETIONS, PendingCompletion } from '../../../emulator/memory';
 import { SparseMemory } from '../../../emulator/memory/sparse-memory';
 import { wordDuration } from '../../trace';
 import { type DmaCall, splitDma } from '../dma-call';
 import { Fault, type FaultSite } from '../fault';
 import { kind } from '../kind';
 import { DmaMatcher } from '../matcher';
-import { CHANNEL, DMA, type DmaMatch, ns, required, whole, withDefault } from '../parameters';
+import { CHANNEL, DMA, type DmaMatch, ns, oneOf, required, whole, withDefault } from '../parameters';
 
 export const DMA_KINDS = {
   'dma-delayed': kind({
@@ -73,6 +73,29 @@ export const DMA_KINDS = {
           if (delayNs === 0) again.performQuietly();
           else fault.later(delayNs, () => again.performQuietly());
         });
+      }),
+  }),
+
+  'dma-failed': kind({
+    match: { ...CHANNEL, role: DMA.role },
+    parameters: {
+      reason: required(oneOf(...FAILED_COMPLETIONS), 'how it ends'),
+      delayNs: withDefault(ns, 0, 'how much later; a completion time-out takes 50 us to 50 ms'),
+    },
+    doc: 'A read fails: its completion says so, or does not come. The part of the card that reads gets the reason in place of the bytes. Writes do not count: they are posted, have no completion and cannot fail.',
+    make: (site, given) =>
+      new DmaFault(site, { ...given, access: 'read' }, (call, fault) => {
+        const { reason, delayNs } = given;
+        fault.fire(`${call} fails${delayNs === 0 ? '' : `, ${wordDuration(delayNs)} later`}: ${reason}`);
+        const failure = new DmaError(reason, call.access, call.iova, call.bytes.length);
+        if (delayNs === 0) throw failure;
+        const completion = new PendingCompletion();
+        fault.later(
+          delayNs,
+          () => completion.fail(failure),
+          () => call.abort(completion),
+        );
+        return completion;
       }),
   }),
 
