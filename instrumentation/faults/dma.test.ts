@@ -33,7 +33,7 @@ describe('dma-failed', () => {
       rig.clock.runDue();
       expect(h2c.state).toMatchObject({ halted: true, errorCode: ERROR_CODES.BAD_HOST_ADDRESS, completed: 0 });
       expect(rig.card.memory[0]).toBe(0);
-      expect(traceOf(rig.card).states.get('H2C0')).toBe(`halted: BAD_HOST_ADDRESS, ${reason}`);
+      expect(traceOf(rig.card).states.get('H2C0')).toBe(`halted: BAD_HOST_ADDRESS, ${reason}, descriptor 0`);
       h2c.clearError();
       rig.clock.runDue();
       expect(h2c.state).toMatchObject({ halted: false, completed: 1 });
