@@ -46,9 +46,12 @@ export class Intx implements IrqIndex {
     return this.#isUpAtClient && !this.#asserted;
   }
 
-  /** Interrupt Status: the interrupt is pending inside the function, whatever becomes of its message on the way. */
+  /**
+   * Interrupt Status: the interrupt is pending inside the function, whatever becomes of its message on the way. An injected
+   * assertion counts: the function is then one that interrupts without a cause.
+   */
   get status(): boolean {
-    return this.#status;
+    return this.#status || this.#asserted;
   }
 
   set status(isPending: boolean) {
