@@ -8,6 +8,7 @@ import { type ResetKind } from '../../emulator/registers';
 import { CardRecording, type EventSink, type RecordCardOptions } from './card-recording';
 import { EventRing, type RecentEvent } from './event-ring';
 import { CardOutcome, type Finding } from './outcome';
+import { UnreadErrors } from './unread-errors';
 
 /** Events kept. */
 const CAPACITY = 4096;
@@ -44,6 +45,8 @@ export class CardTrace {
   readonly #dma = { read: { accesses: 0, bytes: 0, errors: 0 }, write: { accesses: 0, bytes: 0, errors: 0 } };
   readonly #notices: Notice[] = [];
   readonly #outcome = new CardOutcome();
+  /** Made when the card is driven: its author has declared all registers by then. */
+  #errors: UnreadErrors | undefined;
   /** What the parts of the card have last said of themselves: 'H2C0' is 'running'. */
   readonly states = new Map<string, string>();
   #recording: CardRecording | undefined;
@@ -116,9 +119,9 @@ export class CardTrace {
     return this.#notices;
   }
 
-  /** What is left to say of the card now: halts, refused DMA, what still runs, interrupts that nobody has taken. */
+  /** What is left to say of the card now: halts, refused DMA, what still runs, interrupts and errors not taken. */
   get findings(): readonly Finding[] {
-    return this.#outcome.findings;
+    return [...this.#outcome.findings, ...this.#unreadErrors.findings];
   }
 
   /** The card's link goes down, by `sever`. */
@@ -142,6 +145,10 @@ export class CardTrace {
     this.#ring.add(event, timeNs);
     this.#outcome.take(event);
     switch (event.kind) {
+      case 'read':
+        return this.#unreadErrors.read(event.region, event.offset, event.data.length);
+      case 'reset':
+        return this.#unreadErrors.reset();
       case 'dma-read':
       case 'dma-write':
         return this.#count(event);
@@ -158,6 +165,10 @@ export class CardTrace {
         this.#notices.push({ timeNs, text: event.text });
         if (this.#notices.length > NOTICES) this.#notices.shift();
     }
+  }
+
+  get #unreadErrors(): UnreadErrors {
+    return (this.#errors ??= new UnreadErrors(this.card));
   }
 
   #count({ kind, sizeBytes, error }: DmaEvent): void {

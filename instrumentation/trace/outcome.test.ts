@@ -1,5 +1,9 @@
 import { expect, it } from 'vitest';
-import { CardOutcome } from '.';
+import { ManualClock } from '../../emulator/clock';
+import { InProcessHost } from '../../emulator/host';
+import { type CardEnvironment, PciCard } from '../../emulator/pci';
+import { registerMap } from '../../emulator/registers';
+import { CardOutcome, traceOf } from '.';
 
 it('CardOutcome says what a card halted on, which DMA was refused, what still runs, and what nobody has taken', () => {
   const outcome = new CardOutcome();
@@ -27,4 +31,32 @@ it('CardOutcome says what a card halted on, which DMA was refused, what still ru
   ]);
   outcome.take({ kind: 'reset', reset: 'flr' });
   expect(outcome.findings.map(({ kind }) => kind)).toEqual(['halted', 'dma-refused', 'interrupt-not-taken']);
+});
+
+const STATUS = registerMap(
+  {
+    STATUS: { offset: 0, access: 'w1c', fields: { DONE: [0], OVERRUN: { bits: [1], role: 'error' } } },
+    FAILED: { offset: 8, width: 64, access: 'ro', role: 'error' },
+  },
+  { sizeBytes: 4096 },
+);
+class StatusCard extends PciCard {
+  readonly registers = this.registerBar(0, STATUS);
+  constructor(environment: CardEnvironment) {
+    super({ vendorId: 0x1234, deviceId: 0x4761, classCode: 0x12_00_00 }, environment);
+  }
+}
+
+it('the trace of a card says which errors were never read, also when a reset has cleared them', () => {
+  const card = new StatusCard({ clock: new ManualClock() });
+  const host = new InProcessHost(card);
+  const found = () => traceOf(card).findings.map(({ text }) => text);
+  card.registers.set('STATUS', 1);
+  expect(found()).toEqual([]);
+  card.registers.set('STATUS', 3);
+  card.registers.set('FAILED', 5n);
+  host.bar(0).read32(0);
+  expect(found()).toEqual(['FAILED has reported an error that was never read']);
+  host.reset('flr');
+  expect(traceOf(card).findings).toMatchObject([{ kind: 'error-unread', part: 'FAILED', times: 1 }]);
 });

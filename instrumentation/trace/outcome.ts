@@ -10,8 +10,8 @@ import { type EventContent } from './event';
 import { wordInterrupt } from './wording';
 
 export interface Finding {
-  readonly kind: 'halted' | 'dma-refused' | 'still-running' | 'interrupt-not-taken';
-  /** The part of the card: `H2C0`; '' for DMA of no named channel. */
+  readonly kind: 'halted' | 'dma-refused' | 'still-running' | 'interrupt-not-taken' | 'error-unread';
+  /** The part of the card: `H2C0`; an interrupt; a field; '' for DMA of no named channel. */
   readonly part: string;
   readonly times: number;
   /** One sentence: `H2C0 halted 3 times: NOT_OWNED, descriptors 1, 4, 7`. */
