@@ -7,7 +7,7 @@
  */
 import { ACCESS_KINDS, type Outcome } from './access';
 import type { ResetKind } from './declaration';
-import { bitMask, type FieldLayout, type RegisterLayout } from './layout';
+import { bitMask, type FieldLayout, type RegisterLayout } from './register-layout';
 
 /** `(state & ~drop) ^ flip` */
 export interface OutcomeMasks {

@@ -5,7 +5,7 @@
 import { ACCESS_KINDS } from './access';
 import { checkAccess, checkAlignment, checkEntry, RegisterMapError } from './check';
 import type { BlockSpec, RegisterDeclaration, Width } from './declaration';
-import type { RegisterLayout } from './layout';
+import type { RegisterLayout } from './register-layout';
 import { nearestNames } from './nearest-names';
 
 const KEYS = ['offset', 'width', 'access', 'aliasOf', 'doc'];

@@ -4,18 +4,8 @@
  */
 import { RegisterMapError } from './check';
 import type { BlockSpec } from './declaration';
-import {
-  accessInWords,
-  accessOf,
-  bitMask,
-  type BlockArrayLayout,
-  blockSizeBytes,
-  byOffset,
-  type FieldLayout,
-  meaningOf,
-  type RegisterLayout,
-  survivesInWords,
-} from './layout';
+import { accessInWords, accessOf, blockSizeBytes, byOffset, meaningOf, survivesInWords } from './layout';
+import { bitMask, type BlockArrayLayout, type FieldLayout, type RegisterLayout } from './register-layout';
 import type { RegisterMap } from './map';
 
 export interface CHeaderOptions {

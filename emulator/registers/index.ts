@@ -18,7 +18,7 @@ export type {
 export { RESET_KINDS } from './declaration';
 export { RegisterFile } from './file';
 export type { ChangeHook, ReadHook, RegisterWrite, WriteHook } from './hooks';
-export type { BlockArrayLayout, FieldLayout, RegisterLayout } from './layout';
+export type { BlockArrayLayout, FieldLayout, RegisterLayout } from './register-layout';
 export { registerBlock, type RegisterMap, registerMap } from './map';
 export { markdownTable, type MarkdownOptions } from './markdown';
 export type { AnyMapSpec, BlockName, BlockOf, FieldName, FieldPath, RegisterPath, ValueAt, ValuePath } from './names';

@@ -4,7 +4,7 @@
  */
 import { hex } from './check';
 import { highOf, join, lowOf } from './hooks';
-import { bitMask, type RegisterLayout } from './layout';
+import { bitMask, type RegisterLayout } from './register-layout';
 
 export interface Location {
   /** Full path, for messages. */

@@ -4,7 +4,8 @@
  */
 import { hex, RegisterMapError } from './check';
 import { type BlockSpec, isBlockArray, type MapSpec, type Survives } from './declaration';
-import { type BlockArrayLayout, byOffset, layOutBlockArray, layOutMap, type RegisterLayout } from './layout';
+import { byOffset, layOutBlockArray, layOutMap } from './layout';
+import { type BlockArrayLayout, type RegisterLayout } from './register-layout';
 
 const SMALLEST_DEFAULT_BYTES = 4096;
 

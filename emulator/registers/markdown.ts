@@ -3,17 +3,8 @@
  * each kind of block, one for each structure in memory.
  */
 import type { BlockSpec } from './declaration';
-import {
-  accessInWords,
-  bitMask,
-  type BlockArrayLayout,
-  blockSizeBytes,
-  byOffset,
-  type FieldLayout,
-  meaningOf,
-  type RegisterLayout,
-  survivesInWords,
-} from './layout';
+import { accessInWords, blockSizeBytes, byOffset, meaningOf, survivesInWords } from './layout';
+import { bitMask, type BlockArrayLayout, type FieldLayout, type RegisterLayout } from './register-layout';
 import type { RegisterMap } from './map';
 
 export interface MarkdownOptions {

@@ -2,7 +2,7 @@
  * How registers and fields are named to tools: in matchers, selections of traces, injected faults. `*` stands for any
  * characters, and case does not matter. A name that means nothing is refused with the nearest ones.
  */
-import type { FieldLayout, RegisterLayout } from './layout';
+import type { FieldLayout, RegisterLayout } from './register-layout';
 import { nearestNames } from './nearest-names';
 
 /** A register with what it is called. */

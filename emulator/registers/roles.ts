@@ -1,6 +1,6 @@
 /** What a register map says about its registers beside their layout: for tools, such as a summary of a run. */
 import type { Role } from './declaration';
-import { bitMask, type FieldLayout, type RegisterLayout } from './layout';
+import { bitMask, type FieldLayout, type RegisterLayout } from './register-layout';
 
 /** Bits of a register that have a role. */
 export interface RoleBits {

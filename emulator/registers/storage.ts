@@ -23,7 +23,7 @@ import {
   runWriteHooks,
   valueIn,
 } from './hooks';
-import type { RegisterLayout } from './layout';
+import type { RegisterLayout } from './register-layout';
 
 const ALL_LANES = 0xffff_ffff;
 

@@ -3,7 +3,8 @@
  * share one layout. These functions give a codec the positions at run time; names are checked against the declaration.
  */
 import type { BlockSpec } from './declaration';
-import { bitMask, blockSizeBytes, layOutBlock } from './layout';
+import { blockSizeBytes, layOutBlock } from './layout';
+import { bitMask } from './register-layout';
 import type { FieldPath, RegisterPath, ValueAt } from './names';
 
 /** Position of a field: `(word & mask) >> shift` reads it. `V` is `bigint` in a 64-bit word, `number` in all others. */

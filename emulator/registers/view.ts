@@ -3,7 +3,7 @@
  * An engine that takes a `RegisterView<typeof CHANNEL>` works in every map that contains the block CHANNEL.
  */
 import type { ChangeHook, Hooks, ReadHook, WriteHook } from './hooks';
-import type { RegisterLayout } from './layout';
+import type { RegisterLayout } from './register-layout';
 import { load, type Location, store } from './location';
 import type { FieldName, RegisterPath, ValueAt, ValuePath } from './names';
 import type { RegisterStorage } from './storage';
