@@ -71,7 +71,10 @@ describe('--card', () => {
   });
 
   it.each([
-    ['reference,adressBits=32', "has no option 'adressBits'; it has addressBits, coherent, mapMemory, link"],
+    [
+      'reference,adressBits=32',
+      "has no option 'adressBits'; it has addressBits, wrapsAtBits, lengthBits, coherent, mapMemory, link",
+    ],
     ['reference,addressBits=65', 'addressBits is 65'],
     ['reference,mapMemory=3', "'mapMemory' is 3; it takes on or off"],
     ['reference,link=3', "'link' takes link.bytesPerSecond=…, link.completionLatencyNs=…"],

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Resets a card behind vfio-pci (no-IOMMU) by VFIO_DEVICE_PCI_HOT_RESET, which needs the whole group of functions below
- * the port, and prints the error number. Of its arguments: the group's node, and the card's PCI address.
+ * Resets a card behind vfio-pci (no-IOMMU) by VFIO_DEVICE_PCI_HOT_RESET, which needs the whole group of
+ * functions below the port, and prints the error number. Of its arguments: the group's node, and the card's
+ * PCI address.
  */
 #include <errno.h>
 #include <fcntl.h>

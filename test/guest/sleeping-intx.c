@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A VFIO driver that never accesses a BAR, for intx.test.ts: receives INTx, and unmasks it N times. Prints how many
- * interrupts have come when all of them have, and after each line that it reads from standard input.
+ * A VFIO driver that never accesses a BAR, for intx.test.ts: receives INTx, and unmasks it N times. Prints
+ * how many interrupts have come when all of them have, and after each line that it reads from standard input.
  */
 #include <fcntl.h>
 #include <linux/vfio.h>
@@ -20,7 +20,8 @@ static int set_intx(uint32_t flags, const int32_t *fd)
 {
     char request[sizeof(struct vfio_irq_set) + sizeof(*fd)];
     struct vfio_irq_set *set = (struct vfio_irq_set *)request;
-    *set = (struct vfio_irq_set){.argsz = sizeof(request), .flags = flags, .index = VFIO_PCI_INTX_IRQ_INDEX, .count = 1};
+    *set = (struct vfio_irq_set){
+            .argsz = sizeof(request), .flags = flags, .index = VFIO_PCI_INTX_IRQ_INDEX, .count = 1};
     if (fd)
         memcpy(set->data, fd, sizeof(*fd));
     return ioctl(device, VFIO_DEVICE_SET_IRQS, set);
@@ -32,7 +33,7 @@ int main(int argc, char **argv)
     int group = open(getenv("GHOSTCARD_DEVICE"), O_RDWR);
     int32_t event = eventfd(0, EFD_NONBLOCK);
     if (argc != 2 || ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
-        ioctl(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU))
+            ioctl(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU))
         return 1;
     device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, getenv("GHOSTCARD_PCI_ADDRESS"));
     if (device < 0 || set_intx(VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, &event))
