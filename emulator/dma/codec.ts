@@ -61,7 +61,11 @@ export function structureCodec<S extends BlockSpec, const N extends Readonly<Rec
     in: (view) => new Fields(view) as unknown as Structure<keyof N & string>,
     encode: (values) => {
       const bytes = new Uint8Array(sizeBytes);
-      for (const [name, value] of Object.entries(values)) put(bytes, places.get(name)!, BigInt(value as number));
+      const view = new DataView(bytes.buffer);
+      for (const name in values) {
+        const value = values[name]!;
+        put(view, places.get(name)!, typeof value === 'boolean' ? Number(value) : value);
+      }
       return bytes;
     },
   };
@@ -112,7 +116,21 @@ function readExactly(view: DataView, start: number, { offset, width, msb, lsb }:
   return (value >> BigInt(lsb)) & ((1n << BigInt(msb - lsb + 1)) - 1n);
 }
 
-function put(bytes: Uint8Array, { offset, width, msb, lsb }: Place, value: bigint): void {
-  const bits = (value & ((1n << BigInt(msb - lsb + 1)) - 1n)) << BigInt(lsb);
-  for (let byte = 0; byte < width / 8; byte++) bytes[offset + byte]! |= Number((bits >> BigInt(byte * 8)) & 0xffn);
+/** ORs a value into bytes that are 0. A number of up to 32 bits in a word of up to 32 needs no bigint. */
+function put(view: DataView, { offset, width, msb, lsb }: Place, value: number | bigint): void {
+  if (typeof value === 'number' && width === 32) {
+    const bits = (value & (2 ** (msb - lsb + 1) - 1)) << lsb;
+    view.setUint32(offset, view.getUint32(offset, true) | bits, true);
+    return;
+  }
+  if (typeof value === 'number' && width === 64 && msb - lsb === 63 && value >= 0) {
+    view.setUint32(offset, value, true);
+    view.setUint32(offset + 4, value / 2 ** 32, true);
+    return;
+  }
+  const bits = (BigInt(value) & ((1n << BigInt(msb - lsb + 1)) - 1n)) << BigInt(lsb);
+  for (let byte = 0; byte < width / 8; byte++) {
+    const at = offset + byte;
+    view.setUint8(at, view.getUint8(at) | Number((bits >> BigInt(byte * 8)) & 0xffn));
+  }
 }

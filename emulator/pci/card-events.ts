@@ -153,7 +153,10 @@ export class CardEvents {
     const subscribers = this.#subscribers;
     if (subscribers.length > 0) {
       const timeNs = this.clock.now();
-      for (let i = 0; i < subscribers.length; i++) subscribers[i]!(event, timeNs);
+      // A call site each for the first two, the trace and the checks: V8 inlines a call that has one target.
+      subscribers[0]!(event, timeNs);
+      if (subscribers.length > 1) subscribers[1]!(event, timeNs);
+      for (let i = 2; i < subscribers.length; i++) subscribers[i]!(event, timeNs);
     }
     this.changed();
   }

@@ -2,11 +2,11 @@
  * The checks of one card: passes each event to those that look at its kind, gives the notice of the first occurrence, and
  * counts the rest. A card has them from before it is driven for the first time.
  */
-import { type CardEvent, onFirstDriven, type PciCard } from '../../emulator/pci';
+import { type AccessEvent, type CardEvent, onFirstDriven, type PciCard, Region } from '../../emulator/pci';
 import { type CardNotice, traceOf } from '../trace';
 import { type CheckSite, type Watch } from './check';
 import { CHECKS, type EventCheckName, requireCheck } from './kinds';
-import { Registers } from './registers';
+import { Registers, WHOLE } from './registers';
 
 export interface CheckOptions {
   /** Checks that are switched off, by name; an unknown one is a RangeError. Default: none. */
@@ -42,11 +42,15 @@ export class CardChecks {
   isConfigured = false;
   readonly #counts = new Map<string, { kind: string; times: number; subjects: string[] }>();
   #watches: Watches = noWatches();
+  readonly #registers: Registers;
+  readonly #traffic = { accesses: 0, writes: 0 };
   #stop: () => void = () => {};
   #onNotice: (notice: CardNotice) => void = () => {};
 
   /** Use `checksOf`. */
-  constructor(private readonly card: PciCard) {}
+  constructor(private readonly card: PciCard) {
+    this.#registers = new Registers(card);
+  }
 
   configure({ off = [], onNotice = () => {} }: CheckOptions): void {
     off.forEach(requireCheck);
@@ -56,7 +60,8 @@ export class CardChecks {
     this.#watches = noWatches();
     const kinds = (Object.keys(CHECKS) as EventCheckName[]).filter((kind) => !off.includes(kind));
     if (kinds.length === 0) return;
-    const shared = { card: this.card, trace: traceOf(this.card), registers: new Registers(this.card) };
+    const { card } = this;
+    const shared = { card, trace: traceOf(card), registers: this.#registers, traffic: this.#traffic };
     for (const kind of kinds) {
       const report: CheckSite['report'] = (subject, word, about) => this.#report(kind, subject, word, about);
       const watch = CHECKS[kind].make({ ...shared, report });
@@ -85,11 +90,8 @@ export class CardChecks {
     const watches = this.#watches;
     switch (event.kind) {
       case 'read':
-        for (let i = 0; i < watches.read.length; i++) watches.read[i]!(event, timeNs);
-        return;
       case 'write':
-        for (let i = 0; i < watches.write.length; i++) watches.write[i]!(event, timeNs);
-        return;
+        return this.#takeAccess(event, timeNs);
       case 'dma-read':
       case 'dma-write':
         for (let i = 0; i < watches.dma.length; i++) watches.dma[i]!(event, timeNs);
@@ -102,6 +104,23 @@ export class CardChecks {
         return;
       case 'reset':
         for (const watch of watches.reset) watch();
+    }
+  }
+
+  #takeAccess(event: AccessEvent, timeNs: number): void {
+    const { kind, region, offset, data } = event;
+    if (region === Region.CONFIG) {
+      for (const watch of this.#watches.config) watch(event);
+      return;
+    }
+    this.#traffic.accesses++;
+    if (kind === 'write') this.#traffic.writes++;
+    const flags = this.#registers.flags(region, offset);
+    if (data.length !== 4 || (flags & WHOLE) === 0) {
+      for (const watch of this.#watches.oddAccess) watch(event);
+    } else if (flags !== WHOLE) {
+      const watches = this.#watches[kind];
+      for (let i = 0; i < watches.length; i++) watches[i]!(event, timeNs);
     }
   }
 
@@ -124,5 +143,6 @@ export class CardChecks {
 }
 
 const noWatches = (): Watches => ({
-  ...{ read: [], write: [], dma: [], interrupt: [], state: [], reset: [], isUnsettled: [], driverLeft: [] },
+  ...{ read: [], write: [], oddAccess: [], config: [], dma: [] },
+  ...{ interrupt: [], state: [], reset: [], isUnsettled: [], driverLeft: [] },
 });

@@ -21,12 +21,22 @@ export interface Check {
   readonly make: (site: CheckSite) => Watch;
 }
 
+/**
+ * How often the driver has accessed what is not configuration space, and written there, with the present access. Most
+ * checks only ask whether there was any access in between: they compare counts, and need not see each one.
+ */
+export interface Traffic {
+  readonly accesses: number;
+  readonly writes: number;
+}
+
 /** What a check works with. */
 export interface CheckSite {
   readonly card: PciCard;
   readonly trace: CardTrace;
   /** What is at an offset of a BAR. */
   readonly registers: Registers;
+  readonly traffic: Traffic;
   /**
    * Reports an occurrence. `subject`: what it is about, such as a register or a channel. `word` is called for the first
    * occurrence only: later ones of this check are counted.
@@ -39,9 +49,14 @@ export interface CheckSite {
  * card, accesses and DMA included: it must be quick and allocate nothing where nothing is wrong.
  */
 export interface Watch {
-  /** The driver has read a region, or is about to write one; `data` is valid during the call. */
+  // Accesses: the driver has read, or is about to write; `data` is valid during the call.
+  /** All of a register of 32 bits that has the flags `READ_WRITE` or `CLEARED_BY_ONE`. */
   readonly read?: (event: AccessEvent, timeNs: number) => void;
   readonly write?: (event: AccessEvent, timeNs: number) => void;
+  /** In a BAR, but neither all of a register of 32 bits nor an aligned half of one of 64 bits. */
+  readonly oddAccess?: (event: AccessEvent) => void;
+  /** In configuration space. */
+  readonly config?: (event: AccessEvent) => void;
   readonly dma?: (event: DmaEvent, timeNs: number) => void;
   readonly interrupt?: (event: InterruptEvent, timeNs: number) => void;
   readonly state?: (event: StateEvent, timeNs: number) => void;

@@ -5,7 +5,6 @@
 import { type AccessEvent } from '../../../emulator/pci';
 import { type NamedRegister, placeOf, wordBytes } from '../../trace';
 import { type Check } from '../check';
-import { WHOLE } from '../registers';
 
 const SPLIT =
   'An unaligned or wider access of the driver comes in such pieces on amd64; on arm64 an unaligned one is SIGBUS';
@@ -16,7 +15,6 @@ export const accessSize: Check = {
   make({ registers, report }) {
     const look = (event: AccessEvent): void => {
       const { region, offset, data } = event;
-      if (data.length === 4 && (registers.flags(region, offset) & WHOLE) !== 0) return;
       if (!registers.has(region)) return;
       const touched = registers.names.touched(region, offset, data.length);
       const [first] = touched;
@@ -40,7 +38,7 @@ export const accessSize: Check = {
         first && { register: first.name },
       );
     };
-    return { read: look, write: look };
+    return { oddAccess: look };
   },
 };
 

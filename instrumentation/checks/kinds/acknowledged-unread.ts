@@ -4,7 +4,7 @@
  * between. Or, with one interrupt for all causes, it acknowledges several at once and has not read the register since the
  * interrupt. The first write of a register may well clear what an earlier run has left.
  */
-import { Irq, Region } from '../../../emulator/pci';
+import { Irq } from '../../../emulator/pci';
 import { type Check } from '../check';
 import { CLEARED_BY_ONE, type WordRegister } from '../registers';
 
@@ -21,9 +21,11 @@ interface Status {
 export const acknowledgedUnread: Check = {
   doc: 'The driver acknowledges status that it has not read: a cause is lost.',
   source: "the card's data sheet: a status register that is cleared by writing 1",
-  make({ trace, registers, report }) {
+  make({ trace, registers, traffic, report }) {
     const known = new Map<number, Status>();
+    /** What was read last, and the count of accesses then. */
     let last: Status | undefined;
+    let lastAccess = 0;
     /** A driver accesses one register again and again. */
     let recent: Status | undefined;
     let interrupts = 0;
@@ -42,19 +44,16 @@ export const acknowledgedUnread: Check = {
 
     return {
       read({ region, offset, data }) {
-        if (region === Region.CONFIG) return;
-        last = undefined;
-        if (data.length !== 4 || (registers.flags(region, offset) & CLEARED_BY_ONE) === 0) return;
+        if ((registers.flags(region, offset) & CLEARED_BY_ONE) === 0) return;
         last = statusAt(region, offset);
+        lastAccess = traffic.accesses;
         last.value = (data[0]! | (data[1]! << 8) | (data[2]! << 16) | (data[3]! << 24)) & last.register.clearedByOne;
         last.interrupts = interrupts;
         last.isUsed = true;
       },
       write({ region, offset, data }) {
-        if (region === Region.CONFIG) return;
-        const read = last;
-        last = undefined;
-        if (data.length !== 4 || (registers.flags(region, offset) & CLEARED_BY_ONE) === 0) return;
+        if ((registers.flags(region, offset) & CLEARED_BY_ONE) === 0) return;
+        const read = lastAccess === traffic.accesses - 1 ? last : undefined;
         const status = statusAt(region, offset);
         const { name, clearedByOne, stored, layout } = status.register;
         const written = (data[0]! | (data[1]! << 8) | (data[2]! << 16) | (data[3]! << 24)) & clearedByOne;

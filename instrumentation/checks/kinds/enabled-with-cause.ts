@@ -3,7 +3,7 @@
  * once, for ever. A driver that has written any register of the card since may have tried to remove the cause; once or
  * twice, a kernel that masks and unmasks the line for reasons of its own looks the same.
  */
-import { Irq, Region } from '../../../emulator/pci';
+import { Irq } from '../../../emulator/pci';
 import { type Check } from '../check';
 
 /** Command register, byte 1: Interrupt Disable is bit 10 of the register. */
@@ -15,23 +15,21 @@ const TIMES = 3;
 export const enabledWithCause: Check = {
   doc: 'The driver enables INTx again and has done nothing about its cause, which still stands.',
   source: 'PCI Local Bus Spec 3.0, 2.2.6: the line stays asserted until the driver clears the pending request',
-  make({ report }) {
-    /** INTx has been delivered, is still asserted, and the driver has written no register since. */
-    let isUntouched = false;
+  make({ traffic, report }) {
+    /** INTx has been delivered and is still asserted: the count of writes then. */
+    let writesBefore = -1;
     let isDisabled = false;
     let times = 0;
+    let countedSince = -1;
     return {
-      write({ region, offset, data }) {
-        if (region !== Region.CONFIG) {
-          isUntouched = false;
-          times = 0;
-          return;
-        }
-        if (offset > COMMAND + 1 || offset + data.length <= COMMAND + 1) return;
+      config({ kind, offset, data }) {
+        if (kind === 'read' || offset > COMMAND + 1 || offset + data.length <= COMMAND + 1) return;
         const wasDisabled = isDisabled;
         isDisabled = ((data[COMMAND + 1 - offset]! << 8) & DISABLE) !== 0;
-        if (!wasDisabled || isDisabled || !isUntouched) return;
-        isUntouched = false;
+        if (!wasDisabled || isDisabled || writesBefore !== traffic.writes) return;
+        if (writesBefore !== countedSince) times = 0;
+        countedSince = writesBefore;
+        writesBefore = -1;
         if (++times < TIMES) return;
         times = 0;
         report(
@@ -43,16 +41,18 @@ export const enabledWithCause: Check = {
         );
       },
       interrupt({ phase, index }) {
-        if (index === Irq.INTX && (phase === 'delivered' || phase === 'lowered')) isUntouched = phase === 'delivered';
+        if (index === Irq.INTX && (phase === 'delivered' || phase === 'lowered'))
+          writesBefore = phase === 'delivered' ? traffic.writes : -1;
       },
       state({ part }) {
-        if (part === 'interrupts') isUntouched = false;
+        if (part === 'interrupts') writesBefore = -1;
       },
       reset() {
-        isUntouched = isDisabled = false;
+        isDisabled = false;
+        writesBefore = -1;
         times = 0;
       },
-      driverLeft: () => void (isUntouched = false),
+      driverLeft: () => void (writesBefore = -1),
     };
   },
 };

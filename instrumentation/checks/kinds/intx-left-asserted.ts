@@ -3,7 +3,7 @@
  * looks for its cause again and again: it reads Command and Status. Guests of ghostcard's own have the line released at
  * once; a QEMU of the user's own has not (docs/limits.md).
  */
-import { Irq, Region } from '../../../emulator/pci';
+import { Irq } from '../../../emulator/pci';
 import { type Check } from '../check';
 
 const COMMAND = 0x04;
@@ -16,8 +16,8 @@ export const intxLeftAsserted: Check = {
   make({ card, report }) {
     let reads = 0;
     return {
-      read({ region, offset }) {
-        if (region !== Region.CONFIG || offset !== COMMAND) return;
+      config({ kind, offset }) {
+        if (kind === 'write' || offset !== COMMAND) return;
         reads = card.inspection.interrupts.intx.isStale ? reads + 1 : 0;
         if (reads !== READS) return;
         report(

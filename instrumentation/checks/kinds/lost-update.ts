@@ -15,9 +15,11 @@ const MOST_NS = 10_000_000;
 export const lostUpdate: Check = {
   doc: 'The driver reads a register, changes bits and writes it back, and so undoes what the card or another thread has changed in between.',
   source: 'Linux Documentation/driver-api/device-io.rst; a lock, or registers that set and clear bits',
-  make({ registers, report }) {
+  make({ registers, traffic, report }) {
     let current: WordRegister | undefined;
     let [region, offset] = [-1, -1];
+    /** The count of accesses at the last one of this register. */
+    let lastAccess = 0;
     let [reads, value, stored, readNs] = [0, 0, 0, 0];
     /** What the first write after the reads has set; 0 before. */
     let firstSet = 0;
@@ -34,15 +36,23 @@ export const lostUpdate: Check = {
       );
     };
 
+    const isNextAccess = (): boolean => {
+      const isNext = lastAccess === traffic.accesses - 1;
+      lastAccess = traffic.accesses;
+      return isNext;
+    };
+
     return {
       read(event, timeNs) {
-        if (event.data.length !== 4 || (registers.flags(event.region, event.offset) & READ_WRITE) === 0) {
-          if (registers.has(event.region)) reads = 0;
-          return;
-        }
+        if ((registers.flags(event.region, event.offset) & READ_WRITE) === 0) return;
         const read = wordOf(event);
         const isSame =
-          reads > 0 && firstSet === 0 && event.offset === offset && event.region === region && read === value;
+          isNextAccess() &&
+          reads > 0 &&
+          firstSet === 0 &&
+          event.offset === offset &&
+          event.region === region &&
+          read === value;
         if (event.offset !== offset || event.region !== region) current = registers.at(event.region, event.offset);
         ({ region, offset } = event);
         reads = isSame ? reads + 1 : 1;
@@ -52,11 +62,8 @@ export const lostUpdate: Check = {
         readNs = timeNs;
       },
       write(event, timeNs) {
-        if (reads === 0 || !registers.has(event.region)) return;
-        if (event.offset !== offset || event.region !== region || event.data.length !== 4) {
-          reads = 0;
-          return;
-        }
+        if (!isNextAccess() || event.offset !== offset || event.region !== region) reads = 0;
+        if (reads === 0) return;
         const written = wordOf(event);
         const { readWrite } = current!;
         const before = Number(current!.stored.value) | 0;

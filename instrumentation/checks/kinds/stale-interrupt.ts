@@ -3,22 +3,20 @@
  * cause, or a wrong one. A run ends when its command does, when the card is bound to another driver, or when Bus Master
  * Enable is cleared and set again with no access of a register in between, as when one driver is unbound and another bound.
  */
-import { Irq, Region } from '../../../emulator/pci';
+import { Irq } from '../../../emulator/pci';
 import { wordInterrupt, wordTime } from '../../trace';
 import { type Check } from '../check';
 
 export const staleInterrupt: Check = {
   doc: 'The driver receives an interrupt that was raised before it came.',
   source: 'Linux Documentation/PCI/pci.rst, "Request IRQ": disable and acknowledge what the device has left',
-  make({ report }) {
+  make({ traffic, report }) {
     /** By interrupt: the run in which it was raised, and when. */
     const raised = new Map<number, { readonly run: number; readonly timeNs: number }>();
     let run = 0;
-    /** Bus Master Enable has been cleared and no register has been accessed since. */
-    let isLeft = false;
+    /** Bus Master Enable has been cleared: the count of accesses then. */
+    let accessesBefore = -1;
     return {
-      read: ({ region }) => void (isLeft &&= region === Region.CONFIG),
-      write: ({ region }) => void (isLeft &&= region === Region.CONFIG),
       interrupt({ phase, index, vector }, timeNs) {
         const key = index * 65_536 + vector;
         if (phase === 'raised') raised.set(key, { run, timeNs });
@@ -43,10 +41,10 @@ export const staleInterrupt: Check = {
       state({ part, state }) {
         if (part === 'interrupts') raised.clear();
         if (part !== 'bus master') return;
-        if (state === 'on' && isLeft) run++;
-        isLeft = state === 'off';
+        if (state === 'on' && accessesBefore === traffic.accesses) run++;
+        accessesBefore = state === 'off' ? traffic.accesses : -1;
       },
-      reset: () => void (raised.clear(), (isLeft = false)),
+      reset: () => void (raised.clear(), (accessesBefore = -1)),
       isUnsettled: () => raised.size > 0,
       driverLeft: () => void run++,
     };

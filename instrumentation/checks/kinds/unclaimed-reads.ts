@@ -3,7 +3,6 @@
  * an amd64 guest of QEMU's (docs/limits.md). Only what a kernel does not do by itself is reported: it turns decoding off
  * along with Bus Master Enable (to reset a function), or before a BAR is accessed (to size BARs).
  */
-import { Region } from '../../../emulator/pci';
 import { type Check } from '../check';
 
 const COMMAND = 0x04;
@@ -15,8 +14,9 @@ const BASE_ADDRESSES_END = 0x28;
 export const unclaimedReads: Check = {
   doc: 'The driver disables or moves the BARs of a card that it uses: an amd64 guest reads 0 there, not all ones.',
   source: 'PCI Express Base Spec 5.0, 2.3.1 (unsupported requests); docs/limits.md',
-  make({ report }) {
-    let isInUse = false;
+  make({ traffic, report }) {
+    /** Accesses up to the last reset. */
+    let accessesBefore = 0;
     let isDecoded = false;
     const notice = (what: string) =>
       report(
@@ -27,11 +27,9 @@ export const unclaimedReads: Check = {
           '(docs/limits.md)',
       );
     return {
-      read: ({ region }) => void (isInUse ||= isDecoded && region !== Region.CONFIG),
-      write({ region, offset, data }) {
-        if (region !== Region.CONFIG) isInUse ||= isDecoded;
-        else if (!isInUse || !isDecoded) return;
-        else if (offset === COMMAND && (data[0]! & (MEMORY_SPACE | BUS_MASTER)) === BUS_MASTER) {
+      config({ kind, offset, data }) {
+        if (kind === 'read' || !isDecoded || accessesBefore === traffic.accesses) return;
+        if (offset === COMMAND && (data[0]! & (MEMORY_SPACE | BUS_MASTER)) === BUS_MASTER) {
           notice('clears Memory Space Enable while it uses the BARs');
         } else if (offset >= BASE_ADDRESSES && offset < BASE_ADDRESSES_END)
           notice('writes a BAR while it uses the BARs');
@@ -39,7 +37,7 @@ export const unclaimedReads: Check = {
       state({ part, state }) {
         if (part === 'memory decode') isDecoded = state === 'on';
       },
-      reset: () => void (isInUse = false),
+      reset: () => void (accessesBefore = traffic.accesses),
     };
   },
 };
