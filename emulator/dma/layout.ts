@@ -76,7 +76,11 @@ export const CHANNEL_REGISTERS = registerBlock({
     doc: 'Engine control.',
     fields: {
       RUN: [0, 'The engine takes descriptors while this is 1; cleared, it stops after the descriptor in hand.'],
-      RESET: [1, 'Write 1: ring indexes, counters and errors are cleared, a transfer in hand is discarded. Reads 0.'],
+      RESET: {
+        bits: [1],
+        card: 'clears',
+        doc: 'Write 1: ring indexes, counters and errors are cleared, a transfer in hand is discarded. Reads 0.',
+      },
     },
   },
   STATUS: {
@@ -84,12 +88,13 @@ export const CHANNEL_REGISTERS = registerBlock({
     access: 'ro',
     doc: 'Engine state.',
     fields: {
-      BUSY: [0, 'The engine has descriptors in hand.'],
-      HALTED: [1, 'The engine stopped on an error and waits for ERROR to be cleared.'],
+      BUSY: { bits: [0], role: 'status', doc: 'The engine has descriptors in hand.' },
+      HALTED: { bits: [1], role: 'status', doc: 'The engine stopped on an error and waits for ERROR to be cleared.' },
       ERROR: {
         bits: [2],
         access: 'w1c',
-        doc: 'An error is reported in ERROR_CODE; write 1 to clear it, and the failing descriptor is fetched again.',
+        role: 'error',
+        doc: 'ERROR_CODE says which; write 1 to clear it, and the failing descriptor is fetched again.',
       },
       ERROR_CODE: { bits: [11, 8], doc: 'Why the engine halted.', values: ERROR_CODES },
     },
@@ -102,7 +107,12 @@ export const CHANNEL_REGISTERS = registerBlock({
     doc: 'Hands descriptors over.',
     fields: { PRODUCER: [15, 0, 'Index one past the last descriptor handed over; equal to CONSUMER_INDEX: none.'] },
   },
-  CONSUMER_INDEX: { offset: 0x18, access: 'ro', doc: 'Index of the first descriptor that is not complete.' },
+  CONSUMER_INDEX: {
+    offset: 0x18,
+    access: 'ro',
+    role: 'status',
+    doc: 'Index of the first descriptor that is not complete.',
+  },
   ERROR_INDEX: { offset: 0x1c, access: 'ro', doc: 'Index of the descriptor on which the engine halted last.' },
   WRITEBACK_ADDRESS: {
     offset: 0x20,
@@ -125,6 +135,6 @@ export const CHANNEL_REGISTERS = registerBlock({
     access: 'ro',
     doc: 'The host or card address that failed; NOT_OWNED, BAD_LENGTH: of the descriptor; BAD_RING: RING_BASE.',
   },
-  BYTES: { offset: 0x38, width: 64, access: 'ro', doc: 'Bytes moved since reset.' },
-  COMPLETED: { offset: 0x40, access: 'ro', doc: 'Descriptors completed since reset; wraps.' },
+  BYTES: { offset: 0x38, width: 64, access: 'ro', role: 'data', doc: 'Bytes moved since reset.' },
+  COMPLETED: { offset: 0x40, access: 'ro', role: 'data', doc: 'Descriptors completed since reset; wraps.' },
 });

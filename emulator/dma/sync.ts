@@ -38,8 +38,12 @@ export const SYNC_REGISTERS = registerBlock({
     access: 'ro',
     doc: 'Read it after FOR_DEVICE or FOR_CPU: the range is synchronised when it reads 0.',
     fields: {
-      BUSY: [0, 'It is under way: memory of this client can be reached by message only.'],
-      ERROR: { bits: [1], access: 'w1c', doc: 'One was not done. Write 1 to clear it and ERROR_CODE.' },
+      BUSY: {
+        bits: [0],
+        role: 'status',
+        doc: 'It is under way: memory of this client can be reached by message only.',
+      },
+      ERROR: { bits: [1], access: 'w1c', role: 'error', doc: 'One was not done. Write 1 to clear it and ERROR_CODE.' },
       ERROR_CODE: { bits: [11, 8], doc: 'Why, of the first that was not.', values: SYNC_ERRORS },
     },
   },

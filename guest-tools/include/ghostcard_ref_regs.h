@@ -44,7 +44,7 @@
 /* CONTROL: 32 bits, rw. Card control. */
 #define GHOSTCARD_REF_CONTROL                  0x10u
 #define GHOSTCARD_REF_CONTROL_SOFT_RESET_SHIFT 0u
-#define GHOSTCARD_REF_CONTROL_SOFT_RESET_MASK  0x00000001u /* [0] rw. Write 1: the whole card is reset, this register included. Reads 0. */
+#define GHOSTCARD_REF_CONTROL_SOFT_RESET_MASK  0x00000001u /* [0] rw, card clears. Write 1: the whole card is reset, this register included. Reads 0. */
 
 /* MEMORY_SIZE: 64 bits, ro. Card memory (BAR2) in bytes. */
 #define GHOSTCARD_REF_MEMORY_SIZE       0x18u
@@ -139,7 +139,7 @@
 #define GHOSTCARD_REF_SYNC_STATUS_BUSY_SHIFT             0u
 #define GHOSTCARD_REF_SYNC_STATUS_BUSY_MASK              0x00000001u /* [0] ro. It is under way: memory of this client can be reached by message only. */
 #define GHOSTCARD_REF_SYNC_STATUS_ERROR_SHIFT            1u
-#define GHOSTCARD_REF_SYNC_STATUS_ERROR_MASK             0x00000002u /* [1] w1c. One was not done. Write 1 to clear it and ERROR_CODE. */
+#define GHOSTCARD_REF_SYNC_STATUS_ERROR_MASK             0x00000002u /* [1] w1c. Error. One was not done. Write 1 to clear it and ERROR_CODE. */
 #define GHOSTCARD_REF_SYNC_STATUS_ERROR_CODE_SHIFT       8u
 #define GHOSTCARD_REF_SYNC_STATUS_ERROR_CODE_MASK        0x00000f00u /* [11:8] ro. Why, of the first that was not. */
 #define GHOSTCARD_REF_SYNC_STATUS_ERROR_CODE_NONE        0u
@@ -175,7 +175,7 @@
 #define GHOSTCARD_REF_H2C_CONTROL_RUN_SHIFT   0u
 #define GHOSTCARD_REF_H2C_CONTROL_RUN_MASK    0x00000001u /* [0] rw. The engine takes descriptors while this is 1; cleared, it stops after the descriptor in hand. */
 #define GHOSTCARD_REF_H2C_CONTROL_RESET_SHIFT 1u
-#define GHOSTCARD_REF_H2C_CONTROL_RESET_MASK  0x00000002u /* [1] rw. Write 1: ring indexes, counters and errors are cleared, a transfer in hand is discarded. Reads 0. */
+#define GHOSTCARD_REF_H2C_CONTROL_RESET_MASK  0x00000002u /* [1] rw, card clears. Write 1: ring indexes, counters and errors are cleared, a transfer in hand is discarded. Reads 0. */
 
 /* H2C[n].STATUS: 32 bits, mixed. Engine state. */
 #define GHOSTCARD_REF_H2C_STATUS(n)                          (GHOSTCARD_REF_H2C(n) + 0x04u)
@@ -184,7 +184,7 @@
 #define GHOSTCARD_REF_H2C_STATUS_HALTED_SHIFT                1u
 #define GHOSTCARD_REF_H2C_STATUS_HALTED_MASK                 0x00000002u /* [1] ro. The engine stopped on an error and waits for ERROR to be cleared. */
 #define GHOSTCARD_REF_H2C_STATUS_ERROR_SHIFT                 2u
-#define GHOSTCARD_REF_H2C_STATUS_ERROR_MASK                  0x00000004u /* [2] w1c. An error is reported in ERROR_CODE; write 1 to clear it, and the failing descriptor is fetched again. */
+#define GHOSTCARD_REF_H2C_STATUS_ERROR_MASK                  0x00000004u /* [2] w1c. Error. ERROR_CODE says which; write 1 to clear it, and the failing descriptor is fetched again. */
 #define GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_SHIFT            8u
 #define GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_MASK             0x00000f00u /* [11:8] ro. Why the engine halted. */
 #define GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_NONE             0u
@@ -240,7 +240,7 @@
 #define GHOSTCARD_REF_C2H_CONTROL_RUN_SHIFT   0u
 #define GHOSTCARD_REF_C2H_CONTROL_RUN_MASK    0x00000001u /* [0] rw. The engine takes descriptors while this is 1; cleared, it stops after the descriptor in hand. */
 #define GHOSTCARD_REF_C2H_CONTROL_RESET_SHIFT 1u
-#define GHOSTCARD_REF_C2H_CONTROL_RESET_MASK  0x00000002u /* [1] rw. Write 1: ring indexes, counters and errors are cleared, a transfer in hand is discarded. Reads 0. */
+#define GHOSTCARD_REF_C2H_CONTROL_RESET_MASK  0x00000002u /* [1] rw, card clears. Write 1: ring indexes, counters and errors are cleared, a transfer in hand is discarded. Reads 0. */
 
 /* C2H[n].STATUS: 32 bits, mixed. Engine state. */
 #define GHOSTCARD_REF_C2H_STATUS(n)                          (GHOSTCARD_REF_C2H(n) + 0x04u)
@@ -249,7 +249,7 @@
 #define GHOSTCARD_REF_C2H_STATUS_HALTED_SHIFT                1u
 #define GHOSTCARD_REF_C2H_STATUS_HALTED_MASK                 0x00000002u /* [1] ro. The engine stopped on an error and waits for ERROR to be cleared. */
 #define GHOSTCARD_REF_C2H_STATUS_ERROR_SHIFT                 2u
-#define GHOSTCARD_REF_C2H_STATUS_ERROR_MASK                  0x00000004u /* [2] w1c. An error is reported in ERROR_CODE; write 1 to clear it, and the failing descriptor is fetched again. */
+#define GHOSTCARD_REF_C2H_STATUS_ERROR_MASK                  0x00000004u /* [2] w1c. Error. ERROR_CODE says which; write 1 to clear it, and the failing descriptor is fetched again. */
 #define GHOSTCARD_REF_C2H_STATUS_ERROR_CODE_SHIFT            8u
 #define GHOSTCARD_REF_C2H_STATUS_ERROR_CODE_MASK             0x00000f00u /* [11:8] ro. Why the engine halted. */
 #define GHOSTCARD_REF_C2H_STATUS_ERROR_CODE_NONE             0u

@@ -50,7 +50,7 @@ export interface CheckSite {
  */
 export interface Watch {
   // Accesses: the driver has read, or is about to write; `data` is valid during the call.
-  /** All of a register of 32 bits that has the flags `READ_WRITE` or `CLEARED_BY_ONE`. */
+  /** All of a register of 32 bits that has the flags `RESTORABLE` or `CLEARED_BY_ONE`. */
   readonly read?: (event: AccessEvent, timeNs: number) => void;
   readonly write?: (event: AccessEvent, timeNs: number) => void;
   /** In a BAR, but neither all of a register of 32 bits nor an aligned half of one of 64 bits. */

@@ -8,7 +8,7 @@ import { ManualClock } from '../../emulator/clock';
 import { COMMAND, InProcessHost } from '../../emulator/host';
 import { EXAMPLES, noticesOf, OFFSETS, sitDown, type Sitting } from '../../test/support/check-examples';
 import { ChannelDriver } from '../../test/support/reference-driver';
-import { describeEvent, readTrace, RegisterNames, TraceRecorder, traceOf } from '../trace';
+import { type CardNotice, describeEvent, readTrace, RegisterNames, TraceRecorder, traceOf } from '../trace';
 import { CHECK_NAMES, checksOf } from '.';
 
 const RUNNING = COMMAND.MEMORY_SPACE | COMMAND.BUS_MASTER;
@@ -163,6 +163,33 @@ describe('lost-update', () => {
     expect(kindsOf(sitting)).toEqual(['lost-update']);
     expect(sitting.notices[0]!.text).toContain('another write made it 0x12');
     expect(sitting.notices[0]!.text).toContain('undoes the change of IRQ_ENABLE');
+  });
+
+  it('reports a bit that the card clears by itself and that is written again, while the card is at work only', () => {
+    const flushing = (act: (sitting: Sitting) => void): readonly CardNotice[] => {
+      const sitting = sitDown();
+      const { bar } = sitting;
+      bar.write32(CONTROL, 0x110);
+      bar.read32(CONTROL);
+      act(sitting);
+      return sitting.notices;
+    };
+    const again = flushing(({ bar }) => bar.write32(CONTROL, 0x112));
+    expect(again.map(({ kind, register }) => [kind, register])).toEqual([['lost-update', 'CONTROL']]);
+    expect(again[0]!.text).toContain('1 in FLUSH again while the card is at work, which clears FLUSH by itself');
+    const late = flushing(({ bar, clock }) => {
+      clock.advance(1000);
+      bar.write32(CONTROL, 0x112);
+    });
+    expect(late.map(({ text }) => text)).toEqual([expect.stringContaining('undoes the change of FLUSH')]);
+    expect(flushing(({ bar }) => bar.write32(CONTROL, 0x12))).toEqual([]); // FLUSH is left alone
+    expect(flushing(({ bar }) => bar.write32(CONTROL, 0x110))).toEqual([]);
+    expect(
+      noticed(({ bar, card }) => {
+        card.registers.set('CONTROL.FLUSH', 1); // and nothing is under way
+        bar.write32(CONTROL, bar.read32(CONTROL) | 2);
+      }),
+    ).toEqual([]);
   });
 
   it('is silent about a driver that starts what has ended, sets one field twice, or pulses bits', () => {

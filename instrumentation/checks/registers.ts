@@ -3,13 +3,14 @@
  * when it is first needed. What is no register of the card's author (memory, MSI-X) has no flags and is not checked.
  */
 import { type PciCard } from '../../emulator/pci';
-import { type RegisterHandle, type RegisterLayout } from '../../emulator/registers';
+import { type FieldLayout, type RegisterHandle, type RegisterLayout } from '../../emulator/registers';
+import { type Access, ACCESS_KINDS } from '../../emulator/registers/access';
 import { type NamedRegister, RegisterNames } from '../trace';
 
 /** An aligned access of 32 bits is one of a whole register, or of half of a 64-bit one. */
 export const WHOLE = 1;
-/** A 32-bit register that has bits which are read and written. */
-export const READ_WRITE = 2;
+/** A 32-bit register with bits that a write can give the value that was read. */
+export const RESTORABLE = 2;
 /** A 32-bit register that has bits which are cleared by writing 1. */
 export const CLEARED_BY_ONE = 4;
 
@@ -18,8 +19,12 @@ export interface WordRegister {
   readonly name: string;
   readonly layout: RegisterLayout;
   readonly stored: RegisterHandle;
-  readonly readWrite: number;
   readonly clearedByOne: number;
+  /** Bits whose reads show the state, and that a write of the same value restores: where it is 1, and where it is 0. */
+  readonly setByOne: number;
+  readonly clearedByZero: number;
+  /** Bits that the card clears by itself when they are 1, as it declares. */
+  readonly clearedByCard: number;
 }
 
 export class Registers {
@@ -46,7 +51,7 @@ export class Registers {
     return flags !== undefined && (offset & 3) === 0 ? (flags[offset >>> 2] ?? 0) : 0;
   }
 
-  /** The register of the author's that begins at `offset`, which has `READ_WRITE` or `CLEARED_BY_ONE`. */
+  /** The register of the author's that begins at `offset`, which has `RESTORABLE` or `CLEARED_BY_ONE`. */
   at(region: number, offset: number): WordRegister {
     const key = `${region} ${offset}`;
     let known = this.#words.get(key);
@@ -56,7 +61,7 @@ export class Registers {
 
   #find({ name, region, layout }: NamedRegister): WordRegister {
     const stored = this.card.inspection.registerFiles.get(region)!.register(layout.path) as RegisterHandle;
-    return { name, layout, stored, readWrite: bitsOf(layout, 'rw'), clearedByOne: bitsOf(layout, 'w1c') };
+    return { name, layout, stored, ...rulesOf(layout) };
   }
 }
 
@@ -68,17 +73,28 @@ function flagsOf(registers: readonly RegisterLayout[]): Uint8Array {
     if (width < 32) continue;
     for (let at = offset; at < offset + width / 8; at += 4) flags[at >>> 2] = WHOLE;
     if (width > 32) continue;
-    if (bitsOf(register, 'rw') !== 0) flags[offset >>> 2]! |= READ_WRITE;
-    if (bitsOf(register, 'w1c') !== 0) flags[offset >>> 2]! |= CLEARED_BY_ONE;
+    const { clearedByOne, setByOne, clearedByZero } = rulesOf(register);
+    if ((setByOne | clearedByZero) !== 0) flags[offset >>> 2]! |= RESTORABLE;
+    if (clearedByOne !== 0) flags[offset >>> 2]! |= CLEARED_BY_ONE;
   }
   return flags;
 }
 
-/** The bits of a 32-bit register that have a rule; a register without fields is one. */
-function bitsOf({ access, fields }: RegisterLayout, rule: 'rw' | 'w1c'): number {
-  if (fields.length === 0) return access === rule ? -1 : 0;
-  return fields.reduce(
-    (bits, field) => (field.access === rule ? bits | ((2 ** field.width - 1) << field.lsb) : bits),
-    0,
-  );
+const rulesOf = (layout: RegisterLayout) => ({
+  clearedByOne: bitsOf(layout, ({ access }) => access === 'w1c'),
+  setByOne: bitsOf(layout, ({ access }) => shows(access) && writeOf(access).one === 'set'),
+  clearedByZero: bitsOf(layout, ({ access }) => shows(access) && writeOf(access).zero === 'clear'),
+  clearedByCard: bitsOf(layout, ({ card }) => (card ?? layout.card) === 'clears'),
+});
+
+const writeOf = (access: Access) => ACCESS_KINDS.get(access)!.write;
+const shows = (access: Access): boolean => {
+  const { read } = ACCESS_KINDS.get(access)!;
+  return read.shows && read.after === 'keep';
+};
+
+/** The bits of a 32-bit register that follow a rule; a register without fields is one. */
+function bitsOf(layout: RegisterLayout, rule: (of: Pick<FieldLayout, 'access' | 'card'>) => boolean): number {
+  if (layout.fields.length === 0) return rule(layout) ? -1 : 0;
+  return layout.fields.reduce((bits, field) => (rule(field) ? bits | ((2 ** field.width - 1) << field.lsb) : bits), 0);
 }

@@ -1,8 +1,10 @@
 import { expect, it } from 'vitest';
+import { ReferenceCard } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
 import { InProcessHost } from '../../emulator/host';
 import { type CardEnvironment, PciCard } from '../../emulator/pci';
 import { registerMap } from '../../emulator/registers';
+import { ChannelDriver } from '../../test/support/reference-driver';
 import { CardOutcome, traceOf } from '.';
 
 it('CardOutcome says what a card halted on, which DMA was refused, what still runs, and what nobody has taken', () => {
@@ -59,4 +61,17 @@ it('the trace of a card says which errors were never read, also when a reset has
   expect(found()).toEqual(['FAILED has reported an error that was never read']);
   host.reset('flr');
   expect(traceOf(card).findings).toMatchObject([{ kind: 'error-unread', part: 'FAILED', times: 1 }]);
+});
+
+it('the reference card reports that a channel has halted, and that nobody has read its error', () => {
+  const clock = new ManualClock();
+  const card = new ReferenceCard({ clock });
+  const driver = new ChannelDriver(new InProcessHost(card), 'H2C');
+  driver.submit({ hostAddress: 0x1000, lengthBytes: 0 });
+  clock.advance(1_000_000);
+  const found = () => traceOf(card).findings.map(({ text }) => text);
+  const halted = 'H2C0 halted once: BAD_LENGTH, descriptor 0';
+  expect(found()).toEqual([halted, 'H2C[0].STATUS.ERROR has reported an error that was never read']);
+  driver.registers.read('H2C[0].STATUS');
+  expect(found()).toEqual([halted]);
 });

@@ -8,7 +8,17 @@ import { detectStalls } from '../../instrumentation/stalls';
 import { type CardNotice, traceOf } from '../../instrumentation/trace';
 
 const ENGINE = registerMap({
-  CONTROL: { offset: 0x00, access: 'rw', fields: { RUN: [0], IRQ_ENABLE: [1], MODE: [5, 4], LOOPBACK: [6] } },
+  CONTROL: {
+    offset: 0x00,
+    access: 'rw',
+    fields: {
+      RUN: [0],
+      IRQ_ENABLE: [1],
+      MODE: [5, 4],
+      LOOPBACK: [6],
+      FLUSH: { bits: [8], access: 'w1s', card: 'clears' },
+    },
+  },
   STATUS: { offset: 0x04, access: 'w1c', fields: { DONE: [0], ERROR: [1], OVERRUN: [2] } },
   VECTOR: { offset: 0x08, access: 'rw' },
   RING: { offset: 0x10, width: 64, access: 'rw' },
@@ -33,6 +43,7 @@ export class EngineCard extends PciCard {
     );
     this.registers.onWrite('CONTROL', ({ value, previous }) => {
       if (value & ~previous & 1) this.#run();
+      if (value & ~previous & 0x100) this.clock.after(this.periodNs, () => this.registers.set('CONTROL.FLUSH', 0));
     });
     this.registers.onWrite('STATUS', () => this.driveLine());
     this.registers.onWrite('FETCH', ({ data }) => this.fetch(data));

@@ -195,7 +195,7 @@ const platformDeviceOf = (addressBits: number) =>
     reset: {
       window: 'registers',
       offset: REFERENCE_REGISTERS.spec.CONTROL.offset,
-      value: 1 << REFERENCE_REGISTERS.spec.CONTROL.fields.SOFT_RESET[0],
+      value: 1 << REFERENCE_REGISTERS.spec.CONTROL.fields.SOFT_RESET.bits[0],
     },
   });
 

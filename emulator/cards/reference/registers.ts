@@ -62,7 +62,13 @@ export const REFERENCE_REGISTERS = registerMap(
       offset: 0x010,
       access: 'rw',
       doc: 'Card control.',
-      fields: { SOFT_RESET: [0, 'Write 1: the whole card is reset, this register included. Reads 0.'] },
+      fields: {
+        SOFT_RESET: {
+          bits: [0],
+          card: 'clears',
+          doc: 'Write 1: the whole card is reset, this register included. Reads 0.',
+        },
+      },
     },
     MEMORY_SIZE: {
       offset: 0x018,
@@ -72,7 +78,7 @@ export const REFERENCE_REGISTERS = registerMap(
       doc: 'Card memory (BAR2) in bytes.',
     },
     SCRATCH64: { offset: 0x020, width: 64, access: 'rw', doc: 'As SCRATCH, 64 bits.' },
-    UPTIME_NS: { offset: 0x028, width: 64, access: 'ro', doc: 'Device time in nanoseconds.' },
+    UPTIME_NS: { offset: 0x028, width: 64, access: 'ro', role: 'data', doc: 'Device time in nanoseconds.' },
     MAX_LENGTH: { offset: 0x030, access: 'ro', reset: MAX_LENGTH_BYTES, doc: 'Longest descriptor in bytes.' },
 
     IRQ_STATUS: {
@@ -88,7 +94,12 @@ export const REFERENCE_REGISTERS = registerMap(
       doc: 'Write 1 to raise a source, for testing a driver.',
       fields: irqFields,
     },
-    IRQ_COUNT: { offset: 0x10c, access: 'ro', doc: 'Times that an enabled source was raised since reset; wraps.' },
+    IRQ_COUNT: {
+      offset: 0x10c,
+      access: 'ro',
+      role: 'data',
+      doc: 'Times that an enabled source was raised since reset; wraps.',
+    },
 
     PAIR: { offset: 0x200, stride: 0x10, count: CHANNEL_PAIRS, doc: 'Channel pairs.', registers: PAIR },
     SYNC: { offset: 0x300, doc: 'Synchronising memory.', registers: SYNC_REGISTERS },

@@ -1,13 +1,14 @@
 /**
- * A read-modify-write that undoes what came in between. Two forms, both where the accesses follow one another directly,
- * so that nothing else explains them: the card has changed a bit between the read and the write, which puts it back; or two
- * reads are followed by two writes, each of which sets a bit of its own and leaves the rest, so that the second takes the
- * first one's bit back: two threads without a lock.
+ * A read-modify-write that undoes what came in between. Three forms, all where the accesses follow one another directly, so
+ * that nothing else explains them: the card has changed a bit between the read and the write, which restores it; the write
+ * restores a bit that the card clears by itself, as it declares, while it is at work, which works until the two coincide; or
+ * two reads are followed by two writes, each of which sets a bit of its own and leaves the rest, so that the second takes
+ * the first one's bit back: two threads without a lock.
  */
 import { type AccessEvent } from '../../../emulator/pci';
 import { fieldsOf } from '../../trace';
 import { type Check } from '../check';
-import { READ_WRITE, type WordRegister } from '../registers';
+import { RESTORABLE, type WordRegister } from '../registers';
 
 /** A modification takes microseconds; later, the driver decides anew. */
 const MOST_NS = 10_000_000;
@@ -15,7 +16,7 @@ const MOST_NS = 10_000_000;
 export const lostUpdate: Check = {
   doc: 'The driver reads a register, changes bits and writes it back, and so undoes what the card or another thread has changed in between.',
   source: 'Linux Documentation/driver-api/device-io.rst; a lock, or registers that set and clear bits',
-  make({ registers, traffic, report }) {
+  make({ card, registers, traffic, report }) {
     let current: WordRegister | undefined;
     let [region, offset] = [-1, -1];
     /** The count of accesses at the last one of this register. */
@@ -24,17 +25,26 @@ export const lostUpdate: Check = {
     /** What the first write after the reads has set; 0 before. */
     let firstSet = 0;
 
-    const undone = (bits: number, by: string, before: number, written: number): void => {
-      const { name, layout } = current!;
-      const hex = (word: number): string => `0x${(word >>> 0).toString(16)}${fieldsOf(layout, BigInt(word >>> 0))}`;
-      report(
-        name,
-        () =>
-          `the driver has read ${name} as ${hex(value)} and writes ${hex(written)}, but meanwhile ${by} made it ` +
-          `${hex(before)}: the write undoes the change of ${wordBits(current!, bits)}`,
-        { register: name },
-      );
+    const hex = (word: number): string =>
+      `0x${(word >>> 0).toString(16)}${fieldsOf(current!.layout, BigInt(word >>> 0))}`;
+    const found = (written: number, what: () => string): void => {
+      const { name } = current!;
+      const words = () => `the driver has read ${name} as ${hex(value)} and writes ${hex(written)}, ${what()}`;
+      report(name, words, { register: name });
     };
+    const undone = (bits: number, by: string, before: number, written: number): void =>
+      found(
+        written,
+        () => `but meanwhile ${by} made it ${hex(before)}: the write undoes the change of ${wordBits(current!, bits)}`,
+      );
+    const mayUndo = (bits: number, written: number): void =>
+      found(written, () => {
+        const names = wordBits(current!, bits);
+        return (
+          `1 in ${names} again while the card is at work, which clears ${names} by itself: had it done so in between, ` +
+          `the write would undo it`
+        );
+      });
 
     const isNextAccess = (): boolean => {
       const isNext = lastAccess === traffic.accesses - 1;
@@ -44,7 +54,7 @@ export const lostUpdate: Check = {
 
     return {
       read(event, timeNs) {
-        if ((registers.flags(event.region, event.offset) & READ_WRITE) === 0) return;
+        if ((registers.flags(event.region, event.offset) & RESTORABLE) === 0) return;
         const read = wordOf(event);
         const isSame =
           isNextAccess() &&
@@ -65,7 +75,7 @@ export const lostUpdate: Check = {
         if (!isNextAccess() || event.offset !== offset || event.region !== region) reads = 0;
         if (reads === 0) return;
         const written = wordOf(event);
-        const { readWrite } = current!;
+        const { setByOne, clearedByZero, clearedByCard } = current!;
         const before = Number(current!.stored.value) | 0;
         const isTimely = timeNs - readNs < MOST_NS && written !== value;
         if (firstSet !== 0) {
@@ -76,9 +86,12 @@ export const lostUpdate: Check = {
           reads = 0;
           return;
         }
-        const lost = (before ^ stored) & readWrite & ~(written ^ value) & ~(stored ^ value);
+        const restored = ((value & setByOne) | (~value & clearedByZero)) & ~(written ^ value) & ~(stored ^ value);
+        const lost = (before ^ stored) & restored;
+        const atRisk = value & restored & clearedByCard;
         if (isTimely && lost !== 0) undone(lost, 'the card has', before, written);
-        firstSet = value === 0 ? 0 : setOnly(value, written) & readWrite;
+        else if (isTimely && atRisk !== 0 && card.inspection.clock.waiting > 0) mayUndo(atRisk, written);
+        firstSet = value === 0 ? 0 : setOnly(value, written) & setByOne & clearedByZero;
         if (firstSet === 0) reads = 0;
       },
       reset: () => void (reads = 0),
