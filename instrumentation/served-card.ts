@@ -157,6 +157,11 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     }
   }
 
+  /** The client is about to remove the function, whose link is down. */
+  leave(): void {
+    this.link.leave();
+  }
+
   /** Disconnects the client, removes the socket, stops device time and releases the card's memory. */
   async close(): Promise<void> {
     await this.seat?.server.close();

@@ -7,10 +7,15 @@
  */
 import { loadNative } from '../../emulator/native';
 import { ForwardingDevice, type ResetCause } from '../../emulator/device';
-import { fillFile } from '../../emulator/pci';
+import { fillFile, Region } from '../../emulator/pci';
+
+/** The Command register and Status: what Linux reads until a function that was reset answers (pci_dev_wait). */
+const COMMAND = 4;
+const COMMAND_END = 8;
 
 export class SlotLink extends ForwardingDevice {
   private up = true;
+  private isLeaving = false;
 
   get isUp(): boolean {
     return this.up;
@@ -27,9 +32,20 @@ export class SlotLink extends ForwardingDevice {
     }
   }
 
+  /**
+   * The client removes the function, whose link is down. A driver that is unbound resets it, and Linux waits a minute for
+   * it to answer: so that it does not, Command and Status read 0 from now on.
+   */
+  leave(): void {
+    this.isLeaving = true;
+  }
+
   override readRegion(region: number, offset: number, data: Uint8Array): void {
-    if (this.up) super.readRegion(region, offset, data);
-    else data.fill(0xff);
+    if (this.up) return super.readRegion(region, offset, data);
+    data.fill(0xff);
+    if (this.isLeaving && region === Region.CONFIG) {
+      data.fill(0, Math.max(0, COMMAND - offset), Math.max(0, COMMAND_END - offset));
+    }
   }
 
   override writeRegion(region: number, offset: number, data: Uint8Array): void {

@@ -65,7 +65,8 @@ export const MACHINES: Record<GuestArch, MachineFacts> = {
     // no_timer_check: at boot the kernel expects 5 timer interrupts in 40 ms, measured by the time stamp counter, which
     // goes on while the host runs something else. Behind an interrupt remapper it panics if they are fewer ("timer
     // doesn't work through Interrupt-remapped IO-APIC"). It skips the check by itself on KVM.
-    kernelArguments: ['console=ttyS0', 'no_timer_check'],
+    // mitigations=off: what they cost protects nobody here, and the kernel warns of a processor without their microcode.
+    kernelArguments: ['console=ttyS0', 'no_timer_check', 'mitigations=off'],
     // The root ports drive their slots themselves, as on arm64. While ACPI does, QEMU takes their hot-plug capability
     // and never reports the link to a card that is plugged in as active, so that the kernel cannot reset the bus.
     globals: ['ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off'],

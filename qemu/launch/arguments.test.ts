@@ -84,13 +84,13 @@ describe('QEMU arguments', () => {
     expect(valuesOf('-kernel')).toEqual(['/boot/vmlinuz']);
     expect(valuesOf('-initrd')).toEqual(['/boot/initramfs']);
     expect(valuesOf('-append')).toEqual([
-      'console=ttyS0 no_timer_check printk.time=1 panic=-1 oops=panic hung_task_panic=1 hugepagesz=2M hugepages=32',
+      'console=ttyS0 no_timer_check mitigations=off printk.time=1 panic=-1 oops=panic hung_task_panic=1 hugepagesz=2M hugepages=32',
     ]);
   });
 
   it('reserve no hugepages if none are asked for, and append to the kernel command line', () => {
     expect(valuesOf('-append', { hugepages: 0, kernelAppend: 'quiet' })).toEqual([
-      'console=ttyS0 no_timer_check printk.time=1 panic=-1 oops=panic hung_task_panic=1 quiet',
+      'console=ttyS0 no_timer_check mitigations=off printk.time=1 panic=-1 oops=panic hung_task_panic=1 quiet',
     ]);
   });
 
@@ -101,7 +101,7 @@ describe('QEMU arguments', () => {
     expect(drivers(true)).toEqual(['intel-iommu', ...drivers(false)]);
     expect(valuesOf('-device', { iommu: true })[0]).toEqual({ 'driver': 'intel-iommu', 'caching-mode': true });
     expect(valuesOf('-append', { iommu: true, hugepages: 0, kernelAppend: 'quiet' })).toEqual([
-      'console=ttyS0 no_timer_check printk.time=1 panic=-1 oops=panic hung_task_panic=1 intel_iommu=on quiet',
+      'console=ttyS0 no_timer_check mitigations=off printk.time=1 panic=-1 oops=panic hung_task_panic=1 intel_iommu=on quiet',
     ]);
     expect(valuesOf('-accel', { iommu: true, accel: 'kvm' })).toEqual(['kvm,kernel-irqchip=split']);
     expect(valuesOf('-device', { iommu: true, arch: 'arm64' })[0]).toMatchObject({ driver: 'virtio-iommu-pci' });

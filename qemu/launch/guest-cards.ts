@@ -109,16 +109,6 @@ export class GuestCards {
     this.pciAddresses.delete(card);
   }
 
-  async forgoResets(card: string): Promise<void> {
-    const methods = `/sys/bus/pci/devices/${await this.pciAddressOf(card)}/reset_method`;
-    const timeoutMs = this.allowed(UNPLUG_TIMEOUT_MS);
-    const result = await this.guest.run(['sh', '-c', '[ ! -e "$0" ] || echo >"$0"', methods], timeoutMs);
-    if (result.exitCode !== 0) {
-      const why = String(result.stderr).trim() || `the command did not finish within ${timeoutMs} ms`;
-      throw new Error(`Cannot disable resets of the card '${card}' in the guest: ${why}`);
-    }
-  }
-
   get freeSlots(): number {
     return this.slots.free;
   }

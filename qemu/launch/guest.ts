@@ -223,19 +223,12 @@ export class Guest implements AsyncDisposable {
   /**
    * Makes the guest remove a card. When this resolves, the driver's `remove` has run. QEMU keeps
    * the device, since it (up to at least 11.1) crashes when it deletes a vfio-user device with MSI-X: the card's server
-   * must keep running and answer reads with all ones, as an empty slot does, and another card can take its place there. Rejects if the driver has not released the card
-   * within the limit (default 20 s). The guest then keeps trying, and a later call returns the outcome.
+   * must keep running and answer reads with all ones, as an empty slot does, and another card can take its place there.
+   * Rejects if the driver has not released the card within the limit (default 20 s). The guest then keeps trying, and a
+   * later call returns the outcome.
    */
   unplug(card: string, options?: UnplugOptions): Promise<void> {
     return this.cards.unplug(card, options);
-  }
-
-  /**
-   * Call this before a card stops answering, so that the guest no longer resets it. vfio-pci resets a device when it is
-   * closed, and kernels before 6.9 would wait a minute for the reset to complete.
-   */
-  forgoResets(card: string): Promise<void> {
-    return this.cards.forgoResets(card);
   }
 
   /** Number of slots that a card can still be plugged into. */

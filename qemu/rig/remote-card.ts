@@ -41,6 +41,9 @@ export class RemoteCard {
     );
   }
 
+  /** What reads return now is up to QEMU: all ones. */
+  leave(): void {}
+
   async close(): Promise<void> {
     this.secondConnection?.removeAllListeners('close').destroy();
   }

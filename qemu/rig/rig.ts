@@ -204,9 +204,8 @@ export class Rig implements AsyncDisposable {
 
   /** Surprise removal: the card's link goes down first, and the guest notices then. */
   async surpriseRemove(name: string, limit?: UnplugOptions): Promise<void> {
-    this.servers.get(name);
-    await this.guest.forgoResets(name);
     this.severLink(name);
+    this.servers.get(name).served.leave();
     await this.unplug(name, limit);
   }
 
