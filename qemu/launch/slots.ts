@@ -40,6 +40,7 @@ export class Slots {
           `docs/limits.md), and the rest have: ${this.cards}. Launch a new guest, or one with more slots.`,
       );
     }
+    if (!isConnected) this.forget(socketPath);
     this.slots[slot] = { card: name, socketPath };
     return slot;
   }
@@ -59,6 +60,13 @@ export class Slots {
   retire(card: string): void {
     const slot = this.of(card);
     this.slots[slot] = { ...(this.slots[slot] as Exclude<Slot, 'empty'>), card: undefined };
+  }
+
+  /** There is a new server at this path: devices that were connected to an earlier one have lost theirs. */
+  private forget(socketPath: string): void {
+    this.slots.forEach((slot, i) => {
+      if (slot !== 'empty' && slot.socketPath === socketPath) this.slots[i] = { ...slot, socketPath: '' };
+    });
   }
 
   private find(card: string): number {

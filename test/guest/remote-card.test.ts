@@ -65,16 +65,20 @@ it('can be used again when its process was restarted', async () => {
   await runApp(rig, 'card', ['gc-loopback', '--irq', 'intx']);
 });
 
-it('can be unplugged while its process runs, which must then be restarted to plug it in again', async () => {
+it('can be unplugged and plugged in again, at its address while its process runs, and after a restart of that', async () => {
+  const pciAddress = await rig.guest.pciAddressOf('card');
   await rig.unplug('card');
   expect(rig.cards).toEqual([]);
   expect((await rig.guest.run(['ls', '/sys/bus/pci/drivers/uio_pci_generic'])).stdout.toString()).not.toContain(
     '0000:',
   );
   const card = { name: 'card', socketPath, driver: 'uio_pci_generic' };
-  await expect(rig.plug(card)).rejects.toThrow(/has been plugged in before, as the card 'card'.*restart that process/);
+  expect((await rig.plug(card)).pciAddress).toBe(pciAddress);
+  await runApp(rig, 'card', ['gc-loopback', '--irq', 'intx']);
+  await rig.unplug('card');
   await server.kill();
   await expect.poll(() => rig.modelErrors.length, { timeout: 10_000 }).toBe(2);
   server = await serve();
   expect((await rig.plug(card)).node).toBe('/dev/uio0');
+  await runApp(rig, 'card', ['gc-loopback', '--irq', 'intx']);
 });
