@@ -64,7 +64,7 @@ export interface IrqSetupEvent {
 
 /**
  * 'raised': the card requests an interrupt or asserts INTx; 'lowered': it deasserts INTx; 'held': the interrupt cannot be
- * sent now, for `reason`; 'delivered': the client is notified.
+ * sent now, for `reason`; 'sent': the client is notified.
  */
 export interface InterruptEvent {
   readonly kind: 'interrupt';
@@ -73,7 +73,7 @@ export interface InterruptEvent {
   readonly vector: number;
   readonly reason?: HeldReason;
 }
-export type InterruptPhase = 'raised' | 'lowered' | 'held' | 'delivered';
+export type InterruptPhase = 'raised' | 'lowered' | 'held' | 'sent';
 
 /** The function is about to be reset. 'device': by the client; other kinds follow from an access or an injected fault. */
 export interface ResetEvent {

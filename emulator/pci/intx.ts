@@ -1,5 +1,5 @@
 /**
- * The INTx line of the function: a level, delivered to the client as VFIO delivers level interrupts.
+ * The INTx line of the function: a level, sent to the client as VFIO sends level interrupts.
  *
  * When the line is asserted and not blocked, the client is triggered once, and the vector counts as masked (the client
  * masks it by itself). If the line is still asserted when the client unmasks it, the client is triggered again. Interrupt
@@ -20,7 +20,7 @@ export class Intx implements IrqIndex {
   readonly #sinks: IrqSinks;
   readonly #heldBy: () => HeldReason | undefined;
   readonly #onHeld: (reason: HeldReason) => void;
-  /** Why the current level has not been delivered; reported once. */
+  /** Why the current level has not been sent; reported once. */
   #heldFor: HeldReason | undefined;
   #asserted = false;
   #masked = false;
@@ -32,7 +32,7 @@ export class Intx implements IrqIndex {
 
   /**
    * `heldBy` returns what blocks INTx in the function now, if anything ('disabled': not in INTx mode, Interrupt Disable
-   * set, not in state D0); `onHeld` is called when the line is asserted and cannot be delivered.
+   * set, not in state D0); `onHeld` is called when the line is asserted and cannot be sent.
    */
   constructor(present: boolean, heldBy: () => HeldReason | undefined, onHeld: (reason: HeldReason) => void) {
     this.layout = { count: present ? 1 : 0, maskable: present, autoMasked: present, noResize: false };

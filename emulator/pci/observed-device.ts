@@ -109,7 +109,7 @@ export class ObservedDevice extends ForwardingDevice {
   #observed(sink: IrqSink, index: number, vector: number): IrqSink {
     return {
       trigger: () => {
-        this.events.publish({ kind: 'interrupt', phase: 'delivered', index, vector });
+        this.events.publish({ kind: 'interrupt', phase: 'sent', index, vector });
         sink.trigger();
       },
       close: () => {

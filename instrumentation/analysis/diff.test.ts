@@ -21,7 +21,7 @@ const dma = (iova: number, more: object = {}): TraceEvent =>
     ...{ ...at(1), kind: 'dma-read', channel: 'A', role: 'data', iova, sizeBytes: 4, data: Uint8Array.of(1, 2, 3, 4) },
     ...more,
   }) as TraceEvent;
-const interrupt: TraceEvent = { ...at(1), kind: 'interrupt', phase: 'delivered', index: 2, vector: 0 };
+const interrupt: TraceEvent = { ...at(1), kind: 'interrupt', phase: 'sent', index: 2, vector: 0 };
 const task: TraceEvent = { ...at(1), kind: 'task' };
 
 const diff = (a: TraceEvent[], b: TraceEvent[], options: DiffOptions = {}) =>

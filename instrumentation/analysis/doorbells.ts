@@ -66,7 +66,7 @@ export class DoorbellAnswers {
       state.channel = event.channel;
     } else if (event.kind === 'reset') {
       rung.clear();
-    } else if (event.kind === 'interrupt' && event.phase === 'delivered') {
+    } else if (event.kind === 'interrupt' && event.phase === 'sent') {
       const key = bells.answeredBy(state.channel, [...rung.keys()]);
       const doorbell = key === undefined ? undefined : rung.get(key);
       if (doorbell === undefined) return undefined;

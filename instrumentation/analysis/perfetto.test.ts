@@ -20,7 +20,7 @@ const dma = (timeNs: number, channel: string): TraceEvent => ({
   ...{ ...at(timeNs), kind: 'dma-read', channel, role: 'data', iova: 0x1000, sizeBytes: 64 },
 });
 const interrupt = (timeNs: number, vector = 0): TraceEvent => ({
-  ...{ ...at(timeNs), kind: 'interrupt', phase: 'delivered', index: 2, vector },
+  ...{ ...at(timeNs), kind: 'interrupt', phase: 'sent', index: 2, vector },
 });
 const state = (timeNs: number, to: string): TraceEvent => ({ ...at(timeNs), kind: 'state', part: 'H2C0', state: to });
 const mark: TraceEvent = { card: 0, timeNs: 0, hostNs: 0, kind: 'mark', from: 'host', text: 'here' };

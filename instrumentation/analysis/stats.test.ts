@@ -18,7 +18,7 @@ const dma = (timeNs: number, channel: string, more: object = {}): TraceEvent =>
     ...{ ...at(timeNs), kind: 'dma-read', channel, role: 'data', iova: 0x1000, sizeBytes: 64 },
     ...more,
   }) as TraceEvent;
-const interrupt = (timeNs: number, phase: 'raised' | 'held' | 'delivered', hostNs = timeNs): TraceEvent => ({
+const interrupt = (timeNs: number, phase: 'raised' | 'held' | 'sent', hostNs = timeNs): TraceEvent => ({
   ...{ ...at(timeNs), hostNs, kind: 'interrupt', phase, index: 2, vector: 0 },
   ...(phase === 'held' && { reason: 'masked' }),
 });
@@ -77,10 +77,10 @@ describe('the numbers of a trace', () => {
     });
   });
 
-  it('count interrupts that were raised, held and delivered', () => {
-    const { interrupts } = statsOf(interrupt(1, 'raised'), interrupt(1, 'held'), interrupt(2, 'delivered')).cards[0]!;
+  it('count interrupts that were raised, held and sent', () => {
+    const { interrupts } = statsOf(interrupt(1, 'raised'), interrupt(1, 'held'), interrupt(2, 'sent')).cards[0]!;
     expect(interrupts).toEqual([
-      { interrupt: 'MSI-X vector 0', raised: 1, delivered: 1, held: [{ reason: 'masked', count: 1 }] },
+      { interrupt: 'MSI-X vector 0', raised: 1, sent: 1, held: [{ reason: 'masked', count: 1 }] },
     ]);
   });
 
@@ -89,10 +89,10 @@ describe('the numbers of a trace', () => {
       access('write', 100, 0, 1000), // H2C[0].DOORBELL
       access('write', 200, 8, 2000), // H2C[1].DOORBELL
       dma(300, 'H2C1'),
-      interrupt(350, 'delivered', 9000),
-      interrupt(360, 'delivered'), // answers nothing: H2C1 has had its interrupt, H2C0 is still at it
+      interrupt(350, 'sent', 9000),
+      interrupt(360, 'sent'), // answers nothing: H2C1 has had its interrupt, H2C0 is still at it
       dma(400, 'H2C0'),
-      interrupt(500, 'delivered', 5000),
+      interrupt(500, 'sent', 5000),
     ).cards[0]!;
     const one = (value: number) => ({ count: 1, min: value, median: value, p90: value, p99: value, max: value });
     expect(latencies).toEqual([
@@ -102,7 +102,7 @@ describe('the numbers of a trace', () => {
   });
 
   it('take other registers for doorbells when asked to', () => {
-    const events = [card, access('write', 1, 0x20), interrupt(5, 'delivered')];
+    const events = [card, access('write', 1, 0x20), interrupt(5, 'sent')];
     expect(traceStats({ events }).cards[0]!.latencies).toEqual([]);
     expect(traceStats({ events }, { doorbells: 'STATUS' }).cards[0]!.latencies[0]!.device.max).toBe(4);
   });

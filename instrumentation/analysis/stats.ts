@@ -66,7 +66,7 @@ export interface InterruptStats {
   /** `MSI-X vector 0` */
   readonly interrupt: string;
   readonly raised: number;
-  readonly delivered: number;
+  readonly sent: number;
   readonly held: readonly { readonly reason: string; readonly count: number }[];
 }
 
@@ -139,7 +139,7 @@ class CardCounts {
   readonly latencies = new Map<string, { device: number[]; host: number[] }>();
   readonly #places = new Map<string, { reads: number; writes: number }>();
   readonly #channels = new Map<string, ChannelCounts>();
-  readonly #interrupts = new Map<string, { raised: number; delivered: number; held: Map<string, number> }>();
+  readonly #interrupts = new Map<string, { raised: number; sent: number; held: Map<string, number> }>();
   readonly #span = new Span();
   readonly #outcome = new CardOutcome();
   #events = 0;
@@ -186,7 +186,7 @@ class CardCounts {
   }
 
   #takeInterrupt({ phase, index, vector, reason }: InterruptEvent): void {
-    const make = () => ({ raised: 0, delivered: 0, held: new Map<string, number>() });
+    const make = () => ({ raised: 0, sent: 0, held: new Map<string, number>() });
     const counts = entry(this.#interrupts, wordInterrupt(index, vector), make);
     if (phase === 'held') add(counts.held, reason ?? 'unknown');
     else if (phase !== 'lowered') counts[phase]++;

@@ -25,7 +25,7 @@ const dma = (timeNs: number, iova: number): TraceEvent => ({
   ...at(timeNs),
   ...{ kind: 'dma-write', channel: 'H2C0', role: 'data', iova, sizeBytes: 64 },
 });
-const interrupt = (timeNs: number, index: number, phase: 'raised' | 'lowered' | 'delivered'): TraceEvent => ({
+const interrupt = (timeNs: number, index: number, phase: 'raised' | 'lowered' | 'sent'): TraceEvent => ({
   ...at(timeNs),
   ...{ kind: 'interrupt', phase, index, vector: 0 },
 });
@@ -78,14 +78,14 @@ describe('a value change dump', () => {
   });
 
   it('has the level of the line, and messages as events', () => {
-    const events = [interrupt(1, 0, 'raised'), interrupt(1, 0, 'delivered'), interrupt(2, 0, 'lowered')];
-    expect(changes([...events, interrupt(3, 2, 'raised'), interrupt(3, 2, 'delivered')])).toEqual([
+    const events = [interrupt(1, 0, 'raised'), interrupt(1, 0, 'sent'), interrupt(2, 0, 'lowered')];
+    expect(changes([...events, interrupt(3, 2, 'raised'), interrupt(3, 2, 'sent')])).toEqual([
       '#0 dut.interrupts.INTx.level=0',
       '#1000 dut.interrupts.INTx.level=1',
-      '#1001 dut.interrupts.INTx.delivered=1',
+      '#1001 dut.interrupts.INTx.sent=1',
       '#2000 dut.interrupts.INTx.level=0',
       '#3000 dut.interrupts.MSIX_0.raised=1',
-      '#3001 dut.interrupts.MSIX_0.delivered=1',
+      '#3001 dut.interrupts.MSIX_0.sent=1',
     ]);
   });
 

@@ -112,16 +112,16 @@ describe('the trace', () => {
         const kind = event.kind === 'interrupt' ? event.phase : event.kind;
         return `${event.timeNs} ${kind}`;
       }),
-    ).toEqual(['0 raised', '0 fault', '0 delivered', ...Array<string>(3).fill('200 dma-write')]);
+    ).toEqual(['0 raised', '0 fault', '0 sent', ...Array<string>(3).fill('200 dma-write')]);
   });
 
-  it('shows a dropped interrupt as raised and never delivered, and a truncated DMA as it was', () => {
+  it('shows a dropped interrupt as raised and never sent, and a truncated DMA as it was', () => {
     const events = recorded([
       { fault: 'interrupt-dropped' },
       { fault: 'dma-truncated', channel: 'C2H0', role: 'data', bytes: 100 },
     ]);
     const phases = events.flatMap((event) => (event.kind === 'interrupt' ? event.phase : []));
-    expect(phases.slice(0, 4)).toEqual(['raised', 'raised', 'delivered', 'raised']);
+    expect(phases.slice(0, 4)).toEqual(['raised', 'raised', 'sent', 'raised']);
     const writes = events.flatMap((event) =>
       event.kind === 'dma-write' && event.role === 'data' ? event.sizeBytes : [],
     );

@@ -19,9 +19,9 @@ export interface DriverStep {
   readonly done: ReadonlyMap<string, number>;
 }
 
-/** A word for what a driver can wait for: a delivered interrupt, a write-back in its memory. Undefined for the rest. */
+/** A word for what a driver can wait for: a sent interrupt, a write-back in its memory. Undefined for the rest. */
 export function signOf(event: { readonly kind: string } & Partial<TraceEvent>): string | undefined {
-  if (event.kind === 'interrupt' && 'phase' in event && event.phase === 'delivered') {
+  if (event.kind === 'interrupt' && 'phase' in event && event.phase === 'sent') {
     return `interrupt ${event.index}.${event.vector}`;
   }
   if (event.kind === 'dma-write' && 'role' in event && event.role === 'write-back' && !event.error) {

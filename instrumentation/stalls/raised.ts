@@ -27,7 +27,7 @@ export class RaisedInterrupts {
 
   saw(phase: InterruptPhase, index: number, vector: number, reason: HeldReason | undefined, nowNs: number): void {
     const key = index * 65_536 + vector;
-    if (phase === 'delivered' || phase === 'lowered') {
+    if (phase === 'sent' || phase === 'lowered') {
       this.#waiting.delete(key);
       return;
     }

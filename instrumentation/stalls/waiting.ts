@@ -48,7 +48,7 @@ export class Waiting {
   interrupt(phase: InterruptPhase, index: number, vector: number, reason?: RaisedInterrupt['reason']): void {
     this.#raised.saw(phase, index, vector, reason, this.trace.card.inspection.now());
     if (phase === 'raised') this.#writes.raised();
-    if (phase === 'delivered' && index === Irq.INTX) this.#intxDelivered++;
+    if (phase === 'sent' && index === Irq.INTX) this.#intxDelivered++;
   }
 
   state(part: string, state: string): void {

@@ -153,7 +153,7 @@ export class CardTrace {
       case 'dma-write':
         return this.#count(event);
       case 'interrupt': {
-        if (event.phase !== 'delivered') return;
+        if (event.phase !== 'sent') return;
         const counts = (this.#interrupts[event.index] ??= []);
         counts[event.vector] = (counts[event.vector] ?? 0) + 1;
         return;

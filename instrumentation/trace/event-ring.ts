@@ -17,7 +17,7 @@ export type RecentEvent = CardEvent & {
   readonly times: number;
 };
 
-/** Beside accesses and DMA, what is worth keeping of a card when a test has failed; of interrupts, those delivered. */
+/** Beside accesses and DMA, what is worth keeping of a card when a test has failed; of interrupts, those sent. */
 const KEPT: ReadonlySet<CardEvent['kind']> = new Set([
   ...(['interrupt', 'reset', 'connected', 'disconnected', 'fault'] as const),
 ]);
@@ -51,7 +51,7 @@ export class EventRing {
   add(event: CardEvent, timeNs: number): void {
     if (event.kind === 'read' || event.kind === 'write') this.#addAccess(event, timeNs);
     else if (isDma(event)) this.#keep(event, timeNs, isSameDma);
-    else if (KEPT.has(event.kind) && (event.kind !== 'interrupt' || event.phase === 'delivered')) {
+    else if (KEPT.has(event.kind) && (event.kind !== 'interrupt' || event.phase === 'sent')) {
       this.#keep(event, timeNs, isSame);
     }
   }

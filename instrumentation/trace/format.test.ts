@@ -130,6 +130,11 @@ describe('an event in the file', () => {
     },
   );
 
+  it('of an interrupt is read with the word for its phase that earlier builds wrote', () => {
+    const event = [8, 1, 0, 0, 'delivered', 2, 0, null];
+    expect(decodeEvents([event])[0]).toMatchObject({ kind: 'interrupt', phase: 'sent', vector: 0 });
+  });
+
   it('has a sample of each kind here', () => {
     expect(new Set(SAMPLES.map(([, { kind }]) => kind))).toEqual(new Set(TRACE_EVENT_KINDS));
   });

@@ -5,6 +5,7 @@
  *
  * A new kind is an interface in `event.ts` and a row here; the compiler and the tests say what else is to be done.
  */
+import { type InterruptPhase } from '../../emulator/pci';
 import {
   type AccessEvent,
   type DmaEvent,
@@ -89,6 +90,12 @@ const dma = {
   words: wordDma,
 } as const satisfies Unnumbered<DmaEvent>;
 
+/** Recordings of earlier builds have 'delivered' for 'sent'. */
+const interruptPhase: Field<InterruptPhase> = {
+  ...text<InterruptPhase>(),
+  read: (values, at) => (values[at] === 'delivered' ? 'sent' : (values[at] as InterruptPhase)),
+};
+
 const connection = {
   about: 'The client connects and disconnects.',
   role: 'remark',
@@ -150,10 +157,12 @@ export const KINDS = {
   },
   'interrupt': {
     code: 8,
-    about: 'Raised by the card, lowered, held (and why), delivered: the client (QEMU) has been notified.',
+    about:
+      'Raised by the card, lowered, held (and why), sent: the client (QEMU) has been notified. Whether it interrupts the ' +
+      'guest is [for QEMU to say](limits.md#vectors-masked-in-the-msi-x-table).',
     role: 'effect',
     actor: 'card',
-    fields: { phase: text(), index: number, vector: number, reason: optional(text()) },
+    fields: { phase: interruptPhase, index: number, vector: number, reason: optional(text()) },
     words: ({ phase, index, vector, reason }) =>
       words(`interrupt ${phase}`, wordInterrupt(index, vector), reason && HELD[reason]),
   },

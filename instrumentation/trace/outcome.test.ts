@@ -10,7 +10,7 @@ import { CardOutcome, traceOf } from '.';
 it('CardOutcome says what a card halted on, which DMA was refused, what still runs, and what nobody has taken', () => {
   const outcome = new CardOutcome();
   const state = (part: string, state: string) => outcome.take({ kind: 'state', part, state });
-  const interrupt = (phase: 'raised' | 'delivered' | 'lowered', vector: number) =>
+  const interrupt = (phase: 'raised' | 'sent' | 'lowered', vector: number) =>
     outcome.take({ kind: 'interrupt', phase, index: 2, vector });
   for (const index of [1, 4, 7]) {
     state('H2C0', 'running');
@@ -23,7 +23,7 @@ it('CardOutcome says what a card halted on, which DMA was refused, what still ru
   outcome.take({ ...dma, error: 'unmapped' });
   outcome.take({ ...dma, iova: 0x2000, error: 'unmapped' });
   interrupt('raised', 0);
-  interrupt('delivered', 0);
+  interrupt('sent', 0);
   interrupt('raised', 3);
   expect(outcome.findings.map(({ text }) => text)).toEqual([
     'H2C0 halted 3 times: NOT_OWNED, descriptors 1, 4, 7',

@@ -34,7 +34,7 @@ export class CardOutcome {
   /** By channel and reason. */
   readonly #refused = new Map<string, { channel: string; reason: string; times: number; firstIova: number }>();
   readonly #running = new Map<string, string>();
-  /** Raised and not delivered: by interrupt, how often; and those that a reset has dropped. */
+  /** Raised and not sent: by interrupt, how often; and those that a reset has dropped. */
   readonly #raised = new Map<number, number>();
   readonly #dropped = new Map<number, number>();
 

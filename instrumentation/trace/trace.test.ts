@@ -85,7 +85,7 @@ describe('the trace of a card', () => {
     clock.runDue();
     const lines = lastLines(card, 2).map((line) => line.trim());
     expect(lines[0]).toContain('write IRQ_TRIGGER 0x00000001 (H2C0=1)');
-    expect(lines[1]).toContain('interrupt delivered MSI-X vector 0');
+    expect(lines[1]).toContain('interrupt sent MSI-X vector 0');
     expect(traceOf(card).interrupts(2)).toEqual([1]);
     expect(traceOf(card).connectedVectors(2)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     expect(traceOf(card).dma('read').bytes).toBe(before);

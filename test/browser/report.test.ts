@@ -68,7 +68,7 @@ describe('the report, opened from disk without a network', () => {
     }
     await expectInk('MSI-X vector 2', 'held', (event) => event.kind === 'interrupt' && event.phase === 'held');
     for (const vector of [0, 2]) {
-      for (const phase of ['raised', 'delivered']) {
+      for (const phase of ['raised', 'sent']) {
         await expectInk(
           `MSI-X vector ${vector}`,
           phase,
@@ -85,7 +85,7 @@ describe('the report, opened from disk without a network', () => {
     await page.press('Enter');
     expect(await report.text('#detail dl')).toContain('reasonmasked');
     const held = trace.events.find((event) => event.kind === 'interrupt' && event.phase === 'held')!;
-    const delivered = trace.events.findLast((event) => event.kind === 'interrupt' && event.vector === 2)!;
+    const sent = trace.events.findLast((event) => event.kind === 'interrupt' && event.vector === 2)!;
     const { from, to } = await report.view();
     const { box } = await report.row('MSI-X vector 2', 'held');
     const picture = await report.picture();
@@ -93,9 +93,9 @@ describe('the report, opened from disk without a network', () => {
     const colorAt = (timeNs: number) =>
       picture.at(Math.round(box.left + ((timeNs - from) / (to - from)) * box.width), y);
     const background = colorAt(held.timeNs - 500);
-    expect(colorAt((held.timeNs + delivered.timeNs) / 2)).not.toEqual(background);
-    expect(colorAt(delivered.timeNs - 100)).not.toEqual(background);
-    expect(colorAt(delivered.timeNs + 500)).toEqual(background);
+    expect(colorAt((held.timeNs + sent.timeNs) / 2)).not.toEqual(background);
+    expect(colorAt(sent.timeNs - 100)).not.toEqual(background);
+    expect(colorAt(sent.timeNs + 500)).toEqual(background);
   });
 
   it('is dark or light as the system or the user sets it, with the same contents', async () => {

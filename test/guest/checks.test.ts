@@ -2,16 +2,14 @@
  * Checks in guests: silent about every program of guest-tools in every way to drive a card, which is what `npm start`
  * runs; and what they say of drivers that make mistakes.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { demoSteps, DRIVER_MODES } from '../../cli/guest/driver-modes';
 import { type CardNotice } from '../../instrumentation/trace';
 import { type Rig } from '../../qemu/rig';
 import { EngineCard } from '../support/check-examples';
-import { runApp, startRig } from '../support/rig';
+import { installProgram, runApp, startRig } from '../support/rig';
 
 describe.each([false, true])('in a guest with an IOMMU: %s', (iommu) => {
   const notices: CardNotice[] = [];
@@ -33,25 +31,22 @@ describe.each([false, true])('in a guest with an IOMMU: %s', (iommu) => {
 
 describe('a driver with mistakes', () => {
   const notices: CardNotice[] = [];
-  const folder = mkdtempSync(join(tmpdir(), 'gc-checks-'));
-  const program = join(folder, 'board-access');
+  let program: string;
   let rig: Rig;
   beforeAll(async () => {
-    execFileSync('cc', ['-static', '-Wall', '-Werror', '-o', program, join(__dirname, 'board-access.c')]);
     rig = await startRig({
       cards: [{ name: 'card', make: ({ clock }) => new EngineCard(clock, 1e6) }],
       onNotice: (_, notice) => notices.push(notice),
     });
-    await rig.guest.push('/tmp/board-access', readFileSync(program), 0o755);
+    program = await installProgram(rig, join(__dirname, 'board-access.c'));
     return () => rig.close();
   });
-  afterAll(() => rmSync(folder, { recursive: true }));
   beforeEach(() => void notices.splice(0));
 
   const drive = async (mistake: string): Promise<number | undefined> => {
     const { pciAddress } = await rig.bind('card', 'uio_pci_generic');
     const env = { GHOSTCARD_PCI_ADDRESS: pciAddress };
-    const { exitCode } = await rig.guest.run(['/tmp/board-access', mistake], { env });
+    const { exitCode } = await rig.guest.run([program, mistake], { env });
     await rig.settled();
     return exitCode;
   };

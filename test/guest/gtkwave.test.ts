@@ -94,7 +94,7 @@ it('DMA is exported by channel, with addresses, sizes and roles', () => {
 
 it('interrupts are exported: the level of the line, and messages as events', () => {
   expect(valuesOf('interrupts.INTx.level')).toEqual(['0', '1', '0']);
-  expect(signals.get('reference.interrupts.MSIX_0.delivered')).toHaveLength(1);
+  expect(signals.get('reference.interrupts.MSIX_0.sent')).toHaveLength(1);
 });
 
 it('states and marks are exported as text', () => {

@@ -2,9 +2,6 @@
  * INTx is a level: a line that the card takes down is down in the guest, whatever the driver does. QEMU's client leaves it
  * asserted until a BAR is accessed (docs/limits.md), and no driver of these tests accesses one.
  */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -12,7 +9,7 @@ import { isAccess, traceOf } from '../../instrumentation/trace';
 import { GUEST_ARCHES, hostArch } from '../../qemu/provision';
 import { type Rig } from '../../qemu/rig';
 import { LineCard } from '../support/line-card';
-import { startRig } from '../support/rig';
+import { installProgram, startRig } from '../support/rig';
 
 /** Root ports of every fourth slot share a line. */
 const NAMES = ['card', 'second', 'third', 'fourth', 'neighbour'] as const;
@@ -82,18 +79,11 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a line that the card takes down b
   if (arch === hostArch()) {
     it('interrupts a program on vfio-pci once each time', async () => {
       const { pciAddress, node } = await rig.bind('card', 'vfio-pci');
-      const folder = mkdtempSync(join(tmpdir(), 'gc-intx-'));
-      const program = join(folder, 'sleeping-intx');
-      try {
-        execFileSync('cc', ['-static', '-o', program, join(__dirname, 'sleeping-intx.c')]);
-        await rig.guest.push('/tmp/sleeping-intx', readFileSync(program), 0o755);
-      } finally {
-        rmSync(folder, { recursive: true });
-      }
+      const program = await installProgram(rig, join(__dirname, 'sleeping-intx.c'));
       const stdin = new PassThrough();
       let lines = '';
       const env = { GHOSTCARD_PCI_ADDRESS: pciAddress, GHOSTCARD_DEVICE: node };
-      const command = await rig.guest.start(['/tmp/sleeping-intx', String(ROUNDS)], {
+      const command = await rig.guest.start([program, String(ROUNDS)], {
         ...{ env, stdin },
         onStdout: (chunk) => void (lines += String(chunk)),
       });

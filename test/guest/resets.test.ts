@@ -1,7 +1,4 @@
 /** Resets that Linux makes: which it chooses, what a card keeps, and a card that is slow after one. */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -9,7 +6,7 @@ import { type CardIdentity } from '../../emulator/pci';
 import { GUEST_ARCHES, hostArch } from '../../qemu/provision';
 import { type Rig } from '../../qemu/rig';
 import { ResetCard } from '../support/reset-card';
-import { startRig } from '../support/rig';
+import { installProgram, startRig } from '../support/rig';
 
 const LIMIT = { timeout: 20_000 };
 /** Longer than the kernel waits before it says so (1 s), and far shorter than its limit of 60 s. */
@@ -92,17 +89,10 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
   if (arch === hostArch()) {
     it('a hot reset through VFIO succeeds', async () => {
       const { pciAddress, node } = await rig.bind('usual', 'vfio-pci');
-      const folder = mkdtempSync(join(tmpdir(), 'gc-hot-reset-'));
-      const program = join(folder, 'hot-reset');
-      try {
-        execFileSync('cc', ['-static', '-o', program, join(__dirname, 'hot-reset.c')]);
-        await rig.guest.push('/tmp/hot-reset', readFileSync(program), 0o755);
-      } finally {
-        rmSync(folder, { recursive: true });
-      }
+      const program = await installProgram(rig, join(__dirname, 'hot-reset.c'));
       const stdin = new PassThrough();
       let lines = '';
-      const command = await rig.guest.start(['/tmp/hot-reset', node, pciAddress], {
+      const command = await rig.guest.start([program, node, pciAddress], {
         stdin,
         onStdout: (chunk) => void (lines += String(chunk)),
       });

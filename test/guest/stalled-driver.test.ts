@@ -1,12 +1,10 @@
 /** Stalled drivers in a guest are reported, and others are not. */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type CardNotice, traceOf } from '../../instrumentation/trace';
 import { type Rig } from '../../qemu/rig';
-import { runApp, startRig } from '../support/rig';
+import { installProgram, runApp, startRig } from '../support/rig';
 
 let rig: Rig;
 let notices: CardNotice[] = [];
@@ -16,7 +14,6 @@ beforeAll(async () => {
 });
 afterEach(() => void (notices = []));
 
-const guestTools = join(__dirname, '..', '..', 'guest-tools');
 const STATUS = '0x1004';
 /** Longer than the limit, with nothing going on. */
 const IDLE = ['sleep', '3'];
@@ -63,19 +60,11 @@ it('a driver whose interrupt was lost is reported, with the interrupt and the la
 });
 
 it('a driver that has not enabled its interrupt again is reported, with the reason that holds it back', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'gc-stalled-driver-'));
-  try {
-    const program = join(folder, 'one-interrupt');
-    const source = join(__dirname, 'one-interrupt.c');
-    execFileSync('cc', ['-static', '-Wall', '-Werror', '-I', guestTools, '-o', program, source]);
-    const { pciAddress, node } = await rig.bind('card', 'uio_pci_generic');
-    await rig.guest.push('/tmp/one-interrupt', readFileSync(program), 0o755);
-    const env = { GHOSTCARD_PCI_ADDRESS: pciAddress, GHOSTCARD_DEVICE: node };
-    const { exitCode, stderr } = await rig.guest.run(['/tmp/one-interrupt'], { env });
-    expect(exitCode, stderr.toString()).toBe(3);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const program = await installProgram(rig, join(__dirname, 'one-interrupt.c'));
+  const { pciAddress, node } = await rig.bind('card', 'uio_pci_generic');
+  const env = { GHOSTCARD_PCI_ADDRESS: pciAddress, GHOSTCARD_DEVICE: node };
+  const { exitCode, stderr } = await rig.guest.run([program], { env });
+  expect(exitCode, stderr.toString()).toBe(3);
   expect(notices).toHaveLength(1);
   expect(notices[0]).toMatchObject({ register: 'IRQ_TRIGGER', interrupt: { index: 0, vector: 0 } });
   expect(notices[0]!.text).toMatch(/INTx was raised at .* and is held back: Interrupt Disable is set/);

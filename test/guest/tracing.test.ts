@@ -72,8 +72,8 @@ describe('the trace of a run', () => {
     expect(dma.every(({ data, hash, error }) => data === undefined && error === undefined && hash !== undefined)).toBe(
       true,
     );
-    const delivered = events.filter((event) => event.kind === 'interrupt' && event.phase === 'delivered');
-    expect(delivered.length).toBeGreaterThan(0);
+    const sent = events.filter((event) => event.kind === 'interrupt' && event.phase === 'sent');
+    expect(sent.length).toBeGreaterThan(0);
   });
 
   it('of two cards is one', async () => {

@@ -1,4 +1,8 @@
-/** Rigs for guest tests: a guest with reference cards, and running the apps of guest-tools in it. */
+/** Rigs for guest tests: a guest with reference cards, and running programs in it: apps of guest-tools, and C of a test's. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { expect, inject } from 'vitest';
 import { type CardFactory } from '../../instrumentation/served-card';
 import { ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
@@ -35,4 +39,19 @@ export async function runApp(
   expect(report.ok, `${argv.join(' ')}:\n${result.stdout.toString()}${result.stderr.toString()}`).toBe(true);
   expect(result.exitCode).toBe(0);
   return report;
+}
+
+/** Compiles a program in C for guests of the host's architecture, and puts it into a guest; its path there. */
+export async function installProgram(rig: Rig, source: string): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'gc-program-'));
+  const path = `/tmp/${basename(source, '.c')}`;
+  try {
+    const program = join(folder, 'program');
+    const guestTools = join(__dirname, '..', '..', 'guest-tools');
+    execFileSync('cc', ['-static', '-Wall', '-Werror', '-I', guestTools, '-o', program, source]);
+    await rig.guest.push(path, readFileSync(program), 0o755);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  return path;
 }

@@ -25,7 +25,7 @@ describe('ghostcard trace show', () => {
     const text = await printed('show', recorded());
     expect(lines(text)[0]).toMatch(/^# .*run\.trace: recorded by ghostcard \d+\.\d+\.\d+, begun \d{4}-/);
     expect(text).toContain('         1.000 us  write H2C[0].DOORBELL 0x00000001 (PRODUCER=1)\n');
-    expect(text).toContain('         1.000 us  interrupt delivered MSI-X vector 0\n');
+    expect(text).toContain('         1.000 us  interrupt sent MSI-X vector 0\n');
     expect(text).toContain(`\n${' '.repeat(19)}host mark done\n`);
   });
 

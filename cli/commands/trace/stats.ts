@@ -65,10 +65,10 @@ function showCard(stats: CardStats, all: boolean): void {
   for (const { text } of findings) print(text);
   if (findings.length > 0) print('');
   table(
-    ['interrupt', '>raised', '>delivered', 'held'],
-    interrupts.map(({ interrupt, raised, delivered, held }) => {
+    ['interrupt', '>raised', '>sent', 'held'],
+    interrupts.map(({ interrupt, raised, sent, held }) => {
       const reasons = held.map(({ reason, count }) => `${count} ${reason}`).join(', ');
-      return [interrupt, String(raised), String(delivered), reasons];
+      return [interrupt, String(raised), String(sent), reasons];
     }),
   );
   table(

@@ -90,7 +90,7 @@ export const acknowledgedUnread: Check = {
         }
       },
       interrupt(event) {
-        if (event.phase !== 'delivered') return;
+        if (event.phase !== 'sent') return;
         interrupts++;
         ({ index } = event);
       },

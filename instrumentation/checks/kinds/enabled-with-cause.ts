@@ -16,7 +16,7 @@ export const enabledWithCause: Check = {
   doc: 'The driver enables INTx again and has done nothing about its cause, which still stands.',
   source: 'PCI Local Bus Spec 3.0, 2.2.6: the line stays asserted until the driver clears the pending request',
   make({ traffic, report }) {
-    /** INTx has been delivered and is still asserted: the count of writes then. */
+    /** INTx has been sent and is still asserted: the count of writes then. */
     let writesBefore = -1;
     let isDisabled = false;
     let times = 0;
@@ -41,8 +41,8 @@ export const enabledWithCause: Check = {
         );
       },
       interrupt({ phase, index }) {
-        if (index === Irq.INTX && (phase === 'delivered' || phase === 'lowered'))
-          writesBefore = phase === 'delivered' ? traffic.writes : -1;
+        if (index === Irq.INTX && (phase === 'sent' || phase === 'lowered'))
+          writesBefore = phase === 'sent' ? traffic.writes : -1;
       },
       state({ part }) {
         if (part === 'interrupts') writesBefore = -1;

@@ -21,7 +21,7 @@ export const staleInterrupt: Check = {
         const key = index * 65_536 + vector;
         if (phase === 'raised') raised.set(key, { run, timeNs });
         else if (phase === 'lowered') raised.delete(key);
-        if (phase !== 'delivered') return;
+        if (phase !== 'sent') return;
         const since = raised.get(key);
         if (since === undefined) return;
         if (since.run === run) {

@@ -11,7 +11,7 @@ import { AccessMatcher, DmaMatcher, InterruptMatcher, ResetMatcher } from '../ma
 export const CARD_KINDS = {
   'surprise-removal': kind({
     triggers: ['read', 'write', 'dma', 'interrupt', 'reset'],
-    doc: 'The card is removed for good: reads return all ones, writes are discarded, its engines stop. With `dma`, the access does not complete; with `interrupt`, it is still delivered. The guest is not notified; `plugged.unplug()` does that, as for any card that [was removed](testing.md#hot-plug).',
+    doc: 'The card is removed for good: reads return all ones, writes are discarded, its engines stop. With `dma`, the access does not complete; with `interrupt`, it is still sent. The guest is not notified; `plugged.unplug()` does that, as for any card that [was removed](testing.md#hot-plug).',
     make: (site, given) => new SurpriseRemoval(site, given),
   }),
 };

@@ -14,7 +14,7 @@ const INK_NAMES: Readonly<Record<Ink, string>> = {
   'other-dma': 'other DMA',
   'raised': 'raised',
   'held': 'held',
-  'delivered': 'delivered',
+  'sent': 'sent',
   'state': 'states',
   'task': 'scheduled work',
   'client': 'host',

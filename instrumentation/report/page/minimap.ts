@@ -7,10 +7,10 @@ import { INKS, type Ink } from './report';
 const LINES: readonly (readonly Ink[])[] = [
   ['read', 'write'],
   ['descriptor', 'data', 'write-back', 'other-dma'],
-  ['raised', 'held', 'delivered'],
+  ['raised', 'held', 'sent'],
   ['mark', 'fault', 'notice'],
 ];
-const COLORS: readonly Ink[] = ['read', 'data', 'delivered', 'mark'];
+const COLORS: readonly Ink[] = ['read', 'data', 'sent', 'mark'];
 const EDGE_PX = 6;
 
 export class Minimap {

@@ -149,7 +149,7 @@ export class TraceModel {
         const rows = [
           { ...raised, ends: this.#endsOf(own, raised.events, 'raised') },
           { ...held, ends: this.#endsOf(own, held.events, 'held') },
-          row('delivered', 12, 'delivered'),
+          row('sent', 12, 'sent'),
         ];
         return { style: 'points', rows: nonEmpty(rows) };
       }
@@ -175,7 +175,7 @@ export class TraceModel {
     ]);
   }
 
-  /** An asserted line lasts until it is deasserted; a held interrupt, until it is delivered or no longer held. */
+  /** An asserted line lasts until it is deasserted; a held interrupt, until it is sent or no longer held. */
   #endsOf(lane: Uint32Array, events: Uint32Array, ink: 'raised' | 'held'): Int32Array {
     const following = new Map<number, number>();
     for (let i = 0; i + 1 < lane.length; i++) following.set(lane[i]!, lane[i + 1]!);

@@ -13,7 +13,7 @@ export const INKS = [
   'other-dma',
   'raised',
   'held',
-  'delivered',
+  'sent',
   'state',
   'task',
   'client',
