@@ -1,7 +1,8 @@
 /**
  * What the examples' READMEs have the reader type works as it is written: each `sh` block is run in the example's folder,
  * and prints exactly what the `text` block after it says, if one comes before the next `sh` block. In the README of the
- * repository, the lines with a path of an example are run. And the smallest example is as small as is said of it.
+ * repository, the lines with a path of an example are run. No run has a notice, nor anything left to say of its card. And
+ * the smallest example is as small as is said of it.
  */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -18,7 +19,9 @@ const read = (...path: string[]): string => readFileSync(join(repository, ...pat
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(VITEST|NODE_ENV$)/.test(name)));
 
 async function outputOf(commands: string, folder: string): Promise<string> {
-  const { stdout } = await run('bash', ['-euc', commands], { cwd: folder, env });
+  const strict = commands.replaceAll(/\bghostcard run( --quiet)?/g, 'ghostcard run --strict');
+  const { stdout, stderr } = await run('bash', ['-euc', strict], { cwd: folder, env });
+  expect(stderr).not.toMatch(/ halted | was refused | still running| never (taken|read)/);
   return stdout;
 }
 

@@ -5,11 +5,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { type Finding } from '../../instrumentation/trace';
 import { provision, terminalProgress } from '../../qemu/provision';
 import { type AppReport, appReport, Rig } from '../../qemu/rig';
 import { loadCard } from '../common/card-source';
 import { EXIT } from '../common/errors';
 import { interruption } from '../common/interruption';
+import { NoticeLog } from '../common/notices';
 import { type Column, formatBytes, formatTable, print } from '../common/output';
 import { makeArtifactsFolder } from '../common/output-file';
 import { type DemoStep, demoSteps, DRIVER_MODES, type DriverMode } from './driver-modes';
@@ -53,6 +55,8 @@ async function demo(options: DemoOptions): Promise<number> {
   const provisioned = await provision({ ...softwareOf(options), signal: stop, onProgress: terminalProgress() });
   say(`QEMU ${provisioned.qemu.version} (${provisioned.qemu.origin}), guest kernel ${provisioned.kernel.release}`);
   const outcomes: Outcome[] = [];
+  const notices = new NoticeLog(say);
+  const findings: Finding[] = [];
   for (const iommu of [false, true]) {
     say(`\nA guest ${iommu ? 'with an IOMMU in front of the card' : 'without an IOMMU'}`);
     await using rig = await Rig.start({
@@ -61,15 +65,19 @@ async function demo(options: DemoOptions): Promise<number> {
       cards: [card],
       artifactsDir: join(artifactsDir, iommu ? 'iommu' : 'no-iommu'),
       signal: stop,
+      onNotice: (name, notice) => notices.add(name, notice),
       onProgress: ({ message, elapsedMs }) => say(`${(elapsedMs / 1000).toFixed(1).padStart(5)} s  ${message}`),
     });
     for (const mode of DRIVER_MODES.filter((each) => each.iommu === iommu)) {
       for await (const outcome of runMode({ rig, card: card.name, mode, artifactsDir, say })) outcomes.push(outcome);
     }
+    await rig.settled();
     for (const { error } of rig.modelErrors) outcomes.push(modelErrorOf(card.name, error));
+    findings.push(...rig.findings);
   }
   const failed = outcomes.filter(({ passed }) => !passed).length;
-  if (options.json) print(JSON.stringify({ passed: failed === 0, outcomes, artifactsDir }));
+  const seen = { ...notices.member, ...(findings.length > 0 && { findings }) };
+  if (options.json) print(JSON.stringify({ passed: failed === 0, outcomes, artifactsDir, ...seen }));
   say(`\n${formatTable(columns, outcomes.map(rowOf))}`);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   say(`${outcomes.length - failed} passed, ${failed} failed in ${seconds} s. Logs: ${artifactsDir}`);

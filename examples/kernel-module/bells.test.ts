@@ -1,8 +1,10 @@
 /** The driver in a guest with a bells card: built, loaded, used, and taken away again. */
 import { buildModules, loadModule, unloadModule } from 'ghostcard/guest';
-import { expect, test } from 'ghostcard/vitest';
+import { expect, guestTest } from 'ghostcard/vitest';
 import { beforeAll } from 'vitest';
 import BellsCard from './bells-card';
+
+const test = guestTest({ notices: { strict: true } });
 
 let bells: string;
 beforeAll(async () => {

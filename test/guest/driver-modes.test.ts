@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DRIVER_MODES, type DriverMode } from '../../cli/guest/driver-modes';
+import { type CardNotice } from '../../instrumentation/trace';
 import { GUEST_ARCHES, type GuestArch } from '../../qemu/provision';
 import { runApp, startRig } from '../support/rig';
 
@@ -39,10 +40,13 @@ const WORDS: Readonly<Record<string, string>> = {
 const inWords = (said: unknown): string => WORDS[String(said)] ?? String(said);
 
 async function findOut(arch: GuestArch, { driver, iommu }: DriverMode): Promise<Finding> {
-  await using rig = await startRig({ arch, iommu });
+  const notices: CardNotice[] = [];
+  await using rig = await startRig({ arch, iommu, onNotice: (_, notice) => notices.push(notice) });
   await rig.bind('card', driver);
   const mode = (await runApp(rig, 'card', ['gc-mode'])) as unknown as Record<string, string>;
   const stray = (await runApp(rig, 'card', ['gc-stray'])) as unknown as Record<string, string>;
+  await rig.settled();
+  expect(notices).toEqual([]);
   return {
     interrupts: mode['interrupts_by']!,
     memoryFrom: inWords(mode['memory_of']),
