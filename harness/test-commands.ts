@@ -1,6 +1,6 @@
 /** The commands of one test: started in its guest, kept for its report, and ended with it. */
 import { type ExecResult, type GuestCommand, GuestRequestError } from '../qemu/channel';
-import { explainIllegalInstruction, type Guest, type RunOptions } from '../qemu/launch';
+import { explainSignal, type Guest, type RunOptions } from '../qemu/launch';
 import { withFrames } from './caller';
 import { refuseUnknownOptions } from './options';
 import { endOf } from './matchers/commands';
@@ -63,7 +63,7 @@ export class TestCommands {
     const result = started.result
       .then((ended) => {
         record.outcome = endOf(ended);
-        const explanation = explainIllegalInstruction(ended, this.guest.cpuModel);
+        const explanation = explainSignal(ended, this.guest);
         return { ...ended, command: record.command, ...(explanation !== undefined && { explanation }) };
       }, failed)
       .finally(() => delete record.running);

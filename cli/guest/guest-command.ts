@@ -2,13 +2,7 @@
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { type ExecResult, GuestRequestError } from '../../qemu/channel';
-import {
-  explainIllegalInstruction,
-  type Guest,
-  GuestPanicError,
-  QemuExitedError,
-  type RunOptions,
-} from '../../qemu/launch';
+import { explainSignal, type Guest, GuestPanicError, QemuExitedError, type RunOptions } from '../../qemu/launch';
 import { EXIT } from '../common/errors';
 import { HostTerminal } from './host-terminal';
 
@@ -57,10 +51,10 @@ async function whyEnded(guest: Guest, result: ExecResult, timeoutS: number | und
     const doing = result.processes === undefined ? '' : `; its processes were then: ${result.processes}`;
     return `the command was ended after ${timeoutS} s (--timeout)${doing}`;
   }
-  const illegal = explainIllegalInstruction(result, guest.cpuModel);
-  if (result.signal === undefined) return illegal;
+  const explanation = explainSignal(result, guest);
+  if (result.signal === undefined) return explanation;
   const how = `the command was ended by ${result.signal}`;
-  return [how, ...(illegal === undefined ? [] : [illegal]), ...(await kernelOnCrashes(guest))].join('\n  ');
+  return [how, ...(explanation === undefined ? [] : [explanation]), ...(await kernelOnCrashes(guest))].join('\n  ');
 }
 
 function piped(guest: Guest, argv: readonly string[], options: RunOptions, collect: boolean): Promise<ExecResult> {

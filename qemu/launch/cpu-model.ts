@@ -1,6 +1,5 @@
 /**
- * The model of the guest's processors: what to say when QEMU does not have it, and when a program uses an instruction that
- * it does not have.
+ * The model of the guest's processors, and what to say when QEMU does not have it.
  *
  * Source: QEMU's docs/system/i386/cpu (`-cpu`), hw/core/cpu-common.c for the message.
  */
@@ -35,21 +34,3 @@ async function cpuModels({ qemu }: GuestSoftware): Promise<string[]> {
   const [models = ''] = stdout.split('\n\n');
   return [...models.matchAll(/^  (\S+)/gm)].map(([, name]) => name!);
 }
-
-/**
- * For a command that SIGILL has ended (or whose exit code is that of a shell whose command it has ended): what the
- * processor is. Undefined for other ends.
- */
-export function explainIllegalInstruction(
-  { signal, exitCode }: { signal?: string | undefined; exitCode?: number | undefined },
-  model: string,
-): string | undefined {
-  if (signal !== 'SIGILL' && exitCode !== ILLEGAL_INSTRUCTION_CODE) return undefined;
-  return (
-    `a program used an instruction that the guest's processor does not have (its model: ${model}): ` +
-    'build it for an older processor, or give the guest a newer one (--cpu max, or the option cpu)'
-  );
-}
-
-/** 128 + SIGILL, as shells have it. */
-const ILLEGAL_INSTRUCTION_CODE = 132;

@@ -12,7 +12,7 @@ import {
 } from '../channel';
 import { type QmpClient } from '../qmp';
 import { saveMachine, type SnapshotStore } from '../snapshot';
-import { type Ingredients } from '../provision';
+import { type GuestArch, type Ingredients } from '../provision';
 import { type BootedMachine } from './boot';
 import { GuestClosedError } from './errors';
 import { cpuModelOf } from './cpu-model';
@@ -83,6 +83,10 @@ export class Guest implements AsyncDisposable {
   /** The kernel that it runs. */
   get kernel(): LaunchOptions['provisioned']['kernel'] {
     return this.options.provisioned.kernel;
+  }
+
+  get arch(): GuestArch {
+    return this.options.provisioned.arch;
   }
 
   /** The model of its processors, as QEMU's `-cpu` has it. */

@@ -1,6 +1,6 @@
 /** Launches guests. */
 export { prefetchableRoomBytes } from './architectures';
-export { explainIllegalInstruction } from './cpu-model';
+export { explainSignal } from './fatal-signals';
 export { keepArtifacts } from './artifacts';
 export { GuestBootError, GuestClosedError, GuestError, GuestPanicError, QemuExitedError } from './errors';
 export { guardedCommand } from './guard';

@@ -85,6 +85,18 @@ it('a program that crashes is reported in the words of the kernel', () => {
   expect(status).toBe(128 + 11);
 });
 
+it('an unaligned access of a register of arm64 ends a program by SIGBUS, which is explained', () => {
+  const access = [
+    'read base others < /sys/bus/pci/devices/$GHOSTCARD_PCI_ADDRESS/resource',
+    'devmem $((base + 2)) 32',
+  ].join('; ');
+  const card = ['--card', 'reference', '--driver', 'uio_pci_generic', '--minimal'];
+  const args = [cli, 'run', '--arch', 'arm64', '--quiet', ...card, '--', 'sh', '-c', access];
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 90_000 });
+  expect(stderr).toMatch(/on arm64 the processor refuses an unaligned access of device memory.*never reaches the card/);
+  expect(status).toBe(128 + 7);
+});
+
 /** The least ELF file whose program reads address 8. Source: elf(5). */
 function crashingProgram(): Buffer {
   const { machine, code } = {

@@ -1,6 +1,6 @@
 /** The kernels of guests, their modules by name, and the processors that they run on. */
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
-import { explainIllegalInstruction, loadModule } from '../../qemu/launch';
+import { explainSignal, loadModule } from '../../qemu/launch';
 import { GUEST_ARCHES, provision } from '../../qemu/provision';
 import { type Rig } from '../../qemu/rig';
 import { startRig } from '../support/rig';
@@ -53,9 +53,7 @@ describe('the processor of a guest', () => {
     }
     const result = await rig.guest.run(['sh', '-c', 'kill -ILL $$']);
     expect(result.signal).toBe('SIGILL');
-    expect(explainIllegalInstruction(result, rig.guest.cpuModel)).toMatch(
-      /does not have \(its model: EPYC-v4,-fxsr-opt,.*--cpu max/,
-    );
+    expect(explainSignal(result, rig.guest)).toMatch(/does not have \(its model: EPYC-v4,-fxsr-opt,.*--cpu max/);
   });
 
   it('is another model if that is asked for, and its snapshot is one of its own', async () => {
