@@ -1,14 +1,13 @@
 /** Serves a card to a vfio-user client, with its instruments: wall clock, memory that can be mapped, socket. */
-import { TimerfdAlarm, WallClock } from '../emulator/clock';
-import { checksOf } from './checks';
-import { detectStalls } from './stalls';
-import { applyFaults, type FaultDeclaration, SlotLink } from './faults';
+import { GuardedClock, TimerfdAlarm, WallClock } from '../emulator/clock';
+import { type FaultDeclaration } from './faults';
+import { FittedCard } from './fitted-card';
 import { loadNative } from '../emulator/native';
-import { type CardEnvironment, IntxRelease, type PciCard, sharedMemory } from '../emulator/pci';
-import { type CardNotice, type CardTrace, traceOf, type TraceRecorder } from './trace';
+import { type CardEnvironment, type IntxRelease, type MultifunctionCard, type PciCard } from '../emulator/pci';
+import { type CardNotice, traceOf, type TraceRecorder } from './trace';
 import { logErrors, type ServerEvent } from '../emulator/vfio-user';
 import { watchdog } from '../emulator/watchdog';
-import { type Occupant, Seat, SeatMemory } from './seat';
+import { type Occupant, Seat } from './seat';
 
 /** Makes a card in its environment: a clock, and memory. */
 export type CardFactory<Card extends PciCard = PciCard> = (environment: Required<CardEnvironment>) => Card;
@@ -40,96 +39,100 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   private hasEnded = false;
 
   private constructor(
-    readonly card: Card,
-    private readonly link: SlotLink,
+    private readonly fitted: FittedCard<Card>,
     private seat: Seat | undefined,
-    private readonly memory: SeatMemory,
     /** Where the client finds the card. */
     readonly socketPath: string,
     /** Whether the client is connected already: to a card whose place this one has taken. */
     readonly isReplacement: boolean,
     private readonly clock: WallClock,
-    /** What the card's model has thrown so far. */
-    readonly modelErrors: readonly unknown[],
-    private readonly onModelError: (error: unknown) => void,
-    private readonly watches: readonly Disposable[],
-    /** For whoever can access the guest's bus. */
-    readonly intxRelease: IntxRelease,
+    private readonly watch: Disposable,
   ) {}
 
   /** Rejects, with nothing left behind, when the card cannot be made or the socket cannot be listened on. */
   static async start<Card extends PciCard>(
     make: CardFactory<Card>,
-    {
-      socketPath,
-      recording,
-      faults = [],
-      removed = [],
-      onEvent = logErrors,
-      onNotice = reportNotice,
-      notices = {},
-    }: ServeCardOptions,
+    { removed = [], ...options }: ServeCardOptions,
   ): Promise<ServedCard<Card>> {
-    const modelErrors: unknown[] = [];
-    let trace: CardTrace | undefined;
-    const observe = (event: ServerEvent): void => {
-      if (event.kind === 'device-error') {
-        modelErrors.push(event.error);
-        trace?.recording?.record({ kind: 'notice', text: `the model of the card threw: ${String(event.error)}` });
-      }
-      if (event.kind === 'connected' || event.kind === 'disconnected') trace?.add({ kind: event.kind });
-      onEvent(event);
-    };
+    const served = await ServedCard.serve(
+      [make],
+      () => options,
+      removed.map((card) => [card]),
+    );
+    return served[0] as ServedCard<Card>;
+  }
+
+  /**
+   * Serves the functions of a card, each at a socket of its own. They share device time. `removed`: the functions of cards
+   * that have been removed from their slots; these take the place of the first whose client would not notice.
+   */
+  static startFunctions(
+    card: MultifunctionCard,
+    optionsOf: (index: number) => Omit<ServeCardOptions, 'removed'>,
+    removed: readonly (readonly ServedCard[])[] = [],
+  ): Promise<readonly ServedCard[]> {
+    const makes = card.functions.map(
+      (_, index) => (environment: CardEnvironment) => card.makeFunction(index, environment),
+    );
+    return ServedCard.serve(makes, optionsOf, removed);
+  }
+
+  private static async serve(
+    makes: readonly CardFactory[],
+    optionsOf: (index: number) => Omit<ServeCardOptions, 'removed'>,
+    removed: readonly (readonly ServedCard[])[],
+  ): Promise<readonly ServedCard[]> {
     const native = loadNative();
     const watch = watchdog.watch();
+    const replaceable = removed.filter((functions) => functions.length === makes.length);
+    const sockets: string[] = [];
+    const fitted = makes.map((_, index) => {
+      const { socketPath, onEvent = logErrors, ...options } = optionsOf(index);
+      sockets.push(socketPath);
+      return new FittedCard({ ...options, socketPath, onEvent }, native, replaceable[0]?.[index]?.fitted.memory);
+    });
     const clock = new WallClock({
       alarm: new TimerfdAlarm(native),
       isStarted: false,
-      onError: (error) => observe({ kind: 'device-error', error }),
-      onWorked: () => card?.inspection.events.changed(),
+      onError: (error) => fitted[0]!.threw(error),
+      onWorked: () => fitted.forEach(({ card }) => (card as PciCard | undefined)?.inspection.events.changed()),
     });
-    const memory = new SeatMemory(sharedMemory(native), removed[0]?.memory);
-    let card: Card | undefined;
-    let detector: Disposable | undefined;
+    const served: ServedCard[] = [];
     try {
-      card = make({ clock, allocate: memory.allocate });
-      trace = traceOf(card);
-      const { off = [], afterMs } = notices;
-      checksOf(card, { off, onNotice });
-      detector = detectStalls(trace, { off, onNotice, ...(afterMs !== undefined && { limitMs: afterMs }) });
-      const link = new SlotLink(card);
-      const { device } = card.inspection;
-      if (faults.length > 0) applyFaults(card, faults, link);
-      else device.insert(() => link);
-      const isMmapDisabled = device.layout.regions.every(({ mappable }) => mappable === undefined);
-      if (recording) trace.record(recording.recorder, { name: recording.name, faults, isMmapDisabled });
+      for (const [index, each] of fitted.entries()) {
+        each.fit(makes[index]!, makes.length === 1 ? clock : new GuardedClock(clock, (error) => each.threw(error)));
+      }
       clock.start();
-      const onModelError = (error: unknown) => observe({ kind: 'device-error', error });
-      const intx = new IntxRelease(card);
-      const occupant = { card, device: intx, clock, onEvent: observe };
-      const place = removed.find(({ seat }) => seat?.fits(occupant));
-      const seat = place ? await place.yieldTo(occupant) : await Seat.start(occupant, socketPath, native);
-      return new ServedCard(
-        card,
-        link,
-        seat,
-        memory,
-        place?.socketPath ?? socketPath,
-        place !== undefined,
-        clock,
-        modelErrors,
-        onModelError,
-        [detector, watch],
-        intx,
-      );
+      const occupants = fitted.map((each) => each.occupant(clock));
+      const places = replaceable.find((functions) => functions.every(({ seat }, at) => seat?.fits(occupants[at]!)));
+      for (const [index, occupant] of occupants.entries()) {
+        const place = places?.[index];
+        const seat = place ? place.yieldTo(occupant) : await Seat.start(occupant, sockets[index]!, native);
+        const path = place?.socketPath ?? sockets[index]!;
+        served.push(new ServedCard(fitted[index]!, seat, path, place !== undefined, clock, watch));
+      }
+      return served;
     } catch (error) {
       clock.close();
-      detector?.[Symbol.dispose]();
+      await Promise.all(served.map(({ seat }) => seat?.server.close()));
+      for (const each of fitted) each.close();
       watch[Symbol.dispose]();
-      card?.close();
-      memory.close();
       throw error;
     }
+  }
+
+  get card(): Card {
+    return this.fitted.card;
+  }
+
+  /** What the card's model has thrown so far. */
+  get modelErrors(): readonly unknown[] {
+    return this.fitted.modelErrors;
+  }
+
+  /** For whoever can access the guest's bus. */
+  get intxRelease(): IntxRelease {
+    return this.fitted.intx;
   }
 
   /** Whether a client is connected. */
@@ -144,22 +147,22 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
 
   /** Whether the card's link is down: by `severLink`, or by a fault. */
   get isSevered(): boolean {
-    return !this.link.isUp;
+    return !this.fitted.link.isUp;
   }
 
   /** Takes the card's link down. The client is not notified: see `SlotLink`. */
   severLink(): void {
     if (this.isSevered) return;
     try {
-      traceOf(this.card).linkDown(() => this.link.goDown());
+      traceOf(this.card).linkDown(() => this.fitted.link.goDown());
     } catch (error) {
-      this.onModelError(error); // the card threw in its reset
+      this.fitted.threw(error); // the card threw in its reset
     }
   }
 
   /** The client is about to remove the function, whose link is down. */
   leave(): void {
-    this.link.leave();
+    this.fitted.link.leave();
   }
 
   /** Disconnects the client, removes the socket, stops device time and releases the card's memory. */
@@ -173,7 +176,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   }
 
   /** Another card takes the place of this one, which ends. */
-  private async yieldTo(next: Occupant): Promise<Seat> {
+  private yieldTo(next: Occupant): Seat {
     const seat = this.seat!;
     seat.replaceBy(next);
     this.seat = undefined;
@@ -185,14 +188,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.clock.close();
-    try {
-      this.card.close();
-    } catch (error) {
-      this.onModelError(error);
-    }
-    this.memory.close();
-    for (const watch of this.watches) watch[Symbol.dispose]();
+    this.fitted.close();
+    this.watch[Symbol.dispose]();
   }
 }
-
-const reportNotice = ({ text }: CardNotice): void => console.error(`ghostcard: ${text}`);

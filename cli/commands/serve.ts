@@ -4,11 +4,11 @@ import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { checksOf } from '../../instrumentation/checks';
 import { faultsOf, wordUnfired } from '../../instrumentation/faults';
-import { ServedCard } from '../../instrumentation/served-card';
+import { type ServeCardOptions, ServedCard } from '../../instrumentation/served-card';
 import { traceOf } from '../../instrumentation/trace';
 import { describeEvent } from '../../emulator/vfio-user';
 import { EXIT } from '../common/errors';
-import { loadCard } from '../common/card-source';
+import { functionsOf, loadAnyCard } from '../common/card-source';
 import { loadFaults } from '../common/faults-file';
 import { interruption } from '../common/interruption';
 import { collect, once as onlyOnce, requireCard } from '../common/options';
@@ -26,7 +26,11 @@ interface ServeOptions extends TraceOptions, NoticeCommandOptions {
 export function serveCommand(): Command {
   const command = requireCard(new Command('serve'))
     .description('Serve a card to any vfio-user client until stopped (Ctrl-C).')
-    .requiredOption('--socket <path>', 'UNIX socket to listen on; created, and removed at the end', socketPathOf)
+    .requiredOption(
+      '--socket <path>',
+      'UNIX socket to listen on; created, and removed at the end. PATH.0, PATH.1 … for a card with several functions',
+      socketPathOf,
+    )
     .option('--faults <file>', 'faults to inject into the card (docs/faults.md), may be repeated', collect)
     .option('--json', 'print events as JSON, one a line')
     .addHelpText(
@@ -38,29 +42,56 @@ With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share
   return addNoticeOptions(addTraceOptions(command)).action(
     async ({ card, socket: socketPath, json, faults: files, ...options }: ServeOptions) => {
       const stop = interruption();
-      const source = loadCard(card);
-      const faults = loadFaults(files ?? [], [source]).get(source.name) ?? [];
+      const source = loadAnyCard(card);
+      const functions = functionsOf(source);
+      const faults = loadFaults(files ?? [], [source]);
       const say = (event: string, detail: object, text: string): void =>
         print(json ? JSON.stringify({ event, ...detail }) : text);
-      const notices = new NoticeLog((_, { card: _card, ...notice }) => say('notice', notice, notice.text));
+      const isOne = 'make' in source;
+      const named = (name: string, text: string) => (isOne ? text : `${name}: ${text}`);
+      const notices = new NoticeLog((_, { card: name, ...notice }) =>
+        say('notice', { ...notice, ...(!isOne && { card: name }) }, named(name, notice.text)),
+      );
       using recording = Recording.start(options, (line) => say('trace', { text: line }, line));
-      await using served = await ServedCard.start(source.make, {
-        socketPath,
-        faults,
-        ...(recording && { recording: { recorder: recording.recorder, name: source.name } }),
-        onNotice: (notice) => notices.add(source.name, notice),
-        notices: noticeOptionsOf(options),
-        onEvent: (event) => say(event.kind, { text: describeEvent(event) }, describeEvent(event)),
-      });
-      say('listening', { card: source.name, socketPath }, `${source.name} is served at ${socketPath}`);
-      if (!stop.aborted) await once(stop, 'abort');
-      for (const fault of faultsOf(served.card)?.unfired ?? []) {
-        const text = wordUnfired(source.name, fault);
-        say('fault-not-fired', { fault: fault.name, text }, text);
+      const optionsOf = (index: number): ServeCardOptions => {
+        const { name } = functions[index]!;
+        return {
+          socketPath: isOne ? socketPath : `${socketPath}.${index}`,
+          faults: faults.get(name) ?? [],
+          ...(recording && { recording: { recorder: recording.recorder, name } }),
+          onNotice: (notice) => notices.add(name, notice),
+          notices: noticeOptionsOf(options),
+          onEvent: (event) =>
+            say(
+              event.kind,
+              { text: describeEvent(event), ...(!isOne && { card: name }) },
+              named(name, describeEvent(event)),
+            ),
+        };
+      };
+      const served = isOne
+        ? [await ServedCard.start(source.make, optionsOf(0))]
+        : await ServedCard.startFunctions(source.makeMultifunction(), optionsOf);
+      await using _all = { [Symbol.asyncDispose]: () => closeAll(served) };
+      for (const [index, each] of served.entries()) {
+        const { name } = functions[index]!;
+        say('listening', { card: name, socketPath: each.socketPath }, `${name} is served at ${each.socketPath}`);
       }
-      const counts = checksOf(served.card).counts.map((count) => ({ ...count, card: source.name }));
+      if (!stop.aborted) await once(stop, 'abort');
+      const cards = served.map((each, index) => ({ name: functions[index]!.name, card: each.card }));
+      for (const { name, card: model } of cards) {
+        for (const fault of faultsOf(model)?.unfired ?? []) {
+          const text = wordUnfired(name, fault);
+          say('fault-not-fired', { fault: fault.name, text }, text);
+        }
+      }
+      const counts = cards.flatMap(({ name, card: model }) =>
+        checksOf(model).counts.map((count) => ({ ...count, card: name })),
+      );
       for (const text of notices.conclude(counts)) say('notices', { text }, text);
-      for (const { kind, text } of traceOf(served.card).findings) say('finding', { kind, text }, text);
+      for (const { name, card: model } of cards) {
+        for (const { kind, text } of traceOf(model).findings) say('finding', { kind, text }, named(name, text));
+      }
       const failure = options.strict && notices.failure;
       if (failure) {
         say('strict', { text: failure }, failure);
@@ -69,6 +100,10 @@ With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share
       say('stopped', {}, 'stopped');
     },
   );
+}
+
+async function closeAll(served: readonly ServedCard[]): Promise<void> {
+  for (const each of served) await each.close();
 }
 
 /** Of a UNIX socket, in bytes; see unix(7). */

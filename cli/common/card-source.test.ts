@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../emulator/clock';
 import { type ReferenceCard } from '../../emulator/cards/reference';
-import { PciCard, privateMemory } from '../../emulator/pci';
-import { cardToPlug, distinctNames, loadCard } from './card-source';
+import { InProcessHost } from '../../emulator/host';
+import { MultifunctionCard, PciCard, privateMemory } from '../../emulator/pci';
+import { cardToPlug, distinctNames, functionsOf, loadAnyCard, loadCard } from './card-source';
 import { CardCodeError } from './errors';
 
 // A file that Node loads would get a PciCard of its own, not the one that Vitest has loaded.
-Object.assign(globalThis, { PciCardOfTheTest: PciCard });
+Object.assign(globalThis, { PciCardOfTheTest: PciCard, MultifunctionCardOfTheTest: MultifunctionCard });
 
 const environment = { clock: new ManualClock(), allocate: privateMemory };
 let folder: string;
@@ -116,6 +117,22 @@ describe('--card', () => {
     );
     const source = loadCard(file('other.js', 'module.exports = () => ({});'));
     expect(() => source.make(environment)).toThrow('its export did not make a PciCard (got object)');
+  });
+
+  it('takes a card with several functions, for commands that can use one', () => {
+    const code = `class Port extends globalThis.PciCardOfTheTest {
+  constructor(id, environment) { super({ vendorId: 0x1234, deviceId: id, classCode: 0x120000 }, environment); }
+}
+module.exports = class extends globalThis.MultifunctionCardOfTheTest {
+  constructor({ first }) { super(); this.functions = [0, 1].map((n) => (environment) => new Port(first + n, environment)); }
+};`;
+    const path = file('two.js', code);
+    const functions = functionsOf(loadAnyCard(`${path},first=16`));
+    expect(functions.map(({ name }) => name)).toEqual(['two.0', 'two.1']);
+    const ids = functions.map(({ make }) => new InProcessHost(make(environment)).config.read16(2));
+    expect(ids).toEqual([16, 17]);
+    expect(() => functionsOf(loadAnyCard(`${path},first=16,last=2`))).toThrow("the card has no option 'last'");
+    expect(() => loadCard(`${path},first=16`)).toThrow('the card has several functions, and this command takes one');
   });
 
   it('gives cards of the same source distinct names', () => {

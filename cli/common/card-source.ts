@@ -5,12 +5,13 @@
  *   reference,addressBits=32               with options for its constructor
  *   reference,link.bytesPerSecond=1e9      an option inside an option
  *   ./my-card.ts,leds=8                    a class that extends PciCard, or a function that returns one
+ *   ./two-ports.ts                         a class that extends MultifunctionCard: a card with several functions
  */
 import { existsSync, statSync } from 'node:fs';
 import { basename, extname, relative, resolve } from 'node:path';
 import { ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
-import { type CardEnvironment, PciCard, privateMemory } from '../../emulator/pci';
+import { type CardEnvironment, MultifunctionCard, PciCard, privateMemory } from '../../emulator/pci';
 import { type CardFactory } from '../../instrumentation/served-card';
 import { CardCodeError, UsageError } from './errors';
 
@@ -49,6 +50,12 @@ export interface CardSource {
   readonly make: CardFactory;
 }
 
+/** A card with several functions: they are called as the card, with `.0`, `.1` … */
+export interface MultifunctionSource {
+  readonly name: string;
+  readonly makeMultifunction: () => MultifunctionCard;
+}
+
 /** A card that another process serves. */
 export interface RemoteCardSource {
   readonly name: string;
@@ -57,9 +64,9 @@ export interface RemoteCardSource {
 
 const REMOTE = 'unix:';
 
-/** What can be plugged into a guest: a card of this process (`loadCard`), or that of another process, `unix:PATH`. */
-export function cardToPlug(argument: string): CardSource | RemoteCardSource {
-  if (!argument.startsWith(REMOTE)) return loadCard(argument);
+/** What can be plugged into a guest: a card of this process (`loadAnyCard`), or that of another process, `unix:PATH`. */
+export function cardToPlug(argument: string): CardSource | MultifunctionSource | RemoteCardSource {
+  if (!argument.startsWith(REMOTE)) return loadAnyCard(argument);
   const socketPath = resolve(argument.slice(REMOTE.length));
   if (!statSync(socketPath, { throwIfNoEntry: false })?.isSocket()) {
     throw new UsageError(
@@ -76,15 +83,40 @@ const nameFor = (path: string): string =>
     .replace(/[^A-Za-z0-9_-]/g, '_')
     .slice(0, 20);
 
+/** For commands that take a card with one function. */
 export function loadCard(argument: string): CardSource {
+  const source = loadAnyCard(argument);
+  if ('make' in source) return source;
+  throw new UsageError(
+    `--card ${argument}: the card has several functions, and this command takes one: ghostcard run and serve take such ` +
+      'cards. Here, name a file that exports the class of the function',
+  );
+}
+
+/** The functions of a card, each as a card that is made for itself. */
+export function functionsOf(source: CardSource | MultifunctionSource): readonly CardSource[] {
+  if ('make' in source) return [source];
+  const { name, makeMultifunction } = source;
+  return makeMultifunction().functions.map((_, index) => ({
+    name: `${name}.${index}`,
+    make: (environment) => makeMultifunction().makeFunction(index, environment),
+  }));
+}
+
+export function loadAnyCard(argument: string): CardSource | MultifunctionSource {
   const [what = '', ...settings] = argument.split(',');
   const options = parseOptions(settings, argument);
+  const exported = Object.hasOwn(builtIn, what) ? undefined : exportedBy(what);
+  if (isMultifunctionClass(exported)) {
+    const makeMultifunction = () => checked(what, options, {}, (given) => new exported(given), MultifunctionCard);
+    return { name: nameFor(what), makeMultifunction };
+  }
   const known = Object.hasOwn(builtIn, what) ? builtIn[what] : undefined;
-  const make = known?.make ?? makerOf(what);
+  const make = known?.make ?? makerOf(exported!);
   if (known) tryOptions(argument, known, options);
   return {
     name: known ? what : nameFor(what),
-    make: (environment) => makeChecked(what, make, options, environment),
+    make: (environment) => checked(what, options, environment, make, PciCard),
   };
 }
 
@@ -117,7 +149,13 @@ function checkNames(argument: string, names: OptionNames, options: CardOptions, 
 }
 
 /** Makes the card, and refuses options that it never read: a misspelt option must not silently mean its default. */
-function makeChecked(what: string, make: CardMaker, options: CardOptions, environment: CardEnvironment): PciCard {
+function checked<Card extends PciCard | MultifunctionCard>(
+  what: string,
+  options: CardOptions,
+  environment: CardEnvironment,
+  make: (options: Parameters<CardMaker>[0]) => unknown,
+  kind: abstract new (...args: never[]) => Card,
+): Card {
   const unread = new Set(Object.keys(options));
   const watched = new Proxy({ ...options, ...environment } as Parameters<CardMaker>[0], {
     get: (target, key: string) => {
@@ -126,13 +164,13 @@ function makeChecked(what: string, make: CardMaker, options: CardOptions, enviro
     },
   });
   const card: unknown = ownCode(`--card ${what}: the card could not be made`, () => make(watched));
-  if (!(card instanceof PciCard)) {
+  if (!(card instanceof kind)) {
     throw new UsageError(
-      `--card ${what}: its export did not make a PciCard (got ${card === null ? 'null' : typeof card})`,
+      `--card ${what}: its export did not make a ${kind.name} (got ${card === null ? 'null' : typeof card})`,
     );
   }
   if (unread.size === 0) return card;
-  card.close();
+  if (card instanceof PciCard) card.close();
   throw new UsageError(`--card ${what}: the card has no option ${[...unread].map((key) => `'${key}'`).join(', ')}`);
 }
 
@@ -219,12 +257,14 @@ function parseValue(value: string): OptionValue {
   return value.trim() !== '' && !Number.isNaN(number) ? number : value;
 }
 
-function makerOf(file: string): CardMaker {
-  const exported = exportedBy(file);
+function makerOf(exported: CardMaker | CardClass): CardMaker {
   return (options) => (isCardClass(exported) ? new exported(options) : exported(options));
 }
 
 type CardClass = new (options: Parameters<CardMaker>[0]) => PciCard;
+type MultifunctionClass = new (options: Parameters<CardMaker>[0]) => MultifunctionCard;
+const isMultifunctionClass = (exported: unknown): exported is MultifunctionClass =>
+  typeof exported === 'function' && exported.prototype instanceof MultifunctionCard;
 const isCardClass = (exported: CardMaker | CardClass): exported is CardClass => exported.prototype instanceof PciCard;
 
 /** The card's class, or the function that makes it. */

@@ -7,14 +7,21 @@ import { extname, resolve } from 'node:path';
 import { ManualClock } from '../../emulator/clock';
 import { checkFault, checkFaultFor, type FaultDeclaration, FaultDeclarationError } from '../../instrumentation/faults';
 import { privateMemory } from '../../emulator/pci';
-import { type CardSource, type RemoteCardSource } from './card-source';
+import { type CardSource, functionsOf, type MultifunctionSource, type RemoteCardSource } from './card-source';
 import { UsageError } from './errors';
 
-/** By the name of the card. */
+/** By the name of the card, or of one of its functions. */
 export type FaultsByCard = ReadonlyMap<string, readonly FaultDeclaration[]>;
 
 /** Reads the files and checks the faults against the cards, before anything is started. */
-export function loadFaults(files: readonly string[], cards: readonly (CardSource | RemoteCardSource)[]): FaultsByCard {
+export function loadFaults(
+  files: readonly string[],
+  sources: readonly (CardSource | MultifunctionSource | RemoteCardSource)[],
+): FaultsByCard {
+  if (files.length === 0) return new Map();
+  const cards = sources.flatMap((source): readonly (CardSource | RemoteCardSource)[] =>
+    'socketPath' in source ? [source] : functionsOf(source),
+  );
   const byCard = new Map<string, FaultDeclaration[]>();
   for (const file of files) {
     for (const { card, declaration, place } of declarationsIn(file)) {

@@ -48,6 +48,16 @@ describe('the plan of ghostcard run', () => {
     expect(rig.shares).toEqual([{ hostPath: folder }, { hostPath: folder, guestPath: '/out' }]);
   });
 
+  it('has a driver for all functions of a card, or one for each', async () => {
+    const card = [join(__dirname, '..', '..', 'test', 'support', 'two-ports.ts')];
+    expect((await plan({ card, driver: ['vfio-pci'] })).drivers).toEqual([['vfio-pci']]);
+    expect((await plan({ card, driver: ['none,vfio-pci'] })).drivers).toEqual([['none', 'vfio-pci']]);
+    await expect(plan({ card, driver: ['none,none,none'] })).rejects.toThrow(
+      'none,none,none: 3 drivers for the card two-ports, which has 2 function(s): name one for all, or one for each',
+    );
+    await expect(plan({ driver: ['none,none'] })).rejects.toThrow('2 drivers for the card reference, which has 1');
+  });
+
   it('puts the cards behind an IOMMU with --iommu, and knows the drivers whose DMA it refuses', async () => {
     expect((await plan()).rig.iommu).toBe(false);
     expect((await plan({ iommu: true })).rig.iommu).toBe(true);

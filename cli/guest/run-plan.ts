@@ -6,7 +6,14 @@ import { basename, join, resolve } from 'node:path';
 import { isModuleName, parseModuleArgument, type Share } from '../../qemu/launch';
 import { hostArch } from '../../qemu/provision';
 import { type RigOptions } from '../../qemu/rig';
-import { type CardSource, cardToPlug, distinctNames, type RemoteCardSource } from '../common/card-source';
+import {
+  type CardSource,
+  cardToPlug,
+  distinctNames,
+  functionsOf,
+  type MultifunctionSource,
+  type RemoteCardSource,
+} from '../common/card-source';
 import { UsageError } from '../common/errors';
 import { type FaultsByCard, loadFaults } from '../common/faults-file';
 import { makeArtifactsFolder } from '../common/output-file';
@@ -50,10 +57,10 @@ export interface RunPlan {
   /** Run it on the user's terminal. */
   readonly terminal: boolean;
   readonly environment: Readonly<Record<string, string>>;
-  readonly cards: readonly (CardSource | RemoteCardSource)[];
+  readonly cards: readonly (CardSource | MultifunctionSource | RemoteCardSource)[];
   readonly faults: FaultsByCard;
-  /** Of the card of the same position; shorter when some have none. */
-  readonly drivers: readonly string[];
+  /** Those of the functions of the card of the same position, or one for all; shorter when some cards have none. */
+  readonly drivers: readonly (readonly string[])[];
   readonly modules: readonly { readonly file: string; readonly parameters: Readonly<Record<string, string>> }[];
   readonly pushes: readonly Push[];
   readonly gdbPort: number | undefined;
@@ -144,15 +151,25 @@ function hugepagesFor({ hugepages, memory }: RunCommandOptions): number {
   );
 }
 
-function driversFor(cards: RunPlan['cards'], { driver = [], slots }: RunCommandOptions): readonly string[] {
+function driversFor(cards: RunPlan['cards'], { driver = [], slots }: RunCommandOptions): RunPlan['drivers'] {
   if (driver.length > cards.length) {
     throw new UsageError(`--driver was given ${driver.length} times for ${cards.length} card(s): one for each --card`);
   }
   if (slots !== undefined && cards.length > slots) {
     throw new UsageError(`--slots ${slots} is not enough for ${cards.length} cards: each takes one`);
   }
-  const wrong = driver.find((name) => !/^[\w-]+$/.test(name));
-  if (wrong === undefined) return driver;
+  const drivers = driver.map((names) => names.split(','));
+  for (const [index, names] of drivers.entries()) {
+    const card = cards[index]!;
+    const count = names.length === 1 || 'socketPath' in card ? 1 : functionsOf(card).length;
+    if (names.length === count) continue;
+    throw new UsageError(
+      `--driver ${driver[index]}: ${names.length} drivers for the card ${card.name}, which has ${count} function(s): name ` +
+        'one for all, or one for each',
+    );
+  }
+  const wrong = drivers.flat().find((name) => !/^[\w-]+$/.test(name));
+  if (wrong === undefined) return drivers;
   throw new UsageError(`--driver ${wrong}: not the name of a kernel driver; load the file of a module with --module`);
 }
 

@@ -4,7 +4,8 @@ import { watchdog } from '../../emulator/watchdog';
 import { type BoundCard, isModuleName, loadModule } from '../../qemu/launch';
 import { MAX_SLOTS } from '../../qemu/launch/arguments';
 import { provision, terminalProgress } from '../../qemu/provision';
-import { cardVariables, Rig } from '../../qemu/rig';
+import { cardVariables, Rig, type RigCard } from '../../qemu/rig';
+import { functionsOf } from '../common/card-source';
 import { EXIT, report, textOf, UsageError } from '../common/errors';
 import { interruption } from '../common/interruption';
 import { collect, wholeNumber } from '../common/options';
@@ -24,7 +25,7 @@ export function runCommand(): Command {
     .option('--card <name-or-file>', 'card to plug in, may be repeated; options as name,key=value', collect)
     .option(
       '--driver <name>',
-      'kernel driver for the card of the same position, may be repeated: uio_pci_generic, vfio-pci, ' +
+      'kernel driver for the card of the same position (of its functions: A,B), may be repeated: uio_pci_generic, vfio-pci, ' +
         'uio_pdrv_genirq, uio_dmem_genirq, vfio-platform, none, any other',
       collect,
     )
@@ -107,11 +108,7 @@ async function run(
   await using rig = await Rig.start({
     ...plan.rig,
     provisioned,
-    cards: plan.cards.map((card) => ({
-      ...card,
-      ...answerTimeoutOf(options),
-      faults: plan.faults.get(card.name) ?? [],
-    })),
+    cards: plan.cards.map((card) => ({ ...card, ...answerTimeoutOf(options), ...faultsFor(card, plan) })),
     ...(recording && { recorder: recording.recorder }),
     ...(options.console && { onConsole: (line: string) => console.error(line) }),
     onProgress: ({ message, elapsedMs }) => say(`${message} (${(elapsedMs / 1000).toFixed(1)} s)`),
@@ -153,13 +150,22 @@ async function run(
   };
 }
 
+/** The faults of a card, as a rig takes them. */
+function faultsFor(card: RunPlan['cards'][number], { faults }: RunPlan): Partial<RigCard> {
+  if (!('makeMultifunction' in card)) return { faults: faults.get(card.name) ?? [] };
+  if (faults.size === 0) return {};
+  return { functionFaults: functionsOf(card).map(({ name }) => faults.get(name) ?? []) };
+}
+
 type Bound = BoundCard & { card: string; driver: string };
 
 async function bindCards(rig: Rig, plan: RunPlan, say: Say): Promise<Bound[]> {
   const { cards, drivers, bindTimeoutMs } = plan;
   const bound: Bound[] = [];
-  for (const [index, { name }] of cards.entries()) {
-    const driver = drivers[index] ?? '';
+  const functions = cards.flatMap((card, index) =>
+    rig.functionsOf(card.name).map((name, at) => ({ name, driver: drivers[index]?.[at] ?? drivers[index]?.[0] ?? '' })),
+  );
+  for (const { name, driver } of functions) {
     const where = driver
       ? await rig.bind(name, driver, bindTimeoutMs === undefined ? {} : { timeoutMs: bindTimeoutMs })
       : { pciAddress: await rig.guest.pciAddressOf(name), node: '' };

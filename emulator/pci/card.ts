@@ -232,6 +232,15 @@ export abstract class PciCard implements Device {
     this.#function.interrupts.setIrqs(request);
   }
 
+  /** Whether this is one of several functions of its card, which sets it (`MultifunctionCard`). */
+  get isMultifunction(): boolean {
+    return this.#function.isMultifunction;
+  }
+
+  set isMultifunction(isOneOfSeveral: boolean) {
+    this.#function.isMultifunction = isOneOfSeveral;
+  }
+
   reset(cause: ResetCause = 'device'): void {
     this.#reset(cause);
   }

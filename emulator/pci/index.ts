@@ -1,5 +1,6 @@
 export { type BarOptions } from './bars';
 export { type CardEnvironment, onFirstDriven, PciCard } from './card';
+export { type FunctionMaker, MultifunctionCard } from './multifunction-card';
 export { type MemoryBarOptions } from './card-bars';
 export { type ConfigRegisters } from './author-config';
 export {

@@ -1,5 +1,5 @@
 /**
- * A single-function PCI Express endpoint without its BARs: configuration space, power state, interrupts and resets, and
+ * A function of a PCI Express endpoint without its BARs: configuration space, power state, interrupts and resets, and
  * what these permit the card to do (decode memory accesses, master the bus).
  *
  * Source: PCI Local Bus Spec 3.0, 6.2; PCI Express Base Spec 5.0, 5.3.1 (power states) and 6.6 (resets).
@@ -31,6 +31,8 @@ import { BAR_COUNT, Irq } from './vfio-layout';
 /** PMCSR, bits 1:0. */
 const D0 = 0;
 const D3_HOT = 3;
+/** Header Type, bit 7. */
+const MULTIFUNCTION = 1 << 7;
 /** Status register, bit 3. */
 const INTERRUPT_STATUS = 1 << 3;
 /** Device Control register, bit 15. */
@@ -48,6 +50,8 @@ export class PciFunction {
   decodesIo = false;
   /** Bus Master Enable, in D0: DMA and messages may be sent. */
   mastersBus = false;
+  /** The card has others. */
+  isMultifunction = false;
   readonly #header;
   readonly #power;
   readonly #express;
@@ -148,6 +152,7 @@ export class PciFunction {
       if (!this.bars.registers.hasIo) this.#header.set('COMMAND.IO_SPACE', 0);
       this.#updateGates();
     });
+    this.#header.onRead('HEADER_TYPE', (stored) => (this.isMultifunction ? stored | MULTIFUNCTION : stored));
     this.#header.onRead('STATUS', (stored) => (this.#intx.status ? stored | INTERRUPT_STATUS : stored));
     this.#power.onWrite('CONTROL_STATUS', ({ value, previous }) => {
       const state = value & 3;

@@ -58,7 +58,7 @@ export const type0Header = sharedMaps((identity: CardIdentity) =>
       CLASS: { offset: 0x0a, width: 16, access: 'ro', reset: identity.classCode >>> 8 },
       CACHE_LINE_SIZE: { offset: 0x0c, width: 8, access: 'rw', doc: 'Storage only on PCI Express (7.5.1.1.7).' },
       LATENCY_TIMER: { offset: 0x0d, width: 8, access: 'ro' },
-      HEADER_TYPE: { offset: 0x0e, width: 8, access: 'ro', doc: 'Type 0, single function.' },
+      HEADER_TYPE: { offset: 0x0e, width: 8, access: 'ro', doc: 'Type 0; bit 7: the card has several functions.' },
       BIST: { offset: 0x0f, width: 8, access: 'ro' },
       BAR: { offset: 0x10, stride: 4, count: BAR_COUNT, registers: BAR_SLOT },
       SUBSYSTEM_VENDOR_ID: {

@@ -147,6 +147,17 @@ describe('QEMU arguments', () => {
     ]);
   });
 
+  it('put the functions of a card behind one root port, function 0 last', () => {
+    const card = { socketPath: '/run/0', moreFunctions: [{ socketPath: '/run/1' }, { socketPath: '/run/2' }] };
+    const devices = valuesOf('-device', { cards: [card], slots: 1 }) as { driver: string }[];
+    const common = { driver: 'vfio-user-pci', bus: 'slot0', multifunction: true };
+    expect(devices.filter(({ driver }) => driver === 'vfio-user-pci')).toEqual([
+      { ...common, id: 'card0.2', addr: '0x0.0x2', socket: { type: 'unix', path: '/run/2' } },
+      { ...common, id: 'card0.1', addr: '0x0.0x1', socket: { type: 'unix', path: '/run/1' } },
+      { ...common, id: 'card0', addr: '0x0.0x0', socket: { type: 'unix', path: '/run/0' } },
+    ]);
+  });
+
   it('predict the PCI address of a root port', () => {
     expect([slotPciAddress(0), slotPciAddress(8), slotPciAddress(MAX_SLOTS - 1)]).toEqual([
       '0000:00:08.0',

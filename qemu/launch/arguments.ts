@@ -26,7 +26,7 @@ export interface QemuArgumentOptions {
   /** File for the output of the guest's console. */
   readonly consoleLogPath: string;
   /** Cards that are present at power-on. Card n is behind root port n. */
-  readonly cards: readonly CardConnection[];
+  readonly cards: readonly SlotConnections[];
   /** Number of root ports, each for one card. Those without a card are free for hot plug. */
   readonly slots: number;
   /** Puts a virtual IOMMU in front of every card. */
@@ -51,6 +51,11 @@ export interface CardConnection {
   readonly answerTimeoutMs?: number;
 }
 
+/** How QEMU reaches what is in a slot: function 0 of a card, and its further functions. */
+export interface SlotConnections extends CardConnection {
+  readonly moreFunctions?: readonly CardConnection[];
+}
+
 /** Name of the agent's virtio-serial port. */
 export const AGENT_PORT = 'org.ghostcard.agent';
 
@@ -70,12 +75,12 @@ const FIRST_SLOT_DEVICE = 0x08;
 const LAST_SLOT_DEVICE = 0x1e;
 export const MAX_SLOTS = LAST_SLOT_DEVICE - FIRST_SLOT_DEVICE + 1;
 
-/** QEMU's ids for slot n and for the card in it, as used in QMP commands. */
+/** QEMU's ids for slot n and for the card in it (its function 0), as used in QMP commands. */
 export const slotId = (slot: number) => `slot${slot}`;
 export const cardId = (slot: number) => `card${slot}`;
 
 /**
- * PCI address of root port `slot` in the guest. The card behind it is the only function below this address in sysfs.
+ * PCI address of root port `slot` in the guest. The functions of the card behind it are below this address in sysfs.
  */
 export function slotPciAddress(slot: number): string {
   return `0000:00:${(FIRST_SLOT_DEVICE + slot).toString(16).padStart(2, '0')}.0`;
@@ -120,7 +125,7 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...device({ driver: 'virtserialport', bus: 'serial.0', nr: 1, chardev: 'agent', name: AGENT_PORT }),
     ...hostFolders(options),
     ...Array.from({ length: options.slots }, (_, slot) => device(rootPort(slot, options.slots))).flat(),
-    ...options.cards.flatMap((card, slot) => device(cardDevice(slot, card))),
+    ...options.cards.flatMap((card, slot) => cardDevices(slot, card).flatMap(device)),
     ...(options.incoming ? ['-incoming', 'defer'] : []),
     ...(options.gdb === undefined ? [] : ['-gdb', options.gdb]),
     ...options.extraArgs,
@@ -152,8 +157,27 @@ function checkCounts({ cards, slots, shareFolders }: QemuArgumentOptions): void 
   }
 }
 
-/** The device that connects to a card's vfio-user server, for the command line and for `device_add` over QMP. */
-export function cardDevice(slot: number, { socketPath, answerTimeoutMs }: CardConnection) {
+/**
+ * The devices that connect to the vfio-user servers of a card's functions, in the order in which they are to be added, on
+ * the command line or by `device_add` over QMP. Function 0 is the last: the guest looks for functions when it appears
+ * (QEMU hw/pci/pcie.c, pcie_cap_slot_plug_cb).
+ */
+export function cardDevices(slot: number, card: SlotConnections): CardDevice[] {
+  const { moreFunctions = [] } = card;
+  if (moreFunctions.length === 0) return [cardDevice(slot, card)];
+  return [card, ...moreFunctions]
+    .map((connection, index) => ({
+      ...cardDevice(slot, connection),
+      ...(index > 0 && { id: `${cardId(slot)}.${index}` }),
+      addr: `0x0.0x${index}`,
+      multifunction: true,
+    }))
+    .reverse();
+}
+
+type CardDevice = ReturnType<typeof cardDevice> & { readonly addr?: string; readonly multifunction?: boolean };
+
+function cardDevice(slot: number, { socketPath, answerTimeoutMs }: CardConnection) {
   return {
     driver: 'vfio-user-pci',
     id: cardId(slot),

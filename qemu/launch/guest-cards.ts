@@ -1,7 +1,7 @@
 /** The cards of a running guest: plugs them in and out, finds their PCI addresses, and binds drivers to them. */
 import { type ExecResult } from '../channel';
 import { QmpTimeoutError } from '../qmp';
-import { cardDevice, slotPciAddress } from './arguments';
+import { cardDevices, slotPciAddress } from './arguments';
 import { defaultSlots } from './machine-options';
 import { type LaunchCard, type LaunchOptions } from './options';
 import { Slots } from './slots';
@@ -75,11 +75,15 @@ export class GuestCards {
     const slot = this.slots.take(card);
     this.allowFor(card);
     if (card.isConnected) return this.rescan(card, slot);
+    const devices = cardDevices(slot, card);
+    let added = 0;
     try {
-      await this.guest.qmp('device_add', cardDevice(slot, card), this.allowed(PLUG_TIMEOUT_MS));
+      for (; added < devices.length; added++) {
+        await this.guest.qmp('device_add', devices[added]!, this.allowed(PLUG_TIMEOUT_MS));
+      }
     } catch (error) {
-      if (error instanceof QmpTimeoutError)
-        this.slots.retire(card.name); // it may still appear
+      if (error instanceof QmpTimeoutError || added > 0)
+        this.slots.retire(card.name); // it may still appear, or a function of it is there
       else this.slots.release(card.name);
       throw error;
     }
@@ -96,7 +100,16 @@ export class GuestCards {
     throw new Error(`The guest has not looked for the card '${name}' behind ${port}: ${why}`);
   }
 
-  async unplug(card: string, { timeoutMs = UNPLUG_TIMEOUT_MS }: UnplugOptions = {}): Promise<void> {
+  async unplug(name: string, options: UnplugOptions = {}): Promise<void> {
+    const { card } = this.slots.placeOf(name);
+    // Function 0 last: without it, a scan of the slot finds none.
+    for (const each of this.slots.functionsOf(card).reverse()) await this.remove(each, options);
+    for (const each of this.slots.functionsOf(card)) this.pciAddresses.delete(each);
+    this.slots.retire(card);
+  }
+
+  /** Makes the guest remove one function, if it has not done so. */
+  private async remove(card: string, { timeoutMs = UNPLUG_TIMEOUT_MS }: UnplugOptions): Promise<void> {
     const pciAddress = await this.pciAddressOf(card);
     const limit = String(Math.ceil(timeoutMs / 1000));
     const answerMs = this.allowed(timeoutMs + REPORT_GRACE_MS);
@@ -105,8 +118,6 @@ export class GuestCards {
       const why = String(result.stderr).trim() || `${UNPLUG_COMMAND} did not finish within ${answerMs} ms`;
       throw new Error(`The guest has not released the card '${card}' (${pciAddress}): ${why}`);
     }
-    this.slots.retire(card);
-    this.pciAddresses.delete(card);
   }
 
   get freeSlots(): number {
@@ -116,9 +127,11 @@ export class GuestCards {
   async pciAddressOf(card: string): Promise<string> {
     const known = this.pciAddresses.get(card);
     if (known !== undefined) return known;
-    const port = slotPciAddress(this.slots.of(card));
+    const { slot, functionNumber } = this.slots.placeOf(card);
+    const port = slotPciAddress(slot);
     const timeoutMs = this.allowed(CARD_TIMEOUT_MS);
-    const { exitCode, stdout, stderr } = await this.guest.run([CARD_COMMAND, port], timeoutMs);
+    const command = [CARD_COMMAND, port, String(functionNumber)];
+    const { exitCode, stdout, stderr } = await this.guest.run(command, timeoutMs);
     if (exitCode === 0) {
       const pciAddress = stdout.toString().trim();
       this.pciAddresses.set(card, pciAddress);

@@ -241,8 +241,8 @@ export class Guest implements AsyncDisposable {
   }
 
   /**
-   * PCI address of the card of this name in the guest: the only function behind the card's root port. Waits until the
-   * guest has found it. The address is valid until the card is unplugged.
+   * PCI address of the card of this name in the guest, or of a function of it (`card.1`). Waits until the guest has found
+   * it. The address is valid until the card is unplugged.
    */
   pciAddressOf(card: string): Promise<string> {
     return this.cards.pciAddressOf(card);

@@ -23,12 +23,14 @@ export interface GuestSoftware {
   readonly cacheDir?: string;
 }
 
-/** A card to plug in. Its vfio-user server must listen on its socket before the launch. */
+/** A card to plug in: the connection is that of its function 0. Its vfio-user server must listen on its socket before the launch. */
 export interface LaunchCard extends CardConnection {
   /** Its name for `Guest.bind` and in error messages. */
   readonly name: string;
   /** QEMU is connected to this socket already: the card takes the place, and the slot, of one that was unplugged. */
   readonly isConnected?: boolean;
+  /** Functions 1, 2 and so on of a card with several. Their names are the card's with `.0`, `.1` … */
+  readonly moreFunctions?: readonly CardConnection[];
 }
 
 /** A folder of the host that the guest may write to. */

@@ -15,7 +15,7 @@ class LargeCard extends PciCard {
 const check =
   (card: PciCard, start: 'warm' | 'cold' = 'warm') =>
   () =>
-    requireRoom('large', card, { slots: 8, start });
+    requireRoom('large', [card], { slots: 8, start });
 
 it('a card with a BAR of 8 GiB has room in a slot of a running guest', () => {
   expect(check(new LargeCard(8 * GIB))).not.toThrow();

@@ -20,23 +20,23 @@ interface Room {
   readonly start: 'warm' | 'cold';
 }
 
-/** Throws when no slot has room for the 64-bit prefetchable BARs of a card, or for a BAR that must lie below 4 GiB. */
-export function requireRoom(name: string, card: PciCard, { slots, start }: Room): void {
+/** Throws when no slot has room for the 64-bit prefetchable BARs of a card (of all its functions), or for a BAR that must lie below 4 GiB. */
+export function requireRoom(name: string, functions: readonly PciCard[], { slots, start }: Room): void {
   const register = new Uint8Array(4);
-  const { regions } = card.layout;
   let wideBytes = 0;
-  for (let bar = 0; bar < BARS; bar++) {
-    const { sizeBytes } = regions[bar]!;
-    card.readRegion(CONFIG_REGION, BASE_ADDRESSES + 4 * bar, register);
-    if (sizeBytes > 0 && (register[0]! & TYPE) === WIDE_PREFETCHABLE) wideBytes += sizeBytes;
-    else if (sizeBytes >= 2 * GIB) {
-      throw new Error(
-        `The card '${name}' cannot be plugged in: its BAR ${bar} has ${sizeBytes / GIB} GiB and is not 64-bit and ` +
-          'prefetchable, so it must lie below 4 GiB, where no guest has that much room. Make it prefetchable (width: 64, ' +
-          'prefetchable: true), or smaller.',
-      );
+  for (const card of functions)
+    for (let bar = 0; bar < BARS; bar++) {
+      const { sizeBytes } = card.layout.regions[bar]!;
+      card.readRegion(CONFIG_REGION, BASE_ADDRESSES + 4 * bar, register);
+      if (sizeBytes > 0 && (register[0]! & TYPE) === WIDE_PREFETCHABLE) wideBytes += sizeBytes;
+      else if (sizeBytes >= 2 * GIB) {
+        throw new Error(
+          `The card '${name}' cannot be plugged in: its BAR ${bar} has ${sizeBytes / GIB} GiB and is not 64-bit and ` +
+            'prefetchable, so it must lie below 4 GiB, where no guest has that much room. Make it prefetchable (width: 64, ' +
+            'prefetchable: true), or smaller.',
+        );
+      }
     }
-  }
   const room = prefetchableRoomBytes(slots, start);
   if (wideBytes <= room) return;
   const boot = prefetchableRoomBytes(slots, 'cold');

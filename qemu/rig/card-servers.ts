@@ -1,17 +1,33 @@
 /** The cards of a rig, and what serves each of them: this process, or another one. */
 import { describeEvent, type ServerEvent } from '../../emulator/vfio-user';
-import { type PciCard } from '../../emulator/pci';
+import { type MultifunctionCard, type PciCard } from '../../emulator/pci';
 import { type CheckCount, checksOf } from '../../instrumentation/checks';
 import { type FaultCount, type FaultDeclaration, faultsOf } from '../../instrumentation/faults';
-import { type CardFactory, type NoticeOptions, ServedCard } from '../../instrumentation/served-card';
+import {
+  type CardFactory,
+  type NoticeOptions,
+  type ServeCardOptions,
+  ServedCard,
+} from '../../instrumentation/served-card';
 import { type CardNotice, type Finding, traceOf, type TraceRecorder } from '../../instrumentation/trace';
 import { type LaunchCard, type RunFolder } from '../launch';
 import { hiddenCapabilities } from './hidden-capabilities';
 import { RemoteCard } from './remote-card';
 import { StaleIntx } from './stale-intx';
 
-/** A card to be served by the rig (`make`), or one that another process serves (`socketPath`). */
-export type RigCard<Card extends PciCard = PciCard> = CardSeat & (ServedSeat<Card> | { readonly socketPath: string });
+/**
+ * A card to be served by the rig (`make`; `makeMultifunction`, when it has several functions), or one that another process
+ * serves (`socketPath`).
+ */
+export type RigCard<Card extends PciCard = PciCard> = CardSeat &
+  (ServedSeat<Card> | MultifunctionSeat | { readonly socketPath: string });
+
+/** The functions are called as the card, with `.0`, `.1` …: that is their name in `bind`, `card` and traces. */
+interface MultifunctionSeat {
+  readonly makeMultifunction: () => MultifunctionCard;
+  /** Faults to be injected, function by function; not into a card that takes its place later. */
+  readonly functionFaults?: readonly (readonly FaultDeclaration[])[];
+}
 
 interface ServedSeat<Card extends PciCard> {
   readonly make: CardFactory<Card>;
@@ -22,8 +38,11 @@ interface ServedSeat<Card extends PciCard> {
 interface CardSeat {
   /** What the card is called in `bind` and in messages; unique in the rig. */
   readonly name: string;
-  /** Bound when the card has been plugged in. Default: what the guest's kernel finds, if anything. */
-  readonly driver?: string;
+  /**
+   * Bound when the card has been plugged in: all its functions, or each to its own of a list. Default: what the guest's
+   * kernel finds, if anything.
+   */
+  readonly driver?: string | readonly string[];
   /** How long QEMU waits for the card's answer to an access, in milliseconds. Default: QEMU's own limit, 5 s. */
   readonly answerTimeoutMs?: number;
 }
@@ -43,19 +62,21 @@ export interface CardListeners {
 }
 
 type Served = ServedCard | RemoteCard;
+type Named = readonly [name: string, served: Served];
 
-/** A card that is plugged in, or about to be. */
+/** A function of a card that is plugged in, or about to be: with most cards, the only one. */
 interface Present {
   readonly wanted: RigCard;
   readonly served: Served;
 }
 
 export class CardServers {
+  /** By the names of their functions. */
   readonly #present = new Map<string, Present>();
   /** Names of cards whose servers are being started. */
   readonly #starting = new Set<string>();
   /** Cards that have been unplugged: QEMU still reads what is in their slots. */
-  readonly #retired: (readonly [name: string, served: Served])[] = [];
+  readonly #retired: { readonly name: string; readonly functions: readonly Named[] }[] = [];
   #serial = 0;
 
   constructor(
@@ -110,42 +131,64 @@ export class CardServers {
     return present;
   }
 
+  /** The names of the functions of a card, or of the card that a function belongs to. */
+  functionsOf(name: string): string[] {
+    const card = this.#present.get(name)?.wanted.name ?? name;
+    const functions = this.names.filter((each) => this.get(each).wanted.name === card);
+    return functions.length > 0 ? functions : [(this.get(name), name)];
+  }
+
   /** Starts the card's server. Resolves to what QEMU connects to. */
   async start(wanted: RigCard): Promise<LaunchCard> {
     const { name, answerTimeoutMs } = wanted;
-    if (this.#present.has(name) || this.#starting.has(name)) {
+    if (this.#isTaken(name) || this.#starting.has(name)) {
       throw new Error(`two cards are called '${name}': give each a name of its own`);
     }
     this.#starting.add(name);
     const served = await this.#serve(wanted).finally(() => this.#starting.delete(name));
-    this.#present.set(name, { wanted, served });
-    const { socketPath, isReplacement } = served;
+    for (const [each, server] of served) this.#present.set(each, { wanted, served: server });
+    const [first, ...more] = served.map(([, { socketPath }]) => ({
+      socketPath,
+      ...(answerTimeoutMs !== undefined && { answerTimeoutMs }),
+    }));
     return {
       name,
-      socketPath,
-      ...(isReplacement && { isConnected: true }),
-      ...(answerTimeoutMs !== undefined && { answerTimeoutMs }),
+      ...first!,
+      ...(served[0]![1].isReplacement && { isConnected: true }),
+      ...(more.length > 0 && { moreFunctions: more }),
     };
+  }
+
+  #isTaken(name: string): boolean {
+    return this.#present.has(name) || [...this.#present.values()].some(({ wanted }) => wanted.name === name);
   }
 
   /** To be called when QEMU is connected to the card. */
   connected(name: string): void {
-    const { served } = this.get(name);
-    if (served instanceof RemoteCard) served.watch();
+    for (const { served } of this.#functions(name)) if (served instanceof RemoteCard) served.watch();
   }
 
   /** Closes the server of a card that could not be plugged in. */
   async discard(name: string): Promise<void> {
-    await this.get(name).served.close();
-    this.#present.delete(name);
+    for (const each of this.functionsOf(name)) {
+      await this.get(each).served.close();
+      this.#present.delete(each);
+    }
   }
 
-  /** The guest has removed the card. Its server stays, with the link down. */
+  /** The guest has removed the card. Its servers stay, with the link down. */
   retire(name: string): void {
-    const { served } = this.get(name);
-    if (served instanceof ServedCard) served.severLink();
-    this.#present.delete(name);
-    this.#retired.push([name, served]);
+    const { wanted } = this.#functions(name)[0]!;
+    const functions = this.functionsOf(name).map((each): Named => [each, this.get(each).served]);
+    for (const [each, served] of functions) {
+      if (served instanceof ServedCard) served.severLink();
+      this.#present.delete(each);
+    }
+    this.#retired.push({ name: wanted.name, functions });
+  }
+
+  #functions(name: string): Present[] {
+    return this.functionsOf(name).map((each) => this.get(each));
   }
 
   /** Every write that the guest has posted up to now has arrived at its card after this. */
@@ -160,58 +203,86 @@ export class CardServers {
   }
 
   /** Unplugged cards first. */
-  get #all(): (readonly [name: string, served: Served])[] {
-    return [...this.#retired, ...[...this.#present].map(([name, { served }]) => [name, served] as const)];
+  get #all(): Named[] {
+    const present = [...this.#present].map(([name, { served }]): Named => [name, served]);
+    return [...this.#retired.flatMap(({ functions }) => functions), ...present];
   }
 
-  async #serve(wanted: RigCard): Promise<Served> {
+  /** The functions of the card, 0 first. */
+  async #serve(wanted: RigCard): Promise<readonly Named[]> {
     const { name } = wanted;
-    const { onCardEvent } = this.listeners;
-    const report = (message: string) =>
-      onCardEvent ? onCardEvent(name, message) : console.error(`ghostcard: ${message}`);
-    if ('socketPath' in wanted) {
-      const again = this.#unplugged(wanted.socketPath);
-      if (again) return again;
-      this.#requireUnused(wanted.socketPath);
-      if (this.recorder) {
-        report(
-          `the card '${name}' is served by another process, so the trace ${this.recorder.path} does not have its ` +
-            'events: have that process record them (ghostcard serve --trace FILE)',
-        );
-      }
-      return new RemoteCard(wanted.socketPath, name, report);
+    if ('socketPath' in wanted) return [[name, this.#connectTo(wanted.socketPath, name)]];
+    const removed = this.#removedCards(name);
+    if ('make' in wanted) {
+      const single = removed.flatMap((functions) => (functions.length === 1 ? functions : []));
+      const served = await ServedCard.start(wanted.make, { ...this.#optionsFor(name, wanted.faults), removed: single });
+      return [[name, this.#attend(name, served)]];
     }
-    const onNotice = (notice: CardNotice) => {
-      if (this.listeners.onNotice) this.listeners.onNotice(name, notice);
-      else report(onCardEvent ? notice.text : `${name}: ${notice.text}`);
-    };
-    const served = await ServedCard.start(wanted.make, {
+    const optionsOf = (index: number) => this.#optionsFor(`${name}.${index}`, wanted.functionFaults?.[index]);
+    const functions = await ServedCard.startFunctions(wanted.makeMultifunction(), optionsOf, removed);
+    return functions.map((served, index): Named => [`${name}.${index}`, this.#attend(`${name}.${index}`, served)]);
+  }
+
+  #reporter(name: string): (message: string) => void {
+    const { onCardEvent } = this.listeners;
+    return (message) => (onCardEvent ? onCardEvent(name, message) : console.error(`ghostcard: ${message}`));
+  }
+
+  #connectTo(socketPath: string, name: string): RemoteCard {
+    const again = this.#unplugged(socketPath);
+    if (again) return again;
+    this.#requireUnused(socketPath);
+    const report = this.#reporter(name);
+    if (this.recorder) {
+      report(
+        `the card '${name}' is served by another process, so the trace ${this.recorder.path} does not have its ` +
+          'events: have that process record them (ghostcard serve --trace FILE)',
+      );
+    }
+    return new RemoteCard(socketPath, name, report);
+  }
+
+  #optionsFor(name: string, faults: readonly FaultDeclaration[] = []): Omit<ServeCardOptions, 'removed'> {
+    const { onCardEvent, onNotice, notices } = this.listeners;
+    const report = this.#reporter(name);
+    return {
       socketPath: this.folder.socketPath(`card${this.#serial++}.sock`),
-      removed: this.#removedCards(name),
-      faults: wanted.faults ?? [],
-      onNotice,
-      ...(this.listeners.notices && { notices: this.listeners.notices }),
+      faults,
+      onNotice: (notice) => {
+        if (onNotice) onNotice(name, notice);
+        else report(onCardEvent ? notice.text : `${name}: ${notice.text}`);
+      },
+      ...(notices && { notices }),
       ...(this.recorder && { recording: { recorder: this.recorder, name } }),
       ...(onCardEvent && { onEvent: (event: ServerEvent) => report(describeEvent(event)) }),
-    });
+    };
+  }
+
+  /** What is done for each card that is served here. */
+  #attend(name: string, served: ServedCard): ServedCard {
+    const { onCardEvent } = this.listeners;
+    const report = this.#reporter(name);
     for (const hidden of hiddenCapabilities(served.card)) report(onCardEvent ? hidden : `${name}: ${hidden}`);
     new StaleIntx(served.intxRelease, this.readByte, report);
     return served;
   }
 
-  /** Those whose place another card may take: first the one that had this name. */
-  #removedCards(name: string): ServedCard[] {
-    const ofName = (wanted: boolean) => this.#retired.filter(([other]) => (other === name) === wanted);
-    return [...ofName(true), ...ofName(false)].flatMap(([, served]) => (served instanceof ServedCard ? [served] : []));
+  /** The functions of those whose place another card may take: first the one that had this name. */
+  #removedCards(name: string): ServedCard[][] {
+    const ofName = (wanted: boolean) => this.#retired.filter((card) => (card.name === name) === wanted);
+    return [...ofName(true), ...ofName(false)].map(({ functions }) =>
+      functions.flatMap(([, served]) => (served instanceof ServedCard ? [served] : [])),
+    );
   }
 
   /** The card of another process that was unplugged, if it is that of this socket: QEMU is still connected to it. */
   #unplugged(socketPath: string): RemoteCard | undefined {
-    const at = this.#retired.findIndex(
-      ([, served]) => served instanceof RemoteCard && served.socketPath === socketPath && !served.isLost,
-    );
+    const isAt = ([, served]: Named) =>
+      served instanceof RemoteCard && served.socketPath === socketPath && !served.isLost;
+    const at = this.#retired.findIndex(({ functions }) => functions.some(isAt));
     if (at < 0) return undefined;
-    const [[, served]] = this.#retired.splice(at, 1) as [[string, RemoteCard]];
+    const [again] = this.#retired.splice(at, 1);
+    const served = again!.functions[0]![1] as RemoteCard;
     served.isReplacement = true;
     return served;
   }

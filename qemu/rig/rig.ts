@@ -98,7 +98,7 @@ export class Rig implements AsyncDisposable {
         ...(snapshots && { snapshots }),
       });
       for (const { name } of cards) servers.connected(name);
-      for (const { name, driver } of cards) if (driver !== undefined) await rig.bind(name, driver);
+      for (const card of cards) if (card.driver !== undefined) await rig.bindAll(card);
       return rig;
     } catch (error) {
       await rig
@@ -112,9 +112,14 @@ export class Rig implements AsyncDisposable {
     return this.launched!;
   }
 
-  /** The names of the cards that are plugged in. */
+  /** The names of the cards that are plugged in; of a card with several functions, those of the functions. */
   get cards(): string[] {
     return this.servers.names;
+  }
+
+  /** The names of the functions of a card: 'card.0', 'card.1' …, or its own name when it has one. */
+  functionsOf(name: string): string[] {
+    return this.servers.functionsOf(name);
   }
 
   /** The model of the card of this name: its registers and its memory from the card's side. */
@@ -164,7 +169,8 @@ export class Rig implements AsyncDisposable {
 
   /**
    * Plugs a card into the running guest and binds it to its driver. Resolves when the guest has it. A card that the guest
-   * has no addresses for, or that the driver refuses, stays plugged in: to be examined, bound again or unplugged.
+   * has no addresses for, or that the driver refuses, stays plugged in: to be examined, bound again or unplugged. Of a
+   * card with several functions, function 0 is returned.
    */
   async plug(card: RigCard): Promise<BoundCard> {
     const connection = await this.servers.start(card);
@@ -176,45 +182,66 @@ export class Rig implements AsyncDisposable {
       throw explainRefusal(error, [card]);
     }
     this.servers.connected(card.name);
-    if (card.driver !== undefined) return this.bind(card.name, card.driver);
-    return { pciAddress: await this.addressOf(card.name), node: '' };
+    const [first] = await this.bindAll(card);
+    return first!;
+  }
+
+  /** The functions of a card to their drivers; those without one are looked up. */
+  private async bindAll({ name, driver = [] }: RigCard): Promise<BoundCard[]> {
+    const functions = this.functionsOf(name);
+    const drivers = typeof driver === 'string' ? functions.map(() => driver) : driver;
+    if (drivers.length > functions.length) {
+      throw new Error(
+        `${drivers.length} drivers were given for the card '${name}', which has ${functions.length} function(s)`,
+      );
+    }
+    const bound: BoundCard[] = [];
+    for (const [index, each] of functions.entries()) {
+      const wanted = drivers[index];
+      if (wanted !== undefined) bound.push(await this.bind(each, wanted));
+      else bound.push({ pciAddress: await this.addressOf(each), node: '' });
+    }
+    return bound;
   }
 
   /**
    * Unplugs a card in an orderly way: the guest is asked, and its driver's `remove` has run when this resolves. A card that
    * is plugged in later takes its slot and its address, if its BARs and capabilities are the same. A card of another
-   * process stays connected to QEMU, and reappears if the guest rescans the bus.
+   * process stays connected to QEMU, and reappears if the guest rescans the bus. All functions of a card go together.
    */
   async unplug(name: string, options?: UnplugOptions): Promise<void> {
-    this.servers.get(name);
+    this.servers.functionsOf(name);
     await this.guest.unplug(name, options);
     this.servers.retire(name);
   }
 
   /** Whether the card's link is down and the guest has not removed the card yet. */
   isSevered(name: string): boolean {
-    const { served } = this.servers.get(name);
-    return served instanceof ServedCard && served.isSevered;
+    return this.functionsOf(name).some((each) => {
+      const { served } = this.servers.get(each);
+      return served instanceof ServedCard && served.isSevered;
+    });
   }
 
   /** Takes the card's link down: from this moment on all reads return all ones. The guest is not notified. */
   severLink(name: string): void {
-    this.servers.get(name).served.severLink();
+    for (const each of this.functionsOf(name)) this.servers.get(each).served.severLink();
   }
 
   /** Surprise removal: the card's link goes down first, and the guest notices then. */
   async surpriseRemove(name: string, limit?: UnplugOptions): Promise<void> {
     this.severLink(name);
-    this.servers.get(name).served.leave();
+    for (const each of this.functionsOf(name)) this.servers.get(each).served.leave();
     await this.unplug(name, limit);
   }
 
   /** As a new board in the old slot: surprise removal of the card, then a new card under the same driver. */
   async restartCard(name: string): Promise<BoundCard> {
-    const { wanted } = this.servers.get(name);
+    const { wanted } = this.servers.get(this.functionsOf(name)[0]!);
     this.onCardEvent?.(name, `the card '${name}' is being restarted; the guest loses it and gets a new one`);
     await this.surpriseRemove(name);
-    return this.plug('make' in wanted ? { ...wanted, faults: [] } : wanted);
+    if ('make' in wanted) return this.plug({ ...wanted, faults: [] });
+    return this.plug('makeMultifunction' in wanted ? { ...wanted, functionFaults: [] } : wanted);
   }
 
   /**
@@ -273,8 +300,9 @@ export class Rig implements AsyncDisposable {
   }
 
   private requireRoom(name: string, start: 'warm' | 'cold'): void {
-    const { served } = this.servers.get(name);
-    if (served instanceof ServedCard) requireRoom(name, served.card, { slots: this.slots, start });
+    const served = this.functionsOf(name).map((each) => this.servers.get(each).served);
+    const cards = served.flatMap((each) => (each instanceof ServedCard ? [each.card] : []));
+    requireRoom(name, cards, { slots: this.slots, start });
   }
 
   /** Where the guest sees the card; rejects when the guest's kernel has no addresses for one of its BARs. */

@@ -116,4 +116,18 @@ describe('ghostcard serve', () => {
     expect(await served.ended).toEqual({ exitCode: 0, signal: null });
     expect(existsSync(socketPath)).toBe(false);
   });
+
+  test('serves each function of a card at a socket of its own', async () => {
+    const served = await serving(join(__dirname, '..', 'support', 'two-ports.ts'));
+    await until('both functions to be served', () => served.events.length === 2);
+    for (const number of [0, 1]) {
+      await using client = await VfioUserClient.connect(`${served.socketPath}.${number}`);
+      const identity = viewOf(await client.regionRead(CONFIG, 0, 4)).getUint32(0, true);
+      expect(identity).toBe(((0x4780 + number) << 16) | 0x1234);
+      expect((await client.regionRead(CONFIG, 0x0e, 1))[0]).toBe(0x80);
+    }
+    served.process.kill('SIGTERM');
+    expect(await served.ended).toEqual({ exitCode: 0, signal: null });
+    expect([0, 1].some((number) => existsSync(`${served.socketPath}.${number}`))).toBe(false);
+  });
 });

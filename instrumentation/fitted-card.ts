@@ -1,0 +1,78 @@
+/** A card that has been made and fitted with its instruments, and does not have its place at a socket yet. */
+import { type Clock, type WallClock } from '../emulator/clock';
+import { type Native } from '../emulator/native';
+import { type CardEnvironment, IntxRelease, type PciCard, sharedMemory } from '../emulator/pci';
+import { type ServerEvent } from '../emulator/vfio-user';
+import { checksOf } from './checks';
+import { applyFaults, SlotLink } from './faults';
+import { type Occupant, SeatMemory } from './seat';
+import { type ServeCardOptions } from './served-card';
+import { detectStalls } from './stalls';
+import { type CardNotice, type CardTrace, traceOf } from './trace';
+
+export class FittedCard<Card extends PciCard = PciCard> {
+  /** What the card's model has thrown so far. */
+  readonly modelErrors: unknown[] = [];
+  readonly memory: SeatMemory;
+  card!: Card;
+  link!: SlotLink;
+  intx!: IntxRelease;
+  #trace: CardTrace | undefined;
+  #detector: Disposable | undefined;
+
+  /** `inherited`: the memory of a card whose place this one may take. */
+  constructor(
+    private readonly options: Omit<ServeCardOptions, 'removed'>,
+    native: Native,
+    inherited?: SeatMemory,
+  ) {
+    this.memory = new SeatMemory(sharedMemory(native), inherited);
+  }
+
+  fit(make: (environment: Required<CardEnvironment>) => Card, clock: Clock): void {
+    const { recording, faults = [], onNotice = reportNotice, notices = {} } = this.options;
+    const card = (this.card = make({ clock, allocate: this.memory.allocate }));
+    const trace = (this.#trace = traceOf(card));
+    const { off = [], afterMs } = notices;
+    checksOf(card, { off, onNotice });
+    this.#detector = detectStalls(trace, { off, onNotice, ...(afterMs !== undefined && { limitMs: afterMs }) });
+    const link = (this.link = new SlotLink(card));
+    const { device } = card.inspection;
+    if (faults.length > 0) applyFaults(card, faults, link);
+    else device.insert(() => link);
+    const isMmapDisabled = device.layout.regions.every(({ mappable }) => mappable === undefined);
+    if (recording) trace.record(recording.recorder, { name: recording.name, faults, isMmapDisabled });
+    this.intx = new IntxRelease(card);
+  }
+
+  /** The card, as it is put at a socket. */
+  occupant(clock: WallClock): Occupant {
+    return { card: this.card, device: this.intx, clock, onEvent: (event) => this.observe(event) };
+  }
+
+  readonly observe = (event: ServerEvent): void => {
+    if (event.kind === 'device-error') {
+      this.modelErrors.push(event.error);
+      this.#trace?.recording?.record({ kind: 'notice', text: `the model of the card threw: ${String(event.error)}` });
+    }
+    if (event.kind === 'connected' || event.kind === 'disconnected') this.#trace?.add({ kind: event.kind });
+    this.options.onEvent!(event);
+  };
+
+  threw(error: unknown): void {
+    this.observe({ kind: 'device-error', error });
+  }
+
+  /** Ends the card, which may have been made or not, and its instruments. */
+  close(): void {
+    try {
+      (this.card as Card | undefined)?.close();
+    } catch (error) {
+      this.threw(error);
+    }
+    this.memory.close();
+    this.#detector?.[Symbol.dispose]();
+  }
+}
+
+const reportNotice = ({ text }: CardNotice): void => console.error(`ghostcard: ${text}`);
