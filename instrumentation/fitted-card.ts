@@ -2,13 +2,32 @@
 import { type Clock, type WallClock } from '../emulator/clock';
 import { type Native } from '../emulator/native';
 import { type CardEnvironment, IntxRelease, type PciCard, sharedMemory } from '../emulator/pci';
-import { type ServerEvent } from '../emulator/vfio-user';
+import { logErrors, type ServerEvent } from '../emulator/vfio-user';
 import { checksOf } from './checks';
-import { applyFaults, SlotLink } from './faults';
+import { applyFaults, type FaultDeclaration, SlotLink } from './faults';
 import { type Occupant, SeatMemory } from './seat';
-import { type ServeCardOptions } from './served-card';
 import { detectStalls } from './stalls';
-import { type CardNotice, type CardTrace, traceOf } from './trace';
+import { type CardNotice, type CardTrace, traceOf, type TraceRecorder } from './trace';
+
+export interface FitOptions {
+  /** Where everything is recorded, under this name. */
+  readonly recording?: { readonly recorder: TraceRecorder; readonly name: string };
+  /** Faults to inject into the card. */
+  readonly faults?: readonly FaultDeclaration[];
+  /** Receives what happens at the socket, and model errors. Default: errors go to standard error. */
+  readonly onEvent?: (event: ServerEvent) => void;
+  /** Receives what checks find, and stalls of the driver. Default: they go to standard error. */
+  readonly onNotice?: (notice: CardNotice) => void;
+  readonly notices?: NoticeOptions;
+}
+
+/** Which notices are given of a card (docs/checks.md). */
+export interface NoticeOptions {
+  /** Checks that are switched off, by name. Default: none. */
+  readonly off?: readonly string[];
+  /** How long a driver may wait without progress, in milliseconds. Default 1000. */
+  readonly afterMs?: number;
+}
 
 export class FittedCard<Card extends PciCard = PciCard> {
   /** What the card's model has thrown so far. */
@@ -22,7 +41,7 @@ export class FittedCard<Card extends PciCard = PciCard> {
 
   /** `inherited`: the memory of a card whose place this one may take. */
   constructor(
-    private readonly options: Omit<ServeCardOptions, 'removed'>,
+    private readonly options: FitOptions,
     native: Native,
     inherited?: SeatMemory,
   ) {
@@ -56,7 +75,7 @@ export class FittedCard<Card extends PciCard = PciCard> {
       this.#trace?.recording?.record({ kind: 'notice', text: `the model of the card threw: ${String(event.error)}` });
     }
     if (event.kind === 'connected' || event.kind === 'disconnected') this.#trace?.add({ kind: event.kind });
-    this.options.onEvent!(event);
+    (this.options.onEvent ?? logErrors)(event);
   };
 
   threw(error: unknown): void {

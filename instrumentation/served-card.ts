@@ -1,38 +1,21 @@
 /** Serves a card to a vfio-user client, with its instruments: wall clock, memory that can be mapped, socket. */
 import { GuardedClock, TimerfdAlarm, WallClock } from '../emulator/clock';
-import { type FaultDeclaration } from './faults';
-import { FittedCard } from './fitted-card';
+import { FittedCard, type FitOptions } from './fitted-card';
 import { loadNative } from '../emulator/native';
 import { type CardEnvironment, type IntxRelease, type MultifunctionCard, type PciCard } from '../emulator/pci';
-import { type CardNotice, traceOf, type TraceRecorder } from './trace';
-import { logErrors, type ServerEvent } from '../emulator/vfio-user';
+import { traceOf } from './trace';
 import { watchdog } from '../emulator/watchdog';
 import { type Occupant, Seat } from './seat';
+
+export { type NoticeOptions } from './fitted-card';
 
 /** Makes a card in its environment: a clock, and memory. */
 export type CardFactory<Card extends PciCard = PciCard> = (environment: Required<CardEnvironment>) => Card;
 
-export interface ServeCardOptions {
+export interface ServeCardOptions extends FitOptions {
   readonly socketPath: string;
-  /** Where everything is recorded, under this name. */
-  readonly recording?: { readonly recorder: TraceRecorder; readonly name: string };
-  /** Faults to inject into the card. */
-  readonly faults?: readonly FaultDeclaration[];
   /** Cards that have been removed from their slots: this one takes the place of the first whose client would not notice. */
   readonly removed?: readonly ServedCard[];
-  /** Receives what happens at the socket, and model errors. Default: errors go to standard error. */
-  readonly onEvent?: (event: ServerEvent) => void;
-  /** Receives what checks find, and stalls of the driver. Default: they go to standard error. */
-  readonly onNotice?: (notice: CardNotice) => void;
-  readonly notices?: NoticeOptions;
-}
-
-/** Which notices are given of a card (docs/checks.md). */
-export interface NoticeOptions {
-  /** Checks that are switched off, by name. Default: none. */
-  readonly off?: readonly string[];
-  /** How long a driver may wait without progress, in milliseconds. Default 1000. */
-  readonly afterMs?: number;
 }
 
 export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposable {
@@ -87,9 +70,9 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     const replaceable = removed.filter((functions) => functions.length === makes.length);
     const sockets: string[] = [];
     const fitted = makes.map((_, index) => {
-      const { socketPath, onEvent = logErrors, ...options } = optionsOf(index);
+      const { socketPath, ...options } = optionsOf(index);
       sockets.push(socketPath);
-      return new FittedCard({ ...options, socketPath, onEvent }, native, replaceable[0]?.[index]?.fitted.memory);
+      return new FittedCard(options, native, replaceable[0]?.[index]?.fitted.memory);
     });
     const clock = new WallClock({
       alarm: new TimerfdAlarm(native),
@@ -114,7 +97,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       return served;
     } catch (error) {
       clock.close();
-      await Promise.all(served.map(({ seat }) => seat?.server.close()));
+      for (const { seat } of served) await seat?.server.close();
       for (const each of fitted) each.close();
       watch[Symbol.dispose]();
       throw error;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostArch } from '../../qemu/provision';
 import { UsageError } from '../common/errors';
+import { TwoPorts } from '../../test/support/two-ports';
 import { hasNoDma, planRun, type RunCommandOptions } from './run-plan';
 
 let folder: string;
@@ -49,7 +50,9 @@ describe('the plan of ghostcard run', () => {
   });
 
   it('has a driver for all functions of a card, or one for each', async () => {
-    const card = [join(__dirname, '..', '..', 'test', 'support', 'two-ports.ts')];
+    Object.assign(globalThis, { TwoPortsOfTheTest: TwoPorts });
+    const card = [join(folder, 'two-ports.js')];
+    writeFileSync(card[0]!, 'module.exports = globalThis.TwoPortsOfTheTest;');
     expect((await plan({ card, driver: ['vfio-pci'] })).drivers).toEqual([['vfio-pci']]);
     expect((await plan({ card, driver: ['none,vfio-pci'] })).drivers).toEqual([['none', 'vfio-pci']]);
     await expect(plan({ card, driver: ['none,none,none'] })).rejects.toThrow(
