@@ -78,7 +78,9 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       alarm: new TimerfdAlarm(native),
       isStarted: false,
       onError: (error) => fitted[0]!.threw(error),
-      onWorked: () => fitted.forEach(({ card }) => (card as PciCard | undefined)?.inspection.events.changed()),
+      onWorked: () => {
+        for (const { card } of fitted) (card as PciCard | undefined)?.inspection.events.changed();
+      },
     });
     const served: ServedCard[] = [];
     try {
