@@ -97,6 +97,29 @@ describe('the data of a report', () => {
     expect([...reportData(traceOf(manual)).columns.deviceNs]).toEqual([0, 10, 10, 20]);
   });
 
+  it('has the notices, and what is left to say of each card, with the event that it is about', () => {
+    const halted: TraceEvent = { kind: 'state', part: 'engine', state: 'halted: BAD, descriptor 3', ...at(3) };
+    const notice: TraceEvent = { kind: 'notice', text: 'the driver waits', ...at(4) };
+    const refused = { ...dma(6, new Uint8Array()), error: 'unmapped' } as TraceEvent;
+    const raised: TraceEvent = { kind: 'interrupt', phase: 'raised', index: 2, vector: 1, ...at(7) };
+    const events = [card(0), halted, notice, halted, refused, raised, state(8)];
+    const found = [
+      { what: 'notice', text: 'the driver waits', event: 2 },
+      { what: 'end', text: 'engine halted twice: BAD, descriptor 3', event: 3 },
+      { what: 'end', text: 'DMA of A was refused once: unmapped, first at 0x1000', event: 4 },
+      { what: 'end', text: 'engine is still running', event: 6 },
+      { what: 'end', text: 'MSI-X vector 1 was raised and never taken, once', event: 5 },
+    ];
+    expect(reportData(traceOf(events)).head.found).toEqual(found);
+    const named = found.map(({ text, ...rest }) => ({ ...rest, text: `toy: ${text}` }));
+    const another = { ...description, name: 'other' };
+    const two = [...events, { kind: 'card', description: another, ...at(9, 2) } as TraceEvent];
+    expect(reportData(traceOf(two)).head.found).toEqual(named);
+    expect(reportData(traceOf([card(0), state(1), { ...state(2), state: 'idle' } as TraceEvent])).head.found).toEqual(
+      [],
+    );
+  });
+
   it('has lanes in the order in which a transfer is followed', () => {
     const vector = (index: number, number: number): TraceEvent => ({
       ...{ kind: 'interrupt', phase: 'raised', index, vector: number, ...at(3) },

@@ -1,10 +1,10 @@
 /** Makes the data of a report from a trace: events as columns, each with its lane, words, cause and payload. */
-import { type Trace, type TraceEvent } from '../trace';
+import { CardOutcome, type Trace, type TraceEvent } from '../trace';
 import { TraceCards } from '../analysis/card-names';
 import { notSeen, wordEventByActor } from '../analysis/words';
 import { CauseFinder } from './causes';
 import { Lanes, RegisterTable } from './lanes';
-import { type Columns, INKS, type Ink, type ReportHead } from './page/report';
+import { type Columns, type FoundHead, INKS, type Ink, type ReportHead } from './page/report';
 import { Payloads } from './payloads';
 import { TimeAxis } from './time-axis';
 
@@ -42,6 +42,7 @@ export function reportData(trace: Trace): ReportData {
   const facts = new Numbered<Facts>();
   const kinds = new Numbered<string>();
   const touches: number[] = [];
+  const outcomes = new Map(cards.all.map(({ id }) => [id, new CardOutcome()]));
   const columns = emptyColumns(events.length, payloads);
   const said = (text: string): number => strings.number(text, text);
 
@@ -64,6 +65,7 @@ export function reportData(trace: Trace): ReportData {
     columns.failed[i] = 'error' in event ? 1 : 0;
     columns.cause[i] = causes.of(i);
     columns.payload[i] = payloads.numberOf(i);
+    outcomes.get(event.card)?.take(event, i);
     const touched = 'offset' in event ? registers.touchedBy(event) : [];
     columns.register[i] = touched[0] ?? -1;
     for (const register of touched) touches.push(i, register);
@@ -73,6 +75,10 @@ export function reportData(trace: Trace): ReportData {
     title: `Trace ${trace.header.startedAt}`,
     about: aboutOf(trace, cards, payloads),
     warnings: warningsOf(trace, cards),
+    found: [...noticesOf(events), ...leftToSay(outcomes)].map(({ card, ...found }) => ({
+      ...found,
+      text: cards.all.length > 1 ? `${cards.nameOf(card)}: ${found.text}` : found.text,
+    })),
     cards: cards.all.map(({ id, description }) => ({
       id,
       name: cards.nameOf(id),
@@ -164,5 +170,18 @@ function aboutOf({ header, events }: Trace, cards: TraceCards, { cutBytes }: Pay
 /** What is missing in the trace, and would be taken for something that did not happen. */
 const warningsOf = ({ header, isEnded }: Trace, cards: TraceCards): string[] =>
   notSeen(header, cards, isEnded).map((what) => `${what[0]!.toUpperCase()}${what.slice(1)}.`);
+
+type Found = FoundHead & { readonly card: number };
+
+const noticesOf = (events: readonly TraceEvent[]): Found[] =>
+  events.flatMap((each, event) =>
+    each.kind === 'notice' ? { card: each.card, what: 'notice', text: each.text, event } : [],
+  );
+
+/** What is left to say of each card at the end. */
+const leftToSay = (outcomes: ReadonlyMap<number, CardOutcome>): Found[] =>
+  [...outcomes].flatMap(([card, { located }]) =>
+    located.map(([{ text }, event]) => ({ card, what: 'end', text, event })),
+  );
 
 const hex4 = (id: number): string => id.toString(16).padStart(4, '0');

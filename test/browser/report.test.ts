@@ -41,6 +41,22 @@ describe('the report, opened from disk without a network', () => {
     expect(report.page.errors).toEqual([]);
   });
 
+  it('begins with the notices and what was left to say at the end, each with a link to its event', async () => {
+    const { report, trace } = await openRun({ transfers: 1 });
+    expect(await report.texts('#found h2')).toEqual(['Notices', 'At the end']);
+    expect(await report.texts('#found li')).toEqual([
+      'the driver polls H2C[0].STATUS without progress',
+      'H2C0 halted once: BAD_HOST_ADDRESS, descriptor 1',
+      'DMA of H2C0 was refused once: unmapped, first at 0x7fff00000000',
+    ]);
+    const refused = trace.events.findIndex((event) => 'role' in event && event.error !== undefined);
+    await report.page.click('#found ul:last-of-type li:last-child button');
+    expect((await report.selectedRow())[0]).toBe(String(refused + 1));
+    const { header, events } = trace;
+    const quiet = await ReportPage.open(browser, { header, events: events.slice(0, 9), isEnded: true }, folder);
+    expect((await quiet.page.place('#found')).height).toBe(0);
+  });
+
   it('draws each lane in its colours at its events, and nowhere else', async () => {
     const { report, trace } = await openRun({ transfers: 6 });
     await report.page.click('#axes label:nth-child(3)');

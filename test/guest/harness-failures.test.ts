@@ -45,6 +45,7 @@ describe('the report of a failed test', () => {
     expect(failure).toMatch(
       / us {2}write CTRL 0x00000001 \(START=1\)\n.* us {2}read STATUS 0x00000000 {2}\(3 times\)\n/,
     );
+    expect(failure).toMatch(/What is left to say of the card lazy-card:\n {2}timer is still running\n/);
     expect(failure).toMatch(
       /The last commands in the guest:\n {2}gc-reg 0x00=1 0x04 0x04 0x04: ended with exit code 0/,
     );
@@ -60,6 +61,8 @@ describe('the report of a failed test', () => {
     expect(junit).toContain('tests="14" failures="12"');
     expect(junit).toContain('expected STATUS.DONE to be 1, it is 0; last write to CTRL was 0x1');
     expect(junit).toContain('a word on the console');
+    expect(junit).toMatch(/What is left to say of the card lazy-card:\n {2}timer is still running/);
+    expect(junit).toMatch(/Notes on the cards:\n {2}lazy-card: the driver polls STATUS: .*\[polling\]/);
     expect(junit).toContain('fails-in-an-assertion');
   });
 

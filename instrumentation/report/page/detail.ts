@@ -38,7 +38,7 @@ export class Detail {
     const failed = Array.from(model.columns.failed.keys()).filter((event) => model.columns.failed[event] === 1);
     return [
       h('p', { class: 'hint' }, 'Click an event in the timeline or in the table to see all about it here.'),
-      ...this.#links('Faults and notices', ofInks('fault', 'notice')),
+      ...this.#links('Faults', ofInks('fault')),
       ...this.#links('DMA that failed', failed),
       ...this.#links('Marks', ofInks('mark')),
     ];

@@ -4,6 +4,7 @@ import { Controls } from './controls';
 import { Detail } from './detail';
 import { byId, h, Palette } from './dom';
 import { EventTable } from './event-table';
+import { listFound } from './found';
 import { Minimap } from './minimap';
 import { TraceModel } from './model';
 import { RegisterMap } from './registers';
@@ -44,6 +45,7 @@ async function start(): Promise<void> {
   describe(report.head);
   const app = new App(new TraceModel(report));
   const palette = new Palette();
+  listFound(app);
   new Controls(app, palette);
   new Timeline(app, palette);
   new Minimap(app, palette);

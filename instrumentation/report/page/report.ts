@@ -70,12 +70,21 @@ export interface CardHead {
   readonly faults: readonly string[];
 }
 
+/** A notice, or what was left to say of a card at the end. */
+export interface FoundHead {
+  readonly what: 'notice' | 'end';
+  readonly text: string;
+  /** The notice, or the last event that it is about. */
+  readonly event: number;
+}
+
 export interface ReportHead {
   readonly title: string;
   /** Lines about the recording. */
   readonly about: readonly (readonly [name: string, value: string])[];
   /** What the reader must know before trusting the picture. */
   readonly warnings: readonly string[];
+  readonly found: readonly FoundHead[];
   readonly cards: readonly CardHead[];
   readonly lanes: readonly LaneHead[];
   readonly registers: readonly RegisterHead[];

@@ -7,13 +7,14 @@ const REGISTERS = registerMap({
   STATUS: { offset: 0x04, access: 'ro', fields: { DONE: [0] } },
 });
 
-/** Never sets DONE; throws when BREAK is written. */
+/** Begins, and never sets DONE; throws when BREAK is written. */
 class LazyCard extends PciCard {
   readonly registers = this.registerBar(0, REGISTERS);
 
   constructor(environment: CardEnvironment = {}) {
     super({ vendorId: 0x1234, deviceId: 0x4743, classCode: 0x12_00_00 }, environment);
     this.registers.onWrite('CTRL', () => {
+      if (this.registers.get('CTRL.START')) this.changed('timer', 'running');
       if (this.registers.get('CTRL.BREAK')) throw new Error('BREAK is not implemented');
     });
   }
