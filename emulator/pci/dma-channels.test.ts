@@ -36,6 +36,13 @@ describe('the DMA channels of a card', () => {
     ]);
   });
 
+  it('may have several doorbells by one name', () => {
+    expect(doorbells('CH[*].CONTROL.RUN').map(({ path, offset }) => [path, offset])).toEqual([
+      ['CH[0].CONTROL.RUN', 0],
+      ['CH[1].CONTROL.RUN', 0x10],
+    ]);
+  });
+
   it('have their layouts described, each as long as it says', () => {
     const [channel] = new Card({
       layouts: { descriptor: { fields: DESCRIPTOR, strideBytes: 64, requestsInterrupt: 'CONTROL.IRQ' } },
@@ -48,8 +55,11 @@ describe('the DMA channels of a card', () => {
   });
 
   it.each([
-    ['CH[0].TIAL', "there is no register 'CH[0].TIAL' for a doorbell; the nearest: CH[0].TAIL, CH[1].TAIL"],
-    ['BAR0:CH[0].TAIL', "there is no register 'BAR0:CH[0].TAIL'"],
+    [
+      'CH[0].TIAL',
+      "DMA channel 'CH0', doorbell: the card has no register or field 'CH[0].TIAL'; the nearest are CH[0].TAIL, CH[1].TAIL",
+    ],
+    ['BAR0:CH[0].TAIL', "has no register or field 'BAR0:CH[0].TAIL'"],
     ['CONTROL', "the doorbell 'CONTROL' may be BAR0:CONTROL or BAR2:CONTROL: name the one that is meant"],
   ])('whose doorbell is %s are refused when the layout is read', (register, message) => {
     const card = new Card({ doorbells: [register] });

@@ -5,8 +5,9 @@
 import { type DmaRole } from '../memory';
 import { type BlockSpec, type RegisterFile, type RegisterLayout, sizeOf } from '../registers';
 import { byOffset } from '../registers/layout';
-import { nearestNames } from '../registers/nearest-names';
+import { NamePattern, type Spelt, unknownName } from '../registers/name-pattern';
 import { CardDefinitionError } from './identity';
+import { regionName } from './vfio-layout';
 
 export interface DmaChannelDeclaration {
   /** Registers whose write starts the channel's work: their names, or more about them. */
@@ -16,7 +17,10 @@ export interface DmaChannelDeclaration {
 }
 
 export interface DoorbellDeclaration {
-  /** `H2C[0].DOORBELL`, or a field: `H2C[0].CONTROL.RUN`; `BAR2:CONTROL.RUN` where several BARs have that name. */
+  /**
+   * `H2C[0].DOORBELL`, or a field: `H2C[0].CONTROL.RUN`; `BAR2:CONTROL.RUN` where several BARs have that name; with `*` for
+   * any characters, all that it stands for.
+   */
   readonly register: string;
   /**
    * Which writes start work: each ('written', the default for a register), one that changes the value ('changed': a tail
@@ -79,52 +83,55 @@ export class DmaChannels {
 
   /** To be called when the card has all its BARs. Throws CardDefinitionError for a register that there is not. */
   describe(files: ReadonlyMap<number, RegisterFile>): DmaChannelDescription[] {
+    const places = placesOf(files);
     return [...this.#declared].map(([name, { doorbells = [], layouts = {} }]) => ({
       name,
-      doorbells: doorbells.map((doorbell) => {
-        return resolve(
-          `DMA channel '${name}'`,
-          typeof doorbell === 'string' ? { register: doorbell } : doorbell,
-          files,
-        );
-      }),
+      doorbells: doorbells.flatMap((doorbell) => doorbellsNamed(`DMA channel '${name}'`, doorbell, places)),
       layouts: Object.entries(layouts).map(([role, layout]) => describeLayout(`DMA channel '${name}'`, role, layout)),
     }));
   }
 }
 
-function resolve(
-  who: string,
-  { register: wanted, rings }: DoorbellDeclaration,
-  files: ReadonlyMap<number, RegisterFile>,
-): DoorbellDescription {
-  const [, bar, path = ''] = /^(?:BAR(\d):)?(.*)$/s.exec(wanted)!;
-  const places = [...files].flatMap(([region, { map }]) => map.registers.flatMap((each) => placesIn(region, each)));
-  const found = places.filter((place) => place.path === path && (bar === undefined || place.region === Number(bar)));
-  const [first, second] = found;
-  if (first === undefined) {
-    const near =
-      nearestNames(
-        path,
-        places.map((place) => place.path),
-      ).join(', ') || 'none';
-    throw new CardDefinitionError(`${who}: there is no register '${wanted}' for a doorbell; the nearest: ${near}`);
-  }
-  if (second !== undefined) {
-    const bars = found.map(({ region }) => `BAR${region}:${path}`).join(' or ');
-    throw new CardDefinitionError(`${who}: the doorbell '${wanted}' may be ${bars}: name the one that is meant`);
-  }
-  const { isField, ...place } = first;
-  return { ...place, rings: rings ?? (isField ? 1 : 'written') };
+/** A register of a card. */
+interface Place extends Spelt {
+  readonly region: number;
 }
 
-/** The register and its fields. */
-function placesIn(region: number, { path, offset, width, fields }: RegisterLayout) {
-  const register = { path, region, offset, width, msb: width - 1, lsb: 0, isField: false };
-  return [
-    register,
-    ...fields.map(({ name, msb, lsb }) => ({ ...register, path: `${path}.${name}`, msb, lsb, isField: true })),
-  ];
+function placesOf(files: ReadonlyMap<number, RegisterFile>): Place[] {
+  const all = [...files].flatMap(([region, { map }]) => map.registers.map((layout) => ({ region, layout })));
+  return all.map(({ region, layout }) => {
+    const { path } = layout;
+    const whole = `${regionName(region)}:${path}`;
+    const isShared = all.some((other) => other.region !== region && other.layout.path === path);
+    return { region, layout, name: isShared ? whole : path, spellings: [path, whole] };
+  });
+}
+
+/** All registers and fields that a name stands for; one without `*` must stand for one. */
+function doorbellsNamed(who: string, declared: string | DoorbellDeclaration, places: Place[]): DoorbellDescription[] {
+  const { register: wanted, rings }: DoorbellDeclaration =
+    typeof declared === 'string' ? { register: declared } : declared;
+  const pattern = new NamePattern(wanted);
+  const found = places.flatMap((place) => {
+    const { name, layout, region } = place;
+    const { path, offset, width } = layout;
+    const at = { region, offset, width };
+    const fields = pattern.fieldsIn(place).map((field) => ({
+      shown: `${name}.${field.name}`,
+      bell: { path: `${path}.${field.name}`, ...at, msb: field.msb, lsb: field.lsb, rings: rings ?? 1 },
+    }));
+    if (!pattern.isRegister(place)) return fields;
+    return [{ shown: name, bell: { path, ...at, msb: width - 1, lsb: 0, rings: rings ?? 'written' } }, ...fields];
+  });
+  if (found.length === 0) {
+    const why = unknownName('the card', 'register or field', wanted, places);
+    throw new CardDefinitionError(`${who}, doorbell: ${why}`);
+  }
+  if (found.length > 1 && !wanted.includes('*')) {
+    const names = found.map(({ shown }) => shown).join(' or ');
+    throw new CardDefinitionError(`${who}: the doorbell '${wanted}' may be ${names}: name the one that is meant`);
+  }
+  return found.map(({ bell }) => bell);
 }
 
 function describeLayout(who: string, role: string, layout: DmaLayoutDeclaration): DmaLayout {

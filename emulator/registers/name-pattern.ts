@@ -3,7 +3,7 @@
  * characters, and case does not matter. A name that means nothing is refused with the nearest ones.
  */
 import type { FieldLayout, RegisterLayout } from './register-layout';
-import { nearestNames } from './nearest-names';
+import { wordNearest } from './nearest-names';
 
 /** A register with what it is called. */
 export interface Spelt {
@@ -49,12 +49,11 @@ export function unknownName(
 }
 
 function hintFor(what: string, wanted: string, registers: readonly Spelt[]): string {
-  if (registers.length === 0) return 'it has none at all';
   const whole = registers.find(({ spellings }) => spellings.some((name) => wanted.startsWith(`${name}.`)));
   const fields = whole?.layout.fields.map(({ name }) => `${whole.name}.${name}`) ?? [];
   if (whole && fields.length === 0) return `${whole.name} has no fields`;
   const named = what === 'field' ? registers.flatMap(fieldNames) : registers.map(({ name }) => name);
-  return `the nearest are ${nearestNames(wanted, whole ? fields : named).join(', ')}`;
+  return wordNearest(wanted, whole ? fields : named);
 }
 
 const fieldNames = ({ name, layout }: Spelt): string[] => layout.fields.map((field) => `${name}.${field.name}`);

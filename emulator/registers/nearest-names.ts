@@ -9,6 +9,12 @@ export function nearestNames(wanted: string, names: readonly string[], most = 3)
     .map(({ name }) => name);
 }
 
+/** For an error about a name that there is not: `the nearest are A, B, C`. */
+export function wordNearest(wanted: string, names: readonly string[]): string {
+  if (names.length < 2) return names.length === 0 ? 'it has none at all' : `the only one is ${names[0]}`;
+  return `the nearest are ${nearestNames(wanted, names).join(', ')}`;
+}
+
 /** Levenshtein distance: how many letters must be changed, inserted or deleted to turn one name into the other. */
 export function distanceBetween(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);

@@ -1,7 +1,8 @@
 /** Whether a fault is declared right: the form of what a file or a test has given, and whether the card has what it names. */
 import { Irq, type PciCard } from '../../emulator/pci';
-import { nearestNames } from '../../emulator/registers/nearest-names';
+import { nearestNames, wordNearest } from '../../emulator/registers/nearest-names';
 import { type Kind, TRIGGERS } from './kind';
+import { isChannel } from './matcher';
 import { FAULT_KINDS, type FaultDeclaration, KINDS } from './kinds';
 import {
   addressOf,
@@ -78,12 +79,12 @@ export function checkForCard(declaration: FaultDeclaration, { inspection, layout
   const named: Partial<DmaMatch & AccessMatch & InterruptMatch> = declaration as object;
   const { channel, role, vector, bar, offset } = named;
   const { initiators } = inspection.dma;
-  if (channel !== undefined && !initiators.some((by) => by.channel === channel)) {
+  if (channel !== undefined && !initiators.map((by) => by.channel).some(isChannel(channel))) {
     const channels = [...new Set(initiators.map((by) => by.channel))].filter(Boolean);
     throw new FaultDeclarationError(
       channels.length === 0
         ? `the card does not name the channels of its DMA, so there is no '${channel}': leave channel out, or have the card use dmaAs({ channel: '${channel}', … })`
-        : `the card has no DMA channel '${channel}'; it has ${channels.join(', ')}`,
+        : `the card has no DMA channel '${channel}'; ${wordNearest(channel, channels)}`,
     );
   }
   const needed = role === undefined ? kindOf(declaration).roles : [role];

@@ -64,7 +64,7 @@ describe('a wrong declaration is refused', () => {
     [
       'an unknown channel',
       { fault: 'dma-delayed', delayNs: 1, channel: 'H2C7' },
-      /no DMA channel 'H2C7'; it has .*H2C0/,
+      /no DMA channel 'H2C7'; the nearest are H2C0, H2C1, C2H0/,
     ],
     ['a vector that there is not', { fault: 'interrupt-dropped', vector: 8 }, /no vector 8; it has 0 to 7/],
     ['a BAR that there is not', { fault: 'write-lost', bar: 1 }, /the card has no BAR 1/],

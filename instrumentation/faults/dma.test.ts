@@ -57,6 +57,14 @@ describe('dma-failed', () => {
     expect(h2c.state).toMatchObject({ halted: false, errorCode: 0 });
   });
 
+  it('applies to each channel that a name with * stands for', () => {
+    using rig = faultyReference([{ fault: 'dma-failed', reason: 'poisoned', channel: 'h2c*', occurrence: 'all' }]);
+    const h2c = bring(rig);
+    const { c2h } = fetch(rig);
+    rig.clock.runDue();
+    expect([h2c.state.halted, c2h.state.halted]).toEqual([true, false]);
+  });
+
   it('does not count writes, which are posted', () => {
     using rig = faultyReference([
       { fault: 'dma-failed', reason: 'poisoned', channel: 'C2H0', role: 'data', mayNotFire: true },

@@ -1,6 +1,7 @@
 /** Selects the events that a fault applies to: those that match its keys are counted, and `occurrence` selects among these. */
 import { BAR_COUNT, type CardInspection, type PciCard } from '../../emulator/pci';
 import { type ResetKind } from '../../emulator/registers';
+import { wildcard } from '../../emulator/registers/name-pattern';
 import { type NamedRegister, RegisterNames } from '../trace';
 import { type DmaCall } from './dma-call';
 import {
@@ -93,6 +94,7 @@ export class InterruptMatcher extends Matcher {
 
 export class DmaMatcher extends Matcher {
   readonly #match: DmaMatch;
+  readonly #isChannel: (name: string) => boolean;
   readonly #from: number;
   readonly #to: number;
   readonly #longerThan: number;
@@ -109,6 +111,7 @@ export class DmaMatcher extends Matcher {
     ];
     super(inspection, match, 'DMA accesses', words.flat().join(' '));
     this.#match = match;
+    this.#isChannel = isChannel(channel);
     this.#from = addressOf(iova?.from ?? 0);
     this.#to = addressOf(iova?.to ?? Infinity);
     this.#longerThan = longerThan;
@@ -119,12 +122,24 @@ export class DmaMatcher extends Matcher {
     return this.count(
       access === (match.access ?? access) &&
         by.role === (match.role ?? by.role) &&
-        by.channel === (match.channel ?? by.channel) &&
+        this.#isChannel(by.channel) &&
         iova + bytes.length > this.#from &&
         iova <= this.#to &&
         bytes.length > this.#longerThan,
     );
   }
+}
+
+/** Whether a name is that of a channel which is meant: `H2C*`; without a name, each is. */
+export function isChannel(wanted: string | undefined): (name: string) => boolean {
+  if (wanted === undefined) return () => true;
+  const pattern = wildcard(wanted);
+  const known = new Map<string, boolean>();
+  return (name) => {
+    let isMeant = known.get(name);
+    if (isMeant === undefined) known.set(name, (isMeant = pattern.test(name)));
+    return isMeant;
+  };
 }
 
 interface Place {

@@ -174,7 +174,7 @@ export const CHANNEL = {
   /** Such as 'H2C0', as the card names it. Default: any. */
   channel: optional(
     text,
-    'The part of the card, as its model calls it (`dmaAs`): for the reference card `H2C0`, `C2H0`, `H2C1`, `C2H1`.',
+    'The part of the card, as its model calls it (`dmaAs`): for the reference card `H2C0`, `C2H0`, `H2C1`, `C2H1`; `H2C*` for both of these.',
   ),
   iova: optional(addresses, '`{ from, to }`: accesses that touch these addresses.'),
 };

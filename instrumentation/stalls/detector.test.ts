@@ -132,6 +132,17 @@ describe('a driver that polls without progress', () => {
     expect(notices).toEqual([]);
   });
 
+  it("is not reported when it is the guest's kernel, which polls configuration space", () => {
+    const { clock, host, notices, poll } = setUp();
+    for (let i = 0; i < 500; i++) {
+      host.config.read32(COMMAND.offset);
+      clock.advance(10 * MS);
+    }
+    expect(notices).toEqual([]);
+    poll(STATUS, 200);
+    expect(notices.map(({ register }) => register)).toEqual(['H2C[0].STATUS']);
+  });
+
   it('is not reported when it reads often within a short time', () => {
     const { bar, clock, notices } = setUp();
     for (let i = 0; i < 100_000; i++) bar.read32(STATUS);

@@ -8,6 +8,7 @@ import {
 } from '../../../instrumentation/analysis';
 import { KIND_NAMES, kindsNamed, Region, type TraceEventKind } from '../../../instrumentation/trace';
 import { UnknownNameError } from '../../../emulator/registers/name-pattern';
+import { wordNearest } from '../../../emulator/registers/nearest-names';
 import { collect } from '../../common/options';
 import { UsageError } from '../../common/errors';
 
@@ -80,8 +81,9 @@ export function checkPlaces(selector: EventSelector, cards: TraceCards, { card }
   }
   const { patterns, known } = selector.unknownChannels;
   for (const pattern of patterns) {
-    const there = known.length === 0 ? 'it has no channels' : `there are ${known.join(', ')}`;
-    throw new UsageError(`--channel ${pattern}: the recording has no channel of this name; ${there}`);
+    throw new UsageError(
+      `--channel ${pattern}: the recording has no channel of this name; ${wordNearest(pattern, known)}`,
+    );
   }
 }
 

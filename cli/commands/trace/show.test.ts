@@ -108,7 +108,7 @@ describe('ghostcard trace show', () => {
       "--register DORBELL: the recording has no register or field 'DORBELL'; the nearest are ",
     ],
     [['--card', 'nope'], '--card nope: no card has this name or number; there are 1 (reference)'],
-    [['--channel', 'X9'], '--channel X9: the recording has no channel of this name; there are H2C0'],
+    [['--channel', 'X9'], '--channel X9: the recording has no channel of this name; the nearest are H2C0, '],
     [['--channel', 'H2C*', '--channel', 'X*'], '--channel X*: the recording has no channel'],
     [['--from', '2s', '--to', '1s'], '--from is after --to: nothing is between them'],
     [['--kind', 'writes'], "There is no kind 'writes'; there are access, dma, card, read, write"],

@@ -5,6 +5,7 @@ import { wordDuration } from '../../trace';
 import { type DmaCall, splitDma } from '../dma-call';
 import { kind } from '../kind';
 import { CHANNEL, type Filled, INTERRUPT, ns, optional, text, withDefault } from '../parameters';
+import { isChannel } from '../matcher';
 import { DmaFault } from './dma';
 import { InterruptFault } from './interrupts';
 
@@ -47,6 +48,7 @@ export const ORDER_KINDS = {
  * for a limited time, for it may not come.
  */
 class InterruptBeforeWriteBack extends InterruptFault<Filled<typeof INTERRUPT & typeof OVERTAKING>> {
+  readonly #isChannel = isChannel(this.given.channel);
   #held: DmaCall[] = [];
   #release: { cancel(): void } | undefined;
   /** The card has written of completions since its last interrupt. */
@@ -70,8 +72,7 @@ class InterruptBeforeWriteBack extends InterruptFault<Filled<typeof INTERRUPT & 
 
   override dma(below: DmaStage): DmaStage {
     return splitDma(below, (call) => {
-      const { channel = call.by.channel } = this.given;
-      if (!call.isCompletion || channel !== call.by.channel) return call.perform();
+      if (!call.isCompletion || !this.#isChannel(call.by.channel)) return call.perform();
       this.#hasCompleted = true;
       // What comes behind one that is held stays behind it.
       if (this.#held.length === 0 && !this.waitsFor.isNext) return call.perform();
