@@ -1,6 +1,6 @@
 /**
  * docs/finding-a-dma-bug.md is correct: its commands are run, one after the other, on a copy of the example, and print the
- * lines below them in that order. The excerpts of files are those of the example.
+ * lines below them in that order, without notices. The excerpts of files are those of the example.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -79,6 +79,9 @@ describe('docs/finding-a-dma-bug.md', () => {
   it.each(steps)('$commands', ({ commands, lines }) => {
     const { status, output } = outputOf(commands);
     expect(status, output).toBe(0);
+    expect(output, 'a notice, or something left to say of the card').not.toMatch(
+      /^ghostcard: .*(\[[\da-z-]+\]$| halted | was refused | still running$| never (taken|read))/m,
+    );
     const printed = output.split('\n').map(stable);
     for (const line of lines.map(stable)) {
       const at = printed.indexOf(line);
