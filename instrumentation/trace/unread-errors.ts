@@ -16,8 +16,12 @@ interface ErrorRegister {
   seen: bigint;
 }
 
+const NONE: readonly ErrorRegister[] = [];
+
 export class UnreadErrors {
   readonly #registers: readonly ErrorRegister[];
+  /** By region, then by the number of an aligned 8 bytes: those that lie there. Few reads are of one. */
+  readonly #places: ErrorRegister[][][] = [];
   /** Errors that a reset has cleared unread: by name, how often. */
   readonly #lost = new Map<string, number>();
 
@@ -29,14 +33,22 @@ export class UnreadErrors {
       if (file === undefined || at.structure !== '' || errors.length === 0) return [];
       return [{ at, stored: file.register(at.layout.path) as RegisterHandle, errors, seen: 0n }];
     });
+    for (const register of this.#registers) {
+      const { region, offset } = register.at;
+      ((this.#places[region] ??= [])[offset >>> 3] ??= []).push(register);
+    }
   }
 
   /** The driver has read so many bytes at an offset of a region. */
   read(region: number, offset: number, sizeBytes: number): void {
-    for (const register of this.#registers) {
-      const { at, stored } = register;
-      const end = at.offset + at.layout.width / 8;
-      if (at.region === region && offset < end && offset + sizeBytes > at.offset) register.seen |= BigInt(stored.value);
+    const places = this.#places[region];
+    if (places === undefined) return;
+    const last = (offset + sizeBytes - 1) >>> 3;
+    for (let place = offset >>> 3; place <= last; place++) {
+      for (const register of places[place] ?? NONE) {
+        const { value } = register.stored;
+        if (value && isTouched(register.at, offset, sizeBytes)) register.seen |= BigInt(value);
+      }
     }
   }
 
@@ -61,6 +73,9 @@ export class UnreadErrors {
     );
   }
 }
+
+const isTouched = ({ offset, layout }: NamedRegister, from: number, sizeBytes: number): boolean =>
+  from < offset + layout.width / 8 && from + sizeBytes > offset;
 
 function errorsOf({ name, layout }: NamedRegister): { name: string; mask: bigint }[] {
   if (layout.role === 'error') return [{ name, mask: (1n << BigInt(layout.width)) - 1n }];
