@@ -4,18 +4,37 @@
  */
 import { type DmaErrorReason } from '../../emulator/memory';
 import { type PciCard } from '../../emulator/pci';
-import { type CardTrace, describeEvent, isDma, RegisterNames, traceOf } from '../../instrumentation/trace';
+import {
+  type CardTrace,
+  channelsNamed,
+  describeEvent,
+  isDma,
+  RegisterNames,
+  traceOf,
+} from '../../instrumentation/trace';
 import { recentEvents } from './history';
 import { checkCard, DEFAULT_WAIT_MS, reached, type WaitOptions } from './subject';
 
 type Iova = number | bigint;
 
-/** Nothing but `atLeastBytes`: a sum over all DMA of the card, descriptors included. Otherwise a range of addresses. */
-export type DmaExpectation =
-  | { readonly atLeastBytes: number }
+/**
+ * Without `iova`, a sum over all DMA, descriptors included. Otherwise a range of addresses. `channel`: of this part of the
+ * card only, as it is called in `dmaAs`; `C2H*` is several.
+ */
+export type DmaExpectation = { readonly channel?: string } & (
+  | { readonly atLeastBytes?: number }
   | { readonly iova: Iova; readonly sizeBytes: number }
   /** The range has been accessed, and holds these bytes now. */
-  | { readonly iova: Iova; readonly bytes: Uint8Array };
+  | { readonly iova: Iova; readonly bytes: Uint8Array }
+);
+
+/** What is judged, with the names of channels looked up; undefined: all. */
+interface Judged {
+  readonly trace: CardTrace;
+  readonly access: Access;
+  readonly expected: DmaExpectation;
+  readonly channels: ReadonlySet<string> | undefined;
+}
 
 type Access = 'read' | 'write';
 const VERBS = { read: { past: 'read', infinitive: 'read' }, write: { past: 'written', infinitive: 'write' } } as const;
@@ -41,44 +60,54 @@ export function toHaveDmaError(card: PciCard, reason?: DmaErrorReason) {
   return { pass, message: () => `expected the card ${pass ? 'not ' : ''}to have had ${what}; ${seen}` };
 }
 
-function judgeNow(access: Access, matcher: string, card: PciCard, expected: DmaExpectation | undefined) {
-  const trace = traceOf(checkCard(card, matcher));
-  const pass = isMet(trace, access, expected);
-  const wanted = `have ${VERBS[access].past}`;
-  return { pass, message: () => failure(trace, access, pass, `${wanted} ${inWords(expected)}`, expected) };
+function judgeNow(access: Access, matcher: string, card: PciCard, expected: DmaExpectation = {}) {
+  const judged = judgedOf(access, matcher, card, expected);
+  const pass = isMet(judged);
+  return { pass, message: () => failure(judged, pass, `have ${VERBS[access].past} ${inWords(expected)}`) };
 }
 
 async function judgeWithin(
   access: Access,
   matcher: string,
   card: PciCard,
-  expected: (DmaExpectation & WaitOptions) | undefined,
+  expected: DmaExpectation & WaitOptions = {},
 ) {
-  const trace = traceOf(checkCard(card, matcher));
-  const timeoutMs = expected?.timeoutMs ?? DEFAULT_WAIT_MS;
-  const pass = await reached(trace, () => isMet(trace, access, expected), timeoutMs);
+  const judged = judgedOf(access, matcher, card, expected);
+  const { timeoutMs = DEFAULT_WAIT_MS } = expected;
+  const pass = await reached(judged.trace, () => isMet(judged), timeoutMs);
   const wanted = `${VERBS[access].infinitive} ${inWords(expected)} within ${timeoutMs} ms`;
-  return { pass, message: () => failure(trace, access, pass, wanted, expected) };
+  return { pass, message: () => failure(judged, pass, wanted) };
 }
 
-function isMet(trace: CardTrace, access: Access, expected: DmaExpectation | undefined): boolean {
-  if (expected === undefined) return trace.dma(access).accesses > 0;
-  if ('atLeastBytes' in expected) return trace.dma(access).bytes >= expected.atLeastBytes;
+function judgedOf(access: Access, matcher: string, card: PciCard, expected: DmaExpectation): Judged {
+  const trace = traceOf(checkCard(card, matcher));
+  const { channel } = expected;
+  return { trace, access, expected, channels: channel === undefined ? undefined : channelsNamed(card, channel) };
+}
+
+function isMet(judged: Judged): boolean {
+  const { trace, access, expected, channels } = judged;
+  if (!('iova' in expected)) {
+    const { accesses, bytes } = trace.dma(access, channels);
+    return expected.atLeastBytes === undefined ? accesses > 0 : bytes >= expected.atLeastBytes;
+  }
   const range = rangeOf(expected);
-  if (!isCovered(trace, access, range.start, range.end)) return false;
+  if (!isCovered(judged, range.start, range.end)) return false;
   return !('bytes' in expected) || differsAt(trace, expected.bytes, range.start) === undefined;
 }
 
-const rangeOf = (expected: Exclude<DmaExpectation, { atLeastBytes: number }>) => {
+const rangeOf = (expected: Extract<DmaExpectation, { iova: Iova }>) => {
   const start = Number(expected.iova);
   return { start, end: start + ('bytes' in expected ? expected.bytes.length : expected.sizeBytes) };
 };
 
 /** Whether the accesses that are still in the trace have covered every byte of the range. */
-function isCovered(trace: CardTrace, access: Access, start: number, end: number): boolean {
+function isCovered({ trace, access, channels }: Judged, start: number, end: number): boolean {
   const parts = [...trace.newestFirst()]
     .filter(isDma)
-    .filter(({ kind, error }) => kind === `dma-${access}` && error === undefined)
+    .filter(({ kind, error, channel }) => {
+      return kind === `dma-${access}` && error === undefined && channels?.has(channel) !== false;
+    })
     .map(({ iova, sizeBytes }) => ({ from: iova, to: iova + sizeBytes }))
     .sort((a, b) => a.from - b.from);
   let covered = start;
@@ -94,34 +123,33 @@ function differsAt(trace: CardTrace, expected: Uint8Array, iova: number): number
   return index < 0 ? undefined : index;
 }
 
-function inWords(expected: DmaExpectation | undefined): string {
-  if (expected === undefined) return 'host memory';
-  if ('atLeastBytes' in expected) return `at least ${expected.atLeastBytes} bytes of host memory`;
-  const { start, end } = rangeOf(expected);
-  return `the ${end - start} bytes of host memory at 0x${start.toString(16)}`;
+function inWords(expected: DmaExpectation): string {
+  const by = expected.channel === undefined ? '' : ` by ${expected.channel}`;
+  if ('iova' in expected) {
+    const { start, end } = rangeOf(expected);
+    return `the ${end - start} bytes of host memory at 0x${start.toString(16)}${by}`;
+  }
+  return `${expected.atLeastBytes === undefined ? '' : `at least ${expected.atLeastBytes} bytes of `}host memory${by}`;
 }
 
-function failure(
-  trace: CardTrace,
-  access: Access,
-  pass: boolean,
-  wanted: string,
-  expected: DmaExpectation | undefined,
-): string {
-  const { accesses, bytes, errors } = trace.dma(access);
+function failure(judged: Judged, pass: boolean, wanted: string): string {
+  const { trace, access, channels } = judged;
+  const { accesses, bytes, errors } = trace.dma(access, channels);
+  const who = channels === undefined ? 'it has' : `${[...channels].join(', ')} ${channels.size === 1 ? 'has' : 'have'}`;
   const done =
     accesses === 0
-      ? `it has ${VERBS[access].past} nothing`
-      : `it has ${VERBS[access].past} ${bytes} bytes in ${accesses === 1 ? 'one access' : `${accesses} accesses`}`;
+      ? `${who} ${VERBS[access].past} nothing`
+      : `${who} ${VERBS[access].past} ${bytes} bytes in ${accesses === 1 ? 'one access' : `${accesses} accesses`}`;
   const failed = errors === 0 ? '' : `, and ${errors} ${errors === 1 ? 'access' : 'accesses'} failed`;
-  return `expected the card ${pass ? 'not ' : ''}to ${wanted}; ${done}${failed}${difference(trace, access, pass, expected)}${recentEvents(trace)}`;
+  return `expected the card ${pass ? 'not ' : ''}to ${wanted}; ${done}${failed}${difference(judged, pass)}${recentEvents(trace)}`;
 }
 
 /** Where the bytes differ, when all of them have been accessed. */
-function difference(trace: CardTrace, access: Access, pass: boolean, expected: DmaExpectation | undefined): string {
-  if (pass || expected === undefined || !('bytes' in expected)) return '';
+function difference(judged: Judged, pass: boolean): string {
+  const { trace, expected } = judged;
+  if (pass || !('bytes' in expected)) return '';
   const { start, end } = rangeOf(expected);
-  if (!isCovered(trace, access, start, end)) return '; not all of these addresses have been accessed';
+  if (!isCovered(judged, start, end)) return '; not all of these addresses have been accessed';
   const index = differsAt(trace, expected.bytes, start);
   if (index === undefined) return '';
   if (index < 0) return '; the memory there is not mapped, or cannot be read from this process';

@@ -79,7 +79,7 @@ describe('toHaveRegister', () => {
     expect(() => expect(card).toHaveRegister('LEDZ', 0)).toThrow(
       "no register or field 'LEDZ'; the nearest are LEDS, STATUS.",
     );
-    expect(() => expect(card).toHaveRegister('STATUS.X', 0)).toThrow('the nearest are STATUS.ALARM.');
+    expect(() => expect(card).toHaveRegister('STATUS.X', 0)).toThrow('the only one is STATUS.ALARM.');
     expect(() => expect(card).toHaveRegister('LEDS.X', 0)).toThrow('LEDS has no fields.');
     expect(() => expect(card).toHaveRegister('NOTHING', 0)).toThrow('the nearest are STATUS, LEDS.');
   });

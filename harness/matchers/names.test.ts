@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { ReferenceCard } from '../../emulator/cards/reference';
+import { ManualClock } from '../../emulator/clock';
 import { InProcessHost } from '../../emulator/host';
 import { PciCard } from '../../emulator/pci';
 import { registerMap } from '../../emulator/registers';
 import { applyFaults, type FaultDeclaration } from '../../instrumentation/faults';
 import { RegisterNames } from '../../instrumentation/trace';
+import { ChannelDriver } from '../../test/support/reference-driver';
 import { expect as expectCard } from '.';
 
 const FIRST = registerMap({
@@ -47,5 +50,29 @@ describe('names of registers in two BARs', () => {
     expect(() => expectCard(card).toHaveRegister('BAR2:DORBELL' as 'BAR2:DOORBELL', 1)).toThrow(
       /the card has no register or field 'BAR2:DORBELL'; the nearest are DOORBELL, /,
     );
+  });
+});
+
+describe('names of DMA channels', () => {
+  it('are the same for matchers and for faults, with * and in any case, and refused when there is no such channel', async () => {
+    const clock = new ManualClock();
+    const card = new ReferenceCard({ clock });
+    const host = new InProcessHost(card);
+    const { iova } = host.memory.allocate(256);
+    new ChannelDriver(host, 'H2C', 1).submit({ hostAddress: iova, lengthBytes: 256 });
+    clock.advance(1_000_000);
+    expectCard(card).toHaveReadHost({ channel: 'H2C1', iova, sizeBytes: 256 });
+    expectCard(card).toHaveReadHost({ channel: 'h2c*', atLeastBytes: 256 + 32 });
+    expectCard(card).toHaveWrittenHost({ channel: 'H2C1' });
+    expectCard(card).not.toHaveReadHost({ channel: 'H2C0', iova, sizeBytes: 256 });
+    expect(() => expectCard(card).toHaveReadHost({ channel: 'C2H*' })).toThrow(
+      'expected the card to have read host memory by C2H*; C2H0, C2H1 have read nothing',
+    );
+    const unknown = "the card has no DMA channel 'H2C7'; the nearest are H2C0, H2C1, C2H0";
+    expect(() => expectCard(card).toHaveReadHost({ channel: 'H2C7' })).toThrow(unknown);
+    await expect(expectCard(card).toReadHost({ channel: 'H2C7' })).rejects.toThrow(unknown);
+    const poisoned = (channel: string) => [{ fault: 'dma-failed', reason: 'poisoned', channel }] as const;
+    expect(() => applyFaults(new ReferenceCard({ clock }), poisoned('H2C7'))).toThrow(unknown);
+    applyFaults(new ReferenceCard({ clock }), poisoned('c2h*'));
   });
 });

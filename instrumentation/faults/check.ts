@@ -1,8 +1,8 @@
 /** Whether a fault is declared right: the form of what a file or a test has given, and whether the card has what it names. */
 import { Irq, type PciCard } from '../../emulator/pci';
-import { nearestNames, wordNearest } from '../../emulator/registers/nearest-names';
+import { nearestNames } from '../../emulator/registers/nearest-names';
+import { channelsNamed } from '../trace';
 import { type Kind, TRIGGERS } from './kind';
-import { isChannel } from './matcher';
 import { FAULT_KINDS, type FaultDeclaration, KINDS } from './kinds';
 import {
   addressOf,
@@ -75,18 +75,12 @@ export function withDefaults(declaration: FaultDeclaration): FaultDeclaration {
 const shown = (value: unknown): string => (value === undefined ? 'missing' : JSON.stringify(value));
 
 /** What a declaration names must be there; registers are looked for where they are matched. */
-export function checkForCard(declaration: FaultDeclaration, { inspection, layout }: PciCard): void {
+export function checkForCard(declaration: FaultDeclaration, card: PciCard): void {
+  const { inspection, layout } = card;
   const named: Partial<DmaMatch & AccessMatch & InterruptMatch> = declaration as object;
   const { channel, role, vector, bar, offset } = named;
   const { initiators } = inspection.dma;
-  if (channel !== undefined && !initiators.map((by) => by.channel).some(isChannel(channel))) {
-    const channels = [...new Set(initiators.map((by) => by.channel))].filter(Boolean);
-    throw new FaultDeclarationError(
-      channels.length === 0
-        ? `the card does not name the channels of its DMA, so there is no '${channel}': leave channel out, or have the card use dmaAs({ channel: '${channel}', … })`
-        : `the card has no DMA channel '${channel}'; ${wordNearest(channel, channels)}`,
-    );
-  }
+  if (channel !== undefined) checkChannel(card, channel);
   const needed = role === undefined ? kindOf(declaration).roles : [role];
   if (needed !== undefined && !initiators.some((by) => needed.includes(by.role))) {
     const roles = [...new Set(initiators.map((by) => by.role))].join(', ');
@@ -107,5 +101,13 @@ export function checkForCard(declaration: FaultDeclaration, { inspection, layout
   if (sizeBytes === 0) throw new FaultDeclarationError(`the card has no BAR ${bar}`);
   if (offset && addressOf(offset.from ?? 0) >= sizeBytes) {
     throw new FaultDeclarationError(`offset begins at ${String(offset.from)}; BAR ${bar} has ${sizeBytes} bytes`);
+  }
+}
+
+function checkChannel(card: PciCard, channel: string): void {
+  try {
+    channelsNamed(card, channel);
+  } catch (error) {
+    throw new FaultDeclarationError((error as Error).message);
   }
 }

@@ -1,8 +1,7 @@
 /** Selects the events that a fault applies to: those that match its keys are counted, and `occurrence` selects among these. */
 import { BAR_COUNT, type CardInspection, type PciCard } from '../../emulator/pci';
 import { type ResetKind } from '../../emulator/registers';
-import { wildcard } from '../../emulator/registers/name-pattern';
-import { type NamedRegister, RegisterNames } from '../trace';
+import { channelsNamed, type NamedRegister, RegisterNames } from '../trace';
 import { type DmaCall } from './dma-call';
 import {
   type AccessMatch,
@@ -94,13 +93,14 @@ export class InterruptMatcher extends Matcher {
 
 export class DmaMatcher extends Matcher {
   readonly #match: DmaMatch;
-  readonly #isChannel: (name: string) => boolean;
+  /** Undefined: all. */
+  readonly #channels: ReadonlySet<string> | undefined;
   readonly #from: number;
   readonly #to: number;
   readonly #longerThan: number;
 
   /** `longerThan`: shorter accesses do not match. */
-  constructor({ inspection }: PciCard, match: DmaMatch, longerThan = 0) {
+  constructor(card: PciCard, match: DmaMatch, longerThan = 0) {
     const { channel, role, access, iova } = match;
     const words = [
       access === undefined ? 'DMA accesses' : `DMA ${access}s`,
@@ -109,9 +109,9 @@ export class DmaMatcher extends Matcher {
       iova === undefined ? [] : `at ${rangeInWords(iova, (address) => hex(addressOf(address)))}`,
       longerThan > 0 ? `of more than ${longerThan} bytes` : [],
     ];
-    super(inspection, match, 'DMA accesses', words.flat().join(' '));
+    super(card.inspection, match, 'DMA accesses', words.flat().join(' '));
     this.#match = match;
-    this.#isChannel = isChannel(channel);
+    if (channel !== undefined) this.#channels = channelsNamed(card, channel);
     this.#from = addressOf(iova?.from ?? 0);
     this.#to = addressOf(iova?.to ?? Infinity);
     this.#longerThan = longerThan;
@@ -122,24 +122,12 @@ export class DmaMatcher extends Matcher {
     return this.count(
       access === (match.access ?? access) &&
         by.role === (match.role ?? by.role) &&
-        this.#isChannel(by.channel) &&
+        this.#channels?.has(by.channel) !== false &&
         iova + bytes.length > this.#from &&
         iova <= this.#to &&
         bytes.length > this.#longerThan,
     );
   }
-}
-
-/** Whether a name is that of a channel which is meant: `H2C*`; without a name, each is. */
-export function isChannel(wanted: string | undefined): (name: string) => boolean {
-  if (wanted === undefined) return () => true;
-  const pattern = wildcard(wanted);
-  const known = new Map<string, boolean>();
-  return (name) => {
-    let isMeant = known.get(name);
-    if (isMeant === undefined) known.set(name, (isMeant = pattern.test(name)));
-    return isMeant;
-  };
 }
 
 interface Place {

@@ -21,6 +21,9 @@ export interface DmaTotals {
   readonly errors: number;
 }
 
+type Totals = { -readonly [Name in keyof DmaTotals]: number };
+const noTotals = (): Totals => ({ accesses: 0, bytes: 0, errors: 0 });
+
 export interface Notice {
   /** Device time. */
   readonly timeNs: number;
@@ -42,7 +45,7 @@ onFirstDriven.add(traceOf);
 export class CardTrace {
   readonly #ring = new EventRing(CAPACITY);
   readonly #interrupts: number[][] = [];
-  readonly #dma = { read: { accesses: 0, bytes: 0, errors: 0 }, write: { accesses: 0, bytes: 0, errors: 0 } };
+  readonly #dma = { read: new Map<string, Totals>(), write: new Map<string, Totals>() };
   readonly #notices: Notice[] = [];
   readonly #outcome = new CardOutcome();
   /** Made when the card is driven: its author has declared all registers by then. */
@@ -94,9 +97,16 @@ export class CardTrace {
     return this.card.inspection.device.connectedVectors(index);
   }
 
-  /** What the card has read from host memory, or written to it. */
-  dma(access: 'read' | 'write'): DmaTotals {
-    return this.#dma[access];
+  /** What the card has read from host memory, or written to it: all of it, or these channels. */
+  dma(access: 'read' | 'write', channels?: ReadonlySet<string>): DmaTotals {
+    const sum = noTotals();
+    for (const [channel, { accesses, bytes, errors }] of this.#dma[access]) {
+      if (channels?.has(channel) === false) continue;
+      sum.accesses += accesses;
+      sum.bytes += bytes;
+      sum.errors += errors;
+    }
+    return sum;
   }
 
   /** How often the card has been reset in this way. */
@@ -171,8 +181,10 @@ export class CardTrace {
     return (this.#errors ??= new UnreadErrors(this.card));
   }
 
-  #count({ kind, sizeBytes, error }: DmaEvent): void {
-    const totals = this.#dma[kind === 'dma-read' ? 'read' : 'write'];
+  #count({ kind, channel, sizeBytes, error }: DmaEvent): void {
+    const all = this.#dma[kind === 'dma-read' ? 'read' : 'write'];
+    let totals = all.get(channel);
+    if (totals === undefined) all.set(channel, (totals = noTotals()));
     if (error !== undefined) totals.errors++;
     else {
       totals.accesses++;

@@ -1,11 +1,10 @@
 /** Faults of the order in which what a card writes, and its interrupt, reach memory and the driver. */
 import { Completion, type DmaStage } from '../../../emulator/memory';
 import { type ResetKind } from '../../../emulator/registers';
-import { wordDuration } from '../../trace';
+import { channelsNamed, wordDuration } from '../../trace';
 import { type DmaCall, splitDma } from '../dma-call';
 import { kind } from '../kind';
 import { CHANNEL, type Filled, INTERRUPT, ns, optional, text, withDefault } from '../parameters';
-import { isChannel } from '../matcher';
 import { DmaFault } from './dma';
 import { InterruptFault } from './interrupts';
 
@@ -48,7 +47,7 @@ export const ORDER_KINDS = {
  * for a limited time, for it may not come.
  */
 class InterruptBeforeWriteBack extends InterruptFault<Filled<typeof INTERRUPT & typeof OVERTAKING>> {
-  readonly #isChannel = isChannel(this.given.channel);
+  readonly #channels = this.given.channel && channelsNamed(this.site.card, this.given.channel);
   #held: DmaCall[] = [];
   #release: { cancel(): void } | undefined;
   /** The card has written of completions since its last interrupt. */
@@ -72,7 +71,7 @@ class InterruptBeforeWriteBack extends InterruptFault<Filled<typeof INTERRUPT & 
 
   override dma(below: DmaStage): DmaStage {
     return splitDma(below, (call) => {
-      if (!call.isCompletion || !this.#isChannel(call.by.channel)) return call.perform();
+      if (!call.isCompletion || (this.#channels && !this.#channels.has(call.by.channel))) return call.perform();
       this.#hasCompleted = true;
       // What comes behind one that is held stays behind it.
       if (this.#held.length === 0 && !this.waitsFor.isNext) return call.perform();
