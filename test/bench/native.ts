@@ -32,12 +32,15 @@ export interface SocketServer extends AsyncDisposable {
 export const startEchoServer = (socketPath: string): Promise<SocketServer> =>
   startServer([built('echo-server'), socketPath], socketPath);
 
-/** `ghostcard serve` with the reference card, in a process of its own. */
-export function startReferenceCard(socketPath: string, options: readonly string[] = []): Promise<SocketServer> {
+/** `ghostcard serve` with a card, by its name or file, in a process of its own. */
+export function startCard(card: string, socketPath: string, options: readonly string[] = []): Promise<SocketServer> {
   const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
-  const serve = ['serve', '--card', 'reference', '--socket', socketPath, ...options];
+  const serve = ['serve', '--card', card, '--socket', socketPath, ...options];
   return startServer([process.execPath, cli, ...serve], socketPath);
 }
+
+export const startReferenceCard = (socketPath: string, options: readonly string[] = []): Promise<SocketServer> =>
+  startCard('reference', socketPath, options);
 
 const START_TIMEOUT_MS = 30_000;
 
@@ -56,6 +59,7 @@ async function startServer([file, ...args]: [string, ...string[]], socketPath: s
   }
   ended.catch(() => {});
   server.stdout.resume();
+  server.stderr.resume(); // its end is only seen when all is read
   return {
     pid: server.pid!,
     socketPath,
