@@ -12,6 +12,10 @@
  *     doorbell of a DMA channel of the reference card (one descriptor of 64 bytes), its IRQ_TRIGGER, or the
  *     interrupt register of QEMU's edu device (docs/specs/edu.rst).
  *
+ *   gc-bench transfer ADDRESS SAMPLES
+ *     The time that a driver takes to move a page of the program to the reference card, until the interrupt
+ *     has woken it. Behind an IOMMU it maps the page for the transfer, and unmaps it afterwards.
+ *
  * Prints nanoseconds (per access, per interrupt) as a line of JSON. Exit code 0, 1 on failure, 2 for wrong
  * usage.
  */
@@ -23,7 +27,7 @@
 #include <string.h>
 
 enum { WAIT_MS = 5000, WARM_UP = 20, DEFAULT_BATCH = 16, MAX_BATCH = 100000, MAX_SAMPLES = 1000000 };
-enum { TRANSFER_BYTES = 64 };
+enum { TRANSFER_BYTES = 64, PAGE_BYTES = 4096 };
 enum { EDU_IDENTITY = 0x00, EDU_RAISE = 0x60, EDU_ACKNOWLEDGE = 0x64 };
 
 static struct gc_error error;
@@ -37,7 +41,8 @@ __attribute__((noreturn)) static void give_up(const char *message)
 __attribute__((noreturn)) static void wrong_usage(void)
 {
     fprintf(stderr, "usage: gc-bench access ADDRESS BAR OFFSET read|write SAMPLES [BATCH]\n"
-                    "       gc-bench interrupt ADDRESS doorbell|trigger|edu SAMPLES [intx|msi|msix|line]\n");
+                    "       gc-bench interrupt ADDRESS doorbell|trigger|edu SAMPLES [intx|msi|msix|line]\n"
+                    "       gc-bench transfer ADDRESS SAMPLES\n");
     exit(2);
 }
 
@@ -177,13 +182,15 @@ static void reference_open(struct source *source, const char *address, const enu
     source->vector = card->vectors < REF_SOURCE_COUNT ? 0 : source->channel.source;
 }
 
+static const uint32_t CONTROL = GHOSTCARD_REF_DESC_CONTROL_OWNER_MASK |
+                                GHOSTCARD_REF_DESC_CONTROL_INTERRUPT_MASK |
+                                GHOSTCARD_REF_DESC_CONTROL_EOP_MASK;
+
 static void doorbell_prepare(struct source *source)
 {
-    const uint32_t control = GHOSTCARD_REF_DESC_CONTROL_OWNER_MASK |
-                             GHOSTCARD_REF_DESC_CONTROL_INTERRUPT_MASK | GHOSTCARD_REF_DESC_CONTROL_EOP_MASK;
     struct gc_dma_segment data = gc_dma_segment_at(&source->buffer, 0, TRANSFER_BYTES);
     gc_dma_sync_for_device(&source->buffer, 0, TRANSFER_BYTES);
-    ref_put(&source->channel, control, data.address, TRANSFER_BYTES, 0);
+    ref_put(&source->channel, CONTROL, data.address, TRANSFER_BYTES, 0);
 }
 
 static void doorbell_fire(struct source *source)
@@ -298,12 +305,64 @@ static void measure_interrupts(int argc, char **argv)
     free(samples);
 }
 
+/* -------------------------------------------------------------------------------------------- transfer */
+
+static double time_transfer(struct source *source, struct gc_dma_buffer *page, uint64_t iova)
+{
+    uint64_t taken, started_ns = gc_now_ns();
+    const struct gc_dma_mapping mapping = {page->bytes, PAGE_BYTES, iova, true};
+    bool is_mapped = gc_has_iommu(source->device);
+    if (is_mapped && !gc_dma_map(source->device, &mapping, &error))
+        give_up(error.message);
+    ref_put(&source->channel, CONTROL, is_mapped ? iova : page->segments[0].address, PAGE_BYTES, 0);
+    doorbell_fire(source);
+    if (!gc_irq_wait(source->device, source->vector, WAIT_MS, &taken, &error) ||
+            (is_mapped && !gc_dma_unmap(source->device, iova, PAGE_BYTES, &error)))
+        give_up(error.message);
+    double duration_ns = (double)(gc_now_ns() - started_ns);
+    if (taken != 1)
+        give_up("no interrupt, or more than one, for one transfer");
+    doorbell_acknowledge(source);
+    gc_read32(&source->registers, 0); /* flushes the acknowledgement */
+    if (!gc_irq_rearm(source->device, &error))
+        give_up(error.message);
+    return duration_ns;
+}
+
+static void measure_transfers(int argc, char **argv)
+{
+    if (argc != 4)
+        wrong_usage();
+    unsigned long count = number(argv[3], 1, MAX_SAMPLES);
+    double *samples = new_samples(count);
+    struct source source = {0};
+    struct gc_dma_buffer page;
+    uint64_t iova = 0;
+    reference_open(&source, argv[2], NULL);
+    if (!gc_physical_alloc(&page, PAGE_BYTES, &error) ||
+            (gc_has_iommu(source.device) && !gc_iova_alloc(source.device, PAGE_BYTES, &iova, &error)))
+        give_up(error.message);
+    for (long i = -WARM_UP; i < (long)count; i++) {
+        double duration_ns = time_transfer(&source, &page, iova);
+        if (i >= 0)
+            samples[i] = duration_ns;
+    }
+    if (gc_has_iommu(source.device))
+        gc_iova_free(source.device, iova);
+    gc_physical_free(&page);
+    reference_close(&source);
+    print_samples(samples, count);
+    free(samples);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "access") == 0)
         measure_accesses(argc, argv);
     else if (argc > 1 && strcmp(argv[1], "interrupt") == 0)
         measure_interrupts(argc, argv);
+    else if (argc > 1 && strcmp(argv[1], "transfer") == 0)
+        measure_transfers(argc, argv);
     else
         wrong_usage();
     return 0;

@@ -1,4 +1,5 @@
 /** A benchmark of this folder: a group of figures, how they are measured, and its environment. */
+import { type Rig } from '../../qemu/rig';
 import { type Figure } from './figure';
 
 export interface BenchmarkContext {
@@ -34,6 +35,19 @@ export function parseSamples(output: string, program: string): Samples {
   } catch {
     throw new Error(`${program} printed no samples but: ${line || 'nothing'}`);
   }
+}
+
+export const APP_TIMEOUT_MS = 120_000;
+
+/** Runs gc-bench in a guest. */
+export async function gcBench(rig: Rig, args: readonly string[]): Promise<Samples> {
+  const argv = ['gc-bench', ...args];
+  const { exitCode, stdout, stderr, timedOut } = await rig.guest.run(argv, { timeoutMs: APP_TIMEOUT_MS });
+  if (exitCode !== 0) {
+    const how = timedOut ? `was not done in ${APP_TIMEOUT_MS} ms` : `ended with ${exitCode}`;
+    throw new Error(`${argv.join(' ')} ${how}: ${String(stderr).trim()}`);
+  }
+  return parseSamples(String(stdout), 'gc-bench');
 }
 
 export const nsToUs = (ns: number): number => ns / 1000;

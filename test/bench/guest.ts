@@ -7,13 +7,12 @@ import { type ReferenceCardOptions, ReferenceCard } from '../../emulator/cards/r
 import { type CardFactory } from '../../instrumentation/served-card';
 import { provision } from '../../qemu/provision';
 import { Rig } from '../../qemu/rig';
-import { type Benchmark, type BenchmarkContext, nsToUs, parseSamples } from './benchmark';
+import { APP_TIMEOUT_MS, type Benchmark, type BenchmarkContext, gcBench, nsToUs } from './benchmark';
 import { type Figure, figure, type FigureDefinition, type Round } from './figure';
 
 /** After all devices of the guest itself. */
 const EDU_SLOT = '0x1d';
 const EDU_ADDRESS = '0000:00:1d.0';
-const APP_TIMEOUT_MS = 120_000;
 
 const UIO = 'uio_pci_generic';
 const VFIO = 'vfio-pci';
@@ -148,13 +147,8 @@ async function measureAll(
 async function measure(rig: Rig, command: Command, addresses: Addresses, quick: boolean): Promise<number> {
   const { kind, device, args, samples, tail } = command;
   const count = String(quick ? Math.ceil(samples / 10) : samples);
-  const argv = ['gc-bench', kind, addresses[device], ...args, count, ...(tail === undefined ? [] : [tail])];
-  const { exitCode, stdout, stderr, timedOut } = await rig.guest.run(argv, { timeoutMs: APP_TIMEOUT_MS });
-  if (exitCode !== 0) {
-    const how = timedOut ? `was not done in ${APP_TIMEOUT_MS} ms` : `ended with ${exitCode}`;
-    throw new Error(`${argv.join(' ')} ${how}: ${String(stderr).trim()}`);
-  }
-  return nsToUs(parseSamples(String(stdout), 'gc-bench').p50);
+  const argv = [kind, addresses[device], ...args, count, ...(tail === undefined ? [] : [tail])];
+  return nsToUs((await gcBench(rig, argv)).p50);
 }
 
 export const guest: Benchmark = { groups: ['d', 'e'], title: 'register accesses and interrupts in a guest', run };

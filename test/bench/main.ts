@@ -2,7 +2,7 @@
  * `npm run bench`: costs, as ratios to a floor measured in the same run. Prints a table and writes artifacts/bench.json. A
  * missed goal is reported and is not an error; a benchmark that cannot run is.
  *
- *   npm run bench                     everything, about five minutes
+ *   npm run bench                     everything, about six minutes
  *   npm run bench -- --only a,b,c     these groups of figures
  *   npm run bench -- --quick          short rounds, to check that everything runs
  */
@@ -18,6 +18,7 @@ import { dmaMaps } from './dma-maps';
 import { type Figure } from './figure';
 import { guest } from './guest';
 import { guestTests } from './guest-tests';
+import { iommu } from './iommu';
 import { Busyness, describeMachine } from './machine';
 import { recording } from './recording';
 import { registerAccess } from './register-access';
@@ -37,6 +38,7 @@ const benchmarks: readonly Benchmark[] = [
   dmaMaps,
   recording,
   link,
+  iommu,
 ];
 const artifacts = join(__dirname, '..', '..', 'artifacts');
 /** How long the other load of the machine is measured. */
