@@ -9,6 +9,11 @@ it('an assertion of QEMU whose cause is known is explained, with the place in th
   expect(explainAbort(stderr)).toMatch(
     /^QEMU was asked to delete .* see docs\/limits\.md#a-device-that-qemu-deletes\.$/,
   );
+  expect(
+    explainAbort(
+      "qemu-system-x86_64: hw/pci/msix.c:674: msix_unset_vector_notifiers: Assertion `dev->msix_vector_use_notifier && dev->msix_vector_release_notifier' failed.",
+    ),
+  ).toMatch(/^The guest has had MSI and MSI-X .* see docs\/limits\.md#msi-enabled-while-msi-x-is-on\.$/);
   expect(explainAbort("qemu-system-x86_64: ../../x.c:1: f: Assertion `0' failed.")).toBeUndefined();
 });
 

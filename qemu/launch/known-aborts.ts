@@ -1,7 +1,7 @@
 /**
  * Assertions of QEMU whose cause is known: QEMU itself prints only the condition. Each row is a limit in docs/limits.md.
  *
- * Source: QEMU hw/vfio-user/pci.c, hw/vfio/pci.c.
+ * Source: QEMU hw/vfio-user/pci.c, hw/vfio/pci.c, hw/pci/msix.c.
  */
 interface KnownAbort {
   /** In QEMU's standard error. */
@@ -18,6 +18,13 @@ export const KNOWN_ABORTS: readonly KnownAbort[] = [
       "QEMU was asked to delete a card's device (device_del over QMP, or the guest switched a slot off in its Slot " +
       'Control register), which it cannot for a card with MSI-X',
     limit: 'a-device-that-qemu-deletes',
+  },
+  {
+    pattern: /msix_unset_vector_notifiers: Assertion .*msix_vector_use_notifier/,
+    sentence:
+      'The guest has had MSI and MSI-X of a function enabled at the same time, which PCI forbids, and has then cleared ' +
+      'MSI-X Enable, which QEMU had released when MSI was enabled',
+    limit: 'msi-enabled-while-msi-x-is-on',
   },
 ];
 
