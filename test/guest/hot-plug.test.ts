@@ -206,6 +206,11 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     await expectBothEnds(cold, 64);
   });
 
+  it('a mappable BAR of 8 GiB of a card that the guest boots with works', async () => {
+    await using cold = await startRig({ arch, cards: [large(8, true)], start: 'cold' });
+    await expectBothEnds(cold, 8);
+  });
+
   it('without a free slot, a card is refused with the number of slots', async () => {
     const full = async () => {
       for (let n = 0; n <= 8; n++) await rig.plug({ name: `more${n}`, make: reference() });
