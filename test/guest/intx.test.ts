@@ -9,7 +9,7 @@ import { isAccess, traceOf } from '../../instrumentation/trace';
 import { GUEST_ARCHES, hostArch } from '../../qemu/provision';
 import { type Rig } from '../../qemu/rig';
 import { LineCard } from '../support/line-card';
-import { installProgram, startRig } from '../support/rig';
+import { installProgram, loadLineDriver, startRig } from '../support/rig';
 
 /** Root ports of every fourth slot share a line. */
 const NAMES = ['card', 'second', 'third', 'fourth', 'neighbour'] as const;
@@ -17,12 +17,15 @@ const ROUNDS = 3;
 const CONFIG = 7;
 const LIMIT = { timeout: 10_000 };
 
-describe.each(GUEST_ARCHES)('in a guest of %s, a line that the card takes down by itself', (arch) => {
+const GUESTS = GUEST_ARCHES.flatMap((arch) => [false, true].map((iommu) => ({ arch, iommu })));
+
+describe.each(GUESTS)('in a guest of $arch, IOMMU: $iommu, a line that the card takes down by itself', (guest) => {
+  const { arch, iommu } = guest;
   let rig: Rig;
   const notices: string[] = [];
   beforeAll(async () => {
     rig = await startRig({
-      arch,
+      ...guest,
       cards: NAMES.map((name) => ({ name, make: (environment) => new LineCard(environment) })),
       onNotice: (_, { text }) => notices.push(text),
     });
@@ -64,25 +67,40 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a line that the card takes down b
     expect([barAccesses(), notices]).toEqual([[], []]);
   });
 
-  it('interrupts uio_pdrv_genirq once each time', async () => {
-    const { pciAddress, node } = await rig.bind('card', 'uio_pdrv_genirq');
+  // Platform devices are never behind an IOMMU.
+  if (!iommu) {
+    it('interrupts uio_pdrv_genirq once each time', async () => {
+      const { pciAddress, node } = await rig.bind('card', 'uio_pdrv_genirq');
+      const irq = await irqOf(pciAddress);
+      const before = await taken(irq);
+      for (let round = 0; round < ROUNDS; round++) {
+        await pulse(irq);
+        await shell(`printf '\\001\\000\\000\\000' >${node}`);
+      }
+      expect(await taken(irq)).toBe(before + ROUNDS);
+    });
+  }
+
+  it('interrupts a driver in the kernel once each time', async () => {
+    const { pciAddress } = await rig.bind('card', await loadLineDriver(rig, arch));
     const irq = await irqOf(pciAddress);
     const before = await taken(irq);
     for (let round = 0; round < ROUNDS; round++) {
       await pulse(irq);
-      await shell(`printf '\\001\\000\\000\\000' >${node}`);
+      await shell(`echo 1 >/sys/bus/pci/devices/${pciAddress}/rearm`);
     }
     expect(await taken(irq)).toBe(before + ROUNDS);
   });
 
   // The program is compiled for the host.
-  if (arch === hostArch()) {
-    it('interrupts a program on vfio-pci once each time', async () => {
-      const { pciAddress, node } = await rig.bind('card', 'vfio-pci');
+  const drivers = arch !== hostArch() ? [] : iommu ? ['vfio-pci'] : ['vfio-pci', 'vfio-platform'];
+  for (const driver of drivers) {
+    it(`interrupts a program on ${driver} once each time`, async () => {
+      const { pciAddress, node, platformDevices } = await rig.bind('card', driver);
       const program = await installProgram(rig, join(__dirname, 'sleeping-intx.c'));
       const stdin = new PassThrough();
       let lines = '';
-      const env = { GHOSTCARD_PCI_ADDRESS: pciAddress, GHOSTCARD_DEVICE: node };
+      const env = { GHOSTCARD_DEVICE_NAME: platformDevices?.[0]?.name ?? pciAddress, GHOSTCARD_DEVICE: node };
       const command = await rig.guest.start([program, String(ROUNDS)], {
         ...{ env, stdin },
         onStdout: (chunk) => void (lines += String(chunk)),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A VFIO driver that never accesses a BAR, for intx.test.ts: receives INTx, and unmasks it N times. Prints
- * how many interrupts have come when all of them have, and after each line that it reads from standard input.
+ * A VFIO driver that never accesses a BAR, for intx.test.ts: receives INTx, or the interrupt of a platform
+ * device, and unmasks it N times. Prints how many interrupts have come when all of them have, and after each
+ * line that it reads from standard input.
  */
 #include <fcntl.h>
 #include <linux/vfio.h>
@@ -30,12 +31,13 @@ static int set_intx(uint32_t flags, const int32_t *fd)
 int main(int argc, char **argv)
 {
     int container = open("/dev/vfio/vfio", O_RDWR);
-    int group = open(getenv("GHOSTCARD_DEVICE"), O_RDWR);
+    const char *node = getenv("GHOSTCARD_DEVICE");
+    int group = open(node, O_RDWR);
     int32_t event = eventfd(0, EFD_NONBLOCK);
     if (argc != 2 || ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
-            ioctl(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU))
+            ioctl(container, VFIO_SET_IOMMU, strstr(node, "noiommu") ? VFIO_NOIOMMU_IOMMU : VFIO_TYPE1_IOMMU))
         return 1;
-    device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, getenv("GHOSTCARD_PCI_ADDRESS"));
+    device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, getenv("GHOSTCARD_DEVICE_NAME"));
     if (device < 0 || set_intx(VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, &event))
         return 2;
     printf("ready\n");

@@ -17,6 +17,7 @@ export class LineCard extends PciCard {
             compatible: 'ghostcard,test-line',
             windows: { registers: { bar: 0, sizeBytes: 0x1000 } },
             interrupt: 'intx',
+            reset: { window: 'registers', offset: 0, value: 0, limitMs: 1 },
           }),
         ],
       },

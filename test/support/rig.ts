@@ -1,12 +1,13 @@
 /** Rigs for guest tests: a guest with reference cards, and running programs in it: apps of guest-tools, and C of a test's. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { expect, inject } from 'vitest';
 import { type CardFactory } from '../../instrumentation/served-card';
 import { ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
-import { type GuestArch } from '../../qemu/provision';
+import { loadModule } from '../../qemu/launch';
+import { buildModules, type GuestArch } from '../../qemu/provision';
 import { type AppReport, appReport, Rig, type RigOptions } from '../../qemu/rig';
 
 export const reference =
@@ -54,4 +55,18 @@ export async function installProgram(rig: Rig, source: string): Promise<string> 
     rmSync(folder, { recursive: true });
   }
   return path;
+}
+
+/** Loads the driver of `LineCard` (test/guest/line-driver), built for the guest's kernel; the name to bind it by. */
+export async function loadLineDriver(rig: Rig, arch: GuestArch): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'gc-line-driver-'));
+  try {
+    cpSync(join(__dirname, '..', 'guest', 'line-driver'), folder, { recursive: true });
+    const { cacheDir } = inject('provisioned')[arch];
+    const [module = ''] = await buildModules(folder, { guestArch: arch, cacheDir });
+    await loadModule(rig.guest, module);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  return 'line-driver';
 }
