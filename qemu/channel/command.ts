@@ -99,7 +99,7 @@ export function startCommand(
     const limits = `its limit of ${timeoutMs} ms and ${REPORT_GRACE_MS} ms more`;
     const why =
       output.processes === undefined
-        ? 'the guest hangs'
+        ? 'the guest hangs, or sleeps and is not woken (docs/limits.md#suspend)'
         : `it was killed at its limit and has not ended. Its processes were then: ${output.processes}`;
     return new Error(`${exchange.what}: the guest agent did not report the command's end within ${limits}: ${why}`);
   });

@@ -62,7 +62,7 @@ export class SuspendError extends Error {
     super(
       "The guest was suspended to RAM, and was ended: Linux does not resume the shares that the host's files are on, so " +
         'every command would hang. Suspend a guest without them (--minimal, hostRoot: false): see ' +
-        'docs/limits.md#suspend-to-ram.',
+        'docs/limits.md#suspend.',
     );
     this.name = 'SuspendError';
   }

@@ -286,10 +286,14 @@ export class Rig implements AsyncDisposable {
     }
   }
 
-  /** Nothing happens once the guest has ended. */
+  /** Nothing happens once the guest has ended, which may cut a read off. */
   private async readByte(busAddress: number): Promise<void> {
     const guest = this.launched;
-    if (guest !== undefined && !guest.died.aborted) await guest.readByte(busAddress);
+    const hasEnded = () => guest === undefined || guest.died.aborted || this.closing !== undefined;
+    if (hasEnded()) return;
+    await guest?.readByte(busAddress).catch((error: Error) => {
+      if (!hasEnded()) throw error;
+    });
   }
 
   private addMark(from: MarkEvent['from'], text: () => string): void {

@@ -1,7 +1,12 @@
-/** Suspend to RAM: what a card sees of it, and what it does to the host's files. amd64 only: virt has no sleep states. */
-import { expect, it } from 'vitest';
+/**
+ * A guest that sleeps: what a card and its driver see of it, and what it does to the host's files. `mem` is suspend to RAM
+ * on amd64, and suspend to idle on arm64, where virt has no sleep states.
+ */
+import { describe, expect, it, vi } from 'vitest';
 import { type ReferenceCard } from '../../emulator/cards/reference';
-import { reference, runApp, startRig } from '../support/rig';
+import { GUEST_ARCHES } from '../../qemu/provision';
+import { LineCard } from '../support/line-card';
+import { loadLineDriver, reference, runApp, startRig } from '../support/rig';
 
 /** Sets the alarm of the clock to wake the guest, and sleeps. */
 const SUSPEND = [
@@ -9,6 +14,35 @@ const SUSPEND = [
   'echo +3 >/sys/class/rtc/rtc0/wakealarm',
   'echo mem >/sys/power/state',
 ].join('; ');
+
+describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
+  it('a driver in the kernel is suspended and resumed, and has its interrupt after that', async () => {
+    await using rig = await startRig({
+      arch,
+      cards: [{ name: 'card', make: (environment) => new LineCard(environment) }],
+    });
+    const { pciAddress } = await rig.bind('card', await loadLineDriver(rig, arch));
+    const device = `/sys/bus/pci/devices/${pciAddress}`;
+    const shell = async (script: string) => {
+      const { exitCode, stdout, stderr } = await rig.guest.run(['sh', '-c', script], { timeoutMs: 40_000 });
+      expect(exitCode, String(stderr)).toBe(0);
+      return String(stdout).trim();
+    };
+    const power: string[] = [];
+    const card = rig.card<LineCard>('card');
+    card.inspection.events.subscribe((event) => {
+      if (event.kind === 'state' && event.part === 'power') power.push(event.state);
+    });
+    expect(await shell(`${SUSPEND} && cat ${device}/sleeps`)).toBe('1 1');
+    expect(power).toEqual(['D3hot', 'D0']);
+    const taken = () => shell("awk '/line-driver/ { print $2 }' /proc/interrupts");
+    expect(await taken()).toBe('0');
+    card.drive(true);
+    await vi.waitFor(async () => expect(await taken()).toBe('1'), { timeout: 10_000 });
+    card.drive(false);
+    await vi.waitFor(() => expect(card.inspection.interrupts.intx.isStale).toBe(false), { timeout: 10_000 });
+  });
+});
 
 it('a card of a guest that is suspended is in D3hot, and works again with its configuration after that', async () => {
   await using rig = await startRig({ cards: [{ name: 'card', make: reference(), driver: 'vfio-pci' }] });
