@@ -9,7 +9,7 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import { basename, extname, relative, resolve } from 'node:path';
-import { ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
+import { BUILT_IN_CARDS, type BuiltInCard, type OptionHelp } from '../../emulator/cards/built-in';
 import { ManualClock } from '../../emulator/clock';
 import { type CardEnvironment, MultifunctionCard, PciCard, privateMemory } from '../../emulator/pci';
 import { type CardFactory } from '../../instrumentation/served-card';
@@ -19,30 +19,6 @@ type OptionValue = string | number | boolean;
 type CardOptions = { [name: string]: OptionValue | CardOptions };
 /** A card file's default export: it receives the environment and the options of the command line in one object. */
 type CardMaker = (options: CardEnvironment & Record<string, unknown>) => PciCard;
-
-/** The names of a card's options, and of options inside an option. */
-type OptionNames = { readonly [name: string]: string | OptionNames };
-
-interface BuiltInCard {
-  /** As 'ghostcard' exports it. */
-  readonly className: string;
-  readonly make: CardMaker;
-  /** What each option takes, for messages. */
-  readonly options: OptionNames;
-}
-
-const referenceOptions = {
-  addressBits: 'a number from 24 to 64',
-  wrapsAtBits: 'a number from 12 to 64',
-  lengthBits: 'a number from 1 to 32',
-  coherent: 'on or off',
-  mapMemory: 'on or off',
-  link: { bytesPerSecond: 'a number', completionLatencyNs: 'a number' },
-} satisfies Record<Exclude<keyof ReferenceCardOptions, keyof CardEnvironment>, string | OptionNames>;
-
-const builtIn: Readonly<Record<string, BuiltInCard>> = {
-  reference: { className: 'ReferenceCard', make: (options) => new ReferenceCard(options), options: referenceOptions },
-};
 
 export interface CardSource {
   /** Short name for messages and sockets. */
@@ -106,12 +82,12 @@ export function functionsOf(source: CardSource | MultifunctionSource): readonly 
 export function loadAnyCard(argument: string): CardSource | MultifunctionSource {
   const [what = '', ...settings] = argument.split(',');
   const options = parseOptions(settings, argument);
-  const exported = Object.hasOwn(builtIn, what) ? undefined : exportedBy(what);
+  const exported = Object.hasOwn(BUILT_IN_CARDS, what) ? undefined : exportedBy(what);
   if (isMultifunctionClass(exported)) {
     const makeMultifunction = () => checked(what, options, {}, (given) => new exported(given), MultifunctionCard);
     return { name: nameFor(what), makeMultifunction };
   }
-  const known = Object.hasOwn(builtIn, what) ? builtIn[what] : undefined;
+  const known = Object.hasOwn(BUILT_IN_CARDS, what) ? BUILT_IN_CARDS[what] : undefined;
   const make = known?.make ?? makerOf(exported!);
   if (known) tryOptions(argument, known, options);
   return {
@@ -130,7 +106,7 @@ function tryOptions(argument: string, { make, options: names }: BuiltInCard, opt
   }
 }
 
-function checkNames(argument: string, names: OptionNames, options: CardOptions, path = ''): void {
+function checkNames(argument: string, names: OptionHelp, options: CardOptions, path = ''): void {
   for (const [name, value] of Object.entries(options)) {
     const takes = Object.hasOwn(names, name) ? names[name] : undefined;
     if (takes === undefined) {
@@ -193,8 +169,8 @@ export function cardCode(argument: string, folder: string): CardCode {
     ([name, value]) => `${/^\w+$/.test(name) ? name : JSON.stringify(name)}: ${JSON.stringify(value)}`,
   );
   const given = own.length === 0 ? 'environment' : `{ ${own.join(', ')}, ...environment }`;
-  if (Object.hasOwn(builtIn, what)) {
-    const { className } = builtIn[what]!;
+  if (Object.hasOwn(BUILT_IN_CARDS, what)) {
+    const { className } = BUILT_IN_CARDS[what]!;
     return { builtIn: className, make: `new ${className}(${given})`, name: what };
   }
   const path = relative(folder, resolve(what)).replace(/\.[cm]?ts$/, '');
@@ -272,7 +248,7 @@ function exportedBy(file: string): CardMaker | CardClass {
   const path = resolve(file);
   if (!existsSync(path)) {
     throw new UsageError(
-      `--card ${file}: no built-in card has this name (built in: ${Object.keys(builtIn).join(', ')}), and there is no file ${path}`,
+      `--card ${file}: no built-in card has this name (built in: ${Object.keys(BUILT_IN_CARDS).join(', ')}), and there is no file ${path}`,
     );
   }
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- the path is known only now

@@ -1,0 +1,36 @@
+/** The cards that come with ghostcard, as `--card NAME` makes them: an entry for each folder beside this file. */
+import { type CardEnvironment, type PciCard } from '../pci';
+import { ReferenceCard, type ReferenceCardOptions } from './reference';
+
+/** What each option takes, for messages; and the options inside an option. */
+export interface OptionHelp {
+  readonly [name: string]: string | OptionHelp;
+}
+
+export interface BuiltInCard {
+  /** As 'ghostcard' exports it. */
+  readonly className: string;
+  /** Receives the options of the command line: a wrong value is a CardDefinitionError. */
+  readonly make: (options: CardEnvironment & Record<string, unknown>) => PciCard;
+  readonly options: OptionHelp;
+}
+
+/** Exactly the options that are the card's own. */
+type HelpFor<Options> = Record<Exclude<keyof Options, keyof CardEnvironment>, string | OptionHelp>;
+
+const LINK = { bytesPerSecond: 'a number', completionLatencyNs: 'a number' };
+
+export const BUILT_IN_CARDS: Readonly<Record<string, BuiltInCard>> = {
+  reference: {
+    className: 'ReferenceCard',
+    make: (options) => new ReferenceCard(options),
+    options: {
+      addressBits: 'a number from 24 to 64',
+      wrapsAtBits: 'a number from 12 to 64',
+      lengthBits: 'a number from 1 to 32',
+      coherent: 'on or off',
+      mapMemory: 'on or off',
+      link: LINK,
+    } satisfies HelpFor<ReferenceCardOptions>,
+  },
+};
