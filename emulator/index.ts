@@ -33,4 +33,20 @@ export {
   vsecRegisters,
 } from './pci';
 export * from './registers';
-export { ReferenceCard, type ReferenceCardOptions, REFERENCE_REGISTERS } from './cards/reference';
+export {
+  CHANNEL_REGISTERS,
+  channelDeclaration,
+  type Descriptor,
+  DESCRIPTOR,
+  DESCRIPTOR_BYTES,
+  DmaChannel,
+  type DmaChannelOptions,
+  encodeDescriptor,
+  ERROR_CODES,
+  type ErrorCode,
+  REFERENCE_REGISTERS,
+  ReferenceCard,
+  type ReferenceCardOptions,
+  WRITEBACK,
+  WRITEBACK_BYTES,
+} from './cards/reference';

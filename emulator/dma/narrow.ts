@@ -7,8 +7,9 @@ import { type DmaPort } from '../memory';
 /** The low `bits` of a value, also beyond 32 bits. */
 export const lowBits = (value: number, bits: number): number => value % 2 ** bits;
 
-/** A port whose addresses lose everything above `bits`. */
-export function narrowPort(port: DmaPort, bits: number): DmaPort {
+/** A port whose addresses lose everything above `bits`; with 64, the port itself. */
+export function narrowPort(port: DmaPort, bits = 64): DmaPort {
+  if (bits >= 64) return port;
   return {
     read: (iova, into) => port.read(lowBits(iova, bits), into),
     write: (iova, from) => port.write(lowBits(iova, bits), from),

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ERROR_CODES } from '../../emulator/dma';
-import { PROCESSING } from '../../emulator/cards/reference';
+import { ERROR_CODES, PROCESSING } from '../../emulator/cards/reference';
 import { traceOf } from '../trace';
 import { faultyReference } from '../../test/support/faulty-reference';
 

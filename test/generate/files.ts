@@ -5,11 +5,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DESCRIPTOR, WRITEBACK } from '../../emulator/dma';
 import { cDeclarations, structTables } from '../../emulator/pci';
 import { cHeader, markdownTable } from '../../emulator/registers';
 import { accessTable } from '../../emulator/registers/access';
-import { REFERENCE_REGISTERS } from '../../emulator/cards/reference';
+import { DESCRIPTOR, REFERENCE_REGISTERS, WRITEBACK } from '../../emulator/cards/reference';
 import { conformanceTables } from './conformance';
 import { checkExamples, checksTable } from './checks';
 import { eventsTable } from './events';

@@ -1,6 +1,11 @@
 /** A driver for one channel of the reference card on the in-process host: what guest-tools does in C, for tests. */
-import { REFERENCE_REGISTERS } from '../../emulator/cards/reference';
-import { type Descriptor, DESCRIPTOR_BYTES, encodeDescriptor, WRITEBACK_BYTES } from '../../emulator/dma';
+import {
+  type Descriptor,
+  DESCRIPTOR_BYTES,
+  encodeDescriptor,
+  REFERENCE_REGISTERS,
+  WRITEBACK_BYTES,
+} from '../../emulator/cards/reference';
 import { type HostBuffer, type InProcessHost, type NamedRegisters } from '../../emulator/host';
 
 export type Direction = 'H2C' | 'C2H';

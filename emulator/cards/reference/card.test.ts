@@ -58,8 +58,12 @@ describe('a reference card that lies', () => {
   });
 
   it('is refused with numbers that make no sense', () => {
-    expect(() => new ReferenceCard({ wrapsAtBits: 8 })).toThrow('wrapsAtBits is 8: the reference card takes 12 to 64');
-    expect(() => new ReferenceCard({ lengthBits: 0 })).toThrow('lengthBits is 0: the reference card takes 1 to 32');
+    expect(() => new ReferenceCard({ wrapsAtBits: 8 })).toThrow(
+      'wrapsAtBits is 8: the card takes whole numbers from 12 to 64',
+    );
+    expect(() => new ReferenceCard({ lengthBits: 0 })).toThrow(
+      'lengthBits is 0: the card takes whole numbers from 1 to 32',
+    );
   });
 });
 

@@ -5,19 +5,13 @@
  *   BAR2  16 MiB  card memory
  *   BAR4          MSI-X table and pending bits, table of platform devices
  *
- * Two pairs of DMA channels (emulator/dma), with a processing function between H2C and C2H of each (processing.ts).
+ * Two pairs of DMA channels (channel.ts), with a processing function between H2C and C2H of each (processing.ts).
  */
-import {
-  channelDeclaration,
-  DmaChannel,
-  type DmaChannelOptions,
-  Link,
-  type LinkModel,
-  narrowPort,
-  SyncUnit,
-  unlimitedLink,
-} from '../../dma';
-import { CardDefinitionError, type CardEnvironment, type MemoryBar, PciCard, platformDevice } from '../../pci';
+import { type Endpoint, Link, type LinkModel, narrowPort, SyncUnit, unlimitedLink } from '../../dma';
+import { type CardEnvironment, type MemoryBar, PciCard, platformDevice } from '../../pci';
+import { checkWhole } from '../options';
+import { DmaChannel } from './channel';
+import { channelDeclaration } from './layout';
 import { Crc32cFunction, LoopbackFunction, MemoryFunction, type ProcessingFunction } from './processing';
 import {
   CHANNEL_PAIRS,
@@ -63,7 +57,7 @@ export class ReferenceCard extends PciCard {
   });
   readonly #channels: DmaChannel[] = [];
   /** By pair, then by PROCESSING.SELECT. */
-  readonly #processing: ProcessingFunction[][] = [];
+  readonly #processing: Record<number, ProcessingFunction>[] = [];
   readonly #addressBits: number;
   readonly #link: Link;
   readonly #memory: MemoryBar;
@@ -71,11 +65,9 @@ export class ReferenceCard extends PciCard {
 
   constructor(options: ReferenceCardOptions = {}) {
     const { addressBits = 64, mapMemory = false, link = {} } = options;
-    if (!Number.isInteger(addressBits) || addressBits < 24 || addressBits > 64) {
-      throw new CardDefinitionError(`addressBits is ${String(addressBits)}: the reference card drives 24 to 64`);
-    }
-    checkBits('wrapsAtBits', options.wrapsAtBits, 12, 64);
-    checkBits('lengthBits', options.lengthBits, 1, 32);
+    checkWhole('addressBits', addressBits, 24, 64);
+    checkWhole('wrapsAtBits', options.wrapsAtBits, 12, 64);
+    checkWhole('lengthBits', options.lengthBits, 1, 32);
     super(
       {
         vendorId: 0x1234,
@@ -95,33 +87,15 @@ export class ReferenceCard extends PciCard {
 
     this.#link = new Link(this.clock, { ...unlimitedLink, ...link });
     for (let pair = 0; pair < CHANNEL_PAIRS; pair++) {
-      this.#processing[pair] = [];
-      this.#processing[pair]![PROCESSING.MEMORY] = new MemoryFunction(this.#memory, MEMORY_BYTES);
-      this.#processing[pair]![PROCESSING.LOOPBACK] = new LoopbackFunction();
-      this.#processing[pair]![PROCESSING.CRC32C] = new Crc32cFunction();
+      this.#processing.push({
+        [PROCESSING.MEMORY]: new MemoryFunction(this.#memory, MEMORY_BYTES),
+        [PROCESSING.LOOPBACK]: new LoopbackFunction(),
+        [PROCESSING.CRC32C]: new Crc32cFunction(),
+      });
       this.registers.onWrite(`PAIR[${pair}].PROCESSING`, () => this.#resetProcessing(pair));
-      const common = {
-        clock: this.clock,
-        link: this.#link,
-        addressBits,
-        maxLengthBytes: MAX_LENGTH_BYTES,
-        ...(options.lengthBits !== undefined && { lengthBits: options.lengthBits }),
-      };
       this.#channels.push(
-        new DmaChannel({
-          ...common,
-          ...this.#tracedAs('H2C', pair, options.wrapsAtBits),
-          registers: this.registers.block('H2C', pair),
-          endpoint: { h2c: () => this.#functionOf(pair).sink },
-          interrupt: () => this.#sources.raise(IRQ_SOURCES.H2C0 + pair),
-        }),
-        new DmaChannel({
-          ...common,
-          ...this.#tracedAs('C2H', pair, options.wrapsAtBits),
-          registers: this.registers.block('C2H', pair),
-          endpoint: { c2h: () => this.#functionOf(pair).source },
-          interrupt: () => this.#sources.raise(IRQ_SOURCES.C2H0 + pair),
-        }),
+        this.#channel('H2C', pair, { h2c: () => this.#functionOf(pair).sink }, options),
+        this.#channel('C2H', pair, { c2h: () => this.#functionOf(pair).source }, options),
       );
     }
     this.registers.onRead('UPTIME_NS', () => BigInt(Math.round(this.clock.now())));
@@ -146,14 +120,22 @@ export class ReferenceCard extends PciCard {
     this.#sources.reset();
   }
 
-  /** What a channel is called in traces and faults. */
-  #tracedAs(direction: 'H2C' | 'C2H', pair: number, bits?: number): Pick<DmaChannelOptions, 'port' | 'onState'> {
-    const channel = `${direction}${pair}`;
-    const port = this.dmaChannel(channel, channelDeclaration(`${direction}[${pair}]`));
-    return {
-      port: bits === undefined ? port : (role) => narrowPort(port(role), bits),
-      onState: (state) => this.changed(channel, state),
-    };
+  /** The channel that traces, faults and interrupt sources call `H2C0` and so on. */
+  #channel(direction: 'H2C' | 'C2H', pair: number, endpoint: Endpoint, options: ReferenceCardOptions): DmaChannel {
+    const name = `${direction}${pair}`;
+    const port = this.dmaChannel(name, channelDeclaration(`${direction}[${pair}]`));
+    return new DmaChannel({
+      clock: this.clock,
+      link: this.#link,
+      addressBits: this.#addressBits,
+      maxLengthBytes: MAX_LENGTH_BYTES,
+      lengthBits: options.lengthBits,
+      registers: this.registers.block(direction, pair),
+      port: (role) => narrowPort(port(role), options.wrapsAtBits),
+      endpoint,
+      onState: (state) => this.changed(name, state),
+      interrupt: () => this.#sources.raise(IRQ_SOURCES[`${direction}0`] + pair),
+    });
   }
 
   #showOptions(): void {
@@ -168,7 +150,7 @@ export class ReferenceCard extends PciCard {
   }
 
   #resetProcessing(pair: number): void {
-    for (const processingFunction of this.#processing[pair]!) processingFunction.reset();
+    for (const each of Object.values(this.#processing[pair]!)) each.reset();
   }
 
   /** What the pair's PROCESSING register selects; numbers without a processing function behave as MEMORY. */
@@ -176,11 +158,6 @@ export class ReferenceCard extends PciCard {
     const functions = this.#processing[pair]!;
     return functions[this.registers.get(`PAIR[${pair}].PROCESSING.SELECT`)] ?? functions[PROCESSING.MEMORY]!;
   }
-}
-
-function checkBits(option: string, bits: number | undefined, least: number, most: number): void {
-  if (bits === undefined || (Number.isInteger(bits) && bits >= least && bits <= most)) return;
-  throw new CardDefinitionError(`${option} is ${String(bits)}: the reference card takes ${least} to ${most}`);
 }
 
 /** The whole card as one memory-mapped device, which is what it would be on a board without PCI. */

@@ -2,9 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { ChannelDriver } from '../../../test/support/reference-driver';
 import { ManualClock } from '../../clock';
-import { DESCRIPTOR_BYTES, ERROR_CODES, SYNC_ERRORS } from '../../dma';
+import { SYNC_ERRORS } from '../../dma';
 import { type HostBuffer, InProcessHost } from '../../host';
 import { ReferenceCard } from './card';
+import { DESCRIPTOR_BYTES, ERROR_CODES } from './layout';
 import { REFERENCE_REGISTERS } from './registers';
 
 const SIZE = 256;

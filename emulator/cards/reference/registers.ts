@@ -2,8 +2,9 @@
  * The register chapter of the reference card's data sheet. docs/reference-card.md and the guest's C header are generated
  * from here (`npm run generate`).
  */
-import { CHANNEL_REGISTERS, SYNC_REGISTERS } from '../../dma';
+import { SYNC_REGISTERS } from '../../dma';
 import { type RegisterFile, registerBlock, registerMap } from '../../registers';
+import { CHANNEL_REGISTERS } from './layout';
 
 export const CHANNEL_PAIRS = 2;
 export const VECTORS = 8;

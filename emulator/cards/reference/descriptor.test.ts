@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type Descriptor, DESCRIPTOR_CODEC, encodeDescriptor } from '.';
+import { type Descriptor, DESCRIPTOR_CODEC, encodeDescriptor } from './descriptor';
 
 const descriptor: Descriptor = {
   owner: true,

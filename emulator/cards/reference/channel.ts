@@ -1,16 +1,26 @@
 /**
  * A scatter-gather DMA channel: takes descriptors from a ring in host memory, moves their bytes between host memory and
- * an endpoint of the card, and reports completion. It is made of the parts of this folder, and is an example of how.
+ * an endpoint of the card, and reports completion. It is made of the parts of emulator/dma, and is an example of how.
  *
  * Order as seen by the driver is what a PCIe device guarantees (PCI Express Base Specification, section 2.4: posted
  * writes stay in order): data, then the descriptor with its owner bit last, then the write-back block, then the
  * interrupt. The engine halts on the first error, with its cause, descriptor index and address in registers, and goes
  * on when the driver has cleared it.
  */
-import { type Clock, type Wait } from '../clock';
-import { DmaError, type DmaPort, type DmaRole, FAILED_COMPLETIONS } from '../memory';
-import { fieldOf, offsetOf, type RegisterView } from '../registers';
-import { CompletionReporter } from './completion-reporter';
+import { type Clock, type Wait } from '../../clock';
+import {
+  CardAddressError,
+  CompletionReporter,
+  DescriptorEngine,
+  lowBits,
+  RingWalker,
+  transfer,
+  type TransferOrder,
+  type TransferPath,
+  type TransferResult,
+} from '../../dma';
+import { DmaError, type DmaPort, type DmaRole, FAILED_COMPLETIONS } from '../../memory';
+import { fieldOf, offsetOf, type RegisterView } from '../../registers';
 import {
   completionStatus,
   DESCRIPTOR_CODEC,
@@ -19,12 +29,7 @@ import {
   errorStatus,
   handedBack,
 } from './descriptor';
-import { CardAddressError } from './endpoint';
-import { DescriptorEngine } from './engine';
 import { CHANNEL_REGISTERS, DESCRIPTOR_BYTES, ERROR_CODES, type ErrorCode, WRITEBACK, WRITEBACK_BYTES } from './layout';
-import { RingWalker } from './ring';
-import { lowBits } from './narrow';
-import { transfer, type TransferOrder, type TransferPath, type TransferResult } from './transfer';
 
 export interface DmaChannelOptions extends Omit<TransferPath, 'port'> {
   /** The way to host memory, by what it is used for. */
@@ -37,7 +42,7 @@ export interface DmaChannelOptions extends Omit<TransferPath, 'port'> {
   readonly addressBits: number;
   readonly maxLengthBytes: number;
   /** Of a length register that is narrower than the descriptor's field: bits above are dropped without a word. */
-  readonly lengthBits?: number;
+  readonly lengthBits?: number | undefined;
   /** Raises the channel's interrupt source. */
   readonly interrupt: () => void;
 }

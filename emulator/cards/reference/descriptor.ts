@@ -1,6 +1,6 @@
 /** The descriptor of layout.ts as the engine and drivers in this process handle it, and the words that the card writes. */
-import { fieldOf, offsetOf } from '../registers';
-import { structureCodec } from './codec';
+import { fieldOf, offsetOf } from '../../registers';
+import { structureCodec } from '../../dma';
 import { DESCRIPTOR, ERROR_CODES, type ErrorCode } from './layout';
 
 /** What the engine calls the fields. */

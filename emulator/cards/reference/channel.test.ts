@@ -3,19 +3,13 @@
  * engine does on memory in this process is tested on the reference card (emulator/cards/reference/card.test.ts).
  */
 import { describe, expect, it } from 'vitest';
-import { ManualClock } from '../clock';
-import { AddressMap, DmaAccess, DmaError, type RemoteMemory } from '../memory';
-import { RegisterFile, registerMap } from '../registers';
-import {
-  CardMemoryEndpoint,
-  CHANNEL_REGISTERS,
-  type Descriptor,
-  DESCRIPTOR_BYTES,
-  DmaChannel,
-  encodeDescriptor,
-  Link,
-  unlimitedLink,
-} from '.';
+import { ManualClock } from '../../clock';
+import { AddressMap, DmaAccess, DmaError, type RemoteMemory } from '../../memory';
+import { RegisterFile, registerMap } from '../../registers';
+import { CardMemoryEndpoint, Link, unlimitedLink } from '../../dma';
+import { DmaChannel } from './channel';
+import { type Descriptor, encodeDescriptor } from './descriptor';
+import { CHANNEL_REGISTERS, DESCRIPTOR_BYTES } from './layout';
 
 /** A client's memory: replies one event-loop turn after a request, and keeps a log of the requests. */
 class SlowMemory implements RemoteMemory {

@@ -2,7 +2,7 @@
  * What the engine and a driver share: the descriptor and the write-back block in host memory, and a channel's registers.
  * A card embeds CHANNEL_REGISTERS in its register map, once for each channel; the guest's C header comes from these too.
  */
-import { registerBlock } from '../registers';
+import { registerBlock } from '../../registers';
 
 /** Why an engine halted: STATUS.ERROR_CODE of a channel and of the descriptor that failed. */
 export const ERROR_CODES = {
