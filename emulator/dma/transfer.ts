@@ -37,7 +37,7 @@ export interface TransferResult {
 const PAGE_BYTES = 4096;
 
 /** From an address to the end of its 4 KiB page. */
-export const bytesInPage = (iova: number): number => PAGE_BYTES - (iova % PAGE_BYTES);
+export const bytesInPage = (iova: number): number => PAGE_BYTES - (iova & (PAGE_BYTES - 1));
 
 /** Of a window that may be one request, what lies in its page; a longer one is several requests in any case. */
 const withinPage = (iova: number, window: Uint8Array): Uint8Array =>

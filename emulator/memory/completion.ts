@@ -20,7 +20,8 @@ export interface Completion {
   promise(): Promise<void>;
 }
 
-const nothing = { next: () => ({ done: true, value: undefined }) as const };
+const ended = { done: true, value: undefined } as const;
+const nothing = { next: () => ended };
 const DONE: Completion = {
   isDone: true,
   onSettled: (done) => done(),

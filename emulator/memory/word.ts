@@ -12,25 +12,29 @@ export type Word = number | bigint;
 /** @throws RangeError when the address is not a multiple of the word's size */
 export function checkAlignment(iova: number, value: Word): void {
   const size = sizeOfWord(value);
-  if (iova % size === 0) return;
+  if ((iova & (size - 1)) === 0) return; // `&` takes the low bits of every exact number, and is faster than `%`
   throw new RangeError(`write${size * 8} at 0x${iova.toString(16)}: the address must be a multiple of ${size}`);
 }
 
 export const sizeOfWord = (value: Word): 4 | 8 => (typeof value === 'bigint' ? 8 : 4);
 
-/** Little-endian. */
-export function bytesOf(value: Word): Uint8Array {
-  const bytes = new Uint8Array(sizeOfWord(value));
-  putWord(bytes, value);
-  return bytes;
+/** The bytes of one word after the other, little-endian, in memory of its own: what it returned last is overwritten. */
+export class WordBytes {
+  readonly #view = new DataView(new ArrayBuffer(8));
+  readonly #bytes = { 4: new Uint8Array(this.#view.buffer, 0, 4), 8: new Uint8Array(this.#view.buffer) };
+
+  of(value: Word): Uint8Array {
+    if (typeof value === 'bigint') {
+      this.#view.setBigUint64(0, value, true);
+      return this.#bytes[8];
+    }
+    this.#view.setUint32(0, value, true);
+    return this.#bytes[4];
+  }
 }
 
-/** Little-endian, at the start of `into`. */
-export function putWord(into: Uint8Array, value: Word): void {
-  const view = new DataView(into.buffer, into.byteOffset);
-  if (typeof value === 'bigint') view.setBigUint64(0, value, true);
-  else view.setUint32(0, value, true);
-}
+/** Little-endian. */
+export const bytesOf = (value: Word): Uint8Array => new WordBytes().of(value);
 
 /** The word that `bytes` are: four or eight. */
 export function wordOf(bytes: Uint8Array): Word {

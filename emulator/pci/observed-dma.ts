@@ -9,16 +9,15 @@ import {
   PendingCompletion,
   type Word,
 } from '../memory';
-import { bytesOf, putWord } from '../memory/word';
+import { bytesOf, WordBytes } from '../memory/word';
 import { type CardEvents, type DmaEvent } from './card-events';
 
 type Payload = Omit<DmaEvent, 'data'> & { data: Uint8Array | undefined };
 
 /** The stage of a card's DMA path that publishes each access when it has completed or failed. */
 export class ObservedDma implements DmaStage {
-  /** What has just been stored, of either size: an event's payload is valid only during the call. */
-  readonly #word64 = new Uint8Array(8);
-  readonly #word32 = this.#word64.subarray(0, 4);
+  /** What has just been stored: an event's payload is valid only during the call. */
+  readonly #stored = new WordBytes();
 
   constructor(
     private readonly below: DmaStage,
@@ -55,10 +54,7 @@ export class ObservedDma implements DmaStage {
   }
 
   #bytesOf(value: Word, isAsync: boolean): Uint8Array {
-    if (isAsync) return bytesOf(value);
-    const bytes = typeof value === 'bigint' ? this.#word64 : this.#word32;
-    putWord(bytes, value);
-    return bytes;
+    return isAsync ? bytesOf(value) : this.#stored.of(value);
   }
 
   #done(
