@@ -33,6 +33,7 @@ export {
   vsecRegisters,
 } from './pci';
 export * from './registers';
+export { IoatCard, type IoatCardOptions } from './cards/ioat';
 export {
   CHANNEL_REGISTERS,
   channelDeclaration,

@@ -108,7 +108,7 @@ describe('--card', () => {
   });
 
   it('lists the built-in cards, and the path of the missing file, for an unknown name', () => {
-    expect(() => loadCard('refrence')).toThrow(/no built-in card has this name \(built in: reference\).*refrence$/);
+    expect(() => loadCard('refrence')).toThrow(/no built-in card has this name \(built in: reference, .*refrence$/);
   });
 
   it('says what a card file must export when it exports something else', () => {

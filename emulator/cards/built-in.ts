@@ -1,5 +1,6 @@
 /** The cards that come with ghostcard, as `--card NAME` makes them: an entry for each folder beside this file. */
 import { type CardEnvironment, type PciCard } from '../pci';
+import { IoatCard, type IoatCardOptions } from './ioat';
 import { ReferenceCard, type ReferenceCardOptions } from './reference';
 
 /** What each option takes, for messages; and the options inside an option. */
@@ -32,5 +33,21 @@ export const BUILT_IN_CARDS: Readonly<Record<string, BuiltInCard>> = {
       mapMemory: 'on or off',
       link: LINK,
     } satisfies HelpFor<ReferenceCardOptions>,
+  },
+  ioat: {
+    className: 'IoatCard',
+    make: (options) => new IoatCard(options),
+    options: {
+      channels: 'a number from 1 to 16',
+      version: '3.2, 3.3 or 3.4',
+      transferBits: 'a number from 12 to 31',
+      msixVectors: 'a number from 0 to 16',
+      msi: 'on or off',
+      intx: 'on or off',
+      wrapsAtBits: 'a number from 12 to 64',
+      lengthBits: 'a number from 1 to 32',
+      losesInterrupts: 'on or off',
+      link: LINK,
+    } satisfies HelpFor<IoatCardOptions>,
   },
 };

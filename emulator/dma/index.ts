@@ -1,6 +1,7 @@
 export { type CompletionOptions, CompletionReporter } from './completion-reporter';
 export { type ChainLinks, ChainWalker } from './chain';
 export { type Structure, structureCodec, type StructureCodec } from './codec';
+export { HostCopier } from './copy';
 export { DescriptorEngine, type DescriptorEngineOptions } from './engine';
 export { CardAddressError, CardMemoryEndpoint, type DataSink, type DataSource } from './endpoint';
 export { Link, type LinkModel, unlimitedLink } from './link';

@@ -43,7 +43,8 @@ export class DescriptorBurst<K extends string> {
   }
 
   holds(address: number): boolean {
-    return address >= this.#start && address < this.#start + this.#sizeBytes;
+    const offset = address - this.#start;
+    return offset >= 0 && offset < this.#sizeBytes && offset % this.codec.strideBytes === 0;
   }
 
   /**

@@ -1,0 +1,52 @@
+/**
+ * Moves bytes within host memory, as a copy engine does: read into its buffer and written from there, piece by piece and
+ * slowed by the link; or writes a pattern.
+ */
+import { type Wait } from '../clock';
+import { type DmaPort } from '../memory';
+import { type Link } from './link';
+
+/** What a piece may be; the bus carries it in as many requests as it takes. */
+const BUFFER_BYTES = 1 << 16;
+
+export class HostCopier {
+  readonly #buffer = new Uint8Array(BUFFER_BYTES);
+  readonly #words = new BigUint64Array(this.#buffer.buffer);
+
+  constructor(
+    private readonly port: DmaPort,
+    private readonly link: Link,
+  ) {}
+
+  /** In ascending order of addresses. Throws DmaError. */
+  *copy(source: number, destination: number, sizeBytes: number): Generator<Wait, void, void> {
+    const { port, link } = this;
+    for (let done = 0; done < sizeBytes;) {
+      const piece = this.#piece(sizeBytes - done);
+      yield* port.read(source + done, piece);
+      yield* port.write(destination + done, piece);
+      done += piece.length;
+      const delayNs = Math.max(link.occupy('h2c', piece.length), link.occupy('c2h', piece.length));
+      if (delayNs > 0) yield { delayNs };
+    }
+    if (link.completionLatencyNs > 0) yield { delayNs: link.completionLatencyNs };
+  }
+
+  /** Writes eight bytes again and again, the last time as many of them as are left. Throws DmaError. */
+  *fill(pattern: bigint, destination: number, sizeBytes: number): Generator<Wait, void, void> {
+    const { port, link } = this;
+    this.#words.fill(pattern, 0, Math.ceil(Math.min(sizeBytes, BUFFER_BYTES) / 8));
+    for (let done = 0; done < sizeBytes;) {
+      const piece = this.#piece(sizeBytes - done);
+      yield* port.write(destination + done, piece);
+      done += piece.length;
+      const delayNs = link.occupy('c2h', piece.length);
+      if (delayNs > 0) yield { delayNs };
+    }
+    if (link.completionLatencyNs > 0) yield { delayNs: link.completionLatencyNs };
+  }
+
+  #piece(leftBytes: number): Uint8Array {
+    return this.#buffer.subarray(0, Math.min(leftBytes, BUFFER_BYTES));
+  }
+}
