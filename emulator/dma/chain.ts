@@ -11,9 +11,9 @@ import { DescriptorBurst, type DescriptorWalker } from './walker';
 
 /** How descriptors are linked. */
 export interface ChainLinks<K extends string> {
-  /** Host address of the next one; undefined: the chain ends here. */
+  /** Host address of the next one, unless that is adjacent; undefined: the chain ends here. */
   readonly next: (descriptor: Structure<K>) => number | undefined;
-  /** How many lie right behind the next one, so that they are fetched with it. Default: none. */
+  /** How many lie right behind the next one, so that they are fetched with it and need no address. Default: none. */
   readonly adjacent?: (descriptor: Structure<K>) => number;
 }
 
@@ -22,19 +22,20 @@ export class ChainWalker<K extends string> implements DescriptorWalker {
   readonly descriptor: Structure<K>;
   readonly #burst: DescriptorBurst<K>;
   #isLinked = false;
-  #adjacent = 0;
   #completed: number | undefined;
 
   address = 0;
   /** Host address of the last descriptor to take for now; undefined: as far as the chain goes. */
   tail: number | undefined;
+  /** How many descriptors lie right behind the one at `address`. */
+  adjacent = 0;
   /** How many may be taken for now; each one that is completed takes one. */
   credits = Infinity;
 
   /** `burst`: descriptors fetched in one request at the most. */
   constructor(
     port: DmaPort,
-    codec: StructureCodec<K>,
+    private readonly codec: StructureCodec<K>,
     private readonly links: ChainLinks<K>,
     burst = 64,
   ) {
@@ -45,7 +46,7 @@ export class ChainWalker<K extends string> implements DescriptorWalker {
   /** The first descriptor of a chain, and how many lie right behind it. */
   start(address: number, adjacent = 0): void {
     this.address = address;
-    this.#adjacent = adjacent;
+    this.adjacent = adjacent;
     this.#isLinked = true;
     this.#completed = undefined;
   }
@@ -65,7 +66,7 @@ export class ChainWalker<K extends string> implements DescriptorWalker {
   }
 
   fetch(): Generator<Wait, void, void> {
-    return this.#burst.fetch(this.address, Math.min(1 + this.#adjacent, this.credits));
+    return this.#burst.fetch(this.address, Math.min(1 + this.adjacent, this.credits));
   }
 
   take(): void {
@@ -73,13 +74,19 @@ export class ChainWalker<K extends string> implements DescriptorWalker {
   }
 
   advance(): void {
-    const { descriptor, links } = this;
+    const { descriptor, links, address } = this;
     const next = links.next(descriptor);
-    this.#completed = this.address;
+    this.#completed = address;
     this.credits--;
     this.#isLinked = next !== undefined;
-    this.#adjacent = links.adjacent?.(descriptor) ?? 0;
-    this.address = next ?? this.address;
+    if (next === undefined) return;
+    if (this.adjacent > 0) {
+      this.adjacent--;
+      this.address = address + this.codec.strideBytes;
+    } else {
+      this.adjacent = links.adjacent?.(descriptor) ?? 0;
+      this.address = next;
+    }
   }
 
   discardFetched(): void {

@@ -7,6 +7,7 @@ export { CardAddressError, CardMemoryEndpoint, type DataSink, type DataSource } 
 export { Link, type LinkModel, unlimitedLink } from './link';
 export { InterruptModeration } from './moderation';
 export { lowBits, narrowPort } from './narrow';
+export { PostedPort } from './posted';
 export { RingWalker } from './ring';
 export { StreamFifo } from './stream-fifo';
 export { SYNC_ERRORS, SYNC_REGISTERS, SyncUnit } from './sync';
