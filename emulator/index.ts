@@ -51,3 +51,16 @@ export {
   WRITEBACK,
   WRITEBACK_BYTES,
 } from './cards/reference';
+export {
+  XDMA_DESCRIPTOR,
+  XDMA_DESCRIPTOR_BYTES,
+  XDMA_MAGIC,
+  XDMA_POLLED_COUNT,
+  XDMA_REGISTERS,
+  XDMA_STREAM_MAGIC,
+  XDMA_STREAM_RESULT,
+  XdmaCard,
+  type XdmaCardOptions,
+  xdmaRegisters,
+  type XdmaShape,
+} from './cards/xdma';

@@ -2,6 +2,7 @@
 import { type CardEnvironment, type PciCard } from '../pci';
 import { IoatCard, type IoatCardOptions } from './ioat';
 import { ReferenceCard, type ReferenceCardOptions } from './reference';
+import { XdmaCard, type XdmaCardOptions } from './xdma';
 
 /** What each option takes, for messages; and the options inside an option. */
 export interface OptionHelp {
@@ -49,5 +50,27 @@ export const BUILT_IN_CARDS: Readonly<Record<string, BuiltInCard>> = {
       losesInterrupts: 'on or off',
       link: LINK,
     } satisfies HelpFor<IoatCardOptions>,
+  },
+  xdma: {
+    className: 'XdmaCard',
+    make: (options) => new XdmaCard(options),
+    options: {
+      h2cChannels: 'a number from 1 to 4',
+      c2hChannels: 'a number from 1 to 4',
+      userInterrupts: 'a number from 1 to 16',
+      streaming: 'on or off',
+      user: 'a number of bytes, a power of two',
+      bypass: 'on or off',
+      memoryBytes: 'a number of bytes, a power of two',
+      barBits: '32 or 64',
+      deviceId: 'a number',
+      intx: 'on or off',
+      msiVectors: 'a number: 0, 1, 2, 4, 8, 16 or 32',
+      msix: 'on or off',
+      alignment: 'a number: 1, 2, 4, 8, 16, 32 or 64',
+      wrapsAtBits: 'a number from 12 to 64',
+      lengthBits: 'a number from 1 to 28',
+      link: LINK,
+    } satisfies HelpFor<Omit<XdmaCardOptions, 'sink' | 'source'>>,
   },
 };

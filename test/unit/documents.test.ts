@@ -94,6 +94,7 @@ describe('the examples in the documents', () => {
       'docs/getting-started.md',
       'docs/modelling-a-card.md',
       'docs/platform-devices.md',
+      'docs/real-devices.md',
       'docs/replay.md',
       'docs/testing.md',
       'docs/tracing.md',
