@@ -83,7 +83,7 @@ describe('a capability of the author', () => {
 });
 
 describe('an extended capability of the author', () => {
-  test('is chained from 0x100 on, behind or before the serial number (PCIe 7.6.3)', () => {
+  test('is chained from 0x100 on, behind or before the serial number (PCIe 7.6.3, PCIe 7.9.5)', () => {
     const add = (offset?: number) => (card: OpenCard) => {
       card.extendedCapability({ name: 'VSEC', id: 0x0b, map: VSEC, ...(offset && { offset }) });
       card.extendedCapability({

@@ -25,7 +25,7 @@ function fetch({ card, host, channel }: Rig) {
 
 describe('dma-failed', () => {
   it.each(['unsupported-request', 'completer-abort', 'poisoned', 'completion-timeout'] as const)(
-    'gives the engine %s in place of the bytes: it halts with the address, and goes on when that is cleared',
+    'gives the engine %s in place of the bytes: it halts with the address, and goes on when that is cleared (PCIe 2.3.2, PCIe 2.7.2)',
     (reason) => {
       using rig = faultyReference([{ fault: 'dma-failed', role: 'data', reason }]);
       const h2c = bring(rig);

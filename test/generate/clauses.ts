@@ -52,6 +52,9 @@ const PCIE: Specification = {
   clauses: {
     '2.2.7': 'A memory request does not cross a 4 KiB boundary.',
     '2.3.1': 'A request that nobody claims is not supported: reads return all ones, writes are discarded.',
+    '2.3.2': 'A request of the function that fails is reported to its engine with the reason.',
+    '2.4.1': 'Posted writes of the function, its interrupt messages among them, stay in order.',
+    '2.7.2': 'A poisoned completion is an error of the request, and its data is not used.',
     '5.3.1.4': 'In D3hot the function claims configuration requests only and sends no interrupt.',
     '6.1.2': 'INTx is a level: Assert_INTx raises it and Deassert_INTx lowers it, without an access of the driver.',
     '6.1.4': 'A message is a memory write: it needs Bus Master Enable, and INTx does not.',
@@ -79,6 +82,7 @@ const PCIE: Specification = {
       leftOut: 'the card has no AER capability.',
     },
     '7.9.3': 'The device serial number is an extended capability.',
+    '7.9.5': 'A vendor-specific extended capability has an id, a revision and a length of its own.',
   },
 };
 

@@ -92,7 +92,7 @@ function setUp(direction: 'h2c' | 'c2h') {
 }
 
 describe('DmaChannel on memory that is reached by message', () => {
-  it('keeps the order data, descriptor, write-back, interrupt', async () => {
+  it('keeps the order data, descriptor, write-back, interrupt (PCIe 2.4.1)', async () => {
     const { remote, submit, cardMemory, interrupts } = setUp('c2h');
     cardMemory.fill(0x5a, 0, 16);
     submit(1, { interrupt: true });
