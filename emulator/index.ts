@@ -34,6 +34,7 @@ export {
 } from './pci';
 export * from './registers';
 export { IoatCard, type IoatCardOptions } from './cards/ioat';
+export { PciEndpointTestCard, type PciEndpointTestCardOptions } from './cards/pci-endpoint-test';
 export {
   CHANNEL_REGISTERS,
   channelDeclaration,

@@ -1,6 +1,7 @@
 /** The cards that come with ghostcard, as `--card NAME` makes them: an entry for each folder beside this file. */
 import { type CardEnvironment, type PciCard } from '../pci';
 import { IoatCard, type IoatCardOptions } from './ioat';
+import { PciEndpointTestCard, type PciEndpointTestCardOptions } from './pci-endpoint-test';
 import { ReferenceCard, type ReferenceCardOptions } from './reference';
 import { XdmaCard, type XdmaCardOptions } from './xdma';
 
@@ -23,7 +24,7 @@ type HelpFor<Options> = Record<Exclude<keyof Options, keyof CardEnvironment>, st
 const LINK = { bytesPerSecond: 'a number', completionLatencyNs: 'a number' };
 
 export const BUILT_IN_CARDS: Readonly<Record<string, BuiltInCard>> = {
-  reference: {
+  'reference': {
     className: 'ReferenceCard',
     make: (options) => new ReferenceCard(options),
     options: {
@@ -35,7 +36,7 @@ export const BUILT_IN_CARDS: Readonly<Record<string, BuiltInCard>> = {
       link: LINK,
     } satisfies HelpFor<ReferenceCardOptions>,
   },
-  ioat: {
+  'ioat': {
     className: 'IoatCard',
     make: (options) => new IoatCard(options),
     options: {
@@ -51,7 +52,7 @@ export const BUILT_IN_CARDS: Readonly<Record<string, BuiltInCard>> = {
       link: LINK,
     } satisfies HelpFor<IoatCardOptions>,
   },
-  xdma: {
+  'xdma': {
     className: 'XdmaCard',
     make: (options) => new XdmaCard(options),
     options: {
@@ -72,5 +73,19 @@ export const BUILT_IN_CARDS: Readonly<Record<string, BuiltInCard>> = {
       lengthBits: 'a number from 1 to 28',
       link: LINK,
     } satisfies HelpFor<Omit<XdmaCardOptions, 'sink' | 'source'>>,
+  },
+  'pci-endpoint-test': {
+    className: 'PciEndpointTestCard',
+    make: (options) => new PciEndpointTestCard(options),
+    options: {
+      msiVectors: '0, 1, 2, 4, 8, 16 or 32',
+      msixVectors: 'a number from 0 to 2048',
+      intx: 'on or off',
+      dma: 'on or off',
+      wrapsAtBits: 'a number from 12 to 64',
+      lengthBits: 'a number from 1 to 32',
+      mapMemory: 'on or off',
+      link: LINK,
+    } satisfies HelpFor<PciEndpointTestCardOptions>,
   },
 };

@@ -17,6 +17,8 @@ export type InterruptMode = 'intx' | 'msi' | 'msix' | 'none';
 export interface InterruptController {
   /** The mechanism that the driver has enabled; 'none' when the card has no pin and no messages are enabled. */
   readonly mode: InterruptMode;
+  /** How many messages there are to send: of MSI those that the system has granted, of MSI-X all. Without messages 0. */
+  readonly vectors: number;
   /** Sends message `vector`, modulo the vectors enabled; pending while masked. Does nothing in INTx mode. */
   signal(vector: number): void;
   /** Drives the INTx line: a level, to stay asserted until the driver has cleared its cause. May be set in any mode. */
@@ -30,6 +32,8 @@ export interface InterruptController {
 /** MSI or MSI-X, as the controller uses them. */
 export interface MessageMechanism {
   readonly enabled: boolean;
+  /** How many vectors can be signalled. */
+  readonly granted: number;
   readonly vectors: MessageVectors;
   signal(vector: number): void;
 }
@@ -81,6 +85,11 @@ export class FunctionInterrupts implements InterruptController {
     if (msix?.enabled) return 'msix';
     if (msi?.enabled) return 'msi';
     return intx.layout.count > 0 ? 'intx' : 'none';
+  }
+
+  get vectors(): number {
+    const { msi, msix } = this.#sources;
+    return (msix?.enabled ? msix.granted : msi?.enabled && msi.granted) || 0;
   }
 
   signal(vector: number): void {

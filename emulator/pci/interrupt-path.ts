@@ -35,6 +35,10 @@ export class InterruptPath extends StageChain<InterruptStage> implements Interru
     return this.controller.mode;
   }
 
+  get vectors(): number {
+    return this.controller.vectors;
+  }
+
   signal(vector: number): void {
     const { mode } = this.controller;
     if (mode === 'msix' || mode === 'msi') {

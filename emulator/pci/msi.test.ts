@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { BUS_MASTER, D3_HOT, MSI, PMCSR, poweredBell, type TestBus } from '../../test/support/pci-bus';
+import { BUS_MASTER, D3_HOT, MSI, MSIX, PMCSR, poweredBell, type TestBus } from '../../test/support/pci-bus';
 import { Irq } from './vfio-layout';
 
 describe('MSI', () => {
@@ -24,6 +24,15 @@ describe('MSI', () => {
     const { irqs, sinks } = enabled();
     irqs.signal(7);
     expect(sinks[3]!.triggers).toBe(1);
+  });
+
+  test('the card sees how many vectors were granted; of MSI-X it has all, and in INTx mode none', () => {
+    const { bus, irqs } = enabled();
+    expect(irqs.vectors).toBe(4);
+    bus.setConfig(MSI + 2, 0, 2);
+    expect(irqs.vectors).toBe(0);
+    bus.setConfig(MSIX + 2, 0x8000, 2);
+    expect(irqs.vectors).toBe(8);
   });
 
   test('a masked vector is pending, and is sent once when it is unmasked (PCI 6.8.1.7, PCI 6.8.1.8)', () => {

@@ -12,7 +12,6 @@ export class Msi {
   readonly registers;
   readonly vectors: MessageVectors;
   #enabled = false;
-  /** How many vectors the system has granted. */
   #granted = 1;
 
   constructor(vectorCount: number, wiring: MessageWiring) {
@@ -40,6 +39,11 @@ export class Msi {
 
   get enabled(): boolean {
     return this.#enabled;
+  }
+
+  /** How many vectors the system has granted. */
+  get granted(): number {
+    return this.#granted;
   }
 
   /** Raises `vector`, modulo the number of vectors that the system has granted. */

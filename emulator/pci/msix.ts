@@ -75,8 +75,12 @@ export class Msix {
     return this.#enabled;
   }
 
+  get granted(): number {
+    return this.vectors.layout.count;
+  }
+
   signal(vector: number): void {
-    this.vectors.signal(vector % this.vectors.layout.count);
+    this.vectors.signal(vector % this.granted);
   }
 
   reset(): void {
