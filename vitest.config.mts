@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-// Four projects, quickest first. `unit` and `protocol` need no QEMU, `browser` needs a browser; `guest` boots real guests,
-// one at a time.
+// Five projects, quickest first. `unit` and `protocol` need no QEMU, `browser` needs a browser; `guest` boots real guests,
+// one at a time; so does `strangers`, for drivers that were not written here: of each the quick test, or, with
+// GHOSTCARD_STRANGERS=all, all of them (`npm run test:strangers`).
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -33,11 +34,24 @@ export default defineConfig({
           exclude: [
             '**/node_modules/**',
             '{emulator,instrumentation,qemu,harness,cli}/**',
-            'test/{unit,protocol,browser,bench}/**',
+            'test/{unit,protocol,browser,strangers,bench}/**',
           ],
           globalSetup: ['test/support/provisioned.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'strangers',
+          include: ['test/strangers/**/*.test.ts'],
+          exclude: process.env['GHOSTCARD_STRANGERS'] === 'all' ? [] : ['**/*.full.test.ts'],
+          globalSetup: ['test/support/provisioned.ts'],
+          // The first one fetches what its driver needs.
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
           fileParallelism: false,
         },
       },

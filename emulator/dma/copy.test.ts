@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ManualClock, Process } from '../clock';
-import { AddressMap, DmaAccess, DmaError } from '../memory';
+import { AddressMap, DmaAccess, DmaError, type DmaPort } from '../memory';
 import { HostCopier, Link, unlimitedLink } from '.';
 
 const SOURCE = 0x1_0000;
@@ -11,10 +11,18 @@ function setUp(link: Partial<typeof unlimitedLink> = {}) {
   const map = new AddressMap();
   map.add({ iova: 0n, sizeBytes: 1n << 20n, readable: true, writable: true, backing: { kind: 'bytes', bytes } });
   const clock = new ManualClock();
-  const copier = new HostCopier(new DmaAccess(map, () => true), new Link(clock, { ...unlimitedLink, ...link }));
+  const memory = new DmaAccess(map, () => true);
+  const requests: string[] = [];
+  const port: DmaPort = {
+    read: (iova, into) => (requests.push(`read ${iova} ${into.length}`), memory.read(iova, into)),
+    write: (iova, from) => (requests.push(`write ${iova} ${from.length}`), memory.write(iova, from)),
+    write32: (iova, value) => memory.write32(iova, value),
+    write64: (iova, value) => memory.write64(iova, value),
+  };
+  const copier = new HostCopier(port, new Link(clock, { ...unlimitedLink, ...link }));
   const failures: unknown[] = [];
   const process = new Process(clock, (error) => failures.push(error));
-  return { bytes, clock, copier, failures, process };
+  return { bytes, clock, copier, failures, process, requests };
 }
 
 describe('HostCopier', () => {
@@ -35,6 +43,23 @@ describe('HostCopier', () => {
       ...[1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3],
       (TARGET + 65_547) % 253,
     ]);
+  });
+
+  it('makes requests that cross no 4 KiB boundary, and continues the pattern there', () => {
+    const { bytes, copier, process, requests } = setUp();
+    process.start(copier.copy(SOURCE + 4000, TARGET + 4093, 100));
+    expect(requests.splice(0)).toEqual([
+      ...[
+        `read ${SOURCE + 4000} 3`,
+        `write ${TARGET + 4093} 3`,
+        `read ${SOURCE + 4003} 93`,
+        `write ${TARGET + 4096} 93`,
+      ],
+      ...[`read ${SOURCE + 4096} 4`, `write ${TARGET + 4189} 4`],
+    ]);
+    process.start(copier.fill(0x0807_0605_0403_0201n, TARGET + 4093, 12));
+    expect(requests).toEqual([`write ${TARGET + 4093} 3`, `write ${TARGET + 4096} 9`]);
+    expect([...bytes.subarray(TARGET + 4093, TARGET + 4105)]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4]);
   });
 
   it('takes each direction of the link, and completes a latency later', () => {

@@ -5,6 +5,7 @@
 import { type Wait } from '../clock';
 import { type DmaPort } from '../memory';
 import { type Link } from './link';
+import { withinPage } from './transfer';
 
 /** What a piece may be; the bus carries it in as many requests as it takes. */
 const BUFFER_BYTES = 1 << 16;
@@ -22,7 +23,7 @@ export class HostCopier {
   *copy(source: number, destination: number, sizeBytes: number): Generator<Wait, void, void> {
     const { port, link } = this;
     for (let done = 0; done < sizeBytes;) {
-      const piece = this.#piece(sizeBytes - done);
+      const piece = withinPage(destination + done, withinPage(source + done, this.#piece(sizeBytes - done)));
       yield* port.read(source + done, piece);
       yield* port.write(destination + done, piece);
       done += piece.length;
@@ -35,9 +36,9 @@ export class HostCopier {
   /** Writes eight bytes again and again, the last time as many of them as are left. Throws DmaError. */
   *fill(pattern: bigint, destination: number, sizeBytes: number): Generator<Wait, void, void> {
     const { port, link } = this;
-    this.#words.fill(pattern, 0, Math.ceil(Math.min(sizeBytes, BUFFER_BYTES) / 8));
+    this.#words.fill(pattern, 0, Math.ceil(sizeBytes / 8) + 1);
     for (let done = 0; done < sizeBytes;) {
-      const piece = this.#piece(sizeBytes - done);
+      const piece = withinPage(destination + done, this.#piece(sizeBytes - done, done % 8));
       yield* port.write(destination + done, piece);
       done += piece.length;
       const delayNs = link.occupy('c2h', piece.length);
@@ -46,7 +47,7 @@ export class HostCopier {
     if (link.completionLatencyNs > 0) yield { delayNs: link.completionLatencyNs };
   }
 
-  #piece(leftBytes: number): Uint8Array {
-    return this.#buffer.subarray(0, Math.min(leftBytes, BUFFER_BYTES));
+  #piece(leftBytes: number, from = 0): Uint8Array {
+    return this.#buffer.subarray(from, Math.min(from + leftBytes, BUFFER_BYTES));
   }
 }

@@ -40,7 +40,7 @@ const PAGE_BYTES = 4096;
 export const bytesInPage = (iova: number): number => PAGE_BYTES - (iova & (PAGE_BYTES - 1));
 
 /** Of a window that may be one request, what lies in its page; a longer one is several requests in any case. */
-const withinPage = (iova: number, window: Uint8Array): Uint8Array =>
+export const withinPage = (iova: number, window: Uint8Array): Uint8Array =>
   window.length > PAGE_BYTES || window.length <= bytesInPage(iova) ? window : window.subarray(0, bytesInPage(iova));
 
 /** Ends when all bytes are moved or, C2H, with the packet. Throws DmaError or CardAddressError. */

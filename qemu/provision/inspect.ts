@@ -22,7 +22,10 @@ import { type ProvisionOptions } from './basis/types';
 export type PartState = 'ready' | 'to be fetched' | 'to be built' | 'wrong';
 
 export interface PartReport {
-  readonly step: Exclude<Step, 'cache' | 'kernel-build' | 'initramfs' | 'browser' | 'gtkwave'>;
+  readonly step: Exclude<
+    Step,
+    'cache' | 'kernel-build' | 'initramfs' | 'browser' | 'gtkwave' | 'kernel-source' | 'dpdk'
+  >;
   readonly state: PartState;
   /** What was found and where, or what would be done. */
   readonly detail: string;

@@ -14,11 +14,13 @@ export const STEPS = [
   'initramfs',
   'browser',
   'gtkwave',
+  'kernel-source',
+  'dpdk',
 ] as const;
 
 /**
  * The parts of a guest, in the order in which they are made. `kernel-build` is only made on request, `browser` and
- * `gtkwave` only for tests. `cache` waits for another run that makes the same parts.
+ * those after it only for tests. `cache` waits for another run that makes the same parts.
  */
 export type Step = (typeof STEPS)[number];
 
