@@ -15,6 +15,11 @@ export interface ChainLinks<K extends string> {
   readonly next: (descriptor: Structure<K>) => number | undefined;
   /** How many lie right behind the next one, so that they are fetched with it and need no address. Default: none. */
   readonly adjacent?: (descriptor: Structure<K>) => number;
+  /**
+   * What follows one that lies right behind the one before is fetched with it, as far as there are credits: a guess that
+   * drivers have them side by side. Each is still found by the address in the one before. Default false.
+   */
+  readonly readsAhead?: boolean;
 }
 
 export class ChainWalker<K extends string> implements DescriptorWalker {
@@ -23,6 +28,8 @@ export class ChainWalker<K extends string> implements DescriptorWalker {
   readonly #burst: DescriptorBurst<K>;
   #isLinked = false;
   #completed: number | undefined;
+  /** How many may be fetched along. */
+  #ahead = 0;
 
   address = 0;
   /** Host address of the last descriptor to take for now; undefined: as far as the chain goes. */
@@ -47,6 +54,7 @@ export class ChainWalker<K extends string> implements DescriptorWalker {
   start(address: number, adjacent = 0): void {
     this.address = address;
     this.adjacent = adjacent;
+    this.#ahead = 0;
     this.#isLinked = true;
     this.#completed = undefined;
   }
@@ -66,7 +74,7 @@ export class ChainWalker<K extends string> implements DescriptorWalker {
   }
 
   fetch(): Generator<Wait, void, void> {
-    return this.#burst.fetch(this.address, Math.min(1 + this.adjacent, this.credits));
+    return this.#burst.fetch(this.address, Math.min(1 + Math.max(this.adjacent, this.#ahead), this.credits));
   }
 
   take(): void {
@@ -85,6 +93,7 @@ export class ChainWalker<K extends string> implements DescriptorWalker {
       this.address = address + this.codec.strideBytes;
     } else {
       this.adjacent = links.adjacent?.(descriptor) ?? 0;
+      this.#ahead = links.readsAhead && next === address + this.codec.strideBytes ? Infinity : 0;
       this.address = next;
     }
   }

@@ -77,12 +77,10 @@ export class IoatChannel {
     this.#control = registers.register('CHANCTRL');
     this.#copier = new HostCopier(port('data'), link);
     this.#completionPort = port('write-back');
-    const walker: ChainWalker<Fields> = new ChainWalker(port('descriptor'), IOAT_DESCRIPTOR_CODEC, {
+    const walker = (this.#walker = new ChainWalker(port('descriptor'), IOAT_DESCRIPTOR_CODEC, {
       next: ({ next }) => next,
-      // Drivers have their descriptors side by side: what has been handed over is read ahead as long as they do.
-      adjacent: ({ next }) => (next === walker.address + IOAT_DESCRIPTOR_BYTES ? Infinity : 0),
-    });
-    this.#walker = walker;
+      readsAhead: true,
+    }));
     this.#engine = new DescriptorEngine({
       clock,
       walker,
