@@ -57,7 +57,8 @@ export interface Inspection {
 /** Measured in 2026-11, including package lists. For information only, never for decisions. */
 const ROUGH_BYTES = {
   qemu: { downloadBytes: 45e6, diskBytes: 109e6, peakBytes: 230e6 },
-  kernel: { downloadBytes: 191e6, diskBytes: 180e6, peakBytes: 447e6 },
+  cloud: { downloadBytes: 191e6, diskBytes: 180e6, peakBytes: 447e6 },
+  generic: { downloadBytes: 235e6, diskBytes: 494e6, peakBytes: 800e6 },
   compiler: { downloadBytes: 41e6, diskBytes: 82e6, peakBytes: 250e6 },
   busybox: { downloadBytes: 1e6, diskBytes: 4e6, peakBytes: 5e6 },
 } as const;
@@ -77,23 +78,32 @@ export async function inspect(options: ProvisionOptions = {}): Promise<Inspectio
     }
   };
   const suite = suiteOrNothing(context);
+  const { kernelFlavour: flavour } = context;
   const parts = [
-    await inspectPart('qemu', `the packages of ${QEMU_SUITE.backports}`, attempt, async () => {
+    await inspectPart('qemu', fetched(`the packages of ${QEMU_SUITE.backports}`, 'qemu'), attempt, async () => {
       const qemu = await findQemu(context);
       return qemu && `QEMU ${qemu.version} (${qemu.origin})`;
     }),
-    await inspectPart('kernel', `the kernel of ${suite ?? 'the suite'}; its modules are built`, attempt, () =>
-      inspectKernel(context),
+    await inspectPart(
+      'kernel',
+      fetched(`the ${flavour} kernel of ${suite ?? 'the suite'}; its modules are built`, flavour),
+      attempt,
+      () => inspectKernel(context),
     ),
     ...(context.given.kernel === undefined && context.given.modules === undefined
       ? [
-          await inspectPart('modules', "the folder guest-tools/modules, for the guest's kernel", attempt, () =>
-            inspectModules(context),
+          await inspectPart(
+            'modules',
+            { detail: "the folder guest-tools/modules, for the guest's kernel" },
+            attempt,
+            () => inspectModules(context),
           ),
         ]
       : []),
-    await inspectPart('busybox', `busybox-static of ${suite ?? 'the suite'}`, attempt, () => findBusybox(context)),
-    await inspectPart('guest-tools', 'the guest-tools folder', attempt, async () => {
+    await inspectPart('busybox', fetched(`busybox-static of ${suite ?? 'the suite'}`, 'busybox'), attempt, () =>
+      findBusybox(context),
+    ),
+    await inspectPart('guest-tools', { detail: 'the guest-tools folder' }, attempt, async () => {
       const entry = findGuestTools(context, await guestToolsIngredients(context));
       return entry && `agent, ${entry.manifest.programs.join(', ')}`;
     }),
@@ -162,17 +172,27 @@ const KERNEL_PARTS: readonly string[] = ['kernel', 'modules'];
 const BUILT: readonly string[] = [...KERNEL_PARTS, 'guest-tools'];
 
 function inspectCompiler(context: Context, attempt: Attempt): Promise<PartReport> {
-  return inspectPart('compiler', `the cross compiler for ${context.guestArch}`, attempt, async () => {
-    const compiler = await findCompiler(context);
-    return compiler && `${compiler.command} (${compiler.origin})`;
-  });
+  return inspectPart(
+    'compiler',
+    fetched(`the cross compiler for ${context.guestArch}`, 'compiler'),
+    attempt,
+    async () => {
+      const compiler = await findCompiler(context);
+      return compiler && `${compiler.command} (${compiler.origin})`;
+    },
+  );
 }
 
 type Attempt = <T>(work: () => T | Promise<T>) => Promise<T | undefined>;
 
+/** What would be done for a part that is not there; without a download, it is built. */
+type Missing = Omit<PartReport, 'step' | 'state'>;
+
+const fetched = (detail: string, bytes: keyof typeof ROUGH_BYTES): Missing => ({ detail, ...ROUGH_BYTES[bytes] });
+
 async function inspectPart(
   step: PartReport['step'],
-  missing: string,
+  missing: Missing,
   attempt: Attempt,
   find: () => string | undefined | Promise<string | undefined>,
 ): Promise<PartReport> {
@@ -180,8 +200,7 @@ async function inspectPart(
   const found = await attempt(async () => (await find()) ?? NOT_THERE);
   if (found === undefined) return { step, state: 'wrong', detail: 'see the problems' };
   if (found !== NOT_THERE) return { step, state: 'ready', detail: found };
-  if (step === 'guest-tools' || step === 'modules') return { step, state: 'to be built', detail: missing };
-  return { step, state: 'to be fetched', detail: missing, ...ROUGH_BYTES[step] };
+  return { step, state: missing.downloadBytes === undefined ? 'to be built' : 'to be fetched', ...missing };
 }
 
 function inspectKernel(context: Context): string | undefined {
