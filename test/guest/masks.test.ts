@@ -2,11 +2,13 @@
  * DMA masks in a guest with memory above 4 GiB: a card reports addresses that it cannot reach, and never accesses others in
  * their place. docs/coherence.md is about this too.
  */
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ReferenceCard } from '../../emulator/cards/reference';
-import { isDma, traceOf } from '../../instrumentation/trace';
+import { describeTrace, isDma, traceOf } from '../../instrumentation/trace';
+import { type GuestArch, hostArch } from '../../qemu/provision';
 import { type Rig } from '../../qemu/rig';
-import { reference, runApp, startRig } from '../support/rig';
+import { installProgram, reference, runApp, startRig } from '../support/rig';
 
 const BOUNDARY = 2 ** 32;
 
@@ -76,6 +78,42 @@ describe.each(GUESTS)('in a guest of $arch with $memoryMiB MiB', ({ arch, memory
       expect(stderr.toString()).toContain('the kernel had no memory for DMA buffer map2 of ghostcard-ref');
       expect(exitCode).toBe(2);
     }
+  });
+});
+
+/** The program is compiled for the host; on arm64 few pages have another one 4 GiB below. */
+const LIARS: readonly GuestArch[] = hostArch() === 'amd64' ? ['amd64'] : [];
+describe.each(LIARS)('in a guest of %s with memory above 4 GiB, a card that lies', (arch) => {
+  let rig: Rig;
+  beforeAll(async () => {
+    const cards = [
+      { name: 'wraps', make: reference({ wrapsAtBits: 32 }), driver: 'vfio-pci' },
+      { name: 'short', make: reference({ lengthBits: 14 }), driver: 'vfio-pci' },
+    ];
+    rig = await startRig({ arch, memoryMiB: 4352, hugepages: 1150, cards });
+  });
+  afterAll(() => rig?.close());
+
+  it('about its address bits sends other memory, and overwrites it, which only its DMA in the trace shows', async () => {
+    const program = await installProgram(rig, join(__dirname, 'trusting-driver.c'), ['lib', 'driver']);
+    const result = await rig.guest.run([program, await rig.guest.pciAddressOf('wraps')]);
+    const output = `${String(result.stdout)}${String(result.stderr)}`;
+    const [, buffer = '', ring = ''] = /^64 address bits, buffer 0x1(\w{8}), ring (0x\w+)$/m.exec(output) ?? [];
+    expect(output).toMatch(/\nsent 0x11, the card has 0x22\nreceived 0x11, and 4 GiB below 0x22\n$/);
+    expect(Number(ring)).toBeLessThan(BOUNDARY);
+    const address = Number(`0x${buffer}`).toString(16);
+    const lines = describeTrace(traceOf(rig.card('wraps')), { withoutConfig: true }).map((line) =>
+      line.replace(/^.* us {2}/, ''),
+    );
+    expect(lines).toContain(`DMA reads 65536 bytes at 0x${address} (H2C0, data)`);
+    expect(lines).toContain(`DMA writes 65536 bytes at 0x${address} (C2H0, data)`);
+  });
+
+  it('about its length moves too little, which the driver of the reference card finds in TRANSFERRED', async () => {
+    const device = await rig.guest.pciAddressOf('short');
+    const { exitCode, stdout } = await rig.guest.run(['gc-loopback', '--device', device, '--max-size', '65536']);
+    expect(exitCode).toBe(1);
+    expect(String(stdout)).toContain('H2C0: TRANSFERRED differs from LENGTH');
   });
 });
 

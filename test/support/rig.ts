@@ -1,14 +1,17 @@
 /** Rigs for guest tests: a guest with reference cards, and running programs in it: apps of guest-tools, and C of a test's. */
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, inject } from 'vitest';
 import { type CardFactory } from '../../instrumentation/served-card';
 import { ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
 import { loadModule } from '../../qemu/launch';
 import { buildModules, type GuestArch } from '../../qemu/provision';
 import { type AppReport, appReport, Rig, type RigOptions } from '../../qemu/rig';
+
+const run = promisify(execFile);
 
 export const reference =
   (options: ReferenceCardOptions = {}): CardFactory =>
@@ -42,19 +45,28 @@ export async function runApp(
   return report;
 }
 
-/** Compiles a program in C for guests of the host's architecture, and puts it into a guest; its path there. */
-export async function installProgram(rig: Rig, source: string): Promise<string> {
+/**
+ * Compiles a program in C for guests of the host's architecture, and puts it into a guest; its path there. `parts` of
+ * guest-tools, such as 'lib', are compiled with it.
+ */
+export async function installProgram(rig: Rig, source: string, parts: readonly string[] = []): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'gc-program-'));
   const path = `/tmp/${basename(source, '.c')}`;
   try {
     const program = join(folder, 'program');
     const guestTools = join(__dirname, '..', '..', 'guest-tools');
-    execFileSync('cc', ['-static', '-Wall', '-Werror', '-I', guestTools, '-o', program, source]);
+    const others = parts.flatMap((part) => sourcesIn(join(guestTools, part)));
+    // Meanwhile this process serves the cards of the guest.
+    await run('cc', ['-static', '-Wall', '-Werror', '-I', guestTools, '-o', program, source, ...others]);
     await rig.guest.push(path, readFileSync(program), 0o755);
   } finally {
     rmSync(folder, { recursive: true });
   }
   return path;
+}
+
+function sourcesIn(folder: string): string[] {
+  return readdirSync(folder).flatMap((name) => (name.endsWith('.c') ? [join(folder, name)] : []));
 }
 
 /** Loads the driver of `LineCard` (test/guest/line-driver), built for the guest's kernel; the name to bind it by. */
