@@ -15,6 +15,11 @@ const SLOW_NS = 2e9;
 /** The kernel turns decoding off before a reset: docs/limits.md, on reads that nobody claims. */
 const NOBODY_ANSWERS = { amd64: '0x00000000', arm64: '0xFFFFFFFF' };
 
+/** Offsets in configuration space. */
+const COMMAND = 0x04;
+const BAR0 = 0x10;
+const DEVICE_CONTROL = 0x88;
+
 const IDENTITIES: Record<string, Partial<CardIdentity>> = {
   usual: {},
   noFlr: { functionLevelReset: false },
@@ -83,6 +88,22 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     await vi.waitFor(() => expect(card.resets).toEqual(['flr']), LIMIT);
     const [seen] = await Promise.all([shell(`devmem ${address} 32`), resetting]);
     expect(seen).toBe(NOBODY_ANSWERS[arch]);
+  });
+
+  it('a function-level reset by hand clears the registers, and QEMU keeps the BARs for the guest (PCIe 6.6.2)', async () => {
+    const { pciAddress } = await rig.bind('usual', 'uio_pci_generic');
+    const card = rig.card<ResetCard>('usual');
+    const config = `/sys/bus/pci/devices/${pciAddress}/config`;
+    const read = (offset: number) => shell(`dd if=${config} bs=1 skip=${offset} count=4 2>/dev/null | od -An -tx4`);
+    await shell(`gc-reg --device ${pciAddress} 0=0 >/dev/null`); // turns memory decoding on
+    const bar = await read(BAR0);
+    expect(bar).not.toMatch(/^0+$/);
+    card.change(0x55);
+    // Byte 1 of Device Control: Initiate Function Level Reset.
+    await shell(`printf '\\250' | dd of=${config} bs=1 seek=${DEVICE_CONTROL + 1} conv=notrunc 2>/dev/null`);
+    expect({ resets: card.resets, values: card.values }).toEqual({ resets: ['flr'], values: [0, 0x55, 0x55] });
+    expect(await read(COMMAND)).toMatch(/0000$/);
+    expect(await read(BAR0)).toBe(bar); // 0 on hardware: docs/limits.md
   });
 
   // The program is compiled for the host.
