@@ -1,6 +1,6 @@
 /** A card in a guest, for a test: its model, its device in the guest, and its hot-plug slot. */
 import { type FaultCount, type FaultDeclaration, faultsOf } from '../instrumentation/faults';
-import { type CardEnvironment, PciCard } from '../emulator/pci';
+import { type CardEnvironment, MultifunctionCard, PciCard } from '../emulator/pci';
 import { type CardFactory } from '../instrumentation/served-card';
 import { type CardTrace, traceOf } from '../instrumentation/trace';
 import { type BoundCard, type BoundPlatformDevice } from '../qemu/launch';
@@ -223,6 +223,14 @@ export class PluggedCard<Card extends PciCard = PciCard> {
 }
 
 export function factoryOf<Card extends PciCard>(source: CardSource<Card>): CardFactory<Card> {
+  const given: unknown = source;
+  if (given instanceof MultifunctionCard || (typeof given === 'function' && isMultifunction(given.prototype))) {
+    throw new TypeError(
+      'guest.plug takes a card with one function, and a MultifunctionCard has several. Use the rig: await ' +
+        "guest.rig.plug({ name: 'card', makeMultifunction: () => new MyCard(), driver: ['vfio-pci', 'none'] }); its " +
+        "functions are 'card.0', 'card.1' … in guest.rig.card and guest.rig.guest.pciAddressOf",
+    );
+  }
   if (typeof source !== 'function') {
     const made: unknown = source;
     const hint = made instanceof PciCard ? ', not a card' : `, not ${String(made)}`;
@@ -240,6 +248,8 @@ export function nameOf(source: CardSource<PciCard>): string {
   const name = isClass(source) ? source.name : '';
   return name.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase() || 'card';
 }
+
+const isMultifunction = (prototype: unknown): boolean => prototype instanceof MultifunctionCard;
 
 function isClass<Card extends PciCard>(source: CardSource<Card>): source is new (e: Required<CardEnvironment>) => Card {
   return source.prototype instanceof PciCard;

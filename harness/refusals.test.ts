@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import { ReferenceCard } from '../emulator/cards/reference';
 import { guestTest } from '.';
+import { TwoPorts } from '../test/support/two-ports';
 import { factoryOf } from './plugged-card';
 
 it('an unknown option of guestTest is refused, with a similar one', () => {
@@ -28,5 +29,14 @@ it.each([
 it('a card in place of its class is refused', () => {
   expect(() => factoryOf(new ReferenceCard() as never)).toThrow(
     /^guest\.plug takes a card's class, or a function that makes a card, not a card: .* guest\.plug\(MyCard\)/,
+  );
+});
+
+it.each([
+  ['its class', TwoPorts],
+  ['an instance', new TwoPorts()],
+])('a card with several functions is refused with the way to plug it in: %s', (_what, source) => {
+  expect(() => factoryOf(source as never)).toThrow(
+    /^guest\.plug takes a card with one function, and a MultifunctionCard has several\. .* makeMultifunction: /,
   );
 });

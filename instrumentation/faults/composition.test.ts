@@ -3,8 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { faultyReference } from '../../test/support/faulty-reference';
+import { PORT, TwoPorts } from '../../test/support/two-ports';
+import { ManualClock } from '../../emulator/clock';
+import { InProcessHost } from '../../emulator/host';
 import { readTrace, traceOf, TraceRecorder, type TraceEvent } from '../trace';
-import { type FaultDeclaration } from '.';
+import { applyFaults, type FaultDeclaration, faultsOf } from '.';
 
 type WithoutHostTime<E> = E extends TraceEvent ? Omit<E, 'hostNs'> : never;
 
@@ -127,4 +130,20 @@ describe('the trace', () => {
     );
     expect(writes).toEqual([100, 256, 256, 256]);
   });
+});
+
+it('faults of one function of a card leave its other functions alone', () => {
+  const clock = new ManualClock();
+  const functions = new TwoPorts().makeFunctions({ clock });
+  applyFaults(functions[1]!, [{ fault: 'interrupt-dropped' }, { fault: 'reads-all-ones', register: 'SCRATCH' }]);
+  const hosts = functions.map((card) => new InProcessHost(card));
+  for (const host of hosts) host.useInterrupts('msi');
+  const ports = hosts.map((host) => host.registers(0, PORT));
+  for (const port of ports) port.write('RING', 1);
+  clock.advance(1000);
+  expect(hosts.map(({ interrupts }) => interrupts.count())).toEqual([1, 0]);
+  expect(ports.map((port) => port.read('SCRATCH'))).toEqual([0, 0xffff_ffff]);
+  ports[0]!.write('SEND', 7); // what the functions share is not on the way of either's messages
+  expect(ports[1]!.read('RECEIVED')).toBe(7);
+  expect(functions.map((card) => faultsOf(card)?.counts.map(({ times }) => times))).toEqual([undefined, [1, 1]]);
 });
