@@ -27,7 +27,7 @@ export async function startIoatdma(
   try {
     await loadModule(rig.guest, 'ioatdma', { parameters: { ioat_interrupt_style: style } });
     await rig.bind('ioat', 'ioatdma');
-    await loadDmatest(rig, kernel, provisioned);
+    await loadDmatest(rig, { kernel });
     return rig;
   } catch (error) {
     await rig.close();

@@ -4,13 +4,8 @@
  *
  * Source: Linux Documentation/driver-api/dmaengine/dmatest.rst.
  */
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { loadModule } from '../../qemu/launch';
-import { buildModules, type Provisioned } from '../../qemu/provision';
 import { type Rig } from '../../qemu/rig';
-import { kernelSource } from './packages/kernel-source';
+import { type KernelDriverOptions, loadKernelDriver } from './kernel-driver';
 
 /** One thread: `dma0chan1-copy0`. */
 export interface DmatestThread {
@@ -38,17 +33,8 @@ export interface DmatestOptions {
 const PARAMETERS = '/sys/module/dmatest/parameters';
 
 /** Builds dmatest for the kernel and loads it into the guest; it does nothing yet. */
-export async function loadDmatest(rig: Rig, kernel: 'cloud' | 'generic', { cacheDir }: Provisioned): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'gc-dmatest-'));
-  try {
-    cpSync(await kernelSource('drivers/dma/dmatest.c', { cacheDir }), join(folder, 'dmatest.c'));
-    writeFileSync(join(folder, 'Kbuild'), 'obj-m += dmatest.o\n');
-    const [module = ''] = await buildModules(folder, { kernel, cacheDir });
-    await loadModule(rig.guest, module);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
+export const loadDmatest = (rig: Rig, options: Pick<KernelDriverOptions, 'kernel' | 'guestArch'>): Promise<void> =>
+  loadKernelDriver(rig, 'drivers/dma/dmatest.c', options);
 
 /** Channels of dmaengine in the guest, in order. */
 export async function dmaChannels(rig: Rig): Promise<string[]> {

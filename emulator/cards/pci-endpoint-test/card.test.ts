@@ -104,11 +104,11 @@ describe('PciEndpointTestCard', () => {
     expect([0, 1, 2, 3].map((vector) => granted.host.interrupts.count(vector))).toEqual([0, 0, 0, 1]);
   });
 
-  it('fails a transfer with the end that host memory refuses', () => {
+  it('fails a transfer of which a read fails, and never learns that a write was lost', () => {
     const { command, host } = setUp();
     expect(command(READ, { from: NOWHERE })).toEqual(['READ_FAIL', 'IRQ_RAISED', 'SRC_ADDR_INVALID']);
-    expect(command(WRITE, { to: 2 ** 40 })).toEqual(['WRITE_FAIL', 'IRQ_RAISED', 'DST_ADDR_INVALID']);
-    expect(command(COPY, { to: NOWHERE })).toEqual(['COPY_FAIL', 'IRQ_RAISED', 'DST_ADDR_INVALID']);
+    expect(command(WRITE, { to: 2 ** 40 })).toEqual(['WRITE_SUCCESS', 'IRQ_RAISED']);
+    expect(command(COPY, { to: NOWHERE })).toEqual(['COPY_SUCCESS', 'IRQ_RAISED']);
     host.command(COMMAND.MEMORY_SPACE);
     expect(command(COPY)).toEqual(['COPY_FAIL', 'IRQ_RAISED', 'SRC_ADDR_INVALID']);
   });

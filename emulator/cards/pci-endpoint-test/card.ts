@@ -9,7 +9,7 @@
  * drivers/pci/endpoint/functions/pci-epf-test.c does it.
  */
 import { Process, type Wait } from '../../clock';
-import { HostCopier, Link, type LinkModel, lowBits, narrowPort, transfer, unlimitedLink } from '../../dma';
+import { HostCopier, Link, type LinkModel, lowBits, narrowPort, PostedPort, transfer, unlimitedLink } from '../../dma';
 import { DmaError, type DmaPort } from '../../memory';
 import { CardDefinitionError, type CardEnvironment, PciCard } from '../../pci';
 import { checkWhole } from '../options';
@@ -77,7 +77,7 @@ export class PciEndpointTestCard extends PciCard {
     this.#link = new Link(this.clock, { ...unlimitedLink, ...options.link });
     const mover = (channel: string) => {
       const port = this.dmaChannel(channel, { doorbells: ['COMMAND'] });
-      return new Mover(narrowPort(port('data'), options.wrapsAtBits), this.#link, this.#payload);
+      return new Mover(new PostedPort(narrowPort(port('data'), options.wrapsAtBits)), this.#link, this.#payload);
     };
     this.#movers = { CPU: mover('CPU'), ...(dma && { DMA: mover('DMA') }) };
     this.#capabilities = { MSI: Number(msiVectors > 0), MSIX: Number(msixVectors > 0), INTX: Number(intx) };
@@ -132,8 +132,7 @@ export class PciEndpointTestCard extends PciCard {
       else yield* mover.pass(requested, requested === 'READ' ? source : target, sizeBytes);
     } catch (error) {
       if (!(error instanceof DmaError)) throw error;
-      const isSource = requested === 'READ' || (requested === 'COPY' && error.access === 'read');
-      registers.set(isSource ? 'STATUS.SRC_ADDR_INVALID' : 'STATUS.DST_ADDR_INVALID', 1);
+      registers.set('STATUS.SRC_ADDR_INVALID', 1);
       return false;
     }
     if (requested === 'WRITE') registers.set('CHECKSUM', this.#payload.checksum);

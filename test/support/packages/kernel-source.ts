@@ -13,7 +13,13 @@ import { runPipeline } from '../../../qemu/provision/basis/tools';
 import { type ProvisionOptions } from '../../../qemu/provision/basis/types';
 
 /** Every file that a test wants is here: the package has 140 MB, and is fetched once. */
-const FILES = ['drivers/dma/dmatest.c'] as const;
+const FILES = [
+  'drivers/dma/dmaengine.h',
+  'drivers/dma/dmatest.c',
+  'drivers/dma/xilinx/xilinx_dma.c',
+  'drivers/misc/pci_endpoint_test.c',
+  'tools/pci/pcitest.c',
+] as const;
 export type KernelSourceFile = (typeof FILES)[number];
 
 interface Manifest extends Described {
