@@ -192,7 +192,18 @@ export interface XdmaShape {
   readonly userInterrupts: number;
 }
 
-/** The map of a core of this shape. Where it has no channel, reads are 0: drivers look for identifiers. */
+/** Drivers look for the identifiers of four channels each way. */
+const ABSENT_CHANNEL = registerBlock({
+  IDENTIFIER: { offset: 0x00, access: 'ro', doc: '0: there is no such channel.' },
+});
+
+function absent(name: string, offset: number, count: number): Record<never, never> {
+  if (count === MAX_CHANNELS) return {};
+  const rest = { offset: offset + count * 0x100, stride: 0x100, count: MAX_CHANNELS - count };
+  return { [`${name}_ABSENT`]: { ...rest, registers: ABSENT_CHANNEL } };
+}
+
+/** The map of a core of this shape. */
 export function xdmaRegisters({ h2cChannels, c2hChannels, userInterrupts }: XdmaShape) {
   const h2c = { stride: 0x100, count: h2cChannels };
   const c2h = { stride: 0x100, count: c2hChannels };
@@ -200,6 +211,8 @@ export function xdmaRegisters({ h2cChannels, c2hChannels, userInterrupts }: Xdma
     {
       H2C: { offset: 0x0000, ...h2c, doc: 'Host-to-card channels.', registers: CHANNEL },
       C2H: { offset: 0x1000, ...c2h, doc: 'Card-to-host channels.', registers: CHANNEL },
+      ...absent('H2C', 0x0000, h2cChannels),
+      ...absent('C2H', 0x1000, c2hChannels),
       IRQ: { offset: 0x2000, doc: 'Interrupts.', registers: irqBlock(userInterrupts, h2cChannels + c2hChannels) },
       CONFIG: { offset: 0x3000, doc: 'Configuration of the core.', registers: CONFIG },
       H2C_SGDMA: { offset: 0x4000, ...h2c, doc: 'Where H2C descriptors are.', registers: CHANNEL_SGDMA },
