@@ -116,6 +116,15 @@ export class Context {
     });
   }
 
+  /** Sources of newer kernels than the host's suite may have; of these packages nothing is run on the host. */
+  newerSourcesApt(): AptRoot {
+    return this.#aptRoot({
+      suites: [QEMU_SUITE.base],
+      architectures: [this.hostArch],
+      provided: [...BUILD_PROVIDED, 'xz-utils (= 999)'],
+    });
+  }
+
   /**
    * Packages of the host's suite for programs that run on the host, such as those that only tests use.
    * @param provided packages that are not fetched, with versions that satisfy every dependency: `libc6 (= 999)`
