@@ -15,6 +15,7 @@ import { parseArgs } from 'node:util';
 import { type Benchmark } from './benchmark';
 import { dma } from './dma';
 import { dmaMaps } from './dma-maps';
+import { engines } from './engines';
 import { type Figure } from './figure';
 import { guest } from './guest';
 import { guestTests } from './guest-tests';
@@ -39,6 +40,7 @@ const benchmarks: readonly Benchmark[] = [
   recording,
   link,
   iommu,
+  engines,
 ];
 const artifacts = join(__dirname, '..', '..', 'artifacts');
 /** How long the other load of the machine is measured. */
