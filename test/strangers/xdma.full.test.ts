@@ -12,6 +12,11 @@ it('xdma moves more than 4096 descriptors, for which it starts the engine again'
   expect(notices).toEqual([]);
 });
 
+it('xdma moves bytes behind an IOMMU', async () => {
+  await using xdma = await startXdma({ h2cChannels: 2, c2hChannels: 2 }, { iommu: true });
+  await expectMoved(xdma, 'MSI-X, behind an IOMMU', { pairs: 2, bytes: 1_000_000, rounds: 5 });
+});
+
 it('xdma reports an engine that has stopped at a descriptor without the magic number', async () => {
   await using xdma = await startXdma(
     {},
