@@ -5,8 +5,8 @@
  * at other times is run by an alarm, from the event loop.
  *
  * A task runs later than it is due: by a millisecond with Node's timers. While it runs, time stands where it was due, so
- * that waits which follow each other add up to what was asked for; what they are behind is made up for. Time never goes
- * back: a task is not given a time before one that somebody has been told.
+ * that waits which follow each other add up to what was asked for; what they are behind is made up for. Nobody is told a
+ * time behind a task that is still to run: a driver that polls the card does not cost it what it is behind.
  */
 import { type Alarm, CoarseAlarm } from './alarm';
 import { type Clock, type ScheduledTask } from './clock';
@@ -52,7 +52,11 @@ export class WallClock implements Clock {
   }
 
   now(): number {
-    return this.#heldNs ?? (this.#toldNs = this.#real());
+    if (this.#heldNs !== undefined) return this.#heldNs;
+    const realNs = this.#real();
+    const dueNs = this.#queue.nextDueNs ?? Infinity;
+    const nowNs = dueNs < realNs ? Math.max(dueNs, realNs - MADE_UP_NS) : realNs;
+    return (this.#toldNs = Math.max(this.#toldNs, nowNs));
   }
 
   #real(): number {
