@@ -406,6 +406,7 @@ describe('XDMA, as real cards lie', () => {
     [{ h2cChannels: 5 }, 'h2cChannels is 5: the card takes whole numbers from 1 to 4'],
     [{ msiVectors: 3 }, 'msiVectors is 3: the card takes powers of two from 1 to 32'],
     [{ barBits: 16 }, 'barBits is 16: the card takes 32 or 64'],
+    [{ user: true as never }, 'user is true: the card takes bytes of memory, or a register map'],
     [{ user: 100 }, 'user is 100: the card takes powers of two from 4096 to 2147483648'],
   ])('refuses %o', (options, message) => {
     expect(() => new XdmaCard(options)).toThrow(message);

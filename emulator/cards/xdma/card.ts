@@ -241,11 +241,20 @@ function checkOptions(options: XdmaCardOptions<MapSpec, MapSpec>): void {
   if (msiVectors !== 0) checkPower('msiVectors', msiVectors, 1, 32);
   if (options.memoryBytes !== undefined) checkPower('memoryBytes', options.memoryBytes, 4096, 2 ** 31);
   if (typeof options.user === 'number') checkPower('user', options.user, 4096, 2 ** 31);
+  checkWindow('user', options.user, 'bytes of memory, or a register map');
+  checkWindow('bypass', options.bypass, 'on, off, or a register map');
 }
 
 function checkPower(option: string, value: number, least: number, most: number): void {
   if (Number.isInteger(Math.log2(value)) && value >= least && value <= most) return;
   throw new CardDefinitionError(`${option} is ${value}: the card takes powers of two from ${least} to ${most}`);
+}
+
+/** The command line has numbers, booleans and strings. */
+function checkWindow(option: 'user' | 'bypass', value: unknown, takes: string): void {
+  const isPlain = typeof value === (option === 'user' ? 'number' : 'boolean');
+  if (value === undefined || isPlain || typeof value === 'object') return;
+  throw new CardDefinitionError(`${option} is ${String(value)}: the card takes ${takes}`);
 }
 
 const lazily = (sizeBytes: number): { readonly bytes: Uint8Array } => {
