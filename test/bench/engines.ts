@@ -2,11 +2,13 @@
  * (n) What a descriptor costs the engines of models of real devices, in process, against the reference card's: the same
  * bytes in the same pieces, from the doorbell to the last descriptor. To add one: a row of `ENGINES`.
  */
+import { IoatCard } from '../../emulator/cards/ioat';
 import { ReferenceCard } from '../../emulator/cards/reference';
 import { XdmaCard } from '../../emulator/cards/xdma';
 import { ManualClock } from '../../emulator/clock';
 import { InProcessHost } from '../../emulator/host';
 import { type PciCard } from '../../emulator/pci';
+import { IoatDriver } from '../support/ioat-driver';
 import { ChannelDriver } from '../support/reference-driver';
 import { XDMA_RUN, XdmaChannelDriver } from '../support/xdma-driver';
 import { type Benchmark, type BenchmarkContext } from './benchmark';
@@ -63,7 +65,26 @@ const xdma: Engine = (clock) => {
   };
 };
 
-const ENGINES: Readonly<Record<string, Engine>> = { 'XDMA, chain': xdma };
+/** It copies within host memory: twice the bytes on the bus. */
+const ioat: Engine = (clock) => {
+  const card = new IoatCard({ clock });
+  const host = new InProcessHost(card);
+  const driver = new IoatDriver(host, 0, 2 * DESCRIPTORS);
+  const orders = pieces(host.memory.allocate(2 * DESCRIPTORS * BYTES).iova).map(({ hostAddress, lengthBytes }) => ({
+    ...{ source: hostAddress, destination: hostAddress + DESCRIPTORS * BYTES, sizeBytes: lengthBytes },
+  }));
+  return {
+    card,
+    prepare: () => driver.prepare(...orders),
+    run: () => {
+      driver.doorbell();
+      clock.runDue();
+      return driver.isIdle ? DESCRIPTORS : 0;
+    },
+  };
+};
+
+const ENGINES: Readonly<Record<string, Engine>> = { 'XDMA, chain': xdma, 'I/OAT, copies': ioat };
 
 /** Nanoseconds for a descriptor. */
 function measure({ prepare, run }: ReturnType<Engine>): number {

@@ -1,5 +1,5 @@
 /** A driver for one channel of the I/OAT card on the in-process host, for tests: a ring of descriptors, linked in order. */
-import { IOAT_DESCRIPTOR_CODEC, IOAT_OPERATIONS, ioatRegisters } from '../../emulator/cards/ioat';
+import { CHANNEL_STATES, IOAT_DESCRIPTOR_CODEC, IOAT_OPERATIONS, ioatRegisters } from '../../emulator/cards/ioat';
 import { type HostBuffer, type InProcessHost, type NamedRegisters } from '../../emulator/host';
 
 const DESCRIPTOR_BYTES = IOAT_DESCRIPTOR_CODEC.sizeBytes;
@@ -62,6 +62,12 @@ export class IoatDriver {
   submit(...submissions: IoatSubmission[]): void {
     this.prepare(...submissions);
     this.doorbell();
+  }
+
+  /** The last descriptor that was handed over is complete, as far as memory says. */
+  get isIdle(): boolean {
+    const { address, state } = this.written;
+    return state === CHANNEL_STATES.IDLE && address === this.addressOf(this.#index + this.ringSize - 1);
   }
 
   /** CHANSTS as it is in memory: the address of the last completed descriptor, and the state. */
