@@ -22,7 +22,18 @@ enum {
     RESULT_STRIDE = 64,
     CONTROL_BYTES = 8192,
     DATA_BYTES = 1 << 18,
-    SGDMA = GHOSTCARD_XDMA_H2C_SGDMA(0) - GHOSTCARD_XDMA_H2C(0),
+};
+
+/* Offsets of registers from the first one of a channel, which are the same for all. */
+enum {
+    CONTROL = GHOSTCARD_XDMA_H2C_CONTROL(0),
+    CONTROL_W1C = GHOSTCARD_XDMA_H2C_CONTROL_W1C(0),
+    STATUS_RC = GHOSTCARD_XDMA_H2C_STATUS_RC(0),
+    COMPLETED_COUNT = GHOSTCARD_XDMA_H2C_COMPLETED_COUNT(0),
+    POLL_MODE_ADDRESS = GHOSTCARD_XDMA_H2C_POLL_MODE_LOW_WB_ADDRESS(0),
+    INTERRUPT_ENABLE = GHOSTCARD_XDMA_H2C_INTERRUPT_ENABLE(0),
+    DESCRIPTOR_ADDRESS = GHOSTCARD_XDMA_H2C_SGDMA_DESCRIPTOR_LOW_ADDRESS(0),
+    DESCRIPTOR_ADJACENT = GHOSTCARD_XDMA_H2C_SGDMA_DESCRIPTOR_ADJACENT(0),
 };
 
 static const uint32_t DONE = GHOSTCARD_XDMA_H2C_STATUS_DESCRIPTOR_STOPPED_MASK |
@@ -111,15 +122,15 @@ static void write_chain(const struct channel *channel, const struct piece *piece
         };
         gc_dma_write(&channel->control, i * sizeof(words), words, sizeof(words));
     }
-    write_address(channel, SGDMA + 0x80, address_at(&channel->control, 0));
-    write_register(channel, SGDMA + 0x88, behind(0, count));
+    write_address(channel, DESCRIPTOR_ADDRESS, address_at(&channel->control, 0));
+    write_register(channel, DESCRIPTOR_ADJACENT, behind(0, count));
 }
 
 static void start(const struct channel *channel, uint32_t more)
 {
     gc_dma_fill(&channel->control, POLLED_AT, 0, 4);
-    write_register(channel, 0x0c, GHOSTCARD_XDMA_H2C_CONTROL_RUN_MASK);
-    write_register(channel, 0x04, GHOSTCARD_XDMA_H2C_CONTROL_RUN_MASK | EVENTS | more);
+    write_register(channel, CONTROL_W1C, GHOSTCARD_XDMA_H2C_CONTROL_RUN_MASK);
+    write_register(channel, CONTROL, GHOSTCARD_XDMA_H2C_CONTROL_RUN_MASK | EVENTS | more);
 }
 
 /* Waits for the channel's interrupt; returns what it was about, 0 if none came. */
@@ -133,7 +144,7 @@ static uint32_t wait_interrupt(const struct channel *channel)
         return app_error(app, &error);
     app->interrupts += taken > 0;
     core->spare = core->vectors == 1 && taken > 0 ? taken - 1 : 0;
-    uint32_t status = taken > 0 ? read_register(channel, 0x44) : 0; /* clears it */
+    uint32_t status = taken > 0 ? read_register(channel, STATUS_RC) : 0; /* clears it */
     if (app->irq_mode == GC_IRQ_INTX && !gc_irq_rearm(core->device, &error))
         return app_error(app, &error);
     return status;
@@ -166,15 +177,15 @@ static bool open_channel(struct core *core, struct channel *channel, bool to_car
     uint32_t others = gc_read32(&core->registers, vectors) & ~(0x1fu << source % 4 * 8);
     gc_write32(&core->registers, vectors, others | channel->vector << source % 4 * 8);
     gc_write32(&core->registers, GHOSTCARD_XDMA_IRQ_CHANNEL_ENABLE_W1S(0), 1u << source);
-    write_address(channel, 0x88, address_at(&channel->control, POLLED_AT));
-    write_register(channel, 0x90, EVENTS);
+    write_address(channel, POLL_MODE_ADDRESS, address_at(&channel->control, POLLED_AT));
+    write_register(channel, INTERRUPT_ENABLE, EVENTS);
     return true;
 }
 
 static void close_channel(struct channel *channel)
 {
-    write_register(channel, 0x0c, GHOSTCARD_XDMA_H2C_CONTROL_RUN_MASK);
-    write_register(channel, 0x90, 0);
+    write_register(channel, CONTROL_W1C, GHOSTCARD_XDMA_H2C_CONTROL_RUN_MASK);
+    write_register(channel, INTERRUPT_ENABLE, 0);
     if (channel->data.bytes)
         gc_dma_free(&channel->data);
     if (channel->control.bytes)
@@ -223,7 +234,8 @@ static void check_memory(struct core *core, struct channel *h2c, struct channel 
     for (unsigned i = 0; i < 2; i++) {
         write_chain(channels[i], pieces, count);
         start(channels[i], 0);
-        uint32_t status = wait_interrupt(channels[i]), completed = read_register(channels[i], 0x48);
+        uint32_t status = wait_interrupt(channels[i]),
+                 completed = read_register(channels[i], COMPLETED_COUNT);
         app_check(app, status == DONE && completed == count,
                 "%s%u interrupts after %u of %u descriptors (0x%x)", i == 0 ? "H2C" : "C2H", number,
                 completed, count, status);
@@ -234,14 +246,14 @@ static void check_memory(struct core *core, struct channel *h2c, struct channel 
     count = pieces_of(pieces, 3, 4096);
     fill(h2c, DATA_BYTES, number + 1);
     for (unsigned i = 0; i < 2; i++) {
-        write_register(channels[i], 0x90, 0);
+        write_register(channels[i], INTERRUPT_ENABLE, 0);
         write_chain(channels[i], pieces, count);
         start(channels[i], GHOSTCARD_XDMA_H2C_CONTROL_POLLMODE_WB_ENABLE_MASK);
         uint32_t polled = wait_polled(channels[i], count);
         app_check(app, polled == count, "%s%u writes back that %u of %u descriptors are complete",
                 i == 0 ? "H2C" : "C2H", number, polled, count);
-        read_register(channels[i], 0x44);
-        write_register(channels[i], 0x90, EVENTS);
+        read_register(channels[i], STATUS_RC);
+        write_register(channels[i], INTERRUPT_ENABLE, EVENTS);
     }
     app_check(app, is_same(h2c, c2h, (size_t)count * 4096), "and so are the bytes of a driver that polls");
     app->bytes += 2 * (bytes + (size_t)count * 4096);
@@ -250,7 +262,7 @@ static void check_memory(struct core *core, struct channel *h2c, struct channel 
     pieces[2].magic = 0xad4a;
     write_chain(h2c, pieces, count);
     start(h2c, 0);
-    uint32_t status = wait_interrupt(h2c), completed = read_register(h2c, 0x48);
+    uint32_t status = wait_interrupt(h2c), completed = read_register(h2c, COMPLETED_COUNT);
     app_check(app, status == GHOSTCARD_XDMA_H2C_STATUS_MAGIC_STOPPED_MASK && completed == 2,
             "H2C%u stops at a descriptor without the magic number (0x%x)", number, status);
 }

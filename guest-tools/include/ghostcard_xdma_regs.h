@@ -95,8 +95,11 @@
 #define GHOSTCARD_XDMA_H2C_ALIGNMENTS_ADDR_ALIGNMENT_SHIFT  16u
 #define GHOSTCARD_XDMA_H2C_ALIGNMENTS_ADDR_ALIGNMENT_MASK   0x00ff0000u /* [23:16] ro. Bytes to which addresses must be aligned. */
 
-/* H2C[n].POLL_MODE_WB_ADDRESS: 64 bits, rw. Host address of the polled count. */
-#define GHOSTCARD_XDMA_H2C_POLL_MODE_WB_ADDRESS(n) (GHOSTCARD_XDMA_H2C(n) + 0x88u)
+/* H2C[n].POLL_MODE_LOW_WB_ADDRESS: 32 bits, rw. Host address of the polled count. */
+#define GHOSTCARD_XDMA_H2C_POLL_MODE_LOW_WB_ADDRESS(n) (GHOSTCARD_XDMA_H2C(n) + 0x88u)
+
+/* H2C[n].POLL_MODE_HIGH_WB_ADDRESS: 32 bits, rw. */
+#define GHOSTCARD_XDMA_H2C_POLL_MODE_HIGH_WB_ADDRESS(n) (GHOSTCARD_XDMA_H2C(n) + 0x8cu)
 
 /* H2C[n].INTERRUPT_ENABLE: 32 bits, rw. Events in STATUS that interrupt. */
 #define GHOSTCARD_XDMA_H2C_INTERRUPT_ENABLE(n)                         (GHOSTCARD_XDMA_H2C(n) + 0x90u)
@@ -206,8 +209,11 @@
 #define GHOSTCARD_XDMA_C2H_ALIGNMENTS_ADDR_ALIGNMENT_SHIFT  16u
 #define GHOSTCARD_XDMA_C2H_ALIGNMENTS_ADDR_ALIGNMENT_MASK   0x00ff0000u /* [23:16] ro. Bytes to which addresses must be aligned. */
 
-/* C2H[n].POLL_MODE_WB_ADDRESS: 64 bits, rw. Host address of the polled count. */
-#define GHOSTCARD_XDMA_C2H_POLL_MODE_WB_ADDRESS(n) (GHOSTCARD_XDMA_C2H(n) + 0x88u)
+/* C2H[n].POLL_MODE_LOW_WB_ADDRESS: 32 bits, rw. Host address of the polled count. */
+#define GHOSTCARD_XDMA_C2H_POLL_MODE_LOW_WB_ADDRESS(n) (GHOSTCARD_XDMA_C2H(n) + 0x88u)
+
+/* C2H[n].POLL_MODE_HIGH_WB_ADDRESS: 32 bits, rw. */
+#define GHOSTCARD_XDMA_C2H_POLL_MODE_HIGH_WB_ADDRESS(n) (GHOSTCARD_XDMA_C2H(n) + 0x8cu)
 
 /* C2H[n].INTERRUPT_ENABLE: 32 bits, rw. Events in STATUS that interrupt. */
 #define GHOSTCARD_XDMA_C2H_INTERRUPT_ENABLE(n)                         (GHOSTCARD_XDMA_C2H(n) + 0x90u)
@@ -463,8 +469,11 @@
 /* H2C_SGDMA[n].IDENTIFIER: 32 bits, ro. 0x1fc4 (H2C) or 0x1fc5 (C2H), as that of the channel. */
 #define GHOSTCARD_XDMA_H2C_SGDMA_IDENTIFIER(n) (GHOSTCARD_XDMA_H2C_SGDMA(n) + 0x00u)
 
-/* H2C_SGDMA[n].DESCRIPTOR_ADDRESS: 64 bits, rw. Host address of the first descriptor. */
-#define GHOSTCARD_XDMA_H2C_SGDMA_DESCRIPTOR_ADDRESS(n) (GHOSTCARD_XDMA_H2C_SGDMA(n) + 0x80u)
+/* H2C_SGDMA[n].DESCRIPTOR_LOW_ADDRESS: 32 bits, rw. Host address of the first descriptor. */
+#define GHOSTCARD_XDMA_H2C_SGDMA_DESCRIPTOR_LOW_ADDRESS(n) (GHOSTCARD_XDMA_H2C_SGDMA(n) + 0x80u)
+
+/* H2C_SGDMA[n].DESCRIPTOR_HIGH_ADDRESS: 32 bits, rw. */
+#define GHOSTCARD_XDMA_H2C_SGDMA_DESCRIPTOR_HIGH_ADDRESS(n) (GHOSTCARD_XDMA_H2C_SGDMA(n) + 0x84u)
 
 /* H2C_SGDMA[n].DESCRIPTOR_ADJACENT: 32 bits, rw. */
 #define GHOSTCARD_XDMA_H2C_SGDMA_DESCRIPTOR_ADJACENT(n)          (GHOSTCARD_XDMA_H2C_SGDMA(n) + 0x88u)
@@ -483,8 +492,11 @@
 /* C2H_SGDMA[n].IDENTIFIER: 32 bits, ro. 0x1fc4 (H2C) or 0x1fc5 (C2H), as that of the channel. */
 #define GHOSTCARD_XDMA_C2H_SGDMA_IDENTIFIER(n) (GHOSTCARD_XDMA_C2H_SGDMA(n) + 0x00u)
 
-/* C2H_SGDMA[n].DESCRIPTOR_ADDRESS: 64 bits, rw. Host address of the first descriptor. */
-#define GHOSTCARD_XDMA_C2H_SGDMA_DESCRIPTOR_ADDRESS(n) (GHOSTCARD_XDMA_C2H_SGDMA(n) + 0x80u)
+/* C2H_SGDMA[n].DESCRIPTOR_LOW_ADDRESS: 32 bits, rw. Host address of the first descriptor. */
+#define GHOSTCARD_XDMA_C2H_SGDMA_DESCRIPTOR_LOW_ADDRESS(n) (GHOSTCARD_XDMA_C2H_SGDMA(n) + 0x80u)
+
+/* C2H_SGDMA[n].DESCRIPTOR_HIGH_ADDRESS: 32 bits, rw. */
+#define GHOSTCARD_XDMA_C2H_SGDMA_DESCRIPTOR_HIGH_ADDRESS(n) (GHOSTCARD_XDMA_C2H_SGDMA(n) + 0x84u)
 
 /* C2H_SGDMA[n].DESCRIPTOR_ADJACENT: 32 bits, rw. */
 #define GHOSTCARD_XDMA_C2H_SGDMA_DESCRIPTOR_ADJACENT(n)          (GHOSTCARD_XDMA_C2H_SGDMA(n) + 0x88u)

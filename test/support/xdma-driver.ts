@@ -35,7 +35,7 @@ export class XdmaChannelDriver {
     this.polled = host.memory.allocate(4, 64);
     this.#block = `${direction}[${channel}]` as 'H2C[0]';
     this.#sgdma = `${direction}_SGDMA[${channel}]` as 'H2C_SGDMA[0]';
-    this.registers.write(`${this.#block}.POLL_MODE_WB_ADDRESS`, BigInt(this.polled.iova));
+    this.registers.write(`${this.#block}.POLL_MODE_LOW_WB_ADDRESS`, this.polled.iova);
     this.registers.write(`${this.#block}.INTERRUPT_ENABLE`, XDMA_RUN & ~1);
   }
 
@@ -50,7 +50,7 @@ export class XdmaChannelDriver {
       const links = isLast ? { stop: true, completed: true } : { next, nextAdjacent: follow(index + 1) };
       this.descriptors.bytes.set(CODECS[direction].encode({ magic: XDMA_MAGIC, ...links, ...order }), place);
     });
-    this.registers.write(`${this.#sgdma}.DESCRIPTOR_ADDRESS`, BigInt(this.descriptors.iova + at));
+    this.registers.write(`${this.#sgdma}.DESCRIPTOR_LOW_ADDRESS`, this.descriptors.iova + at);
     this.registers.write(`${this.#sgdma}.DESCRIPTOR_ADJACENT`, follow(0));
   }
 

@@ -172,7 +172,7 @@ describe('XDMA, memory-mapped', () => {
     run(driver, pieces(1, 64, { cardAddress: 16 << 20 }));
     expect(driver.status).toBe(1 << 9);
     driver.stop();
-    registers.write('C2H_SGDMA[0].DESCRIPTOR_ADDRESS', 0x7000_0000n);
+    registers.write('C2H_SGDMA[0].DESCRIPTOR_HIGH_ADDRESS', 1);
     driver.run();
     clock.runDue();
     expect(driver.status).toBe(1 << 19);

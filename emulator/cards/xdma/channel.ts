@@ -186,7 +186,8 @@ export class XdmaChannel {
   #begin(): void {
     const { sgdma } = this.options;
     this.#startsAgain = false;
-    this.#walker.start(Number(sgdma.get('DESCRIPTOR_ADDRESS')), sgdma.get('DESCRIPTOR_ADJACENT.COUNT'));
+    const address = sgdma.get('DESCRIPTOR_HIGH_ADDRESS') * 2 ** 32 + sgdma.get('DESCRIPTOR_LOW_ADDRESS');
+    this.#walker.start(address, sgdma.get('DESCRIPTOR_ADJACENT.COUNT'));
     this.#engine.kick();
   }
 
@@ -300,7 +301,8 @@ export class XdmaChannel {
   *#writeCount(port: DmaPort): Generator<Wait, void, void> {
     const { status, control, completedCount } = this.#hot;
     if ((control.value & POLL_MODE) === 0) return;
-    const address = Number(this.options.registers.get('POLL_MODE_WB_ADDRESS'));
+    const { registers } = this.options;
+    const address = registers.get('POLL_MODE_HIGH_WB_ADDRESS') * 2 ** 32 + registers.get('POLL_MODE_LOW_WB_ADDRESS');
     const error = (status.value & ERRORS) === 0 ? 0 : 2 ** 31;
     yield* port.write32(address - (address % 4), error + (completedCount.value & 0xff_ffff));
   }

@@ -2,7 +2,8 @@
  * The register space of the DMA subsystem, the BAR of 64 KiB that AMD calls "PCIe to DMA". The MSI-X table and its pending
  * bits are in it too, at 0x8000 and 0x8fe0.
  *
- * Models: AMD PG195 (DMA/Bridge Subsystem for PCI Express), chapter Register Space; names are those of its tables.
+ * Models: AMD PG195 (DMA/Bridge Subsystem for PCI Express), chapter Register Space; names are those of its tables. All
+ * registers have 32 bits, as drivers have to access them.
  */
 import { registerBlock, registerMap } from '../../registers';
 
@@ -77,7 +78,8 @@ export const CHANNEL = registerBlock({
       ADDRESS_BITS: { bits: [7, 0], reset: 64, doc: 'Configured.' },
     },
   },
-  POLL_MODE_WB_ADDRESS: { offset: 0x88, width: 64, access: 'rw', doc: 'Host address of the polled count.' },
+  POLL_MODE_LOW_WB_ADDRESS: { offset: 0x88, access: 'rw', doc: 'Host address of the polled count.' },
+  POLL_MODE_HIGH_WB_ADDRESS: { offset: 0x8c, access: 'rw' },
   INTERRUPT_ENABLE: {
     offset: 0x90,
     access: 'rw',
@@ -101,7 +103,8 @@ export const CHANNEL = registerBlock({
 /** H2C SGDMA Registers (0x4) and C2H SGDMA Registers (0x5). */
 export const CHANNEL_SGDMA = registerBlock({
   IDENTIFIER: { offset: 0x00, access: 'ro', doc: '0x1fc4 (H2C) or 0x1fc5 (C2H), as that of the channel.' },
-  DESCRIPTOR_ADDRESS: { offset: 0x80, width: 64, access: 'rw', doc: 'Host address of the first descriptor.' },
+  DESCRIPTOR_LOW_ADDRESS: { offset: 0x80, access: 'rw', doc: 'Host address of the first descriptor.' },
+  DESCRIPTOR_HIGH_ADDRESS: { offset: 0x84, access: 'rw' },
   DESCRIPTOR_ADJACENT: { offset: 0x88, access: 'rw', fields: { COUNT: [5, 0, 'Descriptors right behind the first.'] } },
   DESCRIPTOR_CREDITS: {
     offset: 0x8c,
