@@ -33,6 +33,15 @@ export {
   vsecRegisters,
 } from './pci';
 export * from './registers';
+export {
+  AXI_DMA_DESCRIPTOR,
+  AXI_DMA_DESCRIPTOR_BYTES,
+  AXI_DMA_DESCRIPTOR_CODEC,
+  AXI_DMA_REGISTERS,
+  AxiDmaCard,
+  type AxiDmaCardOptions,
+  type AxiStreams,
+} from './cards/axi-dma';
 export { IoatCard, type IoatCardOptions } from './cards/ioat';
 export { PciEndpointTestCard, type PciEndpointTestCardOptions } from './cards/pci-endpoint-test';
 export {

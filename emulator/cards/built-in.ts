@@ -1,5 +1,6 @@
 /** The cards that come with ghostcard, as `--card NAME` makes them: an entry for each folder beside this file. */
 import { type CardEnvironment, type PciCard } from '../pci';
+import { AxiDmaCard, type AxiDmaCardOptions } from './axi-dma';
 import { IoatCard, type IoatCardOptions } from './ioat';
 import { PciEndpointTestCard, type PciEndpointTestCardOptions } from './pci-endpoint-test';
 import { ReferenceCard, type ReferenceCardOptions } from './reference';
@@ -73,6 +74,20 @@ export const BUILT_IN_CARDS: Readonly<Record<string, BuiltInCard>> = {
       lengthBits: 'a number from 1 to 28',
       link: LINK,
     } satisfies HelpFor<Omit<XdmaCardOptions, 'sink' | 'source'>>,
+  },
+  'axi-dma': {
+    className: 'AxiDmaCard',
+    make: (options) => new AxiDmaCard(options),
+    options: {
+      scatterGather: 'on or off',
+      lengthBits: 'a number from 8 to 26',
+      addressBits: 'a number from 32 to 64',
+      wrapsAtBits: 'a number from 12 to 64',
+      coherent: 'on or off',
+      bufferBytes: 'a number of bytes, a multiple of 4096',
+      clockMhz: 'a number from 1 to 1000',
+      link: LINK,
+    } satisfies HelpFor<Omit<AxiDmaCardOptions, 'stream'>>,
   },
   'pci-endpoint-test': {
     className: 'PciEndpointTestCard',

@@ -16,8 +16,8 @@ export interface ChainLinks<K extends string> {
   /** How many lie right behind the next one, so that they are fetched with it and need no address. Default: none. */
   readonly adjacent?: (descriptor: Structure<K>) => number;
   /**
-   * What follows one that lies right behind the one before is fetched with it, as far as there are credits: a guess that
-   * drivers have them side by side. Each is still found by the address in the one before. Default false.
+   * What follows one that lies right behind the one before is fetched with it, as far as there are credits and up to the
+   * tail: a guess that drivers have them side by side. Each is still found by the address in the one before. Default false.
    */
   readonly readsAhead?: boolean;
 }
@@ -74,7 +74,14 @@ export class ChainWalker<K extends string> implements DescriptorWalker {
   }
 
   fetch(): Generator<Wait, void, void> {
-    return this.#burst.fetch(this.address, Math.min(1 + Math.max(this.adjacent, this.#ahead), this.credits));
+    const ahead = Math.min(this.#ahead, this.#untilTail);
+    return this.#burst.fetch(this.address, Math.min(1 + Math.max(this.adjacent, ahead), this.credits));
+  }
+
+  /** What lies behind the tail is not handed over; with the tail in front, as in a ring, nobody knows where it ends. */
+  get #untilTail(): number {
+    if (this.tail === undefined) return Infinity;
+    return Math.max(0, Math.floor((this.tail - this.address) / this.codec.strideBytes));
   }
 
   take(): void {
