@@ -2,12 +2,15 @@
  * (n) What a descriptor costs the engines of models of real devices, in process, against the reference card's: the same
  * bytes in the same pieces, from the doorbell to the last descriptor. To add one: a row of `ENGINES`.
  */
+import { AXI_DMA_DESCRIPTOR_BYTES, AxiDmaCard } from '../../emulator/cards/axi-dma';
 import { IoatCard } from '../../emulator/cards/ioat';
 import { ReferenceCard } from '../../emulator/cards/reference';
 import { XdmaCard } from '../../emulator/cards/xdma';
 import { ManualClock } from '../../emulator/clock';
+import { CardMemoryEndpoint } from '../../emulator/dma';
 import { InProcessHost } from '../../emulator/host';
 import { type PciCard } from '../../emulator/pci';
+import { AxiDmaDriver } from '../support/axi-dma-driver';
 import { IoatDriver } from '../support/ioat-driver';
 import { ChannelDriver } from '../support/reference-driver';
 import { XDMA_RUN, XdmaChannelDriver } from '../support/xdma-driver';
@@ -84,7 +87,31 @@ const ioat: Engine = (clock) => {
   };
 };
 
-const ENGINES: Readonly<Record<string, Engine>> = { 'XDMA, chain': xdma, 'I/OAT, copies': ioat };
+const axiDma: Engine = (clock) => {
+  const memory = new CardMemoryEndpoint({ bytes: new Uint8Array(BYTES) });
+  const card = new AxiDmaCard({ clock, stream: { sink: memory, source: memory } });
+  const host = new InProcessHost(card);
+  const driver = new AxiDmaDriver(host, 'MM2S', DESCRIPTORS);
+  const orders = pieces(host.memory.allocate(DESCRIPTORS * BYTES).iova).map(({ hostAddress, lengthBytes }) => ({
+    ...{ hostAddress, lengthBytes },
+  }));
+  driver.start();
+  return {
+    card,
+    prepare: () => driver.prepare(...orders),
+    run: () => {
+      driver.setPointer('TAILDESC', driver.addressOf(DESCRIPTORS - 1));
+      clock.runDue();
+      return (driver.read('CURDESC') - driver.addressOf(0)) / AXI_DMA_DESCRIPTOR_BYTES + 1;
+    },
+  };
+};
+
+const ENGINES: Readonly<Record<string, Engine>> = {
+  'XDMA, chain': xdma,
+  'I/OAT, copies': ioat,
+  'AXI DMA, MM2S': axiDma,
+};
 
 /** Nanoseconds for a descriptor. */
 function measure({ prepare, run }: ReturnType<Engine>): number {
