@@ -148,11 +148,11 @@ describe('XDMA, memory-mapped', () => {
   });
 
   it.each([
-    ['magic', { magic: 0xad4a }, STATUS.MAGIC],
-    ['host memory', { hostAddress: 0x7000_0000 }, 1 << 9],
-    ['card memory', { cardAddress: 16 << 20 }, 1 << 14],
-  ])('stops at a descriptor with wrong %s, and says so in status, interrupt and polled count', (_, wrong, status) => {
-    const { host, pieces, run, registers } = setUp();
+    ['magic', { magic: 0xad4a }, STATUS.MAGIC, 'MAGIC_STOPPED'],
+    ['host memory', { hostAddress: 0x7000_0000 }, 1 << 9, 'READ_ERROR'],
+    ['card memory', { cardAddress: 16 << 20 }, 1 << 14, 'WRITE_ERROR'],
+  ])('stops at a descriptor with wrong %s: status, interrupt, polled count, trace', (_, wrong, status, code) => {
+    const { events, host, pieces, run, registers } = setUp();
     const driver = new XdmaChannelDriver(host, 'H2C');
     host.useInterrupts('msi', 1);
     const [first, ...others] = pieces(3, 64);
@@ -160,6 +160,8 @@ describe('XDMA, memory-mapped', () => {
     expect([driver.status, driver.completed, driver.polledCount]).toEqual([status, 1, 2 ** 31 + 1]);
     expect(host.interrupts.count(0)).toBe(1);
     expect(registers.read('IRQ[0].CHANNEL_REQUEST')).toBe(1);
+    const states = events.flatMap((event) => (event.kind === 'state' ? [event.state] : []));
+    expect(states.at(-1)).toMatch(new RegExp(`^halted: ${code}, descriptor 1: .* 0x`));
     run(driver, pieces(3, 64));
     expect([driver.status, driver.completed]).toEqual([DONE, 3]);
   });

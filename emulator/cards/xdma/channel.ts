@@ -39,7 +39,7 @@ export interface XdmaChannelOptions extends Omit<TransferPath, 'port'> {
   readonly lengthBits?: number | undefined;
   /** Drives the channel's interrupt. */
   readonly interrupt: (level: boolean) => void;
-  /** Receives 'running', 'idle', 'reset', or 'halted: …' with what was wrong. */
+  /** Receives 'running', 'idle', 'reset', or 'halted: CODE, descriptor N' (since RUN was set) and what was wrong. */
   readonly onState: (state: string) => void;
 }
 
@@ -54,23 +54,30 @@ const BUSY = mask('STATUS.BUSY');
 const STOPPED = mask('STATUS.DESCRIPTOR_STOPPED');
 const COMPLETED = mask('STATUS.DESCRIPTOR_COMPLETED');
 const IDLE_STOPPED = mask('STATUS.IDLE_STOPPED');
-const ALIGN_MISMATCH = mask('STATUS.ALIGN_MISMATCH');
-const MAGIC_STOPPED = mask('STATUS.MAGIC_STOPPED');
-const INVALID_LENGTH = mask('STATUS.INVALID_LENGTH');
-const READ_ERROR = mask('STATUS.READ_ERROR');
-const WRITE_ERROR = mask('STATUS.WRITE_ERROR');
-const DESC_ERROR = mask('STATUS.DESC_ERROR');
-const ERRORS = ALIGN_MISMATCH | MAGIC_STOPPED | INVALID_LENGTH | READ_ERROR | WRITE_ERROR | DESC_ERROR;
-/** The lowest bit of an error field: unsupported request, or of AXI, decode error. */
-const first = (field: number): number => field & -field;
+const INVALID_LENGTH = mask('CONTROL.IE_INVALID_LENGTH');
 
-/** Why the engine stops at a descriptor: a bit of STATUS. */
+/** The errors in STATUS. */
+const CODES = [
+  ...['ALIGN_MISMATCH', 'MAGIC_STOPPED', 'INVALID_LENGTH'],
+  ...['READ_ERROR', 'WRITE_ERROR', 'DESC_ERROR'],
+] as const;
+type ErrorCode = (typeof CODES)[number];
+const ERRORS = CODES.reduce((all, code) => all | mask(`STATUS.${code}`), 0);
+
+/** Why the engine stops at a descriptor. */
 class ChannelError extends Error {
+  /** The bit of STATUS. */
+  readonly status: number;
+
+  /** `bit` of the field; the lowest: unsupported request, or of AXI, decode error. */
   constructor(
-    readonly status: number,
+    readonly code: ErrorCode,
     message: string,
+    bit = 0,
   ) {
     super(message);
+    const field = mask(`STATUS.${code}`);
+    this.status = (field & -field) << bit;
   }
 }
 
@@ -202,7 +209,7 @@ export class XdmaChannel {
     const end = address + (1 + adjacent) * XDMA_DESCRIPTOR_BYTES;
     if (Math.floor(address / 4096) === Math.floor((end - 1) / 4096)) return;
     const block = `${1 + adjacent} adjacent descriptors at 0x${address.toString(16)}`;
-    throw new ChannelError(first(DESC_ERROR), `the block of ${block} crosses 4 KiB`);
+    throw new ChannelError('DESC_ERROR', `the block of ${block} crosses 4 KiB`);
   }
 
   *#execute(writesResults: boolean): Generator<Wait, number, void> {
@@ -230,16 +237,16 @@ export class XdmaChannel {
     const { lengthBytes, hostAddress, cardAddress } = descriptor;
     if (descriptor.magic !== XDMA_MAGIC) {
       const found = `0x${descriptor.magic.toString(16)} at 0x${address.toString(16)}`;
-      throw new ChannelError(MAGIC_STOPPED, `the descriptor's magic number is ${found}`);
+      throw new ChannelError('MAGIC_STOPPED', `its magic number is ${found}`);
     }
     if (isStream) {
       const mayEndAnywhere = direction === 'h2c' && descriptor.endOfPacket;
       const isWrong = lengthBytes % STREAM_BYTES !== 0 && !mayEndAnywhere;
       if (isWrong && (this.#hot.control.value & INVALID_LENGTH) !== 0) {
-        throw new ChannelError(INVALID_LENGTH, `a length of ${lengthBytes} is no multiple of ${STREAM_BYTES}`);
+        throw new ChannelError('INVALID_LENGTH', `a length of ${lengthBytes} is no multiple of ${STREAM_BYTES}`);
       }
     } else if (alignment > 1 && (hostAddress - cardAddress) % alignment !== 0) {
-      throw new ChannelError(ALIGN_MISMATCH, `host and card address differ in their offset in ${alignment} bytes`);
+      throw new ChannelError('ALIGN_MISMATCH', `host and card address differ in their offset in ${alignment} bytes`);
     }
   }
 
@@ -264,11 +271,11 @@ export class XdmaChannel {
   }
 
   *#halt(error: unknown): Generator<Wait, void, void> {
-    const { status } = this.#hot;
+    const { status, completedCount } = this.#hot;
     const cause = this.#causeOf(error);
     this.#walker.clear();
     status.value &= ~BUSY;
-    this.options.onState(`halted: ${cause.message}`);
+    this.options.onState(`halted: ${cause.code}, descriptor ${completedCount.value}: ${cause.message}`);
     status.value = (status.value | (cause.status & this.#hot.control.value)) >>> 0;
     this.#completion.alert();
     if (this.#startsAgain) this.#begin();
@@ -278,12 +285,11 @@ export class XdmaChannel {
   #causeOf(error: unknown): ChannelError {
     if (error instanceof ChannelError) return error;
     if (error instanceof CardAddressError) {
-      return new ChannelError(first(this.options.direction === 'h2c' ? WRITE_ERROR : READ_ERROR), error.message);
+      return new ChannelError(this.options.direction === 'h2c' ? 'WRITE_ERROR' : 'READ_ERROR', error.message);
     }
     if (!(error instanceof DmaError)) throw error;
-    const of = first(this.#walker.isFetched ? READ_ERROR : DESC_ERROR);
     const bit = error.reason === 'completer-abort' ? 1 : error.reason === 'poisoned' ? 3 : 0;
-    return new ChannelError(of << bit, error.message);
+    return new ChannelError(this.#walker.isFetched ? 'READ_ERROR' : 'DESC_ERROR', error.message, bit);
   }
 
   /** Logs what CONTROL enables. */
