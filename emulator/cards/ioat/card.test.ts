@@ -112,6 +112,23 @@ describe('a channel of I/OAT', () => {
   });
 });
 
+it('declares doorbells and structures of each channel, so that traces decode them', () => {
+  const channels = new IoatCard({ channels: 2, clock: new ManualClock() }).inspection.channels();
+  expect(
+    channels.map(({ name, doorbells, layouts }) => [
+      name,
+      doorbells.map(({ path }) => path),
+      layouts.map(({ role, words }) => `${role}: ${words.map((word) => word.name).join(' ')}`),
+    ]),
+  ).toEqual(
+    [0, 1].map((index) => [
+      `CH${index}`,
+      [`CHANNEL[${index}].DMACOUNT`],
+      ['descriptor: SIZE CONTROL SOURCE DESTINATION NEXT SOFTWARE', 'write-back: CHANSTS'],
+    ]),
+  );
+});
+
 describe('commands of an I/OAT channel', () => {
   const slow = { link: { completionLatencyNs: 1000 } };
 
