@@ -6,7 +6,7 @@
  * On processors each channel is a function of its own; up to 16 in one function are what the registers allow, and up to 4
  * are what Linux' driver uses.
  *
- * Models: Intel Xeon E5 datasheet, volume 2; the places of MSI-X as lspci shows them.
+ * Models: what registers.ts names; the places of MSI-X as lspci shows them.
  */
 import { Link, type LinkModel, narrowPort, unlimitedLink } from '../../dma';
 import { CardDefinitionError, type CardEnvironment, PciCard } from '../../pci';

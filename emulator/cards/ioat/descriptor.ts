@@ -1,7 +1,7 @@
 /**
  * What I/OAT and its drivers share in host memory: the descriptor, 64 bytes, and the completion.
  *
- * Models: Intel Xeon E5 datasheet, volume 2 (QuickData Technology); Linux drivers/dma/ioat/hw.h.
+ * Models: Linux drivers/dma/ioat/hw.h.
  */
 import { structureCodec } from '../../dma';
 import { registerBlock } from '../../registers';

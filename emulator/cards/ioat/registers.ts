@@ -1,8 +1,8 @@
 /**
  * Registers of the Intel I/OAT DMA engine (QuickData Technology), versions 3.2 to 3.4, as far as its drivers use them.
  *
- * Models: the register chapters of the Intel Xeon E5 datasheet, volume 2 (QuickData Technology); names and offsets also
- * in Linux drivers/dma/ioat/registers.h and DPDK drivers/dma/ioat/ioat_hw_defs.h.
+ * Models: names and offsets as in Linux drivers/dma/ioat/registers.h and DPDK drivers/dma/ioat/ioat_hw_defs.h; what they
+ * mean is told by the Intel Xeon E5 datasheet, volume 2 (QuickData Technology), against which this was not compared.
  */
 import { registerBlock, registerMap } from '../../registers';
 
