@@ -3,8 +3,8 @@
  * status to host memory and interrupts. It halts on the first error, with the cause in CHANERR, and goes on with a new
  * chain when the driver has cleared that.
  *
- * Models: what Linux' ioatdma and DPDK's ioat driver rely on (registers.ts), among it that a write of CHAINADDR begins a new count in any state but ACTIVE, and that a reset leaves the channel
- * HALTED, with CHANERR as it was.
+ * Models: what Linux' ioatdma and DPDK's ioat driver rely on (registers.ts), among it that a write of CHAINADDR begins a
+ * new count in any state but ACTIVE, and that a reset leaves the channel HALTED, with CHANERR as it was.
  */
 import { type Clock, type Wait } from '../../clock';
 import {
