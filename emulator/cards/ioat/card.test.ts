@@ -301,6 +301,18 @@ describe('interrupts of I/OAT', () => {
     expect(registers.read('ATTNSTATUS')).toBe(1 << 11);
   });
 
+  it.each([
+    [VECTOR_CONTROL, 2],
+    [0, 0],
+  ])('need no MASTER_INT_EN with MSI-X vector control: INTRCTRL of %i, %i messages', (control, messages) => {
+    const { copy, driver, host, registers, submit } = setUp();
+    registers.write('INTRCTRL', control);
+    submit(copy(0, { interrupt: 1 }));
+    driver.write('CHANCTRL', REARM);
+    submit(copy(1, { interrupt: 1 }));
+    expect(host.interrupts.count()).toBe(messages);
+  });
+
   it('come later, and fewer, with an interrupt delay', () => {
     const { clock, copy, host, registers, submit } = setUp();
     registers.write('INTRDELAY', 10);

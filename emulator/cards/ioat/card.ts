@@ -79,7 +79,7 @@ export class IoatCard extends PciCard {
     this.#shown = { CHANCNT: channels, XFERCAP: transferBits, CBVER: known.cbver };
     this.#attention = this.interruptBlock(registers, {
       status: 'ATTNSTATUS',
-      master: 'INTRCTRL.MASTER_INT_EN',
+      master: 'INTRCTRL', // either bit: MSI-X vector control does without MASTER_INT_EN
       messages: 'raise',
       vectors: (channel) => (registers.get('INTRCTRL.MSIX_VECTOR_CONTROL') ? channel : 0),
     });

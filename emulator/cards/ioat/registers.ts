@@ -113,7 +113,11 @@ const general = registerBlock({
     access: 'rw',
     doc: 'Interrupt control. Reading it clears MASTER_INT_EN.',
     fields: {
-      MASTER_INT_EN: { bits: [0], access: 'wrc', doc: 'Channels may interrupt.' },
+      MASTER_INT_EN: {
+        bits: [0],
+        access: 'wrc',
+        doc: 'Channels may interrupt; they also may with MSIX_VECTOR_CONTROL.',
+      },
       INT_STATUS: { bits: [1], access: 'ro', doc: 'ATTNSTATUS is not 0.' },
       INT: { bits: [2], access: 'ro', doc: 'Both.' },
       MSIX_VECTOR_CONTROL: [3, 'Each channel has a vector of its own; 0: all have vector 0.'],
