@@ -47,9 +47,14 @@ export async function runApp(
 
 /**
  * Compiles a program in C for guests of the host's architecture, and puts it into a guest; its path there. `parts` of
- * guest-tools, such as 'lib', are compiled with it.
+ * guest-tools, such as 'lib', are compiled with it; `more` are other sources, and options of the compiler.
  */
-export async function installProgram(rig: Rig, source: string, parts: readonly string[] = []): Promise<string> {
+export async function installProgram(
+  rig: Rig,
+  source: string,
+  parts: readonly string[] = [],
+  more: readonly string[] = [],
+): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'gc-program-'));
   const path = `/tmp/${basename(source, '.c')}`;
   try {
@@ -57,7 +62,7 @@ export async function installProgram(rig: Rig, source: string, parts: readonly s
     const guestTools = join(__dirname, '..', '..', 'guest-tools');
     const others = parts.flatMap((part) => sourcesIn(join(guestTools, part)));
     // Meanwhile this process serves the cards of the guest.
-    await run('cc', ['-static', '-Wall', '-Werror', '-I', guestTools, '-o', program, source, ...others]);
+    await run('cc', ['-static', '-Wall', '-Werror', '-I', guestTools, ...more, '-o', program, source, ...others]);
     await rig.guest.push(path, readFileSync(program), 0o755);
   } finally {
     rmSync(folder, { recursive: true });

@@ -119,7 +119,7 @@ export class Context {
   /** Sources of newer kernels than the host's suite may have; of these packages nothing is run on the host. */
   newerSourcesApt(): AptRoot {
     return this.#aptRoot({
-      suites: [QEMU_SUITE.base],
+      suites: [QEMU_SUITE.base, QEMU_SUITE.backports],
       architectures: [this.hostArch],
       provided: [...BUILD_PROVIDED, 'xz-utils (= 999)'],
     });

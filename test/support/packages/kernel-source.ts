@@ -12,7 +12,7 @@ import { withProvisioningLock } from '../../../qemu/provision/provision';
 import { findTool, runPipeline } from '../../../qemu/provision/basis/tools';
 import { type ProvisionOptions } from '../../../qemu/provision/basis/types';
 
-/** By package, every file that a test wants: a package has 140 MB or more, and is fetched once. */
+/** By package, every file and folder that a test wants: a package has 140 MB or more, and is fetched once. */
 const FILES = {
   /** Of the kernel of the host's suite, which guests have. */
   'linux-source': [
@@ -30,6 +30,24 @@ const FILES = {
     'drivers/dma/xilinx/xdma.c',
     'include/linux/dma/amd_xdma.h',
     'include/linux/platform_data/amd_xdma.h',
+  ],
+  /** Of the backports to that suite, whichever release they have: folders of programs, and what links in them point to. */
+  'linux-source/trixie-backports': [
+    'Makefile',
+    'drivers/dma/idxd/registers.h',
+    'drivers/dma/ioat/hw.h',
+    'drivers/dma/ioat/registers.h',
+    'drivers/net/ethernet/intel/igb/e1000_82575.h',
+    'drivers/net/ethernet/intel/igb/e1000_defines.h',
+    'drivers/net/ethernet/intel/igb/e1000_regs.h',
+    'include/linux/pci_ids.h',
+    'include/uapi/linux/iommufd.h',
+    'include/uapi/linux/vfio.h',
+    'tools/arch/x86/include/asm',
+    'tools/include',
+    'tools/testing/selftests/kselftest.h',
+    'tools/testing/selftests/kselftest_harness.h',
+    'tools/testing/selftests/vfio',
   ],
 } as const;
 export type KernelSourcePackage = keyof typeof FILES;
@@ -88,7 +106,7 @@ async function fetchFiles(context: Context, name: KernelSourcePackage): Promise<
       ),
     );
     rmSync(tools, { recursive: true, force: true });
-    return { description: `${FILES[name].length} files of ${top}, for tests`, packages: versionsOf(files) };
+    return { description: `files of ${top}, for tests`, packages: versionsOf(files) };
   });
   apt.removeDownloads();
   progress.finish(entry.manifest.description);
