@@ -12,6 +12,7 @@
 #include <linux/property.h>
 #include <linux/slab.h>
 #include <linux/uio_driver.h>
+#include <linux/version.h>
 
 #include "ghostcard.h"
 
@@ -25,7 +26,12 @@ static void gc_block_set_dma(struct gc_block *block, struct device *dev)
 	dev->bus_dma_limit = bits < 64 ? DMA_BIT_MASK(bits) : 0;
 #if defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE) || defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU) ||   \
 	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU_ALL)
+	/* Debian's kernels up to 6.12 have a field, those from 7.2 on a flag. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)
+	dev_assign_dma_coherent(dev, le32_to_cpu(block->entry->flags) & GHOSTCARD_BLOCK_COHERENT);
+#else
 	dev->dma_coherent = le32_to_cpu(block->entry->flags) & GHOSTCARD_BLOCK_COHERENT;
+#endif
 #endif
 }
 
