@@ -10,6 +10,7 @@ const VARIABLES: Readonly<Record<string, ((value: string) => void | Promise<void
   GHOSTCARD_CACHE_LIMIT: async (value) => (await import('./guest/cache.ts')).checkCacheLimit(value),
   GHOSTCARD_QEMU: undefined,
   GHOSTCARD_KERNEL: undefined,
+  GHOSTCARD_KERNEL_RELEASE: undefined,
   GHOSTCARD_MODULES: undefined,
   GHOSTCARD_BUSYBOX: undefined,
   GHOSTCARD_MIRROR: checkAddress,

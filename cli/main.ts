@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'trace': async () => (await import('./commands/trace.ts')).traceCommand(),
   'provision': async () => (await import('./guest/provision.ts')).provisionCommand(),
   'kernel-build': async () => (await import('./guest/provision.ts')).kernelBuildCommand(),
+  'kernels': async () => (await import('./guest/kernels.ts')).kernelsCommand(),
   'cache': async () => (await import('./guest/cache.ts')).cacheCommand(),
   'doctor': async () => (await import('./guest/doctor.ts')).doctorCommand(),
   'demo': async () => (await import('./guest/demo.ts')).demoCommand(),

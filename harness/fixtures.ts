@@ -9,7 +9,6 @@ import { type FaultCount, wordUnfired } from '../instrumentation/faults';
 import { type NoticeOptions } from '../instrumentation/served-card';
 import { watchdog } from '../emulator/watchdog';
 import { GuestPanicError } from '../qemu/launch';
-import { type GuestArch } from '../qemu/provision';
 import { type ModelError } from '../qemu/rig';
 import { failureReport, folderNameOf, keepTestArtifacts, logsIn, recordingIn } from './failure-report';
 import { type GuestOptions, GuestSource } from './guest-source';
@@ -40,6 +39,8 @@ const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
   hostRoot: true,
   shares: true,
   arch: true,
+  kernel: true,
+  kernelRelease: true,
   memoryMiB: true,
   cpus: true,
   cpu: true,
@@ -98,7 +99,7 @@ export function guestTest(options: GuestTestOptions = {}) {
     });
   let isAllowedFor = false;
   return onFirstUse(extended, () => {
-    if (!isAllowedFor) allowForGuests(guestOptions.arch);
+    if (!isAllowedFor) allowForGuests(guestOptions);
     isAllowedFor = true;
   });
 }
@@ -223,7 +224,7 @@ function testNameOf(task: Readonly<RunnerTestCase>): string {
  * Sets time limits that leave room for a guest, unless the config sets its own. Provisioning has a hook with a limit of
  * its own, so that a download does not count against a test.
  */
-function allowForGuests(arch: GuestArch | undefined): void {
+function allowForGuests(options: GuestOptions): void {
   const worker = (globalThis as { __vitest_worker__?: { config?: { testTimeout?: number; hookTimeout?: number } } })
     .__vitest_worker__;
   const { testTimeout, hookTimeout } = worker?.config ?? {};
@@ -233,7 +234,7 @@ function allowForGuests(arch: GuestArch | undefined): void {
     process.on('disconnect', endWithRunner);
   }
   beforeAll(async () => {
-    await provisionOnce(arch);
+    await provisionOnce(options);
   }, PROVISION_TIMEOUT_MS);
 }
 

@@ -2,9 +2,8 @@
  * The guests of a test file: one for each test, or one that they share as long as tests pass. After a failed test comes a
  * new guest, so that what the test has left behind cannot make the next one fail.
  */
-import { type GuestArch } from '../qemu/provision';
 import { Rig, type RigOptions } from '../qemu/rig';
-import { provisionOnce } from './setup';
+import { provisionOnce, type SoftwareChoice } from './setup';
 
 /** Options of a guest. */
 export type GuestOptions = Pick<
@@ -23,10 +22,8 @@ export type GuestOptions = Pick<
   | 'extraQemuArgs'
   | 'bootTimeoutMs'
   | 'notices'
-> & {
-  /** The guest's architecture. Default 'amd64'. */
-  readonly arch?: GuestArch;
-};
+> &
+  SoftwareChoice;
 
 /** A guest with its cards, and messages about them. */
 export interface Hosted {
@@ -101,19 +98,20 @@ export class GuestSource {
   }
 }
 
-async function start({ arch, ...options }: GuestOptions, signal: AbortSignal): Promise<Hosted> {
+async function start(options: GuestOptions, signal: AbortSignal): Promise<Hosted> {
   const starting = new AbortController();
   const abort = (): void => starting.abort(signal.reason);
   if (signal.aborted) abort();
   signal.addEventListener('abort', abort);
   try {
-    const provisioned = await provisionOnce(arch);
+    const provisioned = await provisionOnce(options);
     const notes: string[] = [];
     const onCardEvent = (card: string, message: string): void => {
       // Connections are in the card's trace, and a model error is an error of the test.
       if (!/^(client (dis)?connected|the device failed)/.test(message)) notes.push(`${card}: ${message}`);
     };
-    const rig = await Rig.start({ ...options, provisioned, signal: starting.signal, onCardEvent });
+    const { arch: _arch, kernel: _kernel, kernelRelease: _release, ...machine } = options;
+    const rig = await Rig.start({ ...machine, provisioned, signal: starting.signal, onCardEvent });
     if (!signal.aborted) return { rig, notes };
     await rig.close();
     throw signal.reason as Error;

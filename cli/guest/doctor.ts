@@ -44,7 +44,7 @@ function probe(what: string, look: () => string): Finding {
 
 function show(
   own: readonly Finding[],
-  { host, cacheDir, parts, problems, downloadBytes, diskBytes, peakBytes }: Inspection,
+  { host, cacheDir, parts, cachedKernels, problems, downloadBytes, diskBytes, peakBytes }: Inspection,
 ): void {
   const findings = [...own, ...parts.map(({ step, state, detail }) => ({ what: step, state, detail }))];
   const rows = findings.map(({ what, state, detail }) => [what, state, detail]);
@@ -53,6 +53,10 @@ function show(
     `host   ${host.arch}, Debian ${host.suite ?? '(unknown)'}, /dev/kvm ${host.kvmNode ? 'is there (used only with --kvm)' : 'is not there'}`,
   );
   print(`cache  ${cacheDir}`);
+  if (cachedKernels.length > 0) {
+    const names = cachedKernels.map(({ series, flavour, arch }) => `${series} (${flavour}, ${arch})`);
+    print(`       with the kernels ${names.sort().join(', ')}; ghostcard kernels lists those that can be fetched`);
+  }
   if (downloadBytes > 0) {
     print(
       `fetch  about ${formatBytes(downloadBytes)}, which take about ${formatBytes(diskBytes)} in the cache, and up to ` +

@@ -6,7 +6,7 @@ export interface SoftwareOptions extends Partial<Record<(typeof SOFTWARE)[number
   readonly arch: GuestArch;
 }
 
-/** --arch; and --qemu, --kernel, --modules, --busybox: software of the user's own in place of what is found or fetched. */
+/** --arch, --kernel-release; and --qemu, --kernel, --modules, --busybox: software of the user's own in place of what is found or fetched. */
 export function addSoftwareOptions(command: Command): Command {
   return command
     .addOption(new Option('--arch <name>', "the guest's processor").choices(GUEST_ARCHES).default('amd64'))
@@ -17,11 +17,16 @@ export function addSoftwareOptions(command: Command): Command {
         "the guest's kernel: Debian's cloud (the default) or generic one, or an image",
       ).env('GHOSTCARD_KERNEL'),
     )
+    .addOption(
+      new Option('--kernel-release <number>', "its release, such as 6.12, if not that of this machine's suite").env(
+        'GHOSTCARD_KERNEL_RELEASE',
+      ),
+    )
     .addOption(new Option('--modules <folder>', 'its modules, /lib/modules/RELEASE; or none').env('GHOSTCARD_MODULES'))
     .addOption(new Option('--busybox <path>', 'statically linked busybox for the guest').env('GHOSTCARD_BUSYBOX'));
 }
 
-const SOFTWARE = ['qemu', 'kernel', 'modules', 'busybox'] as const;
+const SOFTWARE = ['qemu', 'kernel', 'kernelRelease', 'modules', 'busybox'] as const;
 
 export const softwareOf = (
   options: SoftwareOptions,

@@ -54,7 +54,7 @@ describe('a module for the guest', () => {
       `was built for kernel 6.12.1, but the guest runs 6.1.0.\nWhat to do: rebuild it with make -C "$(npx ghostcard kernel-build)" ${source}`,
     );
     writeFileSync(path.join(folder, 'Kbuild'), 'obj-m += my-driver.o');
-    const generic = guestThat(result(0), 'x86_64', { option: 'generic' });
+    const generic = guestThat(result(0), 'x86_64', { options: ['--kernel', 'generic'] });
     await expect(loadModule(generic, file)).rejects.toThrow(
       `make -C "$(npx ghostcard kernel-build --kernel generic)" M=${folder} modules`,
     );
@@ -86,9 +86,9 @@ describe('a module for the guest', () => {
     await expect(loadModule(guestThat(answer, 'x86_64', { modulesFolder: folder }), 'ioatdmx')).rejects.toThrow(
       `The guest's kernel has no module ioatdmx. Names like it: ioatdma. ${more} For a module of your own, give its file.`,
     );
-    await expect(loadModule(guestThat(answer, 'x86_64', { option: 'generic' }), 'ioatdmx')).rejects.toThrow(
-      "The guest's kernel has no module ioatdmx. For a module of your own, give its file.",
-    );
+    await expect(
+      loadModule(guestThat(answer, 'x86_64', { options: ['--kernel', 'generic'] }), 'ioatdmx'),
+    ).rejects.toThrow("The guest's kernel has no module ioatdmx. For a module of your own, give its file.");
   });
 
   test('of its kernel is refused with a parameter that the kernel reports as unknown', async () => {

@@ -95,7 +95,9 @@ async function loadByName(
 function alternatives({ kernel }: ModuleGuest, wanted: string): string {
   const near = nearestNames(wanted, kernelModules(kernel.modulesFolder), 3);
   const names = near.length === 0 ? '' : ` Names like it: ${near.join(', ')}.`;
-  const generic = kernel.option === undefined ? " Debian's generic kernel has more modules: --kernel generic." : '';
+  const generic = kernel.options?.includes('--kernel')
+    ? ''
+    : " Debian's generic kernel has more modules: --kernel generic.";
   return `${names}${generic} For a module of your own, give its file.`;
 }
 
@@ -112,11 +114,11 @@ function cureForOtherKernel({ kernel }: ModuleGuest, file: string, name: string,
     return `the guest's kernel has this module itself: load it by its name, ${name}`;
   }
   const arch = machine === 'aarch64' ? ' --arch arm64' : '';
-  const option = kernel.option === undefined ? '' : ` --kernel ${kernel.option}`;
+  const options = (kernel.options ?? []).map((word) => ` ${word}`).join('');
   const folder = path.dirname(path.resolve(file));
   const isSource = ['Kbuild', 'Makefile'].some((each) => existsSync(path.join(folder, each)));
   const source = isSource ? folder : 'THE_FOLDER_OF_ITS_SOURCE';
-  return `rebuild it with make -C "$(npx ghostcard kernel-build${arch}${option})" M=${source} modules`;
+  return `rebuild it with make -C "$(npx ghostcard kernel-build${arch}${options})" M=${source} modules`;
 }
 
 /** Unloads a module, which unbinds its driver from all devices. Returns the lines of the kernel log from meanwhile. */

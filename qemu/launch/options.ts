@@ -13,8 +13,12 @@ export interface GuestSoftware {
     readonly argsPrefix: readonly string[];
     readonly firmwareArgs: readonly string[];
   };
-  /** `modulesFolder`: all modules, for modprobe. `option`: the value of --kernel, unless it is the default kernel. */
-  readonly kernel: { readonly imagePath: string; readonly modulesFolder?: string; readonly option?: string };
+  /** `modulesFolder`: all modules, for modprobe. `options`: those of the command line that select it. */
+  readonly kernel: {
+    readonly imagePath: string;
+    readonly modulesFolder?: string;
+    readonly options?: readonly string[];
+  };
   readonly initramfsPath: string;
   /**
    * The folder of the cache that some of the above paths are in. Moving the cache does not change the identity of a

@@ -12,6 +12,8 @@ export { cacheFolder, cacheLimitBytes, explainCacheError, parseSize } from './ca
 export { type CacheItem, type CacheItemKind, listCache } from './cache/items';
 export { type Pruned, pruneCache, type PruneOptions } from './cache/prune';
 export { FolderLock } from './cache/folder-lock';
+export { type CachedKernel } from './steps/cached-kernels';
+export { type KernelList, listKernels, type ListedKernel } from './kernels';
 export { buildModules, kernelBuild, type KernelBuild } from './kernel-build';
 export { type Failure, ProvisionError } from './basis/errors';
 export { inspect, type Inspection, type PartReport, type PartState } from './inspect';

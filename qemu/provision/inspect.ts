@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { cachedKernels, type CachedKernel } from './steps/cached-kernels';
 import { findBusybox } from './steps/busybox';
 import { findCompiler, isForeign } from './steps/compiler';
 import { Context } from './steps/context';
@@ -11,7 +12,7 @@ import { ProvisionError, type Failure } from './basis/errors';
 import { checkedKernel, modulesForGiven } from './steps/given-kernel';
 import { findGuestModules, guestModules } from './steps/guest-modules';
 import { findGuestTools, guestToolsIngredients } from './steps/guest-tools';
-import { findKernel } from './steps/kernel';
+import { findKernel } from './steps/kernel-entry';
 import { requireBuildTools } from './steps/kernel-modules';
 import { type Step } from './basis/progress';
 import { findQemu } from './steps/qemu';
@@ -45,6 +46,8 @@ export interface Inspection {
   };
   readonly cacheDir: string;
   readonly parts: readonly PartReport[];
+  /** The kernels that need no network. */
+  readonly cachedKernels: readonly CachedKernel[];
   /** What prevents provisioning, with the remedy. Empty if nothing does. */
   readonly problems: readonly Failure[];
   /** Sums over the parts. */
@@ -86,7 +89,7 @@ export async function inspect(options: ProvisionOptions = {}): Promise<Inspectio
     }),
     await inspectPart(
       'kernel',
-      fetched(`the ${flavour} kernel of ${suite ?? 'the suite'}; its modules are built`, flavour),
+      fetched(`${missingKernel(context, suite)}; its modules are built`, flavour),
       attempt,
       () => inspectKernel(context),
     ),
@@ -139,6 +142,7 @@ export async function inspect(options: ProvisionOptions = {}): Promise<Inspectio
     },
     cacheDir: context.cache.folder,
     parts,
+    cachedKernels: suite === undefined ? [] : cachedKernels(context),
     problems,
     downloadBytes: sum('downloadBytes'),
     diskBytes: sum('diskBytes'),
@@ -203,15 +207,25 @@ async function inspectPart(
   return { step, state: missing.downloadBytes === undefined ? 'to be built' : 'to be fetched', ...missing };
 }
 
+function missingKernel(context: Context, suite: string | undefined): string {
+  const { kernelFlavour: flavour } = context;
+  if (suite === undefined) return `the ${flavour} kernel of the suite`;
+  const { otherRelease } = context;
+  return otherRelease === undefined
+    ? `the ${flavour} kernel of ${suite}`
+    : `the ${flavour} kernel ${otherRelease} of the first suite or backports that have it`;
+}
+
 function inspectKernel(context: Context): string | undefined {
   const { kernel, modules } = context.given;
   if (kernel !== undefined) {
-    const { imagePath, release } = checkedKernel(kernel, context.guestArch);
+    const { imagePath, release } = checkedKernel(kernel, context);
     modulesForGiven(modules, release);
     return `Linux ${release} (given: ${imagePath})`;
   }
   const entry = findKernel(context);
-  return entry && `Linux ${entry.manifest.release} (Debian ${context.suite().codename})`;
+  const { release, origin = context.suite().codename } = entry?.manifest ?? {};
+  return release && `Linux ${release} (Debian ${origin})`;
 }
 
 /** ghostcard's own modules, which are built against the kernel, and rebuilt after a change. */

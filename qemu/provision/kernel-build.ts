@@ -11,7 +11,7 @@ import { Context } from './steps/context';
 import { ProvisionError } from './basis/errors';
 import { checkedKernel } from './steps/given-kernel';
 import { findCompiler, requireCompiler } from './steps/compiler';
-import { findKernel } from './steps/kernel';
+import { findKernel, suiteOf } from './steps/kernel-entry';
 import { kernelHeaders } from './steps/kernel-headers';
 import { findModules, requireBuildTools } from './steps/kernel-modules';
 import { provision, withProvisioningLock } from './provision';
@@ -36,8 +36,10 @@ export async function kernelBuild(options: ProvisionOptions = {}): Promise<Kerne
   if (findKernel(context) === undefined) await provision(options);
   const kernel = findKernel(context);
   if (kernel === undefined) throw new Error('there is no kernel in the cache after provisioning');
+  const suite = suiteOf(context, kernel);
   const compiler =
-    (await findCompiler(context)) ?? (await withProvisioningLock(context, () => requireCompiler(context)));
+    (await findCompiler(context, suite)) ??
+    (await withProvisioningLock(context, () => requireCompiler(context, suite)));
   return { folder: await kernelHeaders(context, kernel, compiler), release: kernel.manifest.release };
 }
 
@@ -64,8 +66,8 @@ export async function buildModules(folder: string, options: ProvisionOptions = {
 }
 
 /** The build folder of a kernel of the user, as its distribution or its builder provides it. */
-function givenKernelBuild({ guestArch }: Context, kernel: string): KernelBuild {
-  const { release } = checkedKernel(kernel, guestArch);
+function givenKernelBuild(context: Context, kernel: string): KernelBuild {
+  const { release } = checkedKernel(kernel, context);
   const folder = path.join('/lib/modules', release, 'build');
   if (existsSync(path.join(folder, 'Makefile'))) return { folder, release };
   throw new ProvisionError({

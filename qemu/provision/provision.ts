@@ -11,7 +11,8 @@ import { checkedKernel, fingerprint, modulesForGiven } from './steps/given-kerne
 import { buildGuestModules, findGuestModules, guestModules } from './steps/guest-modules';
 import { buildGuestTools, findGuestTools, guestToolsIngredients } from './steps/guest-tools';
 import { buildInitramfs, findInitramfs } from './steps/initramfs';
-import { fetchKernel, findKernel, kernelImage, kernelKey, kernelModules } from './steps/kernel';
+import { fetchKernel } from './steps/kernel';
+import { findKernel, kernelImage, kernelKey, kernelModules } from './steps/kernel-entry';
 import { requireBuildTools } from './steps/kernel-modules';
 import { fetchQemu, findQemu } from './steps/qemu';
 import { withLock, tryLock } from './cache/lock';
@@ -76,24 +77,27 @@ interface KernelWithModules extends ProvisionedKernel {
  * kernel.
  */
 async function kernelOf(context: Context, mode: Mode): Promise<KernelWithModules | undefined> {
-  const { given, guestArch } = context;
+  const { given } = context;
   if (given.kernel !== undefined) {
-    const image = checkedKernel(given.kernel, guestArch);
+    const image = checkedKernel(given.kernel, context);
     const origin = `given: ${image.imagePath}`;
-    return { ...image, origin, option: image.imagePath, ...givenModules(given.modules, image.release) };
+    return { ...image, origin, options: ['--kernel', image.imagePath], ...givenModules(given.modules, image.release) };
   }
   const entry = findKernel(context) ?? (mode === 'make' ? await fetchKernel(context) : undefined);
   if (entry === undefined) {
     requireBuildTools(context);
     return undefined;
   }
-  const { release } = entry.manifest;
-  const { kernelFlavour } = context;
+  const { release, origin = context.suite().codename } = entry.manifest;
+  const { kernelFlavour, otherRelease } = context;
   const image = {
     imagePath: kernelImage(entry),
     release,
-    origin: `Debian ${context.suite().codename}, ${kernelFlavour}`,
-    ...(kernelFlavour !== DEFAULT_KERNEL && { option: kernelFlavour }),
+    origin: `Debian ${origin}, ${kernelFlavour}`,
+    options: [
+      ...(kernelFlavour === DEFAULT_KERNEL ? [] : ['--kernel', kernelFlavour]),
+      ...(otherRelease === undefined ? [] : ['--kernel-release', otherRelease]),
+    ],
   };
   if (given.modules !== undefined) return { ...image, ...givenModules(given.modules, release) };
   const own =

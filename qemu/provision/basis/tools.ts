@@ -23,6 +23,7 @@ export interface ToolRun {
 /** The Debian package of a tool, if its name differs. */
 const PACKAGE_OF: Record<string, string> = {
   'apt-get': 'apt',
+  'apt-cache': 'apt',
   'dpkg-deb': 'dpkg',
   'cc': 'build-essential',
   'gcc': 'build-essential',

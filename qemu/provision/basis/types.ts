@@ -8,6 +8,11 @@ export interface ProvisionOptions {
   readonly qemu?: string;
   /** A kernel image, or the name of one of Debian's, 'cloud' or 'generic'. Default: GHOSTCARD_KERNEL, else 'cloud'. */
   readonly kernel?: string;
+  /**
+   * The first two numbers of the kernel's release, such as '6.12', of a kernel of Debian's suites and their backports.
+   * Default: GHOSTCARD_KERNEL_RELEASE, else that of the host's suite.
+   */
+  readonly kernelRelease?: string;
   /** A folder of modules: /lib/modules/RELEASE, or a folder above it. Default: GHOSTCARD_MODULES. */
   readonly modules?: string;
   /** A statically linked busybox. Default: GHOSTCARD_BUSYBOX. */
@@ -42,8 +47,8 @@ export interface ProvisionedKernel {
   readonly release: string;
   /** Absolute path of the folder of all its modules, for modprobe in the guest. Absent if it has none. */
   readonly modulesFolder?: string;
-  /** The value of --kernel that selects it, unless it is the default. */
-  readonly option?: string;
+  /** The options of the command line that select it; none for the default. */
+  readonly options: readonly string[];
   readonly origin: string;
 }
 

@@ -132,6 +132,15 @@ export class AptRoot {
     await this.#updated;
   }
 
+  /** The package lists' descriptions of all packages whose names match, as `apt-cache show` prints them. */
+  async describe(names: string, progress: StepProgress): Promise<string> {
+    await this.update(progress);
+    const attempted = `looking for packages in ${this.#options.suites.join(' and ')}`;
+    const found = await this.#apt(['search', '--names-only', names], { attempted }, 'apt-cache');
+    const packages = found.split('\n').flatMap((line) => /^\S+/.exec(line)?.[0] ?? []);
+    return packages.length === 0 ? '' : await this.#apt(['show', ...packages], { attempted }, 'apt-cache');
+  }
+
   /** The files needed for `packages`, including dependencies. */
   async resolve(packages: readonly string[]): Promise<PackageFile[]> {
     const noArchives = path.join(this.#options.folder, 'nothing');
@@ -232,8 +241,12 @@ export class AptRoot {
     await progress.during(what, () => this.#apt(['-qq', '-o', 'APT::Update::Error-Mode=any', 'update'], { attempted }));
   }
 
-  async #apt(args: string[], run: { attempted: string; onStatusLine?: (line: string) => void }): Promise<string> {
-    return await runTool('apt-get', ['-c', path.join(this.#options.folder, 'apt.conf'), ...args], {
+  async #apt(
+    args: string[],
+    run: { attempted: string; onStatusLine?: (line: string) => void },
+    program: 'apt-get' | 'apt-cache' = 'apt-get',
+  ): Promise<string> {
+    return await runTool(program, ['-c', path.join(this.#options.folder, 'apt.conf'), ...args], {
       ...run,
       cure: DOWNLOAD_CURE,
       signal: this.#options.signal,

@@ -6,10 +6,10 @@ const osRelease = (id: string, codename: string, name: string): string =>
 
 describe("the host's suite", () => {
   test.each([
-    ['bookworm', 'gcc-12'],
-    ['trixie', 'gcc-14'],
-  ])('%s has the compiler %s for its modules', (codename, compiler) => {
-    expect(hostSuite(osRelease('debian', codename, 'Debian'))).toEqual({ codename, compiler });
+    ['bookworm', 'gcc-12', '6.1'],
+    ['trixie', 'gcc-14', '6.12'],
+  ])('%s has the compiler %s for the modules of its kernel %s', (codename, compiler, kernel) => {
+    expect(hostSuite(osRelease('debian', codename, 'Debian'))).toEqual({ codename, compiler, kernel });
   });
 
   test.each([

@@ -1,24 +1,31 @@
 /**
- * The Debian suites that packages are taken from. The guest's kernel comes from the host's own suite, because its
- * modules are built with the host's compiler, and the kernel's build helpers are linked against that suite's libc. QEMU
- * comes from the only suite that has a vfio-user client (QEMU 10.1 or later), together with its libraries.
+ * The Debian suites that packages are taken from. The guest's kernel comes from the host's own suite unless another is
+ * asked for, because its modules are built with the host's compiler, and the kernel's build helpers are linked against
+ * that suite's libc. QEMU comes from the only suite that has a vfio-user client (QEMU 10.1 or later), together with its
+ * libraries.
  *
  * Source: os-release(5); the package lists of the suites named here.
  */
 import { ProvisionError } from '../basis/errors';
 
-export interface HostSuite {
+export interface Suite {
   readonly codename: string;
-  /** The compiler that the suite's kernel was built with. */
+  /** The compiler that the kernels of the suite and of its backports were built with. */
   readonly compiler: string;
+  /** The release of its kernel, which stays the same; its backports have newer ones. */
+  readonly kernel: string;
 }
 
 export const QEMU_SUITE = { base: 'trixie', backports: 'trixie-backports' } as const;
 
-const HOST_SUITES: readonly HostSuite[] = [
-  { codename: 'bookworm', compiler: 'gcc-12' },
-  { codename: 'trixie', compiler: 'gcc-14' },
+/** Suites that a host can have, and that kernels can come from. */
+export const SUITES: readonly Suite[] = [
+  { codename: 'bookworm', compiler: 'gcc-12', kernel: '6.1' },
+  { codename: 'trixie', compiler: 'gcc-14', kernel: '6.12' },
 ];
+
+/** Where the newer kernels of a suite are. */
+export const backportsOf = ({ codename }: Suite): string => `${codename}-backports`;
 
 const PROVIDE_YOUR_OWN =
   'run on one of these suites, or provide your own parts: --qemu FILE (10.1 or later, with vfio-user-pci), ' +
@@ -36,16 +43,16 @@ export function parseOsRelease(text: string): ReadonlyMap<string, string> {
 }
 
 /** The suite of the host, from the text of its os-release file. @throws ProvisionError for an unsupported one */
-export function hostSuite(osRelease: string): HostSuite {
+export function hostSuite(osRelease: string): Suite {
   const values = parseOsRelease(osRelease);
   const codename = values.get('ID') === 'debian' ? values.get('VERSION_CODENAME') : undefined;
-  const suite = HOST_SUITES.find((candidate) => candidate.codename === codename);
+  const suite = SUITES.find((candidate) => candidate.codename === codename);
   if (suite !== undefined) return suite;
   throw new ProvisionError({
     attempted: "determining the host's Debian suite",
     seen:
       `this is ${values.get('PRETTY_NAME') ?? 'a system without a name in /etc/os-release'}; ` +
-      `Debian ${HOST_SUITES.map(({ codename }) => codename).join(' and ')} are supported`,
+      `Debian ${SUITES.map(({ codename }) => codename).join(' and ')} are supported`,
     cure: PROVIDE_YOUR_OWN,
   });
 }

@@ -2,7 +2,8 @@
  * Step `compiler`: the compiler for the guest's programs. For a guest of the host's architecture, it is the host's
  * compiler; for another one, a cross compiler: the host's if it has one, else that of the host's suite, unpacked in the
  * cache. Debian's compilers find their parts relative to themselves. They only need their shared libraries, for which a
- * small script in front of each program sets the path.
+ * small script in front of each program sets the path. For the modules of a kernel of another suite, it is that suite's
+ * compiler, with all its libraries (own-libraries.ts).
  *
  * Source: GCC's manual, "Directory Options" and "Environment Variables"; ld.so(8).
  */
@@ -13,7 +14,9 @@ import { guestFacts, hostFacts } from '../basis/arch';
 import { type Described, type Entry } from '../cache/cache';
 import { type Context } from './context';
 import { ProvisionError } from '../basis/errors';
+import { type Suite } from '../packages/suite';
 import { findTool, missingTool, runTool } from '../basis/tools';
+import { PROGRAM_FOLDERS, useOwnLibraries } from './own-libraries';
 
 const RECIPE = 1;
 const ATTEMPTED = 'looking for a compiler for the guest';
@@ -34,26 +37,35 @@ interface Manifest extends Described {
 /** Whether guest and host have different architectures. */
 export const isForeign = ({ hostArch, guestArch }: Context): boolean => hostArch !== guestArch;
 
-/** The compiler for the guest, if it exists without fetching anything. */
-export async function findCompiler(context: Context): Promise<Compiler | undefined> {
-  if (!isForeign(context)) return ownCompiler(context);
-  const onMachine = await hostCrossCompiler(context);
+/** Whether a suite's programs need other libraries than the host's. */
+export const isOtherSuite = (context: Context, { codename }: Suite): boolean => codename !== context.suite().codename;
+
+/** Whether the compiler is not one of the host's own: for another architecture, or another suite. */
+export const needsFetching = (context: Context, suite = context.suite()): boolean =>
+  isForeign(context) || isOtherSuite(context, suite);
+
+/** The compiler of a suite, by default the host's, for the guest, if it exists without fetching anything. */
+export async function findCompiler(context: Context, suite = context.suite()): Promise<Compiler | undefined> {
+  if (!needsFetching(context, suite)) return ownCompiler(context);
+  const onMachine = isOtherSuite(context, suite) ? undefined : await hostCrossCompiler(context);
   if (onMachine !== undefined) return onMachine;
-  const entry = context.cache.find<Manifest>('compiler', ingredients(context));
-  return entry && fetchedCompiler(context, entry);
+  const entry = context.cache.find<Manifest>('compiler', ingredients(context, suite));
+  return entry && fetchedCompiler(context, suite, entry);
 }
 
 /**
  * The compiler for the guest. Call it with the provisioning lock held, since it may be fetched. @throws ProvisionError
  */
-export async function requireCompiler(context: Context): Promise<Compiler> {
-  return (await findCompiler(context)) ?? (await fetchCompiler(context));
+export async function requireCompiler(context: Context, suite = context.suite()): Promise<Compiler> {
+  return (await findCompiler(context, suite)) ?? (await fetchCompiler(context, suite));
 }
 
 /** Identifies a cross compiler in the keys of what it builds; it need not exist for that. */
 export async function crossCompilerKey(context: Context): Promise<unknown> {
   const compiler = await hostCrossCompiler(context);
-  return compiler === undefined ? ingredients(context) : await compilerVersion(context, compiler.command);
+  return compiler === undefined
+    ? ingredients(context, context.suite())
+    : await compilerVersion(context, compiler.command);
 }
 
 export async function compilerVersion(context: Context, command: string): Promise<string> {
@@ -80,42 +92,52 @@ async function hostCrossCompiler(context: Context): Promise<Compiler | undefined
   return undefined;
 }
 
-function packages(context: Context): string[] {
+/** That of another suite compiles only modules, which need no C library. */
+function packages(context: Context, suite: Suite): string[] {
   const { guestArch } = context;
-  const { compiler } = context.suite();
-  return [`${compiler}-${guestFacts(guestArch).compilerMachine}`, `libc6-dev-${guestArch}-cross`];
+  const compiler = `${suite.compiler}-${guestFacts(guestArch).compilerMachine}`;
+  if (!isOtherSuite(context, suite)) return [compiler, `libc6-dev-${guestArch}-cross`];
+  return isForeign(context) ? [compiler] : [suite.compiler];
 }
 
-function ingredients(context: Context): Record<string, unknown> {
+function ingredients(context: Context, suite: Suite): Record<string, unknown> {
   const { hostArch } = context;
-  return { recipe: RECIPE, hostArch, suite: context.suite().codename, packages: packages(context) };
+  return { recipe: RECIPE, hostArch, suite: suite.codename, packages: packages(context, suite) };
 }
 
-async function fetchCompiler(context: Context): Promise<Compiler> {
+async function fetchCompiler(context: Context, suite: Suite): Promise<Compiler> {
   const progress = context.progress('compiler');
-  const apt = context.hostSuiteApt();
-  const entry = await context.cache.publish<Manifest>('compiler', ingredients(context), async (folder) => {
-    const files = await apt.download(packages(context), progress);
+  const isOther = isOtherSuite(context, suite);
+  const apt = isOther ? context.foreignCompilerApt(suite) : context.hostSuiteApt();
+  const entry = await context.cache.publish<Manifest>('compiler', ingredients(context, suite), async (folder) => {
+    const files = await apt.download(packages(context, suite), progress);
     const root = path.join(folder, 'root');
     await apt.unpack(files, root, progress);
     removeUnused(root, context);
-    writeWrappers(folder, context);
+    if (isOther) useOwnLibraries(root, PROGRAM_FOLDERS, context.hostArch);
+    writeWrappers(folder, context, isOther);
     const { command } = wrapped(context, folder);
     const version = await runTool(command, ['-dumpfullversion'], {
-      attempted: 'starting the fetched cross compiler',
-      cure: `apt-get install crossbuild-essential-${context.guestArch}: a cross compiler on PATH is used instead`,
+      attempted: 'starting the fetched compiler',
+      cure: compilerCure(context, isOther),
       signal: context.signal,
     });
-    const description = `cross compiler for ${context.guestArch}, gcc ${version.trim()} of ${context.suite().codename}`;
+    const description = `compiler for ${context.guestArch}, gcc ${version.trim()} of ${suite.codename}`;
     return { description, packages: versionsOf(files) };
   });
+  if (isOther) apt.removeDownloads();
   progress.finish(entry.manifest.description);
-  return fetchedCompiler(context, entry);
+  return fetchedCompiler(context, suite, entry);
 }
 
-const fetchedCompiler = (context: Context, { folder }: Entry<Manifest>): Compiler => ({
+const compilerCure = ({ guestArch }: Context, isOtherSuite: boolean): string =>
+  isOtherSuite
+    ? "use a kernel of this machine's own suite, or one of its backports: 'ghostcard kernels' lists them"
+    : `apt-get install crossbuild-essential-${guestArch}: a cross compiler on PATH is used instead`;
+
+const fetchedCompiler = (context: Context, suite: Suite, { folder }: Entry<Manifest>): Compiler => ({
   ...wrapped(context, folder),
-  origin: `Debian ${context.suite().codename}`,
+  origin: `Debian ${suite.codename}`,
 });
 
 function wrapped(context: Context, folder: string): { command: string; prefix: string } {
@@ -136,7 +158,7 @@ function removeUnused(root: string, context: Context): void {
   };
   drop(path.join(root, 'usr/share'), /./);
   drop(path.join(root, 'usr/bin'), UNUSED_PROGRAMS);
-  for (const place of ['usr/lib/gcc-cross', 'usr/libexec/gcc-cross']) {
+  for (const place of ['usr/lib/gcc-cross', 'usr/libexec/gcc-cross', 'usr/lib/gcc', 'usr/libexec/gcc']) {
     const parts = path.join(root, place, compilerMachine(context));
     for (const version of existsSync(parts) ? readdirSync(parts) : []) drop(path.join(parts, version), UNUSED_PARTS);
   }
@@ -144,30 +166,39 @@ function removeUnused(root: string, context: Context): void {
 
 const compilerMachine = ({ guestArch }: Context): string => hostFacts(guestArch).triplet;
 
-/** One script for each program, named without the version. */
-function writeWrappers(folder: string, context: Context): void {
+/**
+ * One script for each program, named without the version. The compiler is told where the assembler and the linker are:
+ * a native one would take the host's.
+ */
+function writeWrappers(folder: string, context: Context, hasOwnLibraries: boolean): void {
   const bin = path.join(folder, 'bin');
   const programs = path.join(folder, 'root/usr/bin');
   mkdirSync(bin);
-  const names = existsSync(programs) ? readdirSync(programs) : [];
+  const prefix = guestFacts(context.guestArch).compilerPrefix;
+  const names = existsSync(programs) ? readdirSync(programs).filter((name) => name.startsWith(prefix)) : [];
   for (const program of names) {
+    const isCompiler = hasOwnLibraries && /gcc-\d+$/.test(program);
     const script = [
       '#!/bin/sh',
       `# Runs ../root/usr/bin/${program} with its own libraries.`,
       'root=${0%/*}/../root/usr',
-      `export LD_LIBRARY_PATH="$root/lib/${hostFacts(context.hostArch).triplet}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"`,
-      `exec "$root/bin/${program}" "$@"`,
+      ...(hasOwnLibraries
+        ? []
+        : [
+            `export LD_LIBRARY_PATH="$root/lib/${hostFacts(context.hostArch).triplet}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"`,
+          ]),
+      `exec "$root/bin/${program}" ${isCompiler ? `-B "\${0%/*}/${prefix}" ` : ''}"$@"`,
       '',
     ].join('\n');
     const file = path.join(bin, program.replace(/-\d+$/, ''));
     writeFileSync(file, script);
     chmodSync(file, 0o755);
   }
-  const compiler = `${guestFacts(context.guestArch).compilerPrefix}gcc`;
+  const compiler = `${prefix}gcc`;
   if (existsSync(path.join(bin, compiler))) return;
   throw new ProvisionError({
     attempted: 'extracting the cross compiler from its packages',
     seen: `there is no ${compiler} among the programs: ${names.join(', ') || 'none'}`,
-    cure: `apt-get install crossbuild-essential-${context.guestArch}: a cross compiler on PATH is used instead`,
+    cure: compilerCure(context, hasOwnLibraries),
   });
 }

@@ -27,11 +27,14 @@ import { cacheFolder, cacheLimitBytes } from '../cache/folder';
 import { ProvisionError } from '../basis/errors';
 import { readAptSources } from '../basis/host-files';
 import { type Step, StepProgress } from '../basis/progress';
-import { type HostSuite, hostSuite, QEMU_SUITE } from '../packages/suite';
+import { backportsOf, hostSuite, QEMU_SUITE, type Suite } from '../packages/suite';
 import { type ProvisionOptions } from '../basis/types';
 
 /** Libraries of a compiler that no program for the guest uses. */
 const SANITIZERS = 'libasan8 libhwasan0 liblsan0 libtsan2 libubsan1 libitm1 libgomp1 libatomic1 libstdc++6'.split(' ');
+const CROSS_SANITIZERS = SANITIZERS.flatMap((name) =>
+  ['amd64', 'arm64'].map((arch) => `${name}-${arch}-cross (= 999)`),
+);
 /**
  * Dependencies of the packages of kernels and compilers that a build in the cache does not need, or that the host has.
  */
@@ -40,7 +43,20 @@ const BUILD_PROVIDED = [
   ...['libc6 (= 999)', 'zlib1g (= 99:999)', 'liblzma5 (= 999)', 'libzstd1 (= 999)'],
   ...['libssl3 (= 999)', 'libssl3t64 (= 999)', 'binutils (= 999)', 'gcc-12 (= 999)', 'gcc-14 (= 999)'],
   ...['libgcc-s1 (= 999)', 'libstdc++6 (= 999)', 'gcc-12-base (= 999)', 'gcc-14-base (= 999)'],
-  ...SANITIZERS.flatMap((name) => ['amd64', 'arm64'].map((arch) => `${name}-${arch}-cross (= 999)`)),
+  ...CROSS_SANITIZERS,
+];
+/** A native compiler itself needs libstdc++6. */
+const NO_SANITIZERS = [
+  ...SANITIZERS.filter((name) => name !== 'libstdc++6').map((name) => `${name} (= 999)`),
+  ...CROSS_SANITIZERS,
+];
+/**
+ * The same for the kernels of a suite that is not the host's: their helper programs are run with the libraries of their
+ * own suite (own-libraries.ts).
+ */
+const FOREIGN_BUILD_PROVIDED = [
+  ...['kmod', 'linux-base (= 999)', 'initramfs-tools (= 999)', 'linux-initramfs-tool', 'pahole (= 999)'],
+  ...['binutils (= 999)', 'gcc-12 (= 999)', 'gcc-14 (= 999)', 'gcc-14-for-host (= 999)'],
 ];
 /** QEMU's packages need these only for their installation scripts, which are not run. */
 const QEMU_PROVIDED = ['adduser (= 999)'];
@@ -52,6 +68,7 @@ export class Context {
   readonly signal: AbortSignal | undefined;
   /** Which of Debian's kernels, if `given` has none. */
   readonly kernelFlavour: KernelFlavour;
+  readonly #kernelRelease: string | undefined;
   readonly given: { qemu?: string; kernel?: string; modules?: string; busybox?: string };
   readonly #options: ProvisionOptions;
   readonly #aptRoots = new Map<string, AptRoot>();
@@ -69,6 +86,7 @@ export class Context {
     const kernel = given(options.kernel, 'GHOSTCARD_KERNEL');
     const flavour = KERNEL_FLAVOURS.find((name) => name === kernel);
     this.kernelFlavour = flavour ?? DEFAULT_KERNEL;
+    this.#kernelRelease = checkedRelease(given(options.kernelRelease, 'GHOSTCARD_KERNEL_RELEASE'));
     this.given = definedOnly({
       qemu: given(options.qemu, 'GHOSTCARD_QEMU'),
       kernel: flavour === undefined ? kernel : undefined,
@@ -82,8 +100,18 @@ export class Context {
   }
 
   /** The host's Debian suite. @throws ProvisionError that says what to provide instead */
-  suite(): HostSuite {
+  suite(): Suite {
     return hostSuite(readFileSync('/etc/os-release', 'utf8'));
+  }
+
+  /** The first two numbers of the release that was asked for. */
+  get askedRelease(): string | undefined {
+    return this.#kernelRelease;
+  }
+
+  /** The release that was asked for, if it is not that of the host's suite. */
+  get otherRelease(): string | undefined {
+    return this.#kernelRelease === this.suite().kernel ? undefined : this.#kernelRelease;
   }
 
   mirror(): string {
@@ -97,13 +125,28 @@ export class Context {
     );
   }
 
-  /** Packages of the host's suite: the guest's kernel, the tools that build its modules, a cross compiler, busybox. */
+  /** Packages of the host's suite: its kernel, the tools that build its modules, a cross compiler, busybox. */
   hostSuiteApt(): AptRoot {
     return this.#aptRoot({
       suites: [this.suite().codename],
       architectures: [...new Set([this.hostArch, this.guestArch])],
       provided: BUILD_PROVIDED,
     });
+  }
+
+  /** The kernels of a suite and of its backports, for all architectures of guests, with what builds their modules. */
+  kernelsApt(suite: Suite): AptRoot {
+    const isHosts = suite.codename === this.suite().codename;
+    return this.#aptRoot({
+      suites: [suite.codename, backportsOf(suite)],
+      architectures: [...new Set([this.hostArch, ...GUEST_ARCHES])],
+      provided: isHosts ? BUILD_PROVIDED : FOREIGN_BUILD_PROVIDED,
+    });
+  }
+
+  /** The compiler of a suite that is not the host's, with all its libraries. */
+  foreignCompilerApt(suite: Suite): AptRoot {
+    return this.#aptRoot({ suites: [suite.codename], architectures: [this.hostArch], provided: NO_SANITIZERS });
   }
 
   /** The suite that has a QEMU with a vfio-user client, and its libraries. */
@@ -157,6 +200,15 @@ function checkedArch(arch: GuestArch): GuestArch {
     attempted: 'choosing the architecture of the guest',
     seen: `it is ${JSON.stringify(arch)}`,
     cure: `use one of ${GUEST_ARCHES.join(', ')}`,
+  });
+}
+
+function checkedRelease(release: string | undefined): string | undefined {
+  if (release === undefined || /^\d+\.\d+$/.test(release)) return release;
+  throw new ProvisionError({
+    attempted: "choosing the release of the guest's kernel",
+    seen: `it is ${JSON.stringify(release)}`,
+    cure: "give --kernel-release (or GHOSTCARD_KERNEL_RELEASE) the first two numbers, such as 6.12; 'ghostcard kernels' lists them",
   });
 }
 

@@ -7,6 +7,7 @@ import { moduleFile } from '../../../test/support/module-fixture';
 import { checkedKernel, checkedModules, modulesForGiven, releaseOf } from './given-kernel';
 
 const RELEASE = '6.1.0-test';
+const AMD64 = { guestArch: 'amd64', askedRelease: undefined } as const;
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'ghostcard-given-'));
@@ -33,7 +34,7 @@ describe('a kernel of the user', () => {
   test('for amd64 is accepted, and its release is read', () => {
     expect(releaseOf(bzImage(RELEASE), 'amd64')).toBe(RELEASE);
     const imagePath = put('vmlinuz', bzImage(RELEASE));
-    expect(checkedKernel(imagePath, 'amd64')).toEqual({ imagePath, release: RELEASE });
+    expect(checkedKernel(imagePath, AMD64)).toEqual({ imagePath, release: RELEASE });
   });
 
   test('for arm64 is accepted uncompressed, compressed, and inside the EFI program of newer packages', () => {
@@ -53,11 +54,19 @@ describe('a kernel of the user', () => {
 
   test('that is something else is refused, and the error says what to provide', () => {
     const file = put('notes.txt', Buffer.from('hello'));
-    expect(() => checkedKernel(file, 'amd64')).toThrow(
+    expect(() => checkedKernel(file, AMD64)).toThrow(
       /checking the kernel given as .*notes\.txt: it is not a kernel image for amd64\nWhat to do: give --kernel \(or GHOSTCARD_KERNEL\)/,
     );
-    expect(() => checkedKernel(path.join(folder, 'none'), 'amd64')).toThrow('there is no such file');
+    expect(() => checkedKernel(path.join(folder, 'none'), AMD64)).toThrow('there is no such file');
   });
+});
+
+test('a kernel of the user must be of the release that was asked for', () => {
+  const imagePath = put('vmlinuz', bzImage(RELEASE));
+  expect(checkedKernel(imagePath, { ...AMD64, askedRelease: '6.1' }).release).toBe(RELEASE);
+  expect(() => checkedKernel(imagePath, { ...AMD64, askedRelease: '6.12' })).toThrow(
+    /vmlinuz: it is Linux 6\.1\.0-test, and --kernel-release .* is 6\.12\nWhat to do: leave out one of them/,
+  );
 });
 
 describe('modules of the user', () => {

@@ -10,6 +10,7 @@ import { gunzipSync } from 'node:zlib';
 import { GUEST_MODULES, modinfo } from '../../guest-image';
 import { type GuestArch } from '../basis/arch';
 import { ProvisionError } from '../basis/errors';
+import { type Context } from './context';
 import { findModules } from './kernel-modules';
 import { collectModules } from './module-files';
 
@@ -60,7 +61,11 @@ function uncompressed(image: Buffer): Buffer {
   }
 }
 
-export function checkedKernel(file: string, arch: GuestArch): { imagePath: string; release: string } {
+/** The kernel of the user, of the architecture and the release that were asked for. @throws ProvisionError */
+export function checkedKernel(
+  file: string,
+  { guestArch: arch, askedRelease }: Pick<Context, 'guestArch' | 'askedRelease'>,
+): { imagePath: string; release: string } {
   const imagePath = path.resolve(file);
   const attempted = `checking the kernel given as ${file}`;
   const cure = `give --kernel (or GHOSTCARD_KERNEL) a kernel image for ${arch} (such as the /boot/vmlinuz-RELEASE of such a machine), or leave it out`;
@@ -70,6 +75,14 @@ export function checkedKernel(file: string, arch: GuestArch): { imagePath: strin
   const release = releaseOf(readFileSync(imagePath), arch);
   if (release === undefined)
     throw new ProvisionError({ attempted, seen: `it is not a kernel image for ${arch}`, cure });
+  if (askedRelease !== undefined && !release.startsWith(`${askedRelease}.`)) {
+    const seen = `it is Linux ${release}, and --kernel-release (or GHOSTCARD_KERNEL_RELEASE) is ${askedRelease}`;
+    throw new ProvisionError({
+      attempted,
+      seen,
+      cure: "leave out one of them: --kernel-release chooses one of Debian's",
+    });
+  }
   return { imagePath, release };
 }
 

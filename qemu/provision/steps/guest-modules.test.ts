@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { Context } from './context';
 import { findGuestModules, guestModulesIngredients } from './guest-modules';
-import { type KernelEntry } from './kernel';
+import { type KernelEntry } from './kernel-entry';
 
 test('modules built for a kernel are not used with a newer kernel that has replaced it in the cache', async () => {
   const cacheDir = mkdtempSync(path.join(tmpdir(), 'ghostcard-guest-modules-'));

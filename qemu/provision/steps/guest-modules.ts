@@ -11,7 +11,7 @@ import { type Described, type Entry, type Ingredients } from '../cache/cache';
 import { requireCompiler } from './compiler';
 import { type Context } from './context';
 import { sourceDigest } from './guest-tools';
-import { type KernelEntry, kernelKey, privateHeaders } from './kernel';
+import { type KernelEntry, kernelKey, privateHeaders, suiteOf } from './kernel-entry';
 import { kernelHeaders } from './kernel-headers';
 import { findModules, requireBuildTools, WITHOUT_DEBUG_INFO } from './kernel-modules';
 import { runTool } from '../basis/tools';
@@ -36,7 +36,7 @@ export function findGuestModules(context: Context, kernel: KernelEntry): GuestMo
 /** Builds them. Call it with the provisioning lock held. */
 export async function buildGuestModules(context: Context, kernel: KernelEntry): Promise<GuestModulesEntry> {
   requireBuildTools(context);
-  const compiler = await requireCompiler(context);
+  const compiler = await requireCompiler(context, suiteOf(context, kernel));
   const headers = await kernelHeaders(context, kernel, compiler);
   const progress = context.progress('modules');
   const { release } = kernel.manifest;

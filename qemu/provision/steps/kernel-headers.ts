@@ -9,10 +9,11 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { guestFacts, hostFacts } from '../basis/arch';
 import { type Described, type Entry, type Ingredients } from '../cache/cache';
-import { type Compiler } from './compiler';
+import { type Compiler, isOtherSuite } from './compiler';
 import { type Context } from './context';
-import { type KernelEntry, kernelKey, kernelPackages, rebuiltSymbols } from './kernel';
+import { type KernelEntry, kernelKey, kernelPackages, rebuiltSymbols, suiteOf } from './kernel-entry';
 import { compileWith } from './kernel-modules';
+import { PROGRAM_FOLDERS, useOwnLibraries } from './own-libraries';
 import { runTool } from '../basis/tools';
 
 const RECIPE = 1;
@@ -46,8 +47,10 @@ async function unpack(
       await runTool('dpkg-deb', ['-x', deb, folder], { attempted: `unpacking ${name}`, signal: context.signal });
     }
     trim(folder, context);
+    const hasOwnLibraries = isOtherSuite(context, suiteOf(context, kernel));
+    if (hasOwnLibraries) useOwnLibraries(folder, PROGRAM_FOLDERS, context.hostArch);
     updateSymbolVersions(path.join(folder, headers, 'Module.symvers'), rebuiltSymbols(kernel));
-    makeRelocatable(path.join(folder, headers), context, compiler);
+    makeRelocatable(path.join(folder, headers), context, compiler, hasOwnLibraries);
     return { description: `headers of Linux ${release}, to build modules with`, headers };
   };
   const onWait = (): void => progress.report('waiting for another ghostcard that is unpacking the headers');
@@ -79,7 +82,7 @@ function updateSymbolVersions(file: string, rebuilt: string): void {
 }
 
 /** The packaged makefile contains the folder of a normal installation; this one finds everything relative to itself. */
-function makeRelocatable(headers: string, context: Context, compiler: Compiler): void {
+function makeRelocatable(headers: string, context: Context, compiler: Compiler, hasOwnLibraries: boolean): void {
   const makefile = path.join(headers, 'Makefile');
   const included = readFileSync(makefile, 'utf8').replaceAll('/usr/src/', '$(here)../');
   compileWith(headers, compiler);
@@ -88,8 +91,12 @@ function makeRelocatable(headers: string, context: Context, compiler: Compiler):
     [
       "# Builds modules for the kernel of ghostcard's guests: make -C THIS_FOLDER M=YOUR_FOLDER modules",
       'here := $(dir $(realpath $(lastword $(MAKEFILE_LIST))))',
-      "# The kernel's helper programs need the libraries of these packages.",
-      `export LD_LIBRARY_PATH := $(here)../../lib/${hostFacts(context.hostArch).triplet}`,
+      ...(hasOwnLibraries
+        ? []
+        : [
+            "# The kernel's helper programs need the libraries of these packages.",
+            `export LD_LIBRARY_PATH := $(here)../../lib/${hostFacts(context.hostArch).triplet}`,
+          ]),
       '# The image that BTF would refer to is not here, and the kernel loads modules without BTF.',
       'MAKEOVERRIDES += CONFIG_DEBUG_INFO_BTF_MODULES=',
       included,

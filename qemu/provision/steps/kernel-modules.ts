@@ -9,7 +9,8 @@ import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFile
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { type GuestArch } from '../basis/arch';
-import { type Compiler, isForeign, ownCompiler, requireCompiler } from './compiler';
+import { type Suite } from '../packages/suite';
+import { type Compiler, isForeign, isOtherSuite, ownCompiler, requireCompiler } from './compiler';
 import { awkwardCachePath, type Context } from './context';
 import { type StepProgress } from '../basis/progress';
 import { findTool, missingTool, runPipeline, runTool } from '../basis/tools';
@@ -62,6 +63,8 @@ export interface ModuleBuild {
   /** The package with the source. It is not unpacked, because little of it is needed. */
   readonly sourcePackage: string;
   readonly release: string;
+  /** The suite whose compiler is used. */
+  readonly suite: Suite;
   /** A scratch folder. */
   readonly folder: string;
 }
@@ -99,7 +102,7 @@ export async function rebuildModules(
   build: ModuleBuild,
   progress: StepProgress,
 ): Promise<BuiltModules> {
-  const compiler = await requireCompiler(context);
+  const compiler = await requireCompiler(context, build.suite);
   const source = await unpackSource(context, build, progress);
   const tree = path.join(build.folder, 'tree');
   const recipe = moduleRecipe(context.guestArch);
@@ -133,8 +136,11 @@ export async function rebuildModules(
       {
         attempted: `compiling the guest's kernel modules for ${build.release}`,
         cure: `make sure that ${compiler.command} and make work (apt-get install build-essential), or provide your own with --kernel and --modules`,
-        // The kernel's helper programs need the libraries of these packages.
-        env: { LD_LIBRARY_PATH: context.libraryFolder(build.packages), MAKEFLAGS: '' },
+        env: {
+          MAKEFLAGS: '',
+          // The kernel's helper programs need the libraries of these packages.
+          ...(!isOtherSuite(context, build.suite) && { LD_LIBRARY_PATH: context.libraryFolder(build.packages) }),
+        },
         signal: context.signal,
       },
     ),

@@ -1,75 +1,39 @@
 /**
- * Steps `kernel` and `modules`: Debian's kernel image of the host's suite with its modules, some of them rebuilt
- * (kernel-modules.ts). Both are in one entry, because their versions must be identical.
+ * Steps `kernel` and `modules`: Debian's kernel image, of the host's suite unless another is asked for (kernel-source.ts),
+ * with its modules, some of them rebuilt (kernel-modules.ts). Both are in one entry, because their versions must be identical.
  */
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { moduleName } from '../../guest-image';
 import { versionsOf } from '../packages/apt-root';
-import { guestFacts } from '../basis/arch';
-import { type Described, type Entry, type Ingredients } from '../cache/cache';
-import { requireCompiler } from './compiler';
+import { isOtherSuite, requireCompiler } from './compiler';
 import { type Context } from './context';
 import { ProvisionError } from '../basis/errors';
-import { rebuildModules, findModules, moduleRecipe, requireBuildTools, xzProgram } from './kernel-modules';
+import {
+  type KernelEntry,
+  kernelIngredients,
+  type KernelManifest,
+  kernelPackages,
+  privateHeaders,
+  rebuiltSymbols,
+} from './kernel-entry';
+import { findModules, rebuildModules, requireBuildTools, xzProgram } from './kernel-modules';
+import { kernelSource } from './kernel-source';
 import { decompressAll } from './module-files';
+import { PROGRAM_FOLDERS, useOwnLibraries } from './own-libraries';
 
-const RECIPE = 5;
 /** Packages that are only needed to make this entry: the largest ones. */
-const NOT_KEPT = /^linux-(image|source|compiler)/;
-
-export interface KernelManifest extends Described {
-  readonly release: string;
-  readonly packages: Record<string, string>;
-}
-
-export type KernelEntry = Entry<KernelManifest>;
-
-/** The key of everything that is made for this kernel: a newer release may replace it in the cache. */
-export const kernelKey = ({ folder, manifest }: KernelEntry): Ingredients => ({
-  entry: path.basename(folder),
-  packages: manifest.packages,
-});
-
-export const kernelImage = (entry: KernelEntry): string => path.join(entry.folder, 'vmlinuz');
-/** The folder of all modules, as /lib/modules/RELEASE is. */
-export const kernelModules = (entry: KernelEntry): string => path.join(entry.folder, 'modules');
-const SYMBOL_VERSIONS = 'Module.symvers';
-const PRIVATE_HEADERS = 'private-headers';
-export const rebuiltSymbols = (entry: KernelEntry): string => path.join(entry.folder, SYMBOL_VERSIONS);
-/** Private headers of the kernel, for guest-modules.ts. */
-export const privateHeaders = (entry: KernelEntry): string => path.join(entry.folder, PRIVATE_HEADERS);
-/** The downloaded packages for building modules (kernel-build.ts): mirrors remove superseded kernels. */
-export const kernelPackages = (entry: KernelEntry): string => path.join(entry.folder, 'packages');
-
-function packages({ guestArch, kernelFlavour }: Context): string[] {
-  const flavour = guestFacts(guestArch).kernelPackages[kernelFlavour];
-  return [`linux-image-${flavour}:${guestArch}`, `linux-headers-${flavour}:${guestArch}`, 'linux-source'];
-}
-
-function ingredients(context: Context): Record<string, unknown> {
-  return {
-    recipe: RECIPE,
-    suite: context.suite().codename,
-    hostArch: context.hostArch,
-    packages: packages(context),
-    built: moduleRecipe(context.guestArch),
-  };
-}
-
-export function findKernel(context: Context): KernelEntry | undefined {
-  return context.cache.find<KernelManifest>('kernel', ingredients(context));
-}
+const NOT_KEPT = /^linux-(image|binary|modules|source|compiler)/;
 
 export async function fetchKernel(context: Context): Promise<KernelEntry> {
   requireBuildTools(context);
-  await requireCompiler(context);
   const progress = context.progress('kernel');
-  const apt = context.hostSuiteApt();
-  const entry = await context.cache.publish<KernelManifest>('kernel', ingredients(context), async (folder) => {
+  const { apt, suite, origin, packages } = await kernelSource(context, progress);
+  await requireCompiler(context, suite);
+  const entry = await context.cache.publish<KernelManifest>('kernel', kernelIngredients(context), async (folder) => {
     const scratch = path.join(folder, 'scratch');
     const unpacked = path.join(scratch, 'packages');
-    const files = await apt.download(packages(context), progress);
+    const files = await apt.download(packages, progress);
     const source = files.find(({ fileName }) => /^linux-source-\d/.test(fileName));
     if (source === undefined) throw packagingChanged('no linux-source-VERSION among the packages');
     await apt.unpack(
@@ -77,22 +41,23 @@ export async function fetchKernel(context: Context): Promise<KernelEntry> {
       unpacked,
       progress,
     );
+    if (isOtherSuite(context, suite)) useOwnLibraries(unpacked, PROGRAM_FOLDERS, context.hostArch);
     const release = installImage(unpacked, folder);
-    progress.finish(`Linux ${release} from ${context.suite().codename}`);
+    progress.finish(`Linux ${release} from ${origin}`);
 
     const building = context.progress('modules');
     const built = await rebuildModules(
       context,
-      { packages: unpacked, sourcePackage: apt.pathOf(source), release, folder: scratch },
+      { packages: unpacked, sourcePackage: apt.pathOf(source), release, suite, folder: scratch },
       building,
     );
     const modules = path.join(folder, 'modules');
     const count = await installModules(context, modules, unpacked, release, built.files);
-    writeFileSync(path.join(folder, SYMBOL_VERSIONS), built.symbolVersions);
-    const headers = path.join(folder, PRIVATE_HEADERS);
+    writeFileSync(rebuiltSymbols({ folder }), built.symbolVersions);
+    const headers = privateHeaders({ folder });
     mkdirSync(headers);
     for (const file of built.privateHeaders) copyFileSync(file, path.join(headers, path.basename(file)));
-    const kept = path.join(folder, 'packages');
+    const kept = kernelPackages({ folder });
     mkdirSync(kept);
     for (const file of files.filter(({ fileName }) => !NOT_KEPT.test(fileName))) {
       copyFileSync(apt.pathOf(file), path.join(kept, file.fileName));
@@ -100,8 +65,8 @@ export async function fetchKernel(context: Context): Promise<KernelEntry> {
     building.report('removing the build folder');
     rmSync(scratch, { recursive: true });
     building.finish(`${count} modules, ${built.files.length} of them rebuilt`);
-    const description = `Linux ${release} of ${context.suite().codename} with ${count} modules`;
-    return { description, release, packages: versionsOf(files) };
+    const description = `Linux ${release} of ${origin} with ${count} modules`;
+    return { description, release, suite: suite.codename, origin, packages: versionsOf(files) };
   });
   apt.removeDownloads();
   return entry;
@@ -109,14 +74,26 @@ export async function fetchKernel(context: Context): Promise<KernelEntry> {
 
 /** Copies the kernel image from its unpacked package and returns its release. */
 function installImage(unpacked: string, folder: string): string {
-  const boot = path.join(unpacked, 'boot');
-  const images = existsSync(boot) ? readdirSync(boot).filter((name) => name.startsWith('vmlinuz-')) : [];
+  const namesIn = (place: string): string[] => {
+    const at = path.join(unpacked, place);
+    return existsSync(at) ? readdirSync(at).map((name) => path.join(at, name)) : [];
+  };
+  const images = [
+    ...namesIn('boot').filter((file) => path.basename(file).startsWith('vmlinuz-')),
+    // Since Linux 7.2.
+    ...namesIn('usr/lib/modules')
+      .map((each) => path.join(each, 'vmlinuz'))
+      .filter((file) => existsSync(file)),
+  ];
   const [image] = images;
   if (image === undefined || images.length > 1) {
-    throw packagingChanged(`there are ${images.length} files boot/vmlinuz-*, where one is expected`);
+    throw packagingChanged(
+      `there are ${images.length} kernel images in boot and usr/lib/modules, where one is expected`,
+    );
   }
-  copyFileSync(path.join(boot, image), path.join(folder, 'vmlinuz'));
-  return image.replace('vmlinuz-', '');
+  copyFileSync(image, path.join(folder, 'vmlinuz'));
+  const name = path.basename(image);
+  return name === 'vmlinuz' ? path.basename(path.dirname(image)) : name.replace('vmlinuz-', '');
 }
 
 /**
