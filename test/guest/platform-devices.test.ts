@@ -8,7 +8,7 @@ import { GUEST_ARCHES } from '../../qemu/provision';
 import { type BoundCard } from '../../qemu/launch';
 import { cardVariables, type Rig } from '../../qemu/rig';
 import { type Block, BlockCard, BLOCKS, MASK_BITS } from '../support/block-card';
-import { reference, runApp, startRig } from '../support/rig';
+import { mapsHaveDmaAddresses, reference, runApp, startRig } from '../support/rig';
 
 const PAGE = 4096;
 const KiB = 1024;
@@ -33,7 +33,10 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
   const write = (block: Block, window: string, offset: string, value: number) =>
     runApp(rig, 'card', ['gc-reg', '--window', window, `${offset}=${value}`, offset], device(block));
   const kernelComplaints = () =>
-    guestShell('dmesg | grep -vi "command line" | grep -iE "warning|bug:|oops|call trace"');
+    guestShell(
+      // On amd64, newer kernels warn of vfio-platform's own call for a region that was never read (docs/drivers.md).
+      'dmesg | sed "/WARNING.*iounmap/,/end trace/d" | grep -vi "command line" | grep -iE "warning|bug:|oops|call trace"',
+    );
   const node = ({ platformDevices = [] }: BoundCard, block: Block) =>
     platformDevices.find(({ name }) => name === device(block))!.node;
 
@@ -110,14 +113,16 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     const open = `exec 3<>${node(bound, 'counter')}; ${maps}; cat /sys/bus/platform/devices/${device('counter')}/dma_addresses`;
     const lines = (await guestShell(open)).split('\n');
     const [registers, table, ...buffers] = lines.slice(0, 5).map(mapOf);
-    expect(lines.slice(5).map(BigInt)).toEqual(buffers.map(({ address }) => address));
+    const addresses = lines.slice(5).map(BigInt);
+    if (mapsHaveDmaAddresses(arch)) expect(buffers.map(({ address }) => address)).toEqual(addresses);
     expect([registers!.name, table!.name]).toEqual(['registers', 'table']);
     expect(buffers.map(({ name, sizeBytes }) => [name, sizeBytes / KiB])).toEqual([
       ['ring', 4],
       ['log', 256],
       ['scratch', 12],
     ]);
-    for (const { address, sizeBytes } of buffers) {
+    for (const [index, { sizeBytes }] of buffers.entries()) {
+      const address = addresses[index]!;
       expect(address % BigInt(PAGE)).toBe(0n);
       expect(address + BigInt(sizeBytes)).toBeLessThanOrEqual(1n << BigInt(MASK_BITS));
     }

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { IRQ_SOURCES, type ReferenceCard } from '../../emulator/cards/reference';
 import { GUEST_ARCHES } from '../../qemu/provision';
 import { type Rig } from '../../qemu/rig';
-import { runApp, startRig } from '../support/rig';
+import { mapsHaveDmaAddresses, runApp, startRig } from '../support/rig';
 
 const KiB = 1 << 10;
 const MiB = 1 << 20;
@@ -137,14 +137,15 @@ describe.each(GUEST_ARCHES)('in a guest of %s, a card', (arch) => {
             'cat /sys/bus/platform/devices/ghostcard-ref.256/dma_addresses; gc-crc --device ghostcard-ref.256 >&2',
         );
         expect(Number(ringBytes)).toBe(RING_BYTES);
+        const [ringBase, dataBase] = addresses.map(BigInt) as [bigint, bigint];
+        if (mapsHaveDmaAddresses(arch)) expect([BigInt(ring!), BigInt(data!)]).toEqual([ringBase, dataBase]);
         expect(seen.ringBases.length).toBeGreaterThan(0);
         for (const base of seen.ringBases) {
-          expect(base).toBeGreaterThanOrEqual(BigInt(ring!));
-          expect(base).toBeLessThan(BigInt(ring!) + BigInt(RING_BYTES));
+          expect(base).toBeGreaterThanOrEqual(ringBase);
+          expect(base).toBeLessThan(ringBase + BigInt(RING_BYTES));
         }
-        expect(addresses.map(BigInt)).toEqual([BigInt(ring!), BigInt(data!)]);
         // uio_dmem_genirq allocates below 4 GiB, whatever the device can reach.
-        expect(BigInt(data!)).toBeLessThan(1n << 32n);
+        expect(dataBase).toBeLessThan(1n << 32n);
       });
 
       it('has an error with the declared sizes when more is requested', async () => {

@@ -9,6 +9,7 @@ import { type CardFactory } from '../../instrumentation/served-card';
 import { ReferenceCard, type ReferenceCardOptions } from '../../emulator/cards/reference';
 import { loadModule } from '../../qemu/launch';
 import { buildModules, type GuestArch } from '../../qemu/provision';
+import { compareVersions } from '../../qemu/provision/packages/kernel-list';
 import { type AppReport, appReport, Rig, type RigOptions } from '../../qemu/rig';
 
 const run = promisify(execFile);
@@ -87,3 +88,7 @@ export async function loadLineDriver(rig: Rig, arch: GuestArch): Promise<string>
   }
   return 'line-driver';
 }
+
+/** Whether UIO's maps show the device addresses of uio_dmem_genirq's buffers: until Linux 6.8 (platform-devices.md). */
+export const mapsHaveDmaAddresses = (arch: GuestArch): boolean =>
+  compareVersions(inject('provisioned')[arch].kernel.release, '6.9') < 0;
