@@ -27,7 +27,10 @@ export interface Dpdk {
   readonly command: string;
   /** LD_LIBRARY_PATH for it. */
   readonly libraryPath: string;
-  /** The driver of I/OAT, and what it needs that is loaded at run time: each for an option `-d`. */
+  /**
+   * The driver of I/OAT, and what it needs that is loaded at run time: each for an option `-d`. They are names, which the
+   * dynamic linker looks up: DPDK refuses a path below a folder that all may write to, such as /tmp.
+   */
   readonly drivers: readonly string[];
   /** Such as 22.11.11. */
   readonly version: string;
@@ -41,10 +44,11 @@ export async function provisionDpdk(options: ProvisionOptions = {}): Promise<Dpd
   const root = path.join(entry.folder, 'root');
   // Packages from before the merge of /lib and /usr/lib have libraries in the former.
   const libraries = ['usr/lib', 'lib'].map((lib) => path.join(root, lib, hostFacts(context.hostArch).triplet));
+  const drivers = driversIn(path.join(libraries[0]!, 'dpdk'));
   return {
     command: path.join(root, 'usr/bin/dpdk-test'),
-    libraryPath: libraries.join(':'),
-    drivers: driversIn(path.join(libraries[0]!, 'dpdk')),
+    libraryPath: [...libraries, ...new Set(drivers.map((file) => path.dirname(file)))].join(':'),
+    drivers: drivers.map((file) => path.basename(file)),
     version: entry.manifest.version,
   };
 }
