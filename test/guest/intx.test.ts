@@ -112,12 +112,13 @@ describe.each(GUESTS)(
         const before = await taken(irq);
         for (let round = 0; round < ROUNDS; round++) {
           await pulse(irq);
+          // While the program runs: a newer kernel removes a line that nobody uses, with its count.
+          expect(await taken(irq)).toBe(before + round + 1);
           stdin.write('\n');
         }
         stdin.end();
         expect((await command.result).exitCode).toBe(0);
         expect(lines).toBe(`ready\n${'1\n'.repeat(ROUNDS)}`);
-        expect(await taken(irq)).toBe(before + ROUNDS);
       });
     }
 
