@@ -78,8 +78,8 @@ describe('a size', () => {
 
 describe('the limit of the cache', () => {
   test('is 4 GiB unless GHOSTCARD_CACHE_LIMIT says otherwise', () => {
-    expect(cacheLimitBytes({})).toBe(4 * 2 ** 30);
-    expect(cacheLimitBytes({ GHOSTCARD_CACHE_LIMIT: '' })).toBe(4 * 2 ** 30);
+    expect(cacheLimitBytes({})).toBe(8 * 2 ** 30);
+    expect(cacheLimitBytes({ GHOSTCARD_CACHE_LIMIT: '' })).toBe(8 * 2 ** 30);
     expect(cacheLimitBytes({ GHOSTCARD_CACHE_LIMIT: '300M' })).toBe(300 * 2 ** 20);
   });
 

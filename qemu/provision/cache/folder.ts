@@ -37,7 +37,7 @@ function homeFolder(): string {
 }
 
 const UNITS: Record<string, number> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
-const DEFAULT_LIMIT_BYTES = 4 * 2 ** 30;
+const DEFAULT_LIMIT_BYTES = 8 * 2 ** 30;
 
 /**
  * Parses "512M", "4G", "1.5 GiB" to bytes; undefined for anything else. A number other than 0 needs a unit, because 5
