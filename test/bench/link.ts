@@ -34,6 +34,8 @@ const round = (transfers: number, seconds: number): Round => ({
 async function bandwidth(make: (typeof alarms)[number]['make'], transfers: number): Promise<Round> {
   const clock = new WallClock({ alarm: make() });
   const link = new Link(clock, { bytesPerSecond: BYTES_PER_SECOND, completionLatencyNs: 0 });
+  // The timerfd does not keep a process alive; the socket of a served card does.
+  const alive = setInterval(() => {}, 1000);
   const startedNs = process.hrtime.bigint();
   await new Promise<void>((resolve) => {
     const body = function* () {
@@ -41,11 +43,9 @@ async function bandwidth(make: (typeof alarms)[number]['make'], transfers: numbe
       resolve();
     };
     new Process(clock).start(body());
-    // The timerfd does not keep a process alive; the socket of a served card does.
-    const alive = setInterval(() => {}, 1000);
-    void clock.after((transfers * TRANSFER_BYTES * 1e9) / BYTES_PER_SECOND, () => clearInterval(alive));
   });
   const seconds = Number(process.hrtime.bigint() - startedNs) / 1e9;
+  clearInterval(alive);
   clock.close();
   return round(transfers, seconds);
 }
