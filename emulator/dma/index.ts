@@ -6,7 +6,7 @@ export { DescriptorEngine, type DescriptorEngineOptions } from './engine';
 export { CardAddressError, CardMemoryEndpoint, type DataSink, type DataSource } from './endpoint';
 export { Link, type LinkModel, unlimitedLink } from './link';
 export { InterruptModeration } from './moderation';
-export { lowBits, narrowPort } from './narrow';
+export { lowBits, narrowOrder, narrowPort } from './narrow';
 export { PostedPort } from './posted';
 export { RingWalker } from './ring';
 export { StreamFifo } from './stream-fifo';

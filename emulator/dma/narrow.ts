@@ -3,6 +3,7 @@
  * length counter of 14 bits behind a field of 32. What does not fit is dropped, and nothing says so.
  */
 import { type DmaPort } from '../memory';
+import { type TransferOrder } from './transfer';
 
 /** The low `bits` of a value, also beyond 32 bits. */
 export const lowBits = (value: number, bits: number): number => value % 2 ** bits;
@@ -16,4 +17,11 @@ export function narrowPort(port: DmaPort, bits = 64): DmaPort {
     write32: (iova, value) => port.write32(lowBits(iova, bits), value),
     write64: (iova, value) => port.write64(lowBits(iova, bits), value),
   };
+}
+
+/** What an engine with a length counter of `bits` understands of an order; without `bits`, the order itself. */
+export function narrowOrder(order: TransferOrder, bits: number | undefined): TransferOrder {
+  if (bits === undefined) return order;
+  const { hostAddress, cardAddress, lengthBytes, endOfPacket } = order;
+  return { hostAddress, cardAddress, lengthBytes: lowBits(lengthBytes, bits), endOfPacket };
 }

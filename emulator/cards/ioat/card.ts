@@ -112,7 +112,7 @@ export class IoatCard extends PciCard {
     return new IoatChannel({
       ...{ clock: this.clock, link: this.#link, transferBits, lengthBits, losesInterrupts },
       registers: this.registers.block('CHANNEL', index),
-      port: wrapsAtBits === undefined ? port : (role) => narrowPort(port(role), wrapsAtBits),
+      port: (role) => narrowPort(port(role), wrapsAtBits),
       interruptDelayUs: () => this.registers.get('INTRDELAY.DELAY_US'),
       interrupt: () => this.#attention.raise(index),
       onState: (state) => this.changed(name, state),

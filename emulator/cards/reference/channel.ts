@@ -12,10 +12,9 @@ import {
   CardAddressError,
   CompletionReporter,
   DescriptorEngine,
-  lowBits,
+  narrowOrder,
   RingWalker,
   transfer,
-  type TransferOrder,
   type TransferPath,
   type TransferResult,
 } from '../../dma';
@@ -157,8 +156,7 @@ export class DmaChannel {
     const port = this.#descriptorPort;
     if (!this.#isTransferred) {
       this.#checkDescriptor();
-      const { lengthBits } = this.#options;
-      yield* transfer(this.#path, lengthBits ? narrowed(descriptor, lengthBits) : descriptor, this.#transferred);
+      yield* transfer(this.#path, narrowOrder(descriptor, this.#options.lengthBits), this.#transferred);
       this.#isTransferred = true;
     }
     // Hands the descriptor back to the driver, the owner bit last.
@@ -268,15 +266,6 @@ const hotRegisters = (registers: RegisterView<typeof CHANNEL_REGISTERS>) => ({
   status: registers.register('STATUS'),
   consumerIndex: registers.register('CONSUMER_INDEX'),
   completed: registers.register('COMPLETED'),
-});
-
-/** The order as an engine with a narrow length register understands it. */
-const narrowed = (
-  { hostAddress, cardAddress, lengthBytes, endOfPacket }: TransferOrder,
-  bits: number,
-): TransferOrder => ({
-  ...{ hostAddress, cardAddress, endOfPacket },
-  lengthBytes: lowBits(lengthBytes, bits),
 });
 
 const writeBackOffsets = {

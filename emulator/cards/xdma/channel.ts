@@ -11,7 +11,7 @@ import {
   ChainWalker,
   CompletionReporter,
   DescriptorEngine,
-  lowBits,
+  narrowOrder,
   PostedPort,
   transfer,
   type TransferPath,
@@ -215,13 +215,9 @@ export class XdmaChannel {
   *#execute(writesResults: boolean): Generator<Wait, number, void> {
     const { descriptor } = this.#walker;
     this.#checkDescriptor();
-    const { lengthBits } = this.options;
-    const { hostAddress, cardAddress, endOfPacket, lengthBytes } = descriptor;
-    const order = lengthBits
-      ? { hostAddress, cardAddress, endOfPacket, lengthBytes: lowBits(lengthBytes, lengthBits) }
-      : descriptor;
-    yield* transfer(this.#path, order, this.#moved);
+    yield* transfer(this.#path, narrowOrder(descriptor, this.options.lengthBits), this.#moved);
     if (writesResults && (this.#hot.control.value & STREAM_WB_DISABLE) === 0) {
+      const { cardAddress } = descriptor;
       const { movedBytes, endedPacket } = this.#moved;
       const status = XDMA_STREAM_MAGIC * 2 ** 16 + Number(endedPacket);
       // One store: who sees the magic number sees the length.
