@@ -5,13 +5,21 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ManualClock } from '../emulator/clock';
 import { loadNative } from '../emulator/native';
-import { PciCard } from '../emulator/pci';
+import { type CardEnvironment, PciCard } from '../emulator/pci';
 import { type Occupant, Seat } from './seat';
+import { ServedCard } from './served-card';
 
 class RomCard extends PciCard {
   constructor(rom: readonly number[]) {
     super({ vendorId: 0x1234, deviceId: 1, classCode: 0 }, { clock: new ManualClock() });
     this.expansionRom(Uint8Array.from(rom));
+  }
+}
+
+class MemoryCard extends PciCard {
+  constructor(environment: CardEnvironment) {
+    super({ vendorId: 0x1234, deviceId: 2, classCode: 0 }, environment);
+    this.memoryBar(2, 4096, { mappable: true });
   }
 }
 
@@ -30,5 +38,18 @@ it('a card with another expansion ROM does not fit, since QEMU keeps a copy of t
     expect([seat.fits(occupant([1, 2, 3])), seat.fits(occupant([1, 2, 4]))]).toEqual([true, false]);
   } finally {
     await seat.server.close();
+  }
+});
+
+it('one card after another takes the place of a card whose memory the client has mapped', async () => {
+  const cards: ServedCard[] = [];
+  try {
+    for (const name of ['first', 'second', 'third', 'fourth']) {
+      const options = { socketPath: join(folder, `${name}.sock`), removed: [...cards] };
+      cards.push(await ServedCard.start((environment) => new MemoryCard(environment), options));
+    }
+    expect(cards.map(({ isReplacement }) => isReplacement)).toEqual([false, true, true, true]);
+  } finally {
+    for (const card of cards) await card.close();
   }
 });

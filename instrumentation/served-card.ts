@@ -67,7 +67,9 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   ): Promise<readonly ServedCard[]> {
     const native = loadNative();
     const watch = watchdog.watch();
-    const replaceable = removed.filter((functions) => functions.length === makes.length);
+    const replaceable = removed.filter(
+      (functions) => functions.length === makes.length && functions.every(({ seat }) => seat !== undefined),
+    );
     const sockets: string[] = [];
     const fitted = makes.map((_, index) => {
       const { socketPath, ...options } = optionsOf(index);
@@ -89,7 +91,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
       }
       clock.start();
       const occupants = fitted.map((each) => each.occupant(clock));
-      const places = replaceable.find((functions) => functions.every(({ seat }, at) => seat?.fits(occupants[at]!)));
+      const places = replaceable.find((functions) => functions.every(({ seat }, at) => seat!.fits(occupants[at]!)));
       for (const [index, occupant] of occupants.entries()) {
         const place = places?.[index];
         const seat = place ? place.yieldTo(occupant) : await Seat.start(occupant, sockets[index]!, native);
