@@ -13,9 +13,13 @@ export interface GuestSoftware {
     readonly argsPrefix: readonly string[];
     readonly firmwareArgs: readonly string[];
   };
-  /** `modulesFolder`: all modules, for modprobe. `options`: those of the command line that select it. */
+  /**
+   * `release`: as `uname -r` prints it. `modulesFolder`: all modules, for modprobe. `options`: those of the command line
+   * that select it.
+   */
   readonly kernel: {
     readonly imagePath: string;
+    readonly release?: string;
     readonly modulesFolder?: string;
     readonly options?: readonly string[];
   };

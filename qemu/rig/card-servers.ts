@@ -223,6 +223,11 @@ export class CardServers {
     return functions.map((served, index): Named => [`${name}.${index}`, this.#attend(`${name}.${index}`, served)]);
   }
 
+  /** Tells the user something about a card. */
+  report(card: string, message: string): void {
+    this.#reporter(card)(this.listeners.onCardEvent ? message : `${card}: ${message}`);
+  }
+
   #reporter(name: string): (message: string) => void {
     const { onCardEvent } = this.listeners;
     return (message) => (onCardEvent ? onCardEvent(name, message) : console.error(`ghostcard: ${message}`));
@@ -260,10 +265,8 @@ export class CardServers {
 
   /** What is done for each card that is served here. */
   #attend(name: string, served: ServedCard): ServedCard {
-    const { onCardEvent } = this.listeners;
-    const report = this.#reporter(name);
-    for (const hidden of hiddenCapabilities(served.card)) report(onCardEvent ? hidden : `${name}: ${hidden}`);
-    new StaleIntx(served.intxRelease, this.readByte, report);
+    for (const hidden of hiddenCapabilities(served.card)) this.report(name, hidden);
+    new StaleIntx(served.intxRelease, this.readByte, this.#reporter(name));
     return served;
   }
 

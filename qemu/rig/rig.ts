@@ -25,6 +25,7 @@ import { requireAddresses, requireRoom } from './bar-room';
 import { type CardListeners, CardServers, type ModelError, type RigCard } from './card-servers';
 import { wordEnd } from './commands';
 import { Departures } from './departures';
+import { msiLimit } from './msi-limit';
 import { explainRefusal, RemoteCard } from './remote-card';
 
 type LaunchHook = 'onCommandStart' | 'onCommandEnd' | 'onMark';
@@ -53,6 +54,7 @@ export class Rig implements AsyncDisposable {
     private readonly servers: CardServers,
     private readonly onCardEvent: RigOptions['onCardEvent'],
     private readonly slots: number,
+    private readonly machine: Pick<LaunchOptions, 'provisioned' | 'iommu'>,
   ) {}
 
   /** Serves the cards and starts the guest. Rejects, with nothing left behind, when any of it fails. */
@@ -72,7 +74,7 @@ export class Rig implements AsyncDisposable {
       ...(notices && { notices }),
     };
     const servers = new CardServers(folder, listeners, recorder, (busAddress) => rig.readByte(busAddress));
-    const rig: Rig = new Rig(folder, servers, onCardEvent, launch.slots ?? defaultSlots(cards));
+    const rig: Rig = new Rig(folder, servers, onCardEvent, launch.slots ?? defaultSlots(cards), launch);
     try {
       const connections = [];
       for (const card of cards) {
@@ -162,6 +164,8 @@ export class Rig implements AsyncDisposable {
   async bind(card: string, driver: string, options?: BindOptions): Promise<BoundCard> {
     await this.addressOf(card);
     const bound = await this.guest.bind(card, driver, options);
+    const limit = msiLimit(driver, this.machine);
+    if (limit !== undefined) this.servers.report(card, limit);
     const { served } = this.servers.get(card);
     if (driver === 'none' && served instanceof ServedCard) checksOf(served.card).driverLeft('its driver was unbound');
     return bound;
