@@ -64,11 +64,6 @@ static void write_pointer(const struct channel *channel, size_t offset, uint64_t
     write_register(channel, offset + 4, (uint32_t)(address >> 32));
 }
 
-static uint64_t address_at(const struct gc_dma_buffer *buffer, size_t offset)
-{
-    return gc_dma_segment_at(buffer, offset, 1).address;
-}
-
 static void sync_memory(void *context, enum gc_dma_direction direction, struct gc_dma_segment part)
 {
     struct core *core = context;
@@ -89,8 +84,8 @@ static void put(struct channel *channel, size_t offset, uint32_t control)
     unsigned index = channel->next;
     channel->next = (index + 1) % RING;
     uint64_t words[STRIDE / 8] = {
-            address_at(&channel->ring, (size_t)channel->next * STRIDE),
-            address_at(&channel->data, offset),
+            gc_dma_address(&channel->ring, (size_t)channel->next * STRIDE),
+            gc_dma_address(&channel->data, offset),
             0,
             control, /* and a status of 0 */
     };
@@ -101,7 +96,7 @@ static void put(struct channel *channel, size_t offset, uint32_t control)
 static void move_tail(const struct channel *channel)
 {
     unsigned last = (channel->next + RING - 1) % RING;
-    write_pointer(channel, REG(TAILDESC), address_at(&channel->ring, (size_t)last * STRIDE));
+    write_pointer(channel, REG(TAILDESC), gc_dma_address(&channel->ring, (size_t)last * STRIDE));
 }
 
 static uint32_t status_of(const struct channel *channel, unsigned index)
@@ -116,7 +111,7 @@ static uint32_t status_of(const struct channel *channel, unsigned index)
 static void start(struct channel *channel)
 {
     channel->next = 0;
-    write_pointer(channel, REG(CURDESC), address_at(&channel->ring, 0));
+    write_pointer(channel, REG(CURDESC), gc_dma_address(&channel->ring, 0));
     write_register(channel, REG(DMACR),
             BIT(DMACR_RS) | BIT(DMACR_IOC_IRQ_EN) | BIT(DMACR_ERR_IRQ_EN) |
                     THRESHOLD << GHOSTCARD_AXI_DMA_MM2S_DMACR_IRQ_THRESHOLD_SHIFT);

@@ -188,9 +188,8 @@ static const uint32_t CONTROL = GHOSTCARD_REF_DESC_CONTROL_OWNER_MASK |
 
 static void doorbell_prepare(struct source *source)
 {
-    struct gc_dma_segment data = gc_dma_segment_at(&source->buffer, 0, TRANSFER_BYTES);
     gc_dma_sync_for_device(&source->buffer, 0, TRANSFER_BYTES);
-    ref_put(&source->channel, CONTROL, data.address, TRANSFER_BYTES, 0);
+    ref_put(&source->channel, CONTROL, gc_dma_address(&source->buffer, 0), TRANSFER_BYTES, 0);
 }
 
 static void doorbell_fire(struct source *source)
@@ -314,7 +313,7 @@ static double time_transfer(struct source *source, struct gc_dma_buffer *page, u
     bool is_mapped = gc_has_iommu(source->device);
     if (is_mapped && !gc_dma_map(source->device, &mapping, &error))
         give_up(error.message);
-    ref_put(&source->channel, CONTROL, is_mapped ? iova : page->segments[0].address, PAGE_BYTES, 0);
+    ref_put(&source->channel, CONTROL, is_mapped ? iova : gc_dma_address(page, 0), PAGE_BYTES, 0);
     doorbell_fire(source);
     if (!gc_irq_wait(source->device, source->vector, WAIT_MS, &taken, &error) ||
             (is_mapped && !gc_dma_unmap(source->device, iova, PAGE_BYTES, &error)))

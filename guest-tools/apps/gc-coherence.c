@@ -38,7 +38,7 @@ static void sync_or_forget(void *context, enum gc_dma_direction direction, struc
 static void forget(
         enum gc_dma_direction direction, const struct gc_dma_buffer *buffer, size_t offset, size_t size)
 {
-    filter.from = gc_dma_segment_at(buffer, offset, size).address;
+    filter.from = gc_dma_address(buffer, offset);
     filter.to = filter.from + size;
     filter.direction = direction;
     filter.active = true;

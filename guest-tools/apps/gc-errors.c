@@ -67,7 +67,7 @@ static const struct mistake MISTAKES[] = {
 static uint64_t host_address(const struct pair *pair, const struct ref_channel *channel, unsigned i)
 {
     const struct gc_dma_buffer *buffer = channel->direction == REF_H2C ? &pair->source : &pair->sink;
-    return gc_dma_segment_at(buffer, i * SIZE, SIZE).address;
+    return gc_dma_address(buffer, i * SIZE);
 }
 
 static uint32_t good_control(bool last)

@@ -25,14 +25,9 @@ struct job {
     struct gc_dma_buffer *low, *high;
 };
 
-static uint64_t address_of(const struct gc_dma_buffer *buffer)
-{
-    return gc_dma_segment_at(buffer, 0, 2 * SIZE).address;
-}
-
 static bool is_reachable(const struct job *job, const struct gc_dma_buffer *buffer)
 {
-    return ref_can_reach(&job->app->card, address_of(buffer), 2 * SIZE);
+    return ref_can_reach(&job->app->card, gc_dma_address(buffer, 0), 2 * SIZE);
 }
 
 /* Allocates pages one by one. The kernel returns the most recently freed ones first, which are the lowest. */
@@ -44,9 +39,9 @@ static bool take_pages(struct job *job)
         if (!gc_dma_alloc(job->app->card.device, page, HUGEPAGE_BYTES, &error))
             break;
         job->count++;
-        if (address_of(page) >= BOUNDARY && !job->high)
+        if (gc_dma_address(page, 0) >= BOUNDARY && !job->high)
             job->high = page;
-        else if (address_of(page) + page->size <= BOUNDARY && !job->low)
+        else if (gc_dma_address(page, 0) + page->size <= BOUNDARY && !job->low)
             job->low = page;
     }
     if (job->low && job->high)
@@ -75,7 +70,7 @@ static bool comes_back(struct job *job, const struct gc_dma_buffer *buffer, stru
         return false;
     gc_dma_sync_for_cpu(buffer, SIZE, SIZE);
     return is_same(buffer, 0, buffer, SIZE, SIZE) ||
-           gc_fail(error, "the data read back at 0x%" PRIx64 " differ", address_of(buffer));
+           gc_fail(error, "the data read back at 0x%" PRIx64 " differ", gc_dma_address(buffer, 0));
 }
 
 static bool check_works(struct job *job, const struct gc_dma_buffer *buffer, const char *where)
@@ -84,7 +79,7 @@ static bool check_works(struct job *job, const struct gc_dma_buffer *buffer, con
     if (!send(job, buffer, 7, &error) || !comes_back(job, buffer, &error))
         return app_error(job->app, &error);
     return app_check(job->app, true, "%s, at 0x%" PRIx64 ": %d bytes to the card and back, %u address bits",
-            where, address_of(buffer), SIZE, job->address_bits);
+            where, gc_dma_address(buffer, 0), SIZE, job->address_bits);
 }
 
 /* The card must halt and report the full address. */
@@ -100,9 +95,9 @@ static bool check_refused(struct job *job, struct ref_channel *channel, const st
     return app_check(job->app,
             completion.halted &&
                     completion.error_code == GHOSTCARD_REF_H2C_STATUS_ERROR_CODE_BAD_HOST_ADDRESS &&
-                    completion.error_address == address_of(buffer),
+                    completion.error_address == gc_dma_address(buffer, 0),
             "%s, above 4 GiB, at 0x%" PRIx64 ": the card reports %s, address 0x%" PRIx64,
-            channel->direction == REF_H2C ? "H2C" : "C2H", address_of(buffer),
+            channel->direction == REF_H2C ? "H2C" : "C2H", gc_dma_address(buffer, 0),
             completion.halted ? ref_error_name(completion.error_code) : "nothing", completion.error_address);
 }
 
@@ -133,8 +128,8 @@ static void check_hugepages(struct job *job)
     if (!take_pages(job))
         return;
     app_say(job->app, "%u hugepages allocated\n", job->count);
-    app_json_number(job->app, "low", address_of(job->low));
-    app_json_number(job->app, "high", address_of(job->high));
+    app_json_number(job->app, "low", gc_dma_address(job->low, 0));
+    app_json_number(job->app, "high", gc_dma_address(job->high, 0));
     if (!check_works(job, job->low, "below 4 GiB"))
         return;
     if (is_reachable(job, job->high))
@@ -154,9 +149,9 @@ static void check_kernel_memory(struct job *job)
         return;
     }
     job->count = 1;
-    app_json_number(job->app, "kernel", address_of(buffer));
+    app_json_number(job->app, "kernel", gc_dma_address(buffer, 0));
     if (app_check(job->app, is_reachable(job, buffer),
-                "the kernel's memory at 0x%" PRIx64 " is within %u bits", address_of(buffer),
+                "the kernel's memory at 0x%" PRIx64 " is within %u bits", gc_dma_address(buffer, 0),
                 job->address_bits))
         check_works(job, buffer, "the kernel's memory");
 }

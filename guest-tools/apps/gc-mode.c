@@ -62,7 +62,7 @@ static void try_memory(struct app *app)
 {
     const struct gc_dma_buffer *buffer = &app->card.control;
     struct gc_error error;
-    uint64_t physical, seen = buffer->segments[0].address;
+    uint64_t physical, seen = gc_dma_address(buffer, 0);
     char file[128];
     mapped_from(buffer->bytes, file);
     bool is_kernels = strncmp(file, "/dev/uio", 8) == 0;

@@ -43,7 +43,7 @@ static bool choose_victim(struct stray *stray)
     if (!gc_physical_alloc(&stray->victim, VICTIM_PAGES * (size_t)(2 << 20), &error))
         return app_give_up(stray->app, error.message);
     for (size_t offset = 0; offset < stray->victim.size; offset += 2 << 20) {
-        uint64_t address = gc_dma_segment_at(&stray->victim, offset, SIZE).address;
+        uint64_t address = gc_dma_address(&stray->victim, offset);
         bool is_given = false;
         for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++)
             is_given = is_given || is_inside(given[i], address);
@@ -172,11 +172,11 @@ static bool stray_read(struct stray *stray)
 static bool overrun(struct stray *stray)
 {
     const struct gc_dma_buffer *sink = &stray->pair.sink;
-    struct gc_dma_segment last = gc_dma_segment_at(sink, sink->size - SIZE, SIZE);
+    uint64_t last = gc_dma_address(sink, sink->size - SIZE);
     struct ref_completion completion;
-    if (!try(stray, &stray->pair.c2h, last.address, 2 * SIZE, &completion))
+    if (!try(stray, &stray->pair.c2h, last, 2 * SIZE, &completion))
         return false;
-    check_refused(stray, "a write over the end of a buffer", &completion, last.address + SIZE);
+    check_refused(stray, "a write over the end of a buffer", &completion, last + SIZE);
     return true;
 }
 
@@ -188,7 +188,7 @@ static bool use_after_free(struct stray *stray)
     struct ref_completion completion;
     if (!gc_dma_alloc(stray->app->card.device, &buffer, SIZE, &error))
         return app_error(stray->app, &error);
-    uint64_t address = gc_dma_segment_at(&buffer, 0, SIZE).address;
+    uint64_t address = gc_dma_address(&buffer, 0);
     if (!try(stray, &stray->pair.c2h, address, SIZE, &completion)) {
         gc_dma_free(&buffer);
         return false;

@@ -88,11 +88,6 @@ static void write_address(const struct channel *channel, size_t offset, uint64_t
     write_register(channel, offset + 4, (uint32_t)(address >> 32));
 }
 
-static uint64_t address_at(const struct gc_dma_buffer *buffer, size_t offset)
-{
-    return gc_dma_segment_at(buffer, offset, 1).address;
-}
-
 /* How many descriptors lie behind number `index` in its block. */
 static unsigned behind(unsigned index, unsigned count)
 {
@@ -105,11 +100,11 @@ static void write_chain(const struct channel *channel, const struct piece *piece
     for (unsigned i = 0; i < count; i++) {
         const struct piece *piece = &pieces[i];
         bool is_last = i + 1 == count;
-        uint64_t host = address_at(&channel->data, piece->offset);
+        uint64_t host = gc_dma_address(&channel->data, piece->offset);
         uint64_t card = channel->core->is_stream
-                                ? address_at(&channel->control, RESULTS_AT + (size_t)i * RESULT_STRIDE)
+                                ? gc_dma_address(&channel->control, RESULTS_AT + (size_t)i * RESULT_STRIDE)
                                 : piece->card_address;
-        uint64_t next = is_last ? 0 : address_at(&channel->control, (i + 1) * GHOSTCARD_XDMA_DESC_SIZE);
+        uint64_t next = is_last ? 0 : gc_dma_address(&channel->control, (i + 1) * GHOSTCARD_XDMA_DESC_SIZE);
         uint64_t words[4] = {
                 FIELD(piece->magic, GHOSTCARD_XDMA_DESC_CONTROL_MAGIC) |
                         FIELD(is_last ? 0 : behind(i + 1, count), GHOSTCARD_XDMA_DESC_CONTROL_NXT_ADJ) |
@@ -122,7 +117,7 @@ static void write_chain(const struct channel *channel, const struct piece *piece
         };
         gc_dma_write(&channel->control, i * sizeof(words), words, sizeof(words));
     }
-    write_address(channel, DESCRIPTOR_ADDRESS, address_at(&channel->control, 0));
+    write_address(channel, DESCRIPTOR_ADDRESS, gc_dma_address(&channel->control, 0));
     write_register(channel, DESCRIPTOR_ADJACENT, behind(0, count));
 }
 
@@ -177,7 +172,7 @@ static bool open_channel(struct core *core, struct channel *channel, bool to_car
     uint32_t others = gc_read32(&core->registers, vectors) & ~(0x1fu << source % 4 * 8);
     gc_write32(&core->registers, vectors, others | channel->vector << source % 4 * 8);
     gc_write32(&core->registers, GHOSTCARD_XDMA_IRQ_CHANNEL_ENABLE_W1S(0), 1u << source);
-    write_address(channel, POLL_MODE_ADDRESS, address_at(&channel->control, POLLED_AT));
+    write_address(channel, POLL_MODE_ADDRESS, gc_dma_address(&channel->control, POLLED_AT));
     write_register(channel, INTERRUPT_ENABLE, EVENTS);
     return true;
 }

@@ -27,7 +27,7 @@ static bool carve(struct ref_card *card, size_t size, size_t *offset, uint64_t *
     if (start > card->control.size || size > card->control.size - start)
         return false;
     *offset = start;
-    *address = gc_dma_segment_at(&card->control, start, size).address;
+    *address = gc_dma_address(&card->control, start);
     card->control_used = start + size;
     return true;
 }

@@ -66,6 +66,11 @@ struct gc_dma_segment gc_dma_segment_at(const struct gc_dma_buffer *buffer, size
     return (struct gc_dma_segment){segment->address + offset, size < left ? size : left};
 }
 
+uint64_t gc_dma_address(const struct gc_dma_buffer *buffer, size_t offset)
+{
+    return gc_dma_segment_at(buffer, offset, 1).address;
+}
+
 /* ---------------------------------------------------------------------------------------------- accesses */
 
 /*

@@ -237,6 +237,9 @@ void gc_dma_fill(const struct gc_dma_buffer *buffer, size_t offset, uint8_t valu
 /* The part of the buffer from `offset` on that is contiguous for the device, at most `size` bytes. */
 struct gc_dma_segment gc_dma_segment_at(const struct gc_dma_buffer *buffer, size_t offset, size_t size);
 
+/* The address of the byte at `offset`, as the device sees it. */
+uint64_t gc_dma_address(const struct gc_dma_buffer *buffer, size_t offset);
+
 /*
  * Call these before the device reads what the program has written, and before the program reads what the
  * device has written. For a coherent device they do nothing. The driver of another one sets the method with

@@ -23,11 +23,6 @@ static void end(void)
     exit(1);
 }
 
-static uint64_t address_of(const struct gc_dma_buffer *page)
-{
-    return page->segments[0].address;
-}
-
 /* Allocates hugepages until one is 4 GiB above another; returns that, and the other in *below. */
 static struct gc_dma_buffer *take_pair(struct gc_dma_buffer **below)
 {
@@ -36,7 +31,7 @@ static struct gc_dma_buffer *take_pair(struct gc_dma_buffer **below)
         if (!gc_dma_alloc(card.device, page, HUGEPAGE_BYTES, &error))
             end();
         for (unsigned i = 0; i < count; i++) {
-            if (address_of(&pages[i]) + BOUNDARY == address_of(page)) {
+            if (gc_dma_address(&pages[i], 0) + BOUNDARY == gc_dma_address(page, 0)) {
                 *below = &pages[i];
                 return page;
             }
@@ -67,7 +62,7 @@ int main(int argc, char **argv)
     ref_select_processing(&card, 0, REF_PROCESSING_MEMORY);
     buffer = take_pair(&below);
     printf("%u address bits, buffer %#llx, ring %#llx\n", ref_address_bits(&card),
-            (unsigned long long)address_of(buffer), (unsigned long long)h2c.ring_address);
+            (unsigned long long)gc_dma_address(buffer, 0), (unsigned long long)h2c.ring_address);
 
     gc_dma_fill(buffer, 0, SENT, SIZE);
     gc_dma_fill(below, 0, OTHER, SIZE);
