@@ -30,10 +30,11 @@ static bool is_reachable(const struct job *job, const struct gc_dma_buffer *buff
     return ref_can_reach(&job->app->card, gc_dma_address(buffer, 0), 2 * SIZE);
 }
 
-/* Allocates pages one by one. The kernel returns the most recently freed ones first, which are the lowest. */
+/* Allocates pages one by one, whatever the card reaches. */
 static bool take_pages(struct job *job)
 {
     struct gc_error error = {"no error"};
+    gc_dma_set_mask(job->app->card.device, 64);
     while (!(job->low && job->high) && job->count < MAX_PAGES) {
         struct gc_dma_buffer *page = &job->pages[job->count];
         if (!gc_dma_alloc(job->app->card.device, page, HUGEPAGE_BYTES, &error))

@@ -55,20 +55,10 @@ bool ref_can_reach(const struct ref_card *card, uint64_t address, size_t size)
     return bits >= 64 || (address < UINT64_C(1) << bits && size <= (UINT64_C(1) << bits) - address);
 }
 
-/* The card must be able to reach rings and write-back blocks. */
 static bool alloc_control(struct ref_card *card, struct gc_error *error)
 {
-    if (!gc_dma_alloc(card->device, &card->control, CONTROL_BYTES, error))
-        return false;
-    struct gc_dma_segment part = gc_dma_segment_at(&card->control, 0, CONTROL_BYTES);
-    if (ref_can_reach(card, part.address, part.size))
-        return true;
-    return gc_fail(error,
-            "DMA memory for the rings of %s is at 0x%llx, but the card drives %u address bits: reserve "
-            "enough "
-            "hugepages that some are below (--hugepages), give the guest less memory, or let the kernel "
-            "allocate (uio_dmem_genirq)",
-            gc_name(card->device), (unsigned long long)part.address, ref_address_bits(card));
+    gc_dma_set_mask(card->device, card->address_bits > 0 ? card->address_bits : ref_address_bits(card));
+    return gc_dma_alloc(card->device, &card->control, CONTROL_BYTES, error);
 }
 
 bool ref_open(struct ref_card *card, const char *name, const enum gc_irq_mode *mode, struct gc_error *error)
@@ -78,6 +68,7 @@ bool ref_open(struct ref_card *card, const char *name, const enum gc_irq_mode *m
             .watch_ms = card->watch_ms > 0 ? card->watch_ms : DEFAULT_WATCH_MS,
             .listener = card->listener,
             .listener_context = card->listener_context,
+            .address_bits = card->address_bits,
     };
     if (!card->device)
         return false;

@@ -112,8 +112,9 @@ struct ref_card {
     struct ref_channel *channels[REF_SOURCE_COUNT];
     enum ref_processing processing[REF_MAX_PAIRS];
     unsigned resets_tried;
-    bool gone;    /* it no longer answers and is not accessed any more */
-    int watch_ms; /* after this long an interrupt is overdue, and the ring is checked without it */
+    bool gone;             /* it no longer answers and is not accessed any more */
+    unsigned address_bits; /* of DMA memory; 0: those that the card drives */
+    int watch_ms;          /* after this long an interrupt is overdue, and the ring is checked without it */
     uint64_t events[REF_EVENT_COUNT];
     ref_listener *listener; /* may be NULL */
     void *listener_context;
@@ -125,7 +126,8 @@ struct ref_card {
 /*
  * Opens the card, a PCI function or a platform device as for gc_open, checks its identity, resets it, turns
  * bus mastering on, and enables the interrupts of all sources. Afterwards the card is idle and its registers
- * have their reset values. `card` must be zeroed before, except for watch_ms (0: 1000) and the listener.
+ * have their reset values. `card` must be zeroed before, except for watch_ms (0: 1000), address_bits and the
+ * listener.
  */
 bool ref_open(struct ref_card *card, const char *name, const enum gc_irq_mode *mode, struct gc_error *error);
 void ref_close(struct ref_card *card);

@@ -20,6 +20,7 @@ struct gc_device {
     bool irq_enabled;
     enum gc_irq_mode irq_mode;
     unsigned vectors;
+    uint64_t dma_mask; /* the last address that it reaches */
     gc_dma_sync *sync;
     void *sync_context;
     union {

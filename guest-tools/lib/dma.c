@@ -11,18 +11,52 @@
 
 #include <string.h>
 
-bool gc_dma_alloc(struct gc_device *device, struct gc_dma_buffer *buffer, size_t size, struct gc_error *error)
+void gc_dma_set_mask(struct gc_device *device, unsigned address_bits)
+{
+    device->dma_mask = address_bits < 64 ? (UINT64_C(1) << address_bits) - 1 : UINT64_MAX;
+}
+
+static bool is_within_mask(const struct gc_dma_buffer *buffer)
+{
+    for (size_t i = 0; i < buffer->segment_count; i++) {
+        if (buffer->segments[i].address + (buffer->segments[i].size - 1) > buffer->device->dma_mask)
+            return false;
+    }
+    return true;
+}
+
+/* A buffer beyond the mask is kept until there is one within it, or else it would be allocated again. */
+static bool alloc_within_mask(
+        struct gc_device *device, struct gc_dma_buffer *buffer, size_t size, struct gc_error *error)
 {
     *buffer = (struct gc_dma_buffer){0};
-    if (size == 0)
-        return gc_fail(error, "cannot allocate a DMA buffer of 0 bytes for %s: it must have at least one",
-                device->name);
     if (!device->ops->dma_alloc(device, buffer, size, error)) {
         *buffer = (struct gc_dma_buffer){0};
         return false;
     }
     buffer->device = device;
-    return true;
+    if (is_within_mask(buffer))
+        return true;
+    struct gc_dma_buffer beyond = *buffer;
+    bool allocated =
+            alloc_within_mask(device, buffer, size, error) ||
+            gc_fail(error,
+                    "DMA memory for %s is at 0x%llx, and none is left up to 0x%llx, the last address that it "
+                    "reaches: reserve enough hugepages that some are below (--hugepages), give the guest "
+                    "less memory, or let the kernel allocate (uio_dmem_genirq)",
+                    device->name, (unsigned long long)gc_dma_address(&beyond, 0),
+                    (unsigned long long)device->dma_mask);
+    gc_dma_free(&beyond);
+    return allocated;
+}
+
+bool gc_dma_alloc(struct gc_device *device, struct gc_dma_buffer *buffer, size_t size, struct gc_error *error)
+{
+    if (size > 0)
+        return alloc_within_mask(device, buffer, size, error);
+    *buffer = (struct gc_dma_buffer){0};
+    return gc_fail(
+            error, "cannot allocate a DMA buffer of 0 bytes for %s: it must have at least one", device->name);
 }
 
 void gc_dma_free(struct gc_dma_buffer *buffer)

@@ -183,11 +183,15 @@ struct gc_dma_buffer {
 };
 
 /*
- * Allocates at least `size` bytes of zeroed memory, rounded up to the driver's unit, at least a page. If the
- * kernel owns the memory (uio_dmem_genirq), there is only as much as the device declares.
+ * Allocates at least `size` bytes of zeroed memory, rounded up to the driver's unit, at least a page, and
+ * within the device's DMA mask. If the kernel owns the memory (uio_dmem_genirq), there is only as much as the
+ * device declares.
  */
 bool gc_dma_alloc(
         struct gc_device *device, struct gc_dma_buffer *buffer, size_t size, struct gc_error *error);
+
+/* The address bits that the device drives, 64 at first: its DMA mask, for what is allocated from now on. */
+void gc_dma_set_mask(struct gc_device *device, unsigned address_bits);
 
 /* The device must no longer use it, and must still be open. */
 void gc_dma_free(struct gc_dma_buffer *buffer);

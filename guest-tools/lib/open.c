@@ -79,6 +79,7 @@ struct gc_device *gc_open(const char *name, struct gc_error *error)
         return NULL;
     }
     device->bus = bus;
+    gc_dma_set_mask(device, 64);
     strcpy(device->name, name);
     const struct gc_backend_ops *ops = NULL;
     if (find_platform_device(device, error))

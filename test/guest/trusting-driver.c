@@ -26,14 +26,16 @@ static void end(void)
 /* Allocates hugepages until one is 4 GiB above another; returns that, and the other in *below. */
 static struct gc_dma_buffer *take_pair(struct gc_dma_buffer **below)
 {
+    gc_dma_set_mask(card.device, 64);
     for (unsigned count = 0; count < MAX_PAGES; count++) {
         struct gc_dma_buffer *page = &pages[count];
         if (!gc_dma_alloc(card.device, page, HUGEPAGE_BYTES, &error))
             end();
         for (unsigned i = 0; i < count; i++) {
-            if (gc_dma_address(&pages[i], 0) + BOUNDARY == gc_dma_address(page, 0)) {
-                *below = &pages[i];
-                return page;
+            bool is_above = gc_dma_address(&pages[i], 0) + BOUNDARY == gc_dma_address(page, 0);
+            if (is_above || gc_dma_address(page, 0) + BOUNDARY == gc_dma_address(&pages[i], 0)) {
+                *below = is_above ? &pages[i] : page;
+                return is_above ? page : &pages[i];
             }
         }
     }
@@ -55,6 +57,7 @@ int main(int argc, char **argv)
 {
     static struct ref_channel h2c, c2h;
     struct gc_dma_buffer *buffer, *below = NULL;
+    card.address_bits = 32; /* its rings are where they work */
     if (argc != 2 || !ref_open(&card, argv[1], NULL, &error) ||
             !ref_channel_open(&h2c, &card, REF_H2C, 0, REF_DEFAULT_RING_SIZE, &error) ||
             !ref_channel_open(&c2h, &card, REF_C2H, 0, REF_DEFAULT_RING_SIZE, &error))
