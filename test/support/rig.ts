@@ -92,3 +92,6 @@ export async function loadLineDriver(rig: Rig, arch: GuestArch): Promise<string>
 /** Whether UIO's maps show the device addresses of uio_dmem_genirq's buffers: until Linux 6.8 (platform-devices.md). */
 export const mapsHaveDmaAddresses = (arch: GuestArch): boolean =>
   compareVersions(inject('provisioned')[arch].kernel.release, '6.9') < 0;
+
+/** Whether uio_dmem_genirq can be closed when its buffers could not be allocated: the same change broke it (drivers.md). */
+export const closesWithoutBuffers = mapsHaveDmaAddresses;
