@@ -59,7 +59,7 @@ const meanwhile: FaultDeclaration = {
   name: 'meanwhile',
   ...H2C0,
   occurrence: 3,
-  delayNs: 50 * MS,
+  delayNs: 300 * MS,
 };
 
 const CASES: readonly Case[] = [
@@ -91,15 +91,15 @@ const CASES: readonly Case[] = [
   },
   {
     ...vfio,
-    what: 'a message, again after 2 ms',
-    faults: [{ fault: 'interrupt-duplicated', vector: 0, occurrence: 10, gapNs: 2 * MS }],
+    what: 'a message, again after 50 ms',
+    faults: [{ fault: 'interrupt-duplicated', vector: 0, occurrence: 10, gapNs: 50 * MS }],
     ...survives('interrupt-surplus'),
   },
   {
     ...uio,
-    what: 'INTx, 400 ms longer than its cause',
+    what: 'INTx, 1 s longer than its cause',
     faults: [
-      { fault: 'interrupt-duplicated', occurrence: 3, gapNs: 400 * MS },
+      { fault: 'interrupt-duplicated', occurrence: 3, gapNs: 1000 * MS },
       { ...meanwhile, occurrence: 4 },
     ],
     ...survives('interrupt-surplus'),
@@ -112,8 +112,8 @@ const CASES: readonly Case[] = [
   },
   {
     ...uio,
-    what: 'INTx, for 100 ms',
-    faults: [{ fault: 'interrupt-spurious', on: 'dma', ...H2C0, occurrence: 3, forNs: 100 * MS }, meanwhile],
+    what: 'INTx, for 500 ms',
+    faults: [{ fault: 'interrupt-spurious', on: 'dma', ...H2C0, occurrence: 3, forNs: 500 * MS }, meanwhile],
     ...survives('interrupt-surplus'),
   },
   {
@@ -147,8 +147,8 @@ const CASES: readonly Case[] = [
   },
   {
     ...vfio,
-    what: 'data to the host, by 300 ms',
-    faults: [{ fault: 'dma-delayed', ...C2H0, occurrence: 3, delayNs: 300 * MS }],
+    what: 'data to the host, by 1 s',
+    faults: [{ fault: 'dma-delayed', ...C2H0, occurrence: 3, delayNs: 1000 * MS }],
     ...survives('slow'),
   },
   {

@@ -20,12 +20,13 @@ beforeAll(async () => {
     cwd: repository,
     reject: false,
     all: true,
-    timeout: 110_000,
+    timeout: 280_000,
     env: { TMPDIR: folder, NO_COLOR: '1', GHOSTCARD_TEST_ARTIFACTS: join(folder, 'artifacts') },
   });
+  if (run.timedOut) throw new Error(`Vitest has not ended within 280 s. It printed:\n${run.all}`);
   output = run.all;
   junit = readFileSync(join(folder, 'junit.xml'), 'utf8').replaceAll('&apos;', "'").replaceAll('&gt;', '>');
-});
+}, 300_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** What the default reporter prints about a failed test. */
