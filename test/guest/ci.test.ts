@@ -48,7 +48,9 @@ const isForMachine = (line: string): boolean => /^(apt-get|npm ci)\b/.test(line)
 
 /** Runs a job's lines in the project and returns its JUnit report. */
 async function runJob(lines: readonly string[], variables: Readonly<Record<string, string>>): Promise<string> {
-  const ours = Object.entries(process.env).filter(([name]) => !/^(VITEST|NODE_ENV$|GHOSTCARD_)/.test(name));
+  const ours = Object.entries(process.env).filter(
+    ([name]) => !/^(VITEST|NODE_ENV$|GHOSTCARD_(?!KERNEL_RELEASE))/.test(name),
+  );
   const env = { ...(Object.fromEntries(ours) as Record<string, string>), ...variables };
   for (const line of lines.filter((each) => !isForMachine(each))) {
     await run('bash', ['-euo', 'pipefail', '-c', line], { cwd: project, env });
