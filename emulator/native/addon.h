@@ -48,6 +48,7 @@ bool get_bool(napi_env env, napi_value value, const char *name, bool *result);
 bool get_string(napi_env env, napi_value value, const char *name, char *buffer, size_t size);
 bool get_bytes(napi_env env, napi_value value, const char *name, uint8_t **data, size_t *length);
 bool get_words(napi_env env, napi_value value, const char *name, int32_t **data, size_t *length);
+bool get_longs(napi_env env, napi_value value, const char *name, int64_t **data, size_t *length);
 bool is_undefined(napi_env env, napi_value value);
 napi_value from_int(napi_env env, int64_t value);
 /*

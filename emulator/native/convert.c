@@ -86,6 +86,12 @@ bool get_words(napi_env env, napi_value value, const char *name, int32_t **data,
            refuse(env, name, "an Int32Array");
 }
 
+bool get_longs(napi_env env, napi_value value, const char *name, int64_t **data, size_t *length)
+{
+    return get_array(env, value, napi_bigint64_array, (void **)data, length) ||
+           refuse(env, name, "a BigInt64Array");
+}
+
 bool is_undefined(napi_env env, napi_value value)
 {
     napi_valuetype type;

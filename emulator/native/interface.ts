@@ -40,11 +40,6 @@ export interface Poller {
   unref(): void;
 }
 
-export interface FileStatus {
-  readonly identity: string;
-  readonly sizeBytes: number;
-}
-
 export interface Native {
   /** A listening UNIX stream socket at `path` (at most 107 bytes). */
   listen(path: string, backlog: number): number;
@@ -81,8 +76,11 @@ export interface Native {
   map(fd: number, offset: number, sizeBytes: number, writable: boolean): ArrayBuffer;
   /** Unmaps the pages. Every view of the buffer has length 0 afterwards. */
   unmap(mapped: ArrayBuffer): void;
-  /** Identity and size of the open file. Two descriptors of the same file have the same identity while it is in use. */
-  fileStatus(fd: number): FileStatus;
+  /**
+   * Stores device number, inode number and size of the open file in `status`. The two numbers identify the file as long
+   * as it is in use, whichever of its descriptors is asked.
+   */
+  fileStatus(fd: number, status: BigInt64Array): void;
   /** Anonymous shared memory, sealed: a process that it is passed to cannot change its size. */
   memfdCreate(name: string, sizeBytes: number): number;
 

@@ -124,28 +124,29 @@ static bool stat_file(napi_env env, int fd, struct stat *status)
 }
 
 /*
- * fileStatus(fd): size, and identity: device and inode number, which are unique while the file is open or
- * mapped.
+ * fileStatus(fd, status): device and inode number, which are unique while the file is open or mapped, and
+ * size. On the path of each DMA mapping, so it does not allocate.
  */
 static napi_value file_status(napi_env env, napi_callback_info info)
 {
-    napi_value value, identity, result;
+    napi_value values[2];
     struct stat status;
-    char text[48];
+    int64_t *words;
+    size_t word_count;
     int fd;
-    if (!arguments(env, info, 1, &value) || !get_int(env, value, "descriptor", &fd) ||
-            !stat_file(env, fd, &status)) {
+    if (!arguments(env, info, 2, values) || !get_int(env, values[0], "descriptor", &fd) ||
+            !get_longs(env, values[1], "status", &words, &word_count)) {
         return NULL;
     }
-    snprintf(text, sizeof text, "%llx:%llx", (unsigned long long)status.st_dev,
-            (unsigned long long)status.st_ino);
-    if (napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &identity) != napi_ok ||
-            napi_create_object(env, &result) != napi_ok ||
-            napi_set_named_property(env, result, "identity", identity) != napi_ok ||
-            napi_set_named_property(env, result, "sizeBytes", from_int(env, status.st_size)) != napi_ok) {
-        return NULL;
+    if (word_count < 3) {
+        return throw_type(env, "fileStatus needs 3 words");
     }
-    return result;
+    if (stat_file(env, fd, &status)) {
+        words[0] = (int64_t)status.st_dev;
+        words[1] = (int64_t)status.st_ino;
+        words[2] = status.st_size;
+    }
+    return NULL;
 }
 
 /* Touching a page beyond the end of its file raises SIGBUS, so such a range is refused. */

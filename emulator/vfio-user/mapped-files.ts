@@ -35,6 +35,7 @@ export class MappedFiles {
   readonly #mapped = new Map<ArrayBufferLike, Piece>();
   /** The pieces without windows, the one that was used last at the end. */
   readonly #idle = new Set<Piece>();
+  readonly #status = new BigInt64Array(3);
 
   constructor(
     private readonly native: Native,
@@ -45,7 +46,9 @@ export class MappedFiles {
    * Without `writable`, stores do not reach the file. `fd` is only needed until the windows of this range are created.
    */
   look(fd: number, writable: boolean): MappableFile {
-    return { fd, writable, ...this.native.fileStatus(fd) };
+    this.native.fileStatus(fd, this.#status);
+    const [device, inode, sizeBytes] = this.#status;
+    return { fd, writable, identity: `${device}:${inode}`, sizeBytes: Number(sizeBytes) };
   }
 
   /** How many of the `sizeBytes` bytes from `offset` on lie in one piece. */

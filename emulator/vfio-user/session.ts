@@ -47,6 +47,8 @@ export class Session implements PollMember {
   readonly #commands: Commands;
   /** Exists once the version is negotiated, which sets how much the client accepts in one message. */
   #remote: RemoteDma | undefined;
+  /** Descriptors that came with the current message and that nothing has kept. */
+  readonly #passed: number[] = [];
   #ended = false;
   /** The reader may hold complete messages: serving was suspended until the client reads its replies. */
   #isBehind = false;
@@ -149,6 +151,9 @@ export class Session implements PollMember {
       if (payloadBytes !== undefined && !(flags & HeaderFlag.NO_REPLY)) this.#sendReply(command, payloadBytes);
     } catch (error) {
       this.#refuse(command, flags, error);
+    } finally {
+      // After the reply, which the guest's processor waits for.
+      if (this.#passed.length > 0) this.#closeAll(this.#passed.splice(0));
     }
   }
 
@@ -159,25 +164,21 @@ export class Session implements PollMember {
       if (done !== undefined) return done;
     }
     const { descriptors, lost } = this.#reader.takeDescriptors();
-    const passed = [...descriptors];
-    try {
-      if (lost)
-        throw new DeviceError(
-          EMFILE,
-          'some of the passed descriptors were lost: too many open files; raise the limit (ulimit -n)',
-        );
-      const payload = this.#reader.bytes.subarray(at + HEADER_BYTES, at + sizeBytes);
-      if (this.#remote === undefined) return this.#negotiate(command, payload);
-      const done = this.#accessRegion(command, at, sizeBytes);
-      if (done !== undefined) return done;
-      const reply = this.#commands.execute(command, payload, passed);
-      if (reply.payload) this.#access.reply.set(reply.payload, HEADER_BYTES);
-      if (reply.descriptor === undefined) return reply.payload?.length ?? 0;
-      this.#sendReply(command, reply.payload?.length ?? 0, Int32Array.of(reply.descriptor));
-      return undefined;
-    } finally {
-      this.#closeAll(passed);
-    }
+    this.#passed.push(...descriptors);
+    if (lost)
+      throw new DeviceError(
+        EMFILE,
+        'some of the passed descriptors were lost: too many open files; raise the limit (ulimit -n)',
+      );
+    const payload = this.#reader.bytes.subarray(at + HEADER_BYTES, at + sizeBytes);
+    if (this.#remote === undefined) return this.#negotiate(command, payload);
+    const done = this.#accessRegion(command, at, sizeBytes);
+    if (done !== undefined) return done;
+    const reply = this.#commands.execute(command, payload, this.#passed);
+    if (reply.payload) this.#access.reply.set(reply.payload, HEADER_BYTES);
+    if (reply.descriptor === undefined) return reply.payload?.length ?? 0;
+    this.#sendReply(command, reply.payload?.length ?? 0, Int32Array.of(reply.descriptor));
+    return undefined;
   }
 
   /** The commands that a guest's CPU waits for. Returns undefined for any other. */

@@ -13,7 +13,7 @@ import {
   report,
   socketPair,
 } from './fake-files';
-import { type FileStatus, type Native, type Poller, WOULD_BLOCK } from '../../../emulator/native/interface';
+import { type Native, type Poller, WOULD_BLOCK } from '../../../emulator/native/interface';
 
 const PATH_BYTES = 107;
 
@@ -121,10 +121,10 @@ export class FakeNative implements Native {
     return buffer;
   }
 
-  fileStatus(fd: number): FileStatus {
+  fileStatus(fd: number, status: BigInt64Array): void {
     const file = this.#file(fd, 'fstat');
     if (!(file instanceof FakeMemory)) throw failure('ENODEV', 19, 'fstat', 'of a descriptor that is not a file');
-    return { identity: String(file.identity), sizeBytes: file.sizeBytes };
+    status.set([0n, BigInt(file.identity), BigInt(file.sizeBytes)]);
   }
 
   unmap(mapped: ArrayBuffer): void {
