@@ -45,7 +45,7 @@ test('lists it as JSON', async () => {
   const { cacheDir, bytes, limitBytes, items } = JSON.parse(await printed('--json'));
   expect({ cacheDir, limitBytes }).toEqual({ cacheDir: folder, limitBytes: 2 * 2 ** 30 });
   expect(bytes).toBeGreaterThan(1 << 20);
-  expect(items).toEqual(JSON.parse(JSON.stringify(listCache(folder))));
+  expect(items).toEqual(JSON.parse(JSON.stringify(await listCache(folder))));
 });
 
 test('prunes to the limit, to a size, by age, or all', async () => {

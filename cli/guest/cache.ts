@@ -39,7 +39,7 @@ export function cacheCommand(): Command {
       }
       const cacheDir = cacheFolder(process.env);
       const limitBytes = cacheLimitBytes(process.env);
-      if (action === 'list') showItems(cacheDir, limitBytes, listCache(cacheDir), options);
+      if (action === 'list') showItems(cacheDir, limitBytes, await listCache(cacheDir), options);
       else await prune(cacheDir, limitBytes, options);
     });
 }
@@ -96,7 +96,7 @@ async function prune(
   const { removed, inUse, freedBytes } = await pruneCache(cacheDir, what).catch((error: unknown) => {
     throw explainCacheError(error, cacheDir);
   });
-  const left = sumOf(listCache(cacheDir));
+  const left = sumOf(await listCache(cacheDir));
   if (json) return print(JSON.stringify({ cacheDir, removed, inUse, freedBytes, bytes: left }, undefined, 2));
   for (const { name, description } of removed) print(`removed  ${name}: ${description}`);
   for (const { name, description } of inUse) print(`in use   ${name}: ${description}`);

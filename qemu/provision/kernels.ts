@@ -53,7 +53,7 @@ export async function listKernels(options: ProvisionOptions = {}): Promise<Kerne
     const release = `${version}-${guestFacts(arch).kernelPackages[flavour]}`;
     add({ ...{ series, flavour, arch, release, downloadBytes }, origin: originOf(offer) });
   }
-  const sizes = new Map(listCache(context.cache.folder).map(({ name, bytes }) => [path.basename(name), bytes]));
+  const sizes = new Map((await listCache(context.cache.folder)).map(({ name, bytes }) => [path.basename(name), bytes]));
   for (const { series, flavour, arch, release, folder } of cachedKernels(context)) {
     add({ series, flavour, arch, release, cachedBytes: sizes.get(path.basename(folder)) ?? 0 });
   }

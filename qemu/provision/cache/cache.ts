@@ -11,6 +11,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { makeFolder } from '../../../emulator/native';
 import { aptOf, cacheLimitBytes, entriesOf, explainCacheError, lockOf, MANIFEST, readManifest, workOf } from './folder';
+import { diskBytes } from './items';
 import { pruneCache, removeLeftovers } from './prune';
 import { ProvisionError } from '../basis/errors';
 import { FolderLock } from './folder-lock';
@@ -204,7 +205,8 @@ export class Cache {
     mkdirSync(made);
     makeFolder(path.dirname(folder));
     const manifest = await build(made);
-    const text = `${JSON.stringify({ step, ingredients, manifest, files: sizesOf(made) }, undefined, 2)}\n`;
+    const measured = { files: sizesOf(made), diskBytes: await diskBytes(made) };
+    const text = `${JSON.stringify({ step, ingredients, manifest, ...measured }, undefined, 2)}\n`;
     writeFileSync(path.join(made, MANIFEST), text);
     const lock = FolderLock.take(made, 'shared');
     if (lock === undefined) throw new Error(`${made} was removed while this process was building it`);

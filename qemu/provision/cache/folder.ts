@@ -78,9 +78,12 @@ export interface ManifestFile<M> {
   readonly manifest: M;
   /** Sizes of the entry's files; absent in entries of early versions. */
   readonly files?: Readonly<Record<string, number>>;
+  /** Its disk usage, also absent there. */
+  readonly diskBytes?: number;
 }
 
-const ABSENT = ['ENOENT', 'ENOTDIR'];
+/** Codes of the error that a file is not there. */
+export const ABSENT: readonly string[] = ['ENOENT', 'ENOTDIR'];
 
 /** The manifest of the entry in `folder`; undefined if it is missing or damaged. */
 export function readManifest<M>(folder: string): ManifestFile<M> | undefined {

@@ -1,7 +1,11 @@
-/** Lists the items in the cache, for `ghostcard cache` and for pruning. Read-only. */
-import { lstatSync, readdirSync, readFileSync, type Stats } from 'node:fs';
+/**
+ * Lists the items in the cache, for `ghostcard cache` and for pruning. Read-only. A cache has tens of thousands of files,
+ * and this process may be serving cards: an entry is measured once, when it is made, and the rest while other work goes on.
+ */
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { aptOf, entriesOf, lockOf, readManifest, transpiledOf, workOf } from './folder';
+import { ABSENT, aptOf, entriesOf, lockOf, readManifest, transpiledOf, workOf } from './folder';
 
 /**
  * `work` is being built or removed; a `leftover` belonged to a process that has ended; `unknown` was not created by
@@ -22,41 +26,57 @@ export interface CacheItem {
   readonly inUse: boolean;
 }
 
-export function listCache(cache: string): CacheItem[] {
+type Description = Pick<CacheItem, 'kind' | 'description'> & Partial<Pick<CacheItem, 'bytes'>>;
+
+export async function listCache(cache: string): Promise<CacheItem[]> {
   const locked = lockedInodes();
-  const item = (file: string, describe: (inUse: boolean) => Pick<CacheItem, 'kind' | 'description'>): CacheItem[] => {
-    const stats = lstatSync(file, { throwIfNoEntry: false });
-    if (stats === undefined) return []; // removed meanwhile
-    const inUse = locked.has(stats.ino);
-    const { mtime: lastUsed } = stats;
-    return [{ name: path.relative(cache, file), ...describe(inUse), bytes: diskBytes(file), lastUsed, inUse }];
+  const items = async (
+    files: readonly string[],
+    describe: (file: string, inUse: boolean) => Description,
+  ): Promise<CacheItem[]> => {
+    const found: CacheItem[] = [];
+    for (const file of files) {
+      const stats = lstatSync(file, { throwIfNoEntry: false });
+      if (stats === undefined) continue; // removed meanwhile
+      const inUse = locked.has(stats.ino);
+      const { kind, description, bytes = await diskBytes(file) } = describe(file, inUse);
+      found.push({ name: path.relative(cache, file), kind, description, bytes, lastUsed: stats.mtime, inUse });
+    }
+    return found;
   };
-  const downloads = item(aptOf(cache), () => ({ kind: 'downloads', description: 'package lists and downloads' }));
-  const lock = item(lockOf(cache), () => ({ kind: 'lock', description: 'lock of the provisioning that is running' }));
+  const all = (description: Description) => (): Description => description;
+  const downloads = all({ kind: 'downloads', description: 'package lists and downloads' });
+  const lock = await items(
+    [lockOf(cache)],
+    all({ kind: 'lock', description: 'lock of the provisioning that is running' }),
+  );
   const known = [entriesOf, workOf, aptOf, transpiledOf, lockOf].map((of) => of(cache));
   return [
-    ...filesOf(entriesOf(cache)).flatMap((file) => item(file, () => describeEntry(file))),
-    ...item(transpiledOf(cache), () => ({ kind: 'transpiled', description: 'JavaScript compiled from TypeScript' })),
-    ...downloads.map((each) => ({ ...each, inUse: lock.some(({ inUse }) => inUse) })),
-    ...filesOf(workOf(cache)).flatMap((file) => item(file, describeWork)),
+    ...(await items(filesOf(entriesOf(cache)), describeEntry)),
+    ...(await items(
+      [transpiledOf(cache)],
+      all({ kind: 'transpiled', description: 'JavaScript compiled from TypeScript' }),
+    )),
+    ...(await items([aptOf(cache)], downloads)).map((each) => ({ ...each, inUse: lock.some(({ inUse }) => inUse) })),
+    ...(await items(filesOf(workOf(cache)), describeWork)),
     ...lock,
-    ...filesOf(cache)
-      .filter((file) => !known.includes(file))
-      .flatMap((file) => item(file, () => ({ kind: 'unknown', description: 'not created by ghostcard' }))),
+    ...(await items(
+      filesOf(cache).filter((file) => !known.includes(file)),
+      all({ kind: 'unknown', description: 'not created by ghostcard' }),
+    )),
   ];
 }
 
-function describeEntry(folder: string): Pick<CacheItem, 'kind' | 'description'> {
+function describeEntry(folder: string): Description {
   if (!/-[0-9a-f]{16}$/.test(folder)) return { kind: 'unknown', description: 'not created by ghostcard' };
   const complete = readManifest<{ description?: string }>(folder);
   if (complete === undefined) return { kind: 'entry', description: 'damaged: its manifest is missing or incomplete' };
-  return {
-    kind: 'entry',
-    description: complete.manifest.description ?? `${complete.step}, created by an earlier version`,
-  };
+  const { step, manifest, diskBytes: bytes } = complete;
+  const description = manifest.description ?? `${step}, created by an earlier version`;
+  return { kind: 'entry', description, ...(bytes !== undefined && { bytes }) };
 }
 
-const describeWork = (inUse: boolean): Pick<CacheItem, 'kind' | 'description'> =>
+const describeWork = (_file: string, inUse: boolean): Description =>
   inUse
     ? { kind: 'work', description: 'being built or removed right now' }
     : { kind: 'leftover', description: 'left by a run that was killed' };
@@ -69,12 +89,24 @@ function filesOf(folder: string): string[] {
 }
 
 /** Disk usage of a file, or of a folder with its contents. A file with several names counts once. */
-function diskBytes(file: string, counted = new Set<number>()): number {
-  const stats: Stats | undefined = lstatSync(file, { throwIfNoEntry: false });
+export async function diskBytes(file: string, counted = new Set<number>()): Promise<number> {
+  const stats = await ifThere(lstat(file));
   if (stats === undefined || counted.has(stats.ino)) return 0;
   if (stats.nlink > 1 && !stats.isDirectory()) counted.add(stats.ino);
-  const below = stats.isDirectory() ? filesOf(file) : [];
-  return below.reduce((sum, each) => sum + diskBytes(each, counted), stats.blocks * 512);
+  let bytes = stats.blocks * 512;
+  const names = stats.isDirectory() ? await ifThere(readdir(file)) : [];
+  for (const name of names ?? []) bytes += await diskBytes(path.join(file, name), counted);
+  return bytes;
+}
+
+/** Undefined if the file has been removed meanwhile. */
+async function ifThere<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!ABSENT.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    return undefined;
+  }
 }
 
 /**

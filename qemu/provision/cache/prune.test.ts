@@ -47,7 +47,7 @@ describe('the list of the cache', () => {
     mkdirSync(path.join(folder, 'transpiled'));
     writeFileSync(path.join(folder, 'notes.txt'), 'mine');
     writeFileSync(path.join(folder, 'lock'), '');
-    const items = listCache(folder).map(({ name, kind, description, inUse }) => [
+    const items = (await listCache(folder)).map(({ name, kind, description, inUse }) => [
       name.replace(/-\w{16}$/, ''),
       kind,
       description,
@@ -64,30 +64,39 @@ describe('the list of the cache', () => {
   });
 
   test('counts the disk usage of a file, not its holes', async () => {
+    const file = path.join(folder, 'data');
+    writeFileSync(file, Buffer.alloc(MIB, 1));
+    truncateSync(file, 512 * MIB);
+    const [item] = await listCache(folder);
+    expect(item?.bytes).toBeGreaterThanOrEqual(MIB);
+    expect(item?.bytes).toBeLessThan(2 * MIB);
+  });
+
+  test('has the size that an entry had when it was made, which is not measured again', async () => {
     const entry = await publish('snapshot', 1000);
-    truncateSync(path.join(entry, 'data'), 512 * MIB);
-    const [item] = listCache(folder);
+    writeFileSync(path.join(entry, 'more'), Buffer.alloc(MIB, 1));
+    const [item] = await listCache(folder);
     expect(item?.bytes).toBeGreaterThan(MIB);
     expect(item?.bytes).toBeLessThan(2 * MIB);
   });
 
   test('distinguishes work in progress from leftovers', async () => {
-    await cache.publish('kernel', {}, () => {
-      expect(listCache(folder).map(({ kind }) => kind)).toEqual(['work']);
-      return Promise.resolve({ description: '' });
+    await cache.publish('kernel', {}, async () => {
+      expect((await listCache(folder)).map(({ kind }) => kind)).toEqual(['work']);
+      return { description: '' };
     });
   });
 
-  test('is empty for a cache that does not exist', () => {
-    expect(listCache(path.join(folder, 'none'))).toEqual([]);
+  test('is empty for a cache that does not exist', async () => {
+    expect(await listCache(path.join(folder, 'none'))).toEqual([]);
   });
 
   test('describes entries of earlier versions and damaged entries as such', async () => {
     const entry = await publish('qemu', 1000);
     writeFileSync(path.join(entry, 'manifest.json'), '{"step":"qemu","manifest":{}}');
-    expect(listCache(folder)[0]?.description).toBe('qemu, created by an earlier version');
+    expect((await listCache(folder))[0]?.description).toBe('qemu, created by an earlier version');
     truncateSync(path.join(entry, 'manifest.json'));
-    expect(listCache(folder)[0]?.description).toContain('damaged');
+    expect((await listCache(folder))[0]?.description).toContain('damaged');
   });
 });
 
@@ -97,7 +106,7 @@ describe('pruning', () => {
     const { removed, freedBytes } = await pruneCache(folder, { keepBytes: 2.5 * MIB });
     expect(names(removed)).toEqual(['entries/a']);
     expect(freedBytes).toBeGreaterThan(MIB);
-    expect(names(listCache(folder))).toEqual(['entries/b', 'entries/c']);
+    expect(names(await listCache(folder))).toEqual(['entries/b', 'entries/c']);
   });
 
   test('by age removes the items that were not used since', async () => {
@@ -115,7 +124,7 @@ describe('pruning', () => {
     mkdirSync(path.join(folder, 'photos'));
     mkdirSync(path.join(folder, 'entries/photos'));
     await pruneCache(folder, { all: true });
-    expect(names(listCache(folder))).toEqual(['entries/photos', 'lock', 'photos']);
+    expect(names(await listCache(folder))).toEqual(['entries/photos', 'lock', 'photos']);
     expect(readdirSync(path.join(folder, 'work'))).toEqual([]);
   });
 
@@ -156,7 +165,7 @@ describe('pruning', () => {
     for (let index = 0; index < 10; index += 1) await publish('snapshot', 1000 + index, { index });
     const pruned = await Promise.all([1, 2, 3].map(() => pruneCache(folder, { all: true })));
     expect(pruned.flatMap(({ removed }) => removed).length).toBeGreaterThanOrEqual(10);
-    expect(listCache(folder)).toEqual([]);
+    expect(await listCache(folder)).toEqual([]);
   });
 });
 
@@ -168,5 +177,5 @@ test('publishing keeps the cache below its limit, except for entries in use', as
   await publish('b', 500);
   await publish('c', 3000);
   await publish('d', 4000);
-  expect(names(listCache(folder))).toEqual(['entries/a', 'entries/d']);
+  expect(names(await listCache(folder))).toEqual(['entries/a', 'entries/d']);
 });

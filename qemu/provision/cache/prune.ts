@@ -32,7 +32,7 @@ export interface Pruned {
 const PRUNED: readonly CacheItemKind[] = ['entry', 'downloads', 'transpiled'];
 
 export async function pruneCache(cache: string, options: PruneOptions): Promise<Pruned> {
-  const items = listCache(cache);
+  const items = await listCache(cache);
   const removed: CacheItem[] = [];
   const inUse: CacheItem[] = [];
   const take = async (item: CacheItem): Promise<boolean> => {
@@ -54,7 +54,7 @@ export async function pruneCache(cache: string, options: PruneOptions): Promise<
 }
 
 export async function removeLeftovers(cache: string): Promise<void> {
-  for (const item of listCache(cache)) if (item.kind === 'leftover') await remove(cache, item);
+  for (const item of await listCache(cache)) if (item.kind === 'leftover') await remove(cache, item);
 }
 
 const sumOf = (items: readonly CacheItem[]): number => items.reduce((sum, { bytes }) => sum + bytes, 0);
