@@ -37,6 +37,7 @@ const mayImport = {
   'instrumentation/report': ['instrumentation/analysis', 'instrumentation/trace', 'emulator/registers'],
   'instrumentation/stalls': ['instrumentation/trace', 'emulator/pci', 'emulator/clock'],
   'instrumentation/checks': ['instrumentation/stalls', 'instrumentation/trace', 'emulator/pci', 'emulator/registers'],
+  'instrumentation/symbols': [],
   'instrumentation/replay': [
     'instrumentation/analysis',
     'instrumentation/faults',

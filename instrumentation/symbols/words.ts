@@ -1,0 +1,20 @@
+/** Places in words: "driver.c:212 ring_doorbell". */
+import { type Frame } from './addr2line';
+import { type Place } from './places';
+
+/** "driver.c:212 ring_doorbell"; "inlined.h:3 set, inlined into driver.c:212 ring_doorbell"; "main (/usr/bin/x+0x1234)"; "/usr/bin/x+0x1234". */
+export function wordPlace(place: Place): string {
+  const [into] = place.inlinedInto;
+  const inlined = into === undefined ? '' : `, inlined into ${wordFrame(into)}`;
+  if (place.line !== undefined) return wordFrame(place) + inlined;
+  return place.function === undefined ? place.address : `${place.function}${inlined} (${place.address})`;
+}
+
+/** "gc-loopback (process 71)"; "process 71" if it has no name. */
+export const wordProcess = ({ name, pid }: NonNullable<Place['process']>): string =>
+  name === '' ? `process ${pid}` : `${name} (process ${pid})`;
+
+const wordFrame = ({ file, line, function: name }: Frame): string =>
+  [file !== undefined && line !== undefined && `${file.replace(/^.*\//, '')}:${line}`, name ?? '']
+    .filter((part) => part !== false && part !== '')
+    .join(' ');
