@@ -103,7 +103,7 @@ export class CardChecks {
         for (const watch of watches.state) watch(event, timeNs);
         return;
       case 'reset':
-        for (const watch of watches.reset) watch();
+        for (const watch of watches.reset) watch(event);
     }
   }
 

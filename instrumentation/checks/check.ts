@@ -7,6 +7,7 @@ import {
   type DmaEvent,
   type InterruptEvent,
   type PciCard,
+  type ResetEvent,
   type StateEvent,
 } from '../../emulator/pci';
 import { type CardNotice, type CardTrace } from '../trace';
@@ -61,7 +62,7 @@ export interface Watch {
   readonly interrupt?: (event: InterruptEvent, timeNs: number) => void;
   readonly state?: (event: StateEvent, timeNs: number) => void;
   /** The card is about to be reset. */
-  readonly reset?: () => void;
+  readonly reset?: (event: ResetEvent) => void;
   /** Whether it matters to this check, now, that the driver goes. */
   readonly isUnsettled?: () => boolean;
   /** The card's driver has gone; `what` says how it is known: `the command ./driver has ended`. */

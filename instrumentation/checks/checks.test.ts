@@ -7,6 +7,7 @@ import { ReferenceCard } from '../../emulator/cards/reference';
 import { ManualClock } from '../../emulator/clock';
 import { COMMAND, InProcessHost } from '../../emulator/host';
 import { EXAMPLES, noticesOf, OFFSETS, sitDown, type Sitting } from '../../test/support/check-examples';
+import { DEVICE_CONTROL, INITIATE_FLR } from '../../test/support/pci-bus';
 import { ChannelDriver } from '../../test/support/reference-driver';
 import { type CardNotice, describeEvent, readTrace, RegisterNames, TraceRecorder, traceOf } from '../trace';
 import { CHECK_NAMES, checksOf } from '.';
@@ -377,6 +378,19 @@ describe('unclaimed-reads', () => {
         host.command(COMMAND.INTERRUPT_DISABLE);
         host.reset();
         host.config.write32(0x10, 0xfe80_0000);
+        host.command(RUNNING);
+      }),
+    ).toEqual([]);
+  });
+});
+
+describe('flr-by-hand', () => {
+  it('is silent about a driver that restores the BARs, and about the way in which Linux resets a card', () => {
+    expect(
+      noticed(({ host }) => {
+        host.reset('flr');
+        host.command(COMMAND.INTERRUPT_DISABLE);
+        host.config.write16(DEVICE_CONTROL, INITIATE_FLR);
         host.command(RUNNING);
       }),
     ).toEqual([]);

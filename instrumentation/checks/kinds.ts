@@ -11,6 +11,7 @@ import { acknowledgedUnread } from './kinds/acknowledged-unread';
 import { dmaCrosses4k } from './kinds/dma-crosses-4k';
 import { dmaWithoutDriver } from './kinds/dma-without-driver';
 import { enabledWithCause } from './kinds/enabled-with-cause';
+import { flrByHand } from './kinds/flr-by-hand';
 import { intxLeftAsserted } from './kinds/intx-left-asserted';
 import { lostUpdate } from './kinds/lost-update';
 import { staleInterrupt } from './kinds/stale-interrupt';
@@ -29,6 +30,7 @@ export const CHECKS = {
   'dma-without-driver': dmaWithoutDriver,
   'stale-rings': staleRings,
   'unclaimed-reads': unclaimedReads,
+  'flr-by-hand': flrByHand,
   'intx-left-asserted': intxLeftAsserted,
 } as const satisfies Readonly<Record<string, Check>>;
 

@@ -29,12 +29,13 @@ const IDENTITIES: Record<string, Partial<CardIdentity>> = {
 
 describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
   let rig: Rig;
+  const notices: string[] = [];
   beforeAll(async () => {
     const cards = Object.entries(IDENTITIES).map(([name, identity]) => ({
       name,
       make: (environment: ConstructorParameters<typeof ResetCard>[1]) => new ResetCard(identity, environment),
     }));
-    rig = await startRig({ arch, cards });
+    rig = await startRig({ arch, cards, onNotice: (_, { kind }) => notices.push(kind) });
   });
   afterAll(() => rig?.close());
 
@@ -99,11 +100,15 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     const bar = await read(BAR0);
     expect(bar).not.toMatch(/^0+$/);
     card.change(0x55);
-    // Byte 1 of Device Control: Initiate Function Level Reset.
-    await shell(`printf '\\250' | dd of=${config} bs=1 seek=${DEVICE_CONTROL + 1} conv=notrunc 2>/dev/null`);
+    const write = (offset: number, byte: string) =>
+      shell(`printf '${byte}' | dd of=${config} bs=1 seek=${offset} conv=notrunc 2>/dev/null`);
+    await write(DEVICE_CONTROL + 1, '\\250'); // Initiate Function Level Reset
     expect({ resets: card.resets, values: card.values }).toEqual({ resets: ['flr'], values: [0, 0x55, 0x55] });
     expect(await read(COMMAND)).toMatch(/0000$/);
     expect(await read(BAR0)).toBe(bar); // 0 on hardware: docs/limits.md
+    expect(notices).toEqual([]);
+    await write(COMMAND, '\\002'); // Memory Space Enable
+    expect(notices).toEqual(['flr-by-hand']);
   });
 
   // The program is compiled for the host.

@@ -6,6 +6,7 @@ import { registerMap } from '../../emulator/registers';
 import { type CardChecks, checksOf } from '../../instrumentation/checks';
 import { detectStalls } from '../../instrumentation/stalls';
 import { type CardNotice, traceOf } from '../../instrumentation/trace';
+import { DEVICE_CONTROL, INITIATE_FLR } from './pci-bus';
 
 const ENGINE = registerMap({
   CONTROL: {
@@ -159,6 +160,11 @@ export const EXAMPLES: Readonly<Record<string, (sitting: Sitting) => void>> = {
   'unclaimed-reads': ({ host, bar }) => {
     bar.read32(OFFSETS.STATUS);
     host.command(COMMAND.BUS_MASTER);
+  },
+  'flr-by-hand': ({ host }) => {
+    host.command(RUNNING);
+    host.config.write16(DEVICE_CONTROL, INITIATE_FLR);
+    host.command(RUNNING);
   },
   'intx-left-asserted': ({ card, host }) => {
     host.useInterrupts('intx');
