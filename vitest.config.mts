@@ -11,7 +11,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{emulator,instrumentation,qemu,harness,cli,test/unit,test/bench}/**/*.test.ts'],
+          include: ['{emulator,instrumentation,qemu,harness,cli,test/unit,test/bench,test/bugs}/**/*.test.ts'],
         },
       },
       { extends: true, test: { name: 'protocol', include: ['test/protocol/**/*.test.ts'], testTimeout: 20_000 } },
@@ -34,7 +34,7 @@ export default defineConfig({
           exclude: [
             '**/node_modules/**',
             '{emulator,instrumentation,qemu,harness,cli}/**',
-            'test/{unit,protocol,browser,strangers,bench}/**',
+            'test/{unit,protocol,browser,strangers,bench,bugs}/**',
           ],
           globalSetup: ['test/support/provisioned.ts'],
           testTimeout: 120_000,

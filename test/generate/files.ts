@@ -11,6 +11,7 @@ import { accessTable } from '../../emulator/registers/access';
 import { AXI_DMA_DESCRIPTOR, AXI_DMA_REGISTERS } from '../../emulator/cards/axi-dma';
 import { DESCRIPTOR, REFERENCE_REGISTERS, WRITEBACK } from '../../emulator/cards/reference';
 import { XDMA_DESCRIPTOR, XDMA_POLLED_COUNT, XDMA_REGISTERS, XDMA_STREAM_RESULT } from '../../emulator/cards/xdma';
+import { bugTables } from '../bugs/page';
 import { conformanceTables } from './conformance';
 import { checkExamples, checksTable } from './checks';
 import { eventsTable } from './events';
@@ -71,6 +72,7 @@ export function generatedFiles(): GeneratedFile[] {
       'instrumentation/checks/kinds.ts': checksTable(),
       'test/support/check-examples.ts': checkExamples(),
     }),
+    document(join(docs, 'bugs.md'), { 'test/bugs/results.json': bugTables() }),
     document(join(docs, 'conformance.md'), { 'test/generate/clauses.ts': conformanceTables() }),
   ];
 }
