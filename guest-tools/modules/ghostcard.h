@@ -80,6 +80,9 @@ void gc_platform_exit(void);
 int gc_blocks_add(struct gc_card *card);
 void gc_blocks_remove(struct gc_card *card);
 
+/* layout.c */
+void gc_layout_init(void);
+
 /* reset.c */
 int gc_reset_init(struct gc_block *block);
 void gc_reset_exit(struct gc_block *block);

@@ -146,8 +146,10 @@ static struct pci_driver gc_driver = {
 
 static int __init gc_init(void)
 {
-	int ret = gc_platform_init();
+	int ret;
 
+	gc_layout_init();
+	ret = gc_platform_init();
 	if (ret)
 		return ret;
 	ret = pci_register_driver(&gc_driver);

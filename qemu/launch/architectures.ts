@@ -58,6 +58,15 @@ const X86_64_V3 = [
   ...['fxsr-opt', 'misalignsse', 'osvw', 'topoext', 'perfctr-core', 'clzero', 'ibpb', 'nrip-save', 'xsavec', 'xsaves'],
 ].join(',-');
 
+/** RAM of a guest by physical address (QEMU hw/i386/pc_q35.c: the hole for PCI begins at 2 or at 2.75 GiB; hw/arm/virt.c). */
+export function ramRanges(arch: GuestArch, memoryMiB: number): { address: number; sizeBytes: number }[] {
+  const sizeBytes = memoryMiB * 2 ** 20;
+  if (arch === 'arm64') return [{ address: 2 ** 30, sizeBytes }];
+  const below = Math.min(sizeBytes, sizeBytes < 0xb000_0000 ? 0xb000_0000 : 0x8000_0000);
+  const above = sizeBytes - below;
+  return [{ address: 0, sizeBytes: below }, ...(above > 0 ? [{ address: 2 ** 32, sizeBytes: above }] : [])];
+}
+
 export const MACHINES: Record<GuestArch, MachineFacts> = {
   amd64: {
     machine: { tcg: 'q35,vmport=off,smm=off', kvm: 'q35,vmport=off,smm=off' },

@@ -40,7 +40,14 @@ export interface QemuArgumentOptions {
   readonly incoming: boolean;
   /** Address for QEMU's gdb stub to listen at, such as 'tcp:127.0.0.1:1234'. */
   readonly gdb?: string;
+  readonly observer?: ObserverPlugin;
   readonly extraArgs: readonly string[];
+}
+
+/** The plugin that observes the guest's processors (qemu/observer), and the file that it writes to. */
+export interface ObserverPlugin {
+  readonly plugin: string;
+  readonly file: string;
 }
 
 /** How QEMU reaches a card. */
@@ -128,6 +135,7 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...options.cards.flatMap((card, slot) => cardDevices(slot, card).flatMap(device)),
     ...(options.incoming ? ['-incoming', 'defer'] : []),
     ...(options.gdb === undefined ? [] : ['-gdb', options.gdb]),
+    ...observerArguments(options.observer),
     ...options.extraArgs,
   ];
 }
@@ -245,6 +253,11 @@ function kernelCommandLine(
     ...(options.iommu ? iommu.kernelArguments : []),
     ...(kernelAppend ? [kernelAppend] : []),
   ].join(' ');
+}
+
+function observerArguments(observer: ObserverPlugin | undefined): string[] {
+  if (observer === undefined) return [];
+  return ['-plugin', `${value(observer.plugin)},shared=${value(observer.file)}`];
 }
 
 function socketChardev(id: string, path: string): string[] {

@@ -1,10 +1,10 @@
 /** Launches guests. */
-export { prefetchableRoomBytes } from './architectures';
+export { prefetchableRoomBytes, ramRanges } from './architectures';
 export { explainSignal } from './fatal-signals';
 export { keepArtifacts } from './artifacts';
 export { GuestBootError, GuestClosedError, GuestError, GuestPanicError, QemuExitedError } from './errors';
 export { guardedCommand } from './guard';
-export { type Guest, type RunOptions } from './guest';
+export { type Guest, OWN, type RunOptions } from './guest';
 export { type BindOptions, type BoundCard, type BoundPlatformDevice, type UnplugOptions } from './guest-cards';
 export {
   isModuleName,
@@ -15,7 +15,7 @@ export {
   unloadModule,
 } from './kernel-module';
 export { launchGuest } from './launch';
-export { defaultSlots } from './machine-options';
+export { DEFAULT_CPUS, DEFAULT_MEMORY_MIB, defaultSlots } from './machine-options';
 export {
   type GuestSoftware,
   type LaunchCard,

@@ -17,6 +17,15 @@ it('an assertion of QEMU whose cause is known is explained, with the place in th
   expect(explainAbort("qemu-system-x86_64: ../../x.c:1: f: Assertion `0' failed.")).toBeUndefined();
 });
 
+it.each([
+  'qemu-system-x86_64: -plugin: invalid option',
+  'Could not load plugin /cache/observer.so: plugin requires API version 7, but this QEMU supports only a minimum version of 2',
+])('a QEMU that cannot be observed is explained: %s', (stderr) => {
+  expect(explainAbort(stderr)).toMatch(
+    /cannot be observed .* see docs\/limits\.md#observing-takes-a-qemu-with-plugins\.$/,
+  );
+});
+
 it('every known abort has its section in docs/limits.md', () => {
   const text = readFileSync(join(__dirname, '../../docs/limits.md'), 'utf8');
   const headings = [...text.matchAll(/^## (.*)$/gm)].map(([, heading = '']) =>

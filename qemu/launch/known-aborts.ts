@@ -1,5 +1,5 @@
 /**
- * Assertions of QEMU whose cause is known: QEMU itself prints only the condition. Each row is a limit in docs/limits.md.
+ * Ends of QEMU whose cause is known: QEMU itself prints only a condition. Each row is a limit in docs/limits.md.
  *
  * Source: QEMU hw/vfio-user/pci.c, hw/vfio/pci.c, hw/pci/msix.c.
  */
@@ -25,6 +25,14 @@ export const KNOWN_ABORTS: readonly KnownAbort[] = [
       'The guest has had MSI and MSI-X of a function enabled at the same time, which PCI forbids, and has then cleared ' +
       'MSI-X Enable, which QEMU had released when MSI was enabled',
     limit: 'msi-enabled-while-msi-x-is-on',
+  },
+  {
+    pattern:
+      /-plugin: invalid option|plugin.*(?:support is (?:not|disabled)|requires? (?:TCG )?plugin API|API version)/i,
+    sentence:
+      "The guest's processors cannot be observed (--observe, observe: true): this QEMU is built without plugins, or is " +
+      'another version than 11.1',
+    limit: 'observing-takes-a-qemu-with-plugins',
   },
 ];
 

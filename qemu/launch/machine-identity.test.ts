@@ -30,6 +30,7 @@ it.each<[string, Partial<LaunchOptions>]>([
   ['The root of the host', { hostRoot: '/srv' }],
   ['The host name', { hostname: 'other' }],
   ['A debugger', { gdb: 'tcp:127.0.0.1:1234' }],
+  ['An observer', { observer: { plugin: '/cache/observer.so', file: '/proc/1/fd/3' } }],
   ['The run folder', { runDir: '/run' }],
 ])('%s: not part of the identity of a machine', (_, more) => {
   expect(keyOf(more)).toBe(keyOf());

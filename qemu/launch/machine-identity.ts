@@ -10,7 +10,11 @@ import { type LaunchOptions } from './options';
 
 const NO_PATHS = { sockets: { qmp: '', agent: '' }, consoleLogPath: '', emptyFolder: '' };
 
-export function machineIdentity({ gdb: _, ...options }: LaunchOptions, processor = hostProcessor()): Ingredients {
+/** A debugger and an observer make no difference to the machine. */
+export function machineIdentity(
+  { gdb: _, observer: _observer, ...options }: LaunchOptions,
+  processor = hostProcessor(),
+): Ingredients {
   const { qemu, kernel, initramfsPath, cacheDir = '' } = options.provisioned;
   const machine = machineOptions(options, { cardsAtBoot: false, incoming: false }, NO_PATHS);
   const anywhere = { rootFolder: '', modulesFolder: '', shareFolders: machine.shareFolders.map(() => '') };
@@ -46,7 +50,7 @@ function stamp(path: string): number[] {
 }
 
 /** A short description of the machine, for people who look at the cache. */
-export function machineDescription({ gdb: _, ...options }: LaunchOptions): string {
+export function machineDescription({ gdb: _, observer: _observer, ...options }: LaunchOptions): string {
   const machine = machineOptions(options, { cardsAtBoot: false, incoming: false }, NO_PATHS);
   const { memoryMiB, cpus, slots, hugepages, iommu, kernelAppend, shareFolders } = machine;
   const parts = [

@@ -4,6 +4,8 @@ import { type QemuArgumentOptions } from './arguments';
 import { type MachinePaths } from './machine';
 import { type LaunchOptions } from './options';
 
+export const DEFAULT_CPUS = 1;
+export const DEFAULT_MEMORY_MIB = 512;
 /** Slots for a few cards to be hot-plugged. */
 const DEFAULT_SLOTS = 8;
 export const defaultSlots = (cards: readonly unknown[]) => Math.max(DEFAULT_SLOTS, cards.length);
@@ -34,18 +36,24 @@ export function machineOptions(
         'the same architecture. Leave KVM out: TCG runs any architecture.',
     );
   }
+  if (options.accel === 'kvm' && options.observer !== undefined) {
+    throw new Error(
+      'Cannot observe a guest on KVM: its processors are the real ones, which QEMU does not see at work. Leave KVM out.',
+    );
+  }
   return {
     arch,
     firmwareArgs: qemu.firmwareArgs,
     kernelPath: kernel.imagePath,
     initramfsPath,
     accel: options.accel ?? 'tcg',
-    cpus: options.cpus ?? 1,
+    cpus: options.cpus ?? DEFAULT_CPUS,
     ...(options.cpu !== undefined && { cpu: options.cpu }),
-    memoryMiB: options.memoryMiB ?? 512,
+    memoryMiB: options.memoryMiB ?? DEFAULT_MEMORY_MIB,
     hugepages: options.hugepages ?? 32,
     ...(options.kernelAppend !== undefined && { kernelAppend: options.kernelAppend }),
     ...(options.gdb !== undefined && { gdb: options.gdb }),
+    ...(options.observer && { observer: options.observer }),
     ...paths,
     cards: cardsAtBoot ? cards : [],
     slots,

@@ -2,7 +2,8 @@
 import { type ExecResult } from '../channel';
 import { type GuestArch } from '../provision';
 import { type SnapshotStore } from '../snapshot';
-import { type CardConnection } from './arguments';
+import { type CardConnection, type ObserverPlugin } from './arguments';
+import { type Guest } from './guest';
 
 /** What to boot, as returned by `provision`. */
 export interface GuestSoftware {
@@ -95,6 +96,8 @@ export interface LaunchOptions {
   readonly iommu?: boolean;
   /** Address for QEMU's gdb stub to listen at, such as 'tcp:127.0.0.1:1234'. */
   readonly gdb?: string;
+  /** Observes the guest's processors. It makes no difference to the machine. Default: nobody does. */
+  readonly observer?: ObserverPlugin;
   readonly extraQemuArgs?: readonly string[];
   /** Time limit of a boot, from the start to the agent's hello. Default: 90 s. */
   readonly bootTimeoutMs?: number;
@@ -106,6 +109,8 @@ export interface LaunchOptions {
   /** Called for each line of the guest's console as it is written. */
   readonly onConsole?: (line: string) => void;
   readonly onProgress?: (progress: LaunchProgress) => void;
+  /** Called when the guest runs commands, before cards are plugged into it. */
+  readonly onUp?: (guest: Guest) => Promise<void>;
   /** Called before a command is started in the guest. */
   readonly onCommandStart?: (argv: readonly string[], marked: boolean) => void;
   /**

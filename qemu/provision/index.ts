@@ -19,5 +19,6 @@ export { type Failure, ProvisionError } from './basis/errors';
 export { inspect, type Inspection, type PartReport, type PartState } from './inspect';
 export { type ProgressEvent, type ProgressListener, type Step } from './basis/progress';
 export { formatBytes, terminalProgress, type TextSink } from './basis/progress-terminal';
+export { provisionObserver } from './observer';
 export { provision } from './provision';
 export { type Provisioned, type ProvisionedKernel, type ProvisionedQemu, type ProvisionOptions } from './basis/types';

@@ -16,6 +16,7 @@ import { conformanceTables } from './conformance';
 import { checkExamples, checksTable } from './checks';
 import { eventsTable } from './events';
 import { faultTables } from './faults';
+import { observerHeader } from './observer';
 
 const repository = join(__dirname, '..', '..');
 const structures = { DESC: DESCRIPTOR, WRITEBACK };
@@ -61,6 +62,7 @@ export function generatedFiles(): GeneratedFile[] {
       }),
     },
     { path: join(guestTools, 'modules', 'platform_table.h'), text: cDeclarations() },
+    { path: join(repository, 'qemu', 'observer', 'layout.h'), text: observerHeader() },
     document(join(docs, 'reference-card.md'), {
       'emulator/cards/reference/registers.ts': markdownTable(REFERENCE_REGISTERS, { structures }),
     }),

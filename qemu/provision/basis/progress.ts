@@ -9,6 +9,7 @@ export const STEPS = [
   'kernel',
   'modules',
   'kernel-build',
+  'observer',
   'busybox',
   'guest-tools',
   'initramfs',
@@ -19,7 +20,7 @@ export const STEPS = [
 ] as const;
 
 /**
- * The parts of a guest, in the order in which they are made. `kernel-build` is only made on request, `browser` and
+ * The parts of a guest, in the order in which they are made. `kernel-build` and `observer` are only made on request, `browser` and
  * those after it only for tests. `cache` waits for another run that makes the same parts.
  */
 export type Step = (typeof STEPS)[number];

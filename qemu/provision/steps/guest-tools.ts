@@ -44,9 +44,9 @@ export async function guestToolsIngredients(context: Context): Promise<Ingredien
 }
 
 /** The user's compiler, as in make's CC. */
-function ownCompiler(context: Context): string {
+export function ownCompiler(context: Context, attempted = ATTEMPTED): string {
   const compiler = context.env.CC ?? 'gcc';
-  if (findTool(compiler) === undefined) throw missingTool(compiler, ATTEMPTED);
+  if (findTool(compiler) === undefined) throw missingTool(compiler, attempted);
   return compiler;
 }
 

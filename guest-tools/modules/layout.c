@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What an observer of the processors needs to know of this kernel, to find the
+ * process that runs: parameters of the module that can only be read,
+ * /sys/module/ghostcard/parameters/.
+ */
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/version.h>
+
+#include "ghostcard.h"
+
+/* An address in the linear map minus the physical address. */
+static unsigned long linear_map;
+module_param(linear_map, ulong, 0444);
+
+/* The per-processor variable that points to the current task. */
+static unsigned long current_task_variable;
+module_param(current_task_variable, ulong, 0444);
+
+/* In task_struct: the number of the thread, that of its process, the name. */
+static unsigned int task_pid_offset = offsetof(struct task_struct, pid);
+static unsigned int task_tgid_offset = offsetof(struct task_struct, tgid);
+static unsigned int task_comm_offset = offsetof(struct task_struct, comm);
+module_param(task_pid_offset, uint, 0444);
+module_param(task_tgid_offset, uint, 0444);
+module_param(task_comm_offset, uint, 0444);
+
+void gc_layout_init(void)
+{
+	/* Tasks are in the linear map, as all slabs are. */
+	linear_map = (unsigned long)current - virt_to_phys(current);
+#ifdef CONFIG_X86
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0)
+	current_task_variable = (unsigned long)&pcpu_hot.current_task;
+#else
+	current_task_variable = (unsigned long)&current_task;
+#endif
+#endif
+}

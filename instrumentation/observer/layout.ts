@@ -1,0 +1,116 @@
+/**
+ * Layout of the file that an observer shares with this process: the plugin in QEMU writes it, `instrumentation/observer`
+ * reads it. The plugin's header, qemu/observer/layout.h, is generated from here. All numbers are little-endian, since both
+ * sides run on the same machine.
+ */
+
+/** "GOBS" in the first four bytes. */
+export const MAGIC = 0x5342_4f47;
+export const PAGE_BYTES = 4096;
+/** Three bits of a mark of the shadow. */
+export const MAX_VCPUS = 8;
+/** Accesses that a processor can be ahead of the reader. A power of two. */
+export const RING_RECORDS = 1 << 14;
+/** Places of code. */
+export const MAX_PLACES = 1 << 22;
+/** Devices that have been accessed, by the names of QEMU's memory regions. */
+export const MAX_DEVICES = 64;
+export const DEVICE_NAME_BYTES = 192;
+export const COMM_BYTES = 16;
+
+/** What the names of cards begin with: those of vfio-user's regions (QEMU hw/vfio-user/pci.c). */
+export const CARD_PREFIX = 'vfio-user:';
+
+/** Flags of an access. */
+export const IS_WRITE = 1;
+export const IS_KERNEL = 2;
+
+type MemberType = 'u8' | 'u16' | 'u32' | 'u64' | { readonly bytes: number };
+
+export interface Member {
+  readonly type: MemberType;
+  readonly doc: string;
+}
+
+export type Members = Readonly<Record<string, Member>>;
+
+const member = (type: MemberType, doc: string): Member => ({ type, doc });
+
+/** The host writes what is not the plugin's before QEMU starts, and what it knows of the kernel later. */
+export const HEADER = {
+  magic: member('u32', '"GOBS".'),
+  ready: member('u32', 'By the plugin: 1 when it has been loaded.'),
+  vcpus: member('u32', 'Virtual processors.'),
+  devices: member('u32', 'By the plugin: how many devices there are.'),
+  ram0: member('u64', 'Guest RAM: physical address of the first range,'),
+  ram0Bytes: member('u64', 'and its size.'),
+  ram1: member('u64', 'The second range: above the hole under 4 GiB.'),
+  ram1Bytes: member('u64', 'Its size.'),
+  ringsOffset: member('u64', 'Where the rings are in the file, one for each virtual processor.'),
+  placesOffset: member('u64', 'Where the places of code are: an address (u64) each.'),
+  devicesOffset: member('u64', 'Where the names of devices are, each NUL-terminated.'),
+  shadowOffset: member('u64', "Where the shadow is: the mark of physical address 0's eight bytes. 0: there is none."),
+  ownersOffset: member(
+    'u64',
+    'Where the owners of pages are: a process (u32) each, the last to write there from user space.',
+  ),
+  linearMap: member('u64', "By the host: a kernel's linear address minus the physical address. 0: not known yet."),
+  currentTask: member('u64', "amd64: address of the per-processor variable 'current_task'."),
+  taskPid: member('u32', 'Offset of `pid` in task_struct.'),
+  taskTgid: member('u32', 'Offset of `tgid`.'),
+  taskComm: member('u32', 'Offset of `comm`.'),
+  places: member('u32', 'By the plugin: how many places there are.'),
+  epoch: member('u64', 'How many BAR stores there have been.'),
+} as const satisfies Members;
+
+/** A ring: this, in a page of its own, then the records. */
+export const RING = {
+  written: member('u64', 'By the plugin: how many accesses have been recorded. Record n is at n modulo RING_RECORDS.'),
+} as const satisfies Members;
+
+/** An access of a BAR. */
+export const RECORD = {
+  timeNs: member('u64', 'When it had been done: CLOCK_MONOTONIC.'),
+  address: member('u64', 'Physical.'),
+  value: member('u64', 'What was read or written.'),
+  valueHigh: member('u64', 'Bits 127 to 64 of an access of 16 bytes.'),
+  pc: member('u64', 'Address of the instruction.'),
+  returnAddress: member('u64', 'Where the function returns to, if it has stored nothing on the stack.'),
+  epoch: member('u64', 'The epoch in which it was done.'),
+  pid: member('u32', 'Process (`tgid`). 0: not known, or no process.'),
+  tid: member('u32', 'Thread (`pid`).'),
+  device: member('u16', 'Which device.'),
+  sizeBytes: member('u8', '1 to 16.'),
+  flags: member('u8', '1: a write, 2: in the kernel.'),
+  reserved: member('u32', '0.'),
+  comm: member({ bytes: COMM_BYTES }, 'Name of the thread.'),
+} as const satisfies Members;
+
+/**
+ * The shadow: who wrote eight bytes of RAM last. From the lowest bit: the place of code, the processor, the epoch. 0: nobody
+ * has, since the guest was started. This process marks what a card has written, with the last places, which no code has.
+ */
+export const MARK = { placeBits: 32n, vcpuBits: 3n, epochBits: 29n } as const;
+export const MARKED_BYTES = 8;
+
+const sizeOf = (type: MemberType): number =>
+  typeof type === 'object' ? type.bytes : { u8: 1, u16: 2, u32: 4, u64: 8 }[type];
+
+/** Where each member is, in bytes. @throws when one is not aligned, since C would move it */
+export function offsetsOf<M extends Members>(members: M): { readonly [Name in keyof M]: number } {
+  let at = 0;
+  const offsets: Record<string, number> = {};
+  for (const [name, { type }] of Object.entries(members)) {
+    const alignment = typeof type === 'object' ? 1 : sizeOf(type);
+    if (at % alignment !== 0)
+      throw new Error(`the member ${name} is at ${at}, which is not a multiple of ${alignment}`);
+    offsets[name] = at;
+    at += sizeOf(type);
+  }
+  return offsets as { readonly [Name in keyof M]: number };
+}
+
+export const bytesOf = (members: Members): number =>
+  Object.values(members).reduce((sum, { type }) => sum + sizeOf(type), 0);
+
+export const RING_BYTES = PAGE_BYTES + RING_RECORDS * bytesOf(RECORD);

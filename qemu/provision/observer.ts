@@ -1,0 +1,52 @@
+/**
+ * The plugin for QEMU that observes the guest's processors (qemu/observer). It is compiled by the host's compiler on first
+ * use, and kept in the cache.
+ */
+import path from 'node:path';
+import { ProvisionError } from './basis/errors';
+import { runTool } from './basis/tools';
+import { type ProvisionOptions } from './basis/types';
+import { type Described } from './cache/cache';
+import { explainCacheError } from './cache/folder';
+import { compilerVersion } from './steps/compiler';
+import { Context } from './steps/context';
+import { ownCompiler, sourceDigest } from './steps/guest-tools';
+
+const RECIPE = 1;
+const SOURCE = path.resolve(__dirname, '../observer');
+const ATTEMPTED = 'building the observer, a plugin for QEMU (qemu/observer)';
+/** Functions of GLib and QEMU stay undefined: QEMU has them. */
+const FLAGS = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared', '-fvisibility=hidden'];
+
+/** Returns its path. @throws ProvisionError */
+export async function provisionObserver(options: ProvisionOptions = {}): Promise<string> {
+  const context = new Context(options);
+  const compiler = ownCompiler(context, ATTEMPTED);
+  const ingredients = {
+    recipe: RECIPE,
+    source: sourceDigest(SOURCE),
+    compiler: await compilerVersion(context, compiler),
+  };
+  const found = context.cache.find<Described>('observer', ingredients);
+  if (found !== undefined) return pluginIn(found.folder);
+  const progress = context.progress('observer');
+  const build = async (folder: string) => {
+    await runTool(compiler, [...FLAGS, '-o', pluginIn(folder), path.join(SOURCE, 'observer.c')], {
+      attempted: ATTEMPTED,
+      cure: 'apt-get install build-essential, if the compiler or the C library is missing',
+      signal: context.signal,
+    });
+    return { description: "observer of guests' processors, a plugin for QEMU" };
+  };
+  try {
+    const built = await progress.during('compiling', () =>
+      context.cache.publish<Described>('observer', ingredients, build),
+    );
+    progress.finish('compiled');
+    return pluginIn(built.folder);
+  } catch (error) {
+    throw error instanceof ProvisionError ? error : explainCacheError(error, context.cache.folder);
+  }
+}
+
+const pluginIn = (folder: string): string => path.join(folder, 'observer.so');
