@@ -46,6 +46,7 @@ const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
   cpu: true,
   hugepages: true,
   iommu: true,
+  observe: true,
   slots: true,
   kernelAppend: true,
   accel: true,

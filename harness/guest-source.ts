@@ -16,6 +16,7 @@ export type GuestOptions = Pick<
   | 'cpu'
   | 'hugepages'
   | 'iommu'
+  | 'observe'
   | 'slots'
   | 'kernelAppend'
   | 'accel'

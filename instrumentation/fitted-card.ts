@@ -6,6 +6,8 @@ import { logErrors, type ServerEvent } from '../emulator/vfio-user';
 import { checksOf } from './checks';
 import { applyFaults, type FaultDeclaration, SlotLink } from './faults';
 import { type Occupant, SeatMemory } from './seat';
+import { type ObservedCard, type Observer } from './observer';
+import { recordOrigin } from './origins';
 import { detectStalls } from './stalls';
 import { type CardNotice, type CardTrace, traceOf, type TraceRecorder } from './trace';
 
@@ -19,6 +21,8 @@ export interface FitOptions {
   /** Receives what checks find, and stalls of the driver. Default: they go to standard error. */
   readonly onNotice?: (notice: CardNotice) => void;
   readonly notices?: NoticeOptions;
+  /** Says who in the guest does each register access, and who wrote memory: the card by this name. */
+  readonly observer?: { readonly on: Observer; readonly name: string };
 }
 
 /** Which notices are given of a card (docs/checks.md). */
@@ -36,6 +40,7 @@ export class FittedCard<Card extends PciCard = PciCard> {
   card!: Card;
   link!: SlotLink;
   intx!: IntxRelease;
+  observed: ObservedCard | undefined;
   #trace: CardTrace | undefined;
   #detector: Disposable | undefined;
 
@@ -49,7 +54,7 @@ export class FittedCard<Card extends PciCard = PciCard> {
   }
 
   fit(make: (environment: Required<CardEnvironment>) => Card, clock: Clock): void {
-    const { recording, faults = [], onNotice = reportNotice, notices = {} } = this.options;
+    const { recording, faults = [], onNotice = reportNotice, notices = {}, observer } = this.options;
     const card = (this.card = make({ clock, allocate: this.memory.allocate }));
     const trace = (this.#trace = traceOf(card));
     const { off = [], afterMs } = notices;
@@ -60,7 +65,13 @@ export class FittedCard<Card extends PciCard = PciCard> {
     if (faults.length > 0) applyFaults(card, faults, link);
     else device.insert(() => link);
     const isMmapDisabled = device.layout.regions.every(({ mappable }) => mappable === undefined);
-    if (recording) trace.record(recording.recorder, { name: recording.name, faults, isMmapDisabled });
+    // Before the recording: who did an access is recorded before the next.
+    const observed = (this.observed = observer?.on.observe(card, observer.name));
+    if (recording) {
+      const { recorder, name } = recording;
+      const recorded = trace.record(recorder, { name, faults, isMmapDisabled });
+      observed?.onOrigin((access) => access && recordOrigin(recorder, recorded, access));
+    }
     this.intx = new IntxRelease(card);
   }
 
@@ -84,6 +95,7 @@ export class FittedCard<Card extends PciCard = PciCard> {
 
   /** Ends the card, which may have been made or not, and its instruments. */
   close(): void {
+    this.observed?.settle();
     try {
       (this.card as Card | undefined)?.close();
     } catch (error) {

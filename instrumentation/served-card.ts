@@ -96,6 +96,8 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
         const place = places?.[index];
         const seat = place ? place.yieldTo(occupant) : await Seat.start(occupant, sockets[index]!, native);
         const path = place?.socketPath ?? sockets[index]!;
+        const { observed } = fitted[index]!;
+        if (observed) observed.socketPath = path;
         served.push(new ServedCard(fitted[index]!, seat, path, place !== undefined, clock, watch));
       }
       return served;
@@ -130,6 +132,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   /** Handles at once what the client has sent up to now: posted writes may still be in the socket. */
   catchUp(): void {
     this.seat?.server.catchUp();
+    this.fitted.observed?.settle();
   }
 
   /** Whether the card's link is down: by `severLink`, or by a fault. */

@@ -41,6 +41,7 @@ export interface RunCommandOptions extends SoftwareOptions, TraceOptions, Notice
   readonly hugepages?: number;
   readonly slots?: number;
   readonly iommu?: true;
+  readonly observe?: true;
   readonly append?: string;
   readonly kvm?: true;
   readonly cold?: true;
@@ -122,6 +123,7 @@ export async function planRun(command: readonly string[], options: RunCommandOpt
       ...(options.cpu !== undefined && { cpu: options.cpu }),
       hugepages: hugepagesFor(options),
       iommu: options.iommu === true,
+      observe: options.observe === true,
       accel: options.kvm ? 'kvm' : 'tcg',
       ...(options.slots !== undefined && { slots: options.slots }),
       ...(append !== '' && { kernelAppend: append }),

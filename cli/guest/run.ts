@@ -49,6 +49,12 @@ export function runCommand(): Command {
     .option('--hugepages <n>', '2 MiB pages to reserve for DMA buffers (default: 32)', wholeNumber(0, 16_384))
     .option('--slots <n>', 'slots for cards, empty ones included', wholeNumber(1, MAX_SLOTS))
     .option('--iommu', 'put a virtual IOMMU in front of the cards')
+    .addOption(
+      new Option(
+        '--observe',
+        "observe the guest's processors: a trace then says who did each register access",
+      ).conflicts('kvm'),
+    )
     .option('--append <arguments>', "added to the kernel's command line")
     .option('--kvm', 'use KVM, which must work on this machine (default: TCG, which always works)')
     .option('--cold', 'boot the guest with the cards in it, instead of restoring a snapshot of a booted one')

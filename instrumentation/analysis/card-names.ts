@@ -1,5 +1,5 @@
 /** The cards of a trace by their descriptions in it, for reading it event by event. */
-import { type CardDescription, RegisterNames, type TraceEvent } from '../trace';
+import { type CardDescription, type PlaceEvent, RegisterNames, type TraceEvent } from '../trace';
 
 export interface TraceCard {
   /** The `card` of its events. */
@@ -12,6 +12,7 @@ const UNKNOWN = new RegisterNames([]);
 
 export class TraceCards {
   readonly #cards = new Map<number, TraceCard>();
+  readonly #places = new Map<number, PlaceEvent>();
 
   /** All cards in `events`. */
   static of(events: Iterable<TraceEvent>): TraceCards {
@@ -22,6 +23,7 @@ export class TraceCards {
 
   /** To be called with each event, in order. */
   note(event: TraceEvent): void {
+    if (event.kind === 'place') this.#places.set(event.place, event);
     if (event.kind !== 'card') return;
     const { card: id, description } = event;
     this.#cards.set(id, { id, description, names: new RegisterNames(description.registers, description.channels) });
@@ -38,6 +40,11 @@ export class TraceCards {
   /** The card's registers; none for a card that the trace does not describe. */
   names(id: number): RegisterNames {
     return this.#cards.get(id)?.names ?? UNKNOWN;
+  }
+
+  /** What is known of a place in code of the guest. */
+  place(place: number): PlaceEvent | undefined {
+    return this.#places.get(place);
   }
 
   /** The card's memory at that place; undefined where there is none. */

@@ -5,6 +5,8 @@ import {
   type TraceEvent,
   type TraceHeader,
   wordDmaByActor,
+  wordPlace,
+  words,
   wordsOf,
   wordTime,
 } from '../trace';
@@ -27,7 +29,10 @@ export function describeWithoutTime(event: TraceEvent, cards: TraceCards): strin
 }
 
 /** `cards` has noted the card of the event. */
-export const wordEvent = (event: TraceEvent, cards: TraceCards): EventWords => wordsOf(event, cards.names(event.card));
+export function wordEvent(event: TraceEvent, cards: TraceCards): EventWords {
+  const place = event.kind === 'origin' ? cards.place(event.place) : undefined;
+  return place ? words('by', wordPlace(place)) : wordsOf(event, cards.names(event.card));
+}
 
 /** As `wordEvent`, but for DMA the subject is the part of the card that does it, where that is known. */
 export const wordEventByActor = (event: TraceEvent, cards: TraceCards): EventWords =>

@@ -53,6 +53,28 @@ export interface StaleEvent extends Stamp {
   readonly sizeBytes: number;
 }
 
+/**
+ * Who did the access of a BAR that is the card's last before this event: the number of a place. It comes before the card's
+ * next access, if it is known.
+ */
+export interface OriginEvent extends Stamp {
+  readonly kind: 'origin';
+  readonly place: number;
+}
+
+/** A place in code that runs in the guest. It comes before its first origin, and again when its name is known. */
+export interface PlaceEvent extends Stamp {
+  readonly kind: 'place';
+  readonly place: number;
+  /** Of the process that was there; 0: none is known. */
+  readonly pid: number;
+  readonly process: string;
+  /** In hexadecimal. */
+  readonly address: string;
+  /** `driver.c:212 ring_doorbell`; absent: not known. */
+  readonly name?: string;
+}
+
 /** Set in the guest (`gc-mark`), by a test (`guest.mark`), or where a command in the guest begins and ends. */
 export interface MarkEvent extends Stamp {
   readonly kind: 'mark';
@@ -78,6 +100,8 @@ export type TraceEvent =
   | StateEvent
   | FaultEvent
   | MarkEvent
+  | OriginEvent
+  | PlaceEvent
   | NoticeEvent
   | PlainEvent;
 

@@ -112,6 +112,15 @@ const SAMPLES: readonly (readonly [bytes: string, event: TraceEvent])[] = [
   ],
   ['951101cd05dccb4200000000000000a0', { kind: 'notice', ...stamp, text: '' }],
   ['94120000cb3fe0000000000000', { kind: 'end', ...whole }],
+  ['951501cd05dccb420000000000000003', { kind: 'origin', ...stamp, place: 3 }],
+  [
+    '99160000cb3fe00000000000000347a6647269766572a83078343031323334af6472697665722e633a352072696e67',
+    { kind: 'place', ...whole, place: 3, pid: 71, process: 'driver', address: '0x401234', name: 'driver.c:5 ring' },
+  ],
+  [
+    '99160000cb3fe00000000000000400a0b2307866666666666666663831303030303030c0',
+    { kind: 'place', ...whole, place: 4, pid: 0, process: '', address: '0xffffffff81000000' },
+  ],
   ['951301cd05dccb42000000000000000c', { kind: 'stale', ...stamp, sizeBytes: 12 }],
   ['941401cd05dccb4200000000000000', { kind: 'nested', ...stamp }],
 ];

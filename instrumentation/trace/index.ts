@@ -33,5 +33,7 @@ export {
   wordDuration,
   wordInterrupt,
   wordMechanism,
+  wordPlace,
+  words,
   wordTime,
 } from './wording';

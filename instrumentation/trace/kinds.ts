@@ -37,6 +37,7 @@ import {
   wordDma,
   wordInterrupt,
   wordIrqSetup,
+  wordPlace,
   wordRange,
   wordRegisterAccess,
   words,
@@ -219,6 +220,24 @@ export const KINDS = {
     actor: 'card',
     fields: { fault: text(), what: text() },
     words: ({ fault, what }) => words('fault', fault, what),
+  },
+  'origin': {
+    code: 21,
+    about: 'Who did the last register access before it: a `place` in code of the guest, by number.',
+    role: 'remark',
+    actor: 'neither',
+    fields: { place: number },
+    words: ({ place }) => words('by', `place ${place}`),
+  },
+  'place': {
+    code: 22,
+    about:
+      'A place in code of the guest, for the origins that have its number: process, address and, as soon as it is known, ' +
+      'its name.',
+    role: 'remark',
+    actor: 'neither',
+    fields: { place: number, pid: number, process: text(), address: text(), name: optional(text()) },
+    words: (event) => words('place', String(event.place), wordPlace(event)),
   },
   'mark': {
     code: 16,

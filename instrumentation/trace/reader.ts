@@ -12,8 +12,8 @@ export class TraceReader implements Disposable {
   /** The number of the next event, in the whole recording. */
   #next: number;
   #missed = 0;
-  /** Cards that have been read. */
-  readonly #known = new Set<number>();
+  /** Cards and places that have been read: what the parts of a ring repeat. */
+  readonly #known = new Set<string>();
 
   /** @throws TraceFormatError when the file is not a trace; what opening it throws */
   constructor(readonly path: string) {
@@ -50,8 +50,8 @@ export class TraceReader implements Disposable {
     for (const event of this.#part.events()) {
       const number = lostEvents + this.#at;
       const isRepeated = this.#at++ < repeatedEvents;
-      if (isRepeated ? this.#known.has(event.card) : number < this.#next) continue;
-      if (event.kind === 'card') this.#known.add(event.card);
+      if (isRepeated ? this.#known.has(keyOf(event)) : number < this.#next) continue;
+      if (event.kind === 'card' || event.kind === 'place') this.#known.add(keyOf(event));
       if (!isRepeated) {
         this.#missed += number - this.#next;
         this.#next = number + 1;
@@ -75,6 +75,10 @@ export class TraceReader implements Disposable {
     return taken;
   }
 }
+
+/** Of a card, or of a place with what is known of it. */
+const keyOf = (event: TraceEvent): string =>
+  event.kind === 'place' ? `place ${event.place} ${event.name ?? ''}` : `card ${event.card}`;
 
 /** The number of the first event that is not in an earlier part. */
 const startOf = ({ header }: TracePart): number => header.lostEvents + (header.repeatedEvents ?? 0);

@@ -5,7 +5,7 @@
 import { type EventEmitter } from 'node:events';
 import { version } from '../../package.json';
 import { type CardDescription } from './card-description';
-import { type CardAddedEvent, type MarkEvent, type Unstamped } from './event';
+import { type CardAddedEvent, type MarkEvent, type PlaceEvent, type Unstamped } from './event';
 import { EventBlock } from './event-block';
 import { FORMAT, FORMAT_VERSION, type Payloads, type TraceHeader } from './format';
 import { type Block, TraceFile } from './trace-file';
@@ -46,9 +46,9 @@ export class TraceRecorder {
   readonly #onFailure: (message: string) => void;
   readonly #startedAt = process.hrtime();
   readonly #block = new EventBlock();
-  /** The cards, which each part of a ring repeats; and how many of them are in the file. */
-  readonly #cards: { event: Unstamped<CardAddedEvent>; hostNs: number }[] = [];
-  #writtenCards = 0;
+  /** Cards and places, which each part of a ring repeats; and how many of them are in the file. */
+  readonly #repeated: { event: Unstamped<CardAddedEvent | PlaceEvent>; hostNs: number }[] = [];
+  #writtenRepeated = 0;
   #timer: NodeJS.Timeout | undefined;
   #flushDueNs = Infinity;
   #nextCard = 0;
@@ -86,7 +86,7 @@ export class TraceRecorder {
 
   /** The recorded cards; one that was plugged in again is listed again. */
   get cards(): readonly CardDescription[] {
-    return this.#cards.map(({ event }) => event.description);
+    return this.#repeated.flatMap(({ event }) => (event.kind === 'card' ? event.description : []));
   }
 
   /** The number of the next card. */
@@ -98,7 +98,7 @@ export class TraceRecorder {
   record(event: Unstamped): void {
     if (this.#isOver) return;
     const hostNs = this.#now();
-    if (event.kind === 'card') this.#cards.push({ event, hostNs });
+    if (event.kind === 'card' || event.kind === 'place') this.#repeated.push({ event, hostNs });
     this.#block.add(event, hostNs);
     // While the thread is busy the timer does not fire; then the next event flushes.
     if (this.#block.byteLength >= BLOCK_BYTES || hostNs >= this.#flushDueNs) this.flush();
@@ -123,7 +123,7 @@ export class TraceRecorder {
       const bytes = this.#block.take();
       if (this.#file.isFullFor(bytes.length)) this.#file.beginPart(this.#preface());
       this.#file.append({ bytes, count });
-      this.#writtenCards = this.#cards.length;
+      this.#writtenRepeated = this.#repeated.length;
     });
   }
 
@@ -138,7 +138,7 @@ export class TraceRecorder {
 
   #preface(): Block {
     const block = new EventBlock();
-    for (const { event, hostNs } of this.#cards.slice(0, this.#writtenCards)) block.add(event, hostNs);
+    for (const { event, hostNs } of this.#repeated.slice(0, this.#writtenRepeated)) block.add(event, hostNs);
     const { count } = block;
     return { bytes: block.take(), count };
   }

@@ -2,7 +2,7 @@
 import { type HeldReason } from '../../emulator/pci';
 import { type FieldLayout, type RegisterLayout, type ResetKind } from '../../emulator/registers';
 import { type CardDescription } from './card-description';
-import { type AccessEvent, type DmaEvent, type EventContent, type IrqSetupEvent } from './event';
+import { type AccessEvent, type DmaEvent, type EventContent, type IrqSetupEvent, type PlaceEvent } from './event';
 import { decodeStructures, type DecodedStructure } from './structures';
 import { type NamedRegister, placeOf, type RegisterNames } from './names';
 
@@ -176,6 +176,12 @@ export function wordIrqSetup({ index, start, count, action, vectors }: EventCont
   if (action !== 'sinks') return words(`client ${IRQ_ACTIONS[action]}`, list(concerned));
   if (concerned.length === 0) return words('client disconnects', list(others));
   return words('client connects', list(concerned), others.length > 0 ? `(disconnects ${wordVectors(others)})` : '');
+}
+
+/** `driver.c:212 ring_doorbell (driver, process 71)`; the address in place of a name that is not known. */
+export function wordPlace({ pid, process, address, name }: EventContent<PlaceEvent>): string {
+  const by = [process, pid === 0 ? '' : `process ${pid}`].filter((part) => part !== '').join(', ');
+  return joined(' ', name ?? address, by === '' ? '' : `(${by})`);
 }
 
 /** `vector 3`, `vectors 0 to 7`, `vectors 0, 2, 5` */

@@ -9,6 +9,7 @@ import {
   type ServeCardOptions,
   ServedCard,
 } from '../../instrumentation/served-card';
+import { type Observer } from '../../instrumentation/observer';
 import { type CardNotice, type Finding, traceOf, type TraceRecorder } from '../../instrumentation/trace';
 import { type LaunchCard, type RunFolder } from '../launch';
 import { hiddenCapabilities } from './hidden-capabilities';
@@ -59,6 +60,8 @@ export interface CardListeners {
   /** Receives what checks find, and stalls of drivers. Default: they go where `onCardEvent` does. */
   readonly onNotice?: (card: string, notice: CardNotice) => void;
   readonly notices?: NoticeOptions;
+  /** Says who in the guest does each register access. */
+  readonly observer?: Observer;
 }
 
 type Served = ServedCard | RemoteCard;
@@ -248,7 +251,7 @@ export class CardServers {
   }
 
   #optionsFor(name: string, faults: readonly FaultDeclaration[] = []): Omit<ServeCardOptions, 'removed'> {
-    const { onCardEvent, onNotice, notices } = this.listeners;
+    const { onCardEvent, onNotice, notices, observer } = this.listeners;
     const report = this.#reporter(name);
     return {
       socketPath: this.folder.socketPath(`card${this.#serial++}.sock`),
@@ -258,6 +261,7 @@ export class CardServers {
         else report(onCardEvent ? notice.text : `${name}: ${notice.text}`);
       },
       ...(notices && { notices }),
+      ...(observer && { observer: { on: observer, name } }),
       ...(this.recorder && { recording: { recorder: this.recorder, name } }),
       ...(onCardEvent && { onEvent: (event: ServerEvent) => report(describeEvent(event)) }),
     };

@@ -5,6 +5,7 @@
  */
 import { type CheckCount, checksOf } from '../../instrumentation/checks';
 import { type FaultCount } from '../../instrumentation/faults';
+import { type Observer } from '../../instrumentation/observer';
 import { ServedCard } from '../../instrumentation/served-card';
 import { type PciCard } from '../../emulator/pci';
 import { type Finding, type MarkEvent, type TraceRecorder } from '../../instrumentation/trace';
@@ -26,17 +27,21 @@ import { type CardListeners, CardServers, type ModelError, type RigCard } from '
 import { wordEnd } from './commands';
 import { Departures } from './departures';
 import { msiLimit } from './msi-limit';
+import { startObservation } from './observation';
 import { explainRefusal, RemoteCard } from './remote-card';
 
-type LaunchHook = 'onCommandStart' | 'onCommandEnd' | 'onMark';
+type LaunchHook = 'onCommandStart' | 'onCommandEnd' | 'onMark' | 'onUp' | 'observer';
 
-export interface RigOptions extends Omit<LaunchOptions, 'cards' | 'runDir' | 'snapshots' | LaunchHook>, CardListeners {
+export interface RigOptions
+  extends Omit<LaunchOptions, 'cards' | 'runDir' | 'snapshots' | LaunchHook>, Omit<CardListeners, 'observer'> {
   readonly cards?: readonly RigCard[];
   /**
    * 'warm', the default: restored from the snapshot of a booted guest, in the cache; cards are plugged into the running
    * guest. 'cold': a boot, with the cards present when the machine is switched on.
    */
   readonly start?: 'warm' | 'cold';
+  /** Observe the guest's processors: each register access in a trace has its origin then. Default: false. */
+  readonly observe?: boolean;
   /** See `Rig.recordTo`. */
   readonly recorder?: TraceRecorder;
 }
@@ -55,6 +60,8 @@ export class Rig implements AsyncDisposable {
     private readonly onCardEvent: RigOptions['onCardEvent'],
     private readonly slots: number,
     private readonly machine: Pick<LaunchOptions, 'provisioned' | 'iommu'>,
+    /** Of the guest's processors. */
+    readonly observer: Observer | undefined,
   ) {}
 
   /** Serves the cards and starts the guest. Rejects, with nothing left behind, when any of it fails. */
@@ -65,16 +72,26 @@ export class Rig implements AsyncDisposable {
     onNotice,
     notices,
     recorder,
+    observe = false,
     ...launch
   }: RigOptions): Promise<Rig> {
+    const observation = observe ? await startObservation(launch) : undefined;
     const folder = await RunFolder.create();
     const listeners = {
       ...(onCardEvent && { onCardEvent }),
       ...(onNotice && { onNotice }),
       ...(notices && { notices }),
+      ...(observation && { observer: observation.observer }),
     };
     const servers = new CardServers(folder, listeners, recorder, (busAddress) => rig.readByte(busAddress));
-    const rig: Rig = new Rig(folder, servers, onCardEvent, launch.slots ?? defaultSlots(cards), launch);
+    const rig: Rig = new Rig(
+      folder,
+      servers,
+      onCardEvent,
+      launch.slots ?? defaultSlots(cards),
+      launch,
+      observation?.observer,
+    );
     try {
       const connections = [];
       for (const card of cards) {
@@ -97,6 +114,7 @@ export class Rig implements AsyncDisposable {
           if (marked) rig.addMark('command', () => `${argv.join(' ')}: ${wordEnd(end)}`);
         },
         onMark: (text) => rig.addMark('guest', () => text),
+        ...observation?.launch,
         ...(snapshots && { snapshots }),
       });
       for (const { name } of cards) servers.connected(name);
@@ -286,7 +304,10 @@ export class Rig implements AsyncDisposable {
     try {
       await this.launched?.close();
     } finally {
-      await this.servers.close().finally(() => this.folder.close());
+      await this.servers.close().finally(() => {
+        this.observer?.[Symbol.dispose]();
+        return this.folder.close();
+      });
     }
   }
 

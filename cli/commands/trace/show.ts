@@ -49,8 +49,12 @@ async function show(reader: TraceReader, options: ShowOptions): Promise<void> {
     for (const event of reader.events()) {
       cards.note(event);
       isEnded = event.kind === 'end';
-      if (selector.selects(event) && page.take(event)) await page.drain();
+      if (page.takeOrigin(event)) continue;
+      if (selector.selects(event)) page.take(event);
+      else page.pass(event);
+      if (page.isFull) await page.drain();
     }
+    page.release();
   };
   page.begin(reader);
   await readOn();
@@ -71,11 +75,16 @@ async function show(reader: TraceReader, options: ShowOptions): Promise<void> {
   await page.drain();
 }
 
+/** Whether it can have an origin. */
+const isRegisterAccess = (event: TraceEvent): boolean => event.kind === 'read' || event.kind === 'write';
+
 /** The output. */
 class Page {
   readonly #lines = new Lines();
   readonly #repeats: RepeatFolder<{ event: TraceEvent; text: string }>;
   readonly #hasColours: boolean;
+  /** An access that waits for its origin, which is printed in its line. */
+  #waiting: { event: TraceEvent; text: string } | undefined;
   /** The last lines, until it is known that they are the last; undefined when all are printed. */
   #kept: string[] | undefined;
 
@@ -99,17 +108,41 @@ class Page {
     else this.#lines.add(`# ${path}: recorded by ghostcard ${header.writer}, begun ${header.startedAt}`);
   }
 
-  /** True when `drain` is to be called. */
-  take(event: TraceEvent): boolean {
-    const { json, all } = this.options;
-    if (json) {
-      this.#add(JSON.stringify(eventToJson(event, this.cards)));
-    } else {
-      const text = describeWithoutTime(event, this.cards);
-      if (all) this.#print(event, text);
-      else this.#repeats.take({ event, text }, text);
-    }
+  /** Whether `drain` is to be called. */
+  get isFull(): boolean {
     return this.#lines.isFull;
+  }
+
+  take(event: TraceEvent): void {
+    if (this.options.json) return this.#add(JSON.stringify(eventToJson(event, this.cards)));
+    this.release();
+    this.#waiting = { event, text: describeWithoutTime(event, this.cards) };
+    if (!isRegisterAccess(event)) this.release();
+  }
+
+  /** An event that is not printed. */
+  pass(event: TraceEvent): void {
+    if (isRegisterAccess(event)) this.release();
+  }
+
+  /** True when the event belongs to the line of an access: it says who did it. */
+  takeOrigin(event: TraceEvent): boolean {
+    if (this.options.json) return false;
+    if (event.kind === 'place') return true;
+    const access = this.#waiting;
+    if (event.kind !== 'origin' || access?.event.card !== event.card) return false;
+    access.text += `  ${describeWithoutTime({ ...event, card: 0 }, this.cards)}`;
+    this.release();
+    return true;
+  }
+
+  /** Prints the access that waits for its origin, if there is one. */
+  release(): void {
+    if (this.#waiting === undefined) return;
+    const { event, text } = this.#waiting;
+    this.#waiting = undefined;
+    if (this.options.all) this.#print(event, text);
+    else this.#repeats.take({ event, text }, text);
   }
 
   showKept(): void {

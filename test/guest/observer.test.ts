@@ -1,0 +1,96 @@
+/** Who in the guest accesses registers: user programs and kernel drivers, on each architecture. */
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { type CardEnvironment } from '../../emulator/pci';
+import BellsCard from '../../examples/kernel-module/bells-card';
+import { readTrace, type TraceEvent, TraceRecorder } from '../../instrumentation/trace';
+import { loadModule } from '../../qemu/launch';
+import { buildModules, GUEST_ARCHES, type GuestArch } from '../../qemu/provision';
+import { type Rig } from '../../qemu/rig';
+import { runApp, startRig } from '../support/rig';
+
+const BARS = 6;
+let folder: string;
+let recorder: TraceRecorder;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'observer-'));
+  recorder = new TraceRecorder(join(folder, 'a.trace'), { payloads: 'none' });
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+interface KnownAccess {
+  readonly isWrite: boolean;
+  readonly process: string;
+  readonly pid: number;
+  readonly isKernel: boolean;
+}
+
+/** What the trace says of the accesses of BARs; undefined where nothing is known. */
+function accessesIn(events: readonly TraceEvent[]): (KnownAccess | undefined)[] {
+  const places = new Map(events.flatMap((event) => (event.kind === 'place' ? [[event.place, event] as const] : [])));
+  const accesses: (KnownAccess | undefined)[] = [];
+  let isWrite = false;
+  for (const event of events) {
+    if ((event.kind === 'read' || event.kind === 'write') && event.region < BARS) {
+      isWrite = event.kind === 'write';
+      accesses.push(undefined);
+    }
+    if (event.kind !== 'origin') continue;
+    const { process, pid, address } = places.get(event.place)!;
+    accesses[accesses.length - 1] = { isWrite, process, pid, isKernel: address.length === '0xffff000000000000'.length };
+  }
+  return accesses;
+}
+
+const namesOf = (accesses: readonly (KnownAccess | undefined)[]) => [
+  ...new Set(accesses.map((access) => access && `${access.isKernel ? 'kernel' : 'user'} ${access.process}`)),
+];
+
+describe.each(GUEST_ARCHES)('in a guest of %s with two processors', (arch) => {
+  let rig: Rig;
+  beforeEach(async () => {
+    rig = await startRig({ arch, cpus: 2, observe: true, recorder });
+  });
+  afterEach(() => rig.close());
+
+  it.each(['uio_pci_generic', 'vfio-pci'])('every access of a program on %s is its own', async (driver) => {
+    await rig.bind('card', driver);
+    const before = recorder.events;
+    await runApp(rig, 'card', ['gc-loopback']);
+    await rig.close();
+    recorder.close();
+    const accesses = accessesIn(readTrace(recorder.path).events.slice(before));
+    expect(namesOf(accesses)).toEqual(['user gc-loopback']);
+    expect(accesses.length).toBeGreaterThan(20);
+    const processes = new Set(accesses.map((access) => access?.pid));
+    expect(processes.size).toBe(1);
+    expect([...processes][0]).toBeGreaterThan(1);
+    expect(rig.observer!.unmatched).toBe(0);
+  });
+});
+
+/** The kernel driver of an example, built for the guest's kernel. */
+async function loadBells(rig: Rig, arch: GuestArch): Promise<void> {
+  const source = join(folder, 'bells');
+  cpSync(join(__dirname, '../../examples/kernel-module'), source, { recursive: true });
+  const { cacheDir } = inject('provisioned')[arch];
+  const [module = ''] = await buildModules(source, { guestArch: arch, cacheDir });
+  await loadModule(rig.guest, module);
+}
+
+it.each(GUEST_ARCHES)('in a guest of %s, accesses of a kernel driver have the process that called it', async (arch) => {
+  const cards = [{ name: 'bells', make: (environment: CardEnvironment) => new BellsCard(environment) }];
+  await using rig = await startRig({ arch, observe: true, recorder, cards });
+  await loadBells(rig, arch);
+  const { pciAddress } = await rig.bind('bells', 'bells');
+  const before = recorder.events;
+  const ring = await rig.guest.run(['sh', '-c', `echo 2 > /sys/bus/pci/devices/${pciAddress}/ring`]);
+  expect(ring.exitCode, String(ring.stderr)).toBe(0);
+  await rig.close();
+  recorder.close();
+  const accesses = accessesIn(readTrace(recorder.path).events.slice(before));
+  expect(namesOf(accesses)).toEqual(['kernel sh']);
+  expect(accesses.length).toBeGreaterThan(0);
+});

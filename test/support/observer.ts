@@ -1,0 +1,90 @@
+/** Writes into a file that is shared with an observer, as the plugin in QEMU does. */
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import * as layout from '../../instrumentation/observer/layout';
+import { type DriverAccess, type SharedFile } from '../../instrumentation/observer';
+
+const HEADER = layout.offsetsOf(layout.HEADER);
+const RECORD = layout.offsetsOf(layout.RECORD);
+const RECORD_BYTES = layout.bytesOf(layout.RECORD);
+
+export const BAR_ADDRESS = 0xfe00_0000n;
+
+export class FakePlugin implements Disposable {
+  readonly #fd: number;
+  readonly #written: number[] = [];
+  readonly #devices: string[] = [];
+
+  constructor(file: SharedFile) {
+    this.#fd = openSync(file.path, 'r+');
+  }
+
+  /** Records an access by a processor. */
+  record(device: string, { vcpu = 0, comm = '', value = 0n, ...access }: Partial<DriverAccess> = {}): void {
+    const number = this.#written[vcpu] ?? 0;
+    const record = Buffer.alloc(RECORD_BYTES);
+    record.writeBigUInt64LE(access.timeNs ?? BigInt(number), RECORD.timeNs);
+    record.writeBigUInt64LE(access.address ?? BAR_ADDRESS, RECORD.address);
+    record.writeBigUInt64LE(BigInt.asUintN(64, value), RECORD.value);
+    record.writeBigUInt64LE(value >> 64n, RECORD.valueHigh);
+    record.writeBigUInt64LE(access.pc ?? 0n, RECORD.pc);
+    record.writeBigUInt64LE(access.returnAddress ?? 0n, RECORD.returnAddress);
+    record.writeBigUInt64LE(access.epoch ?? 0n, RECORD.epoch);
+    record.writeUInt32LE(access.pid ?? 0, RECORD.pid);
+    record.writeUInt32LE(access.tid ?? 0, RECORD.tid);
+    record.writeUInt16LE(this.#device(device), RECORD.device);
+    record.writeUInt8(access.sizeBytes ?? 4, RECORD.sizeBytes);
+    const flags = (access.isWrite === false ? 0 : layout.IS_WRITE) | (access.isKernel ? layout.IS_KERNEL : 0);
+    record.writeUInt8(flags, RECORD.flags);
+    record.write(comm, RECORD.comm);
+    const ring = this.#number(HEADER.ringsOffset) + vcpu * layout.RING_BYTES;
+    const at = ring + layout.PAGE_BYTES + (number % layout.RING_RECORDS) * RECORD_BYTES;
+    writeSync(this.#fd, record, 0, RECORD_BYTES, at);
+    this.#written[vcpu] = number + 1;
+    writeSync(this.#fd, u64(number + 1), 0, 8, ring);
+  }
+
+  /** Numbers places of code by their addresses, from 0 on. */
+  places(addresses: readonly bigint[]): void {
+    const places = Buffer.concat(addresses.map((address) => u64(address)));
+    writeSync(this.#fd, places, 0, places.length, this.#number(HEADER.placesOffset));
+    const count = Buffer.alloc(4);
+    count.writeUInt32LE(addresses.length - 1);
+    writeSync(this.#fd, count, 0, 4, HEADER.places);
+  }
+
+  /** A process has written to a page. */
+  owner(page: number, pid: number): void {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32LE(pid);
+    writeSync(this.#fd, bytes, 0, 4, this.#number(HEADER.ownersOffset) + 4 * page);
+  }
+
+  /** A member of the header, of 64 bits. */
+  header(name: keyof typeof HEADER): number {
+    return this.#number(HEADER[name]);
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#fd);
+  }
+
+  #device(name: string): number {
+    const known = this.#devices.indexOf(name);
+    if (known >= 0) return known;
+    const at = this.#number(HEADER.devicesOffset) + this.#devices.length * layout.DEVICE_NAME_BYTES;
+    writeSync(this.#fd, Buffer.from(`${name}\0`), 0, undefined, at);
+    return this.#devices.push(name) - 1;
+  }
+
+  #number(at: number): number {
+    const bytes = Buffer.alloc(8);
+    readSync(this.#fd, bytes, 0, 8, at);
+    return Number(bytes.readBigUInt64LE());
+  }
+}
+
+function u64(value: number | bigint): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(value));
+  return bytes;
+}
