@@ -79,6 +79,11 @@ export class TestGuest {
     return this.rig.guest.kernel;
   }
 
+  /** The kernel modules that `loadModule` has loaded from files. */
+  get loadedModules(): Guest['loadedModules'] {
+    return this.rig.guest.loadedModules;
+  }
+
   /** The last lines of the guest's console. */
   consoleTail(count?: number): string[] {
     return this.rig.guest.consoleTail(count);

@@ -45,23 +45,29 @@ bool gc_pci_find_window(struct gc_device *device, const struct gc_window_place *
  * An access without a mapping. If the kernel refuses it, it reads all ones, like a bus access without an
  * answer.
  */
-static void unmapped_access(
-        const struct gc_window *window, bool write, size_t offset, unsigned size, void *value)
+static uint64_t unmapped_read(const struct gc_window *window, size_t offset, unsigned size)
 {
-    bool done = window->device->ops->window_access &&
-                window->device->ops->window_access(window, write, offset, size, value);
-    if (!done && !write)
-        memset(value, 0xff, size);
+    uint64_t value = 0;
+    const struct gc_backend_ops *ops = window->device->ops;
+    bool done = ops->window_access && ops->window_access(window, false, offset, size, &value);
+    read_barrier();
+    return done ? value : UINT64_MAX;
 }
 
+static void unmapped_write(const struct gc_window *window, size_t offset, unsigned size, uint64_t value)
+{
+    const struct gc_backend_ops *ops = window->device->ops;
+    if (ops->window_access)
+        ops->window_access(window, true, offset, size, &value);
+}
+
+/* They keep nothing on the stack, so that who looks at the guest from outside finds their caller there. */
 #define DEFINE_ACCESS(bits)                                                                                  \
     uint##bits##_t gc_read##bits(const struct gc_window *window, size_t offset)                              \
     {                                                                                                        \
-        uint##bits##_t value;                                                                                \
-        if (window->mapped)                                                                                  \
-            value = *(const volatile uint##bits##_t *)(window->mapped + offset);                             \
-        else                                                                                                 \
-            unmapped_access(window, false, offset, sizeof(value), &value);                                   \
+        if (!window->mapped)                                                                                 \
+            return (uint##bits##_t)unmapped_read(window, offset, bits / 8);                                  \
+        uint##bits##_t value = *(const volatile uint##bits##_t *)(window->mapped + offset);                  \
         read_barrier();                                                                                      \
         return value;                                                                                        \
     }                                                                                                        \
@@ -72,7 +78,7 @@ static void unmapped_access(
         if (window->mapped)                                                                                  \
             *(volatile uint##bits##_t *)(window->mapped + offset) = value;                                   \
         else                                                                                                 \
-            unmapped_access(window, true, offset, sizeof(value), &value);                                    \
+            unmapped_write(window, offset, bits / 8, value);                                                 \
     }
 
 DEFINE_ACCESS(8)

@@ -27,16 +27,10 @@ const COMMAND = 'addr2line';
 const ADDRESS = /^0x[0-9a-f]+$/;
 
 /**
- * The functions at addresses of a file, as the linker has given them, or at offsets into a section of an object file;
- * innermost first. @throws NoAddr2lineError
+ * The functions at addresses of a file, as the linker has given them; innermost first. @throws NoAddr2lineError
  */
-export async function addr2line(
-  file: string,
-  addresses: readonly bigint[],
-  section?: string,
-): Promise<readonly Frame[][]> {
+export async function addr2line(file: string, addresses: readonly bigint[]): Promise<readonly Frame[][]> {
   const options = ['--functions', '--inlines', '--demangle', '--addresses', `--exe=${file}`];
-  if (section !== undefined) options.push(`--section=${section}`);
   const input = addresses.map((address) => `0x${address.toString(16)}\n`).join('');
   return parseFrames(await run(options, input));
 }

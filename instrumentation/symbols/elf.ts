@@ -15,7 +15,6 @@ interface Segment {
 
 export interface Section {
   readonly name: string;
-  readonly index: number;
   readonly type: number;
   readonly address: bigint;
   readonly fileOffset: bigint;
@@ -27,7 +26,6 @@ interface FunctionSymbol {
   readonly name: string;
   readonly address: bigint;
   readonly sizeBytes: bigint;
-  readonly section: number;
 }
 
 const ELF64_LITTLE_ENDIAN = Buffer.from('\x7fELF\x02\x01', 'latin1');
@@ -74,9 +72,8 @@ export class ElfFile {
           address: entry.readBigUInt64LE(0x10),
           fileSize: entry.readBigUInt64LE(0x20),
         }));
-      const unnamed = table(0x28, SECTION_BYTES, header.readUInt16LE(0x3c)).map((entry, index) => ({
+      const unnamed = table(0x28, SECTION_BYTES, header.readUInt16LE(0x3c)).map((entry) => ({
         nameOffset: entry.readUInt32LE(0),
-        index,
         type: entry.readUInt32LE(0x04),
         address: entry.readBigUInt64LE(0x10),
         fileOffset: entry.readBigUInt64LE(0x18),
@@ -104,20 +101,10 @@ export class ElfFile {
     return segment && fileOffset - segment.fileOffset + segment.address;
   }
 
-  /**
-   * The name of the function at an address, as the linker has it, or in an object file at an offset into a section.
-   * Undefined where the file's symbols have none, as in a stripped program.
-   */
-  functionAt(address: bigint, section?: string): string | undefined {
-    const index = section === undefined ? undefined : this.section(section)?.index;
-    if (section !== undefined && index === undefined) return undefined;
+  /** The name of the function at an address. Undefined where the file's symbols have none, as in a stripped program. */
+  functionAt(address: bigint): string | undefined {
     this.functions ??= this.readFunctions();
-    return this.functions.find(
-      (each) =>
-        each.address <= address &&
-        address < each.address + each.sizeBytes &&
-        (index === undefined || each.section === index),
-    )?.name;
+    return this.functions.find((each) => each.address <= address && address < each.address + each.sizeBytes)?.name;
   }
 
   private readFunctions(): FunctionSymbol[] {
@@ -137,7 +124,6 @@ export class ElfFile {
               name: textAt(names, symbols.readUInt32LE(at)),
               address: symbols.readBigUInt64LE(at + 8),
               sizeBytes: symbols.readBigUInt64LE(at + 16),
-              section,
             });
           }
           return found;

@@ -1,12 +1,13 @@
 /** Programs that print where their functions are, and the same addresses by name. */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   type GuestCode,
   KernelSymbols,
+  linkModule,
   type Mapping,
   type ModuleSections,
   type Place,
@@ -272,6 +273,7 @@ describe('the kernel', () => {
   beforeAll(() => {
     driver = new ProgramThatRan(file('pie'));
     const symbols = execFileSync('nm', [file('driver.ko')], { encoding: 'utf8' });
+    writeFileSync(file('linked.ko'), linkModule(readFileSync(file('driver.ko')), module.sections));
     doorbell = BigInt(`0x${/^(\w+) t doorbell$/m.exec(symbols)![1]!}`);
     driver.kernel = [
       'ffffffff81000000 T _stext',
@@ -297,7 +299,7 @@ describe('the kernel', () => {
   });
 
   test('has modules, whose functions have file and line', async () => {
-    driver.modules.set('driver', file('driver.ko'));
+    driver.modules.set('driver', file('linked.ko'));
     const place = await at(TEXT + doorbell);
     expect(place).toMatchObject({ module: 'driver', file: expect.stringMatching(/driver\.c$/) });
     expect([place.function, ...place.inlinedInto.map((each) => each.function)]).toContain('doorbell');
@@ -305,7 +307,7 @@ describe('the kernel', () => {
   });
 
   test('accesses registers for modules: the place is in the module', async () => {
-    driver.modules.set('driver', file('driver.ko'));
+    driver.modules.set('driver', file('linked.ko'));
     expect(await at(0xffffffff81000104n, TEXT + doorbell + 1n)).toMatchObject({ module: 'driver' });
   });
 

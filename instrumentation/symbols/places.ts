@@ -28,8 +28,8 @@ export interface Place extends Frame {
   /** The module of a place in a kernel module; 'kernel' of one in the kernel itself. */
   readonly module?: string;
   /**
-   * "/usr/bin/x+0x1234", "driver.ko .text+0x34", "kernel iowrite32+0x4": addresses as addr2line takes them. An address
-   * in the guest's memory where the file is not known.
+   * "/usr/bin/x+0x1234", with the address as addr2line takes it; "driver.ko .text+0x34", "kernel iowrite32+0x4". An
+   * address in the guest's memory where the file is not known.
    */
   readonly address: string;
   /** The functions that the function is inlined into, innermost first. */
@@ -48,7 +48,7 @@ export interface GuestCode {
   update(): Promise<void>;
   /** The file that was mapped in the guest: unchanged, or not at all. */
   fileOf(mapping: Mapping): Promise<FoundFile>;
-  /** The file that the module was loaded from; undefined if it is not known. */
+  /** The file that the module was loaded from, as `linkModule` makes it; undefined if it is not known. */
   fileOfModule(module: ModuleSections): Promise<FoundFile | undefined>;
   /** The kernel's own list, with the modules that are loaded now. */
   kernelSymbols(): Promise<KernelSymbols>;
@@ -171,11 +171,10 @@ export class Places {
     if (file === undefined || 'problem' in file) return undefined;
     const elf = this.symbols.open(file.hostPath);
     for (const [section, start] of module.sections) {
-      const address = pc - start;
       const sizeBytes = elf?.section(section)?.sizeBytes ?? 0n;
-      if (elf === undefined || !isWanted(section) || address < 0n || address >= sizeBytes) continue;
-      const label = `${module.name}.ko ${section}+${hex(address)}`;
-      return { module: module.name, address: label, linked: { elf, section, address } };
+      if (elf === undefined || !isWanted(section) || pc < start || pc >= start + sizeBytes) continue;
+      const label = `${module.name}.ko ${section}+${hex(pc - start)}`;
+      return { module: module.name, address: label, linked: { elf, address: pc } };
     }
     return undefined;
   }

@@ -3,16 +3,15 @@ import { statSync } from 'node:fs';
 import { addr2line, type Frame, NoAddr2lineError } from './addr2line';
 import { ElfFile } from './elf';
 
-/** An address as the linker has given it, or, of an object file, an offset into a section. */
+/** An address as the linker has given it. */
 export interface LinkedAddress {
   readonly elf: ElfFile;
-  readonly section?: string;
   readonly address: bigint;
 }
 
 export class Symbols {
   private readonly files = new Map<string, { state: string; elf: ElfFile | undefined }>();
-  private readonly known = new WeakMap<ElfFile, Map<string, readonly Frame[]>>();
+  private readonly known = new WeakMap<ElfFile, Map<bigint, readonly Frame[]>>();
   /** Said once: why there are names of functions only. */
   private withoutAddr2line: string | undefined;
 
@@ -34,46 +33,39 @@ export class Symbols {
 
   /** Looks up many at once, with one process for each file. */
   async prepare(addresses: readonly LinkedAddress[]): Promise<void> {
-    const batches = new Map<string, LinkedAddress[]>();
-    for (const each of addresses) {
-      if (this.knownOf(each.elf).has(keyOf(each))) continue;
-      const key = `${each.elf.path}\0${each.section ?? ''}`;
-      batches.set(key, [...(batches.get(key) ?? []), each]);
+    const batches = new Map<ElfFile, Set<bigint>>();
+    for (const { elf, address } of addresses) {
+      if (this.knownOf(elf).has(address)) continue;
+      batches.set(elf, (batches.get(elf) ?? new Set()).add(address));
     }
-    await Promise.all([...batches.values()].map((batch) => this.lookUp(batch)));
+    await Promise.all([...batches].map(([elf, batch]) => this.lookUp(elf, [...batch])));
   }
 
   /** What was prepared, innermost first; empty if nothing is known of the address. */
-  framesAt(address: LinkedAddress): readonly Frame[] {
-    return this.knownOf(address.elf).get(keyOf(address)) ?? [];
+  framesAt({ elf, address }: LinkedAddress): readonly Frame[] {
+    return this.knownOf(elf).get(address) ?? [];
   }
 
-  private async lookUp(batch: readonly LinkedAddress[]): Promise<void> {
-    const { elf, section } = batch[0]!;
-    const found = await addr2line(
-      elf.path,
-      batch.map(({ address }) => address),
-      section,
-    ).catch((error: Error) => {
+  private async lookUp(elf: ElfFile, addresses: readonly bigint[]): Promise<void> {
+    const found = await addr2line(elf.path, addresses).catch((error: Error) => {
       if (!(error instanceof NoAddr2lineError)) throw error;
       this.withoutAddr2line = error.message;
       return [];
     });
-    batch.forEach((each, index) => this.knownOf(elf).set(keyOf(each), checked(each, found[index])));
+    const known = this.knownOf(elf);
+    addresses.forEach((address, index) => known.set(address, checked(elf, address, found[index])));
   }
 
-  private knownOf(elf: ElfFile): Map<string, readonly Frame[]> {
-    const known = this.known.get(elf) ?? new Map<string, readonly Frame[]>();
+  private knownOf(elf: ElfFile): Map<bigint, readonly Frame[]> {
+    const known = this.known.get(elf) ?? new Map<bigint, readonly Frame[]>();
     this.known.set(elf, known);
     return known;
   }
 }
 
-const keyOf = ({ section = '', address }: LinkedAddress): string => `${section} ${address}`;
-
 /** Without debug information, addr2line names the nearest symbol before the address, however far away it is. */
-function checked({ elf, section, address }: LinkedAddress, frames: readonly Frame[] = []): readonly Frame[] {
+function checked(elf: ElfFile, address: bigint, frames: readonly Frame[] = []): readonly Frame[] {
   if (frames.some(({ line }) => line !== undefined)) return frames;
-  const name = elf.functionAt(address, section);
+  const name = elf.functionAt(address);
   return name === undefined ? [] : [{ function: frames[0]?.function ?? name }];
 }

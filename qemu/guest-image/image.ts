@@ -17,6 +17,7 @@ export const GUEST_PATHS = {
   programs: '/usr/bin',
   bind: '/usr/bin/ghostcard-bind',
   hostRoot: '/usr/bin/ghostcard-host-root',
+  processes: '/usr/bin/ghostcard-processes',
 } as const;
 
 /**

@@ -35,6 +35,11 @@ export interface RunOptions extends Omit<ExecOptions, 'root'> {
   readonly marked?: boolean;
 }
 
+export interface ModuleFile {
+  readonly name: string;
+  readonly data: Uint8Array;
+}
+
 interface GuestOptions extends LaunchOptions {
   readonly cardsAtBoot: boolean;
 }
@@ -47,6 +52,8 @@ export class Guest implements AsyncDisposable {
   readonly qmp: QmpClient;
   /** The connection to the agent in the guest, for what `run`, `push` and `fetch` do not cover. */
   readonly channel: GuestChannel;
+  /** The kernel modules that `loadModule` has loaded from files, as they were then. */
+  readonly loadedModules: ModuleFile[] = [];
   private readonly cards: GuestCards;
   /** Mounting of the modules of the guest's kernel, which drivers may be among. */
   private modules: Promise<void> = Promise.resolve();

@@ -33,6 +33,7 @@ const result = (exitCode: number, stdout = '', stderr = ''): ExecResult => ({
 /** A guest with kernel 6.1.0 in which the script returns `answer`. */
 const guestThat = (answer: ExecResult, machine = 'x86_64', kernel: Partial<Guest['kernel']> = {}) => ({
   kernel: { imagePath: '/vmlinuz', ...kernel },
+  loadedModules: [],
   run: vi.fn((argv: readonly string[]) =>
     Promise.resolve(argv[0] === 'uname' ? result(0, `6.1.0 ${machine}\n`) : answer),
   ),

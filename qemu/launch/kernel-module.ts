@@ -26,7 +26,7 @@ export interface LoadedModule {
   readonly kernelLog: readonly string[];
 }
 
-type ModuleGuest = Pick<Guest, 'run' | 'kernel'>;
+type ModuleGuest = Pick<Guest, 'run' | 'kernel' | 'loadedModules'>;
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 
@@ -70,6 +70,7 @@ export async function loadModule(
     );
   }
   if (result.exitCode !== 0) throw refusal(`load the module ${file}`, errnoOf(result), result, timeoutMs);
+  guest.loadedModules.push({ name, data });
   return { name, kernelLog: linesOf(result.stdout) };
 }
 
@@ -123,7 +124,7 @@ function cureForOtherKernel({ kernel }: ModuleGuest, file: string, name: string,
 
 /** Unloads a module, which unbinds its driver from all devices. Returns the lines of the kernel log from meanwhile. */
 export async function unloadModule(
-  guest: ModuleGuest,
+  guest: Pick<ModuleGuest, 'run'>,
   name: string,
   { timeoutMs = DEFAULT_TIMEOUT_MS }: Pick<LoadModuleOptions, 'timeoutMs'> = {},
 ): Promise<readonly string[]> {

@@ -25,7 +25,7 @@ const apps = (): string[] => programs().filter((name) => /^gc-(?!bench$|mark$)/.
 
 test('every app has its program, and the programs need no shared library', () => {
   const sources = readdirSync(join(source, 'apps')).filter((name) => /^gc-.*\.c$/.test(name));
-  const expected = ['ghostcard-host-root', ...sources.map((name) => name.slice(0, -2))];
+  const expected = ['ghostcard-host-root', 'ghostcard-processes', ...sources.map((name) => name.slice(0, -2))];
   expect(programs().sort()).toEqual(expected.sort());
   for (const program of [join(out, 'agent'), ...programs().map((app) => join(out, 'bin', app))]) {
     expect(execFileSync('readelf', ['-l', program], { encoding: 'utf8' })).not.toContain('INTERP');
