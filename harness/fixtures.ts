@@ -42,6 +42,7 @@ const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
   kernel: true,
   kernelRelease: true,
   memoryMiB: true,
+  memoryLayout: true,
   cpus: true,
   cpu: true,
   hugepages: true,

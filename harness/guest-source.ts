@@ -12,6 +12,7 @@ export type GuestOptions = Pick<
   | 'hostRoot'
   | 'shares'
   | 'memoryMiB'
+  | 'memoryLayout'
   | 'cpus'
   | 'cpu'
   | 'hugepages'

@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { basename, join, resolve } from 'node:path';
-import { isModuleName, parseModuleArgument, type Share } from '../../qemu/launch';
+import { isModuleName, type MemoryLayout, parseModuleArgument, type Share } from '../../qemu/launch';
 import { hostArch } from '../../qemu/provision';
 import { type RigOptions } from '../../qemu/rig';
 import {
@@ -36,6 +36,7 @@ export interface RunCommandOptions extends SoftwareOptions, TraceOptions, Notice
   readonly tty?: true;
   readonly timeout?: number;
   readonly memory: number;
+  readonly memoryLayout?: MemoryLayout;
   readonly cpus: number;
   readonly cpu?: string;
   readonly hugepages?: number;
@@ -119,6 +120,7 @@ export async function planRun(command: readonly string[], options: RunCommandOpt
       hostRoot: options.minimal ? false : root,
       shares: (options.rw ?? []).map(parseShare),
       memoryMiB: memory,
+      ...(options.memoryLayout !== undefined && { memoryLayout: options.memoryLayout }),
       cpus: options.cpus,
       ...(options.cpu !== undefined && { cpu: options.cpu }),
       hugepages: hugepagesFor(options),

@@ -1,7 +1,7 @@
 /** `ghostcard run`: starts a guest with cards in it and runs a command there. */
 import { Command, Option } from 'commander';
 import { watchdog } from '../../emulator/watchdog';
-import { type BoundCard, isModuleName, loadModule } from '../../qemu/launch';
+import { type BoundCard, isModuleName, loadModule, MEMORY_LAYOUTS } from '../../qemu/launch';
 import { MAX_SLOTS } from '../../qemu/launch/arguments';
 import { provision, terminalProgress } from '../../qemu/provision';
 import { cardVariables, Rig, type RigCard } from '../../qemu/rig';
@@ -44,6 +44,12 @@ export function runCommand(): Command {
     .addOption(new Option('-t, --tty', 'run the command on this terminal').conflicts('json'))
     .option('--timeout <seconds>', 'end the command after this long (exit code 124)', wholeNumber(1, 86_400))
     .option('--memory <MiB>', "the guest's memory", wholeNumber(128, 65_536), 512)
+    .addOption(
+      new Option(
+        '--memory-layout <layout>',
+        'where memory lies: high (above 4 GiB), fragmented (not contiguous by luck), flat (the default)',
+      ).choices(MEMORY_LAYOUTS),
+    )
     .option('--cpu <model>', "the model of the guest's processors, such as Haswell-v4 or max")
     .option('--cpus <n>', "the guest's processors", wholeNumber(1, 64), 1)
     .option('--hugepages <n>', '2 MiB pages to reserve for DMA buffers (default: 32)', wholeNumber(0, 16_384))

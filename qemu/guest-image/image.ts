@@ -16,6 +16,7 @@ export const GUEST_PATHS = {
   agent: '/usr/lib/ghostcard/agent',
   programs: '/usr/bin',
   bind: '/usr/bin/ghostcard-bind',
+  fragment: '/usr/bin/ghostcard-fragment',
   hostRoot: '/usr/bin/ghostcard-host-root',
   processes: '/usr/bin/ghostcard-processes',
 } as const;
@@ -54,12 +55,13 @@ export const GUEST_MODULES = [
 
 /** The modules that the image for this architecture has. */
 export const guestModules = (arch: 'amd64' | 'arm64'): readonly string[] =>
-  arch === 'arm64' ? [...GUEST_MODULES, 'virtio_iommu'] : GUEST_MODULES;
+  arch === 'arm64' ? [...GUEST_MODULES, 'virtio_iommu', 'virtio_mem'] : GUEST_MODULES;
 
 const SCRIPTS = [
   { file: 'init', guestPath: '/init' },
   { file: 'ghostcard-bind', guestPath: GUEST_PATHS.bind },
   { file: 'ghostcard-card-behind', guestPath: '/usr/bin/ghostcard-card-behind' },
+  { file: 'ghostcard-fragment', guestPath: GUEST_PATHS.fragment },
   { file: 'ghostcard-holders', guestPath: '/usr/bin/ghostcard-holders' },
   { file: 'ghostcard-rescan', guestPath: '/usr/bin/ghostcard-rescan' },
   { file: 'ghostcard-unplug', guestPath: '/usr/bin/ghostcard-unplug' },

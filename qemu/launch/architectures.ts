@@ -1,7 +1,7 @@
 /**
  * Differences between the machines of guests of different architectures.
  *
- * Sources: QEMU's docs/system/i386/pc.rst, docs/system/arm/virt.rst; Linux
+ * Sources: QEMU's docs/system/i386/pc.rst, docs/system/arm/virt.rst, docs/system/devices/virtio/virtio-mem.rst; Linux
  * Documentation/admin-guide/kernel-parameters.txt (console, pci, intel_iommu, sysctl).
  */
 import { type GuestArch } from '../provision';
@@ -24,6 +24,8 @@ export interface MachineFacts {
   /** Defaults of QEMU's devices that are changed, as `-global` takes them. */
   readonly globals?: readonly string[];
   readonly iommu: Iommu;
+  /** How part of the memory comes to lie above 4 GiB. 'split': the machine has it there. 'plugged': a device brings it. */
+  readonly highMemory: 'split' | 'plugged';
 }
 
 /** Address space reserved for the 32-bit or non-prefetchable BARs of a card that is plugged in later. */
@@ -86,6 +88,7 @@ export const MACHINES: Record<GuestArch, MachineFacts> = {
       kernelArguments: ['intel_iommu=on'],
       kvmOption: 'kernel-irqchip=split',
     },
+    highMemory: 'split',
   },
   // No firmware: QEMU starts the kernel directly, and the kernel itself reserves address space for cards that are
   // plugged in later.
@@ -99,5 +102,7 @@ export const MACHINES: Record<GuestArch, MachineFacts> = {
     kernelReserves: true,
     // QEMU's SMMU for this machine does not report mappings to devices.
     iommu: { device: { driver: 'virtio-iommu-pci', bus: 'pcie.0', addr: '0x1f' }, kernelArguments: [] },
+    // Its memory is one piece from 1 GiB on.
+    highMemory: 'plugged',
   },
 };

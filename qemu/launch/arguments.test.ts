@@ -10,6 +10,7 @@ const options: QemuArgumentOptions = {
   accel: 'tcg',
   cpus: 1,
   memoryMiB: 512,
+  highMiB: 0,
   hugepages: 32,
   iommu: false,
   sockets: { qmp: '/run/qmp.sock', agent: '/run/agent.sock' },
@@ -50,6 +51,20 @@ describe('QEMU arguments', () => {
     expect(valuesOf('-machine', { arch: 'arm64' })).toEqual(['virt,gic-version=3,memory-backend=ram']);
     expect(valuesOf('-cpu', { arch: 'arm64' })).toEqual(['cortex-a72']);
     expect(valuesOf('-machine', { arch: 'arm64', accel: 'kvm' })).toEqual(['virt,gic-version=host,memory-backend=ram']);
+  });
+
+  it('put memory above 4 GiB: of the machine itself, or of a device where the machine has none there', () => {
+    const high = { highMiB: 256 };
+    expect(valuesOf('-machine', high)).toEqual(['q35,vmport=off,smm=off,memory-backend=ram,max-ram-below-4g=256M']);
+    expect(valuesOf('-m', high)).toEqual(['512M']);
+    expect(valuesOf('-append', high)).toEqual([expect.stringContaining('hugepages=32')]);
+    expect(valuesOf('-m', { ...high, arch: 'arm64' })).toEqual(['256M,maxmem=4608M']);
+    expect(valuesOf('-device', { ...high, arch: 'arm64' })).toContainEqual(
+      expect.objectContaining({ 'driver': 'virtio-mem-pci', 'memaddr': 2 ** 32, 'requested-size': 2 ** 28 }),
+    );
+    const [append] = valuesOf('-append', { ...high, arch: 'arm64' });
+    expect(append).toContain(' ghostcard.high=256 ghostcard.hugepages=32');
+    expect(append).not.toContain(' hugepages=');
   });
 
   it('share the address space above 4 GiB among all slots, so that 23 of them fit into 40 bits', () => {

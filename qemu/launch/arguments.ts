@@ -5,6 +5,7 @@
  */
 import { type GuestArch } from '../provision';
 import { type MachineFacts, MACHINES, MEMORY_WINDOW_MIB, prefetchableWindowGiB } from './architectures';
+import { MEMORY_BLOCK_MIB } from './memory-layout';
 
 export interface QemuArgumentOptions {
   readonly arch: GuestArch;
@@ -17,6 +18,8 @@ export interface QemuArgumentOptions {
   /** CPU model, as `-cpu` takes it: 'Haswell-v4', 'max,la57=off'. Default: see `cpuModel`. */
   readonly cpu?: string;
   readonly memoryMiB: number;
+  /** How much of it lies above 4 GiB (see `MemoryLayout`); 0 leaves it to the machine. */
+  readonly highMiB: number;
   /** Number of 2 MiB pages that the kernel reserves at boot, for DMA buffers that are contiguous and never move. */
   readonly hugepages: number;
   /** Appended to the kernel's command line. */
@@ -100,17 +103,12 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     ...options.firmwareArgs,
     ...['-nodefaults', '-no-user-config', '-no-reboot'],
     ...['-display', 'none'],
-    ...['-machine', `${machine.machine[options.accel]},memory-backend=ram`],
+    ...['-machine', `${machine.machine[options.accel]},memory-backend=ram${splitOption(options)}`],
     ...(machine.globals ?? []).flatMap((global) => ['-global', global]),
     ...['-accel', accelerator(options)],
     ...['-cpu', cpuModel(options)],
     ...['-smp', `cpus=${options.cpus}`],
-    ...['-m', `${options.memoryMiB}M`],
-    // Shared, so that the card's process can map the same pages and its DMA is a memory copy.
-    ...[
-      '-object',
-      json({ 'qom-type': 'memory-backend-memfd', 'id': 'ram', 'share': true, 'size': options.memoryMiB * 2 ** 20 }),
-    ],
+    ...memory(options),
     ...['-kernel', options.kernelPath],
     ...['-initrd', options.initramfsPath],
     ...['-append', kernelCommandLine(machine, options)],
@@ -131,12 +129,57 @@ export function qemuArguments(options: QemuArgumentOptions): string[] {
     }),
     ...device({ driver: 'virtserialport', bus: 'serial.0', nr: 1, chardev: 'agent', name: AGENT_PORT }),
     ...hostFolders(options),
+    ...pluggedMemory(options),
     ...Array.from({ length: options.slots }, (_, slot) => device(rootPort(slot, options.slots))).flat(),
     ...options.cards.flatMap((card, slot) => cardDevices(slot, card).flatMap(device)),
     ...(options.incoming ? ['-incoming', 'defer'] : []),
     ...(options.gdb === undefined ? [] : ['-gdb', options.gdb]),
     ...observerArguments(options.observer),
     ...options.extraArgs,
+  ];
+}
+
+const isPlugged = ({ arch, highMiB }: QemuArgumentOptions): boolean =>
+  highMiB > 0 && MACHINES[arch].highMemory === 'plugged';
+
+function splitOption(options: QemuArgumentOptions): string {
+  const { highMiB, memoryMiB } = options;
+  return highMiB > 0 && !isPlugged(options) ? `,max-ram-below-4g=${memoryMiB - highMiB}M` : '';
+}
+
+/** Shared, so that the card's process can map the same pages and its DMA is a memory copy. */
+const memoryObject = (id: string, sizeMiB: number): string[] => [
+  '-object',
+  json({ 'qom-type': 'memory-backend-memfd', id, 'share': true, 'size': sizeMiB * 2 ** 20 }),
+];
+
+/** Beyond `maxmem` the machine has no addresses for memory that is plugged in. */
+function memory(options: QemuArgumentOptions): string[] {
+  const { memoryMiB, highMiB } = options;
+  if (!isPlugged(options)) return ['-m', `${memoryMiB}M`, ...memoryObject('ram', memoryMiB)];
+  const presentMiB = memoryMiB - highMiB;
+  return ['-m', `${presentMiB}M,maxmem=${FOUR_GIB_MIB + memoryMiB}M`, ...memoryObject('ram', presentMiB)];
+}
+
+const FOUR_GIB_MIB = 4096;
+
+/** The device that brings the memory above 4 GiB. */
+function pluggedMemory(options: QemuArgumentOptions): string[] {
+  if (!isPlugged(options)) return [];
+  const { highMiB } = options;
+  const bytes = highMiB * 2 ** 20;
+  return [
+    ...memoryObject('high', highMiB),
+    ...device({
+      'driver': 'virtio-mem-pci',
+      'bus': 'pcie.0',
+      'addr': '0x2.0x2',
+      'memdev': 'high',
+      'memaddr': FOUR_GIB_MIB * 2 ** 20,
+      // Each block is a mapping of its own for each card.
+      'block-size': MEMORY_BLOCK_MIB * 2 ** 20,
+      'requested-size': bytes,
+    }),
   ];
 }
 
@@ -240,7 +283,7 @@ function kernelCommandLine(
   { kernelArguments, kernelReserves, iommu }: MachineFacts,
   options: QemuArgumentOptions,
 ): string {
-  const { slots, hugepages, kernelAppend } = options;
+  const { slots, hugepages, highMiB, kernelAppend } = options;
   const reserved = `pci=hpmmiosize=${MEMORY_WINDOW_MIB}M,hpmmioprefsize=${prefetchableWindowGiB(slots)}G`;
   return [
     ...kernelArguments,
@@ -249,7 +292,11 @@ function kernelCommandLine(
     'panic=-1',
     'oops=panic',
     'hung_task_panic=1',
-    ...(hugepages > 0 ? ['hugepagesz=2M', `hugepages=${hugepages}`] : []),
+    ...(isPlugged(options)
+      ? ['memhp_default_state=online_kernel', `ghostcard.high=${highMiB}`, `ghostcard.hugepages=${hugepages}`]
+      : hugepages > 0
+        ? ['hugepagesz=2M', `hugepages=${hugepages}`]
+        : []),
     ...(options.iommu ? iommu.kernelArguments : []),
     ...(kernelAppend ? [kernelAppend] : []),
   ].join(' ');

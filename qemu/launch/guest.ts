@@ -20,6 +20,7 @@ import { type Ending } from './ending';
 import { type BindOptions, type BoundCard, GuestCards, type UnplugOptions } from './guest-cards';
 import { explainFolder, HostFolders, mountModules } from './host-folders';
 import { type Machine } from './machine';
+import { fragmentMemory } from './memory-layout';
 import { type LaunchCard, type LaunchOptions } from './options';
 
 /** More than the kernel's random number generator needs. */
@@ -142,9 +143,11 @@ export class Guest implements AsyncDisposable {
         hostRoot = '/',
         shares = [],
         hostname = 'ghostcard',
+        memoryLayout,
       } = this.options;
       // A restored guest has the clock and the random state from when it was saved.
       await this.channel.renew({ realtimeMs: Date.now(), entropy: randomBytes(ENTROPY_BYTES), hostname });
+      if (memoryLayout === 'fragmented') await fragmentMemory(this.channel);
       await this.options.onUp?.(this);
       if (!cardsAtBoot) for (const card of cards) await this.plug(card);
       // Continues in the background while cards are found. Commands that use the folders wait for it and get its error.

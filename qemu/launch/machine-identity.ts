@@ -52,9 +52,10 @@ function stamp(path: string): number[] {
 /** A short description of the machine, for people who look at the cache. */
 export function machineDescription({ gdb: _, observer: _observer, ...options }: LaunchOptions): string {
   const machine = machineOptions(options, { cardsAtBoot: false, incoming: false }, NO_PATHS);
-  const { memoryMiB, cpus, slots, hugepages, iommu, kernelAppend, shareFolders } = machine;
+  const { memoryMiB, highMiB, cpus, slots, hugepages, iommu, kernelAppend, shareFolders } = machine;
   const parts = [
     ...[`${memoryMiB} MiB`, cpus === 1 ? '1 CPU' : `${cpus} CPUs`, `${slots} slots`, `${hugepages} huge pages`],
+    ...(highMiB > 0 ? [`${highMiB} MiB above 4 GiB`] : []),
     ...(options.cpu === undefined ? [] : [options.cpu]),
     ...(iommu ? ['IOMMU'] : []),
     ...(shareFolders.length > 0 ? [`${shareFolders.length} share(s)`] : []),

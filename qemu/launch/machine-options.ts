@@ -2,6 +2,7 @@
 import { hostArch } from '../provision';
 import { type QemuArgumentOptions } from './arguments';
 import { type MachinePaths } from './machine';
+import { highMiB } from './memory-layout';
 import { type LaunchOptions } from './options';
 
 export const DEFAULT_CPUS = 1;
@@ -24,6 +25,7 @@ export function machineOptions(
 ): QemuArgumentOptions {
   const { arch, qemu, kernel, initramfsPath } = options.provisioned;
   const { cards = [], hostRoot = '/', shares = [], slots = defaultSlots(cards) } = options;
+  const { memoryMiB = DEFAULT_MEMORY_MIB, memoryLayout = 'flat' } = options;
   if (hostRoot === false && shares.length > 0) {
     throw new Error(
       `Cannot share ${shares.length} folder(s) with a guest that gets none of the host's files (hostRoot: false). ` +
@@ -49,7 +51,8 @@ export function machineOptions(
     accel: options.accel ?? 'tcg',
     cpus: options.cpus ?? DEFAULT_CPUS,
     ...(options.cpu !== undefined && { cpu: options.cpu }),
-    memoryMiB: options.memoryMiB ?? DEFAULT_MEMORY_MIB,
+    memoryMiB,
+    highMiB: highMiB(memoryLayout, memoryMiB),
     hugepages: options.hugepages ?? 32,
     ...(options.kernelAppend !== undefined && { kernelAppend: options.kernelAppend }),
     ...(options.gdb !== undefined && { gdb: options.gdb }),

@@ -4,6 +4,7 @@ import { type GuestArch } from '../provision';
 import { type SnapshotStore } from '../snapshot';
 import { type CardConnection, type ObserverPlugin } from './arguments';
 import { type Guest } from './guest';
+import { type MemoryLayout } from './memory-layout';
 
 /** What to boot, as returned by `provision`. */
 export interface GuestSoftware {
@@ -77,6 +78,8 @@ export interface LaunchOptions {
   readonly hostname?: string;
   /** Default: 512. */
   readonly memoryMiB?: number;
+  /** Where the memory lies; the guest's kernel decides who gets which. Default: 'flat'. */
+  readonly memoryLayout?: MemoryLayout;
   /** Virtual CPUs. Default: 1, since QEMU, the guest and the card share the host's CPUs. */
   readonly cpus?: number;
   /**
