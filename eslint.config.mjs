@@ -37,7 +37,13 @@ const mayImport = {
   'instrumentation/report': ['instrumentation/analysis', 'instrumentation/trace', 'emulator/registers'],
   'instrumentation/stalls': ['instrumentation/trace', 'emulator/pci', 'emulator/clock'],
   'instrumentation/observer': ['emulator/pci', 'emulator/native'],
-  'instrumentation/checks': ['instrumentation/stalls', 'instrumentation/trace', 'emulator/pci', 'emulator/registers'],
+  'instrumentation/checks': [
+    'instrumentation/stalls',
+    'instrumentation/trace',
+    'emulator/pci',
+    'emulator/registers',
+    'emulator/memory',
+  ],
   'instrumentation/symbols': [],
   'instrumentation/replay': [
     'instrumentation/analysis',

@@ -3,7 +3,7 @@
  * the paths into which tools insert stages. The card's model does not know about it.
  */
 import { type CardClock } from '../clock';
-import { type AddressMap, type DmaPort, type DmaPath } from '../memory';
+import { type AddressMap, type DmaPort, type DmaPath, type MappedRange } from '../memory';
 import { type RegisterFile, type RegisterMap, type ResetKind } from '../registers';
 import { type CardEvents } from './card-events';
 import { type ConfigStructure } from './config-space';
@@ -76,6 +76,11 @@ export class CardInspection {
   /** Device time in nanoseconds. */
   now(): number {
     return this.clock.now();
+  }
+
+  /** The memory that the client has mapped at an address, in place; undefined where it has mapped none. */
+  mappedAt(iova: number): MappedRange | undefined {
+    return this.memory.map.find(iova);
   }
 
   /** The current contents of host memory; undefined where it is not mapped or accessible by message only. */

@@ -6,6 +6,7 @@ import { type AccessEvent, type CardEvent, onFirstDriven, type PciCard, Region }
 import { type CardNotice, traceOf } from '../trace';
 import { type CheckSite, type Watch } from './check';
 import { CHECKS, type EventCheckName, requireCheck } from './kinds';
+import { type PageFacts, PageStage } from './pages';
 import { Registers, WHOLE } from './registers';
 
 export interface CheckOptions {
@@ -68,6 +69,27 @@ export class CardChecks {
       for (const name of Object.keys(watch) as (keyof Watch)[]) this.#watches[name].push(watch[name] as never);
     }
     this.#stop = this.card.inspection.events.subscribe((event, timeNs) => this.#take(event, timeNs));
+  }
+
+  /**
+   * Looks at the pages that the card accesses from now on. To be called once at most, where the card's addresses are those
+   * of the driver's memory.
+   */
+  lookAtPages(pages: PageFacts): void {
+    if (this.#watches.strayAccess.length === 0) return;
+    this.card.inspection.dma.replaceMemory(
+      (memory) =>
+        new PageStage(
+          memory,
+          pages,
+          (access) => {
+            for (const watch of this.#watches.strayAccess) watch(access);
+          },
+          (page) => {
+            for (let i = 0; i < this.#watches.pageUsed.length; i++) this.#watches.pageUsed[i]!(page);
+          },
+        ),
+    );
   }
 
   /** What has been found, in the order of first occurrences. */
@@ -143,6 +165,6 @@ export class CardChecks {
 }
 
 const noWatches = (): Watches => ({
-  ...{ read: [], write: [], oddAccess: [], config: [], dma: [] },
+  ...{ read: [], write: [], oddAccess: [], config: [], dma: [], pageUsed: [], strayAccess: [] },
   ...{ interrupt: [], state: [], reset: [], isUnsettled: [], driverLeft: [] },
 });

@@ -11,6 +11,7 @@ import {
   type StateEvent,
 } from '../../emulator/pci';
 import { type CardNotice, type CardTrace } from '../trace';
+import { type StrayAccess } from './pages';
 import { type Registers } from './registers';
 
 /** A row of the table of checks. */
@@ -59,6 +60,11 @@ export interface Watch {
   /** In configuration space. */
   readonly config?: (event: AccessEvent) => void;
   readonly dma?: (event: DmaEvent, timeNs: number) => void;
+  // Where it is known what pages are used for (`CardChecks.lookAtPages`).
+  /** The card is about to access a page of which nothing bad is known. */
+  readonly pageUsed?: (page: number) => void;
+  /** The card has accessed memory that is not its driver's; the event comes right after. */
+  readonly strayAccess?: (access: StrayAccess) => void;
   readonly interrupt?: (event: InterruptEvent, timeNs: number) => void;
   readonly state?: (event: StateEvent, timeNs: number) => void;
   /** The card is about to be reset. */

@@ -16,6 +16,7 @@ import { intxLeftAsserted } from './kinds/intx-left-asserted';
 import { lostUpdate } from './kinds/lost-update';
 import { staleInterrupt } from './kinds/stale-interrupt';
 import { staleRings } from './kinds/stale-rings';
+import { strayDma } from './kinds/stray-dma';
 import { unclaimedReads } from './kinds/unclaimed-reads';
 import { vectorBeyond } from './kinds/vector-beyond';
 
@@ -29,6 +30,7 @@ export const CHECKS = {
   'stale-interrupt': staleInterrupt,
   'dma-without-driver': dmaWithoutDriver,
   'stale-rings': staleRings,
+  'stray-dma': strayDma,
   'unclaimed-reads': unclaimedReads,
   'flr-by-hand': flrByHand,
   'intx-left-asserted': intxLeftAsserted,

@@ -26,9 +26,14 @@ import { requireAddresses, requireRoom } from './bar-room';
 import { type CardListeners, CardServers, type ModelError, type RigCard } from './card-servers';
 import { wordEnd } from './commands';
 import { Departures } from './departures';
+import { GuestPages } from './guest-pages';
 import { msiLimit } from './msi-limit';
 import { startObservation } from './observation';
+import { type PageLayout, readPageLayout } from './page-layout';
 import { explainRefusal, RemoteCard } from './remote-card';
+
+/** Drivers whose memory is that of programs: none of theirs is in the kernel's slabs. */
+const DRIVERS_FOR_PROGRAMS: readonly string[] = ['uio_pci_generic', 'vfio-pci', 'uio_pdrv_genirq', 'vfio-platform'];
 
 type LaunchHook = 'onCommandStart' | 'onCommandEnd' | 'onMark' | 'onUp' | 'observer';
 
@@ -49,6 +54,10 @@ export interface RigOptions
 export class Rig implements AsyncDisposable {
   private launched: Guest | undefined;
   private closing: Promise<void> | undefined;
+  /** Absent behind an IOMMU, where a card's addresses are not those of memory. */
+  private pageLayout: PageLayout | undefined;
+  /** The driver that a function was bound to last. */
+  private readonly drivers = new Map<string, string>();
   private readonly departures = new Departures(
     () => this.guest,
     () => this.servers.served,
@@ -117,7 +126,8 @@ export class Rig implements AsyncDisposable {
         ...observation?.launch,
         ...(snapshots && { snapshots }),
       });
-      for (const { name } of cards) servers.connected(name);
+      if (launch.iommu !== true) rig.pageLayout = await readPageLayout(rig.guest);
+      for (const { name } of cards) rig.connected(name);
       for (const card of cards) if (card.driver !== undefined) await rig.bindAll(card);
       return rig;
     } catch (error) {
@@ -182,6 +192,7 @@ export class Rig implements AsyncDisposable {
   async bind(card: string, driver: string, options?: BindOptions): Promise<BoundCard> {
     await this.addressOf(card);
     const bound = await this.guest.bind(card, driver, options);
+    this.drivers.set(card, driver);
     const limit = msiLimit(driver, this.machine);
     if (limit !== undefined) this.servers.report(card, limit);
     const { served } = this.servers.get(card);
@@ -203,9 +214,22 @@ export class Rig implements AsyncDisposable {
       await this.servers.discard(card.name);
       throw explainRefusal(error, [card]);
     }
-    this.servers.connected(card.name);
+    this.connected(card.name);
     const [first] = await this.bindAll(card);
     return first!;
+  }
+
+  /** QEMU is connected to the card. */
+  private connected(name: string): void {
+    this.servers.connected(name);
+    const layout = this.pageLayout;
+    if (layout === undefined) return;
+    for (const each of this.functionsOf(name)) {
+      const { served } = this.servers.get(each);
+      if (!(served instanceof ServedCard)) continue;
+      const isForProgram = (): boolean => DRIVERS_FOR_PROGRAMS.includes(this.drivers.get(each) ?? '');
+      checksOf(served.card).lookAtPages(new GuestPages(layout, served.card.inspection, isForProgram));
+    }
   }
 
   /** The functions of a card to their drivers; those without one are looked up. */

@@ -157,6 +157,15 @@ export const EXAMPLES: Readonly<Record<string, (sitting: Sitting) => void>> = {
     host.command(RUNNING);
     clock.advance(5000);
   },
+  'stray-dma': ({ host, bar, checks }) => {
+    const buffer = host.memory.allocate(4096, 4096);
+    const freed: number[] = [];
+    checks.lookAtPages({ useOf: (page) => (freed.includes(page) ? 'free' : undefined) });
+    bar.write64(OFFSETS.RING, BigInt(buffer.iova));
+    bar.write32(OFFSETS.FETCH, 64);
+    freed.push(buffer.iova);
+    bar.write32(OFFSETS.FETCH, 64);
+  },
   'unclaimed-reads': ({ host, bar }) => {
     bar.read32(OFFSETS.STATUS);
     host.command(COMMAND.BUS_MASTER);
