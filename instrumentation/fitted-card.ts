@@ -7,7 +7,7 @@ import { checksOf } from './checks';
 import { applyFaults, type FaultDeclaration, SlotLink } from './faults';
 import { type Occupant, SeatMemory } from './seat';
 import { type ObservedCard, type Observer } from './observer';
-import { recordOrigin } from './origins';
+import { Origins } from './origins';
 import { detectStalls } from './stalls';
 import { type CardNotice, type CardTrace, traceOf, type TraceRecorder } from './trace';
 
@@ -70,7 +70,8 @@ export class FittedCard<Card extends PciCard = PciCard> {
     if (recording) {
       const { recorder, name } = recording;
       const recorded = trace.record(recorder, { name, faults, isMmapDisabled });
-      observed?.onOrigin((access) => access && recordOrigin(recorder, recorded, access));
+      const origins = Origins.of(recorder);
+      observed?.onOrigin((access) => access && origins.record(recorded, access));
     }
     this.intx = new IntxRelease(card);
   }

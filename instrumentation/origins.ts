@@ -1,19 +1,56 @@
-/** Records who did each register access: the places in code of the guest, which one trace numbers for all its cards. */
+/** Who did each register access, in a trace: the places in code of the guest, which one trace numbers for all its cards. */
 import { type DriverAccess } from './observer';
+import { type Places, wordPlace } from './symbols';
 import { type CardRecording, type TraceRecorder } from './trace';
 
-const known = new WeakMap<TraceRecorder, Map<string, number>>();
+/** Of one address: what is at the top of the stack is a caller only in a function that stores nothing there. */
+const MAX_CALLERS = 32;
 
-export function recordOrigin(recorder: TraceRecorder, recording: CardRecording, access: DriverAccess): void {
-  let places = known.get(recorder);
-  if (places === undefined) known.set(recorder, (places = new Map()));
-  const { pid, comm, pc, returnAddress, isKernel } = access;
-  const key = `${pid} ${comm} ${pc} ${isKernel ? returnAddress : ''}`;
-  let place = places.get(key);
-  if (place === undefined) {
-    places.set(key, (place = places.size + 1));
-    const address = `0x${pc.toString(16)}`;
-    recorder.record({ kind: 'place', card: 0, timeNs: 0, place, pid, process: comm, address });
+export class Origins {
+  static readonly #known = new WeakMap<TraceRecorder, Origins>();
+  readonly #places = new Map<string, number>();
+  /** How many callers each address has. */
+  readonly #callers = new Map<string, number>();
+  /** Places without a name. */
+  #nameless: { readonly place: number; readonly access: DriverAccess }[] = [];
+
+  private constructor(private readonly recorder: TraceRecorder) {}
+
+  /** Those of a trace. */
+  static of(recorder: TraceRecorder): Origins {
+    let origins = Origins.#known.get(recorder);
+    if (origins === undefined) Origins.#known.set(recorder, (origins = new Origins(recorder)));
+    return origins;
   }
-  recording.record({ kind: 'origin', place });
+
+  record(recording: CardRecording, access: DriverAccess): void {
+    const { pid, comm, pc, returnAddress } = access;
+    const here = `${pid} ${comm} ${pc}`;
+    const place = this.#places.get(`${here} ${returnAddress}`) ?? this.#places.get(here) ?? this.#add(here, access);
+    recording.record({ kind: 'origin', place });
+  }
+
+  #add(here: string, access: DriverAccess): number {
+    const place = this.#places.size + 1;
+    const callers = this.#callers.get(here) ?? 0;
+    this.#callers.set(here, callers + 1);
+    this.#places.set(callers < MAX_CALLERS ? `${here} ${access.returnAddress}` : here, place);
+    this.#nameless.push({ place, access });
+    this.#recordPlace(place, access);
+    return place;
+  }
+
+  /** Records the names of the places that have none yet. */
+  async name(places: Places): Promise<void> {
+    const nameless = this.#nameless.splice(0);
+    const found = await places.resolve(nameless.map(({ access }) => access));
+    for (const [index, { place, access }] of nameless.entries())
+      this.#recordPlace(place, access, wordPlace(found[index]!));
+  }
+
+  #recordPlace(place: number, { pid, comm, pc }: DriverAccess, name?: string): void {
+    const stamp = { card: 0, timeNs: 0 };
+    const address = `0x${pc.toString(16)}`;
+    this.recorder.record({ kind: 'place', ...stamp, place, pid, process: comm, address, ...(name && { name }) });
+  }
 }

@@ -23,7 +23,8 @@ export class TraceCards {
 
   /** To be called with each event, in order. */
   note(event: TraceEvent): void {
-    if (event.kind === 'place') this.#places.set(event.place, event);
+    if (event.kind === 'place' && this.#places.get(event.place)?.name === undefined)
+      this.#places.set(event.place, event);
     if (event.kind !== 'card') return;
     const { card: id, description } = event;
     this.#cards.set(id, { id, description, names: new RegisterNames(description.registers, description.channels) });

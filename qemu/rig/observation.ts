@@ -1,35 +1,67 @@
-/** Observes the processors of a rig's guest: the plugin in QEMU, the file that it writes to, and who reads that. */
+/** Observes the processors of a rig's guest: the plugin in QEMU, the file that it writes to, who reads that, and who names the code. */
+import path from 'node:path';
 import { loadNative } from '../../emulator/native';
 import { type KernelFacts, Observer, SharedFile } from '../../instrumentation/observer';
+import { Origins } from '../../instrumentation/origins';
+import { Places } from '../../instrumentation/symbols';
+import { type TraceRecorder } from '../../instrumentation/trace';
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB, type Guest, type LaunchOptions, OWN, ramRanges } from '../launch';
 import { provisionObserver } from '../provision';
+import { CodeOfGuest } from './guest-code';
 
-export interface Observation {
-  readonly observer: Observer;
-  /** What a launch needs. */
-  readonly launch: Pick<LaunchOptions, 'observer' | 'onUp'>;
-}
+type Machine = Pick<LaunchOptions, 'provisioned' | 'cpus' | 'memoryMiB' | 'iommu' | 'signal' | 'hostRoot' | 'shares'>;
 
-type Machine = Pick<LaunchOptions, 'provisioned' | 'cpus' | 'memoryMiB' | 'iommu' | 'signal'>;
+export class Observation implements Disposable {
+  #places: Places | undefined;
+  #naming = Promise.resolve();
 
-export async function startObservation({
-  provisioned,
-  cpus = DEFAULT_CPUS,
-  memoryMiB = DEFAULT_MEMORY_MIB,
-  iommu = false,
-  signal,
-}: Machine): Promise<Observation> {
-  const { arch, cacheDir } = provisioned;
-  const plugin = await provisionObserver({
-    ...(cacheDir !== undefined && { cacheDir }),
-    ...(signal && { signal }),
-  });
-  const file = new SharedFile(loadNative(), { vcpus: cpus, ram: ramRanges(arch, memoryMiB), hasIommu: iommu });
-  const onUp = async (guest: Guest): Promise<void> => {
-    const kernel = await kernelFactsOf(guest);
-    if (kernel !== undefined) file.kernel = kernel;
-  };
-  return { observer: new Observer(file), launch: { observer: { plugin, file: file.path }, onUp } };
+  private constructor(
+    readonly observer: Observer,
+    private readonly plugin: string,
+    private readonly machine: Machine,
+  ) {}
+
+  static async start(machine: Machine): Promise<Observation> {
+    const { provisioned, cpus = DEFAULT_CPUS, memoryMiB = DEFAULT_MEMORY_MIB, iommu = false, signal } = machine;
+    const { arch, cacheDir } = provisioned;
+    const plugin = await provisionObserver({
+      ...(cacheDir !== undefined && { cacheDir }),
+      ...(signal && { signal }),
+    });
+    const file = new SharedFile(loadNative(), { vcpus: cpus, ram: ramRanges(arch, memoryMiB), hasIommu: iommu });
+    return new Observation(new Observer(file), plugin, machine);
+  }
+
+  /** What the launch needs. */
+  launchIn(runDir: string): Pick<LaunchOptions, 'observer' | 'onUp'> {
+    const { file } = this.observer;
+    const onUp = async (guest: Guest): Promise<void> => {
+      const kernel = await kernelFactsOf(guest);
+      if (kernel !== undefined) file.kernel = kernel;
+      const { hostRoot, shares } = this.machine;
+      const code = await CodeOfGuest.start(guest, {
+        folder: path.join(runDir, 'code'),
+        ...(hostRoot !== undefined && { hostRoot }),
+        ...(shares && { shares }),
+      });
+      this.#places = new Places(code);
+    };
+    return { observer: { plugin: this.plugin, file: file.path }, onUp };
+  }
+
+  /** Names the code that is in a trace by now, while the guest runs. Resolves when that is done. */
+  nameIn(recorder: TraceRecorder | undefined): Promise<void> {
+    const places = this.#places;
+    if (recorder === undefined || places === undefined) return this.#naming;
+    this.#naming = this.#naming
+      .then(() => Origins.of(recorder).name(places))
+      .catch((error: Error) => recorder.mark(`not all code can be named: ${error.message}`, 'host'));
+    return this.#naming;
+  }
+
+  [Symbol.dispose](): void {
+    this.observer[Symbol.dispose]();
+  }
 }
 
 const PARAMETERS = [

@@ -28,7 +28,7 @@ import { wordEnd } from './commands';
 import { Departures } from './departures';
 import { GuestPages } from './guest-pages';
 import { msiLimit } from './msi-limit';
-import { startObservation } from './observation';
+import { Observation } from './observation';
 import { type PageLayout, readPageLayout } from './page-layout';
 import { explainRefusal, RemoteCard } from './remote-card';
 
@@ -69,8 +69,7 @@ export class Rig implements AsyncDisposable {
     private readonly onCardEvent: RigOptions['onCardEvent'],
     private readonly slots: number,
     private readonly machine: Pick<LaunchOptions, 'provisioned' | 'iommu'>,
-    /** Of the guest's processors. */
-    readonly observer: Observer | undefined,
+    private readonly observation: Observation | undefined,
   ) {}
 
   /** Serves the cards and starts the guest. Rejects, with nothing left behind, when any of it fails. */
@@ -84,7 +83,7 @@ export class Rig implements AsyncDisposable {
     observe = false,
     ...launch
   }: RigOptions): Promise<Rig> {
-    const observation = observe ? await startObservation(launch) : undefined;
+    const observation = observe ? await Observation.start(launch) : undefined;
     const folder = await RunFolder.create();
     const listeners = {
       ...(onCardEvent && { onCardEvent }),
@@ -93,14 +92,7 @@ export class Rig implements AsyncDisposable {
       ...(observation && { observer: observation.observer }),
     };
     const servers = new CardServers(folder, listeners, recorder, (busAddress) => rig.readByte(busAddress));
-    const rig: Rig = new Rig(
-      folder,
-      servers,
-      onCardEvent,
-      launch.slots ?? defaultSlots(cards),
-      launch,
-      observation?.observer,
-    );
+    const rig: Rig = new Rig(folder, servers, onCardEvent, launch.slots ?? defaultSlots(cards), launch, observation);
     try {
       const connections = [];
       for (const card of cards) {
@@ -121,9 +113,10 @@ export class Rig implements AsyncDisposable {
           servers.catchUp();
           if (marked) rig.departures.commandEnded(argv.join(' '));
           if (marked) rig.addMark('command', () => `${argv.join(' ')}: ${wordEnd(end)}`);
+          if (marked) void observation?.nameIn(servers.recorder);
         },
         onMark: (text) => rig.addMark('guest', () => text),
-        ...observation?.launch,
+        ...observation?.launchIn(folder.path),
         ...(snapshots && { snapshots }),
       });
       if (launch.iommu !== true) rig.pageLayout = await readPageLayout(rig.guest);
@@ -140,6 +133,11 @@ export class Rig implements AsyncDisposable {
 
   get guest(): Guest {
     return this.launched!;
+  }
+
+  /** Of the guest's processors, with `observe`. */
+  get observer(): Observer | undefined {
+    return this.observation?.observer;
   }
 
   /** The names of the cards that are plugged in; of a card with several functions, those of the functions. */
@@ -184,8 +182,9 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Resolves when checks know which drivers have gone with the commands that have ended. */
-  settled(): Promise<void> {
-    return this.departures.settled();
+  async settled(): Promise<void> {
+    await this.departures.settled();
+    await this.observation?.nameIn(this.servers.recorder);
   }
 
   /** Binds a card to a driver of the guest: 'uio_pci_generic', 'vfio-pci' or any other; 'none' unbinds it. */
@@ -326,10 +325,11 @@ export class Rig implements AsyncDisposable {
   /** When one step fails, the others are done all the same. */
   private async tearDown(): Promise<void> {
     try {
+      if (this.launched?.died.aborted === false) await this.observation?.nameIn(this.servers.recorder);
       await this.launched?.close();
     } finally {
       await this.servers.close().finally(() => {
-        this.observer?.[Symbol.dispose]();
+        this.observation?.[Symbol.dispose]();
         return this.folder.close();
       });
     }

@@ -1,10 +1,11 @@
 /** Who in the guest accesses registers: user programs and kernel drivers, on each architecture. */
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type CardEnvironment } from '../../emulator/pci';
 import BellsCard from '../../examples/kernel-module/bells-card';
+import { TraceCards } from '../../instrumentation/analysis';
 import { readTrace, type TraceEvent, TraceRecorder } from '../../instrumentation/trace';
 import { loadModule } from '../../qemu/launch';
 import { buildModules, GUEST_ARCHES, type GuestArch } from '../../qemu/provision';
@@ -25,11 +26,13 @@ interface KnownAccess {
   readonly process: string;
   readonly pid: number;
   readonly isKernel: boolean;
+  /** The code. */
+  readonly name: string | undefined;
 }
 
 /** What the trace says of the accesses of BARs; undefined where nothing is known. */
 function accessesIn(events: readonly TraceEvent[]): (KnownAccess | undefined)[] {
-  const places = new Map(events.flatMap((event) => (event.kind === 'place' ? [[event.place, event] as const] : [])));
+  const cards = TraceCards.of(events);
   const accesses: (KnownAccess | undefined)[] = [];
   let isWrite = false;
   for (const event of events) {
@@ -38,11 +41,23 @@ function accessesIn(events: readonly TraceEvent[]): (KnownAccess | undefined)[] 
       accesses.push(undefined);
     }
     if (event.kind !== 'origin') continue;
-    const { process, pid, address } = places.get(event.place)!;
-    accesses[accesses.length - 1] = { isWrite, process, pid, isKernel: address.length === '0xffff000000000000'.length };
+    const { process, pid, address, name } = cards.place(event.place)!;
+    accesses[accesses.length - 1] = {
+      isWrite,
+      process,
+      pid,
+      name,
+      isKernel: address.length === '0xffff000000000000'.length,
+    };
   }
   return accesses;
 }
+
+/** The line of a file of this project that has a text. */
+const lineOf = (file: string, text: string): number =>
+  readFileSync(join(__dirname, '../..', file), 'utf8')
+    .split('\n')
+    .findIndex((line) => line.includes(text)) + 1;
 
 const namesOf = (accesses: readonly (KnownAccess | undefined)[]) => [
   ...new Set(accesses.map((access) => access && `${access.isKernel ? 'kernel' : 'user'} ${access.process}`)),
@@ -68,6 +83,11 @@ describe.each(GUEST_ARCHES)('in a guest of %s with two processors', (arch) => {
     expect(processes.size).toBe(1);
     expect([...processes][0]).toBeGreaterThan(1);
     expect(rig.observer!.unmatched).toBe(0);
+    const doorbell = `ring.c:${lineOf('guest-tools/driver/ring.c', 'REF_CHANNEL_DOORBELL,')} ref_doorbell`;
+    const names = new Set(accesses.map((access) => access?.name));
+    expect([...names]).toContainEqual(expect.stringContaining(doorbell));
+    // Each is where the driver calls the library that accesses registers for it.
+    for (const name of names) expect(name).toMatch(/^(ring|registers|card|irq|channel)\.c:\d+ \w+/);
   });
 });
 
@@ -93,4 +113,6 @@ it.each(GUEST_ARCHES)('in a guest of %s, accesses of a kernel driver have the pr
   const accesses = accessesIn(readTrace(recorder.path).events.slice(before));
   expect(namesOf(accesses)).toEqual(['kernel sh']);
   expect(accesses.length).toBeGreaterThan(0);
+  const ringing = `bells.c:${lineOf('examples/kernel-module/bells.c', 'iowrite32(number')} ring_store`;
+  expect([...new Set(accesses.map((access) => access?.name))]).toEqual([ringing]);
 });

@@ -35,6 +35,19 @@ describe('ghostcard trace show', () => {
     expect(await printed('show', recorded(), '--without-config')).toContain(shown);
   });
 
+  it('says with each access who did it, by names that come later', async () => {
+    const { recorder, driver, [Symbol.dispose]: end } = record(file());
+    const place = { kind: 'place', card: 0, timeNs: 0, place: 1, pid: 71, process: 'driver', address: '0x1' } as const;
+    driver.registers.read('ID');
+    recorder.record(place);
+    recorder.record({ kind: 'origin', card: 1, timeNs: 0, place: 1 });
+    recorder.record({ ...place, name: 'driver.c:5 ring' });
+    end();
+    expect(events(await printed('show', file(), '--register', 'ID'))).toEqual([
+      'read ID 0x47484331  by driver.c:5 ring (driver, process 71)',
+    ]);
+  });
+
   it('prints repetitions once, and each of them with --all', async () => {
     const polls = ['--register', 'H2C[0].STATUS'];
     expect(events(await printed('show', recorded(), ...polls))).toEqual([

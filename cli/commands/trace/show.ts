@@ -45,9 +45,17 @@ async function show(reader: TraceReader, options: ShowOptions): Promise<void> {
   const selector = new EventSelector(selectionOf(options), cards);
   const page = new Page(options, cards);
   let isEnded = false;
+  let isLookedAhead = false;
+  /** The names of places in code come when a command has ended. */
+  const lookAhead = (): void => {
+    isLookedAhead = true;
+    using ahead = openTrace(reader.path);
+    for (const event of ahead.events()) if (event.kind === 'place') cards.note(event);
+  };
   const readOn = async (): Promise<void> => {
     for (const event of reader.events()) {
       cards.note(event);
+      if (event.kind === 'place' && !isLookedAhead) lookAhead();
       isEnded = event.kind === 'end';
       if (page.takeOrigin(event)) continue;
       if (selector.selects(event)) page.take(event);
