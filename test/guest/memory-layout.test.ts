@@ -9,6 +9,13 @@ import { installProgram, reference, runApp, startRig } from '../support/rig';
 const BOUNDARY = 2 ** 32;
 const FINE = 'the card has got 0x11 and 0x11';
 
+/** What a layout shows in every run. In the others it is luck: kernels hand out memory in different orders. */
+const MISTAKES: Readonly<Record<MemoryLayout, readonly string[]>> = {
+  flat: [],
+  high: ['truncated'],
+  fragmented: ['contiguous', 'pages'],
+};
+
 /** The program is compiled for the host. */
 describe.runIf(hostArch() === 'amd64')('a driver in C', () => {
   describe.each<[MemoryLayout, 'warm' | 'cold']>([
@@ -46,14 +53,12 @@ describe.runIf(hostArch() === 'amd64')('a driver in C', () => {
       else expect(Number(adjacent)).toBeGreaterThan(512);
     });
 
-    it.each([
-      ['contiguous', 'fragmented'],
-      ['pages', 'fragmented'],
-      ['truncated', 'high'],
-    ])('with the mistake %s passes unless memory is %s', async (mistake, found) => {
-      const output = await runWith(mistake);
-      if (memoryLayout === found) expect(output).not.toContain(FINE);
-      else expect(output).toContain(FINE);
+    it.each(MISTAKES[memoryLayout])('shows the mistake %s', async (mistake) => {
+      expect(await runWith(mistake)).not.toContain(FINE);
+    });
+
+    it.runIf(memoryLayout === 'flat')('does not show that addresses are truncated', async () => {
+      expect(await runWith('truncated')).toContain(FINE);
     });
   });
 });

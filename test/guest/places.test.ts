@@ -151,10 +151,12 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch: GuestArch) => {
     const words = (await places.resolve(questions)).map(wordPlace);
     const lines = readFileSync(path.join(__dirname, 'places-module.c'), 'utf8').split('\n');
     const bodyOf = (what: string): number => lines.findIndex((line) => line.includes(what)) + 2;
-    expect(words).toEqual([
-      `places.c:${bodyOf('void ring_doorbell')} ring_doorbell`,
+    // Of which of its lines the first instruction is depends on the compiler.
+    const doorbell = [0, 1, 2].map((line) => `places.c:${bodyOf('void ring_doorbell') + line} ring_doorbell`);
+    expect(doorbell).toContain(words[0]);
+    expect(words.slice(1)).toEqual([
       `places.c:${bodyOf('int __init begin')} begin`,
-      `places.c:${bodyOf('void ring_doorbell')} ring_doorbell`,
+      words[0],
       `${ACCESSORS[arch]} (kernel ${ACCESSORS[arch]}+0x0)`,
     ]);
     await unloadModule(rig.guest, name);
