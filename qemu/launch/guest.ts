@@ -148,7 +148,7 @@ export class Guest implements AsyncDisposable {
       // A restored guest has the clock and the random state from when it was saved.
       await this.channel.renew({ realtimeMs: Date.now(), entropy: randomBytes(ENTROPY_BYTES), hostname });
       if (memoryLayout === 'fragmented') await fragmentMemory(this.channel);
-      await this.options.onUp?.(this);
+      await this.options.onUp?.(this.channel);
       if (!cardsAtBoot) for (const card of cards) await this.plug(card);
       // Continues in the background while cards are found. Commands that use the folders wait for it and get its error.
       if (provisioned.kernel.modulesFolder !== undefined) {

@@ -1,9 +1,8 @@
 /** Options of a launch. */
-import { type ExecResult } from '../channel';
+import { type ExecResult, type GuestChannel } from '../channel';
 import { type GuestArch } from '../provision';
 import { type SnapshotStore } from '../snapshot';
 import { type CardConnection, type ObserverPlugin } from './arguments';
-import { type Guest } from './guest';
 import { type MemoryLayout } from './memory-layout';
 
 /** What to boot, as returned by `provision`. */
@@ -113,7 +112,7 @@ export interface LaunchOptions {
   readonly onConsole?: (line: string) => void;
   readonly onProgress?: (progress: LaunchProgress) => void;
   /** Called when the guest runs commands, before cards are plugged into it. */
-  readonly onUp?: (guest: Guest) => Promise<void>;
+  readonly onUp?: (channel: GuestChannel) => Promise<void>;
   /** Called before a command is started in the guest. */
   readonly onCommandStart?: (argv: readonly string[], marked: boolean) => void;
   /**

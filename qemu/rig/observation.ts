@@ -5,7 +5,8 @@ import { type KernelFacts, Observer, SharedFile } from '../../instrumentation/ob
 import { Origins } from '../../instrumentation/origins';
 import { Places } from '../../instrumentation/symbols';
 import { type TraceRecorder } from '../../instrumentation/trace';
-import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB, type Guest, type LaunchOptions, OWN, ramRanges } from '../launch';
+import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB, type Guest, type LaunchOptions, ramRanges } from '../launch';
+import { type GuestChannel } from '../channel';
 import { provisionObserver } from '../provision';
 import { CodeOfGuest } from './guest-code';
 
@@ -32,13 +33,19 @@ export class Observation implements Disposable {
     return new Observation(new Observer(file), plugin, machine);
   }
 
-  /** What the launch needs. */
-  launchIn(runDir: string): Pick<LaunchOptions, 'observer' | 'onUp'> {
+  /** What the launch needs. `modules`: those that have been loaded from files by now. */
+  launchIn(runDir: string, modules: () => Guest['loadedModules']): Pick<LaunchOptions, 'observer' | 'onUp'> {
     const { file } = this.observer;
-    const onUp = async (guest: Guest): Promise<void> => {
-      const kernel = await kernelFactsOf(guest);
+    const onUp = async (channel: GuestChannel): Promise<void> => {
+      const kernel = await kernelFactsOf(channel);
       if (kernel !== undefined) file.kernel = kernel;
       const { hostRoot, shares } = this.machine;
+      const guest = {
+        channel,
+        get loadedModules() {
+          return modules();
+        },
+      };
       const code = await CodeOfGuest.start(guest, {
         folder: path.join(runDir, 'code'),
         ...(hostRoot !== undefined && { hostRoot }),
@@ -71,9 +78,9 @@ const PARAMETERS = [
 const TIMEOUT_MS = 20_000;
 
 /** From the module ghostcard (guest-tools/modules/layout.c); undefined in a guest without it. */
-async function kernelFactsOf(guest: Guest): Promise<KernelFacts | undefined> {
+async function kernelFactsOf(channel: GuestChannel): Promise<KernelFacts | undefined> {
   const files = PARAMETERS.map((name) => `/sys/module/ghostcard/parameters/${name}`);
-  const { exitCode, stdout } = await guest.run(['cat', ...files], { ...OWN, timeoutMs: TIMEOUT_MS });
+  const { exitCode, stdout } = await channel.exec(['cat', ...files], { timeoutMs: TIMEOUT_MS });
   if (exitCode !== 0) return undefined;
   const [linearMap = 0n, currentTask = 0n, pid, tgid, comm] = stdout.toString().trim().split('\n').map(BigInt);
   return { linearMap, currentTask, task: { pid: Number(pid), tgid: Number(tgid), comm: Number(comm) } };

@@ -116,7 +116,7 @@ export class Rig implements AsyncDisposable {
           if (marked) void observation?.nameIn(servers.recorder);
         },
         onMark: (text) => rig.addMark('guest', () => text),
-        ...observation?.launchIn(folder.path),
+        ...observation?.launchIn(folder.path, () => rig.launched?.loadedModules ?? []),
         ...(snapshots && { snapshots }),
       });
       if (launch.iommu !== true) rig.pageLayout = await readPageLayout(rig.guest);

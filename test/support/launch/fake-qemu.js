@@ -113,6 +113,9 @@ function main() {
       const message = decode(held.subarray(4, 4 + held.readUInt32LE()));
       held = held.subarray(4 + held.readUInt32LE());
       if (message.type === 'exec') commands[message.argv[0]](message.id, message.argv.slice(1));
+      if (message.type === 'fetch') {
+        answer({ type: 'failed', id: message.id, code: 'ENOENT', message: 'there is no such file' });
+      }
       if (message.type === 'renew' && isRunning) answer({ type: 'renewed', id: message.id });
       if (message.type === 'hello' && AGENT_ANSWERS.includes(script)) {
         const limits = { maxFrameBytes: 262144, windowBytes: 262144 };
