@@ -65,6 +65,7 @@ const SCRIPTS = [
   { file: 'ghostcard-holders', guestPath: '/usr/bin/ghostcard-holders' },
   { file: 'ghostcard-rescan', guestPath: '/usr/bin/ghostcard-rescan' },
   { file: 'ghostcard-unplug', guestPath: '/usr/bin/ghostcard-unplug' },
+  { file: 'where', guestPath: '/usr/lib/ghostcard/where' },
   { file: 'ghostcard-module', guestPath: '/usr/bin/ghostcard-module' },
 ] as const;
 
