@@ -74,3 +74,6 @@ export interface Watch {
   /** The card's driver has gone; `what` says how it is known: `the command ./driver has ended`. */
   readonly driverLeft?: (what: string, timeNs: number) => void;
 }
+
+/** Whether a BAR is at this offset of configuration space. */
+export const isBaseAddress = (offset: number): boolean => offset >= 0x10 && offset < 0x28;

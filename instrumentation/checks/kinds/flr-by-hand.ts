@@ -3,10 +3,7 @@
  * which QEMU keeps for the guest (docs/limits.md), so such a driver works here and not on a board. Linux' own reset turns
  * decoding off before.
  */
-import { type Check } from '../check';
-
-const BASE_ADDRESSES = 0x10;
-const BASE_ADDRESSES_END = 0x28;
+import { type Check, isBaseAddress } from '../check';
 
 export const flrByHand: Check = {
   doc: 'The driver initiates a function-level reset itself and uses the card again, with BARs that it has not restored.',
@@ -16,7 +13,7 @@ export const flrByHand: Check = {
     let isCleared = false;
     return {
       config({ kind, offset }) {
-        if (kind === 'write' && offset >= BASE_ADDRESSES && offset < BASE_ADDRESSES_END) isCleared = false;
+        if (kind === 'write' && isBaseAddress(offset)) isCleared = false;
       },
       state({ part, state }) {
         if (part !== 'memory decode') return;

@@ -3,13 +3,11 @@
  * an amd64 guest of QEMU's (docs/limits.md). Only what a kernel does not do by itself is reported: it turns decoding off
  * along with Bus Master Enable (to reset a function), or before a BAR is accessed (to size BARs).
  */
-import { type Check } from '../check';
+import { type Check, isBaseAddress } from '../check';
 
 const COMMAND = 0x04;
 const MEMORY_SPACE = 1 << 1;
 const BUS_MASTER = 1 << 2;
-const BASE_ADDRESSES = 0x10;
-const BASE_ADDRESSES_END = 0x28;
 
 export const unclaimedReads: Check = {
   doc: 'The driver disables or moves the BARs of a card that it uses: an amd64 guest reads 0 there, not all ones.',
@@ -31,8 +29,7 @@ export const unclaimedReads: Check = {
         if (kind === 'read' || !isDecoded || accessesBefore === traffic.accesses) return;
         if (offset === COMMAND && (data[0]! & (MEMORY_SPACE | BUS_MASTER)) === BUS_MASTER) {
           notice('clears Memory Space Enable while it uses the BARs');
-        } else if (offset >= BASE_ADDRESSES && offset < BASE_ADDRESSES_END)
-          notice('writes a BAR while it uses the BARs');
+        } else if (isBaseAddress(offset)) notice('writes a BAR while it uses the BARs');
       },
       state({ part, state }) {
         if (part === 'memory decode') isDecoded = state === 'on';
