@@ -1,3 +1,3 @@
 export { checksOf, type CardChecks, type CheckCount, type CheckOptions } from './card-checks';
 export { CHECK_DOCS, CHECK_NAMES, CHECKS, requireCheck } from './kinds';
-export { type PageFacts, type PageUse } from './pages';
+export { PAGE_BYTES, type PageFacts, type PageUse } from './pages';

@@ -10,10 +10,9 @@
  * Source: Linux include/linux/mm_types.h, mm/page_alloc.c, mm/hugetlb.c.
  */
 import { type MappedRange } from '../../emulator/memory';
-import { type PageFacts, type PageUse } from '../../instrumentation/checks';
+import { PAGE_BYTES, type PageFacts, type PageUse } from '../../instrumentation/checks';
 import { type PageLayout, type PageRun } from './page-layout';
 
-const PAGE_BYTES = 4096;
 /** The largest blocks of the buddy allocator have 2^10 pages. */
 const MAX_ORDER = 10;
 

@@ -38,7 +38,7 @@ export interface PageLayout {
 /** Undefined where the guest does not say it: its kernel has another module, or none. */
 export async function readPageLayout({ channel }: Guest): Promise<PageLayout | undefined> {
   try {
-    const [layout, map] = [await channel.fetch(LAYOUT), await channel.fetch(MAP)];
+    const [layout, map] = await Promise.all([channel.fetch(LAYOUT), channel.fetch(MAP)]);
     return parsePageLayout(layout.toString(), map.toString());
   } catch {
     return undefined; // a guest that has died says so elsewhere
