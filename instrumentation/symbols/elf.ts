@@ -29,12 +29,12 @@ interface FunctionSymbol {
 }
 
 const ELF64_LITTLE_ENDIAN = Buffer.from('\x7fELF\x02\x01', 'latin1');
-const HEADER_BYTES = 64;
-const SECTION_BYTES = 64;
+export const HEADER_BYTES = 64;
+export const SECTION_BYTES = 64;
 const SEGMENT_BYTES = 56;
-const SYMBOL_BYTES = 24;
+export const SYMBOL_BYTES = 24;
 const PT_LOAD = 1;
-const SHT_SYMTAB = 2;
+export const SHT_SYMTAB = 2;
 const SHT_NOBITS = 8;
 const SHT_DYNSYM = 11;
 const STT_FUNC = 2;
@@ -59,12 +59,8 @@ export class ElfFile {
     return reading(path, (read) => {
       const header = read(0n, HEADER_BYTES);
       if (header.length < HEADER_BYTES || !header.subarray(0, 6).equals(ELF64_LITTLE_ENDIAN)) return undefined;
-      const table = (offset: number, entryBytes: number, count: number): Buffer[] => {
-        const bytes = read(header.readBigUInt64LE(offset), entryBytes * count);
-        return Array.from({ length: Math.floor(bytes.length / entryBytes) }, (_, index) =>
-          bytes.subarray(index * entryBytes, (index + 1) * entryBytes),
-        );
-      };
+      const table = (offset: number, entryBytes: number, count: number): Buffer[] =>
+        entries(read(header.readBigUInt64LE(offset), entryBytes * count), entryBytes);
       const segments = table(0x20, SEGMENT_BYTES, header.readUInt16LE(0x38))
         .filter((entry) => entry.readUInt32LE(0) === PT_LOAD)
         .map((entry) => ({
@@ -114,16 +110,15 @@ export class ElfFile {
         .flatMap((table) => {
           const nameTable = this.sections[table.link];
           const names = nameTable ? contents(read, nameTable) : Buffer.alloc(0);
-          const symbols = contents(read, table);
           const found: FunctionSymbol[] = [];
-          for (let at = 0; at + SYMBOL_BYTES <= symbols.length; at += SYMBOL_BYTES) {
-            const type = symbols[at + 4]! & 0xf;
-            const section = symbols.readUInt16LE(at + 6);
+          for (const symbol of entries(contents(read, table), SYMBOL_BYTES)) {
+            const type = symbol[4]! & 0xf;
+            const section = symbol.readUInt16LE(6);
             if ((type !== STT_FUNC && type !== STT_GNU_IFUNC) || section === 0) continue;
             found.push({
-              name: textAt(names, symbols.readUInt32LE(at)),
-              address: symbols.readBigUInt64LE(at + 8),
-              sizeBytes: symbols.readBigUInt64LE(at + 16),
+              name: textAt(names, symbol.readUInt32LE(0)),
+              address: symbol.readBigUInt64LE(8),
+              sizeBytes: symbol.readBigUInt64LE(16),
             });
           }
           return found;
@@ -131,6 +126,12 @@ export class ElfFile {
     );
   }
 }
+
+/** The entries of a table, all of one size. */
+export const entries = (table: Buffer, sizeBytes: number): Buffer[] =>
+  Array.from({ length: Math.floor(table.length / sizeBytes) }, (_, index) =>
+    table.subarray(index * sizeBytes, (index + 1) * sizeBytes),
+  );
 
 type Read = (offset: bigint, sizeBytes: number) => Buffer;
 

@@ -6,15 +6,12 @@
  * Source: elf(5); ELF for the Arm 64-bit Architecture, "Static AArch64 relocations"; System V ABI for AMD64,
  * "Relocation Types".
  */
+import { entries, HEADER_BYTES, SECTION_BYTES, SHT_SYMTAB, SYMBOL_BYTES } from './elf';
 
-const HEADER_BYTES = 64;
 const ET_REL = 1;
 const ET_EXEC = 2;
-const SECTION_BYTES = 64;
-const SHT_SYMTAB = 2;
 const SHT_RELA = 4;
 const SHF_COMPRESSED = 0x800n;
-const SYMBOL_BYTES = 24;
 const RELOCATION_BYTES = 24;
 /** By machine and kind of relocation: the bytes of an absolute address. */
 const ABSOLUTE: Readonly<Record<number, Readonly<Record<number, 4 | 8>>>> = {
@@ -66,8 +63,3 @@ export function linkModule(file: Uint8Array, addresses: ReadonlyMap<string, bigi
   }
   return elf;
 }
-
-const entries = (table: Buffer, sizeBytes: number): Buffer[] =>
-  Array.from({ length: Math.floor(table.length / sizeBytes) }, (_, index) =>
-    table.subarray(index * sizeBytes, (index + 1) * sizeBytes),
-  );
