@@ -1,6 +1,6 @@
 /** Who did each register access, in a trace: the places in code of the guest, which one trace numbers for all its cards. */
 import { type DriverAccess } from './observer';
-import { type Places, wordPlace } from './symbols';
+import { type Places, namePlace } from './symbols';
 import { type CardRecording, type TraceRecorder } from './trace';
 
 /** Of one address: what is at the top of the stack is a caller only in a function that stores nothing there. */
@@ -45,7 +45,7 @@ export class Origins {
     const nameless = this.#nameless.splice(0);
     const found = await places.resolve(nameless.map(({ access }) => access));
     for (const [index, { place, access }] of nameless.entries())
-      this.#recordPlace(place, access, wordPlace(found[index]!));
+      this.#recordPlace(place, access, namePlace(found[index]!));
   }
 
   #recordPlace(place: number, { pid, comm, pc }: DriverAccess, name?: string): void {

@@ -6,4 +6,4 @@ export { type CodeAddress, type FoundFile, type GuestCode, type Place, Places } 
 export { linkModule } from './link-module';
 export { type MappedFile, type Mapping, type ModuleSections, ProcessRecordDecoder } from './process-records';
 export { Processes } from './processes';
-export { wordPlace, wordProcess } from './words';
+export { namePlace, wordProcess } from './words';

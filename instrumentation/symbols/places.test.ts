@@ -13,7 +13,7 @@ import {
   type Place,
   Places,
   Processes,
-  wordPlace,
+  namePlace,
   wordProcess,
 } from '.';
 
@@ -149,7 +149,7 @@ describe.each([
     const inlined = await driver.at('here');
     expect(inlined).toMatchObject({ function: 'ring', line: lineOf('.globl here') });
     expect(inlined.inlinedInto).toMatchObject([{ function: 'doorbell', line: lineOf('    ring()') }]);
-    expect(wordPlace(inlined)).toBe(
+    expect(namePlace(inlined)).toBe(
       `driver.c:${lineOf('.globl here')} ring, inlined into driver.c:${lineOf('    ring()')} doorbell`,
     );
     expect(wordProcess(inlined.process!)).toBe(`${program} (process 71)`);
@@ -160,14 +160,14 @@ describe.each([
     const driver = new ProgramThatRan(stripped(program, '--strip-debug'));
     const place = await driver.at('here');
     expect(place).toMatchObject({ function: 'doorbell', inlinedInto: [] });
-    expect(wordPlace(place)).toMatch(/^doorbell \(\/.*\/\w+-stripped\+0x[0-9a-f]+\)$/);
+    expect(namePlace(place)).toMatch(/^doorbell \(\/.*\/\w+-stripped\+0x[0-9a-f]+\)$/);
   });
 
   test('has an address that addr2line takes, and no wrong name, when it is stripped', async () => {
     const driver = new ProgramThatRan(stripped(program, '--strip-all'));
     const place = await driver.at('here');
     expect(place.function).toBeUndefined();
-    const [, address] = /-stripped\+(0x[0-9a-f]+)$/.exec(wordPlace(place))!;
+    const [, address] = /-stripped\+(0x[0-9a-f]+)$/.exec(namePlace(place))!;
     expect(execFileSync('addr2line', ['-fe', file(program), address!], { encoding: 'utf8' })).toMatch(/^ring\n/);
   });
 });
@@ -233,7 +233,7 @@ test('a file that has changed is not used, and the place says so', async () => {
   const place = await driver.at('here');
   expect(place).toMatchObject({ note: `${file('pie')} has changed`, inlinedInto: [] });
   expect(place.function).toBeUndefined();
-  expect(wordPlace(place)).toMatch(/\/pie at byte 0x[0-9a-f]+$/);
+  expect(namePlace(place)).toMatch(/\/pie at byte 0x[0-9a-f]+$/);
 });
 
 test('a file that is built again under the same name is read again', async () => {
@@ -294,7 +294,7 @@ describe('the kernel', () => {
   test('has its functions in its list of symbols', async () => {
     const place = await at(0xffffffff81000210n);
     expect(place).toMatchObject({ function: 'vfs_read', module: 'kernel', process: { name: 'pie' } });
-    expect(wordPlace(place)).toBe('vfs_read (kernel vfs_read+0x10)');
+    expect(namePlace(place)).toBe('vfs_read (kernel vfs_read+0x10)');
     expect(await at(TEXT - 0xff0n)).toMatchObject({ function: 'other_probe', module: 'other' });
   });
 
@@ -315,7 +315,7 @@ describe('the kernel', () => {
     driver.modules.clear();
     const place = await at(TEXT + doorbell);
     expect(place.function).toBeUndefined();
-    expect(wordPlace(place)).toBe(`driver.ko .text+0x${doorbell.toString(16)}`);
+    expect(namePlace(place)).toBe(`driver.ko .text+0x${doorbell.toString(16)}`);
   });
 });
 
@@ -323,5 +323,5 @@ test('a thousand addresses are resolved in one call', async () => {
   const driver = new ProgramThatRan(file('pie'));
   const pc = driver.addresses.get('here')!;
   const places = await driver.places.resolve(Array.from({ length: 1000 }, () => ({ pid: PID, pc, isKernel: false })));
-  expect(new Set(places.map(wordPlace)).size).toBe(1);
+  expect(new Set(places.map(namePlace)).size).toBe(1);
 });

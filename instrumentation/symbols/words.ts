@@ -3,7 +3,7 @@ import { type Frame } from './addr2line';
 import { type Place } from './places';
 
 /** "driver.c:212 ring_doorbell"; "inlined.h:3 set, inlined into driver.c:212 ring_doorbell"; "main (/usr/bin/x+0x1234)"; "/usr/bin/x+0x1234". */
-export function wordPlace(place: Place): string {
+export function namePlace(place: Place): string {
   const [into] = place.inlinedInto;
   const inlined = into === undefined ? '' : `, inlined into ${wordFrame(into)}`;
   if (place.line !== undefined) return wordFrame(place) + inlined;

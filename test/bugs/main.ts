@@ -16,7 +16,7 @@ import { Guests, type Sign } from './guests';
 import { generatedFiles } from '../generate/files';
 import { keepResults, wordRow } from './page';
 import { buildDrivers, correct, diffOf, lineOf } from './variants';
-import { planOf, planOfCorrect, signsOf, type Verdict, verdictOf, wordPlace } from './verdicts';
+import { planOf, planOfCorrect, signsOf, type Verdict, verdictOf, wordAttempt } from './verdicts';
 
 const say = (text: string): void => console.error(`bugs: ${text}`);
 const CORRECT = [correct('user'), correct('module')];
@@ -65,7 +65,7 @@ async function runAll(
   for (const [index, planned] of plans.entries()) {
     const { subject, arch } = planned;
     const signs = await signsOf(guests, planned, builds.get(arch)!);
-    const place = wordPlace(planned);
+    const place = wordAttempt(planned);
     say(
       `${index + 1}/${plans.length} ${subject.name} (${place}): ${signs.map(({ by, text }) => `${by}: ${text}`).join('; ') || '-'}`,
     );

@@ -57,7 +57,7 @@ export async function signsOf(guests: Guests, planned: Planned, files: Attempt['
   return expected ? signs.filter(({ by, text }) => !expected.test(`${by}: ${text}`)) : signs;
 }
 
-export const wordPlace = ({ run, arch, way }: Pick<Attempt, 'run' | 'arch' | 'way'>): string =>
+export const wordAttempt = ({ run, arch, way }: Pick<Attempt, 'run' | 'arch' | 'way'>): string =>
   [run.name, way === 'uio_pci_generic' && 'UIO', arch === 'arm64' && 'arm64'].filter(Boolean).join(', ');
 
 export function verdictOf(

@@ -7,7 +7,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
-import { type CodeAddress, type Place, Places, wordPlace } from '../../instrumentation/symbols';
+import { type CodeAddress, type Place, Places, namePlace } from '../../instrumentation/symbols';
 import { loadModule, unloadModule } from '../../qemu/launch';
 import { buildModules, GUEST_ARCHES, type GuestArch } from '../../qemu/provision';
 import { findCompiler } from '../../qemu/provision/steps/compiler';
@@ -72,7 +72,7 @@ async function run(guest: Rig, ...argv: string[]): Promise<CodeAddress[]> {
   }));
 }
 
-const word = (place: Place): string => `${place.process?.name}: ${wordPlace(place)}`;
+const word = (place: Place): string => `${place.process?.name}: ${namePlace(place)}`;
 
 describe('a program of the host', () => {
   test('has functions, files and lines after it has ended, as have its child and its libraries', async () => {
@@ -112,7 +112,7 @@ describe('a program of the host', () => {
     await rig.guest.run(['true']);
     const [place] = await places.resolve(addresses);
     expect(place!.note).toBe(`${program} has been changed or removed since the process has mapped it`);
-    expect(wordPlace(place!)).toMatch(/\/changing at byte 0x[0-9a-f]+$/);
+    expect(namePlace(place!)).toMatch(/\/changing at byte 0x[0-9a-f]+$/);
   });
 });
 
@@ -148,7 +148,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch: GuestArch) => {
       ...(returnAddress !== undefined && { returnAddress }),
     });
     const questions = [of(text!), of(init!), of(accessor!, text! + 1n), of(accessor!)];
-    const words = (await places.resolve(questions)).map(wordPlace);
+    const words = (await places.resolve(questions)).map(namePlace);
     const lines = readFileSync(path.join(__dirname, 'places-module.c'), 'utf8').split('\n');
     const bodyOf = (what: string): number => lines.findIndex((line) => line.includes(what)) + 2;
     // Of which of its lines the first instruction is depends on the compiler.
@@ -160,6 +160,6 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch: GuestArch) => {
       `${ACCESSORS[arch]} (kernel ${ACCESSORS[arch]}+0x0)`,
     ]);
     await unloadModule(rig.guest, name);
-    expect((await places.resolve(questions)).map(wordPlace)).toEqual(words);
+    expect((await places.resolve(questions)).map(namePlace)).toEqual(words);
   });
 });
