@@ -45,7 +45,7 @@ export const MODULE_BUGS: readonly Bug[] = [
     ],
     line: 'DMA_TO_DEVICE, RECEIVE_VECTOR);',
     arches: ['amd64', 'arm64'],
-    named: /refused: (not writable|read-only|permission)/,
+    named: /was refused .*: (not-writable|read-only|permission)/,
   }),
   inModule({
     name: 'unmapped-before-completion',
@@ -76,7 +76,7 @@ export const MODULE_BUGS: readonly Bug[] = [
       ['    dma_sync_single_for_device(channel->dev, channel->addresses[slot], BUFFER_BYTES, DMA_FROM_DEVICE);\n', ''],
     ],
     line: 'virt_to_phys(',
-    named: /refused: unmapped/,
+    named: /was refused .*: unmapped/,
   }),
   inModule({
     name: 'address-narrowed',

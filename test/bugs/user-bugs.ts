@@ -199,7 +199,7 @@ export const USER_BUGS: readonly Bug[] = [
       ],
     ],
     line: 'put(channel, (uintptr_t)',
-    named: /refused: unmapped/,
+    named: /was refused .*: unmapped/,
   }),
   user({
     name: 'address-truncated',
@@ -226,7 +226,7 @@ export const USER_BUGS: readonly Bug[] = [
       ],
     ],
     line: 'write_register(channel, REF_CHANNEL_RING_BASE',
-    named: /refused: unmapped/,
+    named: /was refused .*: unmapped/,
   }),
   user({
     name: 'one-byte-too-long',
