@@ -82,8 +82,8 @@ export class DmaPath extends StageChain<DmaStage> {
     };
   }
 
-  /** Something else answers in place of host memory. */
-  replaceMemory(make: (memory: DmaStage) => DmaStage): void {
+  /** Inserts a stage below all others: it sees what reaches host memory, or answers in its place. */
+  insertAtMemory(make: (memory: DmaStage) => DmaStage): void {
     this.#memory.insert(make);
   }
 }

@@ -77,7 +77,7 @@ export class CardChecks {
    */
   lookAtPages(pages: PageFacts): void {
     if (this.#watches.strayAccess.length === 0) return;
-    this.card.inspection.dma.replaceMemory(
+    this.card.inspection.dma.insertAtMemory(
       (memory) =>
         new PageStage(
           memory,

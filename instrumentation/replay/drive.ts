@@ -70,7 +70,7 @@ class Drive {
       const trace = traceOf(card);
       trace.record(this.#sink(), { name, faults });
       let memory!: GuestMemory;
-      card.inspection.dma.replaceMemory((mapped) => (memory = new GuestMemory(mapped, card.coherence)));
+      card.inspection.dma.insertAtMemory((mapped) => (memory = new GuestMemory(mapped, card.coherence)));
       const link = new SlotLink(card);
       applyRecordedFaults(this.description, card, link, other);
       const { device } = card.inspection;

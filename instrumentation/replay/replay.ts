@@ -80,7 +80,7 @@ export async function replay(
     const other = otherModel(own.description, card);
     const trace = traceOf(card);
     trace.record(comparison, { name: own.description.name });
-    card.inspection.dma.replaceMemory((mapped) => new RecordedMemory(mapped, comparison, card.coherence));
+    card.inspection.dma.insertAtMemory((mapped) => new RecordedMemory(mapped, comparison, card.coherence));
     const link = new SlotLink(card);
     applyRecordedFaults(own.description, card, link, other);
     await new Player({ trace, clock, comparison, outside, link }).play();
