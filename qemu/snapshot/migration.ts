@@ -68,7 +68,11 @@ function outcome(qmp: QmpClient, { timeoutMs = MIGRATION_TIMEOUT_MS }: QmpWait =
 }
 
 async function settled(qmp: QmpClient, what: string, begin: () => Promise<unknown>, limit?: QmpWait): Promise<void> {
-  const [{ data }] = await Promise.all([outcome(qmp, limit), begin()]);
+  // The refusal of a command comes first: what was not begun has no outcome, not even when it is cancelled.
+  const ended = outcome(qmp, limit);
+  ended.catch(() => undefined);
+  await begin();
+  const { data } = await ended;
   if (data['status'] === 'completed') return;
   const { 'error-desc': why } = await qmp.execute<{ 'error-desc'?: string }>('query-migrate');
   throw new QmpConnectionError(`QEMU could not ${what}: ${why ?? String(data['status'])}`);

@@ -137,13 +137,20 @@ it.each(DAMAGES)(
   },
 );
 
-it('a guest goes on when saving its snapshot takes too long', async () => {
+it('a guest goes on when saving its snapshot is refused, or takes too long', async () => {
   const { rig } = await start({ start: 'cold', cards: [] });
   await using _ = rig;
-  await rig.guest.qmp.execute('stop');
-  const saving = saveMachine(rig.guest.qmp, join(cacheDir, 'never'), { timeoutMs: 1 });
-  await expect(saving).rejects.toThrow('QEMU did not send the event MIGRATION over QMP within 1 ms');
-  await rig.guest.qmp.execute('cont');
+  const save = async () => {
+    await rig.guest.qmp.execute('stop');
+    await saveMachine(rig.guest.qmp, join(cacheDir, 'never'), { timeoutMs: 1 }).finally(() =>
+      rig.guest.qmp.execute('cont'),
+    );
+  };
+  const mounted = await output(rig, `awk '$3 == "9p" {print $2}' /proc/mounts`);
+  expect(mounted).not.toBe('');
+  await expect(save()).rejects.toThrow("QEMU refused the QMP command 'migrate': GenericError: Migration is disabled");
+  await output(rig, `umount ${mounted.replaceAll('\n', ' ')}`);
+  await expect(save()).rejects.toThrow('QEMU did not send the event MIGRATION over QMP within 1 ms');
   expect(await output(rig, 'sleep 1; echo alive')).toBe('alive');
   expect(await rig.guest.qmp.execute('query-status')).toMatchObject({ status: 'running' });
 });
