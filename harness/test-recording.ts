@@ -96,13 +96,13 @@ export class TestRecording {
   }
 }
 
-/** The last events of a trace, with the descriptions of all cards. */
+/** The last events of a trace, with the descriptions of all cards and places. */
 function endOf({ header, events, isEnded }: Trace): Trace {
-  const lost = events.slice(0, -REPORT_EVENTS).filter(({ kind }) => kind !== 'card').length;
-  const cards = events.slice(0, -REPORT_EVENTS).filter(({ kind }) => kind === 'card');
+  const earlier = events.slice(0, -REPORT_EVENTS);
+  const descriptions = earlier.filter(({ kind }) => kind === 'card' || kind === 'place');
   return {
-    header: { ...header, lostEvents: header.lostEvents + lost },
-    events: [...cards, ...events.slice(-REPORT_EVENTS)],
+    header: { ...header, lostEvents: header.lostEvents + earlier.length - descriptions.length },
+    events: [...descriptions, ...events.slice(-REPORT_EVENTS)],
     isEnded,
   };
 }

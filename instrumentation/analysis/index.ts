@@ -9,6 +9,7 @@ export {
   type UnmodelledUse,
 } from './coverage';
 export { eventToJson } from './json';
+export { AccessOrigins } from './origins';
 export { RepeatFolder, type RepeatListener } from './repeats';
 export { type AddressRange, EventSelector, type Selection } from './select';
 export { describeTraceEvent, describeWithoutTime, notSeen, wordEvent, wordEventTime } from './words';

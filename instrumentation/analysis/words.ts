@@ -5,8 +5,7 @@ import {
   type TraceEvent,
   type TraceHeader,
   wordDmaByActor,
-  wordPlace,
-  words,
+  wordOrigin,
   wordsOf,
   wordTime,
 } from '../trace';
@@ -31,7 +30,7 @@ export function describeWithoutTime(event: TraceEvent, cards: TraceCards): strin
 /** `cards` has noted the card of the event. */
 export function wordEvent(event: TraceEvent, cards: TraceCards): EventWords {
   const place = event.kind === 'origin' ? cards.place(event.place) : undefined;
-  return place ? words('by', wordPlace(place)) : wordsOf(event, cards.names(event.card));
+  return place ? wordOrigin(place) : wordsOf(event, cards.names(event.card));
 }
 
 /** As `wordEvent`, but for DMA the subject is the part of the card that does it, where that is known. */

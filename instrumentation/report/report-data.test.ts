@@ -79,6 +79,19 @@ describe('the data of a report', () => {
     expect([...columns.register]).toEqual([-1, 0, 1, -1]);
   });
 
+  it('has with an access who did it, by a name that comes later, and no events that say so', () => {
+    const place = { kind: 'place', place: 1, pid: 71, process: 'driver', address: '0x1', ...at(0, 0) } as const;
+    const origin: TraceEvent = { kind: 'origin', place: 1, ...at(5) };
+    const named: TraceEvent = { ...place, name: 'driver.c:5 ring' };
+    const config: TraceEvent = { kind: 'read', region: 7, offset: 0, data: new Uint8Array(2), ...at(5) };
+    const { head, columns } = reportData(
+      traceOf([card(0), access('write', 5), config, place, origin, access('write', 6), named]),
+    );
+    const origins = [...columns.origin].map((text) => head.strings[text]);
+    expect(origins).toEqual(['', 'driver.c:5 ring (driver, process 71)', '', '']);
+    expect(head.about).toContainEqual(['events', '4']);
+  });
+
   it('has equal payloads once, and of payloads that are too much for a page what fits', () => {
     const large = Array.from({ length: 12 }, (_, i) => dma(i, new Uint8Array(1 << 20).fill(i)));
     const { head, columns } = reportData(

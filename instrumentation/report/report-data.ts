@@ -1,6 +1,7 @@
 /** Makes the data of a report from a trace: events as columns, each with its lane, words, cause and payload. */
 import { CardOutcome, type Trace, type TraceEvent } from '../trace';
 import { TraceCards } from '../analysis/card-names';
+import { AccessOrigins } from '../analysis/origins';
 import { notSeen, wordEventByActor } from '../analysis/words';
 import { CauseFinder } from './causes';
 import { Lanes, RegisterTable } from './lanes';
@@ -31,8 +32,9 @@ class Numbered<T> {
 type Facts = [name: string, value: string][];
 
 export function reportData(trace: Trace): ReportData {
-  const { events } = trace;
-  const cards = TraceCards.of(events);
+  const cards = TraceCards.of(trace.events);
+  const origins = new AccessOrigins(trace.events, cards);
+  const { events } = origins;
   const lanes = new Lanes(events, cards);
   const registers = new RegisterTable(cards);
   const payloads = new Payloads(events);
@@ -57,6 +59,7 @@ export function reportData(trace: Trace): ReportData {
     columns.what[i] = said(what);
     columns.subject[i] = said(subject);
     columns.detail[i] = said(detail);
+    columns.origin[i] = said(origins.of(event) ?? '');
     const rest = factsOf(event);
     columns.facts[i] = facts.number(rest, JSON.stringify(rest));
     columns.region[i] = 'region' in event ? event.region : -1;
@@ -73,7 +76,7 @@ export function reportData(trace: Trace): ReportData {
 
   const head = {
     title: `Trace ${trace.header.startedAt}`,
-    about: aboutOf(trace, cards, payloads),
+    about: aboutOf({ ...trace, events }, cards, payloads),
     warnings: warningsOf(trace, cards),
     found: [...noticesOf(events), ...leftToSay(outcomes)].map(({ card, ...found }) => ({
       ...found,
@@ -139,6 +142,7 @@ function emptyColumns(length: number, payloads: Payloads): Omit<Columns, 'touche
     what: new Uint32Array(length),
     subject: new Uint32Array(length),
     detail: new Uint32Array(length),
+    origin: new Uint32Array(length),
     facts: new Uint32Array(length),
     region: new Int8Array(length),
     address: new Float64Array(length),

@@ -10,7 +10,17 @@ export type * from './event';
 export { isDma, type RecentEvent } from './event-ring';
 export { withResets } from './fields';
 export { FORMAT, PAYLOADS, type Payloads, type Trace, TraceFormatError, type TraceHeader } from './format';
-export { actorOf, isRemark, isStimulus, KIND_NAMES, KINDS, kindsNamed, type StimulusEvent, wordsOf } from './kinds';
+export {
+  actorOf,
+  isBarAccess,
+  isRemark,
+  isStimulus,
+  KIND_NAMES,
+  KINDS,
+  kindsNamed,
+  type StimulusEvent,
+  wordsOf,
+} from './kinds';
 export { type CardNotice } from './notice';
 export { type NamedRegister, placeOf, RegisterNames } from './names';
 export { CardOutcome, type Finding } from './outcome';
@@ -33,6 +43,7 @@ export {
   wordDuration,
   wordInterrupt,
   wordMechanism,
+  wordOrigin,
   wordPlace,
   words,
   wordTime,

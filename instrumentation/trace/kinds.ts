@@ -5,7 +5,7 @@
  *
  * A new kind is an interface in `event.ts` and a row here; the compiler and the tests say what else is to be done.
  */
-import { type InterruptPhase } from '../../emulator/pci';
+import { BAR_COUNT, type InterruptPhase } from '../../emulator/pci';
 import {
   type AccessEvent,
   type DmaEvent,
@@ -293,6 +293,10 @@ export function isStimulus(event: TraceEvent): event is StimulusEvent {
   if (stimulusIf === undefined) return role === 'stimulus';
   return Object.entries(stimulusIf).every(([name, value]) => event[name as keyof typeof event] === value);
 }
+
+/** Whether the event may have an origin. */
+export const isBarAccess = (event: TraceEvent): boolean =>
+  (event.kind === 'read' || event.kind === 'write') && event.region < BAR_COUNT;
 
 /** Whether the event is neither done to the card nor done by it. */
 export const isRemark = ({ kind }: Pick<EventContent, 'kind'>): boolean => rowOf(kind).role === 'remark';

@@ -184,6 +184,9 @@ export function wordPlace({ pid, process, address, name }: EventContent<PlaceEve
   return joined(' ', name ?? address, by === '' ? '' : `(${by})`);
 }
 
+/** `by driver.c:212 ring_doorbell (driver, process 71)`: who did an access. */
+export const wordOrigin = (place: EventContent<PlaceEvent>): EventWords => words('by', wordPlace(place));
+
 /** `vector 3`, `vectors 0 to 7`, `vectors 0, 2, 5` */
 function wordVectors(vectors: readonly number[]): string {
   const [first, last] = [vectors[0], vectors.at(-1)];

@@ -41,6 +41,24 @@ describe('the report, opened from disk without a network', () => {
     expect(report.page.errors).toEqual([]);
   });
 
+  it('says of an access who did it, in its row and in detail, and finds it by that', async () => {
+    const { header, events, isEnded } = recordRun(folder, { transfers: 1 });
+    const write = events.findIndex((event) => event.kind === 'write' && event.region === 0);
+    const { card, timeNs, hostNs } = events[write]!;
+    const place = { kind: 'place', card: 0, timeNs: 0, hostNs, place: 1, pid: 71, process: 'driver' } as const;
+    const known: TraceEvent[] = [
+      { ...place, address: '0x1', name: 'driver.c:5 ring' },
+      { kind: 'origin', card, timeNs, hostNs, place: 1 },
+    ];
+    const trace = { header, events: events.toSpliced(write + 1, 0, ...known), isEnded };
+    const report = await ReportPage.open(browser, trace, folder);
+    await report.search('driver.c:5');
+    await report.page.press('Enter');
+    expect((await report.selectedRow()).at(-1)).toMatch(/^0x\S+.* by driver\.c:5 ring \(driver, process 71\)$/);
+    expect(await report.texts('#detail dd')).toContain('driver.c:5 ring (driver, process 71)');
+    expect(await report.text('#events-count')).toBe(String(events.length));
+  });
+
   it('begins with the notices and what was left to say at the end, each with a link to its event', async () => {
     const { report, trace } = await openRun({ transfers: 1 });
     expect(await report.texts('#found h2')).toEqual(['Notices', 'At the end']);

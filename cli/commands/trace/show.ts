@@ -9,7 +9,7 @@ import {
   TraceCards,
   wordEventTime,
 } from '../../../instrumentation/analysis';
-import { type TraceEvent, type TraceReader } from '../../../instrumentation/trace';
+import { isBarAccess, type TraceEvent, type TraceReader } from '../../../instrumentation/trace';
 import { interruption } from '../../common/interruption';
 import { wholeNumber } from '../../common/options';
 import { coloured, showsColours } from './colours';
@@ -83,9 +83,6 @@ async function show(reader: TraceReader, options: ShowOptions): Promise<void> {
   await page.drain();
 }
 
-/** Whether it can have an origin. */
-const isRegisterAccess = (event: TraceEvent): boolean => event.kind === 'read' || event.kind === 'write';
-
 /** The output. */
 class Page {
   readonly #lines = new Lines();
@@ -125,12 +122,12 @@ class Page {
     if (this.options.json) return this.#add(JSON.stringify(eventToJson(event, this.cards)));
     this.release();
     this.#waiting = { event, text: describeWithoutTime(event, this.cards) };
-    if (!isRegisterAccess(event)) this.release();
+    if (!isBarAccess(event)) this.release();
   }
 
   /** An event that is not printed. */
   pass(event: TraceEvent): void {
-    if (isRegisterAccess(event)) this.release();
+    if (isBarAccess(event)) this.release();
   }
 
   /** True when the event belongs to the line of an access: it says who did it. */

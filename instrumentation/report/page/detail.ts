@@ -66,6 +66,7 @@ export class Detail {
     const card = columns.card[event]!;
     const head = model.head.cards.find(({ id }) => id === card);
     const [region, address, sizeBytes] = [columns.region[event]!, columns.address[event]!, columns.sizeBytes[event]!];
+    const origin = model.originOf(event);
     const where = region < 0 ? 'address' : `offset in ${regionName(region)}`;
     return list([
       ['event', `#${count(event + 1)}, ${model.kindOf(event)}`],
@@ -76,6 +77,7 @@ export class Detail {
       ['host time', `${microseconds(columns.hostNs[event]!)} µs`],
       ...(address < 0 ? [] : ([[where, hex(address)]] as const)),
       ...(sizeBytes === 0 ? [] : ([['size', sizeText(sizeBytes)]] as const)),
+      ...(origin === '' ? [] : ([['by', origin]] as const)),
       ...model.head.facts[columns.facts[event]!]!,
     ]);
   }

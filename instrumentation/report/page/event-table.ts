@@ -131,6 +131,7 @@ export class EventTable {
     const { model, positions, axis } = this.app;
     const { columns } = model;
     const { what, subject, detail } = model.words(event);
+    const origin = model.originOf(event);
     const delta = before === undefined ? undefined : positions[event]! - positions[before]!;
     const card = columns.card[event]!;
     const texts = [
@@ -141,7 +142,7 @@ export class EventTable {
       card === 0 ? '' : model.cardName(card),
       what,
       subject,
-      detail,
+      origin === '' ? detail : `${detail} by ${origin}`,
     ];
     for (const [i, text] of texts.entries()) cells[i]!.textContent = text;
     cells[5]!.style.setProperty('--ink', `var(--ink-${model.inkOf(event)})`);

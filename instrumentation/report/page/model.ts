@@ -74,6 +74,11 @@ export class TraceModel {
     return { what: strings[what[event]!]!, subject: strings[subject[event]!]!, detail: strings[detail[event]!]! };
   }
 
+  /** Who did it: `driver.c:212 ring_doorbell (driver, process 71)`; '' where it is not known. */
+  originOf(event: number): string {
+    return this.head.strings[this.columns.origin[event]!]!;
+  }
+
   /** What happened, as one line. */
   line(event: number): string {
     const { what, subject, detail } = this.words(event);

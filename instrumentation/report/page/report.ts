@@ -112,6 +112,8 @@ export interface Columns {
   readonly what: Uint32Array;
   readonly subject: Uint32Array;
   readonly detail: Uint32Array;
+  /** Who did it, '' where it is not known. */
+  readonly origin: Uint32Array;
   readonly facts: Uint32Array;
   /** VFIO region of an access. */
   readonly region: Int8Array;
@@ -133,7 +135,15 @@ export interface Columns {
 }
 
 /** Arrays whose elements are written as differences, which pack better. */
-export const DIFFERENCES: readonly (keyof Columns)[] = ['deviceNs', 'hostNs', 'what', 'subject', 'detail', 'payloadAt'];
+export const DIFFERENCES: readonly (keyof Columns)[] = [
+  'deviceNs',
+  'hostNs',
+  'what',
+  'subject',
+  'detail',
+  'origin',
+  'payloadAt',
+];
 
 export const COLUMN_TYPES = {
   kind: Uint8Array,
@@ -145,6 +155,7 @@ export const COLUMN_TYPES = {
   what: Uint32Array,
   subject: Uint32Array,
   detail: Uint32Array,
+  origin: Uint32Array,
   facts: Uint32Array,
   region: Int8Array,
   address: Float64Array,

@@ -21,7 +21,7 @@ function testOf(model: TraceModel, word: string): (event: number) => boolean {
   // Each text is looked at once, however many events say it.
   const strings = Uint8Array.from(head.strings, has);
   const lanes = Uint8Array.from(head.lanes, ({ card, label }) => has(label) || has(model.cardName(card)));
-  const { what, subject, detail, lane, address, sizeBytes } = columns;
+  const { what, subject, detail, origin, lane, address, sizeBytes } = columns;
   const wanted = /^0x[0-9a-f]+$/.test(word) ? Number(word) : undefined;
   const touches = (event: number): boolean =>
     wanted !== undefined && wanted >= address[event]! && wanted < address[event]! + Math.max(1, sizeBytes[event]!);
@@ -29,6 +29,7 @@ function testOf(model: TraceModel, word: string): (event: number) => boolean {
     strings[what[event]!] === 1 ||
     strings[subject[event]!] === 1 ||
     strings[detail[event]!] === 1 ||
+    strings[origin[event]!] === 1 ||
     lanes[lane[event]!] === 1 ||
     touches(event);
 }
