@@ -68,6 +68,15 @@ describe('a trace for Perfetto', () => {
     ]);
   });
 
+  it('has who did an access among its arguments', () => {
+    const place: TraceEvent = { ...at(0, 0), kind: 'place', place: 1, pid: 71, process: 'driver', address: '0x1' };
+    const named: TraceEvent = { ...place, name: 'driver.c:5 ring' };
+    const events = exported(write(1, 0), place, { ...at(1), kind: 'origin', place: 1 }, write(2, 0), named);
+    const slices = events.filter(({ ph }) => ph === 'X');
+    expect(slices.map(({ args }) => args!.by)).toEqual(['driver.c:5 ring (driver, process 71)', undefined]);
+    expect(events.filter(({ ph }) => ph === 'i')).toEqual([]);
+  });
+
   it('keeps the order of what happens at one instant', () => {
     const slices = exported(write(5, 0), dma(5, 'H2C0'), dma(5, 'H2C0')).filter(({ ph }) => ph === 'X');
     expect(slices.map(({ ts }) => ts)).toEqual([0.005, 0.006, 0.007]);

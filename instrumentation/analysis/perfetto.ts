@@ -7,6 +7,7 @@
 import { inOneLine, Region, type TraceEvent, type TraceHeader, valueOf, wordInterrupt } from '../trace';
 import { TraceCards } from './card-names';
 import { DoorbellAnswers } from './doorbells';
+import { AccessOrigins } from './origins';
 import { wordEvent } from './words';
 
 /** One object of `traceEvents`; times in microseconds. */
@@ -56,16 +57,17 @@ export function* perfettoLines({ header, events }: Source, options: PerfettoOpti
 /** Events at the same instant are drawn so far apart: Perfetto's finest unit. */
 const STEP_NS = 1;
 
-function* perfettoEvents(events: readonly TraceEvent[], options: PerfettoOptions): Generator<PerfettoEvent> {
-  const cards = TraceCards.of(events);
+function* perfettoEvents(all: readonly TraceEvent[], options: PerfettoOptions): Generator<PerfettoEvent> {
+  const cards = TraceCards.of(all);
+  const origins = new AccessOrigins(all, cards);
   const { time = cards.all.length > 1 ? 'host' : 'device' } = options;
-  const tracks = new Tracks(cards);
+  const tracks = new Tracks(cards, origins);
   const answers = new DoorbellAnswers(cards);
   const placed = new Map<TraceEvent, { ts: number; tid: number }>();
   let nowNs = -STEP_NS;
   let flows = 0;
   yield { name: 'process_name', ph: 'M', pid: 0, tid: 0, args: { name: 'run' } };
-  for (const event of events) {
+  for (const event of origins.events) {
     const ownNs = time === 'host' ? event.hostNs : event.card === 0 ? nowNs : event.timeNs;
     nowNs = Math.max(nowNs + STEP_NS, ownNs);
     const ts = nowNs / 1000;
@@ -91,7 +93,10 @@ class Tracks {
   readonly #open = new Map<number, PerfettoEvent>();
   readonly #bytes = new Map<number, number>();
 
-  constructor(private readonly cards: TraceCards) {}
+  constructor(
+    private readonly cards: TraceCards,
+    private readonly origins: AccessOrigins,
+  ) {}
 
   *show(event: TraceEvent, ts: number): Generator<PerfettoEvent> {
     const { card: pid, kind } = event;
@@ -104,7 +109,7 @@ class Tracks {
       case 'read':
       case 'write': {
         const track = event.region === Region.CONFIG ? 'configuration space' : 'registers';
-        const args = { value: `0x${valueOf(event.data).toString(16)}`, detail };
+        const args = { value: `0x${valueOf(event.data).toString(16)}`, detail, by: this.origins.of(event) };
         yield* this.#slice(pid, track, `${kind} ${subject}`, ts, kind, args);
         return;
       }
