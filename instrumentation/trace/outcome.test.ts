@@ -38,7 +38,9 @@ it('CardOutcome says what a card halted on, which DMA was refused, what still ru
 const STATUS = registerMap(
   {
     STATUS: { offset: 0, access: 'w1c', fields: { DONE: [0], OVERRUN: { bits: [1], role: 'error' } } },
+    STATUS_RO: { offset: 4, aliasOf: 'STATUS', access: 'ro' },
     FAILED: { offset: 8, width: 64, access: 'ro', role: 'error' },
+    MASK: { offset: 16, access: 'rw', fields: { OVERRUN: { bits: [1], role: 'error' } } },
   },
   { sizeBytes: 4096 },
 );
@@ -61,6 +63,16 @@ it('the trace of a card says which errors were never read, also when a reset has
   expect(found()).toEqual(['FAILED has reported an error that was never read']);
   host.reset('flr');
   expect(traceOf(card).findings).toMatchObject([{ kind: 'error-unread', part: 'FAILED', times: 1 }]);
+});
+
+it('an error is read through an alias too, and a mask that the driver sets is none', () => {
+  const card = new StatusCard({ clock: new ManualClock() });
+  const bar = new InProcessHost(card).bar(0);
+  bar.write32(16, 2);
+  card.registers.set('STATUS', 2);
+  expect(traceOf(card).findings).toMatchObject([{ kind: 'error-unread', part: 'STATUS.OVERRUN', times: 1 }]);
+  bar.read32(4);
+  expect(traceOf(card).findings).toEqual([]);
 });
 
 it('the reference card reports that a channel has halted, and that nobody has read its error', () => {

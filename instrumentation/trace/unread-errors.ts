@@ -3,39 +3,35 @@
  * register map. An error counts as read when its register was read while it was set.
  */
 import { type PciCard } from '../../emulator/pci';
-import { type FieldLayout, type RegisterHandle } from '../../emulator/registers';
+import { type ErrorRegister, errorRegistersOf } from './error-registers';
 import { type Finding } from './outcome';
 import { type NamedRegister, RegisterNames } from './names';
 
-interface ErrorRegister {
-  readonly at: NamedRegister;
-  readonly stored: RegisterHandle;
-  /** Its errors: bits, and what they are called. */
-  readonly errors: readonly { readonly name: string; readonly mask: bigint }[];
+interface ReadRegister extends ErrorRegister {
   /** What reads have seen since the last reset. */
   seen: bigint;
 }
 
-const NONE: readonly ErrorRegister[] = [];
+interface Place {
+  readonly at: NamedRegister;
+  readonly register: ReadRegister;
+}
+
+const NONE: readonly Place[] = [];
 
 export class UnreadErrors {
-  readonly #registers: readonly ErrorRegister[];
-  /** By region, then by the number of an aligned 8 bytes: those that lie there. Few reads are of one. */
-  readonly #places: ErrorRegister[][][] = [];
+  readonly #registers: readonly ReadRegister[];
+  /** By region, then by the number of an aligned 8 bytes: those that are read there. Few reads are of one. */
+  readonly #places: Place[][][] = [];
   /** Errors that a reset has cleared unread: by name, how often. */
   readonly #lost = new Map<string, number>();
 
   constructor(card: PciCard) {
-    const { registerFiles } = card.inspection;
-    this.#registers = RegisterNames.of(card).all.flatMap((at): ErrorRegister[] => {
-      const file = registerFiles.get(at.region);
-      const errors = errorsOf(at);
-      if (file === undefined || at.structure !== '' || errors.length === 0) return [];
-      return [{ at, stored: file.register(at.layout.path) as RegisterHandle, errors, seen: 0n }];
-    });
+    this.#registers = errorRegistersOf(card, RegisterNames.of(card)).map((register) => ({ ...register, seen: 0n }));
     for (const register of this.#registers) {
-      const { region, offset } = register.at;
-      ((this.#places[region] ??= [])[offset >>> 3] ??= []).push(register);
+      for (const at of register.places) {
+        ((this.#places[at.region] ??= [])[at.offset >>> 3] ??= []).push({ at, register });
+      }
     }
   }
 
@@ -45,9 +41,9 @@ export class UnreadErrors {
     if (places === undefined) return;
     const last = (offset + sizeBytes - 1) >>> 3;
     for (let place = offset >>> 3; place <= last; place++) {
-      for (const register of places[place] ?? NONE) {
+      for (const { at, register } of places[place] ?? NONE) {
         const { value } = register.stored;
-        if (value && isTouched(register.at, offset, sizeBytes)) register.seen |= BigInt(value);
+        if (value && isTouched(at, offset, sizeBytes)) register.seen |= BigInt(value);
       }
     }
   }
@@ -76,11 +72,3 @@ export class UnreadErrors {
 
 const isTouched = ({ offset, layout }: NamedRegister, from: number, sizeBytes: number): boolean =>
   from < offset + layout.width / 8 && from + sizeBytes > offset;
-
-function errorsOf({ name, layout }: NamedRegister): { name: string; mask: bigint }[] {
-  if (layout.role === 'error') return [{ name, mask: (1n << BigInt(layout.width)) - 1n }];
-  const mask = ({ lsb, width }: FieldLayout): bigint => ((1n << BigInt(width)) - 1n) << BigInt(lsb);
-  return layout.fields
-    .filter(({ role }) => role === 'error')
-    .map((field) => ({ name: `${name}.${field.name}`, mask: mask(field) }));
-}
