@@ -5,6 +5,7 @@ import { ManualClock } from '../../clock';
 import { COMMAND, InProcessHost } from '../../host';
 import { CardDefinitionError } from '../../pci';
 import { applyFaults, type FaultDeclaration } from '../../../instrumentation/faults';
+import { traceOf } from '../../../instrumentation/trace';
 import { IoatCard, type IoatCardOptions } from './card';
 import { CHANNEL_ERRORS, CHANNEL_STATES, ioatRegisters } from './registers';
 
@@ -37,7 +38,7 @@ function setUp(options: IoatCardOptions = {}, mode: 'intx' | 'msi' | 'msix' = 'm
   const moved = (bytes: number) =>
     Buffer.compare(target.bytes.subarray(0, bytes), source.bytes.subarray(0, bytes)) === 0;
   const submit = (...descriptors: Parameters<IoatDriver['submit']>) => (driver.submit(...descriptors), clock.runDue());
-  return { clock, copy, driver, events, host, moved, registers, source, submit, target };
+  return { card, clock, copy, driver, events, host, moved, registers, source, submit, target };
 }
 
 const errorsOf = (bits: number) =>
@@ -53,6 +54,14 @@ describe('a channel of I/OAT', () => {
     expect(driver.written).toEqual({ address: driver.addressOf(1), state: ACTIVE });
     expect(driver.status).toEqual({ address: driver.addressOf(2), state: IDLE });
     expect(driver.read('CDAR')).toBe(BigInt(driver.addressOf(3)));
+  });
+
+  it('is running, for a summary of the run, until the last descriptor is complete', () => {
+    const { card, clock, copy, driver } = setUp();
+    driver.submit(copy());
+    expect(traceOf(card).findings).toMatchObject([{ kind: 'still-running', part: 'CH0' }]);
+    clock.runDue();
+    expect(traceOf(card).findings).toEqual([]);
   });
 
   it('goes around the ring, and DMACOUNT around 65536', () => {

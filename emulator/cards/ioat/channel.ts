@@ -237,7 +237,7 @@ export class IoatChannel {
     this.#enter('HALTED', `halted: ${code}, descriptor 0x${this.#walker.address.toString(16)}`);
   }
 
-  #enter(state: State, words = state.toLowerCase()): void {
+  #enter(state: State, words = state === 'ACTIVE' ? 'running' : state.toLowerCase()): void {
     this.#status.value = BigInt(this.#completed + CHANNEL_STATES[state]);
     if (state === this.#state) return;
     this.#state = state;
