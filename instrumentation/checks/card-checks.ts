@@ -45,6 +45,8 @@ export class CardChecks {
   #watches: Watches = noWatches();
   readonly #registers: Registers;
   readonly #traffic = { accesses: 0, writes: 0 };
+  /** Of the last event that was a signal (`Watch.signalled`); `timeNs` is -1 when the checks have seen what it said. */
+  readonly #signal = { timeNs: -1, accesses: 0 };
   #stop: () => void = () => {};
   #onNotice: (notice: CardNotice) => void = () => {};
 
@@ -105,28 +107,47 @@ export class CardChecks {
   /** To be called when the driver of the card has gone; `what` says how that is known. */
   driverLeft(what: string): void {
     const timeNs = this.card.inspection.now();
+    this.#showSignal();
     for (const watch of this.#watches.driverLeft) watch(what, timeNs);
+    this.card.inspection.events.changed(); // which lets notices out: no event comes
   }
 
   #take(event: CardEvent, timeNs: number): void {
     const watches = this.#watches;
+    if (this.#signal.timeNs >= 0) this.#showSignal();
     switch (event.kind) {
       case 'read':
       case 'write':
         return this.#takeAccess(event, timeNs);
       case 'dma-read':
       case 'dma-write':
+        if (event.error !== undefined) this.#signalled(timeNs);
         for (let i = 0; i < watches.dma.length; i++) watches.dma[i]!(event, timeNs);
         return;
       case 'interrupt':
+        if (event.phase === 'raised') this.#signalled(timeNs);
         for (const watch of watches.interrupt) watch(event, timeNs);
         return;
       case 'state':
+        this.#signalled(timeNs);
         for (const watch of watches.state) watch(event, timeNs);
         return;
       case 'reset':
         for (const watch of watches.reset) watch(event);
     }
+  }
+
+  #signalled(timeNs: number): void {
+    if (this.#watches.signalled.length > 0) {
+      this.#signal.timeNs = timeNs;
+      this.#signal.accesses = this.#traffic.accesses;
+    }
+  }
+
+  #showSignal(): void {
+    const { timeNs, accesses } = this.#signal;
+    this.#signal.timeNs = -1;
+    if (timeNs >= 0) for (const watch of this.#watches.signalled) watch(timeNs, accesses);
   }
 
   #takeAccess(event: AccessEvent, timeNs: number): void {
@@ -166,5 +187,5 @@ export class CardChecks {
 
 const noWatches = (): Watches => ({
   ...{ read: [], write: [], oddAccess: [], config: [], dma: [], pageUsed: [], strayAccess: [] },
-  ...{ interrupt: [], state: [], reset: [], isUnsettled: [], driverLeft: [] },
+  ...{ interrupt: [], state: [], signalled: [], reset: [], isUnsettled: [], driverLeft: [] },
 });

@@ -52,7 +52,7 @@ export interface CheckSite {
  */
 export interface Watch {
   // Accesses: the driver has read, or is about to write; `data` is valid during the call.
-  /** All of a register of 32 bits that has the flags `RESTORABLE` or `CLEARED_BY_ONE`. */
+  /** All of a register of 32 bits, or half of one of 64, that has a flag beside `WHOLE`. */
   readonly read?: (event: AccessEvent, timeNs: number) => void;
   readonly write?: (event: AccessEvent, timeNs: number) => void;
   /** In a BAR, but neither all of a register of 32 bits nor an aligned half of one of 64 bits. */
@@ -67,6 +67,11 @@ export interface Watch {
   readonly strayAccess?: (access: StrayAccess) => void;
   readonly interrupt?: (event: InterruptEvent, timeNs: number) => void;
   readonly state?: (event: StateEvent, timeNs: number) => void;
+  /**
+   * The card has raised an interrupt, has changed a state or could not access memory, and what its registers say along
+   * with that is there now. `timeNs` and `accesses` (`Traffic`) are of that event; the next one comes right after.
+   */
+  readonly signalled?: (timeNs: number, accesses: number) => void;
   /** The card is about to be reset. */
   readonly reset?: (event: ResetEvent) => void;
   /** Whether it matters to this check, now, that the driver goes. */

@@ -249,6 +249,86 @@ describe('acknowledged-unread', () => {
   });
 });
 
+describe('error-unread', () => {
+  /** A fetch fails, then the driver does something, and uses the card. */
+  const failing = (act: (sitting: Sitting) => void) => (sitting: Sitting) => {
+    sitting.bar.write64(RING, 0xdead_0000n);
+    sitting.bar.write32(FETCH, 64);
+    act(sitting);
+    sitting.bar.write32(CONTROL, 0);
+  };
+  const leave = ({ checks }: Sitting) => checks.driverLeft('the command has ended');
+  const unread = failing(() => {});
+
+  it('reports an error when the card is reset, with its register, its field and when it was reported', () => {
+    const sitting = sitDown();
+    sitting.clock.advance(2000);
+    unread(sitting);
+    sitting.host.reset('flr');
+    expect(sitting.notices).toMatchObject([{ kind: 'error-unread', register: 'STATUS' }]);
+    expect(sitting.notices[0]!.text).toMatch(
+      /has reported an error at 2\.000 us, STATUS\.ERROR: STATUS was 0x2 \(ERROR=1\)\..* now the card is reset/,
+    );
+  });
+
+  it('names the DMA channel whose register it is', () => {
+    const clock = new ManualClock();
+    const card = new ReferenceCard({ clock });
+    const host = new InProcessHost(card);
+    const driver = new ChannelDriver(host, 'H2C');
+    driver.registers.write('H2C[0].WRITEBACK_ADDRESS', 0n);
+    driver.registers.write('H2C[0].RING_SIZE', 3);
+    driver.registers.write('H2C[0].DOORBELL', 1);
+    clock.advance(1000);
+    driver.registers.read('ID');
+    checksOf(card).driverLeft('the command has ended');
+    expect(traceOf(card).notices.map(({ text }) => text)).toEqual([
+      expect.stringMatching(/^H2C0 has reported an error at .*, H2C\[0\]\.STATUS\.ERROR: .*ERROR_CODE=BAD_RING/),
+    ]);
+  });
+
+  it.each<[string, (sitting: Sitting) => void]>([
+    ['was read, in whatever size', failing(({ bar }) => void bar.read8(STATUS))],
+    [
+      'was read before the next one was reported',
+      failing(({ bar }) => {
+        bar.read32(STATUS);
+        bar.write32(FETCH, 64);
+      }),
+    ],
+    ['was cleared', failing(({ bar }) => bar.write32(STATUS, 7))],
+    [
+      'came when the driver no longer used the card',
+      (sitting) => {
+        sitting.bar.write64(RING, 0xdead_0000n);
+        sitting.bar.write32(FETCH, 64);
+      },
+    ],
+    [
+      'is followed by what the card tells in memory',
+      failing(({ host, card }) => {
+        card.tell(host.memory.allocate(64).iova);
+      }),
+    ],
+  ])('is silent about an error that %s', (_, act) => {
+    expect(noticed((sitting) => (act(sitting), leave(sitting)))).not.toContain('error-unread');
+  });
+
+  it('is silent about what an earlier driver has left, and about a loss of power', () => {
+    expect(
+      noticed((sitting) => {
+        sitting.bar.write64(RING, 0xdead_0000n);
+        sitting.bar.write32(FETCH, 64);
+        leave(sitting);
+        sitting.bar.read32(CONTROL);
+        sitting.host.reset('flr');
+        unread(sitting);
+        sitting.card.reset('power');
+      }),
+    ).toEqual([]);
+  });
+});
+
 describe('enabled-with-cause', () => {
   it('is silent when the driver acknowledges, or writes any register, and about the second time', () => {
     const enableAgain = ({ host }: Sitting) => {

@@ -11,6 +11,7 @@ import { acknowledgedUnread } from './kinds/acknowledged-unread';
 import { dmaCrosses4k } from './kinds/dma-crosses-4k';
 import { dmaWithoutDriver } from './kinds/dma-without-driver';
 import { enabledWithCause } from './kinds/enabled-with-cause';
+import { errorUnread } from './kinds/error-unread';
 import { flrByHand } from './kinds/flr-by-hand';
 import { intxLeftAsserted } from './kinds/intx-left-asserted';
 import { lostUpdate } from './kinds/lost-update';
@@ -25,6 +26,7 @@ export const CHECKS = {
   'access-size': accessSize,
   'lost-update': lostUpdate,
   'acknowledged-unread': acknowledgedUnread,
+  'error-unread': errorUnread,
   'enabled-with-cause': enabledWithCause,
   'vector-beyond': vectorBeyond,
   'stale-interrupt': staleInterrupt,

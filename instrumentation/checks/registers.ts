@@ -3,7 +3,7 @@
  * when it is first needed. What is no register of the card's author (memory, MSI-X) has no flags and is not checked.
  */
 import { type PciCard } from '../../emulator/pci';
-import { type FieldLayout, type RegisterHandle, type RegisterLayout } from '../../emulator/registers';
+import { bitsWithRole, type FieldLayout, type RegisterHandle, type RegisterLayout } from '../../emulator/registers';
 import { type Access, ACCESS_KINDS } from '../../emulator/registers/access';
 import { type NamedRegister, RegisterNames } from '../trace';
 
@@ -13,6 +13,8 @@ export const WHOLE = 1;
 export const RESTORABLE = 2;
 /** A 32-bit register that has bits which are cleared by writing 1. */
 export const CLEARED_BY_ONE = 4;
+/** A register of 32 or 64 bits in which errors are reported, or an alias of it. */
+export const REPORTS_ERRORS = 8;
 
 /** A 32-bit register, its stored value, and the bits of some rules. */
 export interface WordRegister {
@@ -68,10 +70,12 @@ export class Registers {
 function flagsOf(registers: readonly RegisterLayout[]): Uint8Array {
   const end = Math.max(0, ...registers.map(({ offset, width }) => offset + width / 8));
   const flags = new Uint8Array(Math.ceil(end / 4));
+  const withErrors = new Set(bitsWithRole(registers, 'error').map(({ register }) => register.path));
   for (const register of registers) {
-    const { offset, width } = register;
+    const { offset, width, path, aliasOf = path } = register;
     if (width < 32) continue;
-    for (let at = offset; at < offset + width / 8; at += 4) flags[at >>> 2] = WHOLE;
+    const ofAll = WHOLE | (withErrors.has(aliasOf) ? REPORTS_ERRORS : 0);
+    for (let at = offset; at < offset + width / 8; at += 4) flags[at >>> 2] = ofAll;
     if (width > 32) continue;
     const { clearedByOne, setByOne, clearedByZero } = rulesOf(register);
     if ((setByOne | clearedByZero) !== 0) flags[offset >>> 2]! |= RESTORABLE;

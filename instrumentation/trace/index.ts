@@ -4,6 +4,7 @@ export { type CardTrace, type DmaTotals, type Notice, traceOf } from './card-tra
 export { channelsNamed } from './channel-names';
 export { DeclaredChannels, type Doorbell, doorbellValue } from './declared-channels';
 export { describeEvent, describeTrace, type DescribeOptions, isAccess } from './describe';
+export { type ErrorRegister, errorRegistersOf } from './error-registers';
 export { type CardDescription, type RegisterSpace } from './card-description';
 export { CardRecording, type EventSink, type RecordCardOptions } from './card-recording';
 export type * from './event';

@@ -20,7 +20,7 @@ const ENGINE = registerMap({
       FLUSH: { bits: [8], access: 'w1s', card: 'clears' },
     },
   },
-  STATUS: { offset: 0x04, access: 'w1c', fields: { DONE: [0], ERROR: [1], OVERRUN: [2] } },
+  STATUS: { offset: 0x04, access: 'w1c', fields: { DONE: [0], ERROR: { bits: [1], role: 'error' }, OVERRUN: [2] } },
   VECTOR: { offset: 0x08, access: 'rw' },
   RING: { offset: 0x10, width: 64, access: 'rw' },
   COUNT: { offset: 0x18, width: 16, access: 'ro' },
@@ -56,6 +56,11 @@ export class EngineCard extends PciCard {
     } catch {
       this.registers.set('STATUS.ERROR', 1);
     }
+  }
+
+  /** Writes its status to host memory. */
+  tell(iova: number): void {
+    this.dmaAs({ channel: 'ENGINE', role: 'write-back' }).write32(iova, this.registers.get('STATUS'));
   }
 
   #run(): void {
@@ -121,6 +126,12 @@ export const EXAMPLES: Readonly<Record<string, (sitting: Sitting) => void>> = {
     bar.read32(OFFSETS.STATUS);
     card.status(ERROR);
     bar.write32(OFFSETS.STATUS, 7);
+  },
+  'error-unread': ({ bar, checks }) => {
+    bar.write64(OFFSETS.RING, 0xdead_0000n);
+    bar.write32(OFFSETS.FETCH, 64);
+    bar.write32(OFFSETS.CONTROL, 0);
+    checks.driverLeft('the command ./driver has ended');
   },
   'enabled-with-cause': ({ card, host }) => {
     host.useInterrupts('intx');
