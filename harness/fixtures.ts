@@ -150,6 +150,7 @@ async function conclude(
   if (isClean && !isHeld && source.isShared) await guest.cleanUp().catch((error: Error) => errors.push(error));
 
   const hasFailed = hadFailed || errors.length > 0;
+  await guest.rig.named();
   recording?.end(hasFailed ? (task.result?.errors?.[earlierErrors]?.message ?? errors[0]?.message) : undefined);
   const keepsLogs = artifacts === 'always' || (artifacts === 'on-failure' && hasFailed);
   const kept = recording?.keepsAfter(hasFailed) ? recording : undefined;

@@ -7,7 +7,7 @@ import { checksOf } from './checks';
 import { applyFaults, type FaultDeclaration, SlotLink } from './faults';
 import { type Occupant, SeatMemory } from './seat';
 import { type ObservedCard, type Observer } from './observer';
-import { Origins } from './origins';
+import { Origins, RecordedOrigins } from './origins';
 import { detectStalls } from './stalls';
 import { type CardNotice, type CardTrace, traceOf, type TraceRecorder } from './trace';
 
@@ -56,6 +56,8 @@ export class FittedCard<Card extends PciCard = PciCard> {
   fit(make: (environment: Required<CardEnvironment>) => Card, clock: Clock): void {
     const { recording, faults = [], onNotice = reportNotice, notices = {}, observer } = this.options;
     const card = (this.card = make({ clock, allocate: this.memory.allocate }));
+    // Before the trace and a recording: who did an access is in them before the next.
+    const observed = (this.observed = observer?.on.observe(card, observer.name));
     const trace = (this.#trace = traceOf(card));
     const { off = [], afterMs } = notices;
     checksOf(card, { off, onNotice });
@@ -65,14 +67,13 @@ export class FittedCard<Card extends PciCard = PciCard> {
     if (faults.length > 0) applyFaults(card, faults, link);
     else device.insert(() => link);
     const isMmapDisabled = device.layout.regions.every(({ mappable }) => mappable === undefined);
-    // Before the recording: who did an access is recorded before the next.
-    const observed = (this.observed = observer?.on.observe(card, observer.name));
-    if (recording) {
-      const { recorder, name } = recording;
-      const recorded = trace.record(recorder, { name, faults, isMmapDisabled });
-      const origins = Origins.of(recorder);
-      observed?.onOrigin((access) => access && origins.record(recorded, access));
-    }
+    const recorded = recording && trace.record(recording.recorder, { name: recording.name, faults, isMmapDisabled });
+    observed?.onOrigin((access) => {
+      if (access === undefined) return;
+      const origin = Origins.of(observer!.on).of(access);
+      trace.addOrigin(origin);
+      if (recorded) RecordedOrigins.of(recording.recorder).record(recorded, origin);
+    });
     this.intx = new IntxRelease(card);
   }
 

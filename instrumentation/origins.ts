@@ -1,56 +1,95 @@
-/** Who did each register access, in a trace: the places in code of the guest, which one trace numbers for all its cards. */
-import { type DriverAccess } from './observer';
+/** Who did each register access: places in code of a guest, which are named when it is known what they are called. */
+import { type DriverAccess, type Observer } from './observer';
 import { type Places, namePlace } from './symbols';
-import { type CardRecording, type TraceRecorder } from './trace';
+import { type CardRecording, type Origin, type TraceRecorder } from './trace';
 
 /** Of one address: what is at the top of the stack is a caller only in a function that stores nothing there. */
 const MAX_CALLERS = 32;
 
+type Nameable = { -readonly [Name in keyof Origin]: Origin[Name] };
+
 export class Origins {
-  static readonly #known = new WeakMap<TraceRecorder, Origins>();
-  readonly #places = new Map<string, number>();
+  static readonly #known = new WeakMap<Observer, Origins>();
+  readonly #origins = new Map<string, Origin>();
   /** How many callers each address has. */
   readonly #callers = new Map<string, number>();
-  /** Places without a name. */
-  #nameless: { readonly place: number; readonly access: DriverAccess }[] = [];
+  #nameless: { readonly origin: Nameable; readonly access: DriverAccess }[] = [];
+  #naming = Promise.resolve();
+  /** Knows the guest's code, once the guest is up. */
+  places: Places | undefined;
 
-  private constructor(private readonly recorder: TraceRecorder) {}
+  private constructor() {}
 
-  /** Those of a trace. */
-  static of(recorder: TraceRecorder): Origins {
-    let origins = Origins.#known.get(recorder);
-    if (origins === undefined) Origins.#known.set(recorder, (origins = new Origins(recorder)));
+  /** Those of an observed guest. */
+  static of(observer: Observer): Origins {
+    let origins = Origins.#known.get(observer);
+    if (origins === undefined) Origins.#known.set(observer, (origins = new Origins()));
     return origins;
   }
 
-  record(recording: CardRecording, access: DriverAccess): void {
+  of(access: DriverAccess): Origin {
     const { pid, comm, pc, returnAddress } = access;
     const here = `${pid} ${comm} ${pc}`;
-    const place = this.#places.get(`${here} ${returnAddress}`) ?? this.#places.get(here) ?? this.#add(here, access);
-    recording.record({ kind: 'origin', place });
+    return this.#origins.get(`${here} ${returnAddress}`) ?? this.#origins.get(here) ?? this.#add(here, access);
   }
 
-  #add(here: string, access: DriverAccess): number {
-    const place = this.#places.size + 1;
+  /** Finds names for those that have none yet, and records them. Resolves when that is done, as far as it can be. */
+  name(recorder?: TraceRecorder): Promise<void> {
+    this.#naming = this.#naming
+      .then(() => this.#name())
+      .catch((error: Error) => recorder?.mark(`not all code can be named: ${error.message}`, 'host'))
+      .then(() => recorder && RecordedOrigins.of(recorder).recordNames());
+    return this.#naming;
+  }
+
+  #add(here: string, access: DriverAccess): Origin {
+    const { pid, comm: process, pc, returnAddress } = access;
     const callers = this.#callers.get(here) ?? 0;
     this.#callers.set(here, callers + 1);
-    this.#places.set(callers < MAX_CALLERS ? `${here} ${access.returnAddress}` : here, place);
-    this.#nameless.push({ place, access });
-    this.#recordPlace(place, access);
-    return place;
-  }
-
-  /** Records the names of the places that have none yet. */
-  async name(places: Places): Promise<void> {
-    const nameless = this.#nameless.splice(0);
-    const found = await places.resolve(nameless.map(({ access }) => access));
-    for (const [index, { place, access }] of nameless.entries())
-      this.#recordPlace(place, access, namePlace(found[index]!));
-  }
-
-  #recordPlace(place: number, { pid, comm, pc }: DriverAccess, name?: string): void {
-    const stamp = { card: 0, timeNs: 0 };
     const address = `0x${pc.toString(16)}`;
-    this.recorder.record({ kind: 'place', ...stamp, place, pid, process: comm, address, ...(name && { name }) });
+    const origin: Origin = { kind: 'place', place: this.#origins.size + 1, pid, process, address };
+    this.#origins.set(callers < MAX_CALLERS ? `${here} ${returnAddress}` : here, origin);
+    this.#nameless.push({ origin, access });
+    return origin;
+  }
+
+  async #name(): Promise<void> {
+    if (this.places === undefined) return;
+    const nameless = this.#nameless.splice(0);
+    const found = await this.places.resolve(nameless.map(({ access }) => access));
+    for (const [index, { origin }] of nameless.entries()) origin.name = namePlace(found[index]!);
+  }
+}
+
+/** The places that a trace has, for all its cards. */
+export class RecordedOrigins {
+  static readonly #known = new WeakMap<TraceRecorder, RecordedOrigins>();
+  readonly #places = new Set<Origin>();
+  readonly #nameless = new Set<Origin>();
+
+  private constructor(private readonly recorder: TraceRecorder) {}
+
+  static of(recorder: TraceRecorder): RecordedOrigins {
+    let recorded = RecordedOrigins.#known.get(recorder);
+    if (recorded === undefined) RecordedOrigins.#known.set(recorder, (recorded = new RecordedOrigins(recorder)));
+    return recorded;
+  }
+
+  /** Of the last access of a BAR. */
+  record(recording: CardRecording, origin: Origin): void {
+    if (!this.#places.has(origin)) this.#recordPlace(origin);
+    recording.record({ kind: 'origin', place: origin.place });
+  }
+
+  /** Records the names that have been found by now. */
+  recordNames(): void {
+    for (const origin of this.#nameless) if (origin.name !== undefined) this.#recordPlace(origin);
+  }
+
+  #recordPlace(origin: Origin): void {
+    this.#places.add(origin);
+    if (origin.name === undefined) this.#nameless.add(origin);
+    else this.#nameless.delete(origin);
+    this.recorder.record({ ...origin, card: 0, timeNs: 0 });
   }
 }

@@ -6,6 +6,7 @@ import { type Device } from '../../emulator/device';
 import { type CardEvent, type DmaEvent, onFirstDriven, type PciCard } from '../../emulator/pci';
 import { type ResetKind } from '../../emulator/registers';
 import { CardRecording, type EventSink, type RecordCardOptions } from './card-recording';
+import { type Origin } from './event';
 import { EventRing, type RecentEvent } from './event-ring';
 import { CardOutcome, type Finding } from './outcome';
 import { UnreadErrors } from './unread-errors';
@@ -144,6 +145,11 @@ export class CardTrace {
     } finally {
       clock.leave();
     }
+  }
+
+  /** Who did the last access of a BAR. */
+  addOrigin(origin: Origin): void {
+    this.#ring.addOrigin(origin);
   }
 
   /** Publishes what no card does by itself: an injected fault, a notice, a client that connects. */

@@ -4,7 +4,7 @@ import { type CardTrace } from './card-trace';
 import { type RecentEvent } from './event-ring';
 import { wordsOf } from './kinds';
 import { RegisterNames } from './names';
-import { inOneLine, wordTime } from './wording';
+import { inOneLine, wordOrigin, wordTime } from './wording';
 
 /** Which events of a trace. */
 export interface DescribeOptions {
@@ -29,10 +29,14 @@ export function describeTrace(trace: CardTrace, options: DescribeOptions = {}): 
   return lines.reverse();
 }
 
-/** `   12.345 us  write CTRL 0x00000001 (START=1)` */
+/** `   12.345 us  read CTRL 0x00000001 (START=1)  (3 times)  last by driver.c:212 poll (driver, process 71)` */
 export function describeEvent(event: RecentEvent, names: RegisterNames): string {
-  const times = event.times > 1 ? `  (${event.times} times)` : '';
-  return `${wordTime(event.timeNs)}  ${inOneLine(wordsOf(event, names))}${times}`;
+  const { timeNs, times, origin } = event;
+  return [
+    `${wordTime(timeNs)}  ${inOneLine(wordsOf(event, names))}`,
+    ...(times > 1 ? [`(${times} times)`] : []),
+    ...(origin ? [`${times > 1 ? 'last ' : ''}${inOneLine(wordOrigin(origin))}`] : []),
+  ].join('  ');
 }
 
 export function isAccess(event: RecentEvent): event is Extract<RecentEvent, { kind: 'read' | 'write' }> {

@@ -6,7 +6,8 @@
  * at most eight bytes. Everything else is kept as the event that it is; a DMA event has no payload any more when it has
  * been published.
  */
-import { type AccessEvent, type CardEvent, type DmaEvent } from '../../emulator/pci';
+import { type AccessEvent, BAR_COUNT, type CardEvent, type DmaEvent } from '../../emulator/pci';
+import { type Origin } from './event';
 
 export type RecentEvent = CardEvent & {
   /** Counts the events of the card from 0. */
@@ -15,6 +16,8 @@ export type RecentEvent = CardEvent & {
   readonly timeNs: number;
   /** How often it happened in a row. */
   readonly times: number;
+  /** Of an access: who did it last, if that is known. */
+  readonly origin?: Origin;
 };
 
 /** Beside accesses and DMA, what is worth keeping of a card when a test has failed; of interrupts, those sent. */
@@ -35,13 +38,17 @@ export class EventRing {
   readonly #offsets: Float64Array;
   readonly #repeats: Uint32Array;
   readonly #times: Float64Array;
+  readonly #origins: (Origin | undefined)[];
   #next = 0;
+  /** The last access of a BAR. */
+  #lastAccess = -Infinity;
 
   constructor(readonly capacity: number) {
     const bytes = () => new Uint8Array(capacity);
     const words = () => new Uint32Array(capacity);
     const numbers = () => new Float64Array(capacity);
     this.#events = new Array<CardEvent | undefined>(capacity).fill(undefined);
+    this.#origins = new Array<Origin | undefined>(capacity).fill(undefined);
     [this.#isWrite, this.#regions] = [bytes(), bytes()];
     [this.#sizes, this.#low, this.#high, this.#repeats] = [words(), words(), words(), words()];
     [this.#offsets, this.#times] = [numbers(), numbers()];
@@ -54,6 +61,11 @@ export class EventRing {
     else if (KEPT.has(event.kind) && (event.kind !== 'interrupt' || event.phase === 'sent')) {
       this.#keep(event, timeNs, isSame);
     }
+  }
+
+  /** Takes who did the last access of a BAR. */
+  addOrigin(origin: Origin): void {
+    if (this.#lastAccess >= this.#next - this.capacity) this.#origins[this.#lastAccess % this.capacity] = origin;
   }
 
   /** How many events lie in the ring. */
@@ -91,6 +103,7 @@ export class EventRing {
       return;
     }
     const at = this.#place(timeNs);
+    if (region < BAR_COUNT) this.#lastAccess = this.#next - 1;
     this.#events[at] = undefined;
     this.#isWrite[at] = isWrite;
     this.#regions[at] = region;
@@ -111,6 +124,7 @@ export class EventRing {
     const at = this.#next++ % this.capacity;
     this.#repeats[at] = 1;
     this.#times[at] = timeNs;
+    this.#origins[at] = undefined;
     return at;
   }
 
@@ -119,13 +133,14 @@ export class EventRing {
     const recent = { sequence, timeNs: this.#times[at]!, times: this.#repeats[at]! };
     const event = this.#events[at];
     if (event !== undefined) return { ...event, ...recent };
+    const origin = this.#origins[at];
     const data = new Uint8Array(this.#sizes[at]!);
     const value = new DataView(new ArrayBuffer(VALUE_BYTES));
     value.setUint32(0, this.#low[at]!, true);
     value.setUint32(4, this.#high[at]!, true);
     data.set(new Uint8Array(value.buffer, 0, Math.min(data.length, VALUE_BYTES)));
     const kind = this.#isWrite[at] === 1 ? 'write' : 'read';
-    return { kind, region: this.#regions[at]!, offset: this.#offsets[at]!, data, ...recent };
+    return { kind, region: this.#regions[at]!, offset: this.#offsets[at]!, data, ...recent, ...(origin && { origin }) };
   }
 }
 

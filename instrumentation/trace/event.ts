@@ -115,3 +115,6 @@ export type Unstamped<E = TraceEvent> = E extends TraceEvent ? Omit<E, 'hostNs'>
 
 /** What happened, without which card and when. */
 export type EventContent<E = TraceEvent> = E extends TraceEvent ? Omit<E, keyof Stamp> : never;
+
+/** Who did an access: the place in code, which has its name as soon as that is known. */
+export type Origin = EventContent<PlaceEvent>;

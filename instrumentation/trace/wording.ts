@@ -2,7 +2,7 @@
 import { type HeldReason } from '../../emulator/pci';
 import { type FieldLayout, type RegisterLayout, type ResetKind } from '../../emulator/registers';
 import { type CardDescription } from './card-description';
-import { type AccessEvent, type DmaEvent, type EventContent, type IrqSetupEvent, type PlaceEvent } from './event';
+import { type AccessEvent, type DmaEvent, type EventContent, type IrqSetupEvent, type Origin } from './event';
 import { decodeStructures, type DecodedStructure } from './structures';
 import { type NamedRegister, placeOf, type RegisterNames } from './names';
 
@@ -179,13 +179,13 @@ export function wordIrqSetup({ index, start, count, action, vectors }: EventCont
 }
 
 /** `driver.c:212 ring_doorbell (driver, process 71)`; the address in place of a name that is not known. */
-export function wordPlace({ pid, process, address, name }: EventContent<PlaceEvent>): string {
+export function wordPlace({ pid, process, address, name }: Origin): string {
   const by = [process, pid === 0 ? '' : `process ${pid}`].filter((part) => part !== '').join(', ');
   return joined(' ', name ?? address, by === '' ? '' : `(${by})`);
 }
 
 /** `by driver.c:212 ring_doorbell (driver, process 71)`: who did an access. */
-export const wordOrigin = (place: EventContent<PlaceEvent>): EventWords => words('by', wordPlace(place));
+export const wordOrigin = (origin: Origin): EventWords => words('by', wordPlace(origin));
 
 /** `vector 3`, `vectors 0 to 7`, `vectors 0, 2, 5` */
 function wordVectors(vectors: readonly number[]): string {

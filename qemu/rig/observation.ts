@@ -13,9 +13,6 @@ import { CodeOfGuest } from './guest-code';
 type Machine = Pick<LaunchOptions, 'provisioned' | 'cpus' | 'memoryMiB' | 'iommu' | 'signal' | 'hostRoot' | 'shares'>;
 
 export class Observation implements Disposable {
-  #places: Places | undefined;
-  #naming = Promise.resolve();
-
   private constructor(
     readonly observer: Observer,
     private readonly plugin: string,
@@ -51,19 +48,14 @@ export class Observation implements Disposable {
         ...(hostRoot !== undefined && { hostRoot }),
         ...(shares && { shares }),
       });
-      this.#places = new Places(code);
+      Origins.of(this.observer).places = new Places(code);
     };
     return { observer: { plugin: this.plugin, file: file.path }, onUp };
   }
 
-  /** Names the code that is in a trace by now, while the guest runs. Resolves when that is done. */
+  /** Names the code that has accessed cards by now, also in a trace. To be called while the guest runs. */
   nameIn(recorder: TraceRecorder | undefined): Promise<void> {
-    const places = this.#places;
-    if (recorder === undefined || places === undefined) return this.#naming;
-    this.#naming = this.#naming
-      .then(() => Origins.of(recorder).name(places))
-      .catch((error: Error) => recorder.mark(`not all code can be named: ${error.message}`, 'host'));
-    return this.#naming;
+    return Origins.of(this.observer).name(recorder);
   }
 
   [Symbol.dispose](): void {

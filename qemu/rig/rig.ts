@@ -184,6 +184,11 @@ export class Rig implements AsyncDisposable {
   /** Resolves when checks know which drivers have gone with the commands that have ended. */
   async settled(): Promise<void> {
     await this.departures.settled();
+    await this.named();
+  }
+
+  /** Resolves when the code that has accessed cards has its names, with `observe`, as far as they can be found. */
+  async named(): Promise<void> {
     await this.observation?.nameIn(this.servers.recorder);
   }
 

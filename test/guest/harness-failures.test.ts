@@ -95,6 +95,14 @@ describe('the report of a failed test', () => {
     );
   });
 
+  it('has the code that did each access, of an observed guest', () => {
+    const failure = failureOf('fails without a recording, observed');
+    expect(failure).toMatch(
+      / write CTRL 0x00000001 \(START=1\) {2}by gc-reg\.c:\d+ write_bits.* \(gc-reg, process \d+\)/,
+    );
+    expect(failure).toMatch(/ read STATUS 0x00000000 {2}\(2 times\) {2}last by gc-reg\.c:\d+ read_bits/);
+  });
+
   it('has the command that was running at the timeout, with the line of the test', () => {
     const failure = failureOf('times out, with');
     expect(failure).toContain('Test timed out in 10000ms.');
@@ -174,9 +182,9 @@ describe('after failed tests', () => {
   });
 
   it("nothing is recorded with 'never', and recordings are always kept with 'always'", () => {
-    expect(existsSync(artifact('fails-without-a-recording', 'console.log'))).toBe(true);
-    expect(existsSync(artifact('fails-without-a-recording', 'run.trace'))).toBe(false);
-    expect(failureOf('fails without a recording')).not.toContain('run.trace');
+    expect(existsSync(artifact('fails-without-a-recording-observed', 'console.log'))).toBe(true);
+    expect(existsSync(artifact('fails-without-a-recording-observed', 'run.trace'))).toBe(false);
+    expect(failureOf('fails without a recording, observed')).not.toContain('run.trace');
     const folder = dirname(artifact('passes-and-its-recording-is-kept', 'run.trace'));
     expect(readdirSync(folder).sort()).toEqual(['report.html', 'run.trace']);
     const { header, events } = readTrace(join(folder, 'run.trace'));

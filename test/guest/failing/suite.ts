@@ -24,7 +24,7 @@ const options = { hostRoot: false, artifactsDir: process.env.GHOSTCARD_TEST_ARTI
 const test = guestTest({ ...options, scope: 'file' });
 const isolated = guestTest(options);
 const recorded = guestTest({ ...options, artifacts: 'never', trace: { keep: 'always', payloads: 'hash' } });
-const unrecorded = guestTest({ ...options, trace: 'never' });
+const unrecorded = guestTest({ ...options, trace: 'never', observe: true });
 const reg = (...accesses: string[]) => ['gc-reg', ...accesses];
 
 test('fails in an assertion', async ({ guest }) => {
@@ -98,6 +98,8 @@ recorded('passes, and its recording is kept', async ({ guest }) => {
   expect(card).toHaveRegister('CTRL.START', 1);
 });
 
-unrecorded('fails without a recording', async ({ guest }) => {
-  expect(await guest.run(['false'])).toSucceed();
+unrecorded('fails without a recording, observed', async ({ guest }) => {
+  const { card } = await guest.plug(LazyCard, { driver: 'uio_pci_generic' });
+  expect(await guest.run(reg('0x00=1', '0x04', '0x04'))).toSucceed();
+  expect(card).toHaveRegister('STATUS.DONE', 1);
 });
