@@ -37,6 +37,10 @@ const mayImport = {
   'instrumentation/report': ['instrumentation/analysis', 'instrumentation/trace', 'emulator/registers'],
   'instrumentation/stalls': ['instrumentation/trace', 'emulator/pci', 'emulator/clock'],
   'instrumentation/observer': ['emulator/pci', 'emulator/native'],
+  'instrumentation/races': [
+    ...['instrumentation/observer', 'instrumentation/symbols', 'instrumentation/trace'],
+    ...['emulator/pci', 'emulator/memory'],
+  ],
   'instrumentation/checks': [
     'instrumentation/stalls',
     'instrumentation/trace',

@@ -8,6 +8,7 @@ import { applyFaults, type FaultDeclaration, SlotLink } from './faults';
 import { type Occupant, SeatMemory } from './seat';
 import { type ObservedCard, type Observer } from './observer';
 import { Origins, RecordedOrigins } from './origins';
+import { type RaceDetector } from './races';
 import { detectStalls } from './stalls';
 import { type CardNotice, type CardTrace, traceOf, type TraceRecorder } from './trace';
 
@@ -21,8 +22,11 @@ export interface FitOptions {
   /** Receives what checks find, and stalls of the driver. Default: they go to standard error. */
   readonly onNotice?: (notice: CardNotice) => void;
   readonly notices?: NoticeOptions;
-  /** Says who in the guest does each register access, and who wrote memory: the card by this name. */
-  readonly observer?: { readonly on: Observer; readonly name: string };
+  /**
+   * Says who in the guest does each register access, and who wrote memory: the card by this name; and, with a detector, what
+   * races with it.
+   */
+  readonly observer?: { readonly on: Observer; readonly name: string; readonly races?: RaceDetector };
 }
 
 /** Which notices are given of a card (docs/checks.md). */
@@ -58,16 +62,11 @@ export class FittedCard<Card extends PciCard = PciCard> {
     const card = (this.card = make({ clock, allocate: this.memory.allocate }));
     // Before the trace and a recording: who did an access is in them before the next.
     const observed = (this.observed = observer?.on.observe(card, observer.name));
+    if (observed) observer?.races?.watch(card, observer.name, observed);
     const trace = (this.#trace = traceOf(card));
-    const origins = observer && Origins.of(observer.on);
     const { off = [], afterMs } = notices;
     checksOf(card, { off, onNotice });
-    const onSuspicion = (): void => {
-      observed?.settle();
-      void origins?.name(recording?.recorder);
-    };
-    const limit = afterMs === undefined ? {} : { limitMs: afterMs };
-    this.#detector = detectStalls(trace, { off, onSuspicion, onNotice, ...limit });
+    this.#detector = detectStalls(trace, { off, onNotice, ...(afterMs !== undefined && { limitMs: afterMs }) });
     const link = (this.link = new SlotLink(card));
     const { device } = card.inspection;
     if (faults.length > 0) applyFaults(card, faults, link);
@@ -76,7 +75,7 @@ export class FittedCard<Card extends PciCard = PciCard> {
     const recorded = recording && trace.record(recording.recorder, { name: recording.name, faults, isMmapDisabled });
     observed?.onOrigin((access) => {
       if (access === undefined) return;
-      const origin = origins!.of(access);
+      const origin = Origins.of(observer!.on).of(access);
       trace.addOrigin(origin);
       if (recorded) RecordedOrigins.of(recording.recorder).record(recorded, origin);
     });

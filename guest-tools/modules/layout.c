@@ -4,6 +4,7 @@
  * process that runs: parameters of the module that can only be read,
  * /sys/module/ghostcard/parameters/.
  */
+#include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -26,6 +27,29 @@ static unsigned int task_comm_offset = offsetof(struct task_struct, comm);
 module_param(task_pid_offset, uint, 0444);
 module_param(task_tgid_offset, uint, 0444);
 module_param(task_comm_offset, uint, 0444);
+
+/* An address of code of a module. */
+static unsigned long module_code = (unsigned long)gc_layout_init;
+module_param(module_code, ulong, 0444);
+
+/* Where each interrupt of a device passes; 0: this kernel does not tell. */
+static int gc_irq_entry_get(char *buffer, const struct kernel_param *param)
+{
+	unsigned long address = 0;
+#ifdef CONFIG_KPROBES
+	struct kprobe probe = {.symbol_name = "handle_irq_event", .flags = KPROBE_FLAG_DISABLED};
+
+	if (register_kprobe(&probe) == 0) {
+		address = (unsigned long)probe.addr;
+		unregister_kprobe(&probe);
+	}
+#endif
+	return scnprintf(buffer, PAGE_SIZE, "%lu\n", address);
+}
+static const struct kernel_param_ops gc_irq_entry_ops = {
+	.get = gc_irq_entry_get,
+};
+module_param_cb(irq_entry, &gc_irq_entry_ops, NULL, 0444);
 
 void gc_layout_init(void)
 {

@@ -11,8 +11,10 @@ export const PAGE_BYTES = 4096;
 export const MAX_VCPUS = 8;
 /** Accesses that a processor can be ahead of the reader. A power of two. */
 export const RING_RECORDS = 1 << 14;
-/** Places of code. */
-export const MAX_PLACES = 1 << 22;
+/** Places of code. Numbers from here on are of channels of cards. */
+export const MAX_PLACES = 0x3f_0000;
+/** Races that are kept. A power of two. */
+export const RACES = 1 << 10;
 /** Devices that have been accessed, by the names of QEMU's memory regions. */
 export const MAX_DEVICES = 64;
 export const DEVICE_NAME_BYTES = 192;
@@ -24,6 +26,7 @@ export const CARD_PREFIX = 'vfio-user:';
 /** Flags of an access. */
 export const IS_WRITE = 1;
 export const IS_KERNEL = 2;
+export const LACKS_BARRIER = 4;
 
 type MemberType = 'u8' | 'u16' | 'u32' | 'u64' | { readonly bytes: number };
 
@@ -54,13 +57,24 @@ export const HEADER = {
     'u64',
     'Where the owners of pages are: a process (u32) each, the last to write there from user space.',
   ),
+  touchedOffset: member('u64', 'Where the flags of pages are: a byte each, 1 when a card has accessed the page.'),
+  cardShadowOffset: member('u64', "Where the cards' shadow is: what cards have done to eight bytes (CARD_MARK)."),
+  racesOffset: member('u64', 'Where the races are that the plugin has found.'),
   linearMap: member('u64', "By the host: a kernel's linear address minus the physical address. 0: not known yet."),
   currentTask: member('u64', "amd64: address of the per-processor variable 'current_task'."),
   taskPid: member('u32', 'Offset of `pid` in task_struct.'),
   taskTgid: member('u32', 'Offset of `tgid`.'),
   taskComm: member('u32', 'Offset of `comm`.'),
   places: member('u32', 'By the plugin: how many places there are.'),
-  epoch: member('u64', 'How many BAR stores there have been.'),
+  irqEntry: member('u64', "Address of the kernel's handle_irq_event. 0: not known."),
+  moduleCode: member('u64', 'An address of code of a kernel module. 0: not known.'),
+  // Steps of cards: the number of their latest access of memory, in the order of what happened (CARD_MARK).
+  answered: member('u32', 'By the host: the last step before the latest answer to a read of a BAR.'),
+  interrupted: member('u32', 'The last step before the latest interrupt.'),
+  configured: member('u32', 'The last step before the latest access of configuration space.'),
+  settled: member('u32', 'The last step that everything in the guest comes after.'),
+  round: member('u32', 'A place is reported once in each.'),
+  races: member('u32', 'By the plugin: how many races there are. Race n is at n modulo RACES.'),
 } as const satisfies Members;
 
 /** A ring: this, in a page of its own, then the records. */
@@ -76,22 +90,66 @@ export const RECORD = {
   valueHigh: member('u64', 'Bits 127 to 64 of an access of 16 bytes.'),
   pc: member('u64', 'Address of the instruction.'),
   returnAddress: member('u64', 'Where the function returns to, if it has stored nothing on the stack.'),
-  epoch: member('u64', 'The epoch in which it was done.'),
   pid: member('u32', 'Process (`tgid`). 0: not known, or no process.'),
   tid: member('u32', 'Thread (`pid`).'),
   device: member('u16', 'Which device.'),
   sizeBytes: member('u8', '1 to 16.'),
   flags: member('u8', '1: a write, 2: in the kernel.'),
-  reserved: member('u32', '0.'),
+  barrier: member('u32', 'A write: the epoch of its processor and context that its last barrier has begun.'),
+  before: member(
+    { bytes: 4 * 2 * MAX_VCPUS },
+    'A write: the epoch (u32) of each processor and context until then, where they are in a mark (MARK).',
+  ),
+  comm: member({ bytes: COMM_BYTES }, 'Name of the thread.'),
+} as const satisfies Members;
+
+/** An access of memory that does not come after what a card has done there. */
+export const RACE = {
+  timeNs: member('u64', 'CLOCK_MONOTONIC.'),
+  address: member('u64', 'Physical.'),
+  mark: member('u64', 'What the card has done (CARD_MARK).'),
+  pc: member('u64', 'Address of the instruction.'),
+  returnAddress: member('u64', 'As of an access of a BAR.'),
+  seen: member('u32', 'The last step that comes before.'),
+  pid: member('u32', 'Process.'),
+  tid: member('u32', 'Thread.'),
+  vcpu: member('u8', 'Which processor.'),
+  sizeBytes: member('u8', '1 to 16.'),
+  flags: member(
+    'u8',
+    '1: a write, 2: in the kernel, 4: an interrupt or status has been seen, and a barrier is missing.',
+  ),
+  reserved: member('u8', '0.'),
   comm: member({ bytes: COMM_BYTES }, 'Name of the thread.'),
 } as const satisfies Members;
 
 /**
- * The shadow: who wrote eight bytes of RAM last. From the lowest bit: the place of code, the processor, the epoch. 0: nobody
- * has, since the guest was started. This process marks what a card has written, with the last places, which no code has.
+ * A mark of the shadow: who wrote eight bytes of RAM last. 0: nobody has, since the guest was started. Epochs are of a
+ * processor in a context, user space or the kernel: every store to a BAR begins another one of all, and on arm64 a barrier
+ * of its own. This process marks what a card has written, with the last places, which no code has.
  */
-export const MARK = { placeBits: 32n, vcpuBits: 3n, epochBits: 29n } as const;
+export const MARK = {
+  // The lower 32 bits.
+  placeBits: 22,
+  /** Which of the bytes, the lowest first. */
+  bytesAt: 22,
+  // The upper 32 bits.
+  kernelAt: 0,
+  vcpuAt: 1,
+  epochAt: 4,
+} as const;
 export const MARKED_BYTES = 8;
+/** Epochs are compared modulo 2^28, and are taken for later ones up to here. */
+export const LATER_EPOCHS = 1 << 20;
+
+/** A mark of the cards' shadow: the lower 32 bits, and above them the number of the step. 0: nothing. */
+export const CARD_MARK = {
+  /** Which of the bytes, the lowest first. */
+  bytesAt: 0,
+  isWritten: 1 << 8,
+  /** Has been written as status: it may be polled and overwritten. */
+  isStatus: 1 << 9,
+} as const;
 
 const sizeOf = (type: MemberType): number =>
   typeof type === 'object' ? type.bytes : { u8: 1, u16: 2, u32: 4, u64: 8 }[type];

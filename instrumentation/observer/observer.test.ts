@@ -5,7 +5,7 @@ import { ManualClock } from '../../emulator/clock';
 import { InProcessHost } from '../../emulator/host';
 import { loadNative } from '../../emulator/native';
 import { BAR_ADDRESS, FakePlugin } from '../../test/support/observer';
-import { RING_RECORDS } from './layout';
+import { MARK, RING_RECORDS } from './layout';
 import { type DriverAccess, type ObservedCard, Observer, SharedFile } from '.';
 
 const BAR0 = 'vfio-user:/tmp/card0.sock BAR 0';
@@ -127,7 +127,13 @@ describe('the file that is shared with the plugin', () => {
   it('says what the plugin needs to know of the machine, and later of its kernel', () => {
     expect(plugin.header('ram0Bytes')).toBe(2 ** 20);
     expect(plugin.header('linearMap')).toBe(0);
-    file.kernel = { linearMap: 0x1000n, currentTask: 0x20n, task: { pid: 1, tgid: 2, comm: 3 } };
+    file.kernel = {
+      linearMap: 0x1000n,
+      currentTask: 0x20n,
+      task: { pid: 1, tgid: 2, comm: 3 },
+      irqEntry: 4n,
+      moduleCode: 5n,
+    };
     expect([plugin.header('linearMap'), plugin.header('currentTask')]).toEqual([0x1000, 0x20]);
   });
 
@@ -144,22 +150,22 @@ describe('who wrote memory last', () => {
   it('is told by runs of bytes: code with its process, the kernel, a card, nobody', () => {
     plugin.places(PLACES);
     plugin.owner(1, 71);
-    file.shadow.mark(0x1000, 16, { place: 1, vcpu: 1, epoch: 5 });
-    file.shadow.mark(0x1010, 8, { place: 2, vcpu: 0, epoch: 6 });
+    file.shadow.set(0x1000, 16, 1, 1 << MARK.vcpuAt, MARK.bytesAt);
+    file.shadow.set(0x1010, 8, 2, 1 << MARK.kernelAt, MARK.bytesAt);
     card.inspection.events.publish({
       ...({ kind: 'dma-write', channel: 'C2H0', role: 'data', iova: 0x1020, sizeBytes: 4 } as const),
     });
     expect(observer.provenance(0x1004, 0x24)).toEqual([
       {
         ...{ address: 0x1004, sizeBytes: 12 },
-        writer: { by: 'code', pc: 0x401000n, isKernel: false, vcpu: 1, pid: 71, epoch: 5 },
+        writer: { by: 'code', pc: 0x401000n, isKernel: false, vcpu: 1, pid: 71 },
       },
       {
         ...{ address: 0x1010, sizeBytes: 8 },
-        writer: { by: 'code', pc: 0xffff_ffff_8100_0000n, isKernel: true, vcpu: 0, pid: 0, epoch: 6 },
+        writer: { by: 'code', pc: 0xffff_ffff_8100_0000n, isKernel: true, vcpu: 0, pid: 0 },
       },
       { address: 0x1018, sizeBytes: 8, writer: undefined },
-      { address: 0x1020, sizeBytes: 8, writer: { by: 'dma', card: 'card', channel: 'C2H0', epoch: 0 } },
+      { address: 0x1020, sizeBytes: 8, writer: { by: 'dma', card: 'card', channel: 'C2H0' } },
     ]);
   });
 

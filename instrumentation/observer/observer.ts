@@ -18,7 +18,7 @@ const PAUSE_MS = 0.05;
 const BARS = 6;
 
 /** Called once for each access of a BAR, in their order; undefined when it is not known who did it. */
-export type OriginListener = (access: DriverAccess | undefined) => void;
+export type OriginListener = (access: DriverAccess | undefined, isWrite: boolean) => void;
 
 export class Observer implements Disposable {
   /** The number of the next access of each processor. */
@@ -155,9 +155,11 @@ export class ObservedCard {
     if (this.#arrived.length === 0) return;
     this.observer.wait(() => (this.#match(), this.#arrived.length === 0));
     while (this.#arrived.length > 0) {
-      const access = this.#takeLater(this.#arrived.shift()!);
+      const arrived = this.#arrived.shift()!;
+      const { isWrite } = arrived;
+      const access = this.#takeLater(arrived);
       if (access === undefined) this.observer.missed();
-      this.#notify(access);
+      this.#notify(access, isWrite);
     }
   }
 
@@ -175,8 +177,8 @@ export class ObservedCard {
     while (this.#arrived.length > 0) {
       const access = this.#takeNext(this.#arrived[0]!);
       if (access === undefined) return;
-      this.#arrived.shift();
-      this.#notify(access);
+      const { isWrite } = this.#arrived.shift()!;
+      this.#notify(access, isWrite);
     }
   }
 
@@ -202,8 +204,8 @@ export class ObservedCard {
     return undefined;
   }
 
-  #notify(access: DriverAccess | undefined): void {
-    for (const listener of this.#listeners) listener(access);
+  #notify(access: DriverAccess | undefined, isWrite: boolean): void {
+    for (const listener of this.#listeners) listener(access, isWrite);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Whose bytes guest RAM holds: the code, or the card, that wrote them last. */
 import { type SharedFile } from './shared-file';
-import { MARKED_BYTES, PAGE_BYTES } from './layout';
+import { MARK, MARKED_BYTES, MAX_PLACES, PAGE_BYTES } from './layout';
 
 /** Who wrote last. */
 export type Writer =
@@ -11,10 +11,8 @@ export type Writer =
       readonly vcpu: number;
       /** The process that was the last to write to this page from user space; 0 when it is not known. */
       readonly pid: number;
-      /** How many BAR writes there had been before, modulo 2^29. */
-      readonly epoch: number;
     }
-  | { readonly by: 'dma'; readonly card: string; readonly channel: string; readonly epoch: number };
+  | { readonly by: 'dma'; readonly card: string; readonly channel: string };
 
 /** Bytes that have the same writer; of eight bytes, the last counts. */
 export interface WrittenRun {
@@ -23,9 +21,6 @@ export interface WrittenRun {
   /** Undefined: nobody, since the guest was started. */
   readonly writer: Writer | undefined;
 }
-
-/** The processor of a mark is not used for DMA. */
-const DMA_PLACES = 0xf000_0000;
 
 export class Provenance {
   /** Channels of cards that have written, by the number of their place. */
@@ -37,8 +32,7 @@ export class Provenance {
   dmaWrote(card: string, channel: string, address: number, sizeBytes: number): void {
     let number = this.#channels.findIndex((known) => known.card === card && known.channel === channel);
     if (number < 0) number = this.#channels.push({ card, channel }) - 1;
-    const epoch = Number(this.file.epoch);
-    this.file.shadow.mark(address, sizeBytes, { place: DMA_PLACES + number, vcpu: 0, epoch });
+    this.file.shadow.set(address, sizeBytes, MAX_PLACES + number, 0, MARK.bytesAt);
   }
 
   /** Who wrote the bytes of a range of physical addresses, in their order. */
@@ -60,11 +54,10 @@ export class Provenance {
   #writerAt(address: number): Writer | undefined {
     const mark = address < this.file.shadow.sizeBytes ? this.file.shadow.at(address) : undefined;
     if (mark === undefined) return undefined;
-    const { place, vcpu, epoch } = mark;
-    if (place >= DMA_PLACES) return { by: 'dma', ...this.#channels[place - DMA_PLACES]!, epoch };
+    const { place, vcpu, isKernel } = mark;
+    if (place >= MAX_PLACES) return { by: 'dma', ...this.#channels[place - MAX_PLACES]! };
     const pc = this.file.addressOf(place) ?? 0n;
-    const isKernel = pc >> 63n === 1n;
     const pid = isKernel ? 0 : this.file.ownerOf(Math.floor(address / PAGE_BYTES));
-    return { by: 'code', pc, isKernel, vcpu, pid, epoch };
+    return { by: 'code', pc, isKernel, vcpu, pid };
   }
 }

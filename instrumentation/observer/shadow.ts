@@ -1,20 +1,28 @@
-/** The shadow of guest RAM: who wrote each eight bytes last, as the plugin marks them. Mapped piece by piece, when it is looked at. */
+/**
+ * Shadows of guest RAM: a mark of 64 bits for each eight bytes. Who wrote them last, as the plugin marks them; and what cards
+ * have done there. Mapped piece by piece, when they are looked at.
+ */
 import { type Native } from '../../emulator/native';
 import { MARK, MARKED_BYTES } from './layout';
 
 const PIECE_BYTES = 2 ** 28;
 
-/** What a mark says. */
+/** What a mark says of who wrote last. */
 export interface Mark {
   /** The number of a place of code. */
   readonly place: number;
   readonly vcpu: number;
-  /** The lower bits of the epoch. */
-  readonly epoch: number;
+  readonly isKernel: boolean;
+}
+
+/** Part of a shadow. Mark n is `words[2 * n]`, and above it `words[2 * n + 1]`. */
+export interface MarksPiece {
+  readonly words: Uint32Array;
+  readonly marks: BigUint64Array;
 }
 
 export class Shadow implements Disposable {
-  readonly #pieces = new Map<number, { buffer: ArrayBuffer; marks: BigUint64Array }>();
+  readonly #pieces = new Map<number, MarksPiece & { buffer: ArrayBuffer }>();
 
   /** Use `SharedFile.shadow`. */
   constructor(
@@ -27,25 +35,36 @@ export class Shadow implements Disposable {
 
   /** The mark of the eight bytes that an address lies in; undefined when nobody has written them. */
   at(address: number): Mark | undefined {
-    const mark = this.#marksOf(address)[indexOf(address)]!;
-    if (mark === 0n) return undefined;
-    return {
-      place: Number(BigInt.asUintN(Number(MARK.placeBits), mark)),
-      vcpu: Number(BigInt.asUintN(Number(MARK.vcpuBits), mark >> MARK.placeBits)),
-      epoch: Number(mark >> (MARK.placeBits + MARK.vcpuBits)),
-    };
+    const { words } = this.#pieceOf(address);
+    const index = 2 * indexOf(address);
+    const low = words[index]!;
+    const high = words[index + 1]!;
+    if (low === 0 && high === 0) return undefined;
+    return { place: placeOf(low), vcpu: (high >>> MARK.vcpuAt) & 7, isKernel: (high & 1) === 1 };
   }
 
-  /** Marks all that a range touches, at most to the end of RAM. */
-  mark(address: number, sizeBytes: number, { place, vcpu, epoch }: Mark): void {
-    const mark =
-      (BigInt.asUintN(Number(MARK.epochBits), BigInt(epoch)) << (MARK.placeBits + MARK.vcpuBits)) |
-      (BigInt(vcpu) << MARK.placeBits) |
-      BigInt(place);
+  /** Sets the marks of all that a range touches, at most to the end of RAM. `low` is without the bytes. */
+  set(address: number, sizeBytes: number, low: number, high: number, bytesAt: number): void {
+    const end = Math.min(address + sizeBytes, this.sizeBytes);
+    this.each(address, sizeBytes, ({ marks }, first, last, at) => {
+      const mark = (bytes: number): bigint => (BigInt(high) << 32n) | BigInt((low | (bytes << bytesAt)) >>> 0);
+      const begin = at - (at % MARKED_BYTES);
+      marks.fill(mark(0xff), first, last + 1);
+      marks[first] = mark(bytesBetween(begin, at, end));
+      if (last > first) marks[last] = mark(bytesBetween(begin + (last - first) * MARKED_BYTES, at, end));
+    });
+  }
+
+  /** Visits the marks `first` to `last` of a range that begins at `address`, piece by piece. */
+  each(
+    address: number,
+    sizeBytes: number,
+    visit: (piece: MarksPiece, first: number, last: number, address: number) => void,
+  ): void {
     const end = Math.min(address + sizeBytes, this.sizeBytes);
     for (let at = address; at < end;) {
       const next = Math.min(end, (Math.floor(at / PIECE_BYTES) + 1) * PIECE_BYTES);
-      this.#marksOf(at).fill(mark, indexOf(at), indexOf(next - 1) + 1);
+      visit(this.#pieceOf(at), indexOf(at), indexOf(next - 1), at);
       at = next;
     }
   }
@@ -55,17 +74,28 @@ export class Shadow implements Disposable {
     this.#pieces.clear();
   }
 
-  #marksOf(address: number): BigUint64Array {
+  #pieceOf(address: number): MarksPiece {
     const number = Math.floor(address / PIECE_BYTES);
     let piece = this.#pieces.get(number);
     if (piece === undefined) {
       const start = number * PIECE_BYTES;
       const size = Math.min(PIECE_BYTES, this.sizeBytes - start);
       const buffer = this.native.map(this.fd, this.fileOffset + start, size, true);
-      this.#pieces.set(number, (piece = { buffer, marks: new BigUint64Array(buffer) }));
+      piece = { buffer, marks: new BigUint64Array(buffer), words: new Uint32Array(buffer) };
+      this.#pieces.set(number, piece);
     }
-    return piece.marks;
+    return piece;
   }
+}
+
+/** The number of the place of code in the lower half of a mark. */
+export const placeOf = (low: number): number => low & (2 ** MARK.placeBits - 1);
+
+/** Which of the eight bytes from `word` on are between two addresses, the lowest first. */
+export function bytesBetween(word: number, start: number, end: number): number {
+  const from = Math.max(0, start - word);
+  const to = Math.min(MARKED_BYTES, end - word);
+  return ((1 << to) - 1) & ~((1 << from) - 1);
 }
 
 /** In its piece. */

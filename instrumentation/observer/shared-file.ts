@@ -7,12 +7,15 @@ import {
   HEADER,
   IS_KERNEL,
   IS_WRITE,
+  LACKS_BARRIER,
   MAGIC,
   MAX_DEVICES,
   MAX_PLACES,
   MAX_VCPUS,
   offsetsOf,
   PAGE_BYTES,
+  RACE,
+  RACES,
   RECORD,
   RING_BYTES,
   RING_RECORDS,
@@ -41,6 +44,10 @@ export interface KernelFacts {
   readonly currentTask: bigint;
   /** Offsets into task_struct. */
   readonly task: { readonly pid: number; readonly tgid: number; readonly comm: number };
+  /** Address of `handle_irq_event`, which each interrupt of a device passes. */
+  readonly irqEntry: bigint;
+  /** An address of code of a kernel module; others are near it. */
+  readonly moduleCode: bigint;
 }
 
 /** An access of a BAR by a processor of the guest. */
@@ -58,8 +65,10 @@ export interface DriverAccess {
   readonly pc: bigint;
   /** Where the function returns to, if it has stored nothing on the stack. */
   readonly returnAddress: bigint;
-  /** How many BAR writes there had been before it, of all processors. */
-  readonly epoch: bigint;
+  /** Of a write: the epoch of each processor and context until then (MARK). */
+  readonly before: Uint32Array;
+  /** Of a write: the epoch of its processor and context that its last barrier has begun. */
+  readonly barrier: number;
   /** Process and thread; 0 when they are not known. */
   readonly pid: number;
   readonly tid: number;
@@ -70,6 +79,8 @@ export interface DriverAccess {
 const AT = offsetsOf(HEADER);
 const RECORD_AT = offsetsOf(RECORD);
 const RECORD_BYTES = bytesOf(RECORD);
+const RACE_AT = offsetsOf(RACE);
+const RACE_BYTES = bytesOf(RACE);
 const DEVICES_BYTES = MAX_DEVICES * DEVICE_NAME_BYTES;
 const upToPage = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 
@@ -77,8 +88,12 @@ export class SharedFile implements Disposable {
   readonly #fd: number;
   readonly #mapped: ArrayBuffer;
   readonly #view: DataView;
+  readonly #words: Uint32Array;
+  readonly #touched: Uint8Array;
   /** Who wrote what in guest RAM. */
   readonly shadow: Shadow;
+  /** What cards have done there (CARD_MARK). */
+  readonly cardShadow: Shadow;
 
   /** @throws RangeError for a machine that cannot be observed */
   constructor(
@@ -93,11 +108,18 @@ export class SharedFile implements Disposable {
     const ringsOffset = placesOffset + MAX_PLACES * 8;
     const ownersOffset = ringsOffset + vcpus * RING_BYTES;
     const memoryBytes = Math.max(0, ...ram.map(({ address, sizeBytes }) => address + sizeBytes));
-    const shadowOffset = upToPage(ownersOffset + (memoryBytes / PAGE_BYTES) * 4);
+    const pages = memoryBytes / PAGE_BYTES;
+    const racesOffset = upToPage(ownersOffset + pages * 4);
+    const touchedOffset = racesOffset + upToPage(RACES * RACE_BYTES);
+    const shadowOffset = touchedOffset + upToPage(pages);
+    const cardShadowOffset = shadowOffset + memoryBytes;
     // Most of it is never touched, and takes no memory then.
-    this.#fd = native.memfdCreate('ghostcard-observer', shadowOffset + memoryBytes);
+    this.#fd = native.memfdCreate('ghostcard-observer', cardShadowOffset + memoryBytes);
     this.#mapped = native.map(this.#fd, 0, shadowOffset, true);
+    this.#words = new Uint32Array(this.#mapped);
+    this.#touched = new Uint8Array(this.#mapped, touchedOffset, pages);
     this.shadow = new Shadow(native, this.#fd, shadowOffset, memoryBytes);
+    this.cardShadow = new Shadow(native, this.#fd, cardShadowOffset, memoryBytes);
     this.#view = new DataView(this.#mapped);
     const set = (at: number, value: number) => this.#view.setBigUint64(at, BigInt(value), true);
     this.#view.setUint32(AT.vcpus, vcpus, true);
@@ -105,7 +127,10 @@ export class SharedFile implements Disposable {
     set(AT.placesOffset, placesOffset);
     set(AT.ringsOffset, ringsOffset);
     set(AT.ownersOffset, ownersOffset);
+    set(AT.racesOffset, racesOffset);
+    set(AT.touchedOffset, touchedOffset);
     set(AT.shadowOffset, shadowOffset);
+    set(AT.cardShadowOffset, cardShadowOffset);
     for (const [index, { address, sizeBytes }] of ram.entries()) {
       set([AT.ram0, AT.ram1][index]!, address);
       set([AT.ram0Bytes, AT.ram1Bytes][index]!, sizeBytes);
@@ -124,7 +149,9 @@ export class SharedFile implements Disposable {
   }
 
   /** From now on, accesses have their process. */
-  set kernel({ linearMap, currentTask, task }: KernelFacts) {
+  set kernel({ linearMap, currentTask, task, irqEntry, moduleCode }: KernelFacts) {
+    this.#view.setBigUint64(AT.irqEntry, irqEntry, true);
+    this.#view.setBigUint64(AT.moduleCode, moduleCode, true);
     this.#view.setBigUint64(AT.currentTask, currentTask, true);
     this.#view.setUint32(AT.taskPid, task.pid, true);
     this.#view.setUint32(AT.taskTgid, task.tgid, true);
@@ -159,9 +186,28 @@ export class SharedFile implements Disposable {
     return this.#view.getUint32(Number(this.#view.getBigUint64(AT.ownersOffset, true)) + page * 4, true);
   }
 
-  /** How many BAR writes there have been. */
-  get epoch(): bigint {
-    return this.#view.getBigUint64(AT.epoch, true);
+  /** Tells the plugin that everything up to a step of a card comes before what the driver does from now on, there. */
+  saw(where: 'answered' | 'interrupted' | 'configured' | 'settled', step: number): void {
+    Atomics.store(this.#words, AT[where] / 4, step);
+  }
+
+  /** A card accesses these pages: the plugin looks at what is done there from now on. */
+  touch(address: number, sizeBytes: number): void {
+    const last = Math.min(Math.floor((address + sizeBytes - 1) / PAGE_BYTES), this.#touched.length - 1);
+    for (let page = Math.floor(address / PAGE_BYTES); page <= last; page++) this.#touched[page] = 1;
+  }
+
+  /** From now on a place is reported again. */
+  beginRound(): void {
+    Atomics.add(this.#words, AT.round / 4, 1);
+  }
+
+  /** The races that the plugin has found, from number `from` on, as far as they are kept. */
+  races(from: number): { readonly next: number; readonly races: readonly ObservedRace[] } {
+    const next = Atomics.load(this.#words, AT.races / 4);
+    const races: ObservedRace[] = [];
+    for (let number = Math.max(from, next - RACES); number < next; number++) races.push(this.#race(number));
+    return { next, races };
   }
 
   /** The name of QEMU's memory region. */
@@ -172,6 +218,7 @@ export class SharedFile implements Disposable {
 
   [Symbol.dispose](): void {
     this.shadow[Symbol.dispose]();
+    this.cardShadow[Symbol.dispose]();
     this.native.unmap(this.#mapped);
     this.native.close(this.#fd);
   }
@@ -192,11 +239,33 @@ export class SharedFile implements Disposable {
       isKernel: (flags & IS_KERNEL) !== 0,
       pc: view.getBigUint64(at + RECORD_AT.pc, true),
       returnAddress: view.getBigUint64(at + RECORD_AT.returnAddress, true),
-      epoch: view.getBigUint64(at + RECORD_AT.epoch, true),
+      before: new Uint32Array(this.#mapped.slice(at + RECORD_AT.before, at + RECORD_AT.before + 8 * MAX_VCPUS)),
+      barrier: view.getUint32(at + RECORD_AT.barrier, true),
       pid: view.getUint32(at + RECORD_AT.pid, true),
       tid: view.getUint32(at + RECORD_AT.tid, true),
       comm: this.#text(at + RECORD_AT.comm, COMM_BYTES),
       device: view.getUint16(at + RECORD_AT.device, true),
+    };
+  }
+
+  #race(number: number): ObservedRace {
+    const view = this.#view;
+    const at = Number(view.getBigUint64(AT.racesOffset, true)) + (number % RACES) * RACE_BYTES;
+    const flags = view.getUint8(at + RACE_AT.flags);
+    return {
+      address: Number(view.getBigUint64(at + RACE_AT.address, true)),
+      step: view.getUint32(at + RACE_AT.mark + 4, true),
+      seen: view.getUint32(at + RACE_AT.seen, true),
+      pc: view.getBigUint64(at + RACE_AT.pc, true),
+      returnAddress: view.getBigUint64(at + RACE_AT.returnAddress, true),
+      vcpu: view.getUint8(at + RACE_AT.vcpu),
+      sizeBytes: view.getUint8(at + RACE_AT.sizeBytes),
+      isWrite: (flags & IS_WRITE) !== 0,
+      isKernel: (flags & IS_KERNEL) !== 0,
+      lacksBarrier: (flags & LACKS_BARRIER) !== 0,
+      pid: view.getUint32(at + RACE_AT.pid, true),
+      tid: view.getUint32(at + RACE_AT.tid, true),
+      comm: this.#text(at + RACE_AT.comm, COMM_BYTES),
     };
   }
 
@@ -209,6 +278,27 @@ export class SharedFile implements Disposable {
     const end = bytes.indexOf(0);
     return Buffer.from(bytes.subarray(0, end < 0 ? sizeBytes : end)).toString();
   }
+}
+
+/** An access of memory that does not come after what a card has done there. */
+export interface ObservedRace {
+  /** Physical. */
+  readonly address: number;
+  readonly sizeBytes: number;
+  readonly isWrite: boolean;
+  readonly isKernel: boolean;
+  /** It would come after, on arm64, with a barrier that orders loads. */
+  readonly lacksBarrier: boolean;
+  /** Of the card. */
+  readonly step: number;
+  /** The last step that comes before. */
+  readonly seen: number;
+  readonly vcpu: number;
+  readonly pc: bigint;
+  readonly returnAddress: bigint;
+  readonly pid: number;
+  readonly tid: number;
+  readonly comm: string;
 }
 
 export interface RecordedAccess extends DriverAccess {

@@ -6,6 +6,8 @@ export interface CardNotice {
   readonly register?: string;
   /** The interrupt that it is about: an interrupt index of VFIO (INTx 0, MSI 1, MSI-X 2) and a vector. */
   readonly interrupt?: { readonly index: number; readonly vector: number };
+  /** The code of the driver that it is about: `driver.c:212 ring_doorbell`. */
+  readonly code?: string;
   /** The whole notice, in a few sentences. */
   readonly text: string;
 }

@@ -13,13 +13,22 @@
 #define OBSERVER_PAGE_BYTES 4096
 #define OBSERVER_MAX_VCPUS 8
 #define OBSERVER_RING_RECORDS 16384
-#define OBSERVER_RING_BYTES 1445888
-#define OBSERVER_MAX_PLACES 4194304
+#define OBSERVER_RING_BYTES 2363392
+#define OBSERVER_MAX_PLACES 4128768
 #define OBSERVER_MAX_DEVICES 64
 #define OBSERVER_DEVICE_NAME_BYTES 192
+#define OBSERVER_COMM_BYTES 16
 #define OBSERVER_CARD_PREFIX "vfio-user:"
 #define OBSERVER_IS_WRITE 1
 #define OBSERVER_IS_KERNEL 2
+#define OBSERVER_LACKS_BARRIER 4
+#define OBSERVER_RACES 1024
+#define OBSERVER_MARK_BYTES_AT 22
+#define OBSERVER_MARK_KERNEL_AT 32
+#define OBSERVER_MARK_VCPU_AT 33
+#define OBSERVER_MARK_EPOCH_AT 36
+#define OBSERVER_CARD_IS_WRITTEN 256
+#define OBSERVER_CARD_IS_STATUS 512
 
 struct observer_header {
     uint32_t magic;              /* "GOBS". */
@@ -35,15 +44,25 @@ struct observer_header {
     uint64_t devicesOffset;      /* Where the names of devices are, each NUL-terminated. */
     uint64_t shadowOffset;       /* Where the shadow is: the mark of physical address 0's eight bytes. 0: there is none. */
     uint64_t ownersOffset;       /* Where the owners of pages are: a process (u32) each, the last to write there from user space. */
+    uint64_t touchedOffset;      /* Where the flags of pages are: a byte each, 1 when a card has accessed the page. */
+    uint64_t cardShadowOffset;   /* Where the cards' shadow is: what cards have done to eight bytes (CARD_MARK). */
+    uint64_t racesOffset;        /* Where the races are that the plugin has found. */
     uint64_t linearMap;          /* By the host: a kernel's linear address minus the physical address. 0: not known yet. */
     uint64_t currentTask;        /* amd64: address of the per-processor variable 'current_task'. */
     uint32_t taskPid;            /* Offset of `pid` in task_struct. */
     uint32_t taskTgid;           /* Offset of `tgid`. */
     uint32_t taskComm;           /* Offset of `comm`. */
     uint32_t places;             /* By the plugin: how many places there are. */
-    uint64_t epoch;              /* How many BAR stores there have been. */
+    uint64_t irqEntry;           /* Address of the kernel's handle_irq_event. 0: not known. */
+    uint64_t moduleCode;         /* An address of code of a kernel module. 0: not known. */
+    uint32_t answered;           /* By the host: the last step before the latest answer to a read of a BAR. */
+    uint32_t interrupted;        /* The last step before the latest interrupt. */
+    uint32_t configured;         /* The last step before the latest access of configuration space. */
+    uint32_t settled;            /* The last step that everything in the guest comes after. */
+    uint32_t round;              /* A place is reported once in each. */
+    uint32_t races;              /* By the plugin: how many races there are. Race n is at n modulo RACES. */
 };
-_Static_assert(sizeof(struct observer_header) == 128, "as in layout.ts");
+_Static_assert(sizeof(struct observer_header) == 184, "as in layout.ts");
 
 struct observer_ring {
     uint64_t written;            /* By the plugin: how many accesses have been recorded. Record n is at n modulo RING_RECORDS. */
@@ -57,15 +76,32 @@ struct observer_record {
     uint64_t valueHigh;          /* Bits 127 to 64 of an access of 16 bytes. */
     uint64_t pc;                 /* Address of the instruction. */
     uint64_t returnAddress;      /* Where the function returns to, if it has stored nothing on the stack. */
-    uint64_t epoch;              /* The epoch in which it was done. */
     uint32_t pid;                /* Process (`tgid`). 0: not known, or no process. */
     uint32_t tid;                /* Thread (`pid`). */
     uint16_t device;             /* Which device. */
     uint8_t sizeBytes;           /* 1 to 16. */
     uint8_t flags;               /* 1: a write, 2: in the kernel. */
-    uint32_t reserved;           /* 0. */
+    uint32_t barrier;            /* A write: the epoch of its processor and context that its last barrier has begun. */
+    char before[64];             /* A write: the epoch (u32) of each processor and context until then, where they are in a mark (MARK). */
     char comm[16];               /* Name of the thread. */
 };
-_Static_assert(sizeof(struct observer_record) == 88, "as in layout.ts");
+_Static_assert(sizeof(struct observer_record) == 144, "as in layout.ts");
+
+struct observer_race {
+    uint64_t timeNs;             /* CLOCK_MONOTONIC. */
+    uint64_t address;            /* Physical. */
+    uint64_t mark;               /* What the card has done (CARD_MARK). */
+    uint64_t pc;                 /* Address of the instruction. */
+    uint64_t returnAddress;      /* As of an access of a BAR. */
+    uint32_t seen;               /* The last step that comes before. */
+    uint32_t pid;                /* Process. */
+    uint32_t tid;                /* Thread. */
+    uint8_t vcpu;                /* Which processor. */
+    uint8_t sizeBytes;           /* 1 to 16. */
+    uint8_t flags;               /* 1: a write, 2: in the kernel, 4: an interrupt or status has been seen, and a barrier is missing. */
+    uint8_t reserved;            /* 0. */
+    char comm[16];               /* Name of the thread. */
+};
+_Static_assert(sizeof(struct observer_race) == 72, "as in layout.ts");
 
 #endif

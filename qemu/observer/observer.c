@@ -26,130 +26,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "layout.h"
-
-/* GLib. */
-typedef struct {
-    uint8_t *data;
-    unsigned int len;
-} GByteArray;
-typedef struct {
-    char *data;
-    unsigned int len;
-} GArray;
-extern GByteArray *g_byte_array_new(void);
-extern GByteArray *g_byte_array_set_size(GByteArray *array, unsigned int length);
-extern char *g_array_free(GArray *array, int free_segment);
-
-/* QEMU. */
-enum { NO_REGS, READS_REGS };
-enum { LOADS = 1, STORES = 2 };
-struct qemu_info {
-    const char *target_name;
-    struct {
-        int min, cur;
-    } version;
-    bool system_emulation;
-    struct {
-        int smp_vcpus, max_vcpus;
-    } system;
-};
-struct tb;
-struct insn;
-struct hwaddr;
-struct reg;
-struct reg_descriptor {
-    struct reg *handle;
-    const char *name;
-    const char *feature;
-    bool is_readonly;
-};
-struct mem_value {
-    int type;
-    union {
-        uint8_t u8;
-        uint16_t u16;
-        uint32_t u32;
-        uint64_t u64;
-        struct {
-            uint64_t low, high;
-        } u128;
-    } data;
-};
-typedef void vcpu_callback(unsigned int vcpu, void *userdata);
-typedef void mem_callback(unsigned int vcpu, uint32_t info, uint64_t vaddr, void *userdata);
-typedef void tb_callback(struct tb *tb, void *userdata);
-extern void qemu_plugin_register_vcpu_init_cb(uint64_t id, vcpu_callback *callback, void *userdata);
-extern void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id, tb_callback *callback, void *userdata);
-extern void qemu_plugin_register_vcpu_insn_exec_cb(
-        struct insn *insn, vcpu_callback *callback, int flags, void *userdata);
-extern void qemu_plugin_register_vcpu_mem_cb(
-        struct insn *insn, mem_callback *callback, int flags, int rw, void *userdata);
-extern size_t qemu_plugin_tb_n_insns(const struct tb *tb);
-extern struct insn *qemu_plugin_tb_get_insn(const struct tb *tb, size_t index);
-extern size_t qemu_plugin_insn_data(const struct insn *insn, void *bytes, size_t length);
-extern uint64_t qemu_plugin_insn_vaddr(const struct insn *insn);
-extern unsigned int qemu_plugin_mem_size_shift(uint32_t info);
-extern bool qemu_plugin_mem_is_store(uint32_t info);
-extern struct mem_value qemu_plugin_mem_get_value(uint32_t info);
-extern struct hwaddr *qemu_plugin_get_hwaddr(uint32_t info, uint64_t vaddr);
-extern bool qemu_plugin_hwaddr_is_io(const struct hwaddr *address);
-extern uint64_t qemu_plugin_hwaddr_phys_addr(const struct hwaddr *address);
-extern const char *qemu_plugin_hwaddr_device_name(const struct hwaddr *address);
-extern GArray *qemu_plugin_get_registers(void);
-extern bool qemu_plugin_read_register(struct reg *handle, GByteArray *bytes);
-extern bool qemu_plugin_read_memory_vaddr(uint64_t address, GByteArray *bytes, size_t length);
-extern int qemu_plugin_read_memory_hwaddr(uint64_t address, GByteArray *bytes, size_t length);
+#include "observer.h"
 
 #define EXPORTED __attribute__((visibility("default")))
-#define RARE(condition) __builtin_expect(!!(condition), 0)
-
 EXPORTED int qemu_plugin_version = 7;
 
-enum { TLB_ENTRIES = 4096, PAGE_SHIFT = 12, GENERAL_REGISTERS = 32 };
-
-struct tlb_entry {
-    uint64_t page;
-    uint64_t epoch;
-    /* Shadow of the page's first eight bytes. */
-    uint64_t *shadow;
-};
-
-struct vcpu {
-    /* Entries of another epoch are not valid. Other virtual processors advance it too (arm64). */
-    uint64_t tlb_epoch;
-    /* Its bits in a mark. */
-    uint64_t mark;
-    struct observer_ring *ring;
-    struct observer_record *records;
-    /* Between a TLBI and the DSB that completes it. */
-    bool has_invalidated;
-    /* arm64: the address of its task_struct; 0: not known. */
-    uint64_t task;
-    /* The process of its page tables, once it is known. */
-    uint32_t pid;
-    bool has_pid;
-    GByteArray *bytes;
-    struct {
-        struct reg *gs_base, *kernel_gs_base, *rsp;
-        struct reg *x[GENERAL_REGISTERS];
-    } reg;
-    /* Apart, so that the first store to a page is noticed after loads. */
-    struct tlb_entry loads[TLB_ENTRIES], stores[TLB_ENTRIES];
-} __attribute__((aligned(64)));
-
-static struct observer_header *shared;
+struct observer_header *shared;
 static uint64_t *places;
 static char (*devices)[OBSERVER_DEVICE_NAME_BYTES];
 static struct vcpu vcpus[OBSERVER_MAX_VCPUS];
-static bool is_arm64;
-/* Where stores go that have no shadow. */
-static uint64_t no_shadow[1 << (PAGE_SHIFT - 3)];
-
-static bool in_kernel(uint64_t address)
-{
-    return address >> 63;
-}
+bool is_arm64;
+/* By the places of system call instructions: the call that it has made last; 0: it is none. */
+static uint16_t *syscall_at;
+enum { NO_SYSCALL_YET = 0xffff };
 
 /* ---- places of code: an address has one number, however often it is translated ---- */
 
@@ -158,7 +47,8 @@ static pthread_mutex_t places_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t *place_of_hash;
 enum { HASH_SLOTS = 2 * OBSERVER_MAX_PLACES };
 
-static uint32_t place_of(uint64_t pc)
+/* 0 for one that is not known, unless it is to be added. */
+static uint32_t place_of(uint64_t pc, bool is_added)
 {
     uint32_t slot = (pc * 0x9e3779b97f4a7c15u) >> 40, place;
 
@@ -166,7 +56,7 @@ static uint32_t place_of(uint64_t pc)
     for (slot %= HASH_SLOTS; (place = place_of_hash[slot]) != 0; slot = (slot + 1) % HASH_SLOTS)
         if (places[place] == pc)
             break;
-    if (place == 0 && shared->places + 1 < OBSERVER_MAX_PLACES) {
+    if (place == 0 && is_added && shared->places + 1 < OBSERVER_MAX_PLACES) {
         place = shared->places + 1;
         places[place] = pc;
         place_of_hash[slot] = place;
@@ -174,79 +64,6 @@ static uint32_t place_of(uint64_t pc)
     }
     pthread_mutex_unlock(&places_lock);
     return place;
-}
-
-/* ---- the guest's registers and memory ---- */
-
-static uint64_t read_register(struct vcpu *vcpu, struct reg *reg)
-{
-    uint64_t value = 0;
-
-    if (reg == NULL)
-        return 0;
-    g_byte_array_set_size(vcpu->bytes, 0);
-    if (!qemu_plugin_read_register(reg, vcpu->bytes) || vcpu->bytes->len < sizeof(value))
-        return 0;
-    memcpy(&value, vcpu->bytes->data, sizeof(value));
-    return value;
-}
-
-/* From an address in the kernel's linear map: user space need not have it mapped. */
-static bool read_linear(struct vcpu *vcpu, uint64_t address, void *to, size_t length)
-{
-    if (qemu_plugin_read_memory_hwaddr(address - shared->linearMap, vcpu->bytes, length) != 0)
-        return false;
-    memcpy(to, vcpu->bytes->data, length);
-    return true;
-}
-
-static uint64_t current_task(struct vcpu *vcpu, bool is_kernel)
-{
-    uint64_t task = 0, base;
-
-    if (is_arm64)
-        return vcpu->task;
-    base = read_register(vcpu, is_kernel ? vcpu->reg.gs_base : vcpu->reg.kernel_gs_base);
-    return in_kernel(base) && read_linear(vcpu, base + shared->currentTask, &task, sizeof(task)) ? task : 0;
-}
-
-/* The process that its page tables are of: asked once for each change of them. */
-static uint32_t current_pid(struct vcpu *vcpu, bool is_kernel)
-{
-    uint64_t task;
-
-    if (vcpu->has_pid || __atomic_load_n(&shared->linearMap, __ATOMIC_ACQUIRE) == 0)
-        return vcpu->pid;
-    task = current_task(vcpu, is_kernel);
-    vcpu->has_pid =
-            in_kernel(task) && read_linear(vcpu, task + shared->taskTgid, &vcpu->pid, sizeof(vcpu->pid));
-    return vcpu->pid;
-}
-
-static void describe_process(struct vcpu *vcpu, struct observer_record *record, bool is_kernel)
-{
-    uint64_t task;
-
-    record->pid = record->tid = 0;
-    record->comm[0] = 0;
-    if (__atomic_load_n(&shared->linearMap, __ATOMIC_ACQUIRE) == 0)
-        return;
-    task = current_task(vcpu, is_kernel);
-    if (!in_kernel(task) || !read_linear(vcpu, task + shared->taskTgid, &record->pid, sizeof(record->pid)))
-        return;
-    read_linear(vcpu, task + shared->taskPid, &record->tid, sizeof(record->tid));
-    read_linear(vcpu, task + shared->taskComm, record->comm, sizeof(record->comm));
-}
-
-static uint64_t return_address(struct vcpu *vcpu)
-{
-    uint64_t address = 0;
-
-    if (is_arm64)
-        return read_register(vcpu, vcpu->reg.x[30]);
-    if (qemu_plugin_read_memory_vaddr(read_register(vcpu, vcpu->reg.rsp), vcpu->bytes, sizeof(address)))
-        memcpy(&address, vcpu->bytes->data, sizeof(address));
-    return address;
 }
 
 /* ---- accesses of devices ---- */
@@ -279,6 +96,27 @@ static void record_value(struct observer_record *record, struct mem_value value)
     record->valueHigh = value.type == 4 ? value.data.u128.high : 0;
 }
 
+static uint32_t begin_epoch(struct vcpu *vcpu, bool is_kernel)
+{
+    return __atomic_fetch_add(&vcpu->mark[is_kernel], 1ull << OBSERVER_MARK_EPOCH_AT, __ATOMIC_RELAXED) >>
+           OBSERVER_MARK_EPOCH_AT;
+}
+
+/* A store to a BAR: what is stored from now on, on whatever processor, comes after it. */
+static void begin_epochs(struct vcpu *vcpu, struct observer_record *record, bool is_kernel)
+{
+    uint32_t before[2 * OBSERVER_MAX_VCPUS] = {0};
+
+    for (unsigned int i = 0; i < shared->vcpus; i++)
+        for (unsigned int context = 0; context < CONTEXTS; context++)
+            before[2 * i + context] = begin_epoch(&vcpus[i], context);
+    memcpy(record->before, before, sizeof(before));
+    /* x86 keeps stores in order. So does the kernel's code for accesses of devices. */
+    record->barrier = is_arm64 && !(is_kernel && !in_module(record->pc))
+                              ? vcpu->barrier[is_kernel]
+                              : before[2 * (vcpu - vcpus) + is_kernel] + 1;
+}
+
 static void record_access(
         struct vcpu *vcpu, uint32_t info, const struct hwaddr *address, const char *name, uint64_t pc)
 {
@@ -292,15 +130,16 @@ static void record_access(
     record->address = qemu_plugin_hwaddr_phys_addr(address);
     record_value(record, qemu_plugin_mem_get_value(info));
     record->pc = pc;
-    record->epoch = shared->epoch;
     record->device = device_of(name);
     record->sizeBytes = 1 << qemu_plugin_mem_size_shift(info);
     record->flags = (is_write ? OBSERVER_IS_WRITE : 0) | (is_kernel ? OBSERVER_IS_KERNEL : 0);
     record->returnAddress = return_address(vcpu);
-    describe_process(vcpu, record, is_kernel);
-    __atomic_store_n(&vcpu->ring->written, number + 1, __ATOMIC_RELEASE);
+    describe_process(vcpu, is_kernel, &record->pid, &record->tid, record->comm);
     if (is_write)
-        __atomic_fetch_add(&shared->epoch, 1, __ATOMIC_RELAXED);
+        begin_epochs(vcpu, record, is_kernel);
+    else
+        saw_answer(is_kernel);
+    __atomic_store_n(&vcpu->ring->written, number + 1, __ATOMIC_RELEASE);
 }
 
 /* ---- all stores and loads ---- */
@@ -310,18 +149,16 @@ static bool is_ram(uint64_t physical)
     return physical - shared->ram0 < shared->ram0Bytes || physical - shared->ram1 < shared->ram1Bytes;
 }
 
-static uint64_t *shadow_of(uint64_t page)
-{
-    return shared->shadowOffset == 0 ? no_shadow : (uint64_t *)((char *)shared + shared->shadowOffset + page);
-}
-
 static uint32_t *owner_of(uint64_t page)
 {
-    return (uint32_t *)((char *)shared + shared->ownersOffset) + (page >> PAGE_SHIFT);
+    return (uint32_t *)at_offset(shared->ownersOffset) + (page >> PAGE_SHIFT);
 }
 
-/* An access of a page that the table does not have. Returns its shadow, or NULL when it is not RAM. */
-static __attribute__((noinline)) uint64_t *access_slowly(
+/* What is to be known of an instruction that accesses memory: the number of its place, and with it: */
+enum { OF_KERNEL = 1 << 22, IS_ACQUIRE = 1 << 23, PLACE_MASK = OF_KERNEL - 1 };
+
+/* An access of a page that the table does not have. Returns its entry, or NULL when it is not RAM. */
+static __attribute__((noinline)) const struct tlb_entry *access_slowly(
         struct vcpu *vcpu, struct tlb_entry *entry, uint32_t info, uint64_t vaddr, uint32_t place)
 {
     struct hwaddr *address = qemu_plugin_get_hwaddr(info, vaddr);
@@ -342,43 +179,71 @@ static __attribute__((noinline)) uint64_t *access_slowly(
         return NULL;
     entry->page = vaddr >> PAGE_SHIFT;
     entry->epoch = __atomic_load_n(&vcpu->tlb_epoch, __ATOMIC_RELAXED);
-    entry->shadow = shadow_of(physical);
-    if (shared->ownersOffset != 0 && !in_kernel(places[place]) && qemu_plugin_mem_is_store(info))
+    entry->shadow = at_offset(shared->shadowOffset + physical);
+    entry->is_touched = (uint8_t *)at_offset(shared->touchedOffset) + (physical >> PAGE_SHIFT);
+    if (!in_kernel(places[place]) && qemu_plugin_mem_is_store(info))
         *owner_of(physical) = current_pid(vcpu, false);
-    return entry->shadow;
+    return entry;
 }
 
-static inline uint64_t *shadow_page(
-        struct vcpu *vcpu, struct tlb_entry *table, uint32_t info, uint64_t vaddr, uint32_t place)
+static inline const struct tlb_entry *page_of(
+        struct vcpu *vcpu, struct tlb_entry *table, uint32_t info, uint64_t vaddr, uintptr_t what)
 {
     uint64_t page = vaddr >> PAGE_SHIFT;
     struct tlb_entry *entry = &table[page % TLB_ENTRIES];
 
     if (RARE(entry->page != page || entry->epoch != __atomic_load_n(&vcpu->tlb_epoch, __ATOMIC_RELAXED)))
-        return access_slowly(vcpu, entry, info, vaddr, place);
-    return entry->shadow;
+        return access_slowly(vcpu, entry, info, vaddr, what & PLACE_MASK);
+    return entry;
 }
 
-static void on_load(unsigned int index, uint32_t info, uint64_t vaddr, void *place)
+static __attribute__((noinline)) void access_touched(
+        struct vcpu *vcpu, const struct tlb_entry *entry, uint32_t info, uint64_t vaddr, uintptr_t what)
 {
-    struct vcpu *vcpu = &vcpus[index];
+    struct access access = {
+            .physical = ((char *)entry->shadow - (char *)at_offset(shared->shadowOffset)) +
+                        vaddr % (1 << PAGE_SHIFT),
+            .pc = places[what & PLACE_MASK],
+            .vcpu = vcpu - vcpus,
+            .size = 1 << qemu_plugin_mem_size_shift(info),
+            .is_write = qemu_plugin_mem_is_store(info),
+            .is_acquire = (what & IS_ACQUIRE) != 0,
+    };
 
-    shadow_page(vcpu, vcpu->loads, info, vaddr, (uintptr_t)place);
+    check_access(vcpu, &access);
 }
 
-static void on_store(unsigned int index, uint32_t info, uint64_t vaddr, void *place)
+static void on_load(unsigned int index, uint32_t info, uint64_t vaddr, void *what)
 {
     struct vcpu *vcpu = &vcpus[index];
-    uint64_t *shadow = shadow_page(vcpu, vcpu->stores, info, vaddr, (uintptr_t)place);
-    unsigned int in_page = vaddr % (1 << PAGE_SHIFT), end = in_page + (1 << qemu_plugin_mem_size_shift(info));
-    uint64_t mark;
+    const struct tlb_entry *entry = page_of(vcpu, vcpu->loads, info, vaddr, (uintptr_t)what);
 
-    if (RARE(shadow == NULL))
+    if (RARE(entry != NULL && *entry->is_touched))
+        access_touched(vcpu, entry, info, vaddr, (uintptr_t)what);
+}
+
+static void on_store(unsigned int index, uint32_t info, uint64_t vaddr, void *what)
+{
+    struct vcpu *vcpu = &vcpus[index];
+    uintptr_t place = (uintptr_t)what & PLACE_MASK;
+    const struct tlb_entry *entry = page_of(vcpu, vcpu->stores, info, vaddr, (uintptr_t)what);
+    unsigned int in_page = vaddr % (1 << PAGE_SHIFT), size = 1 << qemu_plugin_mem_size_shift(info);
+    uint64_t mark, *shadow;
+
+    if (RARE(entry == NULL))
         return;
-    mark = __atomic_load_n(&shared->epoch, __ATOMIC_RELAXED) << 35 | vcpu->mark | (uintptr_t)place;
-    shadow[in_page / 8] = mark;
-    if (RARE(end > (in_page | 7) + 1) && end <= 1 << PAGE_SHIFT)
-        shadow[(end - 1) / 8] = mark;
+    mark = __atomic_load_n(&vcpu->mark[((uintptr_t)what & OF_KERNEL) != 0], __ATOMIC_RELAXED) | place;
+    shadow = &entry->shadow[in_page / 8];
+    /* One word, mostly. */
+    *shadow = mark | (((1ull << size) - 1) << in_page % 8 & 0xff) << OBSERVER_MARK_BYTES_AT;
+    if (RARE(in_page % 8 + size > 8)) {
+        int left = in_page % 8 + size - 8;
+
+        for (in_page |= 7; left > 0 && ++in_page < 1 << PAGE_SHIFT; left -= 8, in_page |= 7)
+            *++shadow = mark | (left < 8 ? (1ull << left) - 1 : 0xff) << OBSERVER_MARK_BYTES_AT;
+    }
+    if (RARE(*entry->is_touched))
+        access_touched(vcpu, entry, info, vaddr, (uintptr_t)what);
 }
 
 static void forget_pages(struct vcpu *vcpu)
@@ -413,13 +278,50 @@ static void on_invalidation(unsigned int index, void *unused)
 }
 
 /* It is now that the other processors have forgotten the pages. */
-static void on_barrier(unsigned int index, void *unused)
+static void on_dsb(unsigned int index, void *unused)
 {
     (void)unused;
     if (!vcpus[index].has_invalidated)
         return;
     vcpus[index].has_invalidated = false;
     forget_pages_of_all();
+}
+
+static void on_barrier_of_loads(unsigned int index, void *place)
+{
+    saw_barrier(&vcpus[index], in_kernel(places[(uintptr_t)place]));
+}
+
+/* In the kernel only those of drivers count: there is a barrier in almost everything else. */
+static void on_barrier_of_stores(unsigned int index, void *place)
+{
+    struct vcpu *vcpu = &vcpus[index];
+    uint64_t pc = places[(uintptr_t)place];
+    bool is_kernel = in_kernel(pc);
+
+    if (!is_kernel || in_module(pc))
+        vcpu->barrier[is_kernel] = begin_epoch(vcpu, is_kernel) + 1;
+}
+
+static void on_interrupt(unsigned int index, void *unused)
+{
+    (void)index;
+    (void)unused;
+    saw_interrupt();
+}
+
+static void on_system_call(unsigned int index, void *place)
+{
+    struct vcpu *vcpu = &vcpus[index];
+
+    saw_system_call(vcpu);
+    syscall_at[(uintptr_t)place] = read_register(vcpu, is_arm64 ? vcpu->reg.x[8] : vcpu->reg.rax);
+}
+
+static void on_return_from_system_call(unsigned int index, void *place)
+{
+    (void)index;
+    saw_return_from_system_call(syscall_at[(uintptr_t)place]);
 }
 
 /* The kernel keeps the address of its task_struct in SP_EL0. For a return to user space it loads a user's
@@ -435,7 +337,37 @@ static void on_sp_el0(unsigned int index, void *number)
 
 /* ---- translation ---- */
 
-static void instrument_arm64(struct insn *insn, uint64_t pc)
+/* The lower bits of a barrier say what it orders: 1 loads, 2 stores, 3 both. */
+static void instrument_barrier(struct insn *insn, unsigned int ordered, void *place)
+{
+    if (ordered & 1)
+        qemu_plugin_register_vcpu_insn_exec_cb(insn, on_barrier_of_loads, NO_REGS, place);
+    if (ordered & 2)
+        qemu_plugin_register_vcpu_insn_exec_cb(insn, on_barrier_of_stores, NO_REGS, place);
+}
+
+static void instrument_system_call(struct insn *insn, uintptr_t place)
+{
+    if (syscall_at[place] == 0)
+        syscall_at[place] = NO_SYSCALL_YET;
+    qemu_plugin_register_vcpu_insn_exec_cb(insn, on_system_call, READS_REGS, (void *)place);
+}
+
+/* LDAR, LDAXR, LDAPR: loads that order what comes after them. */
+static bool is_arm64_acquire(uint32_t word)
+{
+    return (word & 0x3fe08000) == 0x08c08000 || (word & 0x3fe08000) == 0x08408000 ||
+           (word & 0x3ffffc00) == 0x38bfc000;
+}
+
+/* STLR, STLXR: stores that come after all before them. */
+static bool is_arm64_release(uint32_t word)
+{
+    return (word & 0x3fe08000) == 0x08808000 || (word & 0x3fe08000) == 0x08008000;
+}
+
+/* Returns whether it is an acquire. */
+static bool instrument_arm64(struct insn *insn, uint64_t pc, uintptr_t place)
 {
     uint32_t word = 0;
     uint32_t target = 0;
@@ -448,16 +380,24 @@ static void instrument_arm64(struct insn *insn, uint64_t pc)
     case 0xd5182040: /* msr tcr_el1 */
     case 0xd5181000: /* msr sctlr_el1 */
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_new_page_table, NO_REGS, NULL);
-        return;
+        return false;
     case 0xd5184100: /* msr sp_el0 */
         if (in_kernel(pc) && target != 31)
             qemu_plugin_register_vcpu_insn_exec_cb(insn, on_sp_el0, READS_REGS, (void *)(uintptr_t)target);
-        return;
+        return false;
     }
     if ((word & 0xfff8e000) == 0xd5088000) /* tlbi, of all kinds */
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_invalidation, NO_REGS, NULL);
-    else if ((word & 0xfffff0ff) == 0xd503309f) /* dsb */
-        qemu_plugin_register_vcpu_insn_exec_cb(insn, on_barrier, NO_REGS, NULL);
+    else if ((word & 0xfffff0ff) == 0xd503309f) { /* dsb */
+        qemu_plugin_register_vcpu_insn_exec_cb(insn, on_dsb, NO_REGS, NULL);
+        instrument_barrier(insn, word >> 8 & 3, (void *)place);
+    } else if ((word & 0xfffff0ff) == 0xd50330bf) /* dmb */
+        instrument_barrier(insn, word >> 8 & 3, (void *)place);
+    else if (is_arm64_release(word))
+        instrument_barrier(insn, 2, (void *)place);
+    else if (word == 0xd4000001 && !in_kernel(pc)) /* svc */
+        instrument_system_call(insn, place);
+    return is_arm64_acquire(word);
 }
 
 static bool is_x86_prefix(uint8_t byte)
@@ -478,12 +418,14 @@ static bool is_x86_prefix(uint8_t byte)
     }
 }
 
-/* MOV to a control register, INVLPG, INVPCID. */
-static void instrument_amd64(struct insn *insn)
+/* MOV to a control register, INVLPG, INVPCID, SYSCALL. */
+static void instrument_amd64(struct insn *insn, uint64_t pc, uintptr_t place)
 {
     uint8_t bytes[16] = {0};
     size_t length = qemu_plugin_insn_data(insn, bytes, sizeof(bytes)), at = 0;
 
+    if (length == 2 && bytes[0] == 0x0f && bytes[1] == 0x05 && !in_kernel(pc))
+        instrument_system_call(insn, place);
     while (at < length && is_x86_prefix(bytes[at]))
         at++;
     if (length - at < 3 || bytes[at] != 0x0f)
@@ -495,45 +437,37 @@ static void instrument_amd64(struct insn *insn)
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_invalidated_page, NO_REGS, NULL);
 }
 
+/* A block begins where a system call returns to. */
+static void instrument_return(struct insn *insn, uint64_t pc)
+{
+    uintptr_t syscall = place_of(pc - (is_arm64 ? 4 : 2), false);
+
+    if (syscall != 0 && syscall_at[syscall] != 0)
+        qemu_plugin_register_vcpu_insn_exec_cb(insn, on_return_from_system_call, NO_REGS, (void *)syscall);
+}
+
 static void on_translation(struct tb *tb, void *unused)
 {
     (void)unused;
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++) {
         struct insn *insn = qemu_plugin_tb_get_insn(tb, i);
         uint64_t pc = qemu_plugin_insn_vaddr(insn);
-        void *place = (void *)(uintptr_t)place_of(pc);
+        uintptr_t what = place_of(pc, true) | (in_kernel(pc) ? OF_KERNEL : 0);
 
-        qemu_plugin_register_vcpu_mem_cb(insn, on_load, READS_REGS, LOADS, place);
-        qemu_plugin_register_vcpu_mem_cb(insn, on_store, READS_REGS, STORES, place);
-        if (is_arm64)
-            instrument_arm64(insn, pc);
-        else
-            instrument_amd64(insn);
+        if (i == 0 && !in_kernel(pc))
+            instrument_return(insn, pc);
+        if (pc == shared->irqEntry)
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_interrupt, NO_REGS, NULL);
+        if (!is_arm64)
+            instrument_amd64(insn, pc, what & PLACE_MASK);
+        else if (instrument_arm64(insn, pc, what & PLACE_MASK))
+            what |= IS_ACQUIRE;
+        qemu_plugin_register_vcpu_mem_cb(insn, on_load, READS_REGS, LOADS, (void *)what);
+        qemu_plugin_register_vcpu_mem_cb(insn, on_store, READS_REGS, STORES, (void *)what);
     }
 }
 
 /* ---- start ---- */
-
-static void find_registers(struct vcpu *vcpu)
-{
-    GArray *registers = qemu_plugin_get_registers();
-    const struct reg_descriptor *each = (void *)registers->data;
-    int number;
-    char rest;
-
-    for (const struct reg_descriptor *end = each + registers->len; each < end; each++) {
-        if (strcmp(each->name, "gs_base") == 0)
-            vcpu->reg.gs_base = each->handle;
-        else if (strcmp(each->name, "k_gs_base") == 0)
-            vcpu->reg.kernel_gs_base = each->handle;
-        else if (strcmp(each->name, "rsp") == 0)
-            vcpu->reg.rsp = each->handle;
-        else if (sscanf(each->name, "x%d%c", &number, &rest) == 1 && number >= 0 &&
-                 number < GENERAL_REGISTERS)
-            vcpu->reg.x[number] = each->handle;
-    }
-    g_array_free(registers, 1);
-}
 
 static void on_vcpu_init(unsigned int index, void *unused)
 {
@@ -541,8 +475,10 @@ static void on_vcpu_init(unsigned int index, void *unused)
 
     (void)unused;
     vcpu->tlb_epoch = 1;
-    vcpu->mark = (uint64_t)index << 32;
-    vcpu->ring = (void *)((char *)shared + shared->ringsOffset + index * (uint64_t)OBSERVER_RING_BYTES);
+    for (uint64_t context = 0; context < CONTEXTS; context++)
+        vcpu->mark[context] = 1ull << OBSERVER_MARK_EPOCH_AT | (uint64_t)index << OBSERVER_MARK_VCPU_AT |
+                              context << OBSERVER_MARK_KERNEL_AT;
+    vcpu->ring = at_offset(shared->ringsOffset + index * (uint64_t)OBSERVER_RING_BYTES);
     vcpu->records = (void *)((char *)vcpu->ring + OBSERVER_PAGE_BYTES);
     vcpu->bytes = g_byte_array_new();
     find_registers(vcpu);
@@ -552,6 +488,12 @@ static int failed(const char *what)
 {
     fprintf(stderr, "ghostcard's observer: %s\n", what);
     return -1;
+}
+
+/* Takes no memory before it is used. */
+static void *allocate(size_t size)
+{
+    return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
 EXPORTED int qemu_plugin_install(uint64_t id, const struct qemu_info *info, int argc, char **argv)
@@ -565,18 +507,18 @@ EXPORTED int qemu_plugin_install(uint64_t id, const struct qemu_info *info, int 
     if (fd < 0 || fstat(fd, &status) != 0)
         return failed("cannot open the shared file");
     shared = mmap(NULL, status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-    place_of_hash = mmap(NULL, HASH_SLOTS * sizeof(*place_of_hash), PROT_READ | PROT_WRITE,
-            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    place_of_hash = allocate(HASH_SLOTS * sizeof(*place_of_hash));
+    syscall_at = allocate(OBSERVER_MAX_PLACES * sizeof(*syscall_at));
     close(fd);
-    if (shared == MAP_FAILED || place_of_hash == MAP_FAILED)
+    if (shared == MAP_FAILED || place_of_hash == MAP_FAILED || syscall_at == MAP_FAILED)
         return failed("cannot map the shared file");
     if (shared->magic != OBSERVER_MAGIC)
         return failed("the shared file is not one of ghostcard");
     if (info->system.max_vcpus > OBSERVER_MAX_VCPUS)
         return failed("the guest has more virtual processors than can be observed");
     is_arm64 = strcmp(info->target_name, "aarch64") == 0;
-    places = (void *)((char *)shared + shared->placesOffset);
-    devices = (void *)((char *)shared + shared->devicesOffset);
+    places = at_offset(shared->placesOffset);
+    devices = at_offset(shared->devicesOffset);
     qemu_plugin_register_vcpu_init_cb(id, on_vcpu_init, NULL);
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation, NULL);
     __atomic_store_n(&shared->ready, 1, __ATOMIC_RELEASE);

@@ -14,6 +14,7 @@ import { ownCompiler, sourceDigest } from './steps/guest-tools';
 
 const RECIPE = 1;
 const SOURCE = path.resolve(__dirname, '../observer');
+const SOURCES = ['observer.c', 'guest.c', 'races.c'];
 const ATTEMPTED = 'building the observer, a plugin for QEMU (qemu/observer)';
 /** Functions of GLib and QEMU stay undefined: QEMU has them. */
 const FLAGS = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared', '-fvisibility=hidden'];
@@ -31,7 +32,7 @@ export async function provisionObserver(options: ProvisionOptions = {}): Promise
   if (found !== undefined) return pluginIn(found.folder);
   const progress = context.progress('observer');
   const build = async (folder: string) => {
-    await runTool(compiler, [...FLAGS, '-o', pluginIn(folder), path.join(SOURCE, 'observer.c')], {
+    await runTool(compiler, [...FLAGS, '-o', pluginIn(folder), ...SOURCES.map((name) => path.join(SOURCE, name))], {
       attempted: ATTEMPTED,
       cure: 'apt-get install build-essential, if the compiler or the C library is missing',
       signal: context.signal,

@@ -11,9 +11,18 @@ const VALUES: Readonly<Record<string, number | string>> = {
   MAX_PLACES: layout.MAX_PLACES,
   MAX_DEVICES: layout.MAX_DEVICES,
   DEVICE_NAME_BYTES: layout.DEVICE_NAME_BYTES,
+  COMM_BYTES: layout.COMM_BYTES,
   CARD_PREFIX: `"${layout.CARD_PREFIX}"`,
   IS_WRITE: layout.IS_WRITE,
   IS_KERNEL: layout.IS_KERNEL,
+  LACKS_BARRIER: layout.LACKS_BARRIER,
+  RACES: layout.RACES,
+  MARK_BYTES_AT: layout.MARK.bytesAt,
+  MARK_KERNEL_AT: 32 + layout.MARK.kernelAt,
+  MARK_VCPU_AT: 32 + layout.MARK.vcpuAt,
+  MARK_EPOCH_AT: 32 + layout.MARK.epochAt,
+  CARD_IS_WRITTEN: layout.CARD_MARK.isWritten,
+  CARD_IS_STATUS: layout.CARD_MARK.isStatus,
 };
 
 /** qemu/observer/layout.h */
@@ -34,6 +43,7 @@ export function observerHeader(): string {
     ...struct('header', layout.HEADER),
     ...struct('ring', layout.RING),
     ...struct('record', layout.RECORD),
+    ...struct('race', layout.RACE),
     '',
     '#endif',
     '',

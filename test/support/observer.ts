@@ -1,11 +1,13 @@
 /** Writes into a file that is shared with an observer, as the plugin in QEMU does. */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import * as layout from '../../instrumentation/observer/layout';
-import { type DriverAccess, type SharedFile } from '../../instrumentation/observer';
+import { type DriverAccess, type ObservedRace, type SharedFile } from '../../instrumentation/observer';
 
 const HEADER = layout.offsetsOf(layout.HEADER);
 const RECORD = layout.offsetsOf(layout.RECORD);
 const RECORD_BYTES = layout.bytesOf(layout.RECORD);
+const RACE = layout.offsetsOf(layout.RACE);
+const RACE_BYTES = layout.bytesOf(layout.RACE);
 
 export const BAR_ADDRESS = 0xfe00_0000n;
 
@@ -28,7 +30,8 @@ export class FakePlugin implements Disposable {
     record.writeBigUInt64LE(value >> 64n, RECORD.valueHigh);
     record.writeBigUInt64LE(access.pc ?? 0n, RECORD.pc);
     record.writeBigUInt64LE(access.returnAddress ?? 0n, RECORD.returnAddress);
-    record.writeBigUInt64LE(access.epoch ?? 0n, RECORD.epoch);
+    record.writeUInt32LE(access.barrier ?? 0, RECORD.barrier);
+    if (access.before) record.set(new Uint8Array(access.before.buffer), RECORD.before);
     record.writeUInt32LE(access.pid ?? 0, RECORD.pid);
     record.writeUInt32LE(access.tid ?? 0, RECORD.tid);
     record.writeUInt16LE(this.#device(device), RECORD.device);
@@ -57,6 +60,29 @@ export class FakePlugin implements Disposable {
     const bytes = Buffer.alloc(4);
     bytes.writeUInt32LE(pid);
     writeSync(this.#fd, bytes, 0, 4, this.#number(HEADER.ownersOffset) + 4 * page);
+  }
+
+  /** Finds a race: an access of what a card has done in a step. */
+  race({ step, address, isWrite = false, comm = '', ...race }: Partial<ObservedRace>): void {
+    const record = Buffer.alloc(RACE_BYTES);
+    record.writeBigUInt64LE(BigInt(address ?? 0), RACE.address);
+    record.writeUInt32LE(step ?? 0, RACE.mark + 4);
+    record.writeBigUInt64LE(race.pc ?? 0n, RACE.pc);
+    record.writeUInt32LE(race.pid ?? 0, RACE.pid);
+    record.writeUInt8((isWrite ? layout.IS_WRITE : 0) | (race.lacksBarrier ? layout.LACKS_BARRIER : 0), RACE.flags);
+    record.write(comm, RACE.comm);
+    const number = this.word('races');
+    writeSync(this.#fd, record, 0, RACE_BYTES, this.#number(HEADER.racesOffset) + number * RACE_BYTES);
+    const count = Buffer.alloc(4);
+    count.writeUInt32LE(number + 1);
+    writeSync(this.#fd, count, 0, 4, HEADER.races);
+  }
+
+  /** A member of the header, of 32 bits. */
+  word(name: keyof typeof HEADER): number {
+    const bytes = Buffer.alloc(4);
+    readSync(this.#fd, bytes, 0, 4, HEADER[name]);
+    return bytes.readUInt32LE();
   }
 
   /** A member of the header, of 64 bits. */

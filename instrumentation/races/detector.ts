@@ -1,0 +1,257 @@
+/**
+ * Finds DMA races: accesses of the same bytes by a card and by the guest's processors, at least one of them a write, of which
+ * none comes before the other. Whether it went wrong this time does not matter.
+ *
+ * Both sides are looked at. What the driver has stored is marked by the plugin in QEMU (`SharedFile.shadow`), and is looked
+ * at here when a card accesses it: it must come before the last register write that has arrived. What a card has done is
+ * marked here (`SharedFile.cardShadow`), and is looked at by the plugin when the driver accesses it: it must come before
+ * something that the driver has seen.
+ *
+ * Sources: PCI Express Base Specification 5.0, 2.4; Linux Documentation/memory-barriers.txt.
+ */
+import { type Completion, type DmaInitiator, type DmaStage, type Word } from '../../emulator/memory';
+import { type CardEvent, type PciCard, Region } from '../../emulator/pci';
+import { type DriverAccess, type ObservedCard, type ObservedRace, type SharedFile } from '../observer';
+import { CARD_MARK, MARK, MARKED_BYTES, MAX_PLACES, PAGE_BYTES } from '../observer/layout';
+import { bytesBetween, placeOf } from '../observer/shadow';
+import { RegisterNames, valueOf, wordAccess } from '../trace';
+import { type Disorder, Order } from './order';
+import { type Doorbell, type Step, Steps } from './steps';
+
+/** Code of the driver that takes part in a race. */
+export type DriverSide = Pick<DriverAccess, 'pid' | 'pc' | 'isKernel' | 'comm'> & { readonly returnAddress?: bigint };
+
+export interface Race {
+  /**
+   * What the driver has done: stored something `late`, after the doorbell, or `unordered`, without a barrier ahead of it;
+   * accessed what the card has `unseen` done.
+   */
+  readonly what: Disorder | 'unseen' | 'unfenced';
+  readonly driver: DriverSide;
+  readonly isStore: boolean;
+  /** Of the driver's access, or of the word that it is about; physical. */
+  readonly address: number;
+  readonly step: Step;
+}
+
+const INTX = 0;
+const BARS = 6;
+
+export class RaceDetector {
+  readonly #steps = new Steps();
+  readonly #races: Race[] = [];
+  /** Of those that were found when a card accessed memory: each once in a round. */
+  readonly #known = new Set<string>();
+  /** How many races of the plugin have been taken. */
+  #taken = 0;
+
+  constructor(private readonly file: SharedFile) {}
+
+  /** Watches a card from now on, where its addresses are those of memory. */
+  watch(card: PciCard, name: string, observed: ObservedCard): void {
+    const { events, dma } = card.inspection;
+    const writes = new RegisterWrites(card, (look, order) => this.#judge(look, order));
+    observed.onOrigin((access, isWrite) => isWrite && writes.known(access));
+    const interrupts = new Interrupts();
+    events.subscribe((event) => {
+      interrupts.take(event);
+      writes.take(event);
+      this.#take(event);
+    });
+    const takeStep = (by: DmaInitiator, isWrite: boolean, isStatus: boolean, iova: number, sizeBytes: number): void => {
+      const { channel, role } = by;
+      const step = { card: name, channel, role, isWrite, iova, sizeBytes, doorbell: writes.last };
+      if (!isStatus) this.#look(step, writes);
+      this.#mark(step, isStatus);
+      if (interrupts.isPending) this.file.saw('interrupted', this.#steps.last);
+    };
+    dma.insertAtMemory((memory) => new RaceStage(memory, takeStep));
+  }
+
+  /** Everything in the guest comes after all that cards have done by now; a place is reported again. */
+  beginRound(): void {
+    this.file.saw('settled', this.#steps.last);
+    this.file.beginRound();
+    this.#known.clear();
+  }
+
+  /** What has been found since the last call. */
+  takeRaces(): Race[] {
+    const { next, races } = this.file.races(this.#taken);
+    this.#taken = next;
+    for (const race of races) this.#addUnseen(race);
+    return this.#races.splice(0);
+  }
+
+  #take(event: CardEvent): void {
+    switch (event.kind) {
+      case 'read':
+        return this.file.saw(event.region === Region.CONFIG ? 'configured' : 'answered', this.#steps.last);
+      case 'write':
+        if (event.region === Region.CONFIG) this.file.saw('configured', this.#steps.last);
+        return;
+      case 'interrupt':
+        return this.file.saw('interrupted', this.#steps.last);
+      case 'reset':
+      case 'disconnected':
+        this.file.saw('settled', this.#steps.last);
+    }
+  }
+
+  /** Marks what a card is about to access: nobody can have seen it before. */
+  #mark(step: Step, isStatus: boolean): void {
+    const { iova, sizeBytes, isWrite } = step;
+    const low = (isWrite ? CARD_MARK.isWritten : 0) | (isStatus ? CARD_MARK.isStatus : 0);
+    this.file.cardShadow.set(iova, sizeBytes, low, this.#steps.add(step), CARD_MARK.bytesAt);
+    this.file.touch(iova, sizeBytes);
+  }
+
+  /** Looks for stores of the driver that may not come before. */
+  #look(step: Step, writes: RegisterWrites): void {
+    if (step.doorbell === undefined) return;
+    const { iova, sizeBytes } = step;
+    const end = iova + sizeBytes;
+    this.file.shadow.each(iova, sizeBytes, ({ words }, first, last, at) => {
+      const begin = at - (at % MARKED_BYTES);
+      let looked = 0;
+      for (let index = first; index <= last; index++) {
+        const high = words[2 * index + 1]!;
+        if (high === looked) continue;
+        looked = high;
+        if (writes.order.disorderOf(high) === undefined) continue;
+        const low = words[2 * index]!;
+        const address = begin + (index - first) * MARKED_BYTES;
+        const isTouched = ((low >>> MARK.bytesAt) & bytesBetween(address, iova, end)) !== 0;
+        if (isTouched && placeOf(low) < MAX_PLACES) writes.judge({ step, high, place: placeOf(low), address });
+      }
+    });
+  }
+
+  /** The last register write before the step is in `order` now. */
+  #judge({ step, high, place, address }: Look, order: Order): void {
+    const what = order.disorderOf(high);
+    const last = step.doorbell?.by;
+    const pc = this.file.addressOf(place);
+    if (what === undefined || last === undefined || pc === undefined) return;
+    const key = `${step.card} ${what} ${pc}`;
+    if (this.#known.has(key)) return;
+    this.#known.add(key);
+    const isKernel = pc >> 63n === 1n;
+    const pid = isKernel ? 0 : this.file.ownerOf(Math.floor(address / PAGE_BYTES));
+    const comm = pid === last.pid ? last.comm : '';
+    this.#races.push({ what, driver: { pc, isKernel, pid, comm }, isStore: true, address, step });
+  }
+
+  #addUnseen({ address, isWrite, lacksBarrier, step: number, ...driver }: ObservedRace): void {
+    const step = this.#steps.at(number);
+    if (step === undefined) return;
+    this.#races.push({ what: lacksBarrier ? 'unfenced' : 'unseen', driver, isStore: isWrite, address, step });
+  }
+}
+
+/** What a card was about to access: the last store there. */
+interface Look {
+  readonly step: Step;
+  /** Upper bits of the mark. */
+  readonly high: number;
+  readonly place: number;
+  readonly address: number;
+}
+
+/**
+ * The register writes of a card. What the driver has done before each is known a moment after it has arrived, and maybe
+ * after the card has acted on it: what the card has looked at is judged then.
+ */
+class RegisterWrites {
+  readonly order = new Order();
+  /** Those that have arrived and are not known, with what is to be judged then. */
+  readonly #unknown: { readonly write: Doorbell; readonly looks: Look[] }[] = [];
+  #last: Doorbell | undefined;
+  readonly #names: () => RegisterNames;
+
+  constructor(
+    card: PciCard,
+    private readonly onJudge: (look: Look, order: Order) => void,
+  ) {
+    let names: RegisterNames | undefined;
+    this.#names = () => (names ??= RegisterNames.of(card));
+  }
+
+  get last(): Doorbell | undefined {
+    return this.#last;
+  }
+
+  take(event: CardEvent): void {
+    if (event.kind !== 'write' || event.region >= BARS) return;
+    const { region, offset, data } = event;
+    const { length } = data;
+    const value = valueOf(data);
+    const name = (): string => {
+      const words = wordAccess(this.#names(), region, offset, length, value);
+      return `${words.place} ${words.value}`;
+    };
+    this.#last = { by: undefined, name };
+    this.#unknown.push({ write: this.#last, looks: [] });
+  }
+
+  /** Whose the first one is that was not known. */
+  known(access: DriverAccess | undefined): void {
+    const first = this.#unknown.shift();
+    if (first === undefined || access === undefined) return;
+    first.write.by = access;
+    this.order.wrote(access);
+    for (const look of first.looks) this.onJudge(look, this.order);
+  }
+
+  /** Judges it as soon as the last register write is known. */
+  judge(look: Look): void {
+    const last = this.#unknown.at(-1);
+    if (last === undefined) this.onJudge(look, this.order);
+    else last.looks.push(look);
+  }
+}
+
+/** Whether an interrupt is on its way: what the card does meanwhile comes before it too. */
+class Interrupts {
+  readonly #pending = new Set<number>();
+
+  get isPending(): boolean {
+    return this.#pending.size > 0;
+  }
+
+  take(event: CardEvent): void {
+    if (event.kind !== 'interrupt') return;
+    const { phase, index, vector } = event;
+    const number = index * 4096 + vector;
+    if (phase === 'lowered' || (phase === 'sent' && index !== INTX)) this.#pending.delete(number);
+    else this.#pending.add(number);
+  }
+}
+
+type TakeStep = (by: DmaInitiator, isWrite: boolean, isStatus: boolean, iova: number, sizeBytes: number) => void;
+
+/**
+ * The stage right above memory. What a card stores as one word, or writes back, is status: a driver may wait for it. So are
+ * the fields of descriptors that it writes.
+ */
+class RaceStage implements DmaStage {
+  constructor(
+    private readonly below: DmaStage,
+    private readonly take: TakeStep,
+  ) {}
+
+  read(by: DmaInitiator, iova: number, into: Uint8Array): Completion {
+    this.take(by, false, by.role === 'write-back', iova, into.length);
+    return this.below.read(by, iova, into);
+  }
+
+  write(by: DmaInitiator, iova: number, from: Uint8Array): Completion {
+    this.take(by, true, by.role === 'write-back' || by.role === 'descriptor', iova, from.length);
+    return this.below.write(by, iova, from);
+  }
+
+  store(by: DmaInitiator, iova: number, value: Word): Completion {
+    this.take(by, true, by.role !== 'data', iova, typeof value === 'bigint' ? 8 : 4);
+    return this.below.store(by, iova, value);
+  }
+}

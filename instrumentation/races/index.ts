@@ -1,0 +1,3 @@
+/** DMA races between a driver and its cards. */
+export { type Race, RaceDetector } from './detector';
+export { type RaceKind, type RaceReport, reportRaces } from './words';

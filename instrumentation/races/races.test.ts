@@ -1,0 +1,216 @@
+/** Races between what a card does and what the plugin has marked of its driver, and the other way round. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ManualClock } from '../../emulator/clock';
+import { InProcessHost } from '../../emulator/host';
+import { type DmaRole } from '../../emulator/memory';
+import { loadNative } from '../../emulator/native';
+import { PciCard } from '../../emulator/pci';
+import { registerMap } from '../../emulator/registers';
+import { BAR_ADDRESS, FakePlugin } from '../../test/support/observer';
+import { Observer, SharedFile } from '../observer';
+import { CARD_MARK, MARK, MAX_VCPUS } from '../observer/layout';
+import { RaceDetector } from './detector';
+import { reportRaces } from './words';
+
+const REGISTERS = registerMap({ DOORBELL: { offset: 0, access: 'rw' }, STATUS: { offset: 4, access: 'ro' } });
+const PAGE = 0x4000;
+/** The number of a place of code. */
+const FILL = 1;
+const PLACES = [0n, 0x401000n];
+
+/** Its DMA is done by the test. */
+class IdleCard extends PciCard {
+  readonly registers = this.registerBar(0, REGISTERS);
+  readonly as = this.dmaChannel('TX');
+
+  constructor() {
+    super({ vendorId: 0x1234, deviceId: 0x4799, classCode: 0x12_00_00 }, { clock: new ManualClock() });
+  }
+}
+
+let file: SharedFile;
+let plugin: FakePlugin;
+let observer: Observer;
+let card: IdleCard;
+let host: InProcessHost;
+let detector: RaceDetector;
+
+beforeEach(() => {
+  file = new SharedFile(loadNative(), { vcpus: 2, ram: [{ address: 0, sizeBytes: 2 ** 20 }] });
+  plugin = new FakePlugin(file);
+  plugin.places(PLACES);
+  observer = new Observer(file, 1);
+  card = new IdleCard();
+  const observed = observer.observe(card, 'card');
+  observed.socketPath = '/tmp/card0.sock';
+  detector = new RaceDetector(file);
+  detector.watch(card, 'card', observed);
+  host = new InProcessHost(card, { memoryIova: 0, memoryBytes: 2 ** 20 });
+});
+afterEach(() => {
+  plugin[Symbol.dispose]();
+  observer[Symbol.dispose]();
+});
+
+/** The driver stores 8 bytes in an epoch of its processor. */
+const store = (address: number, epoch: number, bytes = 8, vcpu = 0) =>
+  file.shadow.set(address, bytes, FILL, ((epoch << MARK.epochAt) | (vcpu << MARK.vcpuAt)) >>> 0, MARK.bytesAt);
+
+/** It rings, and has stored up to `epoch` before; its last barrier has begun `barrier`. */
+const recordRinging = (epoch: number, barrier = epoch + 1) =>
+  plugin.record('vfio-user:/tmp/card0.sock BAR 0', {
+    ...{ address: BAR_ADDRESS, value: 1n, pc: 0x402000n, pid: 71, comm: 'driver', barrier },
+    before: new Uint32Array(2 * MAX_VCPUS).fill(epoch),
+  });
+
+function ring(epoch: number, barrier?: number): void {
+  recordRinging(epoch, barrier);
+  host.bar(0).write32(0, 1);
+}
+
+const texts = async () => (await reportRaces(detector.takeRaces(), undefined)).map(({ text }) => text);
+
+const read = (role: DmaRole, address = PAGE, sizeBytes = 16) =>
+  void card.as(role).read(address, new Uint8Array(sizeBytes));
+
+describe('what a driver has stored, when the card accesses it', () => {
+  it('is right before the doorbell', async () => {
+    store(PAGE, 5, 16);
+    ring(5);
+    read('data');
+    expect(await texts()).toEqual([]);
+  });
+
+  it('is a race after the doorbell: both sides are named, once', async () => {
+    ring(5);
+    store(PAGE + 8, 6);
+    read('data');
+    read('data');
+    expect(await texts()).toEqual([
+      '0x401000 writes 0x4008 after the last register write that the card has received, DOORBELL 0x00000001 at 0x402000: ' +
+        'TX reads 16 bytes at 0x4000 (data), and gets the old bytes or the new ones. Write everything that the card is to ' +
+        'see before the register write that hands it over [dma-race]',
+    ]);
+    expect(await texts()).toEqual([]);
+  });
+
+  it('is a race again in another round', async () => {
+    ring(5);
+    store(PAGE, 6);
+    read('data');
+    expect(await texts()).toHaveLength(1);
+    detector.beginRound();
+    read('data');
+    expect(await texts()).toHaveLength(1);
+  });
+
+  it('is no race where the card does not access the bytes that were stored', async () => {
+    ring(5);
+    store(PAGE + 16, 6, 4);
+    read('data', PAGE, 16);
+    read('data', PAGE + 20, 4);
+    expect(await texts()).toEqual([]);
+    read('data', PAGE + 19, 4);
+    expect(await texts()).toHaveLength(1);
+  });
+
+  it('is a race when another processor has stored it after the doorbell, and none before', async () => {
+    store(PAGE, 5, 8, 1);
+    ring(5);
+    read('data');
+    expect(await texts()).toEqual([]);
+    store(PAGE, 6, 8, 1);
+    read('data');
+    expect(await texts()).toHaveLength(1);
+  });
+
+  it('lacks a barrier when it was stored after the last one, ahead of the doorbell', async () => {
+    store(PAGE, 4);
+    ring(6, 5);
+    read('data');
+    expect(await texts()).toEqual([]);
+    store(PAGE, 5);
+    read('descriptor');
+    expect(await texts()).toEqual([
+      '0x401000 writes 0x4000, and no barrier orders that before DOORBELL 0x00000001 at 0x402000, after which TX reads 16 ' +
+        'bytes at 0x4000 (descriptor): the register write may overtake it. Put a barrier ahead of the register write; ' +
+        'writel() has one, in user space it is "dmb oshst" [missing-barrier]',
+    ]);
+  });
+
+  it('may be overwritten as status at any time, and not as data', async () => {
+    ring(5);
+    store(PAGE, 6);
+    card.as('write-back').write32(PAGE, 1);
+    card.as('descriptor').write32(PAGE, 1);
+    expect(await texts()).toEqual([]);
+    store(PAGE, 6);
+    card.as('data').write(PAGE, new Uint8Array(8));
+    expect(await texts()).toHaveLength(1);
+  });
+
+  it('is judged when it is known who has rung, which may be after the card has acted', async () => {
+    host.bar(0).write32(0, 1);
+    store(PAGE, 5);
+    read('data');
+    expect(await texts()).toEqual([]);
+    recordRinging(4);
+    card.inspection.events.changed();
+    expect(await texts()).toHaveLength(1);
+  });
+
+  it('is of an epoch that is counted modulo 2^28', async () => {
+    store(PAGE, 2 ** 28 - 1);
+    ring(2);
+    read('data');
+    expect(await texts()).toEqual([]);
+    store(PAGE, 3);
+    read('data');
+    expect(await texts()).toHaveLength(1);
+  });
+});
+
+describe('what a card has done, for the plugin', () => {
+  function markAt(address: number): { low: number; step: number } {
+    const marks: { low: number; step: number }[] = [];
+    file.cardShadow.each(address, 1, ({ words }, first) =>
+      marks.push({ low: words[2 * first]!, step: words[2 * first + 1]! }),
+    );
+    return marks[0]!;
+  }
+
+  it('is marked with its bytes, its kind and a number that rises', () => {
+    read('data', PAGE, 12);
+    expect(markAt(PAGE)).toEqual({ low: 0xff, step: 1 });
+    expect(markAt(PAGE + 8)).toEqual({ low: 0x0f, step: 1 });
+    card.as('data').write(PAGE + 3, new Uint8Array(2));
+    expect(markAt(PAGE)).toEqual({ low: CARD_MARK.isWritten | 0x18, step: 2 });
+    card.as('write-back').write32(PAGE, 1);
+    expect(markAt(PAGE)).toEqual({ low: CARD_MARK.isWritten | CARD_MARK.isStatus | 0x0f, step: 3 });
+  });
+
+  it('has been seen by who reads a register or accesses configuration space', () => {
+    const seen = () => [plugin.word('answered'), plugin.word('configured'), plugin.word('settled')];
+    const before = seen();
+    read('data');
+    expect(seen()).toEqual(before);
+    host.bar(0).read32(4);
+    expect(seen()).toEqual([1, ...before.slice(1)]);
+    read('data');
+    host.config.read32(0);
+    expect(seen()).toEqual([1, 2, before[2]]);
+    detector.beginRound();
+    expect(seen()).toEqual([1, 2, 2]);
+  });
+
+  it('is in the report of a race that the plugin has found', async () => {
+    ring(5);
+    card.as('data').write(PAGE, new Uint8Array(64));
+    plugin.race({ address: PAGE + 8, step: 1, pc: 0x401000n, pid: 71, comm: 'driver' });
+    expect(await texts()).toEqual([
+      '0x401000 (driver, process 71) reads 0x4008 without having seen that the card is done there: TX writes 64 bytes at ' +
+        '0x4000 (data), started by DOORBELL 0x00000001 at 0x402000. No answer of a register, interrupt or status in memory ' +
+        'that the driver has seen since comes after that. Wait for the completion first [dma-race]',
+    ]);
+  });
+});

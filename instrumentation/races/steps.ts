@@ -1,0 +1,50 @@
+/** What cards have done to memory lately, by the number of the step: what a race is about. */
+import { type DmaRole } from '../../emulator/memory';
+import { type DriverAccess } from '../observer';
+
+/** An access of memory by a card. */
+export interface Step {
+  readonly card: string;
+  /** '' for a card that does not say. */
+  readonly channel: string;
+  readonly role: DmaRole;
+  readonly isWrite: boolean;
+  readonly iova: number;
+  readonly sizeBytes: number;
+  /** The last register write of the driver before it. */
+  readonly doorbell: Doorbell | undefined;
+}
+
+/** A register write that has arrived. */
+export interface Doorbell {
+  /** Known a moment later; undefined then if nobody knows. */
+  by: DriverAccess | undefined;
+  /** In words: `H2C[0].DOORBELL 0x00000004`. */
+  readonly name: () => string;
+}
+
+/** So many are remembered. A power of two. */
+const REMEMBERED = 1 << 15;
+
+export class Steps {
+  readonly #steps: Step[] = [];
+  /** The number of the last one; modulo 2^32, as the plugin compares them. */
+  #last = 0;
+
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Returns its number. */
+  add(step: Step): number {
+    this.#last = (this.#last + 1) >>> 0;
+    this.#steps[this.#last % REMEMBERED] = step;
+    return this.#last;
+  }
+
+  /** Undefined when it was too long ago. */
+  at(number: number): Step | undefined {
+    const age = (this.#last - number) >>> 0;
+    return age < REMEMBERED ? this.#steps[number % REMEMBERED] : undefined;
+  }
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the parts of the plugin share. */
+#ifndef GHOSTCARD_OBSERVER_H
+#define GHOSTCARD_OBSERVER_H
+
+#include "layout.h"
+#include "qemu.h"
+
+#define RARE(condition) __builtin_expect(!!(condition), 0)
+
+enum { TLB_ENTRIES = 4096, PAGE_SHIFT = 12, GENERAL_REGISTERS = 32 };
+/* User space, and the kernel. */
+enum { CONTEXTS = 2 };
+
+struct tlb_entry {
+    uint64_t page;
+    uint64_t epoch;
+    /* Shadow of the page's first eight bytes. */
+    uint64_t *shadow;
+    /* Whether a card has accessed the page. */
+    const uint8_t *is_touched;
+};
+
+struct vcpu {
+    /* Entries of another epoch are not valid. Other virtual processors advance it too (arm64). */
+    uint64_t tlb_epoch;
+    /* What its stores are marked with, in user space and in the kernel, but for the place and the bytes. */
+    uint64_t mark[CONTEXTS];
+    /* arm64: the epoch that its last barrier has begun. */
+    uint32_t barrier[CONTEXTS];
+    /* arm64: the last step of a card that it has seen, and that what comes after a barrier comes after. */
+    uint32_t unordered[CONTEXTS];
+    struct observer_ring *ring;
+    struct observer_record *records;
+    /* Between a TLBI and the DSB that completes it. */
+    bool has_invalidated;
+    /* arm64: the address of its task_struct; 0: not known. */
+    uint64_t task;
+    /* The process of its page tables, once it is known. */
+    uint32_t pid;
+    bool has_pid;
+    GByteArray *bytes;
+    struct {
+        struct reg *gs_base, *kernel_gs_base, *rsp, *rax;
+        struct reg *x[GENERAL_REGISTERS];
+    } reg;
+    /* Apart, so that the first store to a page is noticed after loads. */
+    struct tlb_entry loads[TLB_ENTRIES], stores[TLB_ENTRIES];
+} __attribute__((aligned(64)));
+
+extern struct observer_header *shared;
+extern bool is_arm64;
+
+static inline bool in_kernel(uint64_t address)
+{
+    return address >> 63;
+}
+
+static inline void *at_offset(uint64_t offset)
+{
+    return (char *)shared + offset;
+}
+
+/* guest.c */
+void find_registers(struct vcpu *vcpu);
+uint64_t read_register(struct vcpu *vcpu, struct reg *reg);
+/* The process that its page tables are of: asked once for each change of them. */
+uint32_t current_pid(struct vcpu *vcpu, bool is_kernel);
+void describe_process(struct vcpu *vcpu, bool is_kernel, uint32_t *pid, uint32_t *tid, char *comm);
+/* Where the function returns to, if it has stored nothing on the stack. */
+uint64_t return_address(struct vcpu *vcpu);
+
+/* races.c: what the guest has seen of what cards have done, and accesses that do not come after it. */
+struct access {
+    uint64_t physical, pc;
+    uint8_t vcpu, size;
+    bool is_write;
+    /* arm64: what comes after it is ordered after it. */
+    bool is_acquire;
+};
+/* Of a page that a card has accessed. */
+void check_access(struct vcpu *vcpu, const struct access *access);
+/* Whether the code is a kernel module's. */
+bool in_module(uint64_t address);
+/* A register has been read. */
+void saw_answer(bool is_kernel);
+void saw_interrupt(void);
+/* That orders loads. */
+void saw_barrier(struct vcpu *vcpu, bool is_kernel);
+void saw_system_call(struct vcpu *vcpu);
+void saw_return_from_system_call(unsigned int syscall);
+
+#endif

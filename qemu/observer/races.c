@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Accesses of memory that do not come after what a card has done there.
+ *
+ * A card's steps, its accesses of memory, are numbered in their order. ghostcard marks what each one touches
+ * with its number (CARD_MARK), before it happens. Here is the number of the last step that the guest has
+ * *seen*, which all that it does from now on comes after: it has read a register, taken an interrupt, or
+ * loaded what the card has written as status. An access of what a later step has left is a race.
+ *
+ * What has been seen is kept for user space and for the kernel, not for each thread: one may have told
+ * another. What the kernel has seen, a process has seen when it returns from a system call, but for those
+ * that only let time pass: there it has waited for nothing. The kernel's own code touches memory of a driver
+ * on behalf of others; only code of modules is looked at, and what it calls.
+ *
+ * Sources: PCI Express Base Specification 5.0, 2.4 (a completion and a message push writes ahead of them);
+ * Linux Documentation/memory-barriers.txt ("Kernel I/O barrier effects", dma_rmb), arch/x86/entry/syscalls,
+ * include/uapi/asm-generic/unistd.h.
+ */
+#include <time.h>
+
+#include "observer.h"
+
+enum { USER, KERNEL, MODULES_BYTES = 32 << 20, REPORTED = 1 << 16, PAGE_BYTES = 4096, MARKED_BYTES = 8 };
+
+/* The last step that has been seen. */
+static uint32_t seen[CONTEXTS];
+
+static bool is_after(uint32_t step, uint32_t other)
+{
+    return (int32_t)(step - other) > 0;
+}
+
+static void raise_to(uint32_t *steps, uint32_t step)
+{
+    uint32_t known = __atomic_load_n(steps, __ATOMIC_RELAXED);
+
+    while (is_after(step, known) &&
+            !__atomic_compare_exchange_n(steps, &known, step, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
+static void saw(uint32_t step, bool is_kernel)
+{
+    raise_to(&seen[KERNEL], step);
+    if (!is_kernel)
+        raise_to(&seen[USER], step);
+}
+
+static uint32_t last_seen(bool is_kernel)
+{
+    raise_to(&seen[KERNEL], __atomic_load_n(&shared->configured, __ATOMIC_RELAXED));
+    saw(__atomic_load_n(&shared->settled, __ATOMIC_RELAXED), false);
+    return __atomic_load_n(&seen[is_kernel], __ATOMIC_RELAXED);
+}
+
+void saw_answer(bool is_kernel)
+{
+    saw(__atomic_load_n(&shared->answered, __ATOMIC_ACQUIRE), is_kernel);
+}
+
+void saw_interrupt(void)
+{
+    raise_to(&seen[KERNEL], __atomic_load_n(&shared->interrupted, __ATOMIC_ACQUIRE));
+}
+
+void saw_barrier(struct vcpu *vcpu, bool is_kernel)
+{
+    saw(vcpu->unordered[is_kernel], is_kernel);
+}
+
+/* ---- waiting in the kernel ---- */
+
+/* Those that only let time pass: nanosleep, clock_nanosleep, sched_yield. */
+static bool is_idle(unsigned int syscall)
+{
+    return is_arm64 ? syscall == 101 || syscall == 115 || syscall == 124
+                    : syscall == 35 || syscall == 230 || syscall == 24;
+}
+
+void saw_system_call(struct vcpu *vcpu)
+{
+    saw_barrier(vcpu, false);
+}
+
+void saw_return_from_system_call(unsigned int syscall)
+{
+    if (!is_idle(syscall))
+        raise_to(&seen[USER], last_seen(true));
+}
+
+/* ---- accesses ---- */
+
+bool in_module(uint64_t address)
+{
+    uint64_t known = __atomic_load_n(&shared->moduleCode, __ATOMIC_RELAXED);
+
+    return known != 0 && address - (known - MODULES_BYTES) < 2 * MODULES_BYTES;
+}
+
+/* Each place once in a round, as far as the table remembers. */
+static bool is_new(uint64_t pc, uint64_t caller, bool is_write)
+{
+    static struct {
+        uint64_t key;
+        uint32_t round;
+    } reported[REPORTED];
+    uint64_t key = (pc * 2 + is_write) ^ caller << 20;
+    uint32_t round = __atomic_load_n(&shared->round, __ATOMIC_RELAXED);
+    unsigned int slot = (key * 0x9e3779b97f4a7c15u) >> 48;
+
+    if (reported[slot].key == key && reported[slot].round == round)
+        return false;
+    reported[slot].key = key;
+    reported[slot].round = round;
+    return true;
+}
+
+static void report(struct vcpu *vcpu, const struct access *access, uint64_t mark, uint32_t last)
+{
+    struct observer_race *races = at_offset(shared->racesOffset), *race;
+    bool is_kernel = in_kernel(access->pc);
+    uint64_t caller = return_address(vcpu);
+    struct timespec now;
+
+    if (!is_new(access->pc, caller, access->is_write))
+        return;
+    race = &races[__atomic_load_n(&shared->races, __ATOMIC_RELAXED) % OBSERVER_RACES];
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    race->timeNs = now.tv_sec * 1000000000ull + now.tv_nsec;
+    race->address = access->physical;
+    race->mark = mark;
+    race->pc = access->pc;
+    race->returnAddress = caller;
+    race->seen = last;
+    race->vcpu = access->vcpu;
+    race->sizeBytes = access->size;
+    race->flags = (access->is_write ? OBSERVER_IS_WRITE : 0) | (is_kernel ? OBSERVER_IS_KERNEL : 0) |
+                  (is_after(mark >> 32, vcpu->unordered[is_kernel]) ? 0 : OBSERVER_LACKS_BARRIER);
+    describe_process(vcpu, is_kernel, &race->pid, &race->tid, race->comm);
+    __atomic_fetch_add(&shared->races, 1, __ATOMIC_RELEASE);
+}
+
+static void saw_status(struct vcpu *vcpu, const struct access *access, uint32_t step)
+{
+    bool is_kernel = in_kernel(access->pc);
+
+    raise_to(&vcpu->unordered[is_kernel], step);
+    if (!is_arm64 || access->is_acquire)
+        saw_barrier(vcpu, is_kernel);
+}
+
+/* Of up to eight bytes with one mark. Returns whether it is a race. */
+static bool is_race(struct vcpu *vcpu, const struct access *access, uint64_t mark, uint32_t *last)
+{
+    if (!access->is_write && !(mark & OBSERVER_CARD_IS_WRITTEN))
+        return false;
+    if (mark & OBSERVER_CARD_IS_STATUS) {
+        if (!access->is_write)
+            saw_status(vcpu, access, mark >> 32);
+        return false;
+    }
+    *last = last_seen(in_kernel(access->pc));
+    return is_after(mark >> 32, *last);
+}
+
+void check_access(struct vcpu *vcpu, const struct access *access)
+{
+    uint64_t *marks = at_offset(shared->cardShadowOffset + access->physical / MARKED_BYTES * MARKED_BYTES);
+    unsigned int first = access->physical % MARKED_BYTES, size = access->size;
+    bool is_other = in_kernel(access->pc) && !in_module(access->pc) && !in_module(return_address(vcpu));
+    uint32_t last;
+
+    if (access->physical % PAGE_BYTES + size > PAGE_BYTES)
+        size = PAGE_BYTES - access->physical % PAGE_BYTES;
+    for (unsigned int at = 0; at < first + size; at += MARKED_BYTES, marks++) {
+        uint64_t mark = __atomic_load_n(marks, __ATOMIC_ACQUIRE);
+        unsigned int from = at < first ? first - at : 0,
+                     to = first + size - at < MARKED_BYTES ? first + size - at : MARKED_BYTES;
+
+        if ((mark & 0xff & ((1u << to) - (1u << from))) == 0)
+            continue;
+        if (is_other) {
+            /* The kernel has the memory for other things now. */
+            if (access->is_write)
+                __atomic_compare_exchange_n(marks, &mark, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+        } else if (is_race(vcpu, access, mark, &last)) {
+            report(vcpu, access, mark, last);
+            return;
+        }
+    }
+}
