@@ -6,6 +6,7 @@ import { basename, resolve } from 'node:path';
 import { beforeAll, type RunnerTestCase, test as base, vi } from 'vitest';
 import { requireCheck } from '../instrumentation/checks';
 import { type FaultCount, wordUnfired } from '../instrumentation/faults';
+import { type RaceReport } from '../instrumentation/races';
 import { type NoticeOptions } from '../instrumentation/served-card';
 import { watchdog } from '../emulator/watchdog';
 import { GuestPanicError } from '../qemu/launch';
@@ -17,7 +18,9 @@ import { provisionOnce } from './setup';
 import { TestGuest } from './test-guest';
 import { checkTraceOptions, type Keep, TestRecording, type TestTraceOptions } from './test-recording';
 
-export interface GuestTestOptions extends Omit<GuestOptions, 'notices'> {
+export interface GuestTestOptions extends Omit<GuestOptions, 'notices' | 'checkDma'> {
+  /** Look for DMA races (docs/dma-races.md): one fails its test; with 'report' it is in `guest.races()` only. Default: false. */
+  readonly checkDma?: boolean | 'report';
   /** Which notices are given of the cards (docs/checks.md); with `strict`, one fails its test. */
   readonly notices?: NoticeOptions & { readonly strict?: boolean };
   /** 'test', the default: a new guest for each test. 'file': one guest, which the tests of a file use in turn. */
@@ -48,6 +51,7 @@ const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
   hugepages: true,
   iommu: true,
   observe: true,
+  checkDma: true,
   slots: true,
   kernelAppend: true,
   accel: true,
@@ -71,9 +75,10 @@ const PROVISION_TIMEOUT_MS = 900_000;
 /** A `test` whose guests have these options. To be called at the top of a test file, or of a module that it imports. */
 export function guestTest(options: GuestTestOptions = {}) {
   refuseUnknownOptions('guestTest', options, OPTIONS);
-  const { scope = 'test', artifactsDir = 'artifacts', artifacts = 'on-failure', trace, ...others } = options;
+  const { scope = 'test', artifactsDir = 'artifacts', artifacts = 'on-failure', trace, checkDma, ...others } = options;
   const { strict = false, ...notices } = checkNoticeOptions(others.notices);
-  const guestOptions: GuestOptions = { ...others, notices };
+  const guestOptions: GuestOptions = { ...others, notices, checkDma: checkDma !== undefined && checkDma !== false };
+  const failsOnRace = checkDma === true;
   const { keep = artifacts === 'never' ? 'never' : 'on-failure', ...howToTrace } = checkTraceOptions(trace);
   const extended = base
     .extend('guests', { scope: 'file' }, async ({}, { onCleanup }) => {
@@ -91,7 +96,14 @@ export function guestTest(options: GuestTestOptions = {}) {
         const recording =
           keep === 'never' ? undefined : new TestRecording(guest.rig, testNameOf(task), { ...howToTrace, keep });
         onCleanup(() =>
-          conclude(guest, task, guests, { artifactsDir, artifacts, earlierErrors, recording, strict }).finally(over),
+          conclude(guest, task, guests, {
+            artifactsDir,
+            artifacts,
+            earlierErrors,
+            recording,
+            strict,
+            failsOnRace,
+          }).finally(over),
         );
         return guest;
       } catch (error) {
@@ -122,6 +134,7 @@ interface ConclusionOptions extends Required<Pick<GuestTestOptions, 'artifactsDi
   readonly earlierErrors: number;
   readonly recording: TestRecording | undefined;
   readonly strict: boolean;
+  readonly failsOnRace: boolean;
 }
 
 /** The end of a test: reports what went wrong, and gives the guest back. */
@@ -129,7 +142,7 @@ async function conclude(
   guest: TestGuest,
   task: Readonly<RunnerTestCase>,
   source: GuestSource,
-  { artifactsDir, artifacts, earlierErrors, recording, strict }: ConclusionOptions,
+  { artifactsDir, artifacts, earlierErrors, recording, strict, failsOnRace }: ConclusionOptions,
 ): Promise<void> {
   const errors: Error[] = guest.modelErrors.map((error) => new CardModelError(error));
   const { died } = guest.rig.guest;
@@ -144,6 +157,7 @@ async function conclude(
     for (const { name, traces } of guest.cards)
       for (const { notices } of traces) errors.push(...notices.map(({ text }) => new NoticeError(name, text)));
   }
+  if (!hadFailed && failsOnRace) errors.push(...(await guest.races()).map((race) => new DmaRaceError(race)));
   // A test may expect a driver that keeps its card: it passes, and the card is not unplugged again.
   const isHeld = guest.cards.some((card) => card.isHeld);
   const isClean = !hadFailed && errors.length === 0;
@@ -205,6 +219,15 @@ export class NoticeError extends Error {
   constructor(card: string, text: string) {
     super(`The card '${card}': ${text}`);
     this.name = 'NoticeError';
+    this.stack = ''; // it is thrown after the test, by no line of it
+  }
+}
+
+/** A driver has raced with a card. */
+export class DmaRaceError extends Error {
+  constructor({ card, text }: RaceReport) {
+    super(`The card '${card}': ${text}`);
+    this.name = 'DmaRaceError';
     this.stack = ''; // it is thrown after the test, by no line of it
   }
 }

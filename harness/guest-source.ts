@@ -18,6 +18,7 @@ export type GuestOptions = Pick<
   | 'hugepages'
   | 'iommu'
   | 'observe'
+  | 'checkDma'
   | 'slots'
   | 'kernelAppend'
   | 'accel'

@@ -1,5 +1,13 @@
 /** Testing drivers with Vitest: `import { expect, test } from 'ghostcard/vitest'`. See docs/testing.md. */
-export { CardModelError, guestTest, type GuestTestOptions, NoticeError, test, UnfiredFaultError } from './fixtures';
+export {
+  CardModelError,
+  DmaRaceError,
+  guestTest,
+  type GuestTestOptions,
+  NoticeError,
+  test,
+  UnfiredFaultError,
+} from './fixtures';
 export { type GuestOptions } from './guest-source';
 export * from './matchers';
 export {

@@ -1,5 +1,6 @@
 /** The guest of one test: cards are plugged in, commands run. */
 import { type PciCard } from '../emulator/pci';
+import { type RaceReport } from '../instrumentation/races';
 import { type TransferOptions } from '../qemu/channel';
 import { type Guest, type RunOptions } from '../qemu/launch';
 import { cardVariables, type ModelError, type Rig } from '../qemu/rig';
@@ -11,7 +12,7 @@ import { type CommandResult, type TestCommand, TestCommands } from './test-comma
 export class TestGuest {
   readonly #cards: PluggedCard[] = [];
   readonly #commands: TestCommands;
-  readonly #before: { readonly modelErrors: number; readonly notes: number };
+  readonly #before: { readonly modelErrors: number; readonly notes: number; readonly races: number };
   readonly #notes: readonly string[];
   /** For what this class does not cover. */
   readonly rig: Rig;
@@ -21,7 +22,7 @@ export class TestGuest {
     this.rig = rig;
     this.#commands = new TestCommands(rig.guest);
     this.#notes = notes;
-    this.#before = { modelErrors: rig.modelErrors.length, notes: notes.length };
+    this.#before = { modelErrors: rig.modelErrors.length, notes: notes.length, races: rig.races.length };
   }
 
   /** Plugs a new card into the running guest, and binds it to the driver. */
@@ -52,6 +53,12 @@ export class TestGuest {
   /** As `run`, for a command that runs on while the test does something else; it is killed at the end of the test. */
   start(argv: readonly string[], options: RunOptions = {}): Promise<TestCommand> {
     return this.#start(argv, options, callerOf(this.start));
+  }
+
+  /** The DMA races of this test by now, with `guestTest({ checkDma })`. */
+  async races(): Promise<readonly RaceReport[]> {
+    await this.rig.settled();
+    return this.rig.races.slice(this.#before.races);
   }
 
   /** The last commands, oldest first, each with how it ended. */

@@ -8,6 +8,8 @@ export const EXIT = {
   FAILED: 1,
   /** Wrong options or arguments. */
   USAGE: 2,
+  /** `run --check dma`: there was a race. */
+  RACED: 120,
   /** `--strict`: there was a notice. */
   NOTICED: 121,
   /** `run --faults`: the command has succeeded, and a declared fault has never fired. */

@@ -49,8 +49,8 @@ export class NoticeLog {
 
   /** A stalled driver may come back to the same place again and again. */
   add(card: string, notice: CardNotice): void {
-    const { kind, register, interrupt } = notice;
-    const key = JSON.stringify([card, kind, register, interrupt]);
+    const { kind, register, interrupt, code } = notice;
+    const key = JSON.stringify([card, kind, register, interrupt, code]);
     const known = this.#notices.get(key);
     if (known !== undefined) {
       known.times++;

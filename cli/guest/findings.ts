@@ -30,6 +30,15 @@ export function withUnfired(outcome: Outcome, rig: Rig, say: (text: string) => v
   return { ...outcome, exitCode: exitCode === EXIT.OK ? EXIT.FAULT_NOT_FIRED : exitCode, error: errors };
 }
 
+/** A run whose command succeeds fails when it raced with a card. */
+export function withRaces(outcome: Outcome, { races: { length: count } }: Rig): Outcome {
+  if (count === 0) return outcome;
+  const { exitCode, error } = outcome;
+  const found = `${count} DMA race${count === 1 ? '' : 's'}, see above and docs/dma-races.md`;
+  const errors = [error ?? [], found].flat().join('\n');
+  return { ...outcome, exitCode: exitCode === EXIT.OK ? EXIT.RACED : exitCode, error: errors };
+}
+
 /** Says how often there were notices, and what is left to say of the cards; with `strict`, a run whose command succeeds fails when there were any. */
 export function withNotices(
   outcome: Outcome,

@@ -43,6 +43,7 @@ export interface RunCommandOptions extends SoftwareOptions, TraceOptions, Notice
   readonly slots?: number;
   readonly iommu?: true;
   readonly observe?: true;
+  readonly check?: 'dma';
   readonly append?: string;
   readonly kvm?: true;
   readonly cold?: true;
@@ -126,6 +127,7 @@ export async function planRun(command: readonly string[], options: RunCommandOpt
       hugepages: hugepagesFor(options),
       iommu: options.iommu === true,
       observe: options.observe === true,
+      checkDma: options.check === 'dma',
       accel: options.kvm ? 'kvm' : 'tcg',
       ...(options.slots !== undefined && { slots: options.slots }),
       ...(append !== '' && { kernelAppend: append }),

@@ -12,7 +12,7 @@ import { collect, wholeNumber } from '../common/options';
 import { print } from '../common/output';
 import { addNoticeOptions, NoticeLog, noticeOptionsOf } from '../common/notices';
 import { addTraceOptions, Recording } from '../common/recording';
-import { timesFired, withModelErrors, withNotices, withUnfired } from './findings';
+import { timesFired, withModelErrors, withNotices, withRaces, withUnfired } from './findings';
 import { runInGuest } from './guest-command';
 import { answerTimeoutOf, hasNoDma, planRun, type RunCommandOptions, type RunPlan } from './run-plan';
 import { addSoftwareOptions, softwareOf } from './software-options';
@@ -61,6 +61,14 @@ export function runCommand(): Command {
         "observe the guest's processors: a trace then says who did each register access",
       ).conflicts('kvm'),
     )
+    .addOption(
+      new Option(
+        '--check <what>',
+        `dma: look for DMA races between the driver and its cards; fail (exit code ${EXIT.RACED}) when there is one`,
+      )
+        .choices(['dma'])
+        .conflicts('kvm'),
+    )
     .option('--append <arguments>', "added to the kernel's command line")
     .option('--kvm', 'use KVM, which must work on this machine (default: TCG, which always works)')
     .option('--cold', 'boot the guest with the cards in it, instead of restoring a snapshot of a booted one')
@@ -86,7 +94,7 @@ same with _2, _3 ... of those after it. Under a driver for platform devices (uio
 vfio-platform) also GHOSTCARD_PLATFORM_DEVICE, the first device's name, and GHOSTCARD_PLATFORM_DEVICES of all.
 
 Exit code: the command's own; 128+n when signal n ended it; ${EXIT.TIMED_OUT} time limit; ${EXIT.NOT_STARTED} not started;
-${EXIT.GUEST_DIED} the guest died; ${EXIT.NOTICED} a notice, with --strict; ${EXIT.FAULT_NOT_FIRED} a fault (--faults) never fired; ${EXIT.GHOSTCARD} ghostcard or a card's model failed; ${EXIT.USAGE} wrong options.
+${EXIT.GUEST_DIED} the guest died; ${EXIT.NOTICED} a notice, with --strict; ${EXIT.RACED} a DMA race, with --check dma; ${EXIT.FAULT_NOT_FIRED} a fault (--faults) never fired; ${EXIT.GHOSTCARD} ghostcard or a card's model failed; ${EXIT.USAGE} wrong options.
 
 Examples:
   ghostcard run --card reference --driver vfio-pci -- gc-identify
@@ -144,7 +152,7 @@ async function run(
   });
   await rig.settled();
   const concluded = withNotices(outcome, rig, { log: notices, strict: options.strict === true, say });
-  const { exitCode, error } = withUnfired(withModelErrors(concluded, rig), rig, say);
+  const { exitCode, error } = withUnfired(withRaces(withModelErrors(concluded, rig), rig), rig, say);
   if (error !== undefined) console.error(`ghostcard: ${error}`);
   const findings = rig.findings.length > 0 && { findings: rig.findings };
   const output = result && { ...result, stdout: String(result.stdout), stderr: String(result.stderr) };
@@ -157,6 +165,7 @@ async function run(
     cards,
     ...faults,
     ...trace,
+    ...(rig.races.length > 0 && { races: rig.races }),
     ...notices.member,
     ...findings,
   };

@@ -4,6 +4,7 @@ import { mustBeAwaited } from './awaited';
 import { toExitWith, toPrint, toSucceed } from './commands';
 import { toHaveDmaError, toHaveReadHost, toHaveWrittenHost, toReadHost, toWriteHost } from './dma';
 import { toHaveBeenReset, toHaveInterrupted, toInterrupt } from './interrupts-and-resets';
+import { toHaveNoDmaRaces } from './races';
 import { toHaveRegister, toReachRegister } from './registers';
 
 export { type PrintOptions } from './commands';
@@ -23,6 +24,7 @@ expect.extend({
   toReadHost: mustBeAwaited('toReadHost', toReadHost),
   toWriteHost: mustBeAwaited('toWriteHost', toWriteHost),
   toHaveDmaError,
+  toHaveNoDmaRaces: mustBeAwaited('toHaveNoDmaRaces', toHaveNoDmaRaces),
   toSucceed,
   toExitWith,
   toPrint,

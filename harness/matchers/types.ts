@@ -6,6 +6,7 @@ import { type DmaErrorReason } from '../../emulator/memory';
 import { type PciCard } from '../../emulator/pci';
 import { type RegisterFile, type ResetKind, type ValueAt, type ValuePath } from '../../emulator/registers';
 import { type ExecResult } from '../../qemu/channel';
+import { type TestGuest } from '../test-guest';
 import { type PrintOptions } from './commands';
 import { type DmaExpectation } from './dma';
 import { type InterruptOptions } from './interrupts-and-resets';
@@ -53,6 +54,7 @@ export type CardPathValue<Card, P> =
 
 /** Arguments of a matcher for cards; impossible ones when `T` is not a card. */
 type OnCard<T, Arguments extends unknown[]> = [T] extends [PciCard] ? Arguments : [onlyForCards: never];
+type OnGuest<T, Arguments extends unknown[]> = [T] extends [TestGuest] ? Arguments : [onlyForTheGuestOfATest: never];
 type OnResult<T, Arguments extends unknown[]> = [Awaited<T>] extends [ExecResult]
   ? Arguments
   : [onlyForResultsOfGuestRun: never];
@@ -80,6 +82,9 @@ export interface GhostcardMatchers<T> {
   toWriteHost(...args: OnCard<T, [expected?: DmaExpectation & WaitOptions]>): Promise<void>;
   /** A DMA access of the card has failed, for this reason. */
   toHaveDmaError(...args: OnCard<T, [reason?: DmaErrorReason]>): void;
+
+  /** The driver has not raced with its cards so far (`guestTest({ checkDma })`). */
+  toHaveNoDmaRaces(...args: OnGuest<T, []>): Promise<void>;
 
   /** The command has ended with exit code 0. */
   toSucceed(...args: OnResult<T, []>): void;

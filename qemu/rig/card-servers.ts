@@ -10,6 +10,7 @@ import {
   ServedCard,
 } from '../../instrumentation/served-card';
 import { type Observer } from '../../instrumentation/observer';
+import { type RaceDetector } from '../../instrumentation/races';
 import { type CardNotice, type Finding, traceOf, type TraceRecorder } from '../../instrumentation/trace';
 import { type LaunchCard, type RunFolder } from '../launch';
 import { hiddenCapabilities } from './hidden-capabilities';
@@ -61,7 +62,7 @@ export interface CardListeners {
   readonly onNotice?: (card: string, notice: CardNotice) => void;
   readonly notices?: NoticeOptions;
   /** Says who in the guest does each register access. */
-  readonly observer?: Observer;
+  readonly observer?: { readonly on: Observer; readonly races?: RaceDetector };
 }
 
 type Served = ServedCard | RemoteCard;
@@ -226,6 +227,20 @@ export class CardServers {
     return functions.map((served, index): Named => [`${name}.${index}`, this.#attend(`${name}.${index}`, served)]);
   }
 
+  /** Passes on a notice that is in no trace yet. */
+  addNotice(card: string, notice: CardNotice): void {
+    const [, served] = this.#all.findLast(([name]) => name === card) ?? [];
+    if (served instanceof ServedCard) traceOf(served.card).add({ kind: 'notice', text: notice.text });
+    this.notify(card, notice);
+  }
+
+  /** Passes on what an instrument has noticed. */
+  private notify(card: string, notice: CardNotice): void {
+    const { onNotice } = this.listeners;
+    if (onNotice) onNotice(card, notice);
+    else this.report(card, notice.text);
+  }
+
   /** Tells the user something about a card. */
   report(card: string, message: string): void {
     this.#reporter(card)(this.listeners.onCardEvent ? message : `${card}: ${message}`);
@@ -251,17 +266,14 @@ export class CardServers {
   }
 
   #optionsFor(name: string, faults: readonly FaultDeclaration[] = []): Omit<ServeCardOptions, 'removed'> {
-    const { onCardEvent, onNotice, notices, observer } = this.listeners;
+    const { onCardEvent, notices, observer } = this.listeners;
     const report = this.#reporter(name);
     return {
       socketPath: this.folder.socketPath(`card${this.#serial++}.sock`),
       faults,
-      onNotice: (notice) => {
-        if (onNotice) onNotice(name, notice);
-        else report(onCardEvent ? notice.text : `${name}: ${notice.text}`);
-      },
+      onNotice: (notice) => this.notify(name, notice),
       ...(notices && { notices }),
-      ...(observer && { observer: { on: observer, name } }),
+      ...(observer && { observer: { ...observer, name } }),
       ...(this.recorder && { recording: { recorder: this.recorder, name } }),
       ...(onCardEvent && { onEvent: (event: ServerEvent) => report(describeEvent(event)) }),
     };

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { loadNative } from '../../emulator/native';
 import { type KernelFacts, Observer, SharedFile } from '../../instrumentation/observer';
 import { Origins } from '../../instrumentation/origins';
+import { RaceDetector, type RaceReport, reportRaces } from '../../instrumentation/races';
 import { Places } from '../../instrumentation/symbols';
 import { type TraceRecorder } from '../../instrumentation/trace';
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB, type Guest, type LaunchOptions, ramRanges } from '../launch';
@@ -15,19 +16,27 @@ type Machine = Pick<LaunchOptions, 'provisioned' | 'cpus' | 'memoryMiB' | 'iommu
 export class Observation implements Disposable {
   private constructor(
     readonly observer: Observer,
+    readonly detector: RaceDetector | undefined,
     private readonly plugin: string,
     private readonly machine: Machine,
   ) {}
 
-  static async start(machine: Machine): Promise<Observation> {
+  /** With a detector of races, if there is to be one. @throws Error where there is no way to detect them */
+  static async start(machine: Machine, detectsRaces: boolean): Promise<Observation> {
     const { provisioned, cpus = DEFAULT_CPUS, memoryMiB = DEFAULT_MEMORY_MIB, iommu = false, signal } = machine;
     const { arch, cacheDir } = provisioned;
+    if (detectsRaces && iommu) {
+      throw new Error(
+        'Cannot look for DMA races in a guest with an IOMMU: it translates the addresses of cards, and the observer of the ' +
+          'processors knows physical ones. Start the guest without one; the race is the same there.',
+      );
+    }
     const plugin = await provisionObserver({
       ...(cacheDir !== undefined && { cacheDir }),
       ...(signal && { signal }),
     });
     const file = new SharedFile(loadNative(), { vcpus: cpus, ram: ramRanges(arch, memoryMiB), hasIommu: iommu });
-    return new Observation(new Observer(file), plugin, machine);
+    return new Observation(new Observer(file), detectsRaces ? new RaceDetector(file) : undefined, plugin, machine);
   }
 
   /** What the launch needs. `modules`: those that have been loaded from files by now. */
@@ -58,6 +67,11 @@ export class Observation implements Disposable {
     return Origins.of(this.observer).name(recorder);
   }
 
+  /** The races that have been found since the last call, while the guest runs. */
+  async takeRaces(): Promise<RaceReport[]> {
+    return reportRaces(this.detector?.takeRaces() ?? [], Origins.of(this.observer).places);
+  }
+
   [Symbol.dispose](): void {
     this.observer[Symbol.dispose]();
   }
@@ -66,6 +80,7 @@ export class Observation implements Disposable {
 const PARAMETERS = [
   ...['linear_map', 'current_task_variable'],
   ...['task_pid_offset', 'task_tgid_offset', 'task_comm_offset'],
+  ...['irq_entry', 'module_code'],
 ];
 const TIMEOUT_MS = 20_000;
 
@@ -74,6 +89,16 @@ async function kernelFactsOf(channel: GuestChannel): Promise<KernelFacts | undef
   const files = PARAMETERS.map((name) => `/sys/module/ghostcard/parameters/${name}`);
   const { exitCode, stdout } = await channel.exec(['cat', ...files], { timeoutMs: TIMEOUT_MS });
   if (exitCode !== 0) return undefined;
-  const [linearMap = 0n, currentTask = 0n, pid, tgid, comm] = stdout.toString().trim().split('\n').map(BigInt);
-  return { linearMap, currentTask, task: { pid: Number(pid), tgid: Number(tgid), comm: Number(comm) } };
+  const [linearMap = 0n, currentTask = 0n, pid, tgid, comm, irqEntry = 0n, moduleCode = 0n] = stdout
+    .toString()
+    .trim()
+    .split('\n')
+    .map(BigInt);
+  return {
+    linearMap,
+    currentTask,
+    task: { pid: Number(pid), tgid: Number(tgid), comm: Number(comm) },
+    irqEntry,
+    moduleCode,
+  };
 }

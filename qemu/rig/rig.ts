@@ -6,6 +6,7 @@
 import { type CheckCount, checksOf } from '../../instrumentation/checks';
 import { type FaultCount } from '../../instrumentation/faults';
 import { type Observer } from '../../instrumentation/observer';
+import { type RaceReport } from '../../instrumentation/races';
 import { ServedCard } from '../../instrumentation/served-card';
 import { type PciCard } from '../../emulator/pci';
 import { type Finding, type MarkEvent, type TraceRecorder } from '../../instrumentation/trace';
@@ -47,6 +48,8 @@ export interface RigOptions
   readonly start?: 'warm' | 'cold';
   /** Observe the guest's processors: each register access in a trace has its origin then. Default: false. */
   readonly observe?: boolean;
+  /** Look for DMA races between the driver and its cards (docs/dma-races.md). Observes the processors too. Default: false. */
+  readonly checkDma?: boolean;
   /** See `Rig.recordTo`. */
   readonly recorder?: TraceRecorder;
 }
@@ -58,6 +61,10 @@ export class Rig implements AsyncDisposable {
   private pageLayout: PageLayout | undefined;
   /** The driver that a function was bound to last. */
   private readonly drivers = new Map<string, string>();
+  private readonly foundRaces: RaceReport[] = [];
+  /** Of this command: each place is reported once. */
+  private readonly knownRaces = new Set<string>();
+  private reporting = Promise.resolve();
   private readonly departures = new Departures(
     () => this.guest,
     () => this.servers.served,
@@ -81,15 +88,18 @@ export class Rig implements AsyncDisposable {
     notices,
     recorder,
     observe = false,
+    checkDma = false,
     ...launch
   }: RigOptions): Promise<Rig> {
-    const observation = observe ? await Observation.start(launch) : undefined;
+    const observation = observe || checkDma ? await Observation.start(launch, checkDma) : undefined;
     const folder = await RunFolder.create();
     const listeners = {
       ...(onCardEvent && { onCardEvent }),
       ...(onNotice && { onNotice }),
       ...(notices && { notices }),
-      ...(observation && { observer: observation.observer }),
+      ...(observation && {
+        observer: { on: observation.observer, ...(observation.detector && { races: observation.detector }) },
+      }),
     };
     const servers = new CardServers(folder, listeners, recorder, (busAddress) => rig.readByte(busAddress));
     const rig: Rig = new Rig(folder, servers, onCardEvent, launch.slots ?? defaultSlots(cards), launch, observation);
@@ -107,13 +117,14 @@ export class Rig implements AsyncDisposable {
         runDir: folder.path,
         onCommandStart: (argv, marked) => {
           if (marked) rig.departures.commandStarted();
+          if (marked) rig.beginRound();
           if (marked) rig.addMark('command', () => `${argv.join(' ')}: begins`);
         },
         onCommandEnd: (argv, end, marked) => {
           servers.catchUp();
           if (marked) rig.departures.commandEnded(argv.join(' '));
           if (marked) rig.addMark('command', () => `${argv.join(' ')}: ${wordEnd(end)}`);
-          if (marked) void observation?.nameIn(servers.recorder);
+          if (marked) void rig.named();
         },
         onMark: (text) => rig.addMark('guest', () => text),
         ...observation?.launchIn(folder.path, () => rig.launched?.loadedModules ?? []),
@@ -190,6 +201,38 @@ export class Rig implements AsyncDisposable {
   /** Resolves when the code that has accessed cards has its names, with `observe`, as far as they can be found. */
   async named(): Promise<void> {
     await this.observation?.nameIn(this.servers.recorder);
+    await this.reportRaces();
+  }
+
+  /** Whether DMA races are looked for. */
+  get looksForRaces(): boolean {
+    return this.observation?.detector !== undefined;
+  }
+
+  /** The DMA races that have been found by now; complete when the rig has settled. */
+  get races(): readonly RaceReport[] {
+    return this.foundRaces;
+  }
+
+  private beginRound(): void {
+    this.observation?.detector?.beginRound();
+    this.knownRaces.clear();
+  }
+
+  /** Reports the races that have been found by now, with the names of the code. */
+  private async reportRaces(): Promise<void> {
+    const { observation, servers } = this;
+    this.reporting = this.reporting.then(async () => {
+      for (const race of (await observation?.takeRaces()) ?? []) {
+        const { card, kind, code, text } = race;
+        const key = `${card} ${kind} ${code}`;
+        if (this.knownRaces.has(key)) continue;
+        this.knownRaces.add(key);
+        this.foundRaces.push(race);
+        servers.addNotice(card, { kind, code, text });
+      }
+    });
+    await this.reporting;
   }
 
   /** Binds a card to a driver of the guest: 'uio_pci_generic', 'vfio-pci' or any other; 'none' unbinds it. */
@@ -330,7 +373,7 @@ export class Rig implements AsyncDisposable {
   /** When one step fails, the others are done all the same. */
   private async tearDown(): Promise<void> {
     try {
-      if (this.launched?.died.aborted === false) await this.observation?.nameIn(this.servers.recorder);
+      if (this.launched?.died.aborted === false) await this.named();
       await this.launched?.close();
     } finally {
       await this.servers.close().finally(() => {
