@@ -16,7 +16,7 @@ export const MODULE_BUGS: readonly Bug[] = [
       ],
     ],
     line: 'unmap_all(&card->send);',
-    named: /notice left-at-work/,
+    named: /still running|was unbound: Bus Master Enable/,
   }),
   inModule({
     name: 'unload-without-waiting',
@@ -30,7 +30,7 @@ export const MODULE_BUGS: readonly Bug[] = [
       ],
     ],
     line: 'writel(0, channel->registers + CHANNEL_REGISTER(CONTROL));',
-    named: /notice left-at-work/,
+    named: /still running|was unbound: Bus Master Enable/,
   }),
   inModule({
     name: 'wrong-direction',

@@ -1,0 +1,87 @@
+/** DMA races of drivers with one planted bug each, and none of the correct one: named by the line, whatever has happened. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe } from 'vitest';
+import { ReferenceCard } from '../../emulator/cards/reference';
+import { expect, guestTest, type TestGuest } from '../../harness';
+import { GUEST_ARCHES, type GuestArch } from '../../qemu/provision';
+import { type Bug } from '../bugs/bug';
+import { BUGS } from '../bugs/bugs';
+import { buildDrivers, correct, lineOf, type Subject } from '../bugs/variants';
+
+interface Expected {
+  readonly name: string;
+  readonly kind: 'dma-race' | 'missing-barrier';
+  /** What the report says beside the line. */
+  readonly says: RegExp;
+}
+
+const EVERYWHERE: readonly Expected[] = [
+  {
+    name: 'owner-after-doorbell',
+    kind: 'dma-race',
+    says: /put \(driver, process \d+\) writes 0x\w+ after the last register write that .*DOORBELL 0x\w+ at driver\.c:\d+ .*: \w+ reads 32 bytes at/,
+  },
+  {
+    name: 'sleep-in-place-of-wait',
+    kind: 'dma-race',
+    says: /reads 0x\w+ without having seen that the card is done there: C2H1 writes \d+ bytes at/,
+  },
+];
+const EXPECTED: Readonly<Record<GuestArch, readonly Expected[]>> = {
+  amd64: EVERYWHERE,
+  arm64: [
+    ...EVERYWHERE.slice(0, 1),
+    {
+      name: 'doorbell-without-barrier',
+      kind: 'missing-barrier',
+      says: /no barrier orders that before .*DOORBELL 0x\w+ at driver\.c:\d+ ring_doorbell/,
+    },
+  ],
+};
+
+const testOn = (arch: GuestArch) => guestTest({ arch, cpus: 2, scope: 'file', checkDma: 'report' });
+const TESTS = { amd64: testOn('amd64'), arm64: testOn('arm64') };
+
+/** Half a second is enough for any card, so that it goes well. */
+const bugOf = (name: string): Bug => {
+  const bug = BUGS.find((each) => each.name === name)!;
+  return {
+    ...bug,
+    change: bug.change.map(([from, to]) => [from, to.replace('.tv_nsec = 5000000', '.tv_nsec = 500000000')]),
+  };
+};
+
+let folder: string;
+beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'races-'))));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe.each(GUEST_ARCHES)('in a guest of %s with two processors', (arch) => {
+  const test = TESTS[arch];
+  const bugs = EXPECTED[arch].map(({ name }) => bugOf(name));
+  let drivers: ReadonlyMap<string, string>;
+  beforeAll(async () => {
+    drivers = await buildDrivers([correct('user'), ...bugs], arch, join(folder, arch));
+  });
+
+  async function drive(guest: TestGuest, { name }: Subject, driver = 'vfio-pci'): Promise<number | undefined> {
+    await guest.plug(ReferenceCard, { driver });
+    return (await guest.run([drivers.get(name)!])).exitCode;
+  }
+
+  test.for(['vfio-pci', 'uio_pci_generic'])('the correct driver has none on %s', async (way, { guest }) => {
+    expect(await drive(guest, correct('user'), way)).toBe(0);
+    await expect(guest).toHaveNoDmaRaces();
+  });
+
+  test.for(EXPECTED[arch])('$name is a $kind, with its line', async ({ name, kind, says }, { guest }) => {
+    const bug = bugOf(name);
+    await drive(guest, bug);
+    const races = await guest.races();
+    const found = races.find(({ text }) => text.includes(`driver.c:${lineOf(bug)} `));
+    expect(found, races.map(({ text }) => text).join('\n')).toMatchObject({ kind });
+    expect(found!.text).toMatch(says);
+    await expect(expect(guest).toHaveNoDmaRaces()).rejects.toThrow(found!.text);
+  });
+});
