@@ -438,6 +438,85 @@ describe('dma-without-driver and stale-rings', () => {
   });
 });
 
+describe('left-at-work', () => {
+  /** A channel that waits for data, into a buffer that the driver has handed over. */
+  const receiving = () => {
+    const clock = new ManualClock();
+    const card = new ReferenceCard({ clock });
+    const host = new InProcessHost(card);
+    const driver = new ChannelDriver(host, 'C2H');
+    driver.registers.write('PAIR[0].PROCESSING', 1);
+    driver.submit({ hostAddress: host.memory.allocate(4096).iova, lengthBytes: 4096 });
+    clock.advance(1000);
+    return { card, host, driver, checks: checksOf(card), notices: () => traceOf(card).notices.map(({ text }) => text) };
+  };
+
+  it('reports an engine that is running, with its last access, once for each driver', () => {
+    const { checks, notices } = receiving();
+    expect(checks.isUnsettled).toBe(true);
+    checks.driverLeft('the command has ended');
+    expect(checks.isUnsettled).toBe(false);
+    checks.driverLeft('another command has ended');
+    expect(notices()).toEqual([
+      expect.stringMatching(/^C2H0 is still at work although the command has ended: .* a read of 32 bytes at 0x/),
+    ]);
+    expect(checks.counts).toMatchObject([{ kind: 'left-at-work', times: 1, subjects: ['C2H0'] }]);
+  });
+
+  it('reports an engine under which Bus Master Enable is cleared, also when the card is reset before it is known', () => {
+    const { card, host, checks, notices } = receiving();
+    host.command(COMMAND.MEMORY_SPACE);
+    host.command(0);
+    card.reset();
+    expect(checks.isUnsettled).toBe(true);
+    checks.driverLeft('the command has ended');
+    expect(notices()).toEqual([expect.stringMatching(/^C2H0 was still at work when Bus Master Enable was cleared at/)]);
+  });
+
+  it.each<[string, (sitting: ReturnType<typeof receiving>) => void]>([
+    ['is stopped', ({ driver }) => driver.registers.write('C2H[0].CONTROL', 2)],
+    [
+      'is stopped after Bus Master Enable was cleared',
+      ({ host, driver }) => {
+        host.command(COMMAND.MEMORY_SPACE);
+        driver.registers.write('C2H[0].CONTROL', 2);
+      },
+    ],
+    ['is stopped by a reset', ({ host }) => host.reset('flr')],
+    [
+      'is reset by Linux, which disables decoding too',
+      ({ host }) => {
+        host.command(0);
+        host.reset('flr');
+        host.command(COMMAND.MEMORY_SPACE);
+      },
+    ],
+  ])('is silent about an engine that %s', (_, act) => {
+    const sitting = receiving();
+    act(sitting);
+    sitting.checks.driverLeft('the command has ended');
+    expect(sitting.notices()).toEqual([]);
+  });
+
+  it('is silent about an engine that waits for descriptors, and about one that only writes what was under way', () => {
+    const { host, driver, checks, notices } = receiving();
+    driver.registers.write('C2H[0].CONTROL', 2);
+    driver.registers.write('C2H[0].CONTROL', 1);
+    host.command(COMMAND.MEMORY_SPACE);
+    checks.driverLeft('the command has ended');
+    expect(notices()).toEqual([]);
+    expect(
+      noticed(({ card, host, checks }) => {
+        const { iova } = host.memory.allocate(64);
+        card.tell(iova);
+        host.command(COMMAND.MEMORY_SPACE);
+        expect(() => card.tell(iova)).toThrow();
+        checks.driverLeft('the command has ended');
+      }),
+    ).toEqual([]);
+  });
+});
+
 describe('unclaimed-reads', () => {
   it('reports a BAR that is moved while the card is in use', () => {
     expect(

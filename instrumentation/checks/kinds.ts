@@ -14,6 +14,7 @@ import { enabledWithCause } from './kinds/enabled-with-cause';
 import { errorUnread } from './kinds/error-unread';
 import { flrByHand } from './kinds/flr-by-hand';
 import { intxLeftAsserted } from './kinds/intx-left-asserted';
+import { leftAtWork } from './kinds/left-at-work';
 import { lostUpdate } from './kinds/lost-update';
 import { staleInterrupt } from './kinds/stale-interrupt';
 import { staleRings } from './kinds/stale-rings';
@@ -31,6 +32,7 @@ export const CHECKS = {
   'vector-beyond': vectorBeyond,
   'stale-interrupt': staleInterrupt,
   'dma-without-driver': dmaWithoutDriver,
+  'left-at-work': leftAtWork,
   'stale-rings': staleRings,
   'stray-dma': strayDma,
   'unclaimed-reads': unclaimedReads,

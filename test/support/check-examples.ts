@@ -160,6 +160,14 @@ export const EXAMPLES: Readonly<Record<string, (sitting: Sitting) => void>> = {
     checks.driverLeft('the command ./driver has ended');
     clock.advance(5000);
   },
+  'left-at-work': ({ host, bar, checks, clock }) => {
+    bar.write64(OFFSETS.RING, BigInt(host.memory.allocate(4096, 4096).iova));
+    bar.write32(OFFSETS.CONTROL, 1);
+    clock.advance(5000);
+    host.command(COMMAND.MEMORY_SPACE);
+    clock.advance(5000);
+    checks.driverLeft('the command ./driver has ended');
+  },
   'stale-rings': ({ host, bar, clock }) => {
     bar.write64(OFFSETS.RING, BigInt(host.memory.allocate(4096, 4096).iova));
     bar.write32(OFFSETS.CONTROL, 1);
