@@ -117,11 +117,11 @@ export class Guests implements AsyncDisposable {
   }
 }
 
-/** A module does its work when it is asked to; some is under way when it is unloaded. */
+/** A module does its work when it is asked to; when it is unloaded, some is under way, and buffers are left to the card. */
 function commandOf(way: Way, driver: string, file: string): string[] {
   if (way !== 'module') return [file];
   const script = [
-    'insmod $0 && cd /sys/bus/pci/devices/$GHOSTCARD_PCI_ADDRESS && echo 40 > echo && echo 7 > post; status=$?',
+    'insmod $0 && cd /sys/bus/pci/devices/$GHOSTCARD_PCI_ADDRESS && echo 40 > echo && echo 5 > post; status=$?',
     `rmmod ${moduleNameOf(driver)} && exit $status`,
   ];
   return ['sh', '-c', script.join('\n'), file];

@@ -16,7 +16,7 @@ export const MODULE_BUGS: readonly Bug[] = [
       ],
     ],
     line: 'unmap_all(&card->send);',
-    named: /still running|was unbound: Bus Master Enable/,
+    named: /notice left-at-work/,
   }),
   inModule({
     name: 'unload-without-waiting',
@@ -30,7 +30,7 @@ export const MODULE_BUGS: readonly Bug[] = [
       ],
     ],
     line: 'writel(0, channel->registers + CHANNEL_REGISTER(CONTROL));',
-    named: /still running|was unbound: Bus Master Enable/,
+    named: /notice left-at-work/,
   }),
   inModule({
     name: 'wrong-direction',

@@ -281,7 +281,7 @@ export const USER_BUGS: readonly Bug[] = [
     ],
     line: 'return ok ? 0 : 1;',
     ways: ['vfio-pci', 'uio_pci_generic'],
-    named: /still running|has ended: Bus Master Enable/,
+    named: /notice left-at-work/,
   }),
   user({
     name: 'stop-without-waiting',
