@@ -426,6 +426,20 @@ describe('dma-without-driver and stale-rings', () => {
     ).toEqual([]);
   });
 
+  it('report an engine that a reset has not stopped', () => {
+    const sitting = sitDown();
+    const { card, host, clock } = sitting;
+    start(sitting);
+    const ring = card.registers.get('RING');
+    clock.advance(500);
+    host.reset('flr');
+    card.registers.set('RING', ring);
+    card.registers.set('CONTROL.RUN', 1);
+    clock.advance(5000);
+    expect(kindsOf(sitting)).toEqual(['stale-rings']);
+    expect(sitting.notices[0]!.text).toMatch(/no register has been written since the card was reset: .*PCIe 6\.6\.2/);
+  });
+
   it('are silent about DMA that Bus Master Enable refuses', () => {
     expect(
       noticed((sitting) => {
