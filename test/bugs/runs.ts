@@ -5,7 +5,7 @@
 import { type ReferenceCardOptions } from '../../emulator/cards/reference';
 import { type FaultDeclaration } from '../../instrumentation/faults';
 import { type RigOptions } from '../../qemu/rig';
-import { type Bug, type DriverName } from './bug';
+import { type Bug, type BugKind, type DriverName } from './bug';
 
 export interface Run {
   readonly name: string;
@@ -13,7 +13,9 @@ export interface Run {
   readonly what: string;
   readonly drivers: readonly DriverName[];
   /** Runs with the same machine share a guest. */
-  readonly machine?: Pick<RigOptions, 'iommu' | 'kernelAppend'>;
+  readonly machine?: Pick<RigOptions, 'iommu' | 'kernelAppend' | 'checkDma' | 'memoryLayout'>;
+  /** The kinds of bugs that it may show; default: all. */
+  readonly kinds?: readonly BugKind[];
   readonly card?: ReferenceCardOptions;
   /** Whether UIO can do it; default true. */
   readonly underUio?: boolean;
@@ -69,5 +71,31 @@ export const RUNS: readonly Run[] = [
     drivers: ['user', 'module'],
     faults: (bug) => bug.fault?.declarations,
   },
-  // The detector (`ghostcard run --check dma`) is to be a row here, and so is each memory layout.
+  {
+    name: 'DMA check',
+    what: 'the plain card, and DMA races looked for ([--check dma](dma-races.md))',
+    drivers: ['user', 'module'],
+    machine: { checkDma: true },
+  },
+  {
+    name: 'DMA check, slow card',
+    what: 'the slow card, and DMA races looked for',
+    drivers: ['user', 'module'],
+    machine: { checkDma: true },
+    card: { link: slowLink },
+  },
+  {
+    name: 'high memory',
+    what: 'the plain card, and memory for DMA above 4 GiB (`--memory-layout high`)',
+    drivers: ['user'],
+    kinds: ['address'],
+    machine: { memoryLayout: 'high' },
+  },
+  {
+    name: 'fragmented memory',
+    what: 'the plain card, and memory whose pages are not contiguous by luck (`--memory-layout fragmented`)',
+    drivers: ['user', 'module'],
+    kinds: ['address'],
+    machine: { memoryLayout: 'fragmented' },
+  },
 ];

@@ -66,6 +66,9 @@ function writeSource(subject: Subject, folder: string): string {
   return file;
 }
 
+/** The file of a variant's source, as reports name it. */
+export const fileOf = ({ name, driver }: Bug): string => (driver === 'module' ? `${moduleNameOf(name)}.c` : 'driver.c');
+
 export const moduleNameOf = (name: string): string => name.replaceAll('-', '_');
 
 /** Builds drivers into a folder. Returns the file of each by its name: a program, or a module. */

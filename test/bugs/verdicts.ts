@@ -3,7 +3,7 @@ import { type GuestArch } from '../../qemu/provision';
 import { type Bug, type Way } from './bug';
 import { type Attempt, type Guests, type Sign } from './guests';
 import { type Run, RUNS } from './runs';
-import { correct, type Subject } from './variants';
+import { correct, fileOf, lineOf, type Subject } from './variants';
 
 /** `named`: a message says what the mistake is. `effect`: something went wrong, or a message says so. */
 export type Outcome = 'named' | 'effect' | 'not found';
@@ -29,8 +29,9 @@ export function planOf(bug: Bug, subject: Subject = bug): Planned[] {
 
 const runsUnder = (bug: Bug, way: Way): Run[] =>
   RUNS.filter(
-    ({ drivers, underUio = true, faults }) =>
+    ({ drivers, kinds, underUio = true, faults }) =>
       drivers.includes(bug.driver) &&
+      (kinds?.includes(bug.kind) ?? true) &&
       (underUio || way !== 'uio_pci_generic') &&
       (faults === undefined || faults(bug) !== undefined),
   );
@@ -60,11 +61,20 @@ export async function signsOf(guests: Guests, planned: Planned, files: Attempt['
 export const wordAttempt = ({ run, arch, way }: Pick<Attempt, 'run' | 'arch' | 'way'>): string =>
   [run.name, way === 'uio_pci_generic' && 'UIO', arch === 'arm64' && 'arm64'].filter(Boolean).join(', ');
 
+/** What the DMA check has to say, in words that begin with the line of the driver. */
+const RACES = new Set(['notice dma-race', 'notice missing-barrier']);
+
+/** A race names the mistake when it names its line, on either side. */
+const namesLine = (bug: Partial<Bug>, { by, text }: Sign): boolean =>
+  RACES.has(by) && isBug(bug) && text.includes(`${fileOf(bug)}:${lineOf(bug)} `);
+
+const isBug = (bug: Partial<Bug>): bug is Bug => bug.name !== undefined;
+
 export function verdictOf(
-  { named }: { readonly named?: RegExp | undefined },
+  bug: Partial<Bug>,
   shown: readonly (readonly [place: string, signs: readonly Sign[]])[],
 ): Verdict {
-  const isNamed = ({ by, text }: Sign) => named?.test(`${by}: ${text}`) ?? false;
+  const isNamed = (sign: Sign) => (bug.named?.test(`${sign.by}: ${sign.text}`) ?? false) || namesLine(bug, sign);
   const among = (outcome: Outcome, wanted: (sign: Sign) => boolean): Verdict | undefined => {
     const found = shown.filter(([, signs]) => signs.some(wanted));
     return found.length === 0
