@@ -59,6 +59,10 @@ export const HEADER = {
   ),
   touchedOffset: member('u64', 'Where the flags of pages are: a byte each, 1 when a card has accessed the page.'),
   cardShadowOffset: member('u64', "Where the cards' shadow is: what cards have done to eight bytes (CARD_MARK)."),
+  loadsOffset: member(
+    'u64',
+    'Where the shadow of loads is: who loaded eight bytes last, in pages that a card has accessed (MARK).',
+  ),
   racesOffset: member('u64', 'Where the races are that the plugin has found.'),
   linearMap: member('u64', "By the host: a kernel's linear address minus the physical address. 0: not known yet."),
   currentTask: member('u64', "amd64: address of the per-processor variable 'current_task'."),

@@ -92,6 +92,8 @@ export class SharedFile implements Disposable {
   readonly #touched: Uint8Array;
   /** Who wrote what in guest RAM. */
   readonly shadow: Shadow;
+  /** Who loaded what last, where a card has accessed the page, but for status. */
+  readonly loads: Shadow;
   /** What cards have done there (CARD_MARK). */
   readonly cardShadow: Shadow;
 
@@ -112,13 +114,15 @@ export class SharedFile implements Disposable {
     const racesOffset = upToPage(ownersOffset + pages * 4);
     const touchedOffset = racesOffset + upToPage(RACES * RACE_BYTES);
     const shadowOffset = touchedOffset + upToPage(pages);
-    const cardShadowOffset = shadowOffset + memoryBytes;
+    const loadsOffset = shadowOffset + memoryBytes;
+    const cardShadowOffset = loadsOffset + memoryBytes;
     // Most of it is never touched, and takes no memory then.
     this.#fd = native.memfdCreate('ghostcard-observer', cardShadowOffset + memoryBytes);
     this.#mapped = native.map(this.#fd, 0, shadowOffset, true);
     this.#words = new Uint32Array(this.#mapped);
     this.#touched = new Uint8Array(this.#mapped, touchedOffset, pages);
     this.shadow = new Shadow(native, this.#fd, shadowOffset, memoryBytes);
+    this.loads = new Shadow(native, this.#fd, loadsOffset, memoryBytes);
     this.cardShadow = new Shadow(native, this.#fd, cardShadowOffset, memoryBytes);
     this.#view = new DataView(this.#mapped);
     const set = (at: number, value: number) => this.#view.setBigUint64(at, BigInt(value), true);
@@ -130,6 +134,7 @@ export class SharedFile implements Disposable {
     set(AT.racesOffset, racesOffset);
     set(AT.touchedOffset, touchedOffset);
     set(AT.shadowOffset, shadowOffset);
+    set(AT.loadsOffset, loadsOffset);
     set(AT.cardShadowOffset, cardShadowOffset);
     for (const [index, { address, sizeBytes }] of ram.entries()) {
       set([AT.ram0, AT.ram1][index]!, address);
@@ -218,6 +223,7 @@ export class SharedFile implements Disposable {
 
   [Symbol.dispose](): void {
     this.shadow[Symbol.dispose]();
+    this.loads[Symbol.dispose]();
     this.cardShadow[Symbol.dispose]();
     this.native.unmap(this.#mapped);
     this.native.close(this.#fd);

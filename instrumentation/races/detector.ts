@@ -13,7 +13,7 @@ import { type Completion, type DmaInitiator, type DmaStage, type Word } from '..
 import { type CardEvent, type PciCard, Region } from '../../emulator/pci';
 import { type DriverAccess, type ObservedCard, type ObservedRace, type SharedFile } from '../observer';
 import { CARD_MARK, MARK, MARKED_BYTES, MAX_PLACES, PAGE_BYTES } from '../observer/layout';
-import { bytesBetween, placeOf } from '../observer/shadow';
+import { bytesBetween, placeOf, type Shadow } from '../observer/shadow';
 import { RegisterNames, valueOf, wordAccess } from '../trace';
 import { type Disorder, Order } from './order';
 import { type Doorbell, type Step, Steps } from './steps';
@@ -23,7 +23,7 @@ export type DriverSide = Pick<DriverAccess, 'pid' | 'pc' | 'isKernel' | 'comm'> 
 
 export interface Race {
   /**
-   * What the driver has done: stored something `late`, after the doorbell, or `unordered`, without a barrier ahead of it;
+   * What the driver has done: accessed something `late`, after the doorbell, or `unordered`, without a barrier ahead of it;
    * accessed what the card has `unseen` done.
    */
   readonly what: Disorder | 'unseen' | 'unfenced';
@@ -106,12 +106,17 @@ export class RaceDetector {
     this.file.touch(iova, sizeBytes);
   }
 
-  /** Looks for stores of the driver that may not come before. */
+  /** Looks for accesses of the driver that may not come before: stores, and loads of what the card writes. */
   #look(step: Step, writes: RegisterWrites): void {
     if (step.doorbell === undefined) return;
+    this.#lookAt(this.file.shadow, true, step, writes);
+    if (step.isWrite) this.#lookAt(this.file.loads, false, step, writes);
+  }
+
+  #lookAt(shadow: Shadow, isStore: boolean, step: Step, writes: RegisterWrites): void {
     const { iova, sizeBytes } = step;
     const end = iova + sizeBytes;
-    this.file.shadow.each(iova, sizeBytes, ({ words }, first, last, at) => {
+    shadow.each(iova, sizeBytes, ({ words }, first, last, at) => {
       const begin = at - (at % MARKED_BYTES);
       let looked = 0;
       for (let index = first; index <= last; index++) {
@@ -122,24 +127,25 @@ export class RaceDetector {
         const low = words[2 * index]!;
         const address = begin + (index - first) * MARKED_BYTES;
         const isTouched = ((low >>> MARK.bytesAt) & bytesBetween(address, iova, end)) !== 0;
-        if (isTouched && placeOf(low) < MAX_PLACES) writes.judge({ step, high, place: placeOf(low), address });
+        if (isTouched && placeOf(low) < MAX_PLACES) writes.judge({ step, isStore, high, place: placeOf(low), address });
       }
     });
   }
 
   /** The last register write before the step is in `order` now. */
-  #judge({ step, high, place, address }: Look, order: Order): void {
+  #judge({ step, isStore, high, place, address }: Look, order: Order): void {
     const what = order.disorderOf(high);
     const last = step.doorbell?.by;
     const pc = this.file.addressOf(place);
     if (what === undefined || last === undefined || pc === undefined) return;
+    if (what === 'unordered' && !isStore) return; // the processor may be earlier, and does no harm then
     const key = `${step.card} ${what} ${pc}`;
     if (this.#known.has(key)) return;
     this.#known.add(key);
     const isKernel = pc >> 63n === 1n;
     const pid = isKernel ? 0 : this.file.ownerOf(Math.floor(address / PAGE_BYTES));
     const comm = pid === last.pid ? last.comm : '';
-    this.#races.push({ what, driver: { pc, isKernel, pid, comm }, isStore: true, address, step });
+    this.#races.push({ what, driver: { pc, isKernel, pid, comm }, isStore, address, step });
   }
 
   #addUnseen({ address, isWrite, lacksBarrier, step: number, ...driver }: ObservedRace): void {
@@ -149,9 +155,10 @@ export class RaceDetector {
   }
 }
 
-/** What a card was about to access: the last store there. */
+/** What a card was about to access: the last store, or load, there. */
 interface Look {
   readonly step: Step;
+  readonly isStore: boolean;
   /** Upper bits of the mark. */
   readonly high: number;
   readonly place: number;

@@ -170,6 +170,32 @@ describe('what a driver has stored, when the card accesses it', () => {
   });
 });
 
+/** The driver loads 8 bytes in an epoch. */
+const load = (address: number, epoch: number) =>
+  file.loads.set(address, 8, FILL, (epoch << MARK.epochAt) >>> 0, MARK.bytesAt);
+
+describe('what a driver has loaded, when the card writes there', () => {
+  it('is right before the doorbell, also without a barrier', async () => {
+    load(PAGE, 5);
+    ring(5, 5);
+    card.as('data').write(PAGE, new Uint8Array(8));
+    expect(await texts()).toEqual([]);
+  });
+
+  it('is too early after the doorbell, where the card writes data', async () => {
+    ring(5);
+    load(PAGE, 6);
+    read('data');
+    card.as('write-back').write32(PAGE, 1);
+    expect(await texts()).toEqual([]);
+    card.as('data').write(PAGE, new Uint8Array(8));
+    expect(await texts()).toEqual([
+      '0x401000 reads 0x4000 before the card has written there: TX writes 8 bytes at 0x4000 (data), started by DOORBELL ' +
+        '0x00000001 at 0x402000 before. Wait for the completion first [dma-race]',
+    ]);
+  });
+});
+
 describe('what a card has done, for the plugin', () => {
   function markAt(address: number): { low: number; step: number } {
     const marks: { low: number; step: number }[] = [];

@@ -44,6 +44,12 @@ function wordRace({ what, driver, isStore, address, step }: Race, nameOf: (side:
   const report = (kind: RaceKind, text: string) => ({ kind, card, channel, code, text: `${text} [${kind}]` });
   switch (what) {
     case 'late':
+      if (!isStore) {
+        return report(
+          'dma-race',
+          `${does} before the card has written there: ${dma}, started by ${doorbellThere} before. Wait for the completion first`,
+        );
+      }
       return report(
         'dma-race',
         `${does} after the last register write that the card has received, ${doorbellThere}: ${dma}, and gets the old bytes ` +

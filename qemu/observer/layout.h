@@ -46,6 +46,7 @@ struct observer_header {
     uint64_t ownersOffset;       /* Where the owners of pages are: a process (u32) each, the last to write there from user space. */
     uint64_t touchedOffset;      /* Where the flags of pages are: a byte each, 1 when a card has accessed the page. */
     uint64_t cardShadowOffset;   /* Where the cards' shadow is: what cards have done to eight bytes (CARD_MARK). */
+    uint64_t loadsOffset;        /* Where the shadow of loads is: who loaded eight bytes last, in pages that a card has accessed (MARK). */
     uint64_t racesOffset;        /* Where the races are that the plugin has found. */
     uint64_t linearMap;          /* By the host: a kernel's linear address minus the physical address. 0: not known yet. */
     uint64_t currentTask;        /* amd64: address of the per-processor variable 'current_task'. */
@@ -62,7 +63,7 @@ struct observer_header {
     uint32_t round;              /* A place is reported once in each. */
     uint32_t races;              /* By the plugin: how many races there are. Race n is at n modulo RACES. */
 };
-_Static_assert(sizeof(struct observer_header) == 184, "as in layout.ts");
+_Static_assert(sizeof(struct observer_header) == 192, "as in layout.ts");
 
 struct observer_ring {
     uint64_t written;            /* By the plugin: how many accesses have been recorded. Record n is at n modulo RING_RECORDS. */

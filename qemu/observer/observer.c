@@ -204,6 +204,7 @@ static __attribute__((noinline)) void access_touched(
             .physical = ((char *)entry->shadow - (char *)at_offset(shared->shadowOffset)) +
                         vaddr % (1 << PAGE_SHIFT),
             .pc = places[what & PLACE_MASK],
+            .place = what & PLACE_MASK,
             .vcpu = vcpu - vcpus,
             .size = 1 << qemu_plugin_mem_size_shift(info),
             .is_write = qemu_plugin_mem_is_store(info),

@@ -73,6 +73,8 @@ uint64_t return_address(struct vcpu *vcpu);
 /* races.c: what the guest has seen of what cards have done, and accesses that do not come after it. */
 struct access {
     uint64_t physical, pc;
+    /* The number of the place. */
+    uint32_t place;
     uint8_t vcpu, size;
     bool is_write;
     /* arm64: what comes after it is ordered after it. */

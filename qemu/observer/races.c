@@ -165,19 +165,24 @@ static bool is_race(struct vcpu *vcpu, const struct access *access, uint64_t mar
 
 void check_access(struct vcpu *vcpu, const struct access *access)
 {
-    uint64_t *marks = at_offset(shared->cardShadowOffset + access->physical / MARKED_BYTES * MARKED_BYTES);
+    uint64_t word = access->physical / MARKED_BYTES * MARKED_BYTES;
+    uint64_t *marks = at_offset(shared->cardShadowOffset + word),
+             *loads = at_offset(shared->loadsOffset + word);
     unsigned int first = access->physical % MARKED_BYTES, size = access->size;
     bool is_other = in_kernel(access->pc) && !in_module(access->pc) && !in_module(return_address(vcpu));
     uint32_t last;
 
     if (access->physical % PAGE_BYTES + size > PAGE_BYTES)
         size = PAGE_BYTES - access->physical % PAGE_BYTES;
-    for (unsigned int at = 0; at < first + size; at += MARKED_BYTES, marks++) {
-        uint64_t mark = __atomic_load_n(marks, __ATOMIC_ACQUIRE);
+    for (unsigned int at = 0; at < first + size; at += MARKED_BYTES, marks++, loads++) {
+        uint64_t mark = __atomic_load_n(marks, __ATOMIC_ACQUIRE), bytes;
         unsigned int from = at < first ? first - at : 0,
                      to = first + size - at < MARKED_BYTES ? first + size - at : MARKED_BYTES;
 
-        if ((mark & 0xff & ((1u << to) - (1u << from))) == 0)
+        bytes = (1u << to) - (1u << from);
+        if (!access->is_write && !is_other && !(mark & bytes && mark & OBSERVER_CARD_IS_STATUS))
+            *loads = vcpu->mark[in_kernel(access->pc)] | access->place | bytes << OBSERVER_MARK_BYTES_AT;
+        if ((mark & bytes) == 0)
             continue;
         if (is_other) {
             /* The kernel has the memory for other things now. */
