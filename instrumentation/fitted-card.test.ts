@@ -1,5 +1,5 @@
 /** A card with its instruments whose driver is observed: who did an access is known wherever the access is reported. */
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { ReferenceCard } from '../emulator/cards/reference';
 import { ManualClock } from '../emulator/clock';
 import { InProcessHost } from '../emulator/host';
@@ -9,7 +9,7 @@ import { FittedCard } from './fitted-card';
 import { Observer, SharedFile } from './observer';
 import { Origins } from './origins';
 import { type CodeAddress, type Places } from './symbols';
-import { describeTrace, traceOf } from './trace';
+import { type CardNotice, describeTrace, traceOf } from './trace';
 
 const BAR0 = 'vfio-user:/tmp/card0.sock BAR 0';
 const STATUS = 0x1004;
@@ -26,11 +26,14 @@ const places = {
 let observer: Observer;
 let plugin: FakePlugin;
 let fitted: FittedCard;
+let notices: string[];
 beforeEach(() => {
   const file = new SharedFile(loadNative(), { vcpus: 1, ram: [{ address: 0, sizeBytes: 2 ** 20 }] });
   plugin = new FakePlugin(file);
   observer = new Observer(file, WAIT_MS);
-  fitted = new FittedCard({ observer: { on: observer, name: 'card' } }, loadNative());
+  notices = [];
+  const onNotice = ({ text }: CardNotice): void => void notices.push(text);
+  fitted = new FittedCard({ observer: { on: observer, name: 'card' }, onNotice }, loadNative());
   fitted.fit((environment) => new ReferenceCard(environment), new ManualClock());
   fitted.observed!.socketPath = '/tmp/card0.sock';
 });
@@ -92,4 +95,19 @@ it('an access that nobody has recorded is by nobody, and those before it keep th
     'write SCRATCH 0x00000001  by 0x1 (driver, process 71)',
     'write SCRATCH 0x00000002',
   ]);
+});
+
+it('the notice of a stalled driver names the code that last polled, while that still runs', async () => {
+  vi.useFakeTimers();
+  try {
+    const { read } = driver();
+    Origins.of(observer).places = places;
+    for (let i = 0; i < 200; i++) {
+      read(STATUS, 5n);
+      await vi.advanceTimersByTimeAsync(10);
+    }
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(notices).toEqual([expect.stringContaining(', last by code 5 (driver, process 71), always 0x00000000.')]);
 });

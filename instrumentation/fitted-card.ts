@@ -64,9 +64,15 @@ export class FittedCard<Card extends PciCard = PciCard> {
     const observed = (this.observed = observer?.on.observe(card, observer.name));
     if (observed) observer?.races?.watch(card, observer.name, observed);
     const trace = (this.#trace = traceOf(card));
+    const origins = observer && Origins.of(observer.on);
     const { off = [], afterMs } = notices;
     checksOf(card, { off, onNotice });
-    this.#detector = detectStalls(trace, { off, onNotice, ...(afterMs !== undefined && { limitMs: afterMs }) });
+    const onSuspicion = (): void => {
+      observed?.settle();
+      void origins?.name(recording?.recorder);
+    };
+    const limit = afterMs === undefined ? {} : { limitMs: afterMs };
+    this.#detector = detectStalls(trace, { off, onSuspicion, onNotice, ...limit });
     const link = (this.link = new SlotLink(card));
     const { device } = card.inspection;
     if (faults.length > 0) applyFaults(card, faults, link);
@@ -75,7 +81,7 @@ export class FittedCard<Card extends PciCard = PciCard> {
     const recorded = recording && trace.record(recording.recorder, { name: recording.name, faults, isMmapDisabled });
     observed?.onOrigin((access) => {
       if (access === undefined) return;
-      const origin = Origins.of(observer!.on).of(access);
+      const origin = origins!.of(access);
       trace.addOrigin(origin);
       if (recorded) RecordedOrigins.of(recording.recorder).record(recorded, origin);
     });

@@ -6,7 +6,7 @@ import { InProcessHost } from '../../emulator/host';
 import { type InterruptKind } from '../../emulator/host/interrupts';
 import { type CardEnvironment, PciCard } from '../../emulator/pci';
 import { registerMap } from '../../emulator/registers';
-import { traceOf } from '../trace';
+import { type Origin, traceOf } from '../trace';
 import { type StallNotice, detectStalls } from '.';
 
 const MS = 1e6;
@@ -18,6 +18,7 @@ const USER = 1 << 4;
 const H2C = 0x1000;
 const STATUS = H2C + 0x04;
 const DOORBELL = H2C + 0x14;
+const CODE: Origin = { kind: 'place', place: 1, pid: 71, process: 'driver', address: '0x1' };
 
 function setUp(...faults: FaultDeclaration[]) {
   const clock = new ManualClock();
@@ -26,12 +27,18 @@ function setUp(...faults: FaultDeclaration[]) {
   applyFaults(card, faults);
   const host = new InProcessHost(card);
   const notices: StallNotice[] = [];
-  const detector = detectStalls(trace, { clock, onNotice: (notice) => notices.push(notice) });
+  const whenSuspected: (() => void)[] = [];
+  const detector = detectStalls(trace, {
+    clock,
+    onSuspicion: () => whenSuspected.forEach((listener) => listener()),
+    onNotice: (notice) => notices.push(notice),
+  });
   const bar = host.bar(0);
   /** Reads a register again and again, ten milliseconds apart. */
-  const poll = (offset: number, times: number): void => {
+  const poll = (offset: number, times: number, code?: Origin): void => {
     for (let i = 0; i < times; i++) {
       bar.read32(offset);
+      if (code) trace.addOrigin(code);
       clock.advance(10 * MS);
     }
   };
@@ -39,7 +46,7 @@ function setUp(...faults: FaultDeclaration[]) {
     host.useInterrupts(kind, vectors);
     bar.write32(IRQ_ENABLE, 0x1f);
   };
-  return { bar, card, clock, host, notices, poll, trace, use, detector };
+  return { bar, card, clock, host, notices, poll, trace, use, detector, whenSuspected };
 }
 type Bench = ReturnType<typeof setUp>;
 
@@ -83,6 +90,16 @@ describe('a driver that polls without progress', () => {
     expect(notices).toHaveLength(1);
     expect(notices[0]!.text).toContain('always 0x00000106 (HALTED=1, ERROR=1, ERROR_CODE=NOT_OWNED)');
     expect(notices[0]!.text).toContain('H2C0 halted: NOT_OWNED');
+  });
+
+  it('is reported with the code that last polled, which may be named when it is suspected', () => {
+    const { notices, poll, whenSuspected } = setUp();
+    const code = { ...CODE, name: '' };
+    whenSuspected.push(() => (code.name = 'driver.c:5 wait'));
+    poll(STATUS, 200, code);
+    expect(notices.map(({ text }) => text)).toEqual([
+      expect.stringContaining(', since 0.000 us, last by driver.c:5 wait (driver, process 71), always 0x00000000.'),
+    ]);
   });
 
   it('is reported again when it stalls again', () => {
@@ -167,6 +184,21 @@ describe('a driver that waits for an interrupt', () => {
     expect(notices[0]!.text).toMatch(
       /^the driver may be waiting for an interrupt that cannot come: MSI-X vector 4 was raised at 0\.000 us and is held back: it is masked\. It has done nothing for 1\.\d s, its last access: write IRQ_TRIGGER 0x00000010 \(USER=1\) at 0\.000 us\./,
     );
+  });
+
+  it('is reported with the code of the last access, which may be named when it is suspected', () => {
+    const { bar, clock, notices, trace, use, whenSuspected } = setUp();
+    use('msix', 4);
+    bar.write32(IRQ_TRIGGER, USER);
+    const code = { ...CODE, name: '' };
+    whenSuspected.push(() => (code.name = 'driver.c:5 trigger'));
+    trace.addOrigin(code);
+    clock.advance(3000 * MS);
+    expect(notices.map(({ text }) => text)).toEqual([
+      expect.stringContaining(
+        'its last access: write IRQ_TRIGGER 0x00000010 (USER=1) at 0.000 us by driver.c:5 trigger (driver, process 71).',
+      ),
+    ]);
   });
 
   it('on a vector without an eventfd is reported', () => {

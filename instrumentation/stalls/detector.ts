@@ -18,6 +18,8 @@ export interface StallOptions {
   readonly clock?: Pick<Clock, 'now' | 'after'>;
   /** Kinds that are not reported. Default: none. */
   readonly off?: readonly string[];
+  /** Called now and then while a driver may have stalled, before there is a notice: what is in that can be found out. */
+  readonly onSuspicion?: () => void;
   /** Receives each notice. It is kept in the trace, and recorded, in any case. */
   readonly onNotice?: (notice: StallNotice) => void;
 }
@@ -37,6 +39,7 @@ class StallDetector implements Disposable {
   readonly #polling: Polling;
   readonly #waiting: Waiting;
   readonly #off: readonly string[];
+  readonly #onSuspicion: () => void;
   readonly #onNotice: (notice: StallNotice) => void;
   /** The next check; undefined while nothing happens. */
   #next: ScheduledTask | undefined;
@@ -52,13 +55,21 @@ class StallDetector implements Disposable {
 
   constructor(
     private readonly trace: CardTrace,
-    { limitMs = 1000, polls = 100, clock = processTime, off = [], onNotice = () => {} }: StallOptions,
+    {
+      limitMs = 1000,
+      polls = 100,
+      clock = processTime,
+      off = [],
+      onSuspicion = () => {},
+      onNotice = () => {},
+    }: StallOptions,
   ) {
     this.#clock = clock;
     this.#limitNs = limitMs * 1e6;
     this.#polling = new Polling(trace, { polls, limitNs: this.#limitNs });
     this.#waiting = new Waiting(trace, this.#limitNs);
     this.#off = off;
+    this.#onSuspicion = onSuspicion;
     this.#onNotice = onNotice;
     this.#unsubscribe = trace.card.inspection.events.subscribe((event) => this.#take(event));
   }
@@ -138,7 +149,7 @@ class StallDetector implements Disposable {
       const text = `${notice.text} [${notice.kind}]`;
       this.trace.add({ kind: 'notice', text });
       this.#onNotice({ ...notice, text });
-    }
+    } else if (this.#quietNs > 0 || this.#polling.isSteady) this.#onSuspicion();
     // Two limits: an interrupt that is raised while the driver is quiet has a limit of its own.
     if (this.#idleNs < 2 * this.#limitNs) this.#checkLater();
     else this.#next = undefined;

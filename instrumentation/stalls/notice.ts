@@ -3,10 +3,12 @@ import { Region } from '../../emulator/pci';
 import {
   type CardNotice,
   type CardTrace,
+  inOneLine,
   type RecentEvent,
   RegisterNames,
   valueOf,
   wordAccess,
+  wordOrigin,
   wordTime,
 } from '../trace';
 
@@ -38,6 +40,9 @@ export function accessed(
   const words = wordAccess(RegisterNames.of(trace.card), region, offset, data.length, valueOf(data));
   return { register: words.place, value: `${words.value} ${words.detail}`.trimEnd() };
 }
+
+/** ` by driver.c:212 ring_doorbell (driver, process 71)`; '' where it is not known. */
+export const by = ({ origin }: RecentAccess): string => (origin ? ` ${inOneLine(wordOrigin(origin))}` : '');
 
 /** The last access of a BAR; with 'write', the last write. */
 export function lastAccess(trace: CardTrace, wanted?: 'write'): RecentAccess | undefined {

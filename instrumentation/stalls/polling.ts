@@ -4,7 +4,7 @@
  */
 import { Region } from '../../emulator/pci';
 import { type CardTrace, type RecentEvent } from '../trace';
-import { accessed, deviceTime, type StallNotice, type RecentAccess, seconds, stateOf } from './notice';
+import { accessed, by, deviceTime, type StallNotice, type RecentAccess, seconds, stateOf } from './notice';
 
 /** A card that has something scheduled may just be slow: its limit is this many times as long. */
 const PATIENCE = 10;
@@ -33,6 +33,11 @@ export class Polling {
   /** The card has done something that a driver may wait for. */
   progress(): void {
     this.#isOver = true;
+  }
+
+  /** Whether the driver may be polling without progress. */
+  get isSteady(): boolean {
+    return !this.#isOver && !this.#isReported && this.#steadyNs > 0;
   }
 
   /** To be called now and then, with the time since the last call. */
@@ -74,7 +79,7 @@ export class Polling {
     const turns = this.#turns === 0 ? '' : ` ${this.#turns} runs of its tasks have changed nothing.`;
     const text =
       `the driver polls ${register}: ${polls} reads in ${seconds(forNs)}, since ${deviceTime(this.#sinceNs)}, ` +
-      `always ${value}${hint}.${turns} ${stateOf(this.trace)}`;
+      `${newest.origin ? `last${by(newest)}, ` : ''}always ${value}${hint}.${turns} ${stateOf(this.trace)}`;
     return { kind: 'polling', register, text };
   }
 }

@@ -6,7 +6,7 @@
  */
 import { type DmaEvent, type InterruptPhase, Irq, Region } from '../../emulator/pci';
 import { type CardTrace, wordInterrupt, wordMechanism } from '../trace';
-import { accessed, deviceTime, type StallNotice, lastAccess, seconds, stateOf } from './notice';
+import { accessed, by, deviceTime, type StallNotice, lastAccess, seconds, stateOf } from './notice';
 import { type RaisedInterrupt, RaisedInterrupts } from './raised';
 import { Writes } from './writes';
 
@@ -124,7 +124,7 @@ export class Waiting {
     if (suspicion === undefined || vectors.length === 0 || write === undefined) return undefined;
     if (this.trace.card.inspection.clock.waiting > 0 || !this.#raised.isEmpty) return undefined;
     const { register, value } = accessed(this.trace, write);
-    const what = `the write of ${value} to ${register} at ${deviceTime(write.timeNs)}`;
+    const what = `the write of ${value} to ${register} at ${deviceTime(write.timeNs)}${by(write)}`;
     const mechanism = index === Irq.INTX ? 'INTx' : `any vector of ${wordMechanism(index)}`;
     switch (suspicion) {
       case 'disturbed':
@@ -145,7 +145,7 @@ export class Waiting {
   #notice(why: string, interrupt: RaisedInterrupt | undefined, quietNs: number): StallNotice {
     const last = lastAccess(this.trace);
     const { register, value } = last ? accessed(this.trace, last) : { register: undefined, value: '' };
-    const access = last ? `: ${last.kind} ${register} ${value} at ${deviceTime(last.timeNs)}` : '';
+    const access = last ? `: ${last.kind} ${register} ${value} at ${deviceTime(last.timeNs)}${by(last)}` : '';
     const text =
       `the driver may be waiting for an interrupt that cannot come: ${why} ` +
       `It has done nothing for ${seconds(quietNs)}, its last access${access}. ${stateOf(this.trace)}`;

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type CardEnvironment } from '../../emulator/pci';
 import BellsCard from '../../examples/kernel-module/bells-card';
 import { TraceCards } from '../../instrumentation/analysis';
-import { readTrace, type TraceEvent, TraceRecorder } from '../../instrumentation/trace';
+import { type CardNotice, readTrace, type TraceEvent, TraceRecorder } from '../../instrumentation/trace';
 import { loadModule } from '../../qemu/launch';
 import { buildModules, GUEST_ARCHES, type GuestArch } from '../../qemu/provision';
 import { type Rig } from '../../qemu/rig';
@@ -65,8 +65,11 @@ const namesOf = (accesses: readonly (KnownAccess | undefined)[]) => [
 
 describe.each(GUEST_ARCHES)('in a guest of %s with two processors', (arch) => {
   let rig: Rig;
+  let notices: string[];
   beforeEach(async () => {
-    rig = await startRig({ arch, cpus: 2, observe: true, recorder });
+    notices = [];
+    const onNotice = (_: string, { text }: CardNotice): void => void notices.push(text);
+    rig = await startRig({ arch, cpus: 2, observe: true, recorder, onNotice });
   });
   afterEach(() => rig.close());
 
@@ -88,6 +91,20 @@ describe.each(GUEST_ARCHES)('in a guest of %s with two processors', (arch) => {
     expect([...names]).toContainEqual(expect.stringContaining(doorbell));
     // Each is where the driver calls the library that accesses registers for it.
     for (const name of names) expect(name).toMatch(/^(ring|registers|card|irq|channel)\.c:\d+ \w+/);
+  });
+
+  it('the notice of a program that polls names its code while it runs', async () => {
+    const { pciAddress } = await rig.bind('card', 'uio_pci_generic');
+    await rig.guest.start([
+      'sh',
+      '-c',
+      `exec gc-reg --device ${pciAddress} $(yes 0x1004 | head -n 100000) > /dev/null`,
+    ]);
+    await expect.poll(() => notices, { timeout: 60_000 }).toHaveLength(1);
+    const name = `gc-reg\\.c:${lineOf('guest-tools/apps/gc-reg.c', 'return gc_read32(')} read_bits.*`;
+    expect(notices[0]).toMatch(
+      new RegExp(`polls H2C\\[0\\]\\.STATUS: .*, last by ${name} \\(gc-reg, process \\d+\\), always `),
+    );
   });
 });
 
