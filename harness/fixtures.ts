@@ -52,6 +52,7 @@ const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
   iommu: true,
   observe: true,
   checkDma: true,
+  suppressRaces: true,
   slots: true,
   kernelAppend: true,
   accel: true,

@@ -19,6 +19,7 @@ export type GuestOptions = Pick<
   | 'iommu'
   | 'observe'
   | 'checkDma'
+  | 'suppressRaces'
   | 'slots'
   | 'kernelAppend'
   | 'accel'

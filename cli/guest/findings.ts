@@ -31,7 +31,9 @@ export function withUnfired(outcome: Outcome, rig: Rig, say: (text: string) => v
 }
 
 /** A run whose command succeeds fails when it raced with a card. */
-export function withRaces(outcome: Outcome, { races: { length: count } }: Rig): Outcome {
+export function withRaces(outcome: Outcome, rig: Rig, say: (text: string) => void): Outcome {
+  rig.unusedSuppressions.forEach(say);
+  const { length: count } = rig.races;
   if (count === 0) return outcome;
   const { exitCode, error } = outcome;
   const found = `${count} DMA race${count === 1 ? '' : 's'}, see above and docs/dma-races.md`;

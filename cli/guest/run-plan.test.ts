@@ -128,6 +128,13 @@ describe('the plan of ghostcard run', () => {
       '--artifacts /proc/x: nothing can be written there',
     ],
     ['a shell without a terminal', { shell: true }, '--shell needs a terminal'],
+    [
+      'suppressions without the check',
+      { suppress: 'file' },
+      '--suppress is a file for --check dma, which is not given',
+    ],
+    ['a file of suppressions that is not there', { check: 'dma', suppress: '/none' }, '--suppress: ENOENT'],
+    ['the check of DMA behind an IOMMU', { check: 'dma', iommu: true }, '--check dma does not work with --iommu'],
   ])('refuses %s', async (_, options, message) => {
     const refused = plan(options);
     await expect(refused).rejects.toThrow(UsageError);

@@ -14,6 +14,7 @@ import {
   type MultifunctionSource,
   type RemoteCardSource,
 } from '../common/card-source';
+import { Suppressions } from '../../instrumentation/races';
 import { UsageError } from '../common/errors';
 import { type FaultsByCard, loadFaults } from '../common/faults-file';
 import { makeArtifactsFolder } from '../common/output-file';
@@ -44,6 +45,7 @@ export interface RunCommandOptions extends SoftwareOptions, TraceOptions, Notice
   readonly iommu?: true;
   readonly observe?: true;
   readonly check?: 'dma';
+  readonly suppress?: string;
   readonly append?: string;
   readonly kvm?: true;
   readonly cold?: true;
@@ -80,6 +82,19 @@ export interface Push {
 
 /** QEMU's own. */
 const DEFAULT_GDB_PORT = 1234;
+function requireRaceOptions({ check, suppress, iommu }: RunCommandOptions): void {
+  if (check !== undefined && iommu) {
+    throw new UsageError('--check dma does not work with --iommu: the processors are observed at physical addresses');
+  }
+  if (suppress === undefined) return;
+  if (check === undefined) throw new UsageError('--suppress is a file for --check dma, which is not given');
+  try {
+    Suppressions.read(suppress);
+  } catch (error) {
+    throw new UsageError(`--suppress: ${(error as Error).message}`);
+  }
+}
+
 /** A day: longer than anyone stays at a breakpoint. */
 const DEBUG_TIMEOUT_MS = 86_400_000;
 /** The guest's time goes on while QEMU waits for a card. Without this, its kernel would report a hang. */
@@ -97,6 +112,7 @@ export async function planRun(command: readonly string[], options: RunCommandOpt
       `--kvm runs guests of this machine's architecture, ${hostArch()}, and --arch ${options.arch} is another: leave --kvm out`,
     );
   }
+  requireRaceOptions(options);
   const root = options.root === undefined ? '/' : existingFolder('--root', options.root);
   const { memory, debug } = options;
   const argv = command.length === 0 && options.shell ? [defaultShell(options, root)] : command;
@@ -128,6 +144,7 @@ export async function planRun(command: readonly string[], options: RunCommandOpt
       iommu: options.iommu === true,
       observe: options.observe === true,
       checkDma: options.check === 'dma',
+      ...(options.suppress !== undefined && { suppressRaces: options.suppress }),
       accel: options.kvm ? 'kvm' : 'tcg',
       ...(options.slots !== undefined && { slots: options.slots }),
       ...(append !== '' && { kernelAppend: append }),

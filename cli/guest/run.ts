@@ -69,6 +69,7 @@ export function runCommand(): Command {
         .choices(['dma'])
         .conflicts('kvm'),
     )
+    .option('--suppress <file>', 'DMA races that are not to be reported, by function, register or channel')
     .option('--append <arguments>', "added to the kernel's command line")
     .option('--kvm', 'use KVM, which must work on this machine (default: TCG, which always works)')
     .option('--cold', 'boot the guest with the cards in it, instead of restoring a snapshot of a booted one')
@@ -152,7 +153,7 @@ async function run(
   });
   await rig.settled();
   const concluded = withNotices(outcome, rig, { log: notices, strict: options.strict === true, say });
-  const { exitCode, error } = withUnfired(withRaces(withModelErrors(concluded, rig), rig), rig, say);
+  const { exitCode, error } = withUnfired(withRaces(withModelErrors(concluded, rig), rig, say), rig, say);
   if (error !== undefined) console.error(`ghostcard: ${error}`);
   const findings = rig.findings.length > 0 && { findings: rig.findings };
   const output = result && { ...result, stdout: String(result.stdout), stderr: String(result.stderr) };

@@ -193,11 +193,8 @@ class RegisterWrites {
     const { region, offset, data } = event;
     const { length } = data;
     const value = valueOf(data);
-    const name = (): string => {
-      const words = wordAccess(this.#names(), region, offset, length, value);
-      return `${words.place} ${words.value}`;
-    };
-    this.#last = { by: undefined, name };
+    const register = (): string => wordAccess(this.#names(), region, offset, length, value).place;
+    this.#last = { by: undefined, register, value: `0x${value.toString(16).padStart(2 * length, '0')}` };
     this.#unknown.push({ write: this.#last, looks: [] });
   }
 

@@ -1,5 +1,8 @@
 /** Races between what a card does and what the plugin has marked of its driver, and the other way round. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { ManualClock } from '../../emulator/clock';
 import { InProcessHost } from '../../emulator/host';
 import { type DmaRole } from '../../emulator/memory';
@@ -10,6 +13,7 @@ import { BAR_ADDRESS, FakePlugin } from '../../test/support/observer';
 import { Observer, SharedFile } from '../observer';
 import { CARD_MARK, MARK, MAX_VCPUS } from '../observer/layout';
 import { RaceDetector } from './detector';
+import { Suppressions } from './suppressions';
 import { reportRaces } from './words';
 
 const REGISTERS = registerMap({ DOORBELL: { offset: 0, access: 'rw' }, STATUS: { offset: 4, access: 'ro' } });
@@ -238,5 +242,41 @@ describe('what a card has done, for the plugin', () => {
         '0x4000 (data), started by DOORBELL 0x00000001 at 0x402000. No answer of a register, interrupt or status in memory ' +
         'that the driver has seen since comes after that. Wait for the completion first [dma-race]',
     ]);
+  });
+});
+
+describe('a file of suppressions', () => {
+  const race = { kind: 'dma-race', card: 'card', channel: 'TX', code: '', text: '' } as const;
+  const report = { ...race, functions: ['put', 'send'], register: 'DOORBELL' };
+
+  const suppressions = (...lines: string[]) => {
+    const path = join(mkdtempSync(join(tmpdir(), 'suppressions-')), 'file');
+    onTestFinished(() => rmSync(dirname(path), { recursive: true }));
+    writeFileSync(path, lines.join('\n'));
+    return Suppressions.read(path);
+  };
+
+  it.each(['function put', 'function send # inlined', '  register DOORBELL', 'channel TX'])(
+    'has the race: %s',
+    (line) => {
+      const file = suppressions('# known', '', line);
+      expect(file.has(report)).toBe(true);
+      expect(file.unused).toEqual([]);
+    },
+  );
+
+  it('names the entries that have suppressed nothing', () => {
+    const file = suppressions('function pu', 'channel DOORBELL');
+    expect(file.has(report)).toBe(false);
+    expect(file.unused).toEqual([
+      expect.stringMatching(/file:1: 'function pu' has suppressed nothing$/),
+      expect.stringMatching(/file:2: 'channel DOORBELL' has suppressed nothing$/),
+    ]);
+  });
+
+  it.each(['put', 'function', 'function put send'])('is refused with the line: %s', (line) => {
+    expect(() => suppressions('', line)).toThrow(
+      `file:2: '${line}' suppresses nothing: a line is 'function NAME', 'register NAME' or 'channel NAME'`,
+    );
   });
 });

@@ -19,8 +19,10 @@ export interface Step {
 export interface Doorbell {
   /** Known a moment later; undefined then if nobody knows. */
   by: DriverAccess | undefined;
-  /** In words: `H2C[0].DOORBELL 0x00000004`. */
-  readonly name: () => string;
+  /** Its name: `H2C[0].DOORBELL`. */
+  readonly register: () => string;
+  /** In words: `0x00000004`. */
+  readonly value: string;
 }
 
 /** So many are remembered. A power of two. */

@@ -12,6 +12,10 @@ export interface RaceReport {
   readonly channel: string;
   /** The driver's: `driver.c:212 ring_doorbell`. */
   readonly code: string;
+  /** The function there, and those that it is inlined into; as far as they are known. */
+  readonly functions: readonly string[];
+  /** The register that was written last before what the card has done: `H2C[0].DOORBELL`. */
+  readonly register?: string;
   readonly text: string;
 }
 
@@ -19,12 +23,16 @@ export interface RaceReport {
 export async function reportRaces(races: readonly Race[], places: Places | undefined): Promise<RaceReport[]> {
   const sides = races.flatMap(({ driver, step: { doorbell } }) => (doorbell?.by ? [driver, doorbell.by] : [driver]));
   const found = (await places?.resolve(sides.map(codeAddressOf))) ?? [];
-  const names = new Map<DriverSide, string>();
-  for (const [index, side] of sides.entries()) {
-    const address = `0x${side.pc.toString(16)}`;
-    names.set(side, found[index] === undefined ? address : namePlace(found[index]));
-  }
-  return races.map((race) => wordRace(race, (side) => names.get(side)!));
+  const known = new Map(sides.map((side, index) => [side, found[index]]));
+  return races.map((race) => {
+    const nameOf = (side: DriverSide): string => {
+      const place = known.get(side);
+      return place === undefined ? `0x${side.pc.toString(16)}` : namePlace(place);
+    };
+    const place = known.get(race.driver);
+    const functions = place ? [place, ...place.inlinedInto].flatMap(({ function: name }) => name ?? []) : [];
+    return { ...wordRace(race, nameOf), functions };
+  });
 }
 
 const codeAddressOf = ({ pid, pc, isKernel, returnAddress }: DriverSide): CodeAddress => ({
@@ -32,7 +40,10 @@ const codeAddressOf = ({ pid, pc, isKernel, returnAddress }: DriverSide): CodeAd
   ...(returnAddress !== undefined && { returnAddress }),
 });
 
-function wordRace({ what, driver, isStore, address, step }: Race, nameOf: (side: DriverSide) => string): RaceReport {
+function wordRace(
+  { what, driver, isStore, address, step }: Race,
+  nameOf: (side: DriverSide) => string,
+): Omit<RaceReport, 'functions'> {
   const { card, channel, role, isWrite, iova, sizeBytes, doorbell } = step;
   const code = nameOf(driver);
   const process = [driver.comm, driver.pid === 0 ? '' : `process ${driver.pid}`].filter(Boolean).join(', ');
@@ -40,8 +51,16 @@ function wordRace({ what, driver, isStore, address, step }: Race, nameOf: (side:
   const does = `${who} ${isStore ? 'writes' : 'reads'} 0x${address.toString(16)}`;
   const purpose = role === 'other' ? '' : ` (${role})`;
   const dma = `${channel || 'the card'} ${isWrite ? 'writes' : 'reads'} ${wordBytes(sizeBytes)} at 0x${iova.toString(16)}${purpose}`;
-  const doorbellThere = doorbell?.by && `${doorbell.name()} at ${nameOf(doorbell.by)}`;
-  const report = (kind: RaceKind, text: string) => ({ kind, card, channel, code, text: `${text} [${kind}]` });
+  const doorbellThere = doorbell?.by && `${doorbell.register()} ${doorbell.value} at ${nameOf(doorbell.by)}`;
+  const register = doorbell && { register: doorbell.register() };
+  const report = (kind: RaceKind, text: string) => ({
+    kind,
+    card,
+    channel,
+    code,
+    ...register,
+    text: `${text} [${kind}]`,
+  });
   switch (what) {
     case 'late':
       if (!isStore) {

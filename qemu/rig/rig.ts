@@ -6,7 +6,7 @@
 import { type CheckCount, checksOf } from '../../instrumentation/checks';
 import { type FaultCount } from '../../instrumentation/faults';
 import { type Observer } from '../../instrumentation/observer';
-import { type RaceReport } from '../../instrumentation/races';
+import { type RaceReport, Suppressions } from '../../instrumentation/races';
 import { ServedCard } from '../../instrumentation/served-card';
 import { type PciCard } from '../../emulator/pci';
 import { type Finding, type MarkEvent, type TraceRecorder } from '../../instrumentation/trace';
@@ -50,6 +50,8 @@ export interface RigOptions
   readonly observe?: boolean;
   /** Look for DMA races between the driver and its cards (docs/dma-races.md). Observes the processors too. Default: false. */
   readonly checkDma?: boolean;
+  /** A file of races that are not to be reported (docs/dma-races.md). */
+  readonly suppressRaces?: string;
   /** See `Rig.recordTo`. */
   readonly recorder?: TraceRecorder;
 }
@@ -61,6 +63,7 @@ export class Rig implements AsyncDisposable {
   private pageLayout: PageLayout | undefined;
   /** The driver that a function was bound to last. */
   private readonly drivers = new Map<string, string>();
+  private suppressions: Suppressions | undefined;
   private readonly foundRaces: RaceReport[] = [];
   /** Of this command: each place is reported once. */
   private readonly knownRaces = new Set<string>();
@@ -89,8 +92,10 @@ export class Rig implements AsyncDisposable {
     recorder,
     observe = false,
     checkDma = false,
+    suppressRaces,
     ...launch
   }: RigOptions): Promise<Rig> {
+    const suppressions = suppressRaces === undefined ? undefined : Suppressions.read(suppressRaces);
     const observation = observe || checkDma ? await Observation.start(launch, checkDma) : undefined;
     const folder = await RunFolder.create();
     const listeners = {
@@ -103,6 +108,7 @@ export class Rig implements AsyncDisposable {
     };
     const servers = new CardServers(folder, listeners, recorder, (busAddress) => rig.readByte(busAddress));
     const rig: Rig = new Rig(folder, servers, onCardEvent, launch.slots ?? defaultSlots(cards), launch, observation);
+    rig.suppressions = suppressions;
     try {
       const connections = [];
       for (const card of cards) {
@@ -209,6 +215,11 @@ export class Rig implements AsyncDisposable {
     return this.observation?.detector !== undefined;
   }
 
+  /** The entries of `suppressRaces` that have suppressed nothing so far, in words. */
+  get unusedSuppressions(): readonly string[] {
+    return this.suppressions?.unused ?? [];
+  }
+
   /** The DMA races that have been found by now; complete when the rig has settled. */
   get races(): readonly RaceReport[] {
     return this.foundRaces;
@@ -226,7 +237,7 @@ export class Rig implements AsyncDisposable {
       for (const race of (await observation?.takeRaces()) ?? []) {
         const { card, kind, code, text } = race;
         const key = `${card} ${kind} ${code}`;
-        if (this.knownRaces.has(key)) continue;
+        if (this.suppressions?.has(race) || this.knownRaces.has(key)) continue;
         this.knownRaces.add(key);
         this.foundRaces.push(race);
         servers.addNotice(card, { kind, code, text });
