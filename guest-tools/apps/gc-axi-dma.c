@@ -105,6 +105,7 @@ static uint32_t status_of(const struct channel *channel, unsigned index)
     size_t at = (size_t)(index % RING) * STRIDE;
     gc_dma_sync_for_cpu(&channel->ring, at, STRIDE);
     gc_dma_read(&channel->ring, at + 0x1c, &status, sizeof(status));
+    gc_read_barrier(); /* what it says is complete is read afterwards */
     return status;
 }
 
