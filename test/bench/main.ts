@@ -14,6 +14,7 @@ import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Benchmark } from './benchmark';
 import { dma } from './dma';
+import { dmaCheck } from './dma-check';
 import { dmaMaps } from './dma-maps';
 import { engines } from './engines';
 import { type Figure } from './figure';
@@ -36,6 +37,7 @@ const benchmarks: readonly Benchmark[] = [
   warmStarts,
   guestTests,
   registerAccess,
+  dmaCheck,
   dmaMaps,
   recording,
   link,
