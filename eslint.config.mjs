@@ -38,8 +38,11 @@ const mayImport = {
   'instrumentation/stalls': ['instrumentation/trace', 'emulator/pci', 'emulator/clock'],
   'instrumentation/observer': ['emulator/pci', 'emulator/native'],
   'instrumentation/races': [
-    ...['instrumentation/observer', 'instrumentation/symbols', 'instrumentation/trace'],
-    ...['emulator/pci', 'emulator/memory'],
+    'instrumentation/observer',
+    'instrumentation/symbols',
+    'instrumentation/trace',
+    'emulator/pci',
+    'emulator/memory',
   ],
   'instrumentation/checks': [
     'instrumentation/stalls',

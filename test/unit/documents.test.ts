@@ -89,6 +89,7 @@ describe('the examples in the documents', () => {
       'README.md',
       'docs/checks.md',
       'docs/coherence.md',
+      'docs/dma-races.md',
       'docs/faults.md',
       'docs/finding-a-dma-bug.md',
       'docs/getting-started.md',
