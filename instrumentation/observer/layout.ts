@@ -15,6 +15,8 @@ export const RING_RECORDS = 1 << 14;
 export const MAX_PLACES = 0x3f_0000;
 /** Races that are kept. A power of two. */
 export const RACES = 1 << 10;
+/** Places whose callers are known. A power of two. */
+export const CALLERS = 1 << 12;
 /** Devices that have been accessed, by the names of QEMU's memory regions. */
 export const MAX_DEVICES = 64;
 export const DEVICE_NAME_BYTES = 192;
@@ -64,6 +66,10 @@ export const HEADER = {
     'Where the shadow of loads is: who loaded eight bytes last, in pages that a card has accessed (MARK).',
   ),
   racesOffset: member('u64', 'Where the races are that the plugin has found.'),
+  callersOffset: member(
+    'u64',
+    'Where the callers of places are. That of place n is at n modulo CALLERS, if it is there.',
+  ),
   linearMap: member('u64', "By the host: a kernel's linear address minus the physical address. 0: not known yet."),
   currentTask: member('u64', "amd64: address of the per-processor variable 'current_task'."),
   taskPid: member('u32', 'Offset of `pid` in task_struct.'),
@@ -113,7 +119,7 @@ export const RACE = {
   address: member('u64', 'Physical.'),
   mark: member('u64', 'What the card has done (CARD_MARK).'),
   pc: member('u64', 'Address of the instruction.'),
-  returnAddress: member('u64', 'As of an access of a BAR.'),
+  caller: member('u64', 'Where the function that did it returns to; 0: not known.'),
   seen: member('u32', 'The last step that comes before.'),
   pid: member('u32', 'Process.'),
   tid: member('u32', 'Thread.'),
@@ -125,6 +131,13 @@ export const RACE = {
   ),
   reserved: member('u8', '0.'),
   comm: member({ bytes: COMM_BYTES }, 'Name of the thread.'),
+} as const satisfies Members;
+
+/** Who has called the code at a place that stores, in a page that a card has accessed, the last time. */
+export const CALLER = {
+  caller: member('u64', 'Where the function returns to; 0: not known.'),
+  place: member('u32', 'The place.'),
+  epoch: member('u32', 'The upper half of the mark of its stores: it is looked up once in an epoch.'),
 } as const satisfies Members;
 
 /**

@@ -2,6 +2,8 @@
 import { type Native } from '../../emulator/native';
 import {
   bytesOf,
+  CALLER,
+  CALLERS,
   COMM_BYTES,
   DEVICE_NAME_BYTES,
   HEADER,
@@ -81,6 +83,8 @@ const RECORD_AT = offsetsOf(RECORD);
 const RECORD_BYTES = bytesOf(RECORD);
 const RACE_AT = offsetsOf(RACE);
 const RACE_BYTES = bytesOf(RACE);
+const CALLER_AT = offsetsOf(CALLER);
+const CALLER_BYTES = bytesOf(CALLER);
 const DEVICES_BYTES = MAX_DEVICES * DEVICE_NAME_BYTES;
 const upToPage = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 
@@ -112,7 +116,8 @@ export class SharedFile implements Disposable {
     const memoryBytes = Math.max(0, ...ram.map(({ address, sizeBytes }) => address + sizeBytes));
     const pages = memoryBytes / PAGE_BYTES;
     const racesOffset = upToPage(ownersOffset + pages * 4);
-    const touchedOffset = racesOffset + upToPage(RACES * RACE_BYTES);
+    const callersOffset = racesOffset + upToPage(RACES * RACE_BYTES);
+    const touchedOffset = callersOffset + upToPage(CALLERS * CALLER_BYTES);
     const shadowOffset = touchedOffset + upToPage(pages);
     const loadsOffset = shadowOffset + memoryBytes;
     const cardShadowOffset = loadsOffset + memoryBytes;
@@ -132,6 +137,7 @@ export class SharedFile implements Disposable {
     set(AT.ringsOffset, ringsOffset);
     set(AT.ownersOffset, ownersOffset);
     set(AT.racesOffset, racesOffset);
+    set(AT.callersOffset, callersOffset);
     set(AT.touchedOffset, touchedOffset);
     set(AT.shadowOffset, shadowOffset);
     set(AT.loadsOffset, loadsOffset);
@@ -184,6 +190,13 @@ export class SharedFile implements Disposable {
   addressOf(place: number): bigint | undefined {
     if (place === 0 || place > this.#view.getUint32(AT.places, true)) return undefined;
     return this.#view.getBigUint64(Number(this.#view.getBigUint64(AT.placesOffset, true)) + place * 8, true);
+  }
+
+  /** Where the function at a place that stores has returned to the last time; undefined when it is not known. */
+  callerOf(place: number): bigint | undefined {
+    const at = Number(this.#view.getBigUint64(AT.callersOffset, true)) + (place % CALLERS) * CALLER_BYTES;
+    const caller = this.#view.getBigUint64(at + CALLER_AT.caller, true);
+    return this.#view.getUint32(at + CALLER_AT.place, true) === place && caller !== 0n ? caller : undefined;
   }
 
   /** The process that was the last to write to a page from user space; 0 when it is not known. */
@@ -263,7 +276,7 @@ export class SharedFile implements Disposable {
       step: view.getUint32(at + RACE_AT.mark + 4, true),
       seen: view.getUint32(at + RACE_AT.seen, true),
       pc: view.getBigUint64(at + RACE_AT.pc, true),
-      returnAddress: view.getBigUint64(at + RACE_AT.returnAddress, true),
+      ...callerAt(view.getBigUint64(at + RACE_AT.caller, true)),
       vcpu: view.getUint8(at + RACE_AT.vcpu),
       sizeBytes: view.getUint8(at + RACE_AT.sizeBytes),
       isWrite: (flags & IS_WRITE) !== 0,
@@ -301,11 +314,14 @@ export interface ObservedRace {
   readonly seen: number;
   readonly vcpu: number;
   readonly pc: bigint;
-  readonly returnAddress: bigint;
+  /** Where the function returns to, if that is known. */
+  readonly caller?: bigint;
   readonly pid: number;
   readonly tid: number;
   readonly comm: string;
 }
+
+const callerAt = (caller: bigint) => (caller === 0n ? {} : { caller });
 
 export interface RecordedAccess extends DriverAccess {
   /** Number of the device. */

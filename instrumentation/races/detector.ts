@@ -19,7 +19,10 @@ import { type Disorder, Order } from './order';
 import { type Doorbell, type Step, Steps } from './steps';
 
 /** Code of the driver that takes part in a race. */
-export type DriverSide = Pick<DriverAccess, 'pid' | 'pc' | 'isKernel' | 'comm'> & { readonly returnAddress?: bigint };
+export type DriverSide = Pick<DriverAccess, 'pid' | 'pc' | 'isKernel' | 'comm'> & {
+  /** Where the function that it is in returns to, if that is known. */
+  readonly caller?: bigint;
+};
 
 export interface Race {
   /**
@@ -127,25 +130,29 @@ export class RaceDetector {
         const low = words[2 * index]!;
         const address = begin + (index - first) * MARKED_BYTES;
         const isTouched = ((low >>> MARK.bytesAt) & bytesBetween(address, iova, end)) !== 0;
-        if (isTouched && placeOf(low) < MAX_PLACES) writes.judge({ step, isStore, high, place: placeOf(low), address });
+        const place = placeOf(low);
+        if (!isTouched || place >= MAX_PLACES) continue;
+        const caller = isStore ? this.file.callerOf(place) : undefined;
+        writes.judge({ step, isStore, high, place, caller, address });
       }
     });
   }
 
   /** The last register write before the step is in `order` now. */
-  #judge({ step, isStore, high, place, address }: Look, order: Order): void {
+  #judge({ step, isStore, high, place, caller, address }: Look, order: Order): void {
     const what = order.disorderOf(high);
     const last = step.doorbell?.by;
     const pc = this.file.addressOf(place);
     if (what === undefined || last === undefined || pc === undefined) return;
     if (what === 'unordered' && !isStore) return; // the processor may be earlier, and does no harm then
-    const key = `${step.card} ${what} ${pc}`;
+    const key = `${step.card} ${what} ${pc} ${caller}`;
     if (this.#known.has(key)) return;
     this.#known.add(key);
     const isKernel = pc >> 63n === 1n;
     const pid = isKernel ? 0 : this.file.ownerOf(Math.floor(address / PAGE_BYTES));
     const comm = pid === last.pid ? last.comm : '';
-    this.#races.push({ what, driver: { pc, isKernel, pid, comm }, isStore, address, step });
+    const driver = { pc, isKernel, pid, comm, ...(caller !== undefined && { caller }) };
+    this.#races.push({ what, driver, isStore, address, step });
   }
 
   #addUnseen({ address, isWrite, lacksBarrier, step: number, ...driver }: ObservedRace): void {
@@ -162,6 +169,8 @@ interface Look {
   /** Upper bits of the mark. */
   readonly high: number;
   readonly place: number;
+  /** Of a store: who has called the code there, if that is known. */
+  readonly caller: bigint | undefined;
   readonly address: number;
 }
 

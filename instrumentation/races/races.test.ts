@@ -98,6 +98,19 @@ describe('what a driver has stored, when the card accesses it', () => {
     expect(await texts()).toEqual([]);
   });
 
+  it('is a race of the code that has called a library, for each of them', async () => {
+    ring(5);
+    store(PAGE, 6);
+    for (const caller of [0x403010n, 0x403020n]) {
+      plugin.caller(FILL, caller);
+      read('data');
+    }
+    expect(await texts()).toEqual([
+      expect.stringMatching(/^0x401000, called by 0x40300f writes 0x4000 after /),
+      expect.stringMatching(/^0x401000, called by 0x40301f writes 0x4000 after /),
+    ]);
+  });
+
   it('is a race again in another round', async () => {
     ring(5);
     store(PAGE, 6);
@@ -236,9 +249,9 @@ describe('what a card has done, for the plugin', () => {
   it('is in the report of a race that the plugin has found', async () => {
     ring(5);
     card.as('data').write(PAGE, new Uint8Array(64));
-    plugin.race({ address: PAGE + 8, step: 1, pc: 0x401000n, pid: 71, comm: 'driver' });
+    plugin.race({ address: PAGE + 8, step: 1, pc: 0x401000n, caller: 0x403010n, pid: 71, comm: 'driver' });
     expect(await texts()).toEqual([
-      '0x401000 (driver, process 71) reads 0x4008 without having seen that the card is done there: TX writes 64 bytes at ' +
+      '0x401000, called by 0x40300f (driver, process 71) reads 0x4008 without having seen that the card is done there: TX writes 64 bytes at ' +
         '0x4000 (data), started by DOORBELL 0x00000001 at 0x402000. No answer of a register, interrupt or status in memory ' +
         'that the driver has seen since comes after that. Wait for the completion first [dma-race]',
     ]);

@@ -1,5 +1,5 @@
 /** What a report of a race says: both sides, what is missing between them, and what to do. */
-import { type CodeAddress, namePlace, type Places } from '../symbols';
+import { type CodeAddress, namePlace, type Place, type Places } from '../symbols';
 import { wordBytes } from '../trace';
 import { type DriverSide, type Race } from './detector';
 
@@ -10,42 +10,49 @@ export interface RaceReport {
   readonly card: string;
   /** '' of a card that does not say. */
   readonly channel: string;
-  /** The driver's: `driver.c:212 ring_doorbell`. */
+  /** The driver's: `driver.c:212 ring_doorbell`, or `dma.c:13 fill, called by driver.c:212 send`. */
   readonly code: string;
-  /** The function there, and those that it is inlined into; as far as they are known. */
+  /** The function there, those that it is inlined into, and its caller; as far as they are known. */
   readonly functions: readonly string[];
   /** The register that was written last before what the card has done: `H2C[0].DOORBELL`. */
   readonly register?: string;
   readonly text: string;
 }
 
-/** Of each place in the code the first. */
 export async function reportRaces(races: readonly Race[], places: Places | undefined): Promise<RaceReport[]> {
-  const sides = races.flatMap(({ driver, step: { doorbell } }) => (doorbell?.by ? [driver, doorbell.by] : [driver]));
-  const found = (await places?.resolve(sides.map(codeAddressOf))) ?? [];
-  const known = new Map(sides.map((side, index) => [side, found[index]]));
+  const addresses = races.flatMap(({ driver, step: { doorbell } }) => [
+    ...codeOf(driver),
+    ...(doorbell?.by ? [doorbell.by] : []),
+  ]);
+  const found = (await places?.resolve(addresses)) ?? [];
+  const known = new Map(addresses.map((address, index) => [keyOf(address), found[index]]));
+  const placeAt = (address: CodeAddress): Place | undefined => known.get(keyOf(address));
+  const nameOf = (address: CodeAddress): string => {
+    const place = placeAt(address);
+    return place === undefined ? `0x${address.pc.toString(16)}` : namePlace(place);
+  };
   return races.map((race) => {
-    const nameOf = (side: DriverSide): string => {
-      const place = known.get(side);
-      return place === undefined ? `0x${side.pc.toString(16)}` : namePlace(place);
-    };
-    const place = known.get(race.driver);
-    const functions = place ? [place, ...place.inlinedInto].flatMap(({ function: name }) => name ?? []) : [];
-    return { ...wordRace(race, nameOf), functions };
+    const frames = codeOf(race.driver).flatMap((address) => {
+      const place = placeAt(address);
+      return place === undefined ? [] : [place, ...place.inlinedInto];
+    });
+    const functions = frames.flatMap(({ function: name }) => name ?? []);
+    return { ...wordRace(race, codeOf(race.driver).map(nameOf).join(', called by '), nameOf), functions };
   });
 }
 
-const codeAddressOf = ({ pid, pc, isKernel, returnAddress }: DriverSide): CodeAddress => ({
-  ...{ pid, pc, isKernel },
-  ...(returnAddress !== undefined && { returnAddress }),
-});
+/** Where it is, and where it was called. */
+const codeOf = ({ pid, pc, isKernel, caller }: DriverSide): CodeAddress[] =>
+  [pc, ...(caller === undefined ? [] : [caller - 1n])].map((each) => ({ pid, pc: each, isKernel }));
+
+const keyOf = ({ pid, pc, returnAddress }: CodeAddress): string => `${pid} ${pc} ${returnAddress}`;
 
 function wordRace(
   { what, driver, isStore, address, step }: Race,
-  nameOf: (side: DriverSide) => string,
+  code: string,
+  nameOf: (address: CodeAddress) => string,
 ): Omit<RaceReport, 'functions'> {
   const { card, channel, role, isWrite, iova, sizeBytes, doorbell } = step;
-  const code = nameOf(driver);
   const process = [driver.comm, driver.pid === 0 ? '' : `process ${driver.pid}`].filter(Boolean).join(', ');
   const who = process === '' ? code : `${code} (${process})`;
   const does = `${who} ${isStore ? 'writes' : 'reads'} 0x${address.toString(16)}`;

@@ -80,6 +80,57 @@ uint64_t return_address(struct vcpu *vcpu)
     return address;
 }
 
+/* ---- callers ---- */
+
+enum { STACK_WORDS = 48, LONGEST_FUNCTION = 1 << 16 };
+
+/* What a call that returns to this address has called: 0 if there is no call with an address in it. */
+static uint64_t called_before(struct vcpu *vcpu, uint64_t address)
+{
+    uint32_t word;
+    int32_t offset;
+
+    if (is_arm64) {
+        if (address % 4 != 0 || !qemu_plugin_read_memory_vaddr(address - 4, vcpu->bytes, sizeof(word)))
+            return 0;
+        memcpy(&word, vcpu->bytes->data, sizeof(word));
+        return (word & 0xfc000000) == 0x94000000 ? address - 4 + ((int64_t)((int32_t)(word << 6) >> 6)) * 4
+                                                 : 0;
+    }
+    if (!qemu_plugin_read_memory_vaddr(address - 5, vcpu->bytes, 5) || vcpu->bytes->data[0] != 0xe8)
+        return 0;
+    memcpy(&offset, vcpu->bytes->data + 1, sizeof(offset));
+    return address + offset;
+}
+
+/* Of the addresses on the stack that a call returns to, the one whose call has the nearest function before
+ * `pc`. */
+uint64_t caller_of(struct vcpu *vcpu, uint64_t pc)
+{
+    uint64_t words[STACK_WORDS + 1] = {is_arm64 ? read_register(vcpu, vcpu->reg.x[30]) : 0}, caller = 0,
+                                 nearest = 0;
+    uint64_t stack = read_register(vcpu, is_arm64 ? vcpu->reg.sp : vcpu->reg.rsp);
+
+    /* As far as the page of the stack is there. */
+    for (int count = STACK_WORDS; count > 0; count /= 2)
+        if (qemu_plugin_read_memory_vaddr(stack, vcpu->bytes, count * sizeof(*words))) {
+            memcpy(words + 1, vcpu->bytes->data, count * sizeof(*words));
+            break;
+        }
+    for (int i = 0; i <= STACK_WORDS; i++) {
+        uint64_t called;
+
+        if (words[i] >> 32 != pc >> 32)
+            continue;
+        called = called_before(vcpu, words[i]);
+        if (called > nearest && called <= pc && pc - called < LONGEST_FUNCTION) {
+            nearest = called;
+            caller = words[i];
+        }
+    }
+    return caller;
+}
+
 void find_registers(struct vcpu *vcpu)
 {
     GArray *registers = qemu_plugin_get_registers();
@@ -94,6 +145,10 @@ void find_registers(struct vcpu *vcpu)
             vcpu->reg.kernel_gs_base = each->handle;
         else if (strcmp(each->name, "rsp") == 0)
             vcpu->reg.rsp = each->handle;
+        else if (strcmp(each->name, "rax") == 0)
+            vcpu->reg.rax = each->handle;
+        else if (strcmp(each->name, "sp") == 0)
+            vcpu->reg.sp = each->handle;
         else if (sscanf(each->name, "x%d%c", &number, &rest) == 1 && number >= 0 &&
                  number < GENERAL_REGISTERS)
             vcpu->reg.x[number] = each->handle;

@@ -23,6 +23,7 @@
 #define OBSERVER_IS_KERNEL 2
 #define OBSERVER_LACKS_BARRIER 4
 #define OBSERVER_RACES 1024
+#define OBSERVER_CALLERS 4096
 #define OBSERVER_MARK_BYTES_AT 22
 #define OBSERVER_MARK_KERNEL_AT 32
 #define OBSERVER_MARK_VCPU_AT 33
@@ -48,6 +49,7 @@ struct observer_header {
     uint64_t cardShadowOffset;   /* Where the cards' shadow is: what cards have done to eight bytes (CARD_MARK). */
     uint64_t loadsOffset;        /* Where the shadow of loads is: who loaded eight bytes last, in pages that a card has accessed (MARK). */
     uint64_t racesOffset;        /* Where the races are that the plugin has found. */
+    uint64_t callersOffset;      /* Where the callers of places are. That of place n is at n modulo CALLERS, if it is there. */
     uint64_t linearMap;          /* By the host: a kernel's linear address minus the physical address. 0: not known yet. */
     uint64_t currentTask;        /* amd64: address of the per-processor variable 'current_task'. */
     uint32_t taskPid;            /* Offset of `pid` in task_struct. */
@@ -63,7 +65,7 @@ struct observer_header {
     uint32_t round;              /* A place is reported once in each. */
     uint32_t races;              /* By the plugin: how many races there are. Race n is at n modulo RACES. */
 };
-_Static_assert(sizeof(struct observer_header) == 192, "as in layout.ts");
+_Static_assert(sizeof(struct observer_header) == 200, "as in layout.ts");
 
 struct observer_ring {
     uint64_t written;            /* By the plugin: how many accesses have been recorded. Record n is at n modulo RING_RECORDS. */
@@ -93,7 +95,7 @@ struct observer_race {
     uint64_t address;            /* Physical. */
     uint64_t mark;               /* What the card has done (CARD_MARK). */
     uint64_t pc;                 /* Address of the instruction. */
-    uint64_t returnAddress;      /* As of an access of a BAR. */
+    uint64_t caller;             /* Where the function that did it returns to; 0: not known. */
     uint32_t seen;               /* The last step that comes before. */
     uint32_t pid;                /* Process. */
     uint32_t tid;                /* Thread. */
@@ -104,5 +106,12 @@ struct observer_race {
     char comm[16];               /* Name of the thread. */
 };
 _Static_assert(sizeof(struct observer_race) == 72, "as in layout.ts");
+
+struct observer_caller {
+    uint64_t caller;             /* Where the function returns to; 0: not known. */
+    uint32_t place;              /* The place. */
+    uint32_t epoch;              /* The upper half of the mark of its stores: it is looked up once in an epoch. */
+};
+_Static_assert(sizeof(struct observer_caller) == 16, "as in layout.ts");
 
 #endif

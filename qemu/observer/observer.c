@@ -211,6 +211,8 @@ static __attribute__((noinline)) void access_touched(
             .is_acquire = (what & IS_ACQUIRE) != 0,
     };
 
+    if (access.is_write)
+        note_caller(vcpu, &access);
     check_access(vcpu, &access);
 }
 

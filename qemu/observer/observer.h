@@ -41,7 +41,7 @@ struct vcpu {
     bool has_pid;
     GByteArray *bytes;
     struct {
-        struct reg *gs_base, *kernel_gs_base, *rsp, *rax;
+        struct reg *gs_base, *kernel_gs_base, *rsp, *rax, *sp;
         struct reg *x[GENERAL_REGISTERS];
     } reg;
     /* Apart, so that the first store to a page is noticed after loads. */
@@ -69,6 +69,8 @@ uint32_t current_pid(struct vcpu *vcpu, bool is_kernel);
 void describe_process(struct vcpu *vcpu, bool is_kernel, uint32_t *pid, uint32_t *tid, char *comm);
 /* Where the function returns to, if it has stored nothing on the stack. */
 uint64_t return_address(struct vcpu *vcpu);
+/* The same of any function, as far as it can be told from the stack: 0 if it cannot. */
+uint64_t caller_of(struct vcpu *vcpu, uint64_t pc);
 
 /* races.c: what the guest has seen of what cards have done, and accesses that do not come after it. */
 struct access {
@@ -82,6 +84,8 @@ struct access {
 };
 /* Of a page that a card has accessed. */
 void check_access(struct vcpu *vcpu, const struct access *access);
+/* Keeps who has called the code that stores. */
+void note_caller(struct vcpu *vcpu, const struct access *access);
 /* Whether the code is a kernel module's. */
 bool in_module(uint64_t address);
 /* A register has been read. */

@@ -90,6 +90,20 @@ void saw_return_from_system_call(unsigned int syscall)
 
 /* ---- accesses ---- */
 
+void note_caller(struct vcpu *vcpu, const struct access *access)
+{
+    struct observer_caller *callers = at_offset(shared->callersOffset),
+                           *known = &callers[access->place % OBSERVER_CALLERS];
+    uint32_t epoch = vcpu->mark[in_kernel(access->pc)] >> 32;
+
+    if (known->place == access->place && known->epoch == epoch)
+        return;
+    known->place = 0;
+    known->caller = caller_of(vcpu, access->pc);
+    known->epoch = epoch;
+    known->place = access->place;
+}
+
 bool in_module(uint64_t address)
 {
     uint64_t known = __atomic_load_n(&shared->moduleCode, __ATOMIC_RELAXED);
@@ -119,7 +133,7 @@ static void report(struct vcpu *vcpu, const struct access *access, uint64_t mark
 {
     struct observer_race *races = at_offset(shared->racesOffset), *race;
     bool is_kernel = in_kernel(access->pc);
-    uint64_t caller = return_address(vcpu);
+    uint64_t caller = caller_of(vcpu, access->pc);
     struct timespec now;
 
     if (!is_new(access->pc, caller, access->is_write))
@@ -130,7 +144,7 @@ static void report(struct vcpu *vcpu, const struct access *access, uint64_t mark
     race->address = access->physical;
     race->mark = mark;
     race->pc = access->pc;
-    race->returnAddress = caller;
+    race->caller = caller;
     race->seen = last;
     race->vcpu = access->vcpu;
     race->sizeBytes = access->size;

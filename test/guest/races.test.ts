@@ -21,7 +21,12 @@ const EVERYWHERE: readonly Expected[] = [
   {
     name: 'owner-after-doorbell',
     kind: 'dma-race',
-    says: /put \(driver, process \d+\) writes 0x\w+ after the last register write that .*DOORBELL 0x\w+ at driver\.c:\d+ .*: \w+ reads 32 bytes at/,
+    says: /put\b.* \(driver, process \d+\) writes 0x\w+ after the last register write that .*DOORBELL 0x\w+ at driver\.c:\d+ .*: \w+ reads 32 bytes at/,
+  },
+  {
+    name: 'buffer-after-doorbell',
+    kind: 'dma-race',
+    says: /gc_dma_write, called by driver\.c:\d+ send_message \(driver, process \d+\) writes 0x\w+/,
   },
   {
     name: 'sleep-in-place-of-wait',
@@ -32,7 +37,7 @@ const EVERYWHERE: readonly Expected[] = [
 const EXPECTED: Readonly<Record<GuestArch, readonly Expected[]>> = {
   amd64: EVERYWHERE,
   arm64: [
-    ...EVERYWHERE.slice(0, 1),
+    ...EVERYWHERE.slice(0, 2),
     {
       name: 'doorbell-without-barrier',
       kind: 'missing-barrier',

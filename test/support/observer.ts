@@ -8,6 +8,8 @@ const RECORD = layout.offsetsOf(layout.RECORD);
 const RECORD_BYTES = layout.bytesOf(layout.RECORD);
 const RACE = layout.offsetsOf(layout.RACE);
 const RACE_BYTES = layout.bytesOf(layout.RACE);
+const CALLER = layout.offsetsOf(layout.CALLER);
+const CALLER_BYTES = layout.bytesOf(layout.CALLER);
 
 export const BAR_ADDRESS = 0xfe00_0000n;
 
@@ -68,6 +70,7 @@ export class FakePlugin implements Disposable {
     record.writeBigUInt64LE(BigInt(address ?? 0), RACE.address);
     record.writeUInt32LE(step ?? 0, RACE.mark + 4);
     record.writeBigUInt64LE(race.pc ?? 0n, RACE.pc);
+    record.writeBigUInt64LE(race.caller ?? 0n, RACE.caller);
     record.writeUInt32LE(race.pid ?? 0, RACE.pid);
     record.writeUInt8((isWrite ? layout.IS_WRITE : 0) | (race.lacksBarrier ? layout.LACKS_BARRIER : 0), RACE.flags);
     record.write(comm, RACE.comm);
@@ -76,6 +79,14 @@ export class FakePlugin implements Disposable {
     const count = Buffer.alloc(4);
     count.writeUInt32LE(number + 1);
     writeSync(this.#fd, count, 0, 4, HEADER.races);
+  }
+
+  /** The code at a place that stores was called from there. */
+  caller(place: number, address: bigint): void {
+    const record = Buffer.alloc(CALLER_BYTES);
+    record.writeBigUInt64LE(address, CALLER.caller);
+    record.writeUInt32LE(place, CALLER.place);
+    writeSync(this.#fd, record, 0, CALLER_BYTES, this.#number(HEADER.callersOffset) + place * CALLER_BYTES);
   }
 
   /** A member of the header, of 32 bits. */
