@@ -4,6 +4,7 @@ import { ReferenceCard } from '../../emulator/cards/reference';
 import { isUnfired, wordUnfired } from '../../instrumentation/faults';
 import { type CardNotice } from '../../instrumentation/trace';
 import { type ExecResult } from '../../qemu/channel';
+import { loadModule } from '../../qemu/launch';
 import { type GuestArch, provision } from '../../qemu/provision';
 import { cardVariables, Rig } from '../../qemu/rig';
 import { type Bug, type Way } from './bug';
@@ -92,9 +93,13 @@ export class Guests implements AsyncDisposable {
         faults: (bug && run.faults?.(bug)) ?? [],
       });
       const env = cardVariables([bound]);
-      const command = (driver: string) => commandOf(way, driver, files.get(driver)!);
-      if (bug?.after !== undefined) await rig.guest.run(command(bug.after), { env, timeoutMs: COMMAND_LIMIT_MS });
-      const result = await rig.guest.run(command(subject.name), { env, timeoutMs: COMMAND_LIMIT_MS });
+      const runDriver = async (driver: string): Promise<ExecResult> => {
+        const file = files.get(driver)!;
+        if (way === 'module') await loadModule(rig.guest, file); // by its file, so that its code has names
+        return rig.guest.run(commandOf(way, driver, file), { env, timeoutMs: COMMAND_LIMIT_MS });
+      };
+      if (bug?.after !== undefined) await runDriver(bug.after);
+      const result = await runDriver(subject.name);
       await rig.settled();
       const signs = [
         ...signsOfResult(result, errorIn(guest.console, subject)),
@@ -121,7 +126,7 @@ export class Guests implements AsyncDisposable {
 function commandOf(way: Way, driver: string, file: string): string[] {
   if (way !== 'module') return [file];
   const script = [
-    'insmod $0 && cd /sys/bus/pci/devices/$GHOSTCARD_PCI_ADDRESS && echo 40 > echo && echo 5 > post; status=$?',
+    'cd /sys/bus/pci/devices/$GHOSTCARD_PCI_ADDRESS && echo 40 > echo && echo 5 > post; status=$?',
     `rmmod ${moduleNameOf(driver)} && exit $status`,
   ];
   return ['sh', '-c', script.join('\n'), file];

@@ -120,6 +120,7 @@ export const USER_BUGS: readonly Bug[] = [
       ],
     ],
     line: 'if (received[i] != seed',
+    named: /dma-race: .* copy\b.* reads .*Wait for the completion first/,
   }),
   user({
     name: 'completion-without-barrier',
