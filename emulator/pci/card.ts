@@ -123,6 +123,7 @@ export abstract class PciCard implements Device {
       () => (void this.layout, this.#bars.contents()),
       () => this.#channels.describe(this.#bars.registerFiles),
     );
+    this.inspection.interruptsPushWrites = identity.interruptsPushWrites ?? true;
     this.dma = this.dmaAs({ channel: '', role: 'other' });
     const { msix } = this.#function;
     if (identity.msix && msix) this.#bars.addMsix(identity.msix, msix.windows);

@@ -64,6 +64,12 @@ export interface CardIdentity {
   readonly coherent?: boolean;
   /** Memory limit of a non-coherent card's view, in bytes, a multiple of 4096; default 256 MiB. */
   readonly viewLimitBytes?: number;
+  /**
+   * Whether what the card has written to memory is there when its interrupt arrives. Default: true, as with any interrupt of
+   * PCI Express. False for a memory-mapped device whose interrupt line does not go the way of its writes: a driver must read
+   * a register of it then, or status in memory, before it looks at data. Only the check of DMA races uses it.
+   */
+  readonly interruptsPushWrites?: boolean;
   /** Memory-mapped devices on the card, for the guest's module `ghostcard`; `platformDevice` adds compile-time checks. */
   readonly platformDevices?: readonly PlatformDevice[];
   /** Where in a BAR of the card their table lies, a multiple of 8 bytes; default: in a BAR of the library's own. */

@@ -26,6 +26,8 @@ export class CardInspection {
   onReset: (kind: ResetKind) => void = () => {};
   /** The card must not be used any more. */
   isClosed = false;
+  /** Whether what the card has written to memory is there when its interrupt arrives. */
+  interruptsPushWrites = true;
 
   constructor(
     readonly clock: CardClock,

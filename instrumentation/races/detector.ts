@@ -55,9 +55,9 @@ export class RaceDetector {
     const { events, dma } = card.inspection;
     const writes = new RegisterWrites(card, (look, order) => this.#judge(look, order));
     observed.onOrigin((access, isWrite) => isWrite && writes.known(access));
-    const interrupts = new Interrupts();
+    const interrupts = new Interrupts(() => this.file.saw('interrupted', this.#steps.last));
     events.subscribe((event) => {
-      interrupts.take(event);
+      if (card.inspection.interruptsPushWrites) interrupts.take(event);
       writes.take(event);
       this.#take(event);
     });
@@ -66,7 +66,7 @@ export class RaceDetector {
       const step = { card: name, channel, role, isWrite, iova, sizeBytes, doorbell: writes.last };
       if (!isStatus) this.#look(step, writes);
       this.#mark(step, isStatus);
-      if (interrupts.isPending) this.file.saw('interrupted', this.#steps.last);
+      interrupts.stepped();
     };
     dma.insertAtMemory((memory) => new RaceStage(memory, takeStep));
   }
@@ -93,8 +93,6 @@ export class RaceDetector {
       case 'write':
         if (event.region === Region.CONFIG) this.file.saw('configured', this.#steps.last);
         return;
-      case 'interrupt':
-        return this.file.saw('interrupted', this.#steps.last);
       case 'reset':
       case 'disconnected':
         this.file.saw('settled', this.#steps.last);
@@ -224,16 +222,19 @@ class RegisterWrites {
   }
 }
 
-/** Whether an interrupt is on its way: what the card does meanwhile comes before it too. */
+/** Interrupts: what the card has done comes before they are taken, also what it does while one is on its way. */
 class Interrupts {
   readonly #pending = new Set<number>();
 
-  get isPending(): boolean {
-    return this.#pending.size > 0;
+  constructor(private readonly push: () => void) {}
+
+  stepped(): void {
+    if (this.#pending.size > 0) this.push();
   }
 
   take(event: CardEvent): void {
     if (event.kind !== 'interrupt') return;
+    this.push();
     const { phase, index, vector } = event;
     const number = index * 4096 + vector;
     if (phase === 'lowered' || (phase === 'sent' && index !== INTX)) this.#pending.delete(number);

@@ -28,7 +28,11 @@ class IdleCard extends PciCard {
   readonly as = this.dmaChannel('TX');
 
   constructor() {
-    super({ vendorId: 0x1234, deviceId: 0x4799, classCode: 0x12_00_00 }, { clock: new ManualClock() });
+    super({ vendorId: 0x1234, deviceId: 0x4799, classCode: 0x12_00_00, intx: 'A' }, { clock: new ManualClock() });
+  }
+
+  interrupt(): void {
+    this.interrupts.setIntx(true);
   }
 }
 
@@ -245,6 +249,18 @@ describe('what a card has done, for the plugin', () => {
     detector.beginRound();
     expect(seen()).toEqual([1, 2, 2]);
   });
+
+  it.each([true, false])(
+    'has been seen by who takes an interrupt, if that pushes writes: %s',
+    (interruptsPushWrites) => {
+      card.inspection.interruptsPushWrites = interruptsPushWrites;
+      const before = plugin.word('interrupted');
+      read('data');
+      card.interrupt();
+      read('data');
+      expect(plugin.word('interrupted')).toBe(interruptsPushWrites ? 2 : before);
+    },
+  );
 
   it('is in the report of a race that the plugin has found', async () => {
     ring(5);
