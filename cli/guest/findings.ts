@@ -19,15 +19,12 @@ export const timesFired = (rig: Rig): { card: string; name: string; times: numbe
 
 /** A run whose command succeeds fails when a declared fault never fired: that fault was not tested. */
 export function withUnfired(outcome: Outcome, rig: Rig, say: (text: string) => void): Outcome {
-  const { exitCode, error } = outcome;
   for (const { card, name, times } of timesFired(rig)) {
     if (times > 0)
       say(`the fault '${name}' of the card '${card}' has fired ${times === 1 ? 'once' : `${times} times`}`);
   }
   const unfired = rig.declaredFaults.filter(isUnfired).map((fault) => wordUnfired(fault.card, fault));
-  if (unfired.length === 0) return outcome;
-  const errors = [error ?? [], unfired].flat().join('\n');
-  return { ...outcome, exitCode: exitCode === EXIT.OK ? EXIT.FAULT_NOT_FIRED : exitCode, error: errors };
+  return unfired.length === 0 ? outcome : failedBy(outcome, EXIT.FAULT_NOT_FIRED, unfired);
 }
 
 /** A run whose command succeeds fails when it raced with a card. */
@@ -35,10 +32,7 @@ export function withRaces(outcome: Outcome, rig: Rig, say: (text: string) => voi
   rig.unusedSuppressions.forEach(say);
   const { length: count } = rig.races;
   if (count === 0) return outcome;
-  const { exitCode, error } = outcome;
-  const found = `${count} DMA race${count === 1 ? '' : 's'}, see above and docs/dma-races.md`;
-  const errors = [error ?? [], found].flat().join('\n');
-  return { ...outcome, exitCode: exitCode === EXIT.OK ? EXIT.RACED : exitCode, error: errors };
+  return failedBy(outcome, EXIT.RACED, [`${count} DMA race${count === 1 ? '' : 's'}, see above and docs/dma-races.md`]);
 }
 
 /** Says how often there were notices, and what is left to say of the cards; with `strict`, a run whose command succeeds fails when there were any. */
@@ -50,8 +44,12 @@ export function withNotices(
   log.conclude(rig.checkCounts).forEach(say);
   for (const { card, text } of rig.findings) say(`${card}: ${text}`);
   const { failure } = log;
-  if (!strict || failure === undefined) return outcome;
+  return !strict || failure === undefined ? outcome : failedBy(outcome, EXIT.NOTICED, [failure]);
+}
+
+/** The command's own exit code comes first, unless it has succeeded. */
+function failedBy(outcome: Outcome, code: number, reasons: readonly string[]): Outcome {
   const { exitCode, error } = outcome;
-  const errors = [error ?? [], failure].flat().join('\n');
-  return { ...outcome, exitCode: exitCode === EXIT.OK ? EXIT.NOTICED : exitCode, error: errors };
+  const errors = [error ?? [], reasons].flat();
+  return { ...outcome, exitCode: exitCode === EXIT.OK ? code : exitCode, error: errors.join('\n') };
 }
