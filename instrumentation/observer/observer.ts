@@ -6,7 +6,7 @@
  * A processor records an access when it has been done: a read when it has been answered, a write about when it arrives.
  * So an access is matched at the card's next event, and before its next access at the latest, for which it is waited.
  */
-import { type AccessEvent, type PciCard } from '../../emulator/pci';
+import { type AccessEvent, BAR_COUNT, type PciCard } from '../../emulator/pci';
 import { CARD_PREFIX } from './layout';
 import { Provenance, type WrittenRun } from './provenance';
 import { type DriverAccess, type RecordedAccess, type SharedFile } from './shared-file';
@@ -15,7 +15,6 @@ import { type DriverAccess, type RecordedAccess, type SharedFile } from './share
 const WAIT_MS = 1000;
 /** Between looks. */
 const PAUSE_MS = 0.05;
-const BARS = 6;
 
 /** Called once for each access of a BAR, in their order; undefined when it is not known who did it. */
 export type OriginListener = (access: DriverAccess | undefined, isWrite: boolean) => void;
@@ -133,7 +132,7 @@ export class ObservedCard {
   ) {
     const { events } = card.inspection;
     events.subscribe((event) => {
-      if ((event.kind !== 'read' && event.kind !== 'write') || event.region >= BARS) return this.#match();
+      if ((event.kind !== 'read' && event.kind !== 'write') || event.region >= BAR_COUNT) return this.#match();
       this.settle();
       this.#arrived.push(arrivedOf(event));
     });

@@ -10,7 +10,7 @@
  * Sources: PCI Express Base Specification 5.0, 2.4; Linux Documentation/memory-barriers.txt.
  */
 import { type Completion, type DmaInitiator, type DmaStage, type Word } from '../../emulator/memory';
-import { type CardEvent, type PciCard, Region } from '../../emulator/pci';
+import { BAR_COUNT, type CardEvent, type PciCard, Region } from '../../emulator/pci';
 import { type DriverAccess, type ObservedCard, type ObservedRace, type SharedFile } from '../observer';
 import { CARD_MARK, MARK, MARKED_BYTES, MAX_PLACES, PAGE_BYTES } from '../observer/layout';
 import { bytesBetween, placeOf, type Shadow } from '../observer/shadow';
@@ -38,7 +38,6 @@ export interface Race {
 }
 
 const INTX = 0;
-const BARS = 6;
 
 export class RaceDetector {
   readonly #steps = new Steps();
@@ -196,7 +195,7 @@ class RegisterWrites {
   }
 
   take(event: CardEvent): void {
-    if (event.kind !== 'write' || event.region >= BARS) return;
+    if (event.kind !== 'write' || event.region >= BAR_COUNT) return;
     const { region, offset, data } = event;
     const { length } = data;
     const value = valueOf(data);
