@@ -115,7 +115,6 @@ export const RECORD = {
 
 /** An access of memory that does not come after what a card has done there. */
 export const RACE = {
-  timeNs: member('u64', 'CLOCK_MONOTONIC.'),
   address: member('u64', 'Physical.'),
   mark: member('u64', 'What the card has done (CARD_MARK).'),
   pc: member('u64', 'Address of the instruction.'),

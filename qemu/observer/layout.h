@@ -91,7 +91,6 @@ struct observer_record {
 _Static_assert(sizeof(struct observer_record) == 144, "as in layout.ts");
 
 struct observer_race {
-    uint64_t timeNs;             /* CLOCK_MONOTONIC. */
     uint64_t address;            /* Physical. */
     uint64_t mark;               /* What the card has done (CARD_MARK). */
     uint64_t pc;                 /* Address of the instruction. */
@@ -105,7 +104,7 @@ struct observer_race {
     uint8_t reserved;            /* 0. */
     char comm[16];               /* Name of the thread. */
 };
-_Static_assert(sizeof(struct observer_race) == 72, "as in layout.ts");
+_Static_assert(sizeof(struct observer_race) == 64, "as in layout.ts");
 
 struct observer_caller {
     uint64_t caller;             /* Where the function returns to; 0: not known. */

@@ -16,8 +16,6 @@
  * Linux Documentation/memory-barriers.txt ("Kernel I/O barrier effects", dma_rmb), arch/x86/entry/syscalls,
  * include/uapi/asm-generic/unistd.h.
  */
-#include <time.h>
-
 #include "observer.h"
 
 enum { USER, KERNEL, MODULES_BYTES = 32 << 20, REPORTED = 1 << 16, PAGE_BYTES = 4096, MARKED_BYTES = 8 };
@@ -134,13 +132,10 @@ static void report(struct vcpu *vcpu, const struct access *access, uint64_t mark
     struct observer_race *races = at_offset(shared->racesOffset), *race;
     bool is_kernel = in_kernel(access->pc);
     uint64_t caller = caller_of(vcpu, access->pc);
-    struct timespec now;
 
     if (!is_new(access->pc, caller, access->is_write))
         return;
     race = &races[__atomic_load_n(&shared->races, __ATOMIC_RELAXED) % OBSERVER_RACES];
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    race->timeNs = now.tv_sec * 1000000000ull + now.tv_nsec;
     race->address = access->physical;
     race->mark = mark;
     race->pc = access->pc;
