@@ -82,6 +82,14 @@ export interface Push {
 
 /** QEMU's own. */
 const DEFAULT_GDB_PORT = 1234;
+function requireObservable({ check, observe, kvm }: RunCommandOptions): void {
+  if (!kvm || (check === undefined && !observe)) return;
+  throw new UsageError(
+    `${check === undefined ? '--observe' : '--check dma'} does not work with --kvm: there the guest runs on the real ` +
+      'processors, which QEMU does not see at work. Leave --kvm out',
+  );
+}
+
 function requireRaceOptions({ check, suppress, iommu }: RunCommandOptions): void {
   if (check !== undefined && iommu) {
     throw new UsageError('--check dma does not work with --iommu: the processors are observed at physical addresses');
@@ -112,6 +120,7 @@ export async function planRun(command: readonly string[], options: RunCommandOpt
       `--kvm runs guests of this machine's architecture, ${hostArch()}, and --arch ${options.arch} is another: leave --kvm out`,
     );
   }
+  requireObservable(options);
   requireRaceOptions(options);
   const root = options.root === undefined ? '/' : existingFolder('--root', options.root);
   const { memory, debug } = options;

@@ -56,18 +56,13 @@ export function runCommand(): Command {
     .option('--slots <n>', 'slots for cards, empty ones included', wholeNumber(1, MAX_SLOTS))
     .option('--iommu', 'put a virtual IOMMU in front of the cards')
     .addOption(
-      new Option(
-        '--observe',
-        "observe the guest's processors: a trace then says who did each register access",
-      ).conflicts('kvm'),
+      new Option('--observe', "observe the guest's processors: a trace then says who did each register access"),
     )
     .addOption(
       new Option(
         '--check <what>',
         `dma: look for DMA races between the driver and its cards; fail (exit code ${EXIT.RACED}) when there is one`,
-      )
-        .choices(['dma'])
-        .conflicts('kvm'),
+      ).choices(['dma']),
     )
     .option('--suppress <file>', 'DMA races that are not to be reported, by function, register or channel')
     .option('--append <arguments>', "added to the kernel's command line")

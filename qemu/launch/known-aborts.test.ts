@@ -18,12 +18,37 @@ it('an assertion of QEMU whose cause is known is explained, with the place in th
 });
 
 it.each([
-  'qemu-system-x86_64: -plugin: invalid option',
-  'Could not load plugin /cache/observer.so: plugin requires API version 7, but this QEMU supports only a minimum version of 2',
-])('a QEMU that cannot be observed is explained: %s', (stderr) => {
-  expect(explainAbort(stderr)).toMatch(
-    /cannot be observed .* see docs\/limits\.md#observing-takes-a-qemu-with-plugins\.$/,
+  [
+    'without plugins',
+    '-plugin /cache/observer.so,shared=/proc/1/fd/3: plugin interface not enabled in this build',
+    /built without plugins/,
+  ],
+  [
+    'of an earlier version',
+    'Could not load plugin /cache/observer.so: plugin requires API version 7, but this QEMU supports only up to version 5',
+    /another version than 11\.1/,
+  ],
+  [
+    'of a later version',
+    'Could not load plugin /cache/observer.so: plugin requires API version 7, but this QEMU supports only a minimum version of 8',
+    /another version than 11\.1/,
+  ],
+  [
+    'that does not find the plugin',
+    'Could not load plugin /cache/observer.so: /cache/observer.so: cannot open shared object file: No such file or directory',
+    /cannot load the plugin that does it, for the reason below/,
+  ],
+  [
+    'with an older C library',
+    "Could not load plugin /cache/observer.so: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by /cache/observer.so)",
+    /cannot load the plugin that does it, for the reason below/,
+  ],
+])('a QEMU %s, which cannot observe, is explained', (_, stderr, why) => {
+  const explained = explainAbort(`qemu-system-x86_64: ${stderr}`);
+  expect(explained).toMatch(
+    /^The guest's processors cannot be observed .* see docs\/limits\.md#observing-takes-a-qemu-with-plugins\.$/,
   );
+  expect(explained).toMatch(why);
 });
 
 it('every known abort has its section in docs/limits.md', () => {

@@ -1,7 +1,7 @@
 /**
  * Ends of QEMU whose cause is known: QEMU itself prints only a condition. Each row is a limit in docs/limits.md.
  *
- * Source: QEMU hw/vfio-user/pci.c, hw/vfio/pci.c, hw/pci/msix.c.
+ * Source: QEMU hw/vfio-user/pci.c, hw/vfio/pci.c, hw/pci/msix.c, include/qemu/plugin.h, plugins/loader.c.
  */
 interface KnownAbort {
   /** In QEMU's standard error. */
@@ -10,6 +10,9 @@ interface KnownAbort {
   /** The heading in docs/limits.md, as a link names it. */
   readonly limit: string;
 }
+
+const UNOBSERVED = "The guest's processors cannot be observed (--observe, --check dma)";
+const PLUGINS = 'observing-takes-a-qemu-with-plugins';
 
 export const KNOWN_ABORTS: readonly KnownAbort[] = [
   {
@@ -27,12 +30,19 @@ export const KNOWN_ABORTS: readonly KnownAbort[] = [
     limit: 'msi-enabled-while-msi-x-is-on',
   },
   {
-    pattern:
-      /-plugin: invalid option|plugin.*(?:support is (?:not|disabled)|requires? (?:TCG )?plugin API|API version)/i,
-    sentence:
-      "The guest's processors cannot be observed (--observe, observe: true): this QEMU is built without plugins, or is " +
-      'another version than 11.1',
-    limit: 'observing-takes-a-qemu-with-plugins',
+    pattern: /-plugin.*: (?:plugin interface not enabled in this build|invalid option)/,
+    sentence: `${UNOBSERVED}, since this QEMU is built without plugins (--disable-plugins)`,
+    limit: PLUGINS,
+  },
+  {
+    pattern: /Could not load plugin.*: plugin requires API version/,
+    sentence: `${UNOBSERVED}, since this QEMU is another version than 11.1, and its plugins are others`,
+    limit: PLUGINS,
+  },
+  {
+    pattern: /Could not load plugin/,
+    sentence: `${UNOBSERVED}, since QEMU cannot load the plugin that does it, for the reason below`,
+    limit: PLUGINS,
   },
 ];
 

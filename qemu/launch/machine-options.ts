@@ -38,11 +38,6 @@ export function machineOptions(
         'the same architecture. Leave KVM out: TCG runs any architecture.',
     );
   }
-  if (options.accel === 'kvm' && options.observer !== undefined) {
-    throw new Error(
-      'Cannot observe a guest on KVM: its processors are the real ones, which QEMU does not see at work. Leave KVM out.',
-    );
-  }
   return {
     arch,
     firmwareArgs: qemu.firmwareArgs,

@@ -11,7 +11,10 @@ import { type GuestChannel } from '../channel';
 import { provisionObserver } from '../provision';
 import { CodeOfGuest } from './guest-code';
 
-type Machine = Pick<LaunchOptions, 'provisioned' | 'cpus' | 'memoryMiB' | 'iommu' | 'signal' | 'hostRoot' | 'shares'>;
+type Machine = Pick<
+  LaunchOptions,
+  'provisioned' | 'accel' | 'cpus' | 'memoryMiB' | 'iommu' | 'signal' | 'hostRoot' | 'shares'
+>;
 
 export class Observation implements Disposable {
   private constructor(
@@ -25,6 +28,12 @@ export class Observation implements Disposable {
   static async start(machine: Machine, detectsRaces: boolean): Promise<Observation> {
     const { provisioned, cpus = DEFAULT_CPUS, memoryMiB = DEFAULT_MEMORY_MIB, iommu = false, signal } = machine;
     const { arch, cacheDir } = provisioned;
+    if (machine.accel === 'kvm') {
+      throw new Error(
+        `Cannot ${detectsRaces ? 'look for DMA races' : 'observe the processors'} in a guest on KVM: it runs on the real ` +
+          'processors, which QEMU does not see at work. Leave KVM out: TCG is observed.',
+      );
+    }
     if (detectsRaces && iommu) {
       throw new Error(
         'Cannot look for DMA races in a guest with an IOMMU: it translates the addresses of cards, and the observer of the ' +
@@ -44,6 +53,7 @@ export class Observation implements Disposable {
     const { file } = this.observer;
     const onUp = async (channel: GuestChannel): Promise<void> => {
       const kernel = await kernelFactsOf(channel);
+      if (this.detector !== undefined) requireEvents(channel, kernel);
       if (kernel !== undefined) file.kernel = kernel;
       const { hostRoot, shares } = this.machine;
       const guest = {
@@ -83,6 +93,17 @@ const PARAMETERS = [
   ...['irq_entry', 'module_code'],
 ];
 const TIMEOUT_MS = 20_000;
+
+/** Where they are not seen, each access after an interrupt would be a race. @throws Error */
+function requireEvents({ agent }: GuestChannel, facts: KernelFacts | undefined): void {
+  if (facts !== undefined && facts.irqEntry !== 0n) return;
+  const seen = facts === undefined ? "has not loaded ghostcard's module" : 'is built without CONFIG_KPROBES';
+  throw new Error(
+    `Cannot look for DMA races in this guest: its kernel, ${agent.kernel}, ${seen}, so that it is not known when the kernel ` +
+      'takes an interrupt, and which process and which driver runs. Use a kernel that ghostcard fetches (--kernel ' +
+      'cloud or generic, --kernel-release), for which it builds its module.',
+  );
+}
 
 /** From the module ghostcard (guest-tools/modules/layout.c); undefined in a guest without it. */
 async function kernelFactsOf(channel: GuestChannel): Promise<KernelFacts | undefined> {

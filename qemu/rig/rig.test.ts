@@ -3,10 +3,11 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ReferenceCard } from '../../emulator/cards/reference';
 import { type CardFactory } from '../../instrumentation/served-card';
-import { fakeQemu } from '../../test/support/launch/fixtures';
+import { fakeQemu, shellQemu } from '../../test/support/launch/fixtures';
+import { type GuestSoftware } from '../launch';
 import { Rig, type RigOptions } from './rig';
 
 let folder: string;
@@ -81,4 +82,36 @@ it('a server of another process is plugged in once', async () => {
   );
   server.close();
   expectNothingLeft();
+});
+
+describe('processors that cannot be observed', () => {
+  const inCache = (software: GuestSoftware) =>
+    ({ provisioned: { ...software, cacheDir: join(folder, 'cache') }, start: 'cold' }) as const;
+
+  it.each([
+    [{ observe: true }, 'Cannot observe the processors in a guest on KVM'],
+    [{ checkDma: true }, 'Cannot look for DMA races in a guest on KVM'],
+  ] as const)('are refused before anything is started: %o on KVM', async (options, message) => {
+    await expect(start({ ...options, accel: 'kvm' })).rejects.toThrow(message);
+  });
+
+  it.each([
+    ['-plugin $plugin: plugin interface not enabled in this build', 'since this QEMU is built without plugins'],
+    [
+      'Could not load plugin ${plugin%,*}: plugin requires API version 7, but this QEMU supports only up to version 5',
+      'since this QEMU is another version than 11.1',
+    ],
+  ])('are the end of a QEMU that says: %s', async (says, why) => {
+    const script = `while [ "$1" != -plugin ]; do shift; done; plugin=$2; echo "qemu-system-x86_64: ${says}" >&2; exit 1`;
+    const failure = start({ checkDma: true, ...inCache(await shellQemu(folder, script)) });
+    await expect(failure).rejects.toThrow(`QEMU exited with code 1 while QEMU was starting. The guest's processors`);
+    await expect(failure).rejects.toThrow(why);
+    expectNothingLeft();
+  });
+
+  it('are no use to the check of DMA where the kernel does not say when it takes interrupts', async () => {
+    const why = "its kernel, 6.1, has not loaded ghostcard's module";
+    await expect(start({ checkDma: true, ...inCache(fakeQemu('boots')) })).rejects.toThrow(why);
+    expectNothingLeft();
+  });
 });
