@@ -38,10 +38,12 @@ const mayImport = {
   'instrumentation/stalls': ['instrumentation/trace', 'emulator/pci', 'emulator/clock'],
   'instrumentation/observer': ['emulator/pci', 'emulator/native'],
   'instrumentation/races': [
+    'instrumentation/checks',
     'instrumentation/observer',
     'instrumentation/symbols',
     'instrumentation/trace',
     'emulator/pci',
+    'emulator/registers',
     'emulator/memory',
   ],
   'instrumentation/checks': [

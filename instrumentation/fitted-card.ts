@@ -62,11 +62,12 @@ export class FittedCard<Card extends PciCard = PciCard> {
     const card = (this.card = make({ clock, allocate: this.memory.allocate }));
     // Before the trace and a recording: who did an access is in them before the next.
     const observed = (this.observed = observer?.on.observe(card, observer.name));
-    if (observed) observer?.races?.watch(card, observer.name, observed);
+    const errors = observed && observer?.races?.watch(card, observer.name, observed);
     const trace = (this.#trace = traceOf(card));
     const origins = observer && Origins.of(observer.on);
     const { off = [], afterMs } = notices;
-    checksOf(card, { off, onNotice });
+    const checks = checksOf(card, { off, onNotice });
+    if (errors) checks.lookAtErrors(errors);
     const onSuspicion = (): void => {
       observed?.settle();
       void origins?.name(recording?.recorder);

@@ -5,5 +5,5 @@ export { Completion, PendingCompletion } from './completion';
 export { DmaAccess } from './dma-access';
 export { DmaError, type DmaErrorReason, FAILED_COMPLETIONS } from './dma-error';
 export { type DmaInitiator, DmaPath, type DmaPort, type DmaRole, type DmaStage, StageChain } from './dma-path';
-export { type Word } from './word';
+export { bytesOf, type Word } from './word';
 export { type Coherence, DEFAULT_VIEW_LIMIT_BYTES, NonCoherentDma } from './non-coherent-dma';

@@ -580,7 +580,7 @@
 #define GHOSTCARD_XDMA_POLLED_COUNT_COMPLETED_SHIFT 0u
 #define GHOSTCARD_XDMA_POLLED_COUNT_COMPLETED_MASK  0x00ffffffu /* [23:0]. */
 #define GHOSTCARD_XDMA_POLLED_COUNT_ERROR_SHIFT     31u
-#define GHOSTCARD_XDMA_POLLED_COUNT_ERROR_MASK      0x80000000u /* [31]. */
+#define GHOSTCARD_XDMA_POLLED_COUNT_ERROR_MASK      0x80000000u /* [31]. Error. */
 
 /* RESULT: structure in host memory, little-endian. Size and offsets in bytes. */
 #define GHOSTCARD_XDMA_RESULT_SIZE 8u

@@ -4,7 +4,7 @@
  */
 import { type AccessEvent, type CardEvent, onFirstDriven, type PciCard, Region } from '../../emulator/pci';
 import { type CardNotice, traceOf } from '../trace';
-import { type CheckSite, type Watch } from './check';
+import { type CheckSite, type MemoryErrors, type Watch } from './check';
 import { CHECKS, type EventCheckName, requireCheck } from './kinds';
 import { type PageFacts, PageStage } from './pages';
 import { Registers, WHOLE } from './registers';
@@ -45,6 +45,7 @@ export class CardChecks {
   #watches: Watches = noWatches();
   readonly #registers: Registers;
   readonly #traffic = { accesses: 0, writes: 0 };
+  readonly #memory: { errors?: MemoryErrors } = {};
   /** Of the last event that was a signal (`Watch.signalled`); `timeNs` is -1 when the checks have seen what it said. */
   readonly #signal = { timeNs: -1, accesses: 0 };
   #stop: () => void = () => {};
@@ -64,7 +65,13 @@ export class CardChecks {
     const kinds = (Object.keys(CHECKS) as EventCheckName[]).filter((kind) => !off.includes(kind));
     if (kinds.length === 0) return;
     const { card } = this;
-    const shared = { card, trace: traceOf(card), registers: this.#registers, traffic: this.#traffic };
+    const shared = {
+      card,
+      trace: traceOf(card),
+      registers: this.#registers,
+      traffic: this.#traffic,
+      memory: this.#memory,
+    };
     for (const kind of kinds) {
       const report: CheckSite['report'] = (subject, word, about) => this.#report(kind, subject, word, about);
       const watch = CHECKS[kind].make({ ...shared, report });
@@ -92,6 +99,11 @@ export class CardChecks {
           },
         ),
     );
+  }
+
+  /** It is known from now on whether the errors that the card writes to memory are loaded there. */
+  lookAtErrors(errors: MemoryErrors): void {
+    this.#memory.errors = errors;
   }
 
   /** What has been found, in the order of first occurrences. */

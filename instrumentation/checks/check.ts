@@ -10,6 +10,7 @@ import {
   type ResetEvent,
   type StateEvent,
 } from '../../emulator/pci';
+import { type DmaRole } from '../../emulator/memory';
 import { type CardNotice, type CardTrace } from '../trace';
 import { type StrayAccess } from './pages';
 import { type Registers } from './registers';
@@ -32,6 +33,26 @@ export interface Traffic {
   readonly writes: number;
 }
 
+/** An error that the card has written to host memory, as its layout of what it writes there declares. */
+export interface MemoryError {
+  readonly channel: string;
+  readonly role: DmaRole;
+  readonly iova: number;
+  /** `STATUS 0x300 (ERROR_CODE=BAD_HOST_ADDRESS)`. */
+  readonly word: string;
+  readonly timeNs: number;
+}
+
+/** What is known of such errors where the guest's processors are observed. */
+export interface MemoryErrors {
+  /** Those that nobody has loaded, although the driver has accessed the card since; the first of each channel. */
+  readonly unread: () => readonly MemoryError[];
+  /** The driver has read an error of a channel in a register: it need not look in memory. '': of all of them. */
+  readonly readInRegister: (channel: string) => void;
+  /** The driver has gone, or the card was reset. */
+  readonly forget: () => void;
+}
+
 /** What a check works with. */
 export interface CheckSite {
   readonly card: PciCard;
@@ -39,6 +60,8 @@ export interface CheckSite {
   /** What is at an offset of a BAR. */
   readonly registers: Registers;
   readonly traffic: Traffic;
+  /** Empty where nobody knows what the guest's processors load. */
+  readonly memory: { readonly errors?: MemoryErrors };
   /**
    * Reports an occurrence. `subject`: what it is about, such as a register or a channel. `word` is called for the first
    * occurrence only: later ones of this check are counted.

@@ -4,6 +4,7 @@ export { type Writer, type WrittenRun } from './provenance';
 export {
   type DriverAccess,
   type KernelFacts,
+  type LookedAfter,
   type ObservedMachine,
   type ObservedRace,
   type RamRange,

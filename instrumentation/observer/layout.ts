@@ -17,6 +17,8 @@ export const MAX_PLACES = 0x3f_0000;
 export const RACES = 1 << 10;
 /** Places whose callers are known. A power of two. */
 export const CALLERS = 1 << 12;
+/** Errors of cards that are looked after at a time. */
+export const ERRORS = 64;
 /** Devices that have been accessed, by the names of QEMU's memory regions. */
 export const MAX_DEVICES = 64;
 export const DEVICE_NAME_BYTES = 192;
@@ -59,7 +61,7 @@ export const HEADER = {
     'u64',
     'Where the owners of pages are: a process (u32) each, the last to write there from user space.',
   ),
-  touchedOffset: member('u64', 'Where the flags of pages are: a byte each, 1 when a card has accessed the page.'),
+  touchedOffset: member('u64', 'Where the flags of pages are: a byte each (TOUCHED).'),
   cardShadowOffset: member('u64', "Where the cards' shadow is: what cards have done to eight bytes (CARD_MARK)."),
   loadsOffset: member(
     'u64',
@@ -70,6 +72,7 @@ export const HEADER = {
     'u64',
     'Where the callers of places are. That of place n is at n modulo CALLERS, if it is there.',
   ),
+  errorsOffset: member('u64', 'Where the errors are that cards have written to memory.'),
   linearMap: member('u64', "By the host: a kernel's linear address minus the physical address. 0: not known yet."),
   currentTask: member('u64', "amd64: address of the per-processor variable 'current_task'."),
   taskPid: member('u32', 'Offset of `pid` in task_struct.'),
@@ -131,6 +134,21 @@ export const RACE = {
   reserved: member('u8', '0.'),
   comm: member({ bytes: COMM_BYTES }, 'Name of the thread.'),
 } as const satisfies Members;
+
+/** An error that a card has written to memory: whether anybody loads it. */
+export const ERROR = {
+  address: member('u64', 'By the host: physical. 0: there is none.'),
+  sizeBytes: member('u32', 'Its size.'),
+  seen: member('u32', 'By the plugin: 1 when it has been loaded.'),
+} as const satisfies Members;
+
+/** Flags of a page. */
+export const TOUCHED = {
+  /** A card has accessed it. */
+  byCard: 1,
+  /** There may be errors in it that are looked after. */
+  hasErrors: 2,
+} as const;
 
 /** Who has called the code at a place that stores, in a page that a card has accessed, the last time. */
 export const CALLER = {

@@ -6,6 +6,8 @@ import {
   CALLERS,
   COMM_BYTES,
   DEVICE_NAME_BYTES,
+  ERROR,
+  ERRORS,
   HEADER,
   IS_KERNEL,
   IS_WRITE,
@@ -21,6 +23,7 @@ import {
   RECORD,
   RING_BYTES,
   RING_RECORDS,
+  TOUCHED,
 } from './layout';
 import { Shadow } from './shadow';
 
@@ -85,6 +88,8 @@ const RACE_AT = offsetsOf(RACE);
 const RACE_BYTES = bytesOf(RACE);
 const CALLER_AT = offsetsOf(CALLER);
 const CALLER_BYTES = bytesOf(CALLER);
+const ERROR_AT = offsetsOf(ERROR);
+const ERROR_BYTES = bytesOf(ERROR);
 const DEVICES_BYTES = MAX_DEVICES * DEVICE_NAME_BYTES;
 const upToPage = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 
@@ -117,7 +122,8 @@ export class SharedFile implements Disposable {
     const pages = memoryBytes / PAGE_BYTES;
     const racesOffset = upToPage(ownersOffset + pages * 4);
     const callersOffset = racesOffset + upToPage(RACES * RACE_BYTES);
-    const touchedOffset = callersOffset + upToPage(CALLERS * CALLER_BYTES);
+    const errorsOffset = callersOffset + upToPage(CALLERS * CALLER_BYTES);
+    const touchedOffset = errorsOffset + upToPage(ERRORS * ERROR_BYTES);
     const shadowOffset = touchedOffset + upToPage(pages);
     const loadsOffset = shadowOffset + memoryBytes;
     const cardShadowOffset = loadsOffset + memoryBytes;
@@ -138,6 +144,7 @@ export class SharedFile implements Disposable {
     set(AT.ownersOffset, ownersOffset);
     set(AT.racesOffset, racesOffset);
     set(AT.callersOffset, callersOffset);
+    set(AT.errorsOffset, errorsOffset);
     set(AT.touchedOffset, touchedOffset);
     set(AT.shadowOffset, shadowOffset);
     set(AT.loadsOffset, loadsOffset);
@@ -210,9 +217,26 @@ export class SharedFile implements Disposable {
   }
 
   /** A card accesses these pages: the plugin looks at what is done there from now on. */
-  touch(address: number, sizeBytes: number): void {
+  touch(address: number, sizeBytes: number, flag: number = TOUCHED.byCard): void {
     const last = Math.min(Math.floor((address + sizeBytes - 1) / PAGE_BYTES), this.#touched.length - 1);
-    for (let page = Math.floor(address / PAGE_BYTES); page <= last; page++) this.#touched[page] = 1;
+    for (let page = Math.floor(address / PAGE_BYTES); page <= last; page++) this.#touched[page]! |= flag;
+  }
+
+  /** The plugin looks whether anybody loads these bytes from now on. Undefined when it looks after as many as it can. */
+  lookAfter(address: number, sizeBytes: number): LookedAfter | undefined {
+    const first = Number(this.#view.getBigUint64(AT.errorsOffset, true));
+    for (let at = first; at < first + ERRORS * ERROR_BYTES; at += ERROR_BYTES) {
+      if (this.#view.getBigUint64(at + ERROR_AT.address, true) !== 0n) continue;
+      this.#view.setUint32(at + ERROR_AT.seen, 0, true);
+      this.#view.setUint32(at + ERROR_AT.sizeBytes, sizeBytes, true);
+      this.#view.setBigUint64(at + ERROR_AT.address, BigInt(address), true);
+      this.touch(address, sizeBytes, TOUCHED.hasErrors);
+      return {
+        isSeen: () => this.#view.getUint32(at + ERROR_AT.seen, true) === 1,
+        end: () => this.#view.setBigUint64(at + ERROR_AT.address, 0n, true),
+      };
+    }
+    return undefined;
   }
 
   /** From now on a place is reported again. */
@@ -297,6 +321,14 @@ export class SharedFile implements Disposable {
     const end = bytes.indexOf(0);
     return Buffer.from(bytes.subarray(0, end < 0 ? sizeBytes : end)).toString();
   }
+}
+
+/** Bytes that the plugin looks after (`SharedFile.lookAfter`). */
+export interface LookedAfter {
+  /** Whether they have been loaded. */
+  readonly isSeen: () => boolean;
+  /** They are looked after no more. */
+  readonly end: () => void;
 }
 
 /** An access of memory that does not come after what a card has done there. */

@@ -9,13 +9,14 @@
  *
  * Sources: PCI Express Base Specification 5.0, 2.4; Linux Documentation/memory-barriers.txt.
  */
-import { type Completion, type DmaInitiator, type DmaStage, type Word } from '../../emulator/memory';
+import { bytesOf, type Completion, type DmaInitiator, type DmaStage, type Word } from '../../emulator/memory';
 import { BAR_COUNT, type CardEvent, type PciCard, Region } from '../../emulator/pci';
 import { type DriverAccess, type ObservedCard, type ObservedRace, type SharedFile } from '../observer';
 import { CARD_MARK, MARK, MARKED_BYTES, MAX_PLACES, PAGE_BYTES } from '../observer/layout';
 import { bytesBetween, placeOf, type Shadow } from '../observer/shadow';
 import { RegisterNames, valueOf, wordAccess } from '../trace';
 import { type Disorder, Order } from './order';
+import { ToldErrors } from './told-errors';
 import { type Doorbell, type Step, Steps } from './steps';
 
 /** Code of the driver that takes part in a race. */
@@ -49,13 +50,18 @@ export class RaceDetector {
 
   constructor(private readonly file: SharedFile) {}
 
-  /** Watches a card from now on, where its addresses are those of memory. */
-  watch(card: PciCard, name: string, observed: ObservedCard): void {
+  /**
+   * Watches a card from now on, where its addresses are those of memory. Returns what is known of the errors that it
+   * writes there.
+   */
+  watch(card: PciCard, name: string, observed: ObservedCard): ToldErrors {
     const { events, dma } = card.inspection;
     const writes = new RegisterWrites(card, (look, order) => this.#judge(look, order));
     observed.onOrigin((access, isWrite) => isWrite && writes.known(access));
+    const errors = new ToldErrors(card, this.file);
     const interrupts = new Interrupts(() => this.file.saw('interrupted', this.#steps.last));
     events.subscribe((event) => {
+      errors.take(event);
       if (card.inspection.interruptsPushWrites) interrupts.take(event);
       writes.take(event);
       this.#take(event);
@@ -67,7 +73,9 @@ export class RaceDetector {
       this.#mark(step, isStatus);
       interrupts.stepped();
     };
-    dma.insertAtMemory((memory) => new RaceStage(memory, takeStep));
+    const takeStatus = (by: DmaInitiator, iova: number, data: Uint8Array) => errors.write(by, iova, data);
+    dma.insertAtMemory((memory) => new RaceStage(memory, takeStep, takeStatus));
+    return errors;
   }
 
   /** Everything in the guest comes after all that cards have done by now; a place is reported again. */
@@ -251,6 +259,7 @@ class RaceStage implements DmaStage {
   constructor(
     private readonly below: DmaStage,
     private readonly take: TakeStep,
+    private readonly takeStatus: (by: DmaInitiator, iova: number, data: Uint8Array) => void,
   ) {}
 
   read(by: DmaInitiator, iova: number, into: Uint8Array): Completion {
@@ -260,11 +269,13 @@ class RaceStage implements DmaStage {
 
   write(by: DmaInitiator, iova: number, from: Uint8Array): Completion {
     this.take(by, true, by.role === 'write-back' || by.role === 'descriptor', iova, from.length);
+    if (by.role !== 'data') this.takeStatus(by, iova, from);
     return this.below.write(by, iova, from);
   }
 
   store(by: DmaInitiator, iova: number, value: Word): Completion {
     this.take(by, true, by.role !== 'data', iova, typeof value === 'bigint' ? 8 : 4);
+    if (by.role !== 'data') this.takeStatus(by, iova, bytesOf(value));
     return this.below.store(by, iova, value);
   }
 }

@@ -3,6 +3,8 @@ import { type DmaLayout, type WordLayout } from '../../emulator/pci';
 
 /** One structure, or the part of it that an access carries. */
 export interface DecodedStructure {
+  /** Where it begins, from the beginning of the access on; negative when only a later part of it is carried. */
+  readonly start: number;
   readonly words: readonly { readonly layout: WordLayout; readonly value: bigint }[];
 }
 
@@ -20,6 +22,7 @@ export function decodeStructures(
     const whole = words.filter((word) => start + word.offset >= 0 && start + endOf(word) <= data.length);
     if (whole.length === 0) continue;
     structures.push({
+      start,
       words: whole.map((layout) => ({ layout, value: valueAt(data, start + layout.offset, layout) })),
     });
   }

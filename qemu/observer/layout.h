@@ -24,6 +24,8 @@
 #define OBSERVER_LACKS_BARRIER 4
 #define OBSERVER_RACES 1024
 #define OBSERVER_CALLERS 4096
+#define OBSERVER_ERRORS 64
+#define OBSERVER_HAS_ERRORS 2
 #define OBSERVER_MARK_BYTES_AT 22
 #define OBSERVER_MARK_KERNEL_AT 32
 #define OBSERVER_MARK_VCPU_AT 33
@@ -45,11 +47,12 @@ struct observer_header {
     uint64_t devicesOffset;      /* Where the names of devices are, each NUL-terminated. */
     uint64_t shadowOffset;       /* Where the shadow is: the mark of physical address 0's eight bytes. 0: there is none. */
     uint64_t ownersOffset;       /* Where the owners of pages are: a process (u32) each, the last to write there from user space. */
-    uint64_t touchedOffset;      /* Where the flags of pages are: a byte each, 1 when a card has accessed the page. */
+    uint64_t touchedOffset;      /* Where the flags of pages are: a byte each (TOUCHED). */
     uint64_t cardShadowOffset;   /* Where the cards' shadow is: what cards have done to eight bytes (CARD_MARK). */
     uint64_t loadsOffset;        /* Where the shadow of loads is: who loaded eight bytes last, in pages that a card has accessed (MARK). */
     uint64_t racesOffset;        /* Where the races are that the plugin has found. */
     uint64_t callersOffset;      /* Where the callers of places are. That of place n is at n modulo CALLERS, if it is there. */
+    uint64_t errorsOffset;       /* Where the errors are that cards have written to memory. */
     uint64_t linearMap;          /* By the host: a kernel's linear address minus the physical address. 0: not known yet. */
     uint64_t currentTask;        /* amd64: address of the per-processor variable 'current_task'. */
     uint32_t taskPid;            /* Offset of `pid` in task_struct. */
@@ -65,7 +68,7 @@ struct observer_header {
     uint32_t round;              /* A place is reported once in each. */
     uint32_t races;              /* By the plugin: how many races there are. Race n is at n modulo RACES. */
 };
-_Static_assert(sizeof(struct observer_header) == 200, "as in layout.ts");
+_Static_assert(sizeof(struct observer_header) == 208, "as in layout.ts");
 
 struct observer_ring {
     uint64_t written;            /* By the plugin: how many accesses have been recorded. Record n is at n modulo RING_RECORDS. */
@@ -112,5 +115,12 @@ struct observer_caller {
     uint32_t epoch;              /* The upper half of the mark of its stores: it is looked up once in an epoch. */
 };
 _Static_assert(sizeof(struct observer_caller) == 16, "as in layout.ts");
+
+struct observer_error {
+    uint64_t address;            /* By the host: physical. 0: there is none. */
+    uint32_t sizeBytes;          /* Its size. */
+    uint32_t seen;               /* By the plugin: 1 when it has been loaded. */
+};
+_Static_assert(sizeof(struct observer_error) == 16, "as in layout.ts");
 
 #endif

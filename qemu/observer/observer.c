@@ -213,6 +213,8 @@ static __attribute__((noinline)) void access_touched(
 
     if (access.is_write)
         note_caller(vcpu, &access);
+    else if (*entry->is_touched & OBSERVER_HAS_ERRORS)
+        note_error_seen(&access);
     check_access(vcpu, &access);
 }
 

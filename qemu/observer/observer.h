@@ -86,6 +86,8 @@ struct access {
 void check_access(struct vcpu *vcpu, const struct access *access);
 /* Keeps who has called the code that stores. */
 void note_caller(struct vcpu *vcpu, const struct access *access);
+/* Keeps whether the load is of an error that a card has written. */
+void note_error_seen(const struct access *access);
 /* Whether the code is a kernel module's. */
 bool in_module(uint64_t address);
 /* A register has been read. */

@@ -102,6 +102,19 @@ void note_caller(struct vcpu *vcpu, const struct access *access)
     known->place = access->place;
 }
 
+void note_error_seen(const struct access *access)
+{
+    struct observer_error *errors = at_offset(shared->errorsOffset);
+
+    for (unsigned int i = 0; i < OBSERVER_ERRORS; i++) {
+        uint64_t address = __atomic_load_n(&errors[i].address, __ATOMIC_ACQUIRE);
+
+        if (address != 0 && access->physical < address + errors[i].sizeBytes &&
+                address < access->physical + access->size)
+            __atomic_store_n(&errors[i].seen, 1, __ATOMIC_RELAXED);
+    }
+}
+
 bool in_module(uint64_t address)
 {
     uint64_t known = __atomic_load_n(&shared->moduleCode, __ATOMIC_RELAXED);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { ReferenceCard } from '../../emulator/cards/reference';
 import { expect, guestTest, type TestGuest } from '../../harness';
+import { traceOf } from '../../instrumentation/trace';
 import { GUEST_ARCHES, type GuestArch } from '../../qemu/provision';
 import { type Bug } from '../bugs/bug';
 import { BUGS } from '../bugs/bugs';
@@ -64,7 +65,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 describe.each(GUEST_ARCHES)('in a guest of %s with two processors', (arch) => {
   const test = TESTS[arch];
-  const bugs = EXPECTED[arch].map(({ name }) => bugOf(name));
+  const unread = bugOf('error-never-read');
+  const bugs = [...EXPECTED[arch].map(({ name }) => bugOf(name)), unread];
   let drivers: ReadonlyMap<string, string>;
   beforeAll(async () => {
     drivers = await buildDrivers([correct('user'), ...bugs], arch, join(folder, arch));
@@ -78,6 +80,17 @@ describe.each(GUEST_ARCHES)('in a guest of %s with two processors', (arch) => {
   test.for(['vfio-pci', 'uio_pci_generic'])('the correct driver has none on %s', async (way, { guest }) => {
     expect(await drive(guest, correct('user'), way)).toBe(0);
     await expect(guest).toHaveNoDmaRaces();
+  });
+
+  const TOLD = /^H2C0 has told an error in memory at .*: STATUS 0x300 \(ERROR_CODE=BAD_HOST_ADDRESS\) at 0x/;
+  test.for([
+    { subject: correct('user'), notices: [] },
+    { subject: unread, notices: [expect.stringMatching(TOLD)] },
+  ])('an error that the card tells in memory, and $subject.name', async ({ subject, notices }, { guest }) => {
+    const { card } = await guest.plug(ReferenceCard, { driver: 'vfio-pci', faults: unread.fault!.declarations });
+    await guest.run([drivers.get(subject.name)!]);
+    await guest.rig.settled();
+    expect(traceOf(card).notices.map(({ text }) => text)).toEqual(notices);
   });
 
   test.for(EXPECTED[arch])('$name is a $kind, with its line', async ({ name, kind, says }, { guest }) => {

@@ -10,6 +10,8 @@ const RACE = layout.offsetsOf(layout.RACE);
 const RACE_BYTES = layout.bytesOf(layout.RACE);
 const CALLER = layout.offsetsOf(layout.CALLER);
 const CALLER_BYTES = layout.bytesOf(layout.CALLER);
+const ERROR = layout.offsetsOf(layout.ERROR);
+const ERROR_BYTES = layout.bytesOf(layout.ERROR);
 
 export const BAR_ADDRESS = 0xfe00_0000n;
 
@@ -87,6 +89,19 @@ export class FakePlugin implements Disposable {
     record.writeBigUInt64LE(address, CALLER.caller);
     record.writeUInt32LE(place, CALLER.place);
     writeSync(this.#fd, record, 0, CALLER_BYTES, this.#number(HEADER.callersOffset) + place * CALLER_BYTES);
+  }
+
+  /** The driver loads from there, and the plugin looks whether that is an error of a card. */
+  load(address: number, sizeBytes = 4): void {
+    const errors = Buffer.alloc(layout.ERRORS * ERROR_BYTES);
+    const first = this.#number(HEADER.errorsOffset);
+    readSync(this.#fd, errors, 0, errors.length, first);
+    for (let at = 0; at < errors.length; at += ERROR_BYTES) {
+      const start = Number(errors.readBigUInt64LE(at + ERROR.address));
+      const end = start + errors.readUInt32LE(at + ERROR.sizeBytes);
+      if (start === 0 || address >= end || start >= address + sizeBytes) continue;
+      writeSync(this.#fd, Uint8Array.of(1), 0, 1, first + at + ERROR.seen);
+    }
   }
 
   /** A member of the header, of 32 bits. */

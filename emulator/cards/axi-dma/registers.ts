@@ -109,9 +109,9 @@ export const AXI_DMA_DESCRIPTOR = registerBlock({
     doc: 'Written by the card.',
     fields: {
       CMPLT: [31, 'Complete. The driver clears it before it hands the descriptor over again.'],
-      DMA_DEC_ERR: [30],
-      DMA_SLV_ERR: [29],
-      DMA_INT_ERR: [28],
+      DMA_DEC_ERR: { bits: [30], role: 'error' },
+      DMA_SLV_ERR: { bits: [29], role: 'error' },
+      DMA_INT_ERR: { bits: [28], role: 'error' },
       SOF: [27, 'S2MM: the buffer has the beginning of a packet.'],
       EOF: [26, 'S2MM: the buffer has the end of a packet.'],
       BYTES: [25, 0, 'Bytes that were moved.'],

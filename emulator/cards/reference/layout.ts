@@ -44,7 +44,12 @@ export const DESCRIPTOR = registerBlock({
     fields: {
       DONE: [0, 'The descriptor is complete.'],
       EOP: [1, 'C2H: the last byte moved ended a packet.'],
-      ERROR_CODE: { bits: [11, 8], doc: 'Why the engine halted on this descriptor.', values: ERROR_CODES },
+      ERROR_CODE: {
+        bits: [11, 8],
+        role: 'error',
+        doc: 'Why the engine halted on this descriptor.',
+        values: ERROR_CODES,
+      },
     },
   },
 });
@@ -53,7 +58,17 @@ export const DESCRIPTOR_BYTES = 32;
 /** Completion write-back block: 16 bytes, little-endian, 16-byte aligned, in host memory. */
 export const WRITEBACK = registerBlock({
   CONSUMER_INDEX: { offset: 0x0, access: 'ro', doc: 'Copy of CONSUMER_INDEX; written last.' },
-  STATUS: { offset: 0x4, access: 'ro', doc: 'Copy of the STATUS register of the channel.' },
+  STATUS: {
+    offset: 0x4,
+    access: 'ro',
+    doc: 'Copy of the STATUS register of the channel.',
+    fields: {
+      BUSY: [0],
+      HALTED: [1],
+      ERROR: { bits: [2], role: 'error' },
+      ERROR_CODE: { bits: [11, 8], values: ERROR_CODES },
+    },
+  },
   COMPLETED: { offset: 0x8, access: 'ro', doc: 'Copy of COMPLETED.' },
   RESERVED: { offset: 0xc, access: 'reserved', doc: 'Not written.' },
 });

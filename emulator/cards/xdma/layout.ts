@@ -36,7 +36,7 @@ export const XDMA_DESCRIPTOR = registerBlock({
 
 /** What a card writes for a driver that polls. */
 export const XDMA_POLLED_COUNT = registerBlock({
-  COUNT: { offset: 0x0, access: 'rw', fields: { ERROR: [31], COMPLETED: [23, 0] } },
+  COUNT: { offset: 0x0, access: 'rw', fields: { ERROR: { bits: [31], role: 'error' }, COMPLETED: [23, 0] } },
 });
 
 /** What a C2H stream has received by one descriptor. */

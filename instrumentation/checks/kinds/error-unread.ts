@@ -1,7 +1,8 @@
 /**
  * An error that the card reports and that the driver has not read when it goes, or resets the card. It has used the card
  * since, or it may have gone before it could read. A driver may have learned of the error from host memory: where the
- * channel writes its status there around the error, nothing is reported.
+ * channel writes its status there around the error, nothing is reported. Where the processors are observed, it is known
+ * whether anybody has loaded it there.
  */
 import { type ResetKind } from '../../../emulator/registers';
 import { type Doorbell, type ErrorRegister, errorRegistersOf, fieldsOf, wordTime } from '../../trace';
@@ -26,7 +27,7 @@ interface Watched extends ErrorRegister {
 export const errorUnread: Check = {
   doc: 'The card has reported an error in a register, and the driver goes, or resets the card, without having read it.',
   source: "the card's data sheet: what its register map declares with the role `error`",
-  make({ card, registers, traffic, report }) {
+  make({ card, registers, traffic, memory, report }) {
     const all = lazily(() => errorRegistersOf(card, registers.names).map((each) => watch(each, registers)));
     /** By the word at which they are read. */
     const places = lazily(() => byWord(all()));
@@ -40,12 +41,28 @@ export const errorUnread: Check = {
     const read = (region: number, offset: number, sizeBytes: number): void => {
       for (let at = offset - (offset & 3); at < offset + sizeBytes; at += 4) {
         for (const each of places().get(wordAt(region, at)) ?? NONE) {
-          each.known = BigInt(each.stored.value) & each.mask;
+          const errors = BigInt(each.stored.value) & each.mask;
+          if ((each.known | errors) !== 0n) memory.errors?.readInRegister(each.channel);
+          each.known = errors;
           each.unread = undefined;
         }
       }
     };
+    const memoryEnded = (what: string): void => {
+      for (const { channel, role, iova, word, timeNs } of memory.errors?.unread() ?? []) {
+        const who = channel || 'the card';
+        report(
+          channel || 'memory',
+          () =>
+            `${who} has told an error in memory at ${wordTime(timeNs).trim()}: ${word} at 0x${iova.toString(16)} ` +
+            `(${role}). The driver has accessed the card since, but nobody has read it there, nor in a register, and now ` +
+            `${what}. Look at the status of what is complete, and at why something is not when a wait times out`,
+        );
+      }
+      memory.errors?.forget();
+    };
     const ended = (what: string): void => {
+      memoryEnded(what);
       isAny = false;
       for (const each of all()) {
         const { at, channel, errors, stored, unread } = each;
@@ -101,7 +118,8 @@ export const errorUnread: Check = {
         for (const each of all()) each.unread = undefined;
         tellers.clear();
       },
-      isUnsettled: () => isAny && all().some(({ unread }) => unread !== undefined),
+      isUnsettled: () =>
+        (isAny && all().some(({ unread }) => unread !== undefined)) || (memory.errors?.unread().length ?? 0) > 0,
       driverLeft: ended,
     };
   },
