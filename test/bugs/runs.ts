@@ -72,6 +72,13 @@ export const RUNS: readonly Run[] = [
     faults: (bug) => bug.fault?.declarations,
   },
   {
+    name: 'DMA check, fault',
+    what: 'the plain card with that fault, and DMA races looked for',
+    drivers: ['user', 'module'],
+    machine: { checkDma: true },
+    faults: (bug) => bug.fault?.declarations,
+  },
+  {
     name: 'DMA check',
     what: 'the plain card, and DMA races looked for ([--check dma](dma-races.md))',
     drivers: ['user', 'module'],

@@ -470,7 +470,7 @@ export const USER_BUGS: readonly Bug[] = [
       declarations: [{ fault: 'dma-failed', channel: 'H2C0', role: 'data', reason: 'completer-abort', occurrence: 20 }],
       expected: /halted once: BAD_HOST_ADDRESS|was refused once: completer-abort/,
     },
-    named: /finding error-unread/,
+    named: /notice error-unread/,
   }),
   user({
     name: 'error-not-cleared',
