@@ -31,14 +31,24 @@ describe('a bug is', () => {
 
   it('found by name if a message of any run says what is wrong', () => {
     const shown = [quiet, ['IOMMU', [{ by: 'exit code 1', text: 'wrong bytes' }]], ['slow card', [sign]]] as const;
-    expect(verdictOf({ named: /still running/ }, shown)).toEqual({ outcome: 'named', runs: ['slow card'], sign });
+    expect(verdictOf({ named: /still running/ }, shown)).toEqual({
+      outcome: 'named',
+      runs: ['slow card'],
+      of: 3,
+      sign,
+    });
   });
 
   it('found by its effect if there are only other messages', () => {
-    expect(verdictOf({}, [quiet, ['slow card', [sign]]])).toEqual({ outcome: 'effect', runs: ['slow card'], sign });
+    expect(verdictOf({}, [quiet, ['slow card', [sign]]])).toEqual({
+      outcome: 'effect',
+      runs: ['slow card'],
+      of: 2,
+      sign,
+    });
   });
 
   it('not found if no run shows anything', () => {
-    expect(verdictOf({ named: /running/ }, [quiet])).toEqual({ outcome: 'not found', runs: [] });
+    expect(verdictOf({ named: /running/ }, [quiet])).toEqual({ outcome: 'not found', runs: [], of: 1 });
   });
 });

@@ -33,6 +33,9 @@ const COMMAND_LIMIT_MS = 40_000;
 const KERNEL_COMPLAINTS =
   /\b(BUG|Oops|WARNING|Kernel panic|general protection|Poison overwritten|DMAR: .*fault|arm-smmu-v3 .*event|hung task|nobody cared|corrupt)/;
 
+/** What the channel says when the agent no longer runs (qemu/channel). */
+const HANGS = /the guest agent did not report|no reply from the guest agent|the guest hangs/;
+
 /** Signs of a guest that is not to be used again. */
 const HARM = new Set(['guest', 'kernel', 'time limit', 'crash']);
 
@@ -47,7 +50,10 @@ export class Guests implements AsyncDisposable {
   readonly #guests = new Map<string, StartedGuest>();
   #cards = 0;
 
-  /** Plugs a card in, runs the driver on it and takes the card away. */
+  /**
+   * Plugs a card in, runs the driver on it and takes the card away. @throws Error for what is no sign of a bug: no card in
+   * the guest, no module loaded, a failure of ours
+   */
   async attempt(attempt: Attempt): Promise<readonly Sign[]> {
     const { run, arch, subject } = attempt;
     const machine = JSON.stringify([arch, run.machine]);
@@ -85,42 +91,49 @@ export class Guests implements AsyncDisposable {
     const name = `card-${++this.#cards}`;
     guest.notices = [];
     guest.console = [];
+    const bound = await rig.plug({
+      name,
+      make: (environment) => new ReferenceCard({ ...run.card, ...environment }),
+      driver: way === 'module' ? 'none' : way,
+      faults: (bug && run.faults?.(bug)) ?? [],
+    });
+    const env = cardVariables([bound]);
+    const runDriver = async (driver: string): Promise<ExecResult> => {
+      const file = files.get(driver)!;
+      if (way === 'module') await loadModule(rig.guest, file); // by its file, so that its code has names
+      return rig.guest.run(commandOf(way, driver, file), { env, timeoutMs: COMMAND_LIMIT_MS });
+    };
+    let result: ExecResult;
     try {
-      const bound = await rig.plug({
-        name,
-        make: (environment) => new ReferenceCard({ ...run.card, ...environment }),
-        driver: way === 'module' ? 'none' : way,
-        faults: (bug && run.faults?.(bug)) ?? [],
-      });
-      const env = cardVariables([bound]);
-      const runDriver = async (driver: string): Promise<ExecResult> => {
-        const file = files.get(driver)!;
-        if (way === 'module') await loadModule(rig.guest, file); // by its file, so that its code has names
-        return rig.guest.run(commandOf(way, driver, file), { env, timeoutMs: COMMAND_LIMIT_MS });
-      };
       if (bug?.after !== undefined) await runDriver(bug.after);
-      const result = await runDriver(subject.name);
+      result = await runDriver(subject.name);
       await rig.settled();
-      const signs = [
-        ...signsOfResult(result, errorIn(guest.console, subject)),
-        ...guest.notices.map(({ kind, text }) => ({ by: `notice ${kind}`, text: text.replace(/ \[[\w-]+\]$/, '') })),
-        ...rig.findings.filter(({ card }) => card === name).map(({ kind, text }) => ({ by: `finding ${kind}`, text })),
-        ...rig.modelErrors
-          .filter(({ card }) => card === name)
-          .map(({ error }) => ({ by: 'model error', text: String(error) })),
-        ...rig.declaredFaults
-          .filter((fault) => fault.card === name && isUnfired(fault))
-          .map((fault) => ({ by: 'fault', text: wordUnfired(name, fault) })),
-        ...guest.console.filter((line) => KERNEL_COMPLAINTS.test(line)).map((text) => ({ by: 'kernel', text })),
-      ];
+    } catch (error) {
+      if (!rig.guest.died.aborted && !HANGS.test((error as Error).message)) throw error;
+      return [guestSign(error)]; // a bug has killed the kernel, or it hangs
+    }
+    const signs = [
+      ...signsOfResult(result, errorIn(guest.console, subject)),
+      ...guest.notices.map(({ kind, text }) => ({ by: `notice ${kind}`, text: text.replace(/ \[[\w-]+\]$/, '') })),
+      ...rig.findings.filter(({ card }) => card === name).map(({ kind, text }) => ({ by: `finding ${kind}`, text })),
+      ...rig.modelErrors
+        .filter(({ card }) => card === name)
+        .map(({ error }) => ({ by: 'model error', text: String(error) })),
+      ...rig.declaredFaults
+        .filter((fault) => fault.card === name && isUnfired(fault))
+        .map((fault) => ({ by: 'fault', text: wordUnfired(name, fault) })),
+      ...guest.console.filter((line) => KERNEL_COMPLAINTS.test(line)).map((text) => ({ by: 'kernel', text })),
+    ];
+    try {
       await rig.unplug(name);
       return signs;
     } catch (error) {
-      // A kernel that a bug has killed, or that no longer answers.
-      return [{ by: 'guest', text: (error as Error).message.split('\n')[0]! }];
+      return [...signs, guestSign(error)]; // the driver does not let the card go
     }
   }
 }
+
+const guestSign = (error: unknown): Sign => ({ by: 'guest', text: (error as Error).message.split('\n')[0]! });
 
 /** A module does its work when it is asked to; when it is unloaded, some is under way, and buffers are left to the card. */
 function commandOf(way: Way, driver: string, file: string): string[] {

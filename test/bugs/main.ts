@@ -16,7 +16,7 @@ import { Guests, type Sign } from './guests';
 import { generatedFiles } from '../generate/files';
 import { keepResults, wordRow } from './page';
 import { buildDrivers, correct, diffOf, lineOf } from './variants';
-import { planOf, planOfCorrect, signsOf, type Verdict, verdictOf, wordAttempt } from './verdicts';
+import { planOf, planOfCorrect, signsOf, verdictOf, wordAttempt } from './verdicts';
 
 const say = (text: string): void => console.error(`bugs: ${text}`);
 const CORRECT = [correct('user'), correct('module')];
@@ -36,23 +36,18 @@ async function main(): Promise<void> {
     }
     return;
   }
-  const verdicts = await runAll(folder, isWanted);
-  for (const [name, verdict] of verdicts) console.log(wordRow(name, verdict));
-  keepResults(verdicts);
+  await runAll(folder, isWanted);
   for (const { path, text } of generatedFiles()) if (path.endsWith('bugs.md')) writeFileSync(path, text);
 }
 
-/** What was found of each, the correct drivers first. */
-async function runAll(
-  folder: string,
-  isWanted: (subject: { readonly name: string }) => boolean,
-): Promise<ReadonlyMap<string, Verdict>> {
+/** The correct drivers first. What was found of each is kept when its last run has ended. */
+async function runAll(folder: string, isWanted: (subject: { readonly name: string }) => boolean): Promise<void> {
   const wanted = BUGS.filter(isWanted);
   const plans = [
     ...planOfCorrect(BUGS).filter(({ subject }) => isWanted(subject)),
     ...wanted.flatMap((bug) => planOf(bug)),
   ];
-  const shown = new Map<string, [place: string, signs: readonly Sign[]][]>();
+  let shown: [place: string, signs: readonly Sign[]][] = [];
   await using guests = new Guests();
   const builds = new Map<GuestArch, ReadonlyMap<string, string>>();
   for (const arch of new Set(plans.map((planned) => planned.arch))) {
@@ -69,12 +64,13 @@ async function runAll(
     say(
       `${index + 1}/${plans.length} ${subject.name} (${place}): ${signs.map(({ by, text }) => `${by}: ${text}`).join('; ') || '-'}`,
     );
-    shown.set(subject.name, [...(shown.get(subject.name) ?? []), [place, signs]]);
+    shown.push([place, signs]);
+    if (plans[index + 1]?.subject.name === subject.name) continue;
+    const verdict = verdictOf(BUGS.find(({ name }) => name === subject.name) ?? {}, shown);
+    console.log(wordRow(subject.name, verdict));
+    keepResults(new Map([[subject.name, verdict]]));
+    shown = [];
   }
-
-  return new Map(
-    [...shown].map(([name, signs]) => [name, verdictOf(BUGS.find((bug) => bug.name === name) ?? {}, signs)]),
-  );
 }
 
 main().catch((error: unknown) => {

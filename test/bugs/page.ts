@@ -18,10 +18,13 @@ const DRIVERS: Record<DriverName, string> = { user: 'The driver in user space', 
 const shortened = (text: string): string =>
   text.length <= MESSAGE_CHARACTERS ? text : `${text.slice(0, MESSAGE_CHARACTERS - 1)}…`;
 
-export const wordRow = (name: string, { outcome, runs, sign }: Verdict): string =>
-  [name, OUTCOMES[outcome], ...(sign ? [`${sign.by}: ${shortened(sign.text)}`, `(${runs.join('; ')})`] : [])].join(
+export const wordRow = (name: string, { outcome, sign, ...where }: Verdict): string =>
+  [name, OUTCOMES[outcome], ...(sign ? [`${sign.by}: ${shortened(sign.text)}`, `(${wordRuns(where)})`] : [])].join(
     '  ',
   );
+
+const wordRuns = ({ runs, of }: Pick<Verdict, 'runs' | 'of'>): string =>
+  `${runs.length === of ? `all ${of}` : `${runs.length} of ${of}`}: ${runs.join('; ')}`;
 
 const results = (): Results => (existsSync(RESULTS) ? (JSON.parse(readFileSync(RESULTS, 'utf8')) as Results) : {});
 
@@ -67,8 +70,8 @@ function row(
 ): string {
   const cells = (found: string, by = '', runs = '') => `| ${[name, what, kind, found, by, runs].join(' | ')} |`;
   if (verdict === undefined) return cells('not run yet');
-  const { outcome, runs, sign } = verdict;
+  const { outcome, sign } = verdict;
   if (sign === undefined) return cells(name === '(none)' ? 'nothing to find' : OUTCOMES[outcome]);
   const text = shortened(sign.text).replaceAll('|', '\\|').replaceAll('<', '&lt;');
-  return cells(OUTCOMES[outcome], `${sign.by}: ${text}`, runs.join('; '));
+  return cells(OUTCOMES[outcome], `${sign.by}: ${text}`, wordRuns(verdict));
 }

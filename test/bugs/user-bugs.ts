@@ -172,17 +172,9 @@ export const USER_BUGS: readonly Bug[] = [
     ],
     line: 'channel->consumer = consumer;',
     fault: {
-      // The third part of a write-back is its consumer index.
+      // Of the three parts of a write-back, STATUS and COMPLETED do not matter here.
       declarations: [
-        {
-          fault: 'dma-corrupted',
-          channel: 'C2H0',
-          role: 'write-back',
-          access: 'write',
-          byte: 0,
-          xor: 0x40,
-          occurrence: 30,
-        },
+        { fault: 'dma-corrupted', channel: 'C2H0', role: 'write-back', access: 'write', xor: 0x40, occurrence: 'all' },
       ],
     },
   }),
@@ -314,8 +306,9 @@ export const USER_BUGS: readonly Bug[] = [
   user({
     name: 'reset-without-stop',
     kind: 'lifetime',
-    what: 'At the end the card is reset, and memory freed, without having stopped the engines.',
-    source: 'PCIe 6.6.2, implementation note about outstanding transactions before a function-level reset',
+    what: 'At the end the card is reset in place of stopping its engines, and memory freed before the reset has arrived.',
+    source:
+      'Linux Documentation/driver-api/device-io.rst, "posted writes"; reference-card.md: reset, and read a register',
     change: [
       [
         '    close_channel(&driver.send);\n    close_channel(&driver.receive);\n    close_card(&driver);\n',

@@ -12,6 +12,8 @@ export interface Verdict {
   readonly outcome: Outcome;
   /** The runs that show the outcome: "plain, IOMMU". */
   readonly runs: readonly string[];
+  /** How many runs there were. */
+  readonly of: number;
   readonly sign?: Sign;
 }
 
@@ -79,7 +81,7 @@ export function verdictOf(
     const found = shown.filter(([, signs]) => signs.some(wanted));
     return found.length === 0
       ? undefined
-      : { outcome, runs: found.map(([place]) => place), sign: found[0]![1].find(wanted)! };
+      : { outcome, runs: found.map(([place]) => place), of: shown.length, sign: found[0]![1].find(wanted)! };
   };
-  return among('named', isNamed) ?? among('effect', () => true) ?? { outcome: 'not found', runs: [] };
+  return among('named', isNamed) ?? among('effect', () => true) ?? { outcome: 'not found', runs: [], of: shown.length };
 }
