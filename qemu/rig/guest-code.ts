@@ -85,8 +85,10 @@ export class CodeOfGuest implements GuestCode {
   }
 
   fileOfModule({ name, buildId, sections }: ModuleSections): Promise<FoundFile | undefined> {
-    return this.#once(`module ${name} ${buildId} ${[...sections].join(' ')}`, async () => {
-      const files = this.guest.loadedModules.filter((each) => each.name === name).map(({ data }) => data);
+    const { loadedModules } = this.guest;
+    // One that is being loaded is not among them yet.
+    return this.#once(`module ${name} ${buildId} ${[...sections].join(' ')} ${loadedModules.length}`, async () => {
+      const files = loadedModules.filter((each) => each.name === name).map(({ data }) => data);
       const here = path.resolve(`${name}.ko`);
       if (existsSync(here)) files.push(readFileSync(here));
       for (const data of files) {
