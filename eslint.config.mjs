@@ -36,7 +36,7 @@ const mayImport = {
   'instrumentation/analysis': ['instrumentation/trace', 'emulator/registers'],
   'instrumentation/report': ['instrumentation/analysis', 'instrumentation/trace', 'emulator/registers'],
   'instrumentation/stalls': ['instrumentation/trace', 'emulator/pci', 'emulator/clock'],
-  'instrumentation/observer': ['emulator/pci', 'emulator/native'],
+  'instrumentation/observer': ['instrumentation/trace', 'emulator/pci', 'emulator/native'],
   'instrumentation/races': [
     'instrumentation/checks',
     'instrumentation/observer',

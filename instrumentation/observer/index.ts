@@ -1,6 +1,8 @@
-/** Who in the guest accesses registers. */
+/** Who in the guest accesses registers, and whose bytes its memory holds. */
 export { ObservedCard, Observer, type OriginListener } from './observer';
-export { type Writer, type WrittenRun } from './provenance';
+export { type Doorbell } from './doorbells';
+export { type Piece } from './pieces';
+export { type CodeWriter, type DmaWriter, type Writer, type WrittenRun } from './provenance';
 export {
   type DriverAccess,
   type KernelFacts,

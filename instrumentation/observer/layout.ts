@@ -59,13 +59,17 @@ export const HEADER = {
   shadowOffset: member('u64', "Where the shadow is: the mark of physical address 0's eight bytes. 0: there is none."),
   ownersOffset: member(
     'u64',
-    'Where the owners of pages are: a process (u32) each, the last to write there from user space.',
+    'Where the owners of pages are: a process (u32) each, the last to write there from user space, or to read what a card wrote.',
   ),
   touchedOffset: member('u64', 'Where the flags of pages are: a byte each (TOUCHED).'),
   cardShadowOffset: member('u64', "Where the cards' shadow is: what cards have done to eight bytes (CARD_MARK)."),
   loadsOffset: member(
     'u64',
     'Where the shadow of loads is: who loaded eight bytes last, in pages that a card has accessed (MARK).',
+  ),
+  othersOffset: member(
+    'u64',
+    'Where the shadow of others is: of eight bytes whose mark is not of all of them, who wrote others of them last (MARK).',
   ),
   racesOffset: member('u64', 'Where the races are that the plugin has found.'),
   callersOffset: member(
@@ -150,11 +154,11 @@ export const TOUCHED = {
   hasErrors: 2,
 } as const;
 
-/** Who has called the code at a place that stores, in a page that a card has accessed, the last time. */
+/** Who has called the code at a place that accesses a page that a card has accessed, the last time. */
 export const CALLER = {
   caller: member('u64', 'Where the function returns to; 0: not known.'),
   place: member('u32', 'The place.'),
-  epoch: member('u32', 'The upper half of the mark of its stores: it is looked up once in an epoch.'),
+  epoch: member('u32', 'The upper half of the marks of its context: it is looked up once in an epoch.'),
 } as const satisfies Members;
 
 /**

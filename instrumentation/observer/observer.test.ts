@@ -5,7 +5,7 @@ import { ManualClock } from '../../emulator/clock';
 import { InProcessHost } from '../../emulator/host';
 import { loadNative } from '../../emulator/native';
 import { BAR_ADDRESS, FakePlugin } from '../../test/support/observer';
-import { MARK, RING_RECORDS } from './layout';
+import { RING_RECORDS } from './layout';
 import { type DriverAccess, type ObservedCard, Observer, SharedFile } from '.';
 
 const BAR0 = 'vfio-user:/tmp/card0.sock BAR 0';
@@ -141,44 +141,5 @@ describe('the file that is shared with the plugin', () => {
     expect(() => new SharedFile(loadNative(), { vcpus: 9, ram: [] })).toThrow(
       'Cannot observe a guest with 9 processors: the limit is 8.',
     );
-  });
-});
-
-describe('who wrote memory last', () => {
-  const PLACES = [0n, 0x401000n, 0xffff_ffff_8100_0000n];
-
-  it('is told by runs of bytes: code with its process, the kernel, a card, nobody', () => {
-    plugin.places(PLACES);
-    plugin.owner(1, 71);
-    file.shadow.set(0x1000, 16, 1, 1 << MARK.vcpuAt, MARK.bytesAt);
-    file.shadow.set(0x1010, 8, 2, 1 << MARK.kernelAt, MARK.bytesAt);
-    card.inspection.events.publish({
-      ...({ kind: 'dma-write', channel: 'C2H0', role: 'data', iova: 0x1020, sizeBytes: 4 } as const),
-    });
-    expect(observer.provenance(0x1004, 0x24)).toEqual([
-      {
-        ...{ address: 0x1004, sizeBytes: 12 },
-        writer: { by: 'code', pc: 0x401000n, isKernel: false, vcpu: 1, pid: 71 },
-      },
-      {
-        ...{ address: 0x1010, sizeBytes: 8 },
-        writer: { by: 'code', pc: 0xffff_ffff_8100_0000n, isKernel: true, vcpu: 0, pid: 0 },
-      },
-      { address: 0x1018, sizeBytes: 8, writer: undefined },
-      { address: 0x1020, sizeBytes: 8, writer: { by: 'dma', card: 'card', channel: 'C2H0' } },
-    ]);
-  });
-
-  it('is not told of a card that failed to write, nor beyond RAM', () => {
-    card.inspection.events.publish({
-      ...({ kind: 'dma-write', channel: 'C2H0', role: 'data', iova: 0x1000, sizeBytes: 8, error: 'unmapped' } as const),
-    });
-    expect(observer.provenance(0x1000, 8)).toEqual([{ address: 0x1000, sizeBytes: 8, writer: undefined }]);
-    expect(observer.provenance(2 ** 20, 8)).toEqual([{ address: 2 ** 20, sizeBytes: 8, writer: undefined }]);
-  });
-
-  it('is refused behind an IOMMU, where the addresses of a card are others', () => {
-    using other = new Observer(new SharedFile(loadNative(), { vcpus: 1, ram: [], hasIommu: true }));
-    expect(() => other.provenance(0, 8)).toThrow(/^Cannot say who wrote a card's memory in a guest with an IOMMU/);
   });
 });

@@ -7,8 +7,11 @@
  * So an access is matched at the card's next event, and before its next access at the latest, for which it is waited.
  */
 import { type AccessEvent, BAR_COUNT, type PciCard } from '../../emulator/pci';
+import { type Doorbell, Doorbells } from './doorbells';
 import { CARD_PREFIX } from './layout';
-import { Provenance, type WrittenRun } from './provenance';
+import { type Piece } from './pieces';
+import { type DmaWrite, Provenance, type Writer, type WrittenRun } from './provenance';
+import { isDma } from '../trace';
 import { type DriverAccess, type RecordedAccess, type SharedFile } from './shared-file';
 
 /** How long a processor may take to record an access that has been done. */
@@ -43,6 +46,18 @@ export class Observer implements Disposable {
     return this.#unmatched;
   }
 
+  /**
+   * Who wrote what a card has just read: pieces in their order, or by writer where there are many (`Pieces`). `whoIs` gives
+   * the same object for the same writer. Undefined in a guest with an IOMMU.
+   */
+  writersOf<Who>(
+    iova: number,
+    sizeBytes: number,
+    whoIs: (writer: Writer | undefined) => Who,
+  ): readonly Piece<Who>[] | undefined {
+    return this.file.machine.hasIommu ? undefined : this.#provenance.pieces(iova, sizeBytes, whoIs);
+  }
+
   /** Who wrote last what memory holds at an address of a card: runs of bytes with the same writer. */
   provenance(iova: number, sizeBytes: number): WrittenRun[] {
     if (this.file.machine.hasIommu) {
@@ -56,9 +71,15 @@ export class Observer implements Disposable {
 
   /** Observes a card, before what it does is recorded. It is known by its socket once that is set. */
   observe(card: PciCard, name: string): ObservedCard {
-    card.inspection.events.subscribe((event) => {
-      if (event.kind !== 'dma-write' || event.error !== undefined || this.file.machine.hasIommu) return;
-      this.#provenance.dmaWrote(name, event.channel, event.iova, event.sizeBytes);
+    const descriptors = new Map<string, DmaWrite['descriptor']>();
+    card.inspection.events.subscribe((event, timeNs) => {
+      if (!isDma(event) || event.error !== undefined || this.file.machine.hasIommu) return;
+      const { kind, channel, role, iova, sizeBytes } = event;
+      this.file.touch(iova, sizeBytes);
+      if (kind === 'dma-read' && role === 'descriptor') descriptors.set(channel, { iova, sizeBytes });
+      if (kind === 'dma-read') return;
+      const [descriptor, doorbell] = [descriptors.get(channel), observed.doorbells.of(channel)];
+      this.#provenance.dmaWrote({ card: name, channel, role }, { iova, sizeBytes, timeNs, descriptor, doorbell });
     });
     const observed: ObservedCard = new ObservedCard(card, {
       connect: (socketPath) => this.#cards.set(socketPath, observed),
@@ -103,6 +124,8 @@ interface Arrived {
   readonly offset: number;
   readonly sizeBytes: number;
   readonly value: bigint;
+  /** A write, for whoever keeps it until it is known who did it. */
+  readonly write: Doorbell | undefined;
 }
 
 interface Recorded {
@@ -119,6 +142,7 @@ export class ObservedCard {
   /** What has been recorded and has not arrived, by processor. */
   readonly #recorded: Recorded[][] = [];
   #listeners: readonly OriginListener[] = [];
+  readonly doorbells: Doorbells;
 
   /** Use `Observer.observe`. */
   constructor(
@@ -130,11 +154,13 @@ export class ObservedCard {
       readonly missed: () => void;
     },
   ) {
+    this.doorbells = new Doorbells(card);
     const { events } = card.inspection;
     events.subscribe((event) => {
+      const write = this.doorbells.take(event);
       if ((event.kind !== 'read' && event.kind !== 'write') || event.region >= BAR_COUNT) return this.#match();
       this.settle();
-      this.#arrived.push(arrivedOf(event));
+      this.#arrived.push(arrivedOf(event, write));
     });
     // When everybody has received the event, and later, when the card has worked.
     events.onChange(() => this.#match());
@@ -155,10 +181,9 @@ export class ObservedCard {
     this.observer.wait(() => (this.#match(), this.#arrived.length === 0));
     while (this.#arrived.length > 0) {
       const arrived = this.#arrived.shift()!;
-      const { isWrite } = arrived;
       const access = this.#takeLater(arrived);
       if (access === undefined) this.observer.missed();
-      this.#notify(access, isWrite);
+      this.#notify(access, arrived);
     }
   }
 
@@ -176,8 +201,7 @@ export class ObservedCard {
     while (this.#arrived.length > 0) {
       const access = this.#takeNext(this.#arrived[0]!);
       if (access === undefined) return;
-      const { isWrite } = this.#arrived.shift()!;
-      this.#notify(access, isWrite);
+      this.#notify(access, this.#arrived.shift()!);
     }
   }
 
@@ -203,7 +227,8 @@ export class ObservedCard {
     return undefined;
   }
 
-  #notify(access: DriverAccess | undefined, isWrite: boolean): void {
+  #notify(access: DriverAccess | undefined, { isWrite, write }: Arrived): void {
+    if (write) write.by = access;
     for (const listener of this.#listeners) listener(access, isWrite);
   }
 }
@@ -225,12 +250,13 @@ function isSame({ access, bar, offset, arrivedBytes }: Recorded, arrived: Arrive
   );
 }
 
-const arrivedOf = ({ kind, region, offset, data }: AccessEvent): Arrived => ({
+const arrivedOf = ({ kind, region, offset, data }: AccessEvent, write: Doorbell | undefined): Arrived => ({
   isWrite: kind === 'write',
   bar: region,
   offset,
   sizeBytes: data.length,
   value: littleEndian(data),
+  write,
 });
 
 function littleEndian(data: Uint8Array): bigint {

@@ -7,18 +7,18 @@ import { MARK, MARKED_BYTES } from './layout';
 
 const PIECE_BYTES = 2 ** 28;
 
-/** What a mark says of who wrote last. */
+/** What bytes are marked with: the lower 32 bits and the upper ones; 0 and 0: with nothing. */
 export interface Mark {
-  /** The number of a place of code. */
-  readonly place: number;
-  readonly vcpu: number;
-  readonly isKernel: boolean;
+  readonly low: number;
+  readonly high: number;
+  readonly sizeBytes: number;
 }
 
 /** Part of a shadow. Mark n is `words[2 * n]`, and above it `words[2 * n + 1]`. */
 export interface MarksPiece {
   readonly words: Uint32Array;
   readonly marks: BigUint64Array;
+  readonly bytes: Buffer;
 }
 
 export class Shadow implements Disposable {
@@ -33,14 +33,44 @@ export class Shadow implements Disposable {
     readonly sizeBytes: number,
   ) {}
 
-  /** The mark of the eight bytes that an address lies in; undefined when nobody has written them. */
-  at(address: number): Mark | undefined {
+  /**
+   * The mark of the byte at an address, and how many bytes from there on it is of, up to `end` and in the same eight. What
+   * it is not of may be marked in the shadow of `others`.
+   */
+  markAt(address: number, end: number, others?: Shadow): Mark {
+    const word = address - (address % MARKED_BYTES);
+    if (address >= this.sizeBytes) return { low: 0, high: 0, sizeBytes: end - address };
     const { words } = this.#pieceOf(address);
     const index = 2 * indexOf(address);
     const low = words[index]!;
-    const high = words[index + 1]!;
-    if (low === 0 && high === 0) return undefined;
-    return { place: placeOf(low), vcpu: (high >>> MARK.vcpuAt) & 7, isKernel: (high & 1) === 1 };
+    const bytes = low >>> MARK.bytesAt;
+    const isOwn = ((bytes >>> (address - word)) & 1) === 1;
+    let next = address + 1;
+    while (next < end && next < word + MARKED_BYTES && (((bytes >>> (next - word)) & 1) === 1) === isOwn) next++;
+    if (isOwn) return { low, high: words[index + 1]!, sizeBytes: next - address };
+    return others?.markAt(address, next) ?? { low: 0, high: 0, sizeBytes: next - address };
+  }
+
+  /** Keeps the marks of words that a range touches in part in the shadow of `others`, before it is set. */
+  keepOthers(address: number, sizeBytes: number, others: Shadow): void {
+    for (const at of new Set([address, address + sizeBytes - 1])) {
+      if (at >= this.sizeBytes) continue;
+      const { marks, words } = this.#pieceOf(at);
+      const index = indexOf(at);
+      const word = at - (at % MARKED_BYTES);
+      const isKept =
+        ((words[2 * index]! >>> MARK.bytesAt) & 0xff & ~bytesBetween(word, address, address + sizeBytes)) !== 0;
+      if (isKept) others.#pieceOf(at).marks[index] = marks[index]!;
+    }
+  }
+
+  /** Whether the marks of two ranges are the same. False also of a range that does not lie in one piece. */
+  isSame(address: number, other: number, sizeBytes: number): boolean {
+    if ([address, other].some((at) => (at % PIECE_BYTES) + sizeBytes > PIECE_BYTES || at + sizeBytes > this.sizeBytes))
+      return false;
+    const [one, two] = [this.#pieceOf(address), this.#pieceOf(other)];
+    const [from, otherFrom] = [address % PIECE_BYTES, other % PIECE_BYTES];
+    return one.bytes.compare(two.bytes, otherFrom, otherFrom + sizeBytes, from, from + sizeBytes) === 0;
   }
 
   /** Sets the marks of all that a range touches, at most to the end of RAM. `low` is without the bytes. */
@@ -81,7 +111,12 @@ export class Shadow implements Disposable {
       const start = number * PIECE_BYTES;
       const size = Math.min(PIECE_BYTES, this.sizeBytes - start);
       const buffer = this.native.map(this.fd, this.fileOffset + start, size, true);
-      piece = { buffer, marks: new BigUint64Array(buffer), words: new Uint32Array(buffer) };
+      piece = {
+        buffer,
+        marks: new BigUint64Array(buffer),
+        words: new Uint32Array(buffer),
+        bytes: Buffer.from(buffer),
+      };
       this.#pieces.set(number, piece);
     }
     return piece;

@@ -101,6 +101,8 @@ export class SharedFile implements Disposable {
   readonly #touched: Uint8Array;
   /** Who wrote what in guest RAM. */
   readonly shadow: Shadow;
+  /** Who wrote the bytes that a mark of `shadow` is not of. It counts for those that it is of. */
+  readonly others: Shadow;
   /** Who loaded what last, where a card has accessed the page, but for status. */
   readonly loads: Shadow;
   /** What cards have done there (CARD_MARK). */
@@ -127,12 +129,14 @@ export class SharedFile implements Disposable {
     const shadowOffset = touchedOffset + upToPage(pages);
     const loadsOffset = shadowOffset + memoryBytes;
     const cardShadowOffset = loadsOffset + memoryBytes;
+    const othersOffset = cardShadowOffset + memoryBytes;
     // Most of it is never touched, and takes no memory then.
-    this.#fd = native.memfdCreate('ghostcard-observer', cardShadowOffset + memoryBytes);
+    this.#fd = native.memfdCreate('ghostcard-observer', othersOffset + memoryBytes);
     this.#mapped = native.map(this.#fd, 0, shadowOffset, true);
     this.#words = new Uint32Array(this.#mapped);
     this.#touched = new Uint8Array(this.#mapped, touchedOffset, pages);
     this.shadow = new Shadow(native, this.#fd, shadowOffset, memoryBytes);
+    this.others = new Shadow(native, this.#fd, othersOffset, memoryBytes);
     this.loads = new Shadow(native, this.#fd, loadsOffset, memoryBytes);
     this.cardShadow = new Shadow(native, this.#fd, cardShadowOffset, memoryBytes);
     this.#view = new DataView(this.#mapped);
@@ -149,6 +153,7 @@ export class SharedFile implements Disposable {
     set(AT.shadowOffset, shadowOffset);
     set(AT.loadsOffset, loadsOffset);
     set(AT.cardShadowOffset, cardShadowOffset);
+    set(AT.othersOffset, othersOffset);
     for (const [index, { address, sizeBytes }] of ram.entries()) {
       set([AT.ram0, AT.ram1][index]!, address);
       set([AT.ram0Bytes, AT.ram1Bytes][index]!, sizeBytes);
@@ -199,7 +204,7 @@ export class SharedFile implements Disposable {
     return this.#view.getBigUint64(Number(this.#view.getBigUint64(AT.placesOffset, true)) + place * 8, true);
   }
 
-  /** Where the function at a place that stores has returned to the last time; undefined when it is not known. */
+  /** Where the function at a place that accesses memory has returned to the last time; undefined when it is not known. */
   callerOf(place: number): bigint | undefined {
     const at = Number(this.#view.getBigUint64(AT.callersOffset, true)) + (place % CALLERS) * CALLER_BYTES;
     const caller = this.#view.getBigUint64(at + CALLER_AT.caller, true);
@@ -260,6 +265,7 @@ export class SharedFile implements Disposable {
 
   [Symbol.dispose](): void {
     this.shadow[Symbol.dispose]();
+    this.others[Symbol.dispose]();
     this.loads[Symbol.dispose]();
     this.cardShadow[Symbol.dispose]();
     this.native.unmap(this.#mapped);

@@ -11,13 +11,12 @@
  */
 import { bytesOf, type Completion, type DmaInitiator, type DmaStage, type Word } from '../../emulator/memory';
 import { BAR_COUNT, type CardEvent, type PciCard, Region } from '../../emulator/pci';
-import { type DriverAccess, type ObservedCard, type ObservedRace, type SharedFile } from '../observer';
+import { type Doorbell, type DriverAccess, type ObservedCard, type ObservedRace, type SharedFile } from '../observer';
 import { CARD_MARK, MARK, MARKED_BYTES, MAX_PLACES, PAGE_BYTES } from '../observer/layout';
 import { bytesBetween, placeOf, type Shadow } from '../observer/shadow';
-import { RegisterNames, valueOf, wordAccess } from '../trace';
 import { type Disorder, Order } from './order';
+import { type Step, Steps } from './steps';
 import { ToldErrors } from './told-errors';
-import { type Doorbell, type Step, Steps } from './steps';
 
 /** Code of the driver that takes part in a race. */
 export type DriverSide = Pick<DriverAccess, 'pid' | 'pc' | 'isKernel' | 'comm'> & {
@@ -56,7 +55,7 @@ export class RaceDetector {
    */
   watch(card: PciCard, name: string, observed: ObservedCard): ToldErrors {
     const { events, dma } = card.inspection;
-    const writes = new RegisterWrites(card, (look, order) => this.#judge(look, order));
+    const writes = new RegisterWrites(observed, (look, order) => this.#judge(look, order));
     observed.onOrigin((access, isWrite) => isWrite && writes.known(access));
     const errors = new ToldErrors(card, this.file);
     const interrupts = new Interrupts(() => this.file.saw('interrupted', this.#steps.last));
@@ -130,15 +129,17 @@ export class RaceDetector {
       for (let index = first; index <= last; index++) {
         const high = words[2 * index + 1]!;
         if (high === looked) continue;
-        looked = high;
-        if (writes.order.disorderOf(high) === undefined) continue;
         const low = words[2 * index]!;
-        const address = begin + (index - first) * MARKED_BYTES;
-        const isTouched = ((low >>> MARK.bytesAt) & bytesBetween(address, iova, end)) !== 0;
         const place = placeOf(low);
-        if (!isTouched || place >= MAX_PLACES) continue;
-        const caller = isStore ? this.file.callerOf(place) : undefined;
-        writes.judge({ step, isStore, high, place, caller, address });
+        if (place >= MAX_PLACES) continue;
+        if (writes.order.disorderOf(high) !== undefined) {
+          const address = begin + (index - first) * MARKED_BYTES;
+          const isTouched = ((low >>> MARK.bytesAt) & bytesBetween(address, iova, end)) !== 0;
+          if (!isTouched) continue;
+          const caller = isStore ? this.file.callerOf(place) : undefined;
+          writes.judge({ step, isStore, high, place, caller, address });
+        }
+        looked = high;
       }
     });
   }
@@ -186,37 +187,25 @@ interface Look {
 class RegisterWrites {
   readonly order = new Order();
   /** Those that have arrived and are not known, with what is to be judged then. */
-  readonly #unknown: { readonly write: Doorbell; readonly looks: Look[] }[] = [];
-  #last: Doorbell | undefined;
-  readonly #names: () => RegisterNames;
+  readonly #unknown: { readonly looks: Look[] }[] = [];
 
   constructor(
-    card: PciCard,
+    private readonly observed: ObservedCard,
     private readonly onJudge: (look: Look, order: Order) => void,
-  ) {
-    let names: RegisterNames | undefined;
-    this.#names = () => (names ??= RegisterNames.of(card));
-  }
+  ) {}
 
   get last(): Doorbell | undefined {
-    return this.#last;
+    return this.observed.doorbells.last;
   }
 
   take(event: CardEvent): void {
-    if (event.kind !== 'write' || event.region >= BAR_COUNT) return;
-    const { region, offset, data } = event;
-    const { length } = data;
-    const value = valueOf(data);
-    const register = (): string => wordAccess(this.#names(), region, offset, length, value).place;
-    this.#last = { by: undefined, register, value: `0x${value.toString(16).padStart(2 * length, '0')}` };
-    this.#unknown.push({ write: this.#last, looks: [] });
+    if (event.kind === 'write' && event.region < BAR_COUNT) this.#unknown.push({ looks: [] });
   }
 
   /** Whose the first one is that was not known. */
   known(access: DriverAccess | undefined): void {
     const first = this.#unknown.shift();
     if (first === undefined || access === undefined) return;
-    first.write.by = access;
     this.order.wrote(access);
     for (const look of first.looks) this.onJudge(look, this.order);
   }

@@ -1,6 +1,6 @@
 /** What cards have done to memory lately, by the number of the step: what a race is about. */
 import { type DmaRole } from '../../emulator/memory';
-import { type DriverAccess } from '../observer';
+import { type Doorbell } from '../observer';
 
 /** An access of memory by a card. */
 export interface Step {
@@ -13,16 +13,6 @@ export interface Step {
   readonly sizeBytes: number;
   /** The last register write of the driver before it. */
   readonly doorbell: Doorbell | undefined;
-}
-
-/** A register write that has arrived. */
-export interface Doorbell {
-  /** Known a moment later; undefined then if nobody knows. */
-  by: DriverAccess | undefined;
-  /** Its name: `H2C[0].DOORBELL`. */
-  readonly register: () => string;
-  /** In words: `0x00000004`. */
-  readonly value: string;
 }
 
 /** So many are remembered. A power of two. */

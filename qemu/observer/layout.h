@@ -46,10 +46,11 @@ struct observer_header {
     uint64_t placesOffset;       /* Where the places of code are: an address (u64) each. */
     uint64_t devicesOffset;      /* Where the names of devices are, each NUL-terminated. */
     uint64_t shadowOffset;       /* Where the shadow is: the mark of physical address 0's eight bytes. 0: there is none. */
-    uint64_t ownersOffset;       /* Where the owners of pages are: a process (u32) each, the last to write there from user space. */
+    uint64_t ownersOffset;       /* Where the owners of pages are: a process (u32) each, the last to write there from user space, or to read what a card wrote. */
     uint64_t touchedOffset;      /* Where the flags of pages are: a byte each (TOUCHED). */
     uint64_t cardShadowOffset;   /* Where the cards' shadow is: what cards have done to eight bytes (CARD_MARK). */
     uint64_t loadsOffset;        /* Where the shadow of loads is: who loaded eight bytes last, in pages that a card has accessed (MARK). */
+    uint64_t othersOffset;       /* Where the shadow of others is: of eight bytes whose mark is not of all of them, who wrote others of them last (MARK). */
     uint64_t racesOffset;        /* Where the races are that the plugin has found. */
     uint64_t callersOffset;      /* Where the callers of places are. That of place n is at n modulo CALLERS, if it is there. */
     uint64_t errorsOffset;       /* Where the errors are that cards have written to memory. */
@@ -112,7 +113,7 @@ _Static_assert(sizeof(struct observer_race) == 64, "as in layout.ts");
 struct observer_caller {
     uint64_t caller;             /* Where the function returns to; 0: not known. */
     uint32_t place;              /* The place. */
-    uint32_t epoch;              /* The upper half of the mark of its stores: it is looked up once in an epoch. */
+    uint32_t epoch;              /* The upper half of the marks of its context: it is looked up once in an epoch. */
 };
 _Static_assert(sizeof(struct observer_caller) == 16, "as in layout.ts");
 

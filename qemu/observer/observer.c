@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,8 @@ EXPORTED int qemu_plugin_version = 7;
 
 struct observer_header *shared;
 static uint64_t *places;
+/* From a mark of the shadow to that of the shadow of others. */
+static ptrdiff_t others_distance;
 static char (*devices)[OBSERVER_DEVICE_NAME_BYTES];
 static struct vcpu vcpus[OBSERVER_MAX_VCPUS];
 bool is_arm64;
@@ -211,9 +214,11 @@ static __attribute__((noinline)) void access_touched(
             .is_acquire = (what & IS_ACQUIRE) != 0,
     };
 
-    if (access.is_write)
-        note_caller(vcpu, &access);
-    else if (*entry->is_touched & OBSERVER_HAS_ERRORS)
+    /* Nobody has written there but the card, perhaps. */
+    if (!in_kernel(access.pc) && *owner_of(access.physical) == 0)
+        *owner_of(access.physical) = current_pid(vcpu, false);
+    note_caller(vcpu, &access);
+    if (!access.is_write && *entry->is_touched & OBSERVER_HAS_ERRORS)
         note_error_seen(&access);
     check_access(vcpu, &access);
 }
@@ -227,25 +232,44 @@ static void on_load(unsigned int index, uint32_t info, uint64_t vaddr, void *wha
         access_touched(vcpu, entry, info, vaddr, (uintptr_t)what);
 }
 
+/*
+ * Of eight bytes, the last store counts, and the last one before it that was of others of them. Two words of
+ * four bytes so have both their writers.
+ */
+static inline void set_mark(uint64_t *shadow, uint64_t mark)
+{
+    const uint64_t all_bytes = 0xffull << OBSERVER_MARK_BYTES_AT;
+    uint64_t before = *shadow;
+
+    if ((before & all_bytes & ~mark) == 0)
+        ;
+    else if (((before ^ mark) & ~all_bytes) == 0)
+        mark |= before;
+    else
+        shadow[others_distance] = before;
+    *shadow = mark;
+}
+
 static void on_store(unsigned int index, uint32_t info, uint64_t vaddr, void *what)
 {
     struct vcpu *vcpu = &vcpus[index];
     uintptr_t place = (uintptr_t)what & PLACE_MASK;
     const struct tlb_entry *entry = page_of(vcpu, vcpu->stores, info, vaddr, (uintptr_t)what);
     unsigned int in_page = vaddr % (1 << PAGE_SHIFT), size = 1 << qemu_plugin_mem_size_shift(info);
-    uint64_t mark, *shadow;
+    uint64_t mark, word, *shadow;
 
     if (RARE(entry == NULL))
         return;
-    mark = __atomic_load_n(&vcpu->mark[((uintptr_t)what & OF_KERNEL) != 0], __ATOMIC_RELAXED) | place;
+    word = __atomic_load_n(&vcpu->mark[((uintptr_t)what & OF_KERNEL) != 0], __ATOMIC_RELAXED) | place;
     shadow = &entry->shadow[in_page / 8];
     /* One word, mostly. */
-    *shadow = mark | (((1ull << size) - 1) << in_page % 8 & 0xff) << OBSERVER_MARK_BYTES_AT;
+    mark = word | (((1ull << size) - 1) << in_page % 8 & 0xff) << OBSERVER_MARK_BYTES_AT;
+    set_mark(shadow, mark);
     if (RARE(in_page % 8 + size > 8)) {
         int left = in_page % 8 + size - 8;
 
         for (in_page |= 7; left > 0 && ++in_page < 1 << PAGE_SHIFT; left -= 8, in_page |= 7)
-            *++shadow = mark | (left < 8 ? (1ull << left) - 1 : 0xff) << OBSERVER_MARK_BYTES_AT;
+            set_mark(++shadow, word | (left < 8 ? (1ull << left) - 1 : 0xff) << OBSERVER_MARK_BYTES_AT);
     }
     if (RARE(*entry->is_touched))
         access_touched(vcpu, entry, info, vaddr, (uintptr_t)what);
@@ -524,6 +548,7 @@ EXPORTED int qemu_plugin_install(uint64_t id, const struct qemu_info *info, int 
     is_arm64 = strcmp(info->target_name, "aarch64") == 0;
     places = at_offset(shared->placesOffset);
     devices = at_offset(shared->devicesOffset);
+    others_distance = (shared->othersOffset - shared->shadowOffset) / sizeof(uint64_t);
     qemu_plugin_register_vcpu_init_cb(id, on_vcpu_init, NULL);
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation, NULL);
     __atomic_store_n(&shared->ready, 1, __ATOMIC_RELEASE);

@@ -84,7 +84,7 @@ struct access {
 };
 /* Of a page that a card has accessed. */
 void check_access(struct vcpu *vcpu, const struct access *access);
-/* Keeps who has called the code that stores. */
+/* Keeps who has called the code. */
 void note_caller(struct vcpu *vcpu, const struct access *access);
 /* Keeps whether the load is of an error that a card has written. */
 void note_error_seen(const struct access *access);
