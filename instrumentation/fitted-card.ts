@@ -10,7 +10,7 @@ import { type ObservedCard, type Observer } from './observer';
 import { Origins, RecordedOrigins } from './origins';
 import { type RaceDetector } from './races';
 import { detectStalls } from './stalls';
-import { type CardNotice, type CardTrace, traceOf, type TraceRecorder } from './trace';
+import { type CardNotice, type CardRecording, type CardTrace, traceOf, type TraceRecorder } from './trace';
 
 export interface FitOptions {
   /** Where everything is recorded, under this name. */
@@ -86,6 +86,7 @@ export class FittedCard<Card extends PciCard = PciCard> {
       trace.addOrigin(origin);
       if (recorded) RecordedOrigins.of(recording.recorder).record(recorded, origin);
     });
+    if (recorded && observer) recordWriters(card, recorded, recording.recorder, observer.on);
     this.intx = new IntxRelease(card);
   }
 
@@ -118,6 +119,17 @@ export class FittedCard<Card extends PciCard = PciCard> {
     this.memory.close();
     this.#detector?.[Symbol.dispose]();
   }
+}
+
+/** Who wrote what the card reads: when it reads it, since others write there later. */
+function recordWriters(card: PciCard, recording: CardRecording, recorder: TraceRecorder, observer: Observer): void {
+  const origins = Origins.of(observer);
+  card.inspection.events.subscribe((event) => {
+    if (event.kind !== 'dma-read' || event.error !== undefined) return;
+    const { iova, sizeBytes } = event;
+    const pieces = observer.writersOf(iova, sizeBytes, (writer) => writer && origins.ofWriter(writer));
+    if (pieces) RecordedOrigins.of(recorder).recordWritten(recording, pieces);
+  });
 }
 
 const reportNotice = ({ text }: CardNotice): void => console.error(`ghostcard: ${text}`);

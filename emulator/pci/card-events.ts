@@ -109,10 +109,21 @@ export interface FaultEvent {
   readonly what: string;
 }
 
-/** A stalled driver, or a model error. */
+/** What an instrument has to say of the card or its driver, or a model error. */
 export interface NoticeEvent {
   readonly kind: 'notice';
   readonly text: string;
+  /** The DMA that it is about, if it is about one. */
+  readonly dma?: DmaReference;
+}
+
+/** A DMA access of a card. */
+export interface DmaReference {
+  readonly kind: 'dma-read' | 'dma-write';
+  /** When it began, in device time. */
+  readonly timeNs: number;
+  readonly iova: number;
+  readonly sizeBytes: number;
 }
 
 export type CardEvent =

@@ -56,7 +56,8 @@ export class DoorbellAnswers {
     if (event.card === 0) return undefined;
     let state = this.#cards.get(event.card);
     if (!state || event.kind === 'card') {
-      this.#cards.set(event.card, (state = { bells: this.#bellsOf(event.card), rung: new Map(), channel: '' }));
+      const bells = bellsOf(this.cards, event.card, this.doorbells);
+      this.#cards.set(event.card, (state = { bells, rung: new Map(), channel: '' }));
     }
     const { bells, rung } = state;
     if (event.kind === 'write') {
@@ -75,11 +76,36 @@ export class DoorbellAnswers {
     }
     return undefined;
   }
+}
 
-  #bellsOf(card: number): Bells {
-    const declared = new DeclaredChannels(this.cards.get(card)?.description.channels);
-    const isDeclared = this.doorbells === undefined && declared.doorbells.length > 0;
-    return isDeclared ? new DeclaredBells(declared) : new NamedBells(this.cards, card, this.doorbells ?? DOORBELLS);
+function bellsOf(cards: TraceCards, card: number, doorbells?: string): Bells {
+  const declared = new DeclaredChannels(cards.get(card)?.description.channels);
+  const isDeclared = doorbells === undefined && declared.doorbells.length > 0;
+  return isDeclared ? new DeclaredBells(declared) : new NamedBells(cards, card, doorbells ?? DOORBELLS);
+}
+
+/** The doorbell that each channel has been rung by last. */
+export class ChannelDoorbells {
+  readonly #cards = new Map<number, { readonly bells: Bells; readonly rung: Map<string, AccessEvent> }>();
+
+  constructor(private readonly cards: TraceCards) {}
+
+  /** `cards` must have noted an event before. */
+  take(event: TraceEvent): void {
+    const { card, kind } = event;
+    if (kind === 'card') this.#cards.set(card, { bells: bellsOf(this.cards, card), rung: new Map() });
+    const state = this.#cards.get(card);
+    if (kind === 'reset') state?.rung.clear();
+    if (state === undefined || kind !== 'write') return;
+    const key = state.bells.rungBy(event);
+    if (key !== undefined) state.rung.set(key, event);
+  }
+
+  /** Undefined when it is not known. */
+  of(card: number, channel: string): AccessEvent | undefined {
+    const state = this.#cards.get(card);
+    const key = state?.bells.answeredBy(channel, [...state.rung.keys()]);
+    return key === undefined ? undefined : state?.rung.get(key);
   }
 }
 

@@ -12,6 +12,7 @@ export { eventToJson } from './json';
 export { AccessOrigins } from './origins';
 export { RepeatFolder, type RepeatListener } from './repeats';
 export { type AddressRange, EventSelector, type Selection } from './select';
+export { DmaCauses, type DmaCause, type WrittenBytes, wordWritten, writtenBytes } from './written';
 export { describeTraceEvent, describeWithoutTime, notSeen, wordEvent, wordEventTime } from './words';
 export { type Answer, DoorbellAnswers, DOORBELLS } from './doorbells';
 export { exportPerfetto, type PerfettoEvent, perfettoLines, type PerfettoOptions } from './perfetto';

@@ -4,12 +4,16 @@ import {
   inOneLine,
   type TraceEvent,
   type TraceHeader,
+  wordBytes,
   wordDmaByActor,
   wordOrigin,
+  words,
   wordsOf,
   wordTime,
+  type WrittenEvent,
 } from '../trace';
 import { type TraceCards } from './card-names';
+import { writtenBytes } from './written';
 
 /**
  * `   12.345 us  write H2C[0].DOORBELL 0x00000001 (INDEX=1)`; names the card when the trace has several. The time is
@@ -30,8 +34,16 @@ export function describeWithoutTime(event: TraceEvent, cards: TraceCards): strin
 /** `cards` has noted the card of the event. */
 export function wordEvent(event: TraceEvent, cards: TraceCards): EventWords {
   const place = event.kind === 'origin' ? cards.place(event.place) : undefined;
-  return place ? wordOrigin(place) : wordsOf(event, cards.names(event.card));
+  if (place) return wordOrigin(place);
+  if (event.kind === 'written') return words('written', '', wordWriters(event, cards));
+  return wordsOf(event, cards.names(event.card));
 }
+
+/** `16 bytes by driver.c:133 put (driver, process 143), 8 bytes by …` */
+const wordWriters = (event: WrittenEvent, cards: TraceCards): string =>
+  writtenBytes(event, { iova: 0 }, cards)
+    .map(({ sizeBytes, writer }) => `${wordBytes(sizeBytes)} by ${writer ?? 'nobody that is known'}`)
+    .join(', ');
 
 /** As `wordEvent`, but for DMA the subject is the part of the card that does it, where that is known. */
 export const wordEventByActor = (event: TraceEvent, cards: TraceCards): EventWords =>

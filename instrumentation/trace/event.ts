@@ -62,7 +62,7 @@ export interface OriginEvent extends Stamp {
   readonly place: number;
 }
 
-/** A place in code that runs in the guest. It comes before its first origin, and again when its name is known. */
+/** A place in code that runs in the guest, or DMA as a writer. It comes before its first origin, and again when its name is known. */
 export interface PlaceEvent extends Stamp {
   readonly kind: 'place';
   readonly place: number;
@@ -73,6 +73,27 @@ export interface PlaceEvent extends Stamp {
   readonly address: string;
   /** `driver.c:212 ring_doorbell`; absent: not known. */
   readonly name?: string;
+}
+
+/**
+ * Who wrote what the card has read in the DMA that is its last before this event, piece by piece. Where these are too many,
+ * it says how much of the bytes each writer has written; others wrote what is missing.
+ */
+export interface WrittenEvent extends Stamp {
+  readonly kind: 'written';
+  readonly pieces: readonly WrittenPiece[];
+}
+
+/** Bytes with one writer. */
+export interface WrittenPiece {
+  /** Of the first one, from the beginning of the DMA. */
+  readonly offset: number;
+  /** One past the last. */
+  readonly end: number;
+  /** Fewer than from `offset` to `end`: those between are of other pieces. */
+  readonly sizeBytes: number;
+  /** The number of the writer's place; 0: not known. */
+  readonly place: number;
 }
 
 /** Set in the guest (`gc-mark`), by a test (`guest.mark`), or where a command in the guest begins and ends. */
@@ -102,6 +123,7 @@ export type TraceEvent =
   | MarkEvent
   | OriginEvent
   | PlaceEvent
+  | WrittenEvent
   | NoticeEvent
   | PlainEvent;
 

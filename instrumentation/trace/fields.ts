@@ -4,6 +4,7 @@
  */
 import { type RegisterLayout } from '../../emulator/registers';
 import { type CardDescription, type RegisterSpace } from './card-description';
+import { type WrittenPiece } from './event';
 
 /** Takes values for the file. */
 export interface ValueWriter {
@@ -48,11 +49,31 @@ export const booleans: Field<readonly boolean[]> = {
   ...{ form: 'array of boolean', values: 1, write: (out, value) => out.any(value), read: own },
 };
 
+const PIECE_VALUES = 4;
+
+export const pieces: Field<readonly WrittenPiece[]> = {
+  form: 'array of number, four for each: `offset`, `end`, `sizeBytes`, `place`',
+  values: 1,
+  write: (out, value) => out.any(value.flatMap(({ offset, end, sizeBytes, place }) => [offset, end, sizeBytes, place])),
+  read: (values, at) => {
+    const numbers = own<readonly number[]>(values, at);
+    return Array.from({ length: numbers.length / PIECE_VALUES }, (_, piece) => {
+      const [offset = 0, end = 0, sizeBytes = 0, place = 0] = numbers.slice(PIECE_VALUES * piece);
+      return { offset, end, sizeBytes, place };
+    });
+  },
+};
+
+/** A plain object. */
+export const map = <T extends object>(): Field<T> => ({
+  ...{ form: 'map', values: 1, write: (out, value) => out.any(value), read: own },
+});
+
 export const optional = <T>({ form, write, read }: Field<T>): Field<T | undefined> => ({
   form: `${form} or nil`,
   values: 1,
   write: (out, value, event) => (value === undefined ? out.nil() : write(out, value, event)),
-  read: (values, at) => (values[at] === null ? undefined : read(values, at)),
+  read: (values, at) => (values[at] === null || values[at] === undefined ? undefined : read(values, at)),
 });
 
 /** The bytes of an access. */

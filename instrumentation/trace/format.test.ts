@@ -110,7 +110,14 @@ const SAMPLES: readonly (readonly [bytes: string, event: TraceEvent])[] = [
     '96100000cb3fe0000000000000a56775657374db000000257468652072696e67206f6620746865206669727374206368616e6e656c2069732066756c6c',
     { kind: 'mark', ...whole, from: 'guest', text: 'the ring of the first channel is full' },
   ],
-  ['951101cd05dccb4200000000000000a0', { kind: 'notice', ...stamp, text: '' }],
+  ['961101cd05dccb4200000000000000a0c0', { kind: 'notice', ...stamp, text: '' }],
+  [
+    '961101cd05dccb4200000000000000a661207261636584a46b696e64a8646d612d72656164a674696d654e73cd03e8a4696f7661cd1000a973697a65427974657320',
+    {
+      ...({ kind: 'notice', ...stamp, text: 'a race' } as const),
+      dma: { kind: 'dma-read', timeNs: 1000, iova: 0x1000, sizeBytes: 32 },
+    },
+  ],
   ['94120000cb3fe0000000000000', { kind: 'end', ...whole }],
   ['951501cd05dccb420000000000000003', { kind: 'origin', ...stamp, place: 3 }],
   [
@@ -120,6 +127,16 @@ const SAMPLES: readonly (readonly [bytes: string, event: TraceEvent])[] = [
   [
     '99160000cb3fe00000000000000400a0b2307866666666666666663831303030303030c0',
     { kind: 'place', ...whole, place: 4, pid: 0, process: '', address: '0xffffffff81000000' },
+  ],
+  [
+    '951701cd05dccb4200000000000000980004040304cd012cccc800',
+    {
+      ...({ kind: 'written', ...stamp } as const),
+      pieces: [
+        { offset: 0, end: 4, sizeBytes: 4, place: 3 },
+        { offset: 4, end: 300, sizeBytes: 200, place: 0 },
+      ],
+    },
   ],
   ['951301cd05dccb42000000000000000c', { kind: 'stale', ...stamp, sizeBytes: 12 }],
   ['941401cd05dccb4200000000000000', { kind: 'nested', ...stamp }],
@@ -142,6 +159,12 @@ describe('an event in the file', () => {
   it('of an interrupt is read with the word for its phase that earlier builds wrote', () => {
     const event = [8, 1, 0, 0, 'delivered', 2, 0, null];
     expect(decodeEvents([event])[0]).toMatchObject({ kind: 'interrupt', phase: 'sent', vector: 0 });
+  });
+
+  it('of a notice is read without what it is about, as earlier builds wrote it', () => {
+    expect(decodeEvents([[17, 1, 1500, 0, 'text']])).toEqual([
+      { kind: 'notice', card: 1, timeNs: 1500, hostNs: 0, text: 'text' },
+    ]);
   });
 
   it('has a sample of each kind here', () => {

@@ -5,7 +5,7 @@
  *
  * A new kind is an interface in `event.ts` and a row here; the compiler and the tests say what else is to be done.
  */
-import { BAR_COUNT, type InterruptPhase } from '../../emulator/pci';
+import { BAR_COUNT, type DmaReference, type InterruptPhase } from '../../emulator/pci';
 import {
   type AccessEvent,
   type DmaEvent,
@@ -22,8 +22,10 @@ import {
   cardDescription,
   type Field,
   flag,
+  map,
   number,
   optional,
+  pieces,
   payload,
   payloadHash,
   text,
@@ -33,6 +35,7 @@ import {
   type EventWords,
   HELD,
   RESET_NAMES,
+  wordBytes,
   wordCard,
   wordDma,
   wordInterrupt,
@@ -232,12 +235,27 @@ export const KINDS = {
   'place': {
     code: 22,
     about:
-      'A place in code of the guest, for the origins that have its number: process, address and, as soon as it is known, ' +
+      'A place in code of the guest, for the origins that have its number, or DMA as a writer: process, address and, as soon as it is known, ' +
       'its name.',
     role: 'remark',
     actor: 'neither',
     fields: { place: number, pid: number, process: text(), address: text(), name: optional(text()) },
     words: (event) => words('place', String(event.place), wordPlace(event)),
+  },
+  'written': {
+    code: 23,
+    about:
+      'Who wrote the bytes that the card has just read: so many each, by a `place`; 0 is nobody that is known. [What it ' +
+      'says](#whose-byte-it-is).',
+    role: 'remark',
+    actor: 'neither',
+    fields: { pieces },
+    words: ({ pieces }) =>
+      words(
+        'written',
+        '',
+        pieces.map(({ sizeBytes, place }) => `${wordBytes(sizeBytes)} by place ${place}`).join(', '),
+      ),
   },
   'mark': {
     code: 16,
@@ -249,10 +267,10 @@ export const KINDS = {
   },
   'notice': {
     code: 17,
-    about: 'A stalled driver, or an error that the model of the card threw.',
+    about: 'What a check says, a stalled driver, a DMA race, or an error that the model of the card threw.',
     role: 'remark',
     actor: 'neither',
-    fields: { text: text() },
+    fields: { text: text(), dma: optional(map<DmaReference>()) },
     words: ({ text }) => words('notice', '', text),
   },
   'end': {

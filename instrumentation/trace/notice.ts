@@ -1,4 +1,6 @@
 /** What an instrument has to say of a card or its driver: a check, or the detection of stalled drivers. */
+import { type DmaReference } from '../../emulator/pci';
+
 export interface CardNotice {
   /** The name of the check, by which it is switched off. */
   readonly kind: string;
@@ -8,6 +10,8 @@ export interface CardNotice {
   readonly interrupt?: { readonly index: number; readonly vector: number };
   /** The code of the driver that it is about: `driver.c:212 ring_doorbell`. */
   readonly code?: string;
+  /** The DMA of the card that it is about. */
+  readonly dma?: DmaReference;
   /** The whole notice, in a few sentences. */
   readonly text: string;
 }

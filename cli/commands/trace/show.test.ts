@@ -48,6 +48,33 @@ describe('ghostcard trace show', () => {
     ]);
   });
 
+  it('says under DMA who wrote what was read, and which doorbell it came from, when asked', async () => {
+    const { recorder, driver, card, clock, [Symbol.dispose]: end } = record(file());
+    recorder.record({
+      ...({ kind: 'place', card: 0, timeNs: 0, place: 1, pid: 71, process: 'driver', address: '0x1' } as const),
+      name: 'driver.c:5 put',
+    });
+    card.inspection.events.subscribe((event) => {
+      if (event.kind !== 'dma-read' || event.role !== 'descriptor') return;
+      recorder.record({
+        kind: 'written',
+        card: 1,
+        timeNs: 0,
+        pieces: [{ offset: 0, end: 32, sizeBytes: 32, place: 1 }],
+      });
+    });
+    driver.submit({ hostAddress: 0x10_0240, lengthBytes: 64, interrupt: true });
+    clock.advance(1000);
+    end();
+    const dma = ['--channel', 'H2C0', '--kind', 'dma', '--last', '8'];
+    const shown = events(await printed('show', file(), ...dma, '--provenance')).join('\n');
+    expect(shown).toContain(`STATUS=0\n    32 bytes at 0x100020, written by driver.c:5 put (driver, process 71)\n`);
+    expect(shown).toMatch(
+      /\nDMA writes 4 bytes at 0x100020 .*\n {4}from the descriptor of 32 bytes at 0x100020, started by H2C\[0\]\.DOORBELL 0x00000002 \(PRODUCER=2\)\n/,
+    );
+    expect(await printed('show', file(), ...dma)).not.toMatch(/written|started/);
+  });
+
   it('prints repetitions once, and each of them with --all', async () => {
     const polls = ['--register', 'H2C[0].STATUS'];
     expect(events(await printed('show', recorded(), ...polls))).toEqual([

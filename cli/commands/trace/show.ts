@@ -2,12 +2,16 @@
 import { Command } from 'commander';
 import {
   describeWithoutTime,
+  type DmaCause,
+  DmaCauses,
   EventSelector,
   eventToJson,
   notSeen,
   RepeatFolder,
   TraceCards,
   wordEventTime,
+  wordWritten,
+  writtenBytes,
 } from '../../../instrumentation/analysis';
 import { isBarAccess, type TraceEvent, type TraceReader } from '../../../instrumentation/trace';
 import { interruption } from '../../common/interruption';
@@ -22,6 +26,7 @@ interface ShowOptions extends SelectionOptions {
   readonly last?: number;
   readonly follow?: true;
   readonly all?: true;
+  readonly provenance?: true;
   readonly json?: true;
 }
 
@@ -33,6 +38,7 @@ export function showCommand(): Command {
     .option('--last <n>', 'only the last lines', wholeNumber(1, 1e9))
     .option('--follow', 'continue while the recording grows, until it ends (or Ctrl-C)')
     .option('--all', 'every event, repetitions included')
+    .option('--provenance', 'under DMA, who wrote what was read, and which doorbell it came from')
     .option('--json', 'print events as JSON, one a line')
     .action(async (file: string, options: ShowOptions) => {
       using reader = openTrace(file);
@@ -57,7 +63,8 @@ async function show(reader: TraceReader, options: ShowOptions): Promise<void> {
       cards.note(event);
       if (event.kind === 'place' && !isLookedAhead) lookAhead();
       isEnded = event.kind === 'end';
-      if (page.takeOrigin(event)) continue;
+      page.note(event);
+      if (page.takeOrigin(event) || page.takeWritten(event)) continue;
       if (selector.selects(event)) page.take(event);
       else page.pass(event);
       if (page.isFull) await page.drain();
@@ -83,13 +90,20 @@ async function show(reader: TraceReader, options: ShowOptions): Promise<void> {
   await page.drain();
 }
 
+/** How far lines below DMA are indented. */
+const BELOW = 23;
+
 /** The output. */
 class Page {
+  /** Of the event that is being taken, if it is DMA. */
+  #cause: DmaCause | undefined;
   readonly #lines = new Lines();
   readonly #repeats: RepeatFolder<{ event: TraceEvent; text: string }>;
   readonly #hasColours: boolean;
-  /** An access that waits for its origin, which is printed in its line. */
-  #waiting: { event: TraceEvent; text: string } | undefined;
+  /** With `--provenance`. */
+  readonly #causes: DmaCauses | undefined;
+  /** An access that waits for its origin, which is printed in its line; or DMA, for who wrote what it has read. */
+  #waiting: { event: TraceEvent; text: string; cause?: DmaCause } | undefined;
   /** The last lines, until it is known that they are the last; undefined when all are printed. */
   #kept: string[] | undefined;
 
@@ -99,6 +113,7 @@ class Page {
   ) {
     this.#kept = options.last === undefined ? undefined : [];
     this.#hasColours = showsColours();
+    this.#causes = options.provenance && new DmaCauses(cards);
     this.#repeats = new RepeatFolder({
       item: ({ event, text }) => this.#print(event, text),
       repeated: (length, times, { event }) => {
@@ -118,16 +133,21 @@ class Page {
     return this.#lines.isFull;
   }
 
+  /** Every event, before it is taken or passed. */
+  note(event: TraceEvent): void {
+    this.#cause = this.#causes?.take(event);
+  }
+
   take(event: TraceEvent): void {
     if (this.options.json) return this.#add(JSON.stringify(eventToJson(event, this.cards)));
     this.release();
-    this.#waiting = { event, text: describeWithoutTime(event, this.cards) };
-    if (!isBarAccess(event)) this.release();
+    this.#waiting = { event, text: describeWithoutTime(event, this.cards), ...(this.#cause && { cause: this.#cause }) };
+    if (!isBarAccess(event) && this.#cause === undefined) this.release();
   }
 
   /** An event that is not printed. */
   pass(event: TraceEvent): void {
-    if (isBarAccess(event)) this.release();
+    if (isBarAccess(event) || this.#cause) this.release();
   }
 
   /** True when the event belongs to the line of an access: it says who did it. */
@@ -136,14 +156,26 @@ class Page {
     if (event.kind === 'place') return true;
     const access = this.#waiting;
     if (event.kind !== 'origin' || access?.event.card !== event.card) return false;
+    if (!isBarAccess(access.event)) return true;
     access.text += `  ${describeWithoutTime({ ...event, card: 0 }, this.cards)}`;
     this.release();
     return true;
   }
 
-  /** Prints the access that waits for its origin, if there is one. */
+  /** True when the event is not to be printed as such: it says who wrote what the DMA before it has read. */
+  takeWritten(event: TraceEvent): boolean {
+    if (this.options.json || event.kind !== 'written') return false;
+    const dma = this.#waiting?.event;
+    if (this.#causes === undefined || dma?.kind !== 'dma-read' || dma.card !== event.card) return true;
+    this.#addBelow(wordWritten(writtenBytes(event, dma, this.cards), dma));
+    return true;
+  }
+
+  /** Prints the access, or DMA, that waits, if there is one. */
   release(): void {
     if (this.#waiting === undefined) return;
+    const { event: dma, cause } = this.#waiting;
+    if (dma.kind === 'dma-write' && cause) this.#addBelow([this.#causes!.word(cause)]);
     const { event, text } = this.#waiting;
     this.#waiting = undefined;
     if (this.options.all) this.#print(event, text);
@@ -165,6 +197,13 @@ class Page {
 
   drain(): Promise<void> {
     return this.#lines.drain();
+  }
+
+  #addBelow(lines: readonly string[]): void {
+    this.#waiting!.text += lines
+      .filter(Boolean)
+      .map((line) => `\n${' '.repeat(BELOW)}${line}`)
+      .join('');
   }
 
   #print(event: TraceEvent, text: string): void {
