@@ -1,6 +1,7 @@
 /** A card in a guest, for a test: its model, its device in the guest, and its hot-plug slot. */
 import { type FaultCount, type FaultDeclaration, faultsOf } from '../instrumentation/faults';
 import { type CardEnvironment, MultifunctionCard, PciCard } from '../emulator/pci';
+import { type Provenance } from '../instrumentation/provenance';
 import { type CardFactory } from '../instrumentation/served-card';
 import { type CardTrace, traceOf } from '../instrumentation/trace';
 import { type BoundCard, type BoundPlatformDevice } from '../qemu/launch';
@@ -127,6 +128,15 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   /** The platform devices of the card under a driver for those, in the order of its table; else none. */
   get platformDevices(): readonly BoundPlatformDevice[] {
     return this.#place().platformDevices ?? [];
+  }
+
+  /**
+   * Whose bytes memory holds now, from an address of the card on: runs of bytes with who wrote them last, the driver's
+   * function, file and line or the DMA that they came from, and who has read them. Rejects without
+   * `guestTest({ observe: true })`, or `checkDma`.
+   */
+  provenance(iova: number, sizeBytes: number): Promise<readonly Provenance[]> {
+    return withCaller(this.provenance, () => this.rig.provenance(this.name, iova, sizeBytes));
   }
 
   /** Binds the card to another driver. */

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { loadNative } from '../../emulator/native';
 import { type KernelFacts, Observer, SharedFile } from '../../instrumentation/observer';
 import { Origins } from '../../instrumentation/origins';
+import { nameWriters, type Provenance } from '../../instrumentation/provenance';
 import { RaceDetector, type RaceReport, reportRaces } from '../../instrumentation/races';
 import { Places } from '../../instrumentation/symbols';
 import { type TraceRecorder } from '../../instrumentation/trace';
@@ -75,6 +76,11 @@ export class Observation implements Disposable {
   /** Names the code that has accessed cards by now, also in a trace. To be called while the guest runs. */
   nameIn(recorder: TraceRecorder | undefined): Promise<void> {
     return Origins.of(this.observer).name(recorder);
+  }
+
+  /** Who wrote what memory holds at an address of a card, while the guest runs. */
+  async provenance(iova: number, sizeBytes: number): Promise<Provenance[]> {
+    return nameWriters(this.observer.provenance(iova, sizeBytes), Origins.of(this.observer).places);
   }
 
   /** The races that have been found since the last call, while the guest runs. */

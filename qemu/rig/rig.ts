@@ -6,6 +6,7 @@
 import { type CheckCount, checksOf } from '../../instrumentation/checks';
 import { type FaultCount } from '../../instrumentation/faults';
 import { type Observer } from '../../instrumentation/observer';
+import { type Provenance } from '../../instrumentation/provenance';
 import { type RaceReport, Suppressions } from '../../instrumentation/races';
 import { ServedCard } from '../../instrumentation/served-card';
 import { type PciCard } from '../../emulator/pci';
@@ -208,6 +209,21 @@ export class Rig implements AsyncDisposable {
   async named(): Promise<void> {
     await this.observation?.nameIn(this.servers.recorder);
     await this.reportRaces();
+  }
+
+  /**
+   * Whose bytes the memory of the guest holds now, at an address as the card has it: who wrote them last, and who read them.
+   * @throws Error without `observe` or `checkDma`, with an IOMMU, or for a card that is not plugged in
+   */
+  async provenance(card: string, iova: number, sizeBytes: number): Promise<readonly Provenance[]> {
+    this.servers.get(card);
+    if (this.observation === undefined) {
+      throw new Error(
+        "Cannot say who wrote a card's memory: the guest's processors are not observed. Start the guest with observe: true.",
+      );
+    }
+    this.servers.catchUp();
+    return this.observation.provenance(iova, sizeBytes);
   }
 
   /** Whether DMA races are looked for. */
