@@ -69,7 +69,7 @@ struct observer_header {
     uint32_t round;              /* A place is reported once in each. */
     uint32_t races;              /* By the plugin: how many races there are. Race n is at n modulo RACES. */
 };
-_Static_assert(sizeof(struct observer_header) == 208, "as in layout.ts");
+_Static_assert(sizeof(struct observer_header) == 216, "as in layout.ts");
 
 struct observer_ring {
     uint64_t written;            /* By the plugin: how many accesses have been recorded. Record n is at n modulo RING_RECORDS. */
