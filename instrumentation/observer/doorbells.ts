@@ -1,6 +1,6 @@
 /** The register writes of a card's driver: the last one, and those that have rung for a channel. */
 import { type AccessEvent, BAR_COUNT, type CardEvent, type PciCard } from '../../emulator/pci';
-import { DeclaredChannels, doorbellValue, RegisterNames, valueOf, wordAccess } from '../trace';
+import { type DeclaredChannels, doorbellValue, RegisterNames, valueOf, wordAccess } from '../trace';
 import { type DriverAccess } from './shared-file';
 
 /** A register write that has arrived. */
