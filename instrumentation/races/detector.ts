@@ -67,7 +67,8 @@ export class RaceDetector {
     });
     const takeStep = (by: DmaInitiator, isWrite: boolean, isStatus: boolean, iova: number, sizeBytes: number): void => {
       const { channel, role } = by;
-      const step = { card: name, channel, role, isWrite, iova, sizeBytes, doorbell: writes.last };
+      const timeNs = card.inspection.now();
+      const step = { card: name, channel, role, isWrite, iova, sizeBytes, timeNs, doorbell: writes.last };
       if (!isStatus) this.#look(step, writes);
       this.#mark(step, isStatus);
       interrupts.stepped();

@@ -102,6 +102,16 @@ describe('what a driver has stored, when the card accesses it', () => {
     expect(await texts()).toEqual([]);
   });
 
+  it('is told with the DMA of the card that it is about', async () => {
+    ring(5);
+    store(PAGE + 8, 6);
+    const timeNs = card.inspection.now();
+    read('data');
+    expect(await reportRaces(detector.takeRaces(), undefined)).toMatchObject([
+      { dma: { kind: 'dma-read', timeNs, iova: PAGE, sizeBytes: 16 } },
+    ]);
+  });
+
   it('is a race of the code that has called a library, for each of them', async () => {
     ring(5);
     store(PAGE, 6);
@@ -275,7 +285,8 @@ describe('what a card has done, for the plugin', () => {
 });
 
 describe('a file of suppressions', () => {
-  const race = { kind: 'dma-race', card: 'card', channel: 'TX', code: '', text: '' } as const;
+  const dma = { kind: 'dma-read', timeNs: 0, iova: 0, sizeBytes: 8 } as const;
+  const race = { kind: 'dma-race', card: 'card', channel: 'TX', code: '', dma, text: '' } as const;
   const report = { ...race, functions: ['put', 'send'], register: 'DOORBELL' };
 
   const suppressions = (...lines: string[]) => {

@@ -11,6 +11,8 @@ export interface Step {
   readonly isWrite: boolean;
   readonly iova: number;
   readonly sizeBytes: number;
+  /** Device time. */
+  readonly timeNs: number;
   /** The last register write of the driver before it. */
   readonly doorbell: Doorbell | undefined;
 }

@@ -1,4 +1,5 @@
 /** What a report of a race says: both sides, what is missing between them, and what to do. */
+import { type DmaReference } from '../../emulator/pci';
 import { type CodeAddress, namePlace, type Place, type Places } from '../symbols';
 import { wordBytes } from '../trace';
 import { type DriverSide, type Race } from './detector';
@@ -16,6 +17,8 @@ export interface RaceReport {
   readonly functions: readonly string[];
   /** The register that was written last before what the card has done: `H2C[0].DOORBELL`. */
   readonly register?: string;
+  /** What the card has done. */
+  readonly dma: DmaReference;
   readonly text: string;
 }
 
@@ -52,7 +55,8 @@ function wordRace(
   code: string,
   nameOf: (address: CodeAddress) => string,
 ): Omit<RaceReport, 'functions'> {
-  const { card, channel, role, isWrite, iova, sizeBytes, doorbell } = step;
+  const { card, channel, role, isWrite, iova, sizeBytes, timeNs, doorbell } = step;
+  const reference: DmaReference = { kind: isWrite ? 'dma-write' : 'dma-read', timeNs, iova, sizeBytes };
   const process = [driver.comm, driver.pid === 0 ? '' : `process ${driver.pid}`].filter(Boolean).join(', ');
   const who = process === '' ? code : `${code} (${process})`;
   const does = `${who} ${isStore ? 'writes' : 'reads'} 0x${address.toString(16)}`;
@@ -66,6 +70,7 @@ function wordRace(
     channel,
     code,
     ...register,
+    dma: reference,
     text: `${text} [${kind}]`,
   });
   switch (what) {

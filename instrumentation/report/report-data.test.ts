@@ -64,6 +64,39 @@ describe('the data of a report', () => {
     expect([...columns.cause]).toEqual([-1, -1, 1, 4, -1, -1, -1, 6, 6]);
   });
 
+  it('ties DMA to its doorbell and to who wrote what was read, and a race to its DMA and the register write before', () => {
+    const read: TraceEvent = { ...dma(6, new Uint8Array(16)), kind: 'dma-read' } as TraceEvent;
+    const place = { kind: 'place', ...at(0, 0), pid: 71, process: 'driver' } as const;
+    const { head, columns } = reportData(
+      traceOf([
+        card(0),
+        { ...place, place: 1, address: '0x1', name: 'driver.c:5 put' },
+        { ...place, place: 2, address: 'DMA of toy, A (data)' },
+        access('write', 5),
+        { ...read, timeNs: 5 } as TraceEvent,
+        read,
+        {
+          ...({ kind: 'written', ...at(6) } as const),
+          pieces: [
+            { offset: 0, end: 8, sizeBytes: 8, place: 1 },
+            { offset: 8, end: 16, sizeBytes: 8, place: 2 },
+          ],
+        },
+        access('write', 7),
+        {
+          ...({ kind: 'notice', text: 'a race', ...at(9) } as const),
+          dma: { kind: 'dma-read', timeNs: 6, iova: 0x1000, sizeBytes: 16 },
+        },
+      ]),
+    );
+    expect(head.written[columns.written[3]!]).toEqual([
+      { text: '8 bytes at 0x1000, written by driver.c:5 put (driver, process 71)' },
+      { text: '8 bytes at 0x1008, written by DMA of toy, A (data) (driver, process 71)', dma: [0x1008, 0x1010] },
+    ]);
+    expect([...columns.doorbell]).toEqual([-1, -1, 1, 1, -1, -1]);
+    expect([...columns.abouts]).toEqual([5, 3, 5, 1]);
+  });
+
   it('ties effects to their cause across stale bytes, and to DMA that completes by message', () => {
     const stale: TraceEvent = { kind: 'stale', sizeBytes: 4, ...at(5) };
     const completion: TraceEvent = { ...dma(9, Uint8Array.of(1)), isAsync: true } as TraceEvent;

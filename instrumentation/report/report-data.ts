@@ -1,11 +1,13 @@
 /** Makes the data of a report from a trace: events as columns, each with its lane, words, cause and payload. */
-import { CardOutcome, type Trace, type TraceEvent } from '../trace';
+import { CardOutcome, type DmaEvent, type Trace, type TraceEvent } from '../trace';
 import { TraceCards } from '../analysis/card-names';
 import { AccessOrigins } from '../analysis/origins';
+import { DmaCauses, type WrittenBytes, wordWritten } from '../analysis/written';
 import { notSeen, wordEventByActor } from '../analysis/words';
+import { eventsAbout } from './abouts';
 import { CauseFinder } from './causes';
 import { Lanes, RegisterTable } from './lanes';
-import { type Columns, type FoundHead, INKS, type Ink, type ReportHead } from './page/report';
+import { type Columns, type FoundHead, INKS, type Ink, type ReportHead, type WrittenHead } from './page/report';
 import { Payloads } from './payloads';
 import { TimeAxis } from './time-axis';
 
@@ -43,7 +45,12 @@ export function reportData(trace: Trace): ReportData {
   const strings = new Numbered<string>();
   const facts = new Numbered<Facts>();
   const kinds = new Numbered<string>();
+  const written = new Numbered<readonly WrittenHead[]>();
+  written.number([], '[]');
+  const dmaCauses = new DmaCauses(cards);
+  const numbers = new Map(events.map((event, i) => [event, i]));
   const touches: number[] = [];
+  const abouts: number[] = [];
   const outcomes = new Map(cards.all.map(({ id }) => [id, new CardOutcome()]));
   const columns = emptyColumns(events.length, payloads);
   const said = (text: string): number => strings.number(text, text);
@@ -67,6 +74,11 @@ export function reportData(trace: Trace): ReportData {
     columns.sizeBytes[i] = 'sizeBytes' in event ? event.sizeBytes : 'offset' in event ? event.data.length : 0;
     columns.failed[i] = 'error' in event ? 1 : 0;
     columns.cause[i] = causes.of(i);
+    const doorbell = dmaCauses.take(event)?.doorbell;
+    columns.doorbell[i] = doorbell === undefined ? -1 : numbers.get(doorbell)!;
+    const writers = event.kind === 'dma-read' ? writtenHeads(origins.writersOf(event), event) : [];
+    columns.written[i] = written.number(writers, JSON.stringify(writers));
+    for (const about of eventsAbout(event, events)) abouts.push(i, about);
     columns.payload[i] = payloads.numberOf(i);
     outcomes.get(event.card)?.take(event, i);
     const touched = 'offset' in event ? registers.touchedBy(event) : [];
@@ -95,9 +107,10 @@ export function reportData(trace: Trace): ReportData {
     strings: strings.items,
     kinds: kinds.items,
     facts: facts.items,
+    written: written.items,
     eventCount: events.length,
   };
-  return { head, columns: { ...columns, touches: Uint32Array.from(touches) } };
+  return { head, columns: { ...columns, touches: Uint32Array.from(touches), abouts: Uint32Array.from(abouts) } };
 }
 
 /** The colour in which an event is drawn, and by which it is filtered: that of its kind, if the kind has one. */
@@ -111,7 +124,7 @@ function inkOf(event: TraceEvent): Ink {
 const SHOWN_ELSEWHERE = [
   ...['kind', 'card', 'timeNs', 'hostNs', 'region', 'offset', 'iova', 'sizeBytes', 'data'],
   // The words of the event say it.
-  ...['text', 'fault', 'what', 'part', 'state'],
+  ...['text', 'fault', 'what', 'part', 'state', 'dma'],
 ];
 
 function factsOf(event: TraceEvent): Facts {
@@ -131,7 +144,15 @@ function wordDeclared(declaration: unknown): string {
   return `${String(fault)}${called}${details.length === 0 ? '' : ` (${details.join(', ')})`}`;
 }
 
-function emptyColumns(length: number, payloads: Payloads): Omit<Columns, 'touches'> {
+function writtenHeads(writers: readonly WrittenBytes[], event: DmaEvent): WrittenHead[] {
+  if (writers.length === 0) return [];
+  return wordWritten(writers, event).map((text, i) => {
+    const { iova, end, isDma } = writers[i] ?? {};
+    return { text, ...(isDma && { dma: [iova!, end!] }) };
+  });
+}
+
+function emptyColumns(length: number, payloads: Payloads): Omit<Columns, 'touches' | 'abouts'> {
   return {
     kind: new Uint8Array(length),
     ink: new Uint8Array(length),
@@ -149,6 +170,8 @@ function emptyColumns(length: number, payloads: Payloads): Omit<Columns, 'touche
     sizeBytes: new Float64Array(length),
     register: new Int32Array(length),
     cause: new Int32Array(length),
+    doorbell: new Int32Array(length),
+    written: new Uint32Array(length),
     failed: new Uint8Array(length),
     payload: new Int32Array(length),
     payloadAt: payloads.starts,

@@ -230,7 +230,10 @@ export class CardServers {
   /** Passes on a notice that is in no trace yet. */
   addNotice(card: string, notice: CardNotice): void {
     const [, served] = this.#all.findLast(([name]) => name === card) ?? [];
-    if (served instanceof ServedCard) traceOf(served.card).add({ kind: 'notice', text: notice.text });
+    if (served instanceof ServedCard) {
+      const { text, dma } = notice;
+      traceOf(served.card).add({ kind: 'notice', text, ...(dma && { dma }) });
+    }
     this.notify(card, notice);
   }
 

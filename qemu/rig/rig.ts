@@ -251,12 +251,12 @@ export class Rig implements AsyncDisposable {
     const { observation, servers } = this;
     this.reporting = this.reporting.then(async () => {
       for (const race of (await observation?.takeRaces()) ?? []) {
-        const { card, kind, code, text } = race;
+        const { card, kind, code, dma, text } = race;
         const key = `${card} ${kind} ${code}`;
         if (this.suppressions?.has(race) || this.knownRaces.has(key)) continue;
         this.knownRaces.add(key);
         this.foundRaces.push(race);
-        servers.addNotice(card, { kind, code, text });
+        servers.addNotice(card, { kind, code, dma, text });
       }
     });
     await this.reporting;

@@ -59,6 +59,54 @@ describe('the report, opened from disk without a network', () => {
     expect(await report.text('#events-count')).toBe(String(events.length));
   });
 
+  it('shows a DMA race at the DMA and at the register write before it, and whose bytes were read', async () => {
+    const { header, events, isEnded } = recordRun(folder, { transfers: 1 });
+    const read = events.findIndex((event) => event.kind === 'dma-read' && event.role === 'data');
+    const { card, timeNs, hostNs, iova, sizeBytes } = events[read] as DmaEvent;
+    const dma = { kind: 'dma-read', timeNs, iova, sizeBytes } as const;
+    const trace: Trace = {
+      header,
+      isEnded,
+      events: [
+        ...events.slice(0, read + 1),
+        {
+          ...({ kind: 'place', card: 0, timeNs: 0, hostNs } as const),
+          place: 1,
+          pid: 71,
+          process: 'driver',
+          address: '0x1',
+        },
+        { kind: 'written', card, timeNs, hostNs, pieces: [{ offset: 0, end: sizeBytes, sizeBytes, place: 1 }] },
+        ...events.slice(read + 1),
+        { kind: 'notice', card, timeNs, hostNs, text: 'writes late [dma-race]', dma },
+      ],
+    };
+    const report = await ReportPage.open(browser, trace, folder);
+    const links = (title: string) =>
+      report.page.evaluate<string[]>(`(() => {
+        const title = [...document.querySelectorAll('#detail h3')].find((each) => each.textContent === '${title}');
+        return [...(title?.nextElementSibling.querySelectorAll('li') ?? [])].map((each) => each.textContent);
+      })()`);
+    await report.search('dma-race');
+    await report.page.press('Enter');
+    const about = await links('About');
+    expect(about).toEqual([
+      expect.stringMatching(new RegExp(`^#${read + 1} DMA reads H2C0 data ${sizeBytes} bytes`)),
+      expect.stringMatching(/^#\d+ write H2C\[0\]\.DOORBELL /),
+    ]);
+    const notice = [expect.stringMatching(/^#\d+ notice writes late \[dma-race\]/)];
+    await report.page.click('#detail .links li:first-child button');
+    expect((await report.selectedRow())[0]).toBe(String(read + 1));
+    expect(await links('Notices')).toEqual(notice);
+    expect(await links('Whose bytes')).toEqual([
+      `${sizeBytes} bytes at 0x${iova.toString(16)}, written by 0x1 (driver, process 71)`,
+    ]);
+    expect(await links('Started by')).toEqual([about[1]]);
+    expect(await report.texts('.row.noticed:not([hidden]) .no')).toEqual(
+      about.map((text) => /\d+/.exec(text)![0]).reverse(),
+    );
+  });
+
   it('begins with the notices and what was left to say at the end, each with a link to its event', async () => {
     const { report, trace } = await openRun({ transfers: 1 });
     expect(await report.texts('#found h2')).toEqual(['Notices', 'At the end']);
@@ -234,7 +282,12 @@ describe('the report, opened from disk without a network', () => {
     expect(await report.text('#detail dl')).toContain('address0x100440size64 bytes');
     expect(await report.text('#detail .dump')).toMatch(/^0*100440 {2}70 61 79 6c 6f 61 64 20 {2}30 00 .* payload 0·/);
     expect(await report.text('#detail dl')).toContain('roledata');
-    expect(await report.texts('#detail h3')).toEqual(['Payload', 'Caused by', 'In this lane, before and after']);
+    expect(await report.texts('#detail h3')).toEqual([
+      'Payload',
+      'Caused by',
+      'Started by',
+      'In this lane, before and after',
+    ]);
     await page.click('#detail .links .link');
     expect(await report.text('#detail h2')).toBe('scheduled work');
     expect(await report.texts('#detail h3')).toContain('The last write of the driver before');

@@ -54,7 +54,9 @@ export class Detail {
       title,
       ...(detail === '' || isDma ? [] : [h('p', { class: 'said' }, detail)]),
       this.#factsView(event),
+      ...this.#aboutView(event),
       ...this.#registersOf(event),
+      ...this.#writtenView(event),
       ...(isDma || model.columns.sizeBytes[event]! > 8 ? dumpView(model, event) : []),
       ...this.#relatedView(event),
     ];
@@ -110,11 +112,43 @@ export class Detail {
     });
   }
 
+  /** Of a notice, what it is about; of another event, the notices about it. */
+  #aboutView(event: number): HTMLElement[] {
+    const { model } = this.app;
+    const isNotice = model.kindOf(event) === 'notice';
+    return this.#links(isNotice ? 'About' : 'Notices', model.aboutOf(event));
+  }
+
+  /** Who wrote what the card has read, with the DMA of what was written by DMA. */
+  #writtenView(event: number): HTMLElement[] {
+    const { model } = this.app;
+    const written = model.head.written[model.columns.written[event]!]!;
+    if (written.length === 0) return [];
+    const items = written.map(({ text, dma }) => {
+      const [source = -1] = dma ? [this.#lastDmaTo(dma, event)] : [];
+      if (source < 0) return h('li', {}, text);
+      const link = h('button', { class: 'link', onclick: () => this.app.select(source, { reveal: true }) }, text);
+      return h('li', {}, link, h('span', { class: 'faint' }, ` #${count(source + 1)}`));
+    });
+    return [h('h3', {}, 'Whose bytes'), h('ul', { class: 'links' }, ...items)];
+  }
+
+  /** The last DMA write before an event to a range of memory; -1: none. */
+  #lastDmaTo([start, end]: readonly [number, number], event: number): number {
+    const { model } = this.app;
+    const { address, sizeBytes, failed } = model.columns;
+    return this.#search(event, -1, (other) => {
+      const isThere = address[other]! < end && address[other]! + sizeBytes[other]! > start;
+      return isThere && failed[other] === 0 && model.kindOf(other) === 'dma-write';
+    });
+  }
+
   /** Where to go from here: what caused it, what it caused, its neighbours. */
   #relatedView(event: number): HTMLElement[] {
     const { model } = this.app;
     const { columns } = model;
     const cause = columns.cause[event]!;
+    const doorbell = columns.doorbell[event]!;
     const effects = model.effectsOf(event);
     const lane = (other: number): boolean => columns.lane[other] === columns.lane[event];
     const kind = model.kindOf(event);
@@ -126,6 +160,7 @@ export class Detail {
     const sameRegister = (other: number): boolean => columns.register[other] === register;
     return [
       ...this.#links('Caused by', cause < 0 ? [] : [cause], event),
+      ...this.#links('Started by', doorbell < 0 ? [] : [doorbell], event),
       ...this.#links('The last write of the driver before', driver < 0 ? [] : [driver], event),
       ...this.#links('The next scheduled work of the card', work < 0 ? [] : [work], event),
       ...this.#links(`Effects (${effects.length})`, effects, event),

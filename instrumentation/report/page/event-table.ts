@@ -115,6 +115,7 @@ export class EventTable {
       row.classList.toggle('in-view', position >= from && position <= to && !app.viewport.isWhole);
       row.classList.toggle('hit', hits.has(event));
       row.classList.toggle('failed', app.model.columns.failed[event] === 1);
+      row.classList.toggle('noticed', app.model.isNoticed(event));
     }
     this.#grid.setAttribute('aria-activedescendant', app.selected < 0 ? '' : `event-${app.selected}`);
   }

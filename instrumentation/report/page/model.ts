@@ -46,6 +46,7 @@ export class TraceModel {
   readonly mostBytes: number;
   readonly #effects: { readonly starts: Uint32Array; readonly events: Uint32Array };
   readonly #lowered: Uint8Array;
+  readonly #abouts = new Map<number, number[]>();
 
   constructor({ head, columns }: Report) {
     this.head = head;
@@ -58,6 +59,11 @@ export class TraceModel {
     this.lanes = this.#makeLanes();
     this.uses = this.#makeUses();
     this.#effects = grouping(columns.cause, this.count);
+    const { abouts } = columns;
+    for (let i = 0; i < abouts.length; i += 2) {
+      this.#noteAbout(abouts[i]!, abouts[i + 1]!);
+      this.#noteAbout(abouts[i + 1]!, abouts[i]!);
+    }
   }
 
   kindOf(event: number): string {
@@ -77,6 +83,16 @@ export class TraceModel {
   /** Who did it: `driver.c:212 ring_doorbell (driver, process 71)`; '' where it is not known. */
   originOf(event: number): string {
     return this.head.strings[this.columns.origin[event]!]!;
+  }
+
+  /** Of a notice, what it is about; of another event, the notices about it. */
+  aboutOf(event: number): number[] {
+    return this.#abouts.get(event) ?? [];
+  }
+
+  /** Whether a notice is about the event. */
+  isNoticed(event: number): boolean {
+    return this.kindOf(event) !== 'notice' && this.#abouts.has(event);
   }
 
   /** What happened, as one line. */
@@ -112,6 +128,12 @@ export class TraceModel {
       rows: [{ label: '', ink: 'read', heightPx: 18, events }],
       register,
     };
+  }
+
+  #noteAbout(event: number, other: number): void {
+    const known = this.#abouts.get(event);
+    if (known) known.push(other);
+    else this.#abouts.set(event, [other]);
   }
 
   #largestDma(): number {

@@ -70,6 +70,14 @@ export interface CardHead {
   readonly faults: readonly string[];
 }
 
+/** Bytes that a card has read, and who wrote them. */
+export interface WrittenHead {
+  /** `16 bytes at 0x1000, written by driver.c:133 put (driver, process 143)` */
+  readonly text: string;
+  /** Of DMA: where, first and one past the last. */
+  readonly dma?: readonly [start: number, end: number];
+}
+
 /** A notice, or what was left to say of a card at the end. */
 export interface FoundHead {
   readonly what: 'notice' | 'end';
@@ -94,6 +102,8 @@ export interface ReportHead {
   readonly kinds: readonly string[];
   /** Further fields of events, as name and value; events with the same ones share them. */
   readonly facts: readonly (readonly (readonly [name: string, value: string])[])[];
+  /** Who wrote what cards have read. The first is empty. */
+  readonly written: readonly (readonly WrittenHead[])[];
   readonly eventCount: number;
   /** Where columns lie after the head. */
   readonly columns: Readonly<Record<string, { readonly at: number; readonly length: number }>>;
@@ -124,6 +134,10 @@ export interface Columns {
   readonly register: Int32Array;
   /** The event that this one is an effect of. */
   readonly cause: Int32Array;
+  /** Of DMA: the register write that had started the channel. */
+  readonly doorbell: Int32Array;
+  /** Index into `written`. */
+  readonly written: Uint32Array;
   /** 1: it failed. */
   readonly failed: Uint8Array;
   /** Index of the payload: bytes `payloadAt[i]` to `payloadAt[i + 1]` of `payloads`. */
@@ -132,6 +146,8 @@ export interface Columns {
   readonly payloads: Uint8Array;
   /** Every touch of a register: pairs of event and register, by event. */
   readonly touches: Uint32Array;
+  /** What notices are about: pairs of a notice and another event. */
+  readonly abouts: Uint32Array;
 }
 
 /** Arrays whose elements are written as differences, which pack better. */
@@ -162,11 +178,14 @@ export const COLUMN_TYPES = {
   sizeBytes: Float64Array,
   register: Int32Array,
   cause: Int32Array,
+  doorbell: Int32Array,
+  written: Uint32Array,
   failed: Uint8Array,
   payload: Int32Array,
   payloadAt: Uint32Array,
   payloads: Uint8Array,
   touches: Uint32Array,
+  abouts: Uint32Array,
 } as const;
 
 export interface Report {
