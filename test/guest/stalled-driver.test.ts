@@ -16,12 +16,12 @@ afterEach(() => void (notices = []));
 
 const STATUS = '0x1004';
 /** Longer than the limit, with nothing going on. */
-const IDLE = ['sleep', '3'];
+const IDLE = ['sleep', '2'];
 
 describe.each(['uio_pci_generic', 'vfio-pci'])('under %s', (driver) => {
   it('a driver that polls without progress is reported, with the register', async () => {
     await rig.bind('card', driver);
-    await rig.guest.run(['sh', '-c', `gc-reg $(yes ${STATUS} | head -n 100000) >/dev/null`]);
+    await rig.guest.run(['sh', '-c', `timeout 2 gc-reg $(yes ${STATUS} | head -n 100000) >/dev/null`]);
     expect(notices.map(({ kind, register }) => [kind, register])).toEqual([['polling', 'H2C[0].STATUS']]);
     expect(notices[0]!.text).toMatch(
       /the driver polls H2C\[0\]\.STATUS: \d{3,} reads in 1\.\d s, since .*, always 0x00000000\. Nothing is scheduled/,
@@ -72,7 +72,7 @@ it('a driver that has not enabled its interrupt again is reported, with the reas
 
 it('ghostcard run reports a stalled driver once: on standard error, and with --json in its object', async () => {
   const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
-  const poll = `for i in 1 2; do timeout 3 gc-reg $(yes ${STATUS} | head -n 100000) >/dev/null; done; true`;
+  const poll = `for i in 1 2; do timeout 2 gc-reg $(yes ${STATUS} | head -n 100000) >/dev/null; done; true`;
   const card = ['--card', 'reference', '--driver', 'vfio-pci', '--minimal'];
   const env = { ...process.env, GHOSTCARD_CACHE: inject('provisioned').amd64.cacheDir };
   const run = (...options: string[]) =>

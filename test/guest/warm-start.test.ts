@@ -138,7 +138,7 @@ it.each(DAMAGES)(
 );
 
 it('a guest goes on when saving its snapshot is refused, or takes too long', async () => {
-  const { rig } = await start({ start: 'cold', cards: [] });
+  const { rig } = await start({ cards: [] });
   await using _ = rig;
   const save = async () => {
     await rig.guest.qmp.execute('stop');
