@@ -17,6 +17,7 @@ export {
   type PlugOptions,
   type RemovalOptions,
 } from './plugged-card';
+export { type Provenance, type WritingCode, type WritingDma } from '../instrumentation/provenance';
 export { type CommandResult, type TestCommand } from './test-commands';
 export { type TestGuest } from './test-guest';
 export { type Keep, type TestTraceOptions } from './test-recording';
