@@ -127,8 +127,8 @@ function recordWriters(card: PciCard, recording: CardRecording, recorder: TraceR
   card.inspection.events.subscribe((event) => {
     if (event.kind !== 'dma-read' || event.error !== undefined) return;
     const { iova, sizeBytes } = event;
-    const pieces = observer.writersOf(iova, sizeBytes, (writer) => writer && origins.ofWriter(writer));
-    if (pieces) RecordedOrigins.of(recorder).recordWritten(recording, pieces);
+    const pieces = observer.writersOf(card, iova, sizeBytes, (writer) => writer && origins.ofWriter(writer));
+    RecordedOrigins.of(recorder).recordWritten(recording, pieces);
   });
 }
 

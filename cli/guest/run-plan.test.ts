@@ -136,7 +136,6 @@ describe('the plan of ghostcard run', () => {
     ['a file of suppressions that is not there', { check: 'dma', suppress: '/none' }, '--suppress: ENOENT'],
     ['the check of DMA on KVM', { check: 'dma', kvm: true }, '--check dma does not work with --kvm'],
     ['observed processors on KVM', { observe: true, kvm: true }, '--observe does not work with --kvm'],
-    ['the check of DMA behind an IOMMU', { check: 'dma', iommu: true }, '--check dma does not work with --iommu'],
   ])('refuses %s', async (_, options, message) => {
     const refused = plan(options);
     await expect(refused).rejects.toThrow(UsageError);

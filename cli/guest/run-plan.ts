@@ -90,10 +90,7 @@ function requireObservable({ check, observe, kvm }: RunCommandOptions): void {
   );
 }
 
-function requireRaceOptions({ check, suppress, iommu }: RunCommandOptions): void {
-  if (check !== undefined && iommu) {
-    throw new UsageError('--check dma does not work with --iommu: the processors are observed at physical addresses');
-  }
+function requireRaceOptions({ check, suppress }: RunCommandOptions): void {
   if (suppress === undefined) return;
   if (check === undefined) throw new UsageError('--suppress is a file for --check dma, which is not given');
   try {

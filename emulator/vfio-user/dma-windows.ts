@@ -84,7 +84,7 @@ export class DmaWindows {
         const length = this.#files.inOnePiece(offset + at, wantedBytes - at);
         const bytes = this.#files.window(file, offset + at, length);
         const part = { ...request, iova: iova + BigInt(at), sizeBytes: BigInt(length) };
-        const mapping = mappingOf(part, { kind: 'bytes', bytes });
+        const mapping = mappingOf(part, { kind: 'bytes', bytes, fileOffset: offset + at });
         try {
           this.device.mapDma(mapping);
         } catch (error) {

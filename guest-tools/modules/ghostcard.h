@@ -83,6 +83,9 @@ void gc_blocks_remove(struct gc_card *card);
 /* layout.c */
 void gc_layout_init(void);
 
+/* release.c */
+void gc_release_exit(void);
+
 /* reset.c */
 int gc_reset_init(struct gc_block *block);
 void gc_reset_exit(struct gc_block *block);

@@ -28,9 +28,11 @@ module_param(task_pid_offset, uint, 0444);
 module_param(task_tgid_offset, uint, 0444);
 module_param(task_comm_offset, uint, 0444);
 
-/* An address of code of a module. */
-static unsigned long module_code = (unsigned long)gc_layout_init;
-module_param(module_code, ulong, 0444);
+/* The code of this module; that of others is near it. */
+static unsigned long own_code;
+static unsigned long own_code_end;
+module_param(own_code, ulong, 0444);
+module_param(own_code_end, ulong, 0444);
 
 /* Where each interrupt of a device passes; 0: this kernel does not tell. */
 static int gc_irq_entry_get(char *buffer, const struct kernel_param *param)
@@ -61,5 +63,12 @@ void gc_layout_init(void)
 #else
 	current_task_variable = (unsigned long)&current_task;
 #endif
+#endif
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+	own_code = (unsigned long)THIS_MODULE->mem[MOD_TEXT].base;
+	own_code_end = own_code + THIS_MODULE->mem[MOD_TEXT].size;
+#else
+	own_code = (unsigned long)THIS_MODULE->core_layout.base;
+	own_code_end = own_code + THIS_MODULE->core_layout.text_size;
 #endif
 }

@@ -162,6 +162,7 @@ static void __exit gc_exit(void)
 {
 	pci_unregister_driver(&gc_driver);
 	gc_platform_exit();
+	gc_release_exit();
 }
 
 module_init(gc_init);

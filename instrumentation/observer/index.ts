@@ -1,4 +1,5 @@
 /** Who in the guest accesses registers, and whose bytes its memory holds. */
+export { physicalRanges } from './bus-addresses';
 export { ObservedCard, Observer, type OriginListener } from './observer';
 export { type Doorbell } from './doorbells';
 export { type Piece } from './pieces';
@@ -10,5 +11,6 @@ export {
   type ObservedMachine,
   type ObservedRace,
   type RamRange,
+  type Release,
   SharedFile,
 } from './shared-file';

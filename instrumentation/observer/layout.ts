@@ -19,6 +19,10 @@ export const RACES = 1 << 10;
 export const CALLERS = 1 << 12;
 /** Errors of cards that are looked after at a time. */
 export const ERRORS = 64;
+/** Releases that are kept: calls that have given memory back. A power of two. */
+export const RELEASES = 1 << 12;
+/** They are numbered from 1 to here, and then again. */
+export const RELEASE_NUMBERS = 0x3f_ffff;
 /** Devices that have been accessed, by the names of QEMU's memory regions. */
 export const MAX_DEVICES = 64;
 export const DEVICE_NAME_BYTES = 192;
@@ -31,6 +35,7 @@ export const CARD_PREFIX = 'vfio-user:';
 export const IS_WRITE = 1;
 export const IS_KERNEL = 2;
 export const LACKS_BARRIER = 4;
+export const IS_RELEASE = 8;
 
 type MemberType = 'u8' | 'u16' | 'u32' | 'u64' | { readonly bytes: number };
 
@@ -84,7 +89,14 @@ export const HEADER = {
   taskComm: member('u32', 'Offset of `comm`.'),
   places: member('u32', 'By the plugin: how many places there are.'),
   irqEntry: member('u64', "Address of the kernel's handle_irq_event. 0: not known."),
-  moduleCode: member('u64', 'An address of code of a kernel module. 0: not known.'),
+  ownCode: member('u64', 'Code of the kernel module ghostcard; that of others is near it. 0: not known.'),
+  ownCodeEnd: member('u64', 'Its end.'),
+  releaseEntry: member('u64', 'Address of its function that is called for memory that is given back. 0: not known.'),
+  releasedOffset: member(
+    'u64',
+    'Where the shadow of releases is: who gave eight bytes back last, where a card has accessed the page (MARK, with the number of the release as the place).',
+  ),
+  releasesOffset: member('u64', 'Where the releases are. Number n is at n modulo RELEASES, if it is there.'),
   // Steps of cards: the number of their latest access of memory, in the order of what happened (CARD_MARK).
   answered: member('u32', 'By the host: the last step before the latest answer to a read of a BAR.'),
   interrupted: member('u32', 'The last step before the latest interrupt.'),
@@ -92,6 +104,8 @@ export const HEADER = {
   settled: member('u32', 'The last step that everything in the guest comes after.'),
   round: member('u32', 'A place is reported once in each.'),
   races: member('u32', 'By the plugin: how many races there are. Race n is at n modulo RACES.'),
+  releases: member('u32', 'By the plugin: how many releases there have been.'),
+  reserved: member('u32', '0.'),
 } as const satisfies Members;
 
 /** A ring: this, in a page of its own, then the records. */
@@ -124,7 +138,7 @@ export const RECORD = {
 export const RACE = {
   address: member('u64', 'Physical.'),
   mark: member('u64', 'What the card has done (CARD_MARK).'),
-  pc: member('u64', 'Address of the instruction.'),
+  pc: member('u64', 'Address of the instruction; when memory is given back, the number of the release.'),
   caller: member('u64', 'Where the function that did it returns to; 0: not known.'),
   seen: member('u32', 'The last step that comes before.'),
   pid: member('u32', 'Process.'),
@@ -133,7 +147,7 @@ export const RACE = {
   sizeBytes: member('u8', '1 to 16.'),
   flags: member(
     'u8',
-    '1: a write, 2: in the kernel, 4: an interrupt or status has been seen, and a barrier is missing.',
+    '1: a write, 2: in the kernel, 4: an interrupt or status has been seen, and a barrier is missing, 8: memory is given back.',
   ),
   reserved: member('u8', '0.'),
   comm: member({ bytes: COMM_BYTES }, 'Name of the thread.'),
@@ -159,6 +173,19 @@ export const CALLER = {
   caller: member('u64', 'Where the function returns to; 0: not known.'),
   place: member('u32', 'The place.'),
   epoch: member('u32', 'The upper half of the marks of its context: it is looked up once in an epoch.'),
+} as const satisfies Members;
+
+/** A call that has given memory back: of a program, or of a kernel module. */
+export const RELEASE = {
+  pc: member('u64', 'Where the call was made; 0: not known.'),
+  caller0: member('u64', 'Where the function that made it returns to; 0: not known.'),
+  caller1: member('u64', 'Where its caller returns to,'),
+  caller2: member('u64', 'and the next one.'),
+  number: member('u32', 'Of this release.'),
+  pid: member('u32', 'Process.'),
+  tid: member('u32', 'Thread.'),
+  flags: member('u32', '2: in the kernel.'),
+  comm: member({ bytes: COMM_BYTES }, 'Name of the thread.'),
 } as const satisfies Members;
 
 /**

@@ -132,7 +132,7 @@ describe('the file that is shared with the plugin', () => {
       currentTask: 0x20n,
       task: { pid: 1, tgid: 2, comm: 3 },
       irqEntry: 4n,
-      moduleCode: 5n,
+      ...{ ownCode: 5n, ownCodeEnd: 6n, releaseEntry: 7n },
     };
     expect([plugin.header('linearMap'), plugin.header('currentTask')]).toEqual([0x1000, 0x20]);
   });

@@ -7,12 +7,13 @@
  * So an access is matched at the card's next event, and before its next access at the latest, for which it is waited.
  */
 import { type AccessEvent, BAR_COUNT, type PciCard } from '../../emulator/pci';
+import { physicalRanges } from './bus-addresses';
 import { type Doorbell, Doorbells } from './doorbells';
 import { CARD_PREFIX } from './layout';
-import { type Piece } from './pieces';
+import { MOST_PIECES, type Piece } from './pieces';
 import { type DmaWrite, Provenance, type Writer, type WrittenRun } from './provenance';
 import { isDma } from '../trace';
-import { type DriverAccess, type RecordedAccess, type SharedFile } from './shared-file';
+import { type DriverAccess, type RamRange, type RecordedAccess, type SharedFile } from './shared-file';
 
 /** How long a processor may take to record an access that has been done. */
 const WAIT_MS = 1000;
@@ -48,38 +49,51 @@ export class Observer implements Disposable {
 
   /**
    * Who wrote what a card has just read: pieces in their order, or by writer where there are many (`Pieces`). `whoIs` gives
-   * the same object for the same writer. Undefined in a guest with an IOMMU.
+   * the same object for the same writer.
    */
   writersOf<Who>(
+    card: PciCard,
     iova: number,
     sizeBytes: number,
     whoIs: (writer: Writer | undefined) => Who,
-  ): readonly Piece<Who>[] | undefined {
-    return this.file.machine.hasIommu ? undefined : this.#provenance.pieces(iova, sizeBytes, whoIs);
+  ): readonly Piece<Who>[] {
+    const memory = this.#memory(card, iova, sizeBytes);
+    const [first] = memory;
+    if (memory.length <= 1) return first ? this.#provenance.pieces(first.address, first.sizeBytes, whoIs) : [];
+    const pieces: Piece<Who>[] = [];
+    let start = 0;
+    for (const range of memory) {
+      for (const { offset, end, ...piece } of this.#provenance.pieces(range.address, range.sizeBytes, whoIs)) {
+        if (pieces.length === MOST_PIECES) return pieces;
+        pieces.push({ ...piece, offset: start + offset, end: start + end });
+      }
+      start += range.sizeBytes;
+    }
+    return pieces;
   }
 
-  /** Who wrote last what memory holds at an address of a card: runs of bytes with the same writer. */
-  provenance(iova: number, sizeBytes: number): WrittenRun[] {
-    if (this.file.machine.hasIommu) {
-      throw new Error(
-        "Cannot say who wrote a card's memory in a guest with an IOMMU: its addresses are translated, and the observer " +
-          'knows physical ones. Start the guest without one.',
-      );
-    }
-    return this.#provenance.of(iova, sizeBytes);
+  /** Who wrote last what memory holds at an address of a card: runs of bytes with the same writer, by physical address. */
+  provenance(card: PciCard, iova: number, sizeBytes: number): WrittenRun[] {
+    return this.#memory(card, iova, sizeBytes).flatMap((range) => this.#provenance.of(range.address, range.sizeBytes));
+  }
+
+  #memory(card: PciCard, iova: number, sizeBytes: number): readonly RamRange[] {
+    return physicalRanges(card, this.file.machine, iova, sizeBytes);
   }
 
   /** Observes a card, before what it does is recorded. It is known by its socket once that is set. */
   observe(card: PciCard, name: string): ObservedCard {
     const descriptors = new Map<string, DmaWrite['descriptor']>();
     card.inspection.events.subscribe((event, timeNs) => {
-      if (!isDma(event) || event.error !== undefined || this.file.machine.hasIommu) return;
+      if (!isDma(event) || event.error !== undefined) return;
       const { kind, channel, role, iova, sizeBytes } = event;
-      this.file.touch(iova, sizeBytes);
+      const memory = this.#memory(card, iova, sizeBytes);
+      for (const range of memory) this.file.touch(range.address, range.sizeBytes);
       if (kind === 'dma-read' && role === 'descriptor') descriptors.set(channel, { iova, sizeBytes });
       if (kind === 'dma-read') return;
       const [descriptor, doorbell] = [descriptors.get(channel), observed.doorbells.of(channel)];
-      this.#provenance.dmaWrote({ card: name, channel, role }, { iova, sizeBytes, timeNs, descriptor, doorbell });
+      const access = { iova, sizeBytes, timeNs, descriptor, doorbell };
+      this.#provenance.dmaWrote({ card: name, channel, role }, access, memory);
     });
     const observed: ObservedCard = new ObservedCard(card, {
       connect: (socketPath) => this.#cards.set(socketPath, observed),

@@ -60,7 +60,7 @@ const send = code(PLACES[SEND]!);
 
 describe('who wrote memory last', () => {
   const written = (address: number, sizeBytes: number) =>
-    observer.provenance(address, sizeBytes).map(({ address, sizeBytes, writer }) => [address, sizeBytes, writer]);
+    observer.provenance(card, address, sizeBytes).map(({ address, sizeBytes, writer }) => [address, sizeBytes, writer]);
 
   it('is told by runs of bytes: code with its process and its caller, the kernel, nobody', () => {
     plugin.owner(1, 71);
@@ -99,7 +99,7 @@ describe('who wrote memory last', () => {
     void card.as('descriptor').read(0x2000, new Uint8Array(32));
     store(0x1000, 8, FILL);
     void card.as('data').write(0x1004, new Uint8Array(2));
-    const [, run] = observer.provenance(0x1000, 8);
+    const [, run] = observer.provenance(card, 0x1000, 8);
     expect(run).toMatchObject({
       ...{ address: 0x1004, sizeBytes: 2 },
       writer: {
@@ -129,23 +129,47 @@ describe('who wrote memory last', () => {
   it('is told with who has loaded it last', () => {
     store(0x1000, 16, FILL);
     file.loads.set(0x1008, 8, SEND, 16, MARK.bytesAt);
-    expect(observer.provenance(0x1000, 16)).toEqual([
+    expect(observer.provenance(card, 0x1000, 16)).toEqual([
       { address: 0x1000, sizeBytes: 8, writer: fill },
       { address: 0x1008, sizeBytes: 8, writer: fill, loader: send },
     ]);
   });
 
-  it('is refused behind an IOMMU, where the addresses of a card are others', () => {
-    using other = new Observer(new SharedFile(loadNative(), { vcpus: 1, ram: [], hasIommu: true }));
-    expect(() => other.provenance(0, 8)).toThrow(/^Cannot say who wrote a card's memory in a guest with an IOMMU/);
-    expect(other.writersOf(0, 8, () => 0)).toBeUndefined();
+  it('is told behind an IOMMU of what the addresses of the card are mapped to', () => {
+    using translated = new SharedFile(loadNative(), {
+      ...{ vcpus: 1, ram: [{ address: 0x10_0000, sizeBytes: 2 ** 20 }], hasIommu: true },
+    });
+    using itsPlugin = new FakePlugin(translated);
+    itsPlugin.places(PLACES);
+    const other = new Observer(translated, 1);
+    const itsCard = new IdleCard();
+    other.observe(itsCard, 'card');
+    for (const [iova, fileOffset] of [
+      [0x8000n, 0x5000],
+      [0x9000n, 0x2000],
+    ] as const) {
+      const backing = { kind: 'bytes', bytes: new Uint8Array(4096), fileOffset } as const;
+      itsCard.inspection.device.mapDma({ iova, sizeBytes: 4096n, readable: true, writable: true, backing });
+    }
+    translated.shadow.set(0x10_5ff8, 8, FILL, 16, MARK.bytesAt);
+    translated.shadow.set(0x10_2000, 8, SEND, 16, MARK.bytesAt);
+    expect(other.provenance(itsCard, 0x8ff8, 16)).toEqual([
+      { address: 0x10_5ff8, sizeBytes: 8, writer: fill },
+      { address: 0x10_2000, sizeBytes: 8, writer: send },
+    ]);
+    const places = other.writersOf(itsCard, 0x8ff8, 16, (writer) => writer?.by === 'code' && writer.pc);
+    expect(places).toEqual([
+      { offset: 0, end: 8, sizeBytes: 8, who: PLACES[FILL] },
+      { offset: 8, end: 16, sizeBytes: 8, who: PLACES[SEND] },
+    ]);
+    expect(other.provenance(itsCard, 0xa000, 8)).toEqual([]);
   });
 });
 
 describe('who wrote what a card reads', () => {
   const whoIs = (writer: Writer | undefined): string => (writer?.by === 'code' ? writer.pc.toString(16) : 'other');
   const pieces = (address: number, sizeBytes: number): readonly Piece<string>[] =>
-    observer.writersOf(address, sizeBytes, whoIs)!;
+    observer.writersOf(card, address, sizeBytes, whoIs);
 
   it('is told piece by piece, of words of four bytes too', () => {
     store(0x1000, 4, FILL);
@@ -178,8 +202,8 @@ describe('who wrote what a card reads', () => {
     expect(pieces(0x1800, size - 0x800)).toEqual([
       { offset: 0, end: size - 0x800, sizeBytes: size - 0x800, who: '401000' },
     ]);
-    const pids = observer.writersOf(0x1800, size - 0x800, (writer) => (writer?.by === 'code' ? writer.pid : -1));
-    expect(pids!.map(({ offset, sizeBytes, who }) => [0x1800 + offset, sizeBytes, who])).toEqual([
+    const pids = observer.writersOf(card, 0x1800, size - 0x800, (writer) => (writer?.by === 'code' ? writer.pid : -1));
+    expect(pids.map(({ offset, sizeBytes, who }) => [0x1800 + offset, sizeBytes, who])).toEqual([
       [0x1800, 0x3800, 0],
       [0x5000, 0x1000, 71],
       [0x6000, 0x1000 + size - 0x6000, 0],

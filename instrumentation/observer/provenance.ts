@@ -4,7 +4,7 @@ import { type Doorbell } from './doorbells';
 import { MARK, MARKED_BYTES, MAX_PLACES, PAGE_BYTES } from './layout';
 import { type Piece, Pieces } from './pieces';
 import { placeOf } from './shadow';
-import { type SharedFile } from './shared-file';
+import { type RamRange, type SharedFile } from './shared-file';
 
 /** Code of the guest that has accessed memory. */
 export interface CodeWriter {
@@ -62,17 +62,22 @@ export class Provenance {
 
   constructor(private readonly file: SharedFile) {}
 
-  /** A card has written to memory. */
-  dmaWrote({ card, channel, role }: Omit<DmaWriter, 'by' | 'access'>, access: DmaWrite): void {
+  /** A card has written to these ranges of memory. */
+  dmaWrote(
+    { card, channel, role }: Omit<DmaWriter, 'by' | 'access'>,
+    access: DmaWrite,
+    memory: readonly RamRange[],
+  ): void {
     let source = this.#sources.findIndex(
       (known) => known.card === card && known.channel === channel && known.role === role,
     );
     if (source < 0) source = this.#sources.push({ by: 'dma', card, channel, role }) - 1;
     this.#last = (this.#last + 1) >>> 0;
     this.#writes[this.#last % REMEMBERED] = access;
-    const { iova, sizeBytes } = access;
-    this.file.shadow.keepOthers(iova, sizeBytes, this.file.others);
-    this.file.shadow.set(iova, sizeBytes, MAX_PLACES + source, this.#last, MARK.bytesAt);
+    for (const { address, sizeBytes } of memory) {
+      this.file.shadow.keepOthers(address, sizeBytes, this.file.others);
+      this.file.shadow.set(address, sizeBytes, MAX_PLACES + source, this.#last, MARK.bytesAt);
+    }
   }
 
   /** Who wrote the bytes of a range of physical addresses, in their order. */

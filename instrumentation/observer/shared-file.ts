@@ -10,6 +10,7 @@ import {
   ERRORS,
   HEADER,
   IS_KERNEL,
+  IS_RELEASE,
   IS_WRITE,
   LACKS_BARRIER,
   MAGIC,
@@ -21,6 +22,8 @@ import {
   RACE,
   RACES,
   RECORD,
+  RELEASE,
+  RELEASES,
   RING_BYTES,
   RING_RECORDS,
   TOUCHED,
@@ -30,7 +33,7 @@ import { Shadow } from './shadow';
 /** What the plugin needs to know of the machine that it observes. */
 export interface ObservedMachine {
   readonly vcpus: number;
-  /** Its RAM, by physical address: one range or two. */
+  /** Its RAM, by physical address: one range or two, in the order in which they are in their file. */
   readonly ram: readonly RamRange[];
   /** Whether the addresses of cards are translated. */
   readonly hasIommu?: boolean;
@@ -51,8 +54,10 @@ export interface KernelFacts {
   readonly task: { readonly pid: number; readonly tgid: number; readonly comm: number };
   /** Address of `handle_irq_event`, which each interrupt of a device passes. */
   readonly irqEntry: bigint;
-  /** An address of code of a kernel module; others are near it. */
-  readonly moduleCode: bigint;
+  /** The code of the module `ghostcard`, whose address is near that of other modules, and the function of it that is told of releases. */
+  readonly ownCode: bigint;
+  readonly ownCodeEnd: bigint;
+  readonly releaseEntry: bigint;
 }
 
 /** An access of a BAR by a processor of the guest. */
@@ -90,6 +95,8 @@ const CALLER_AT = offsetsOf(CALLER);
 const CALLER_BYTES = bytesOf(CALLER);
 const ERROR_AT = offsetsOf(ERROR);
 const ERROR_BYTES = bytesOf(ERROR);
+const RELEASE_AT = offsetsOf(RELEASE);
+const RELEASE_BYTES = bytesOf(RELEASE);
 const DEVICES_BYTES = MAX_DEVICES * DEVICE_NAME_BYTES;
 const upToPage = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 
@@ -107,6 +114,8 @@ export class SharedFile implements Disposable {
   readonly loads: Shadow;
   /** What cards have done there (CARD_MARK). */
   readonly cardShadow: Shadow;
+  /** Who gave what back last, where a card has accessed the page: the numbers of releases. */
+  readonly released: Shadow;
 
   /** @throws RangeError for a machine that cannot be observed */
   constructor(
@@ -125,13 +134,15 @@ export class SharedFile implements Disposable {
     const racesOffset = upToPage(ownersOffset + pages * 4);
     const callersOffset = racesOffset + upToPage(RACES * RACE_BYTES);
     const errorsOffset = callersOffset + upToPage(CALLERS * CALLER_BYTES);
-    const touchedOffset = errorsOffset + upToPage(ERRORS * ERROR_BYTES);
+    const releasesOffset = errorsOffset + upToPage(ERRORS * ERROR_BYTES);
+    const touchedOffset = releasesOffset + upToPage(RELEASES * RELEASE_BYTES);
     const shadowOffset = touchedOffset + upToPage(pages);
     const loadsOffset = shadowOffset + memoryBytes;
     const cardShadowOffset = loadsOffset + memoryBytes;
     const othersOffset = cardShadowOffset + memoryBytes;
+    const releasedOffset = othersOffset + memoryBytes;
     // Most of it is never touched, and takes no memory then.
-    this.#fd = native.memfdCreate('ghostcard-observer', othersOffset + memoryBytes);
+    this.#fd = native.memfdCreate('ghostcard-observer', releasedOffset + memoryBytes);
     this.#mapped = native.map(this.#fd, 0, shadowOffset, true);
     this.#words = new Uint32Array(this.#mapped);
     this.#touched = new Uint8Array(this.#mapped, touchedOffset, pages);
@@ -139,6 +150,7 @@ export class SharedFile implements Disposable {
     this.others = new Shadow(native, this.#fd, othersOffset, memoryBytes);
     this.loads = new Shadow(native, this.#fd, loadsOffset, memoryBytes);
     this.cardShadow = new Shadow(native, this.#fd, cardShadowOffset, memoryBytes);
+    this.released = new Shadow(native, this.#fd, releasedOffset, memoryBytes);
     this.#view = new DataView(this.#mapped);
     const set = (at: number, value: number) => this.#view.setBigUint64(at, BigInt(value), true);
     this.#view.setUint32(AT.vcpus, vcpus, true);
@@ -149,6 +161,8 @@ export class SharedFile implements Disposable {
     set(AT.racesOffset, racesOffset);
     set(AT.callersOffset, callersOffset);
     set(AT.errorsOffset, errorsOffset);
+    set(AT.releasesOffset, releasesOffset);
+    set(AT.releasedOffset, releasedOffset);
     set(AT.touchedOffset, touchedOffset);
     set(AT.shadowOffset, shadowOffset);
     set(AT.loadsOffset, loadsOffset);
@@ -172,10 +186,9 @@ export class SharedFile implements Disposable {
   }
 
   /** From now on, accesses have their process. */
-  set kernel({ linearMap, currentTask, task, irqEntry, moduleCode }: KernelFacts) {
-    this.#view.setBigUint64(AT.irqEntry, irqEntry, true);
-    this.#view.setBigUint64(AT.moduleCode, moduleCode, true);
-    this.#view.setBigUint64(AT.currentTask, currentTask, true);
+  set kernel({ linearMap, task, ...addresses }: KernelFacts) {
+    for (const name of ['currentTask', 'irqEntry', 'ownCode', 'ownCodeEnd', 'releaseEntry'] as const)
+      this.#view.setBigUint64(AT[name], addresses[name], true);
     this.#view.setUint32(AT.taskPid, task.pid, true);
     this.#view.setUint32(AT.taskTgid, task.tgid, true);
     this.#view.setUint32(AT.taskComm, task.comm, true);
@@ -209,6 +222,22 @@ export class SharedFile implements Disposable {
     const at = Number(this.#view.getBigUint64(AT.callersOffset, true)) + (place % CALLERS) * CALLER_BYTES;
     const caller = this.#view.getBigUint64(at + CALLER_AT.caller, true);
     return this.#view.getUint32(at + CALLER_AT.place, true) === place && caller !== 0n ? caller : undefined;
+  }
+
+  /** The call that has given memory back; undefined when it is not known any more. */
+  releaseOf(number: number): Release | undefined {
+    const view = this.#view;
+    const at = Number(view.getBigUint64(AT.releasesOffset, true)) + (number % RELEASES) * RELEASE_BYTES;
+    if (view.getUint32(at + RELEASE_AT.number, true) !== number) return undefined;
+    return {
+      pc: view.getBigUint64(at + RELEASE_AT.pc, true),
+      callers: (['caller0', 'caller1', 'caller2'] as const)
+        .map((name) => view.getBigUint64(at + RELEASE_AT[name], true))
+        .filter((caller) => caller !== 0n),
+      isKernel: (view.getUint32(at + RELEASE_AT.flags, true) & IS_KERNEL) !== 0,
+      pid: view.getUint32(at + RELEASE_AT.pid, true),
+      comm: this.#text(at + RELEASE_AT.comm, COMM_BYTES),
+    };
   }
 
   /** The process that was the last to write to a page from user space; 0 when it is not known. */
@@ -268,6 +297,7 @@ export class SharedFile implements Disposable {
     this.others[Symbol.dispose]();
     this.loads[Symbol.dispose]();
     this.cardShadow[Symbol.dispose]();
+    this.released[Symbol.dispose]();
     this.native.unmap(this.#mapped);
     this.native.close(this.#fd);
   }
@@ -306,10 +336,11 @@ export class SharedFile implements Disposable {
       step: view.getUint32(at + RACE_AT.mark + 4, true),
       seen: view.getUint32(at + RACE_AT.seen, true),
       pc: view.getBigUint64(at + RACE_AT.pc, true),
-      ...callerAt(view.getBigUint64(at + RACE_AT.caller, true)),
+      callers: [view.getBigUint64(at + RACE_AT.caller, true)].filter((caller) => caller !== 0n),
       vcpu: view.getUint8(at + RACE_AT.vcpu),
       sizeBytes: view.getUint8(at + RACE_AT.sizeBytes),
       isWrite: (flags & IS_WRITE) !== 0,
+      isRelease: (flags & IS_RELEASE) !== 0,
       isKernel: (flags & IS_KERNEL) !== 0,
       lacksBarrier: (flags & LACKS_BARRIER) !== 0,
       pid: view.getUint32(at + RACE_AT.pid, true),
@@ -343,6 +374,8 @@ export interface ObservedRace {
   readonly address: number;
   readonly sizeBytes: number;
   readonly isWrite: boolean;
+  /** The memory is given back. */
+  readonly isRelease: boolean;
   readonly isKernel: boolean;
   /** It would come after, on arm64, with a barrier that orders loads. */
   readonly lacksBarrier: boolean;
@@ -351,15 +384,25 @@ export interface ObservedRace {
   /** The last step that comes before. */
   readonly seen: number;
   readonly vcpu: number;
+  /** The number of the release, if the memory is given back. */
   readonly pc: bigint;
   /** Where the function returns to, if that is known. */
-  readonly caller?: bigint;
+  readonly callers: readonly bigint[];
   readonly pid: number;
   readonly tid: number;
   readonly comm: string;
 }
 
-const callerAt = (caller: bigint) => (caller === 0n ? {} : { caller });
+/** A call that has given memory back. */
+export interface Release {
+  /** Where it was made; 0: by no code of a program or of a module that is known. */
+  readonly pc: bigint;
+  /** Where the function that made it returns to, and its callers, as far as they are known. */
+  readonly callers: readonly bigint[];
+  readonly isKernel: boolean;
+  readonly pid: number;
+  readonly comm: string;
+}
 
 export interface RecordedAccess extends DriverAccess {
   /** Number of the device. */

@@ -11,7 +11,15 @@
  */
 import { bytesOf, type Completion, type DmaInitiator, type DmaStage, type Word } from '../../emulator/memory';
 import { BAR_COUNT, type CardEvent, type PciCard, Region } from '../../emulator/pci';
-import { type Doorbell, type DriverAccess, type ObservedCard, type ObservedRace, type SharedFile } from '../observer';
+import {
+  type Doorbell,
+  type DriverAccess,
+  type ObservedCard,
+  type ObservedRace,
+  physicalRanges,
+  type RamRange,
+  type SharedFile,
+} from '../observer';
 import { CARD_MARK, MARK, MARKED_BYTES, MAX_PLACES, PAGE_BYTES } from '../observer/layout';
 import { bytesBetween, placeOf, type Shadow } from '../observer/shadow';
 import { type Disorder, Order } from './order';
@@ -20,18 +28,23 @@ import { ToldErrors } from './told-errors';
 
 /** Code of the driver that takes part in a race. */
 export type DriverSide = Pick<DriverAccess, 'pid' | 'pc' | 'isKernel' | 'comm'> & {
-  /** Where the function that it is in returns to, if that is known. */
-  readonly caller?: bigint;
+  /** Where the function that it is in returns to, and its callers, as far as that is known. */
+  readonly callers: readonly bigint[];
 };
+
+/** What a driver does to memory. */
+export type Doing = 'writes' | 'reads' | 'gives back';
 
 export interface Race {
   /**
-   * What the driver has done: accessed something `late`, after the doorbell, or `unordered`, without a barrier ahead of it;
-   * accessed what the card has `unseen` done.
+   * What is wrong with what the driver has done: it was `late`, after the doorbell, or `unordered`, without a barrier ahead
+   * of it; it was done where the card has `unseen` done something.
    */
   readonly what: Disorder | 'unseen' | 'unfenced';
+  readonly does: Doing;
   readonly driver: DriverSide;
-  readonly isStore: boolean;
+  /** The memory is that of the ring of a channel that is running: the step is the last one there, some time ago. */
+  readonly isRing: boolean;
   /** Of the driver's access, or of the word that it is about; physical. */
   readonly address: number;
   readonly step: Step;
@@ -46,22 +59,29 @@ export class RaceDetector {
   readonly #known = new Set<string>();
   /** How many races of the plugin have been taken. */
   #taken = 0;
+  /** What cards that are running hold. */
+  readonly #rings: (() => void)[] = [];
 
   constructor(private readonly file: SharedFile) {}
 
-  /**
-   * Watches a card from now on, where its addresses are those of memory. Returns what is known of the errors that it
-   * writes there.
-   */
+  /** Watches a card from now on. Returns what is known of the errors that it writes to memory. */
   watch(card: PciCard, name: string, observed: ObservedCard): ToldErrors {
     const { events, dma } = card.inspection;
     const writes = new RegisterWrites(observed, (look, order) => this.#judge(look, order));
     observed.onOrigin((access, isWrite) => isWrite && writes.known(access));
     const errors = new ToldErrors(card, this.file);
+    const running = new RunningChannels();
+    const lookAtRings = (): void => {
+      for (const { step, memory } of running.rings)
+        this.#lookAtRing({ ...step, doorbell: writes.last }, memory, writes);
+    };
+    this.#rings.push(lookAtRings);
     const interrupts = new Interrupts(() => this.file.saw('interrupted', this.#steps.last));
     events.subscribe((event) => {
       errors.take(event);
       if (card.inspection.interruptsPushWrites) interrupts.take(event);
+      if (event.kind === 'write') lookAtRings(); // as long as the card has not acted on it
+      running.take(event);
       writes.take(event);
       this.#take(event);
     });
@@ -69,8 +89,10 @@ export class RaceDetector {
       const { channel, role } = by;
       const timeNs = card.inspection.now();
       const step = { card: name, channel, role, isWrite, iova, sizeBytes, timeNs, doorbell: writes.last };
-      if (!isStatus) this.#look(step, writes);
-      this.#mark(step, isStatus);
+      const memory = physicalRanges(card, this.file.machine, iova, sizeBytes);
+      this.#look(step, memory, isStatus, writes);
+      this.#mark(step, memory, isStatus);
+      running.took(step, memory);
       interrupts.stepped();
     };
     const takeStatus = (by: DmaInitiator, iova: number, data: Uint8Array) => errors.write(by, iova, data);
@@ -87,6 +109,7 @@ export class RaceDetector {
 
   /** What has been found since the last call. */
   takeRaces(): Race[] {
+    for (const lookAtRings of this.#rings) lookAtRings();
     const { next, races } = this.file.races(this.#taken);
     this.#taken = next;
     for (const race of races) this.#addUnseen(race);
@@ -107,24 +130,42 @@ export class RaceDetector {
   }
 
   /** Marks what a card is about to access: nobody can have seen it before. */
-  #mark(step: Step, isStatus: boolean): void {
-    const { iova, sizeBytes, isWrite } = step;
-    const low = (isWrite ? CARD_MARK.isWritten : 0) | (isStatus ? CARD_MARK.isStatus : 0);
-    this.file.cardShadow.set(iova, sizeBytes, low, this.#steps.add(step), CARD_MARK.bytesAt);
-    this.file.touch(iova, sizeBytes);
+  #mark(step: Step, memory: readonly RamRange[], isStatus: boolean): void {
+    const low = (step.isWrite ? CARD_MARK.isWritten : 0) | (isStatus ? CARD_MARK.isStatus : 0);
+    const number = this.#steps.add(step);
+    for (const { address, sizeBytes } of memory) {
+      this.file.cardShadow.set(address, sizeBytes, low, number, CARD_MARK.bytesAt);
+      this.file.touch(address, sizeBytes);
+    }
   }
 
-  /** Looks for accesses of the driver that may not come before: stores, and loads of what the card writes. */
-  #look(step: Step, writes: RegisterWrites): void {
+  /** Looks for what the driver may not do before: stores, and loads of what the card writes; to give the memory back. */
+  #look(step: Step, memory: readonly RamRange[], isStatus: boolean, writes: RegisterWrites): void {
     if (step.doorbell === undefined) return;
-    this.#lookAt(this.file.shadow, true, step, writes);
-    if (step.isWrite) this.#lookAt(this.file.loads, false, step, writes);
+    for (const range of memory) {
+      this.#lookAt(this.file.released, 'gives back', step, range, writes);
+      if (isStatus) continue;
+      this.#lookAt(this.file.shadow, 'writes', step, range, writes);
+      if (step.isWrite) this.#lookAt(this.file.loads, 'reads', step, range, writes);
+    }
   }
 
-  #lookAt(shadow: Shadow, isStore: boolean, step: Step, writes: RegisterWrites): void {
-    const { iova, sizeBytes } = step;
-    const end = iova + sizeBytes;
-    shadow.each(iova, sizeBytes, ({ words }, first, last, at) => {
+  /** A channel that is running has its ring, whether it accesses it now or not. */
+  #lookAtRing(step: Step, memory: readonly RamRange[], writes: RegisterWrites): void {
+    if (step.doorbell === undefined) return;
+    for (const range of memory) this.#lookAt(this.file.released, 'gives back', step, range, writes, true);
+  }
+
+  #lookAt(
+    shadow: Shadow,
+    does: Doing,
+    step: Step,
+    { address: start, sizeBytes }: RamRange,
+    writes: RegisterWrites,
+    isRing = false,
+  ): void {
+    const end = start + sizeBytes;
+    shadow.each(start, sizeBytes, ({ words }, first, last, at) => {
       const begin = at - (at % MARKED_BYTES);
       let looked = 0;
       for (let index = first; index <= last; index++) {
@@ -132,13 +173,13 @@ export class RaceDetector {
         if (high === looked) continue;
         const low = words[2 * index]!;
         const place = placeOf(low);
-        if (place >= MAX_PLACES) continue;
+        if (place >= MAX_PLACES && does !== 'gives back') continue;
         if (writes.order.disorderOf(high) !== undefined) {
           const address = begin + (index - first) * MARKED_BYTES;
-          const isTouched = ((low >>> MARK.bytesAt) & bytesBetween(address, iova, end)) !== 0;
+          const isTouched = ((low >>> MARK.bytesAt) & bytesBetween(address, start, end)) !== 0;
           if (!isTouched) continue;
-          const caller = isStore ? this.file.callerOf(place) : undefined;
-          writes.judge({ step, isStore, high, place, caller, address });
+          const caller = does === 'writes' ? this.file.callerOf(place) : undefined;
+          writes.judge({ step, isRing, does, high, place, caller, address });
         }
         looked = high;
       }
@@ -146,35 +187,53 @@ export class RaceDetector {
   }
 
   /** The last register write before the step is in `order` now. */
-  #judge({ step, isStore, high, place, caller, address }: Look, order: Order): void {
+  #judge({ step, isRing, does, high, place, caller, address }: Look, order: Order): void {
     const what = order.disorderOf(high);
     const last = step.doorbell?.by;
-    const pc = this.file.addressOf(place);
-    if (what === undefined || last === undefined || pc === undefined) return;
-    if (what === 'unordered' && !isStore) return; // the processor may be earlier, and does no harm then
-    const key = `${step.card} ${what} ${pc} ${caller}`;
+    if (what === undefined || last === undefined) return;
+    if (what === 'unordered' && does !== 'writes') return; // the processor may be earlier, and does no harm then
+    const driver = does === 'gives back' ? this.file.releaseOf(place) : this.#accessorAt(place, caller, address, last);
+    if (driver === undefined) return;
+    const key = `${step.card} ${what} ${does} ${driver.pc} ${driver.callers.join(' ')}`;
     if (this.#known.has(key)) return;
     this.#known.add(key);
+    this.#races.push({ what, does, driver, address, step, isRing });
+  }
+
+  #accessorAt(place: number, caller: bigint | undefined, address: number, last: DriverAccess): DriverSide | undefined {
+    const pc = this.file.addressOf(place);
+    if (pc === undefined) return undefined;
     const isKernel = pc >> 63n === 1n;
     const pid = isKernel ? 0 : this.file.ownerOf(Math.floor(address / PAGE_BYTES));
     const comm = pid === last.pid ? last.comm : '';
-    const driver = { pc, isKernel, pid, comm, ...(caller !== undefined && { caller }) };
-    this.#races.push({ what, driver, isStore, address, step });
+    return { pc, isKernel, pid, comm, callers: caller === undefined ? [] : [caller] };
   }
 
-  #addUnseen({ address, isWrite, lacksBarrier, step: number, ...driver }: ObservedRace): void {
-    const step = this.#steps.at(number);
-    if (step === undefined) return;
-    this.#races.push({ what: lacksBarrier ? 'unfenced' : 'unseen', driver, isStore: isWrite, address, step });
+  #addUnseen(race: ObservedRace): void {
+    const { address, isWrite, isRelease, lacksBarrier } = race;
+    const step = this.#steps.at(race.step);
+    const driver = isRelease ? this.file.releaseOf(Number(race.pc)) : race;
+    if (step === undefined || driver === undefined) return;
+    const does = isRelease ? 'gives back' : isWrite ? 'writes' : 'reads';
+    this.#races.push({
+      what: lacksBarrier && !isRelease ? 'unfenced' : 'unseen',
+      does,
+      driver,
+      address,
+      step,
+      isRing: false,
+    });
   }
 }
 
-/** What a card was about to access: the last store, or load, there. */
+/** What a card was about to access: what the driver has done there last. */
 interface Look {
   readonly step: Step;
-  readonly isStore: boolean;
+  readonly isRing: boolean;
+  readonly does: Doing;
   /** Upper bits of the mark. */
   readonly high: number;
+  /** Number of the place, or of the release. */
   readonly place: number;
   /** Of a store: who has called the code there, if that is known. */
   readonly caller: bigint | undefined;
@@ -195,12 +254,13 @@ class RegisterWrites {
     private readonly onJudge: (look: Look, order: Order) => void,
   ) {}
 
-  get last(): Doorbell | undefined {
-    return this.observed.doorbells.last;
-  }
+  /** The last one that has been taken. */
+  last: Doorbell | undefined;
 
   take(event: CardEvent): void {
-    if (event.kind === 'write' && event.region < BAR_COUNT) this.#unknown.push({ looks: [] });
+    if (event.kind !== 'write' || event.region >= BAR_COUNT) return;
+    this.last = this.observed.doorbells.last;
+    this.#unknown.push({ looks: [] });
   }
 
   /** Whose the first one is that was not known. */
@@ -216,6 +276,31 @@ class RegisterWrites {
     const last = this.#unknown.at(-1);
     if (last === undefined) this.onJudge(look, this.order);
     else last.looks.push(look);
+  }
+}
+
+/** Channels that say that they are running, and may access memory. */
+class RunningChannels {
+  readonly #running = new Set<string>();
+  /** Where each channel has read a descriptor last. */
+  readonly #rings = new Map<string, { readonly step: Step; readonly memory: readonly RamRange[] }>();
+  #isMaster = false;
+
+  get rings(): { readonly step: Step; readonly memory: readonly RamRange[] }[] {
+    return this.#isMaster ? [...this.#running].flatMap((channel) => this.#rings.get(channel) ?? []) : [];
+  }
+
+  took(step: Step, memory: readonly RamRange[]): void {
+    if (step.role === 'descriptor' && !step.isWrite) this.#rings.set(step.channel, { step, memory });
+  }
+
+  take(event: CardEvent): void {
+    if (event.kind === 'reset' || event.kind === 'disconnected') this.#rings.clear();
+    if (event.kind !== 'state') return;
+    const { part, state } = event;
+    if (part === 'bus master') this.#isMaster = state === 'on';
+    else if (state === 'running') this.#running.add(part);
+    else if (this.#running.delete(part)) this.#rings.delete(part);
   }
 }
 

@@ -7,7 +7,7 @@ import { ManualClock } from '../../emulator/clock';
 import { InProcessHost } from '../../emulator/host';
 import { type DmaRole } from '../../emulator/memory';
 import { loadNative } from '../../emulator/native';
-import { PciCard } from '../../emulator/pci';
+import { PciCard, Region } from '../../emulator/pci';
 import { registerMap } from '../../emulator/registers';
 import { BAR_ADDRESS, FakePlugin } from '../../test/support/observer';
 import { Observer, SharedFile } from '../observer';
@@ -227,6 +227,114 @@ describe('what a driver has loaded, when the card writes there', () => {
   });
 });
 
+describe('memory that a driver has given back', () => {
+  const MUNMAP = 3;
+
+  /** A call gives 8 bytes back, in an epoch of processor 0. */
+  function giveBack(address: number, epoch: number): void {
+    plugin.release(MUNMAP, { pc: 0x405000n, callers: [0x403010n, 0x404010n], pid: 71, comm: 'driver' });
+    file.released.set(address, 8, MUNMAP, (epoch << MARK.epochAt) >>> 0, MARK.bytesAt);
+  }
+
+  function enable(state: 'running' | 'stopped'): void {
+    const { events } = card.inspection;
+    events.publish({ kind: 'state', part: 'bus master', state: 'on' });
+    events.publish({ kind: 'state', part: 'TX', state });
+  }
+
+  it('is another buffer when the card has been rung after that', async () => {
+    giveBack(PAGE, 5);
+    ring(5);
+    read('data');
+    expect(await texts()).toEqual([]);
+  });
+
+  it.each(['data', 'write-back'] as const)(
+    'is used after that as %s, with the calls that gave it back',
+    async (role) => {
+      ring(5);
+      giveBack(PAGE + 8, 6);
+      read(role);
+      expect(await texts()).toEqual([
+        '0x405000, called by 0x40300f, called by 0x40400f (driver, process 71) gives back 0x4008 after the last register ' +
+          `write that the card has received, DOORBELL 0x00000001 at 0x402000: TX reads 16 bytes at 0x4000 (${role}) then, and ` +
+          "it may be another's. Wait for the completion, or stop the card and wait until it has stopped, before memory is " +
+          'given back [use-after-free]',
+      ]);
+    },
+  );
+
+  it.each([
+    ['until the card is stopped, by that register write', 'running', 1],
+    ['and not once it has stopped', 'stopped', 0],
+  ] as const)('holds the ring of a channel %s', async (_, state, count) => {
+    enable('running');
+    ring(5);
+    read('descriptor');
+    enable(state);
+    giveBack(PAGE, 6);
+    ring(6);
+    enable('stopped');
+    const found = await texts();
+    expect(found).toHaveLength(count);
+    for (const text of found) expect(text).toContain('TX is running, and its ring is there');
+  });
+
+  it('holds the ring of a channel that is still running at the end', async () => {
+    enable('running');
+    ring(5);
+    read('descriptor');
+    giveBack(PAGE, 6);
+    expect(await texts()).toEqual([expect.stringContaining('TX is running, and its ring is there')]);
+  });
+
+  it('is given back too early where nothing shows that the card is done: by the end of a process, or by a call', async () => {
+    ring(5);
+    card.as('data').write(PAGE, new Uint8Array(64));
+    plugin.release(MUNMAP, { pid: 71, comm: 'driver', isKernel: true });
+    plugin.race({ address: PAGE + 8, step: 1, pc: BigInt(MUNMAP), isRelease: true });
+    expect(await texts()).toEqual([
+      'the kernel (driver, process 71) gives back 0x4008 without having seen that the card is done there: TX ' +
+        'writes 64 bytes at 0x4000 (data), started by DOORBELL 0x00000001 at 0x402000. No answer of a register, interrupt ' +
+        'or status in memory that the driver has seen since comes after that. Wait for the completion first [use-after-free]',
+    ]);
+  });
+});
+
+describe('behind an IOMMU', () => {
+  it('is looked at where the addresses of the card are mapped to', async () => {
+    const machine = { vcpus: 1, ram: [{ address: 0x10_0000, sizeBytes: 2 ** 20 }], hasIommu: true };
+    using translated = new SharedFile(loadNative(), machine);
+    using itsPlugin = new FakePlugin(translated);
+    itsPlugin.places(PLACES);
+    const itsCard = new IdleCard();
+    const itsObserver = new Observer(translated, 1);
+    const observed = itsObserver.observe(itsCard, 'card');
+    observed.socketPath = '/tmp/card0.sock';
+    const itsDetector = new RaceDetector(translated);
+    itsDetector.watch(itsCard, 'card', observed);
+    const { device } = itsCard.inspection;
+    for (const [iova, fileOffset] of [
+      [0x8000n, 0x5000],
+      [0x9000n, 0x2000],
+    ] as const) {
+      const backing = { kind: 'bytes', bytes: new Uint8Array(4096), fileOffset } as const;
+      device.mapDma({ iova, sizeBytes: 4096n, readable: true, writable: true, backing });
+    }
+    device.writeRegion(Region.CONFIG, 4, Uint8Array.of(6, 0));
+    itsPlugin.record('vfio-user:/tmp/card0.sock BAR 0', {
+      ...{ address: BAR_ADDRESS, value: 1n, pc: 0x402000n, barrier: 6 },
+      before: new Uint32Array(2 * MAX_VCPUS).fill(5),
+    });
+    device.writeRegion(0, 0, Uint8Array.of(1, 0, 0, 0));
+    translated.shadow.set(0x10_2008, 8, FILL, (6 << MARK.epochAt) >>> 0, MARK.bytesAt);
+    void itsCard.as('data').read(0x8ff0, new Uint8Array(32));
+    expect((await reportRaces(itsDetector.takeRaces(), undefined)).map(({ text }) => text)).toEqual([
+      expect.stringMatching(/^0x401000 writes 0x102008 after .*: TX reads 32 bytes at 0x8ff0 \(data\)/),
+    ]);
+  });
+});
+
 describe('what a card has done, for the plugin', () => {
   function markAt(address: number): { low: number; step: number } {
     const marks: { low: number; step: number }[] = [];
@@ -275,7 +383,7 @@ describe('what a card has done, for the plugin', () => {
   it('is in the report of a race that the plugin has found', async () => {
     ring(5);
     card.as('data').write(PAGE, new Uint8Array(64));
-    plugin.race({ address: PAGE + 8, step: 1, pc: 0x401000n, caller: 0x403010n, pid: 71, comm: 'driver' });
+    plugin.race({ address: PAGE + 8, step: 1, pc: 0x401000n, callers: [0x403010n], pid: 71, comm: 'driver' });
     expect(await texts()).toEqual([
       '0x401000, called by 0x40300f (driver, process 71) reads 0x4008 without having seen that the card is done there: TX writes 64 bytes at ' +
         '0x4000 (data), started by DOORBELL 0x00000001 at 0x402000. No answer of a register, interrupt or status in memory ' +

@@ -7,7 +7,7 @@ import { type DmaInitiator, type DmaRole } from '../../emulator/memory';
 import { type CardEvent, type DmaLayout, type PciCard, type WordLayout } from '../../emulator/pci';
 import { type MemoryError, type MemoryErrors } from '../checks';
 import { bitMask } from '../../emulator/registers/register-layout';
-import { type LookedAfter, type SharedFile } from '../observer';
+import { type LookedAfter, physicalRanges, type SharedFile } from '../observer';
 import { decodeStructures, fieldsOf } from '../trace';
 
 interface Told extends MemoryError {
@@ -50,7 +50,8 @@ export class ToldErrors implements MemoryErrors {
         else this.#known.set(at, errors);
         if (!isNew) continue;
         this.#settle();
-        const lookedAfter = this.file.lookAfter(at, word.width / 8);
+        const [memory] = physicalRanges(this.card, this.file.machine, at, word.width / 8);
+        const lookedAfter = memory && this.file.lookAfter(memory.address, memory.sizeBytes);
         if (lookedAfter === undefined) continue;
         const text = `${word.name} 0x${value.toString(16)}${fieldsOf(word, value)}`;
         const timeNs = this.card.inspection.now();

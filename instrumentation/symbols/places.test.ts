@@ -323,5 +323,5 @@ test('a thousand addresses are resolved in one call', async () => {
   const driver = new ProgramThatRan(file('pie'));
   const pc = driver.addresses.get('here')!;
   const places = await driver.places.resolve(Array.from({ length: 1000 }, () => ({ pid: PID, pc, isKernel: false })));
-  expect(new Set(places.map(namePlace)).size).toBe(1);
+  expect(new Set(places.map((place) => namePlace(place))).size).toBe(1);
 });

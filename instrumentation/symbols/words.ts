@@ -2,10 +2,10 @@
 import { type Frame } from './addr2line';
 import { type Place } from './places';
 
-/** "driver.c:212 ring_doorbell"; "inlined.h:3 set, inlined into driver.c:212 ring_doorbell"; "main (/usr/bin/x+0x1234)"; "/usr/bin/x+0x1234". */
-export function namePlace(place: Place): string {
-  const [into] = place.inlinedInto;
-  const inlined = into === undefined ? '' : `, inlined into ${wordFrame(into)}`;
+/** "driver.c:212 ring_doorbell"; "inlined.h:3 set, inlined into driver.c:212 ring_doorbell"; "main (/usr/bin/x+0x1234)"; "/usr/bin/x+0x1234". Of several functions that one is inlined into, the innermost `levels`. */
+export function namePlace(place: Place, levels = 1): string {
+  const frames = place.inlinedInto.slice(0, levels);
+  const inlined = frames.map((frame) => `, inlined into ${wordFrame(frame)}`).join('');
   if (place.line !== undefined) return wordFrame(place) + inlined;
   return place.function === undefined ? place.address : `${place.function}${inlined} (${place.address})`;
 }

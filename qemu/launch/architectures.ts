@@ -60,13 +60,27 @@ const X86_64_V3 = [
   ...['fxsr-opt', 'misalignsse', 'osvw', 'topoext', 'perfctr-core', 'clzero', 'ibpb', 'nrip-save', 'xsavec', 'xsaves'],
 ].join(',-');
 
-/** RAM of a guest by physical address (QEMU hw/i386/pc_q35.c: the hole for PCI begins at 2 or at 2.75 GiB; hw/arm/virt.c). */
-export function ramRanges(arch: GuestArch, memoryMiB: number): { address: number; sizeBytes: number }[] {
+/** Where memory is that does not fit below, or is not to be there. */
+export const FOUR_GIB = 2 ** 32;
+
+/**
+ * RAM of a guest by physical address, in the order of its file (QEMU hw/i386/pc_q35.c: the hole for PCI begins at 2 or at
+ * 2.75 GiB, or at `max-ram-below-4g`; hw/arm/virt.c). `highMiB`: so much of it lies above 4 GiB by request.
+ */
+export function ramRanges(
+  arch: GuestArch,
+  memoryMiB: number,
+  highMiB: number,
+): { address: number; sizeBytes: number }[] {
   const sizeBytes = memoryMiB * 2 ** 20;
-  if (arch === 'arm64') return [{ address: 2 ** 30, sizeBytes }];
-  const below = Math.min(sizeBytes, sizeBytes < 0xb000_0000 ? 0xb000_0000 : 0x8000_0000);
-  const above = sizeBytes - below;
-  return [{ address: 0, sizeBytes: below }, ...(above > 0 ? [{ address: 2 ** 32, sizeBytes: above }] : [])];
+  const wanted = sizeBytes - highMiB * 2 ** 20;
+  const low =
+    arch === 'arm64' || highMiB > 0 ? wanted : Math.min(sizeBytes, sizeBytes < 0xb000_0000 ? 0xb000_0000 : 0x8000_0000);
+  const ranges = [
+    { address: arch === 'arm64' ? 2 ** 30 : 0, sizeBytes: low },
+    { address: FOUR_GIB, sizeBytes: sizeBytes - low },
+  ];
+  return ranges.filter((range) => range.sizeBytes > 0);
 }
 
 export const MACHINES: Record<GuestArch, MachineFacts> = {

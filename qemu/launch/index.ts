@@ -16,7 +16,7 @@ export {
 } from './kernel-module';
 export { launchGuest } from './launch';
 export { DEFAULT_CPUS, DEFAULT_MEMORY_MIB, defaultSlots } from './machine-options';
-export { MEMORY_LAYOUTS, type MemoryLayout } from './memory-layout';
+export { highMiB, MEMORY_LAYOUTS, type MemoryLayout } from './memory-layout';
 export {
   type GuestSoftware,
   type LaunchCard,

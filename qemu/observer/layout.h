@@ -22,10 +22,13 @@
 #define OBSERVER_IS_WRITE 1
 #define OBSERVER_IS_KERNEL 2
 #define OBSERVER_LACKS_BARRIER 4
+#define OBSERVER_IS_RELEASE 8
 #define OBSERVER_RACES 1024
 #define OBSERVER_CALLERS 4096
 #define OBSERVER_ERRORS 64
 #define OBSERVER_HAS_ERRORS 2
+#define OBSERVER_RELEASES 4096
+#define OBSERVER_RELEASE_NUMBERS 0x3fffffu
 #define OBSERVER_MARK_BYTES_AT 22
 #define OBSERVER_MARK_KERNEL_AT 32
 #define OBSERVER_MARK_VCPU_AT 33
@@ -61,15 +64,21 @@ struct observer_header {
     uint32_t taskComm;           /* Offset of `comm`. */
     uint32_t places;             /* By the plugin: how many places there are. */
     uint64_t irqEntry;           /* Address of the kernel's handle_irq_event. 0: not known. */
-    uint64_t moduleCode;         /* An address of code of a kernel module. 0: not known. */
+    uint64_t ownCode;            /* Code of the kernel module ghostcard; that of others is near it. 0: not known. */
+    uint64_t ownCodeEnd;         /* Its end. */
+    uint64_t releaseEntry;       /* Address of its function that is called for memory that is given back. 0: not known. */
+    uint64_t releasedOffset;     /* Where the shadow of releases is: who gave eight bytes back last, where a card has accessed the page (MARK, with the number of the release as the place). */
+    uint64_t releasesOffset;     /* Where the releases are. Number n is at n modulo RELEASES, if it is there. */
     uint32_t answered;           /* By the host: the last step before the latest answer to a read of a BAR. */
     uint32_t interrupted;        /* The last step before the latest interrupt. */
     uint32_t configured;         /* The last step before the latest access of configuration space. */
     uint32_t settled;            /* The last step that everything in the guest comes after. */
     uint32_t round;              /* A place is reported once in each. */
     uint32_t races;              /* By the plugin: how many races there are. Race n is at n modulo RACES. */
+    uint32_t releases;           /* By the plugin: how many releases there have been. */
+    uint32_t reserved;           /* 0. */
 };
-_Static_assert(sizeof(struct observer_header) == 216, "as in layout.ts");
+_Static_assert(sizeof(struct observer_header) == 256, "as in layout.ts");
 
 struct observer_ring {
     uint64_t written;            /* By the plugin: how many accesses have been recorded. Record n is at n modulo RING_RECORDS. */
@@ -97,14 +106,14 @@ _Static_assert(sizeof(struct observer_record) == 144, "as in layout.ts");
 struct observer_race {
     uint64_t address;            /* Physical. */
     uint64_t mark;               /* What the card has done (CARD_MARK). */
-    uint64_t pc;                 /* Address of the instruction. */
+    uint64_t pc;                 /* Address of the instruction; when memory is given back, the number of the release. */
     uint64_t caller;             /* Where the function that did it returns to; 0: not known. */
     uint32_t seen;               /* The last step that comes before. */
     uint32_t pid;                /* Process. */
     uint32_t tid;                /* Thread. */
     uint8_t vcpu;                /* Which processor. */
     uint8_t sizeBytes;           /* 1 to 16. */
-    uint8_t flags;               /* 1: a write, 2: in the kernel, 4: an interrupt or status has been seen, and a barrier is missing. */
+    uint8_t flags;               /* 1: a write, 2: in the kernel, 4: an interrupt or status has been seen, and a barrier is missing, 8: memory is given back. */
     uint8_t reserved;            /* 0. */
     char comm[16];               /* Name of the thread. */
 };
@@ -123,5 +132,18 @@ struct observer_error {
     uint32_t seen;               /* By the plugin: 1 when it has been loaded. */
 };
 _Static_assert(sizeof(struct observer_error) == 16, "as in layout.ts");
+
+struct observer_release {
+    uint64_t pc;                 /* Where the call was made; 0: not known. */
+    uint64_t caller0;            /* Where the function that made it returns to; 0: not known. */
+    uint64_t caller1;            /* Where its caller returns to, */
+    uint64_t caller2;            /* and the next one. */
+    uint32_t number;             /* Of this release. */
+    uint32_t pid;                /* Process. */
+    uint32_t tid;                /* Thread. */
+    uint32_t flags;              /* 2: in the kernel. */
+    char comm[16];               /* Name of the thread. */
+};
+_Static_assert(sizeof(struct observer_release) == 64, "as in layout.ts");
 
 #endif

@@ -37,7 +37,7 @@ static uint64_t *places;
 /* From a mark of the shadow to that of the shadow of others. */
 static ptrdiff_t others_distance;
 static char (*devices)[OBSERVER_DEVICE_NAME_BYTES];
-static struct vcpu vcpus[OBSERVER_MAX_VCPUS];
+struct vcpu vcpus[OBSERVER_MAX_VCPUS];
 bool is_arm64;
 /* By the places of system call instructions: the call that it has made last; 0: it is none. */
 static uint16_t *syscall_at;
@@ -147,7 +147,12 @@ static void record_access(
 
 /* ---- all stores and loads ---- */
 
-static bool is_ram(uint64_t physical)
+unsigned int vcpu_number(const struct vcpu *vcpu)
+{
+    return vcpu - vcpus;
+}
+
+bool is_ram(uint64_t physical)
 {
     return physical - shared->ram0 < shared->ram0Bytes || physical - shared->ram1 < shared->ram1Bytes;
 }
@@ -342,15 +347,26 @@ static void on_interrupt(unsigned int index, void *unused)
 static void on_system_call(unsigned int index, void *place)
 {
     struct vcpu *vcpu = &vcpus[index];
+    unsigned int syscall = read_register(vcpu, is_arm64 ? vcpu->reg.x[8] : vcpu->reg.rax);
 
     saw_system_call(vcpu);
-    syscall_at[(uintptr_t)place] = read_register(vcpu, is_arm64 ? vcpu->reg.x[8] : vcpu->reg.rax);
+    note_system_call(vcpu, places[(uintptr_t)place], syscall);
+    syscall_at[(uintptr_t)place] = syscall;
 }
 
 static void on_return_from_system_call(unsigned int index, void *place)
 {
-    (void)index;
+    note_return_from_system_call(&vcpus[index], places[(uintptr_t)place]);
     saw_return_from_system_call(syscall_at[(uintptr_t)place]);
+}
+
+/* gc_gives_back() of guest-tools/modules/release.c */
+static void on_release(unsigned int index, void *unused)
+{
+    struct vcpu *vcpu = &vcpus[index];
+
+    (void)unused;
+    gives_back(vcpu, argument(vcpu, 0), argument(vcpu, 1), argument(vcpu, 2) & 1, argument(vcpu, 3));
 }
 
 /* The kernel keeps the address of its task_struct in SP_EL0. For a return to user space it loads a user's
@@ -487,6 +503,8 @@ static void on_translation(struct tb *tb, void *unused)
             instrument_return(insn, pc);
         if (pc == shared->irqEntry)
             qemu_plugin_register_vcpu_insn_exec_cb(insn, on_interrupt, NO_REGS, NULL);
+        if (pc == shared->releaseEntry)
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_release, READS_REGS, NULL);
         if (!is_arm64)
             instrument_amd64(insn, pc, what & PLACE_MASK);
         else if (instrument_arm64(insn, pc, what & PLACE_MASK))

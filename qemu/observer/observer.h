@@ -39,9 +39,13 @@ struct vcpu {
     /* The process of its page tables, once it is known. */
     uint32_t pid;
     bool has_pid;
+    /* The last system call that may give memory back; pc 0: it has returned. */
+    struct observer_release giving;
+    /* Number of its last release. */
+    uint32_t release;
     GByteArray *bytes;
     struct {
-        struct reg *gs_base, *kernel_gs_base, *rsp, *rax, *sp;
+        struct reg *gs_base, *kernel_gs_base, *rsp, *rax, *sp, *rdi, *rsi, *rdx, *rcx;
         struct reg *x[GENERAL_REGISTERS];
     } reg;
     /* Apart, so that the first store to a page is noticed after loads. */
@@ -49,6 +53,7 @@ struct vcpu {
 } __attribute__((aligned(64)));
 
 extern struct observer_header *shared;
+extern struct vcpu vcpus[];
 extern bool is_arm64;
 
 static inline bool in_kernel(uint64_t address)
@@ -61,6 +66,10 @@ static inline void *at_offset(uint64_t offset)
     return (char *)shared + offset;
 }
 
+/* observer.c */
+unsigned int vcpu_number(const struct vcpu *vcpu);
+bool is_ram(uint64_t physical);
+
 /* guest.c */
 void find_registers(struct vcpu *vcpu);
 uint64_t read_register(struct vcpu *vcpu, struct reg *reg);
@@ -71,6 +80,15 @@ void describe_process(struct vcpu *vcpu, bool is_kernel, uint32_t *pid, uint32_t
 uint64_t return_address(struct vcpu *vcpu);
 /* The same of any function, as far as it can be told from the stack: 0 if it cannot. */
 uint64_t caller_of(struct vcpu *vcpu, uint64_t pc);
+
+/* Of a function that is about to begin, from 0 on. */
+uint64_t argument(struct vcpu *vcpu, unsigned int number);
+/* A system call is about to be made at `pc`. */
+void note_system_call(struct vcpu *vcpu, uint64_t pc, unsigned int syscall);
+void note_return_from_system_call(struct vcpu *vcpu, uint64_t pc);
+/* Who gives memory back now, but for the number; `is_task` and `stack` as in guest-tools/modules/release.c.
+ */
+void find_releaser(struct vcpu *vcpu, bool is_task, uint64_t stack, struct observer_release *release);
 
 /* races.c: what the guest has seen of what cards have done, and accesses that do not come after it. */
 struct access {
@@ -97,5 +115,6 @@ void saw_interrupt(void);
 void saw_barrier(struct vcpu *vcpu, bool is_kernel);
 void saw_system_call(struct vcpu *vcpu);
 void saw_return_from_system_call(unsigned int syscall);
+void gives_back(struct vcpu *vcpu, uint64_t address, uint64_t bytes, bool is_task, uint64_t stack);
 
 #endif

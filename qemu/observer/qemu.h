@@ -82,7 +82,7 @@ extern uint64_t qemu_plugin_hwaddr_phys_addr(const struct hwaddr *address);
 extern const char *qemu_plugin_hwaddr_device_name(const struct hwaddr *address);
 extern GArray *qemu_plugin_get_registers(void);
 extern bool qemu_plugin_read_register(struct reg *handle, GByteArray *bytes);
-extern bool qemu_plugin_read_memory_vaddr(uint64_t address, GByteArray *bytes, size_t length);
+extern bool qemu_plugin_translate_vaddr(uint64_t address, uint64_t *physical);
 extern int qemu_plugin_read_memory_hwaddr(uint64_t address, GByteArray *bytes, size_t length);
 
 #endif

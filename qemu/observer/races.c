@@ -16,6 +16,8 @@
  * Linux Documentation/memory-barriers.txt ("Kernel I/O barrier effects", dma_rmb), arch/x86/entry/syscalls,
  * include/uapi/asm-generic/unistd.h.
  */
+#include <string.h>
+
 #include "observer.h"
 
 enum { USER, KERNEL, MODULES_BYTES = 32 << 20, REPORTED = 1 << 16, PAGE_BYTES = 4096, MARKED_BYTES = 8 };
@@ -117,19 +119,19 @@ void note_error_seen(const struct access *access)
 
 bool in_module(uint64_t address)
 {
-    uint64_t known = __atomic_load_n(&shared->moduleCode, __ATOMIC_RELAXED);
+    uint64_t known = __atomic_load_n(&shared->ownCode, __ATOMIC_RELAXED);
 
     return known != 0 && address - (known - MODULES_BYTES) < 2 * MODULES_BYTES;
 }
 
 /* Each place once in a round, as far as the table remembers. */
-static bool is_new(uint64_t pc, uint64_t caller, bool is_write)
+static bool is_new(uint64_t pc, uint64_t caller, uint8_t flags)
 {
     static struct {
         uint64_t key;
         uint32_t round;
     } reported[REPORTED];
-    uint64_t key = (pc * 2 + is_write) ^ caller << 20;
+    uint64_t key = (pc << 4 | flags) ^ caller << 20;
     uint32_t round = __atomic_load_n(&shared->round, __ATOMIC_RELAXED);
     unsigned int slot = (key * 0x9e3779b97f4a7c15u) >> 48;
 
@@ -140,25 +142,22 @@ static bool is_new(uint64_t pc, uint64_t caller, bool is_write)
     return true;
 }
 
-static void report(struct vcpu *vcpu, const struct access *access, uint64_t mark, uint32_t last)
+/* `race` has the address, its size, the code and the flags. */
+static void report(struct vcpu *vcpu, struct observer_race race, uint64_t mark, uint32_t last)
 {
-    struct observer_race *races = at_offset(shared->racesOffset), *race;
-    bool is_kernel = in_kernel(access->pc);
-    uint64_t caller = caller_of(vcpu, access->pc);
+    struct observer_race *races = at_offset(shared->racesOffset);
+    bool is_kernel = (race.flags & OBSERVER_IS_KERNEL) != 0;
 
-    if (!is_new(access->pc, caller, access->is_write))
+    if (!is_new(race.pc, race.caller, race.flags))
         return;
-    race = &races[__atomic_load_n(&shared->races, __ATOMIC_RELAXED) % OBSERVER_RACES];
-    race->address = access->physical;
-    race->mark = mark;
-    race->pc = access->pc;
-    race->caller = caller;
-    race->seen = last;
-    race->vcpu = access->vcpu;
-    race->sizeBytes = access->size;
-    race->flags = (access->is_write ? OBSERVER_IS_WRITE : 0) | (is_kernel ? OBSERVER_IS_KERNEL : 0) |
-                  (is_after(mark >> 32, vcpu->unordered[is_kernel]) ? 0 : OBSERVER_LACKS_BARRIER);
-    describe_process(vcpu, is_kernel, &race->pid, &race->tid, race->comm);
+    race.mark = mark;
+    race.seen = last;
+    race.vcpu = vcpu_number(vcpu);
+    if (!is_after(mark >> 32, vcpu->unordered[is_kernel]))
+        race.flags |= OBSERVER_LACKS_BARRIER;
+    if (!(race.flags & OBSERVER_IS_RELEASE))
+        describe_process(vcpu, is_kernel, &race.pid, &race.tid, race.comm);
+    races[__atomic_load_n(&shared->races, __ATOMIC_RELAXED) % OBSERVER_RACES] = race;
     __atomic_fetch_add(&shared->races, 1, __ATOMIC_RELEASE);
 }
 
@@ -211,8 +210,84 @@ void check_access(struct vcpu *vcpu, const struct access *access)
             if (access->is_write)
                 __atomic_compare_exchange_n(marks, &mark, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
         } else if (is_race(vcpu, access, mark, &last)) {
-            report(vcpu, access, mark, last);
+            struct observer_race race = {
+                    .address = access->physical,
+                    .pc = access->pc,
+                    .caller = caller_of(vcpu, access->pc),
+                    .sizeBytes = access->size,
+                    .flags = (access->is_write ? OBSERVER_IS_WRITE : 0) |
+                             (in_kernel(access->pc) ? OBSERVER_IS_KERNEL : 0),
+            };
+
+            report(vcpu, race, mark, last);
             return;
         }
+    }
+}
+
+/* ---- memory that is given back ---- */
+
+static void give_back_page(
+        struct vcpu *vcpu, const struct observer_release *release, uint64_t address, uint64_t bytes)
+{
+    uint64_t word = address / MARKED_BYTES * MARKED_BYTES, end = address + bytes;
+    uint64_t *marks = at_offset(shared->releasedOffset + word),
+             *steps = at_offset(shared->cardShadowOffset + word);
+    bool is_kernel = (release->flags & OBSERVER_IS_KERNEL) != 0, is_found = false;
+    uint32_t last = last_seen(is_kernel);
+
+    for (; word < end; word += MARKED_BYTES, marks++, steps++) {
+        unsigned int from = word < address ? address - word : 0,
+                     to = end - word < MARKED_BYTES ? end - word : MARKED_BYTES;
+        uint64_t touched = (1u << to) - (1u << from), step = __atomic_load_n(steps, __ATOMIC_ACQUIRE);
+
+        *marks = vcpu->mark[is_kernel] | release->number | touched << OBSERVER_MARK_BYTES_AT;
+        if (is_found || !(step & touched) || step & OBSERVER_CARD_IS_STATUS || !is_after(step >> 32, last))
+            continue;
+        is_found = true;
+        struct observer_race race = {
+                .address = word + from,
+                .pc = release->number,
+                .sizeBytes = to - from,
+                .flags = OBSERVER_IS_RELEASE | (is_kernel ? OBSERVER_IS_KERNEL : 0),
+        };
+
+        report(vcpu, race, step, last);
+    }
+}
+
+/* The number of a release: that of the one before, if it is the same call. */
+static void number_release(struct vcpu *vcpu, struct observer_release *release)
+{
+    struct observer_release *releases = at_offset(shared->releasesOffset),
+                            *before = &releases[vcpu->release % OBSERVER_RELEASES];
+    uint32_t count;
+
+    release->number = vcpu->release;
+    if (vcpu->release != 0 && memcmp(before, release, sizeof(*release)) == 0)
+        return;
+    count = __atomic_fetch_add(&shared->releases, 1, __ATOMIC_RELAXED);
+    vcpu->release = release->number = count % OBSERVER_RELEASE_NUMBERS + 1;
+    releases[release->number % OBSERVER_RELEASES] = *release;
+}
+
+void gives_back(struct vcpu *vcpu, uint64_t address, uint64_t bytes, bool is_task, uint64_t stack)
+{
+    const uint8_t *is_touched = at_offset(shared->touchedOffset);
+    struct observer_release release = {0};
+    bool is_known = false;
+
+    for (uint64_t end = address + bytes, next; address < end; address = next) {
+        next = (address / PAGE_BYTES + 1) * PAGE_BYTES;
+        if (next > end)
+            next = end;
+        if (!is_ram(address) || !is_touched[address / PAGE_BYTES])
+            continue;
+        if (!is_known) {
+            is_known = true;
+            find_releaser(vcpu, is_task, stack, &release);
+            number_release(vcpu, &release);
+        }
+        give_back_page(vcpu, &release, address, next - address);
     }
 }

@@ -1,20 +1,21 @@
 /** Observes the processors of a rig's guest: the plugin in QEMU, the file that it writes to, who reads that, and who names the code. */
 import path from 'node:path';
 import { loadNative } from '../../emulator/native';
+import { type PciCard } from '../../emulator/pci';
 import { type KernelFacts, Observer, SharedFile } from '../../instrumentation/observer';
 import { Origins } from '../../instrumentation/origins';
 import { nameWriters, type Provenance } from '../../instrumentation/provenance';
 import { RaceDetector, type RaceReport, reportRaces } from '../../instrumentation/races';
 import { Places } from '../../instrumentation/symbols';
 import { type TraceRecorder } from '../../instrumentation/trace';
-import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB, type Guest, type LaunchOptions, ramRanges } from '../launch';
+import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB, highMiB, type Guest, type LaunchOptions, ramRanges } from '../launch';
 import { type GuestChannel } from '../channel';
 import { provisionObserver } from '../provision';
 import { CodeOfGuest } from './guest-code';
 
 type Machine = Pick<
   LaunchOptions,
-  'provisioned' | 'accel' | 'cpus' | 'memoryMiB' | 'iommu' | 'signal' | 'hostRoot' | 'shares'
+  'provisioned' | 'accel' | 'cpus' | 'memoryMiB' | 'memoryLayout' | 'iommu' | 'signal' | 'hostRoot' | 'shares'
 >;
 
 export class Observation implements Disposable {
@@ -27,7 +28,14 @@ export class Observation implements Disposable {
 
   /** With a detector of races, if there is to be one. @throws Error where there is no way to detect them */
   static async start(machine: Machine, detectsRaces: boolean): Promise<Observation> {
-    const { provisioned, cpus = DEFAULT_CPUS, memoryMiB = DEFAULT_MEMORY_MIB, iommu = false, signal } = machine;
+    const {
+      provisioned,
+      cpus = DEFAULT_CPUS,
+      memoryMiB = DEFAULT_MEMORY_MIB,
+      iommu = false,
+      memoryLayout = 'flat',
+      signal,
+    } = machine;
     const { arch, cacheDir } = provisioned;
     if (machine.accel === 'kvm') {
       throw new Error(
@@ -35,17 +43,18 @@ export class Observation implements Disposable {
           'processors, which QEMU does not see at work. Leave KVM out: TCG is observed.',
       );
     }
-    if (detectsRaces && iommu) {
+    const high = highMiB(memoryLayout, memoryMiB);
+    if (detectsRaces && iommu && arch === 'arm64' && high > 0) {
       throw new Error(
-        'Cannot look for DMA races in a guest with an IOMMU: it translates the addresses of cards, and the observer of the ' +
-          'processors knows physical ones. Start the guest without one; the race is the same there.',
+        "Cannot look for DMA races behind an IOMMU while an arm64 guest's memory lies above 4 GiB: that memory is in another " +
+          'file, and the observer could not tell addresses there apart. Use another memory layout, or no IOMMU.',
       );
     }
     const plugin = await provisionObserver({
       ...(cacheDir !== undefined && { cacheDir }),
       ...(signal && { signal }),
     });
-    const file = new SharedFile(loadNative(), { vcpus: cpus, ram: ramRanges(arch, memoryMiB), hasIommu: iommu });
+    const file = new SharedFile(loadNative(), { vcpus: cpus, ram: ramRanges(arch, memoryMiB, high), hasIommu: iommu });
     return new Observation(new Observer(file), detectsRaces ? new RaceDetector(file) : undefined, plugin, machine);
   }
 
@@ -63,11 +72,14 @@ export class Observation implements Disposable {
           return modules();
         },
       };
-      const code = await CodeOfGuest.start(guest, {
-        folder: path.join(runDir, 'code'),
-        ...(hostRoot !== undefined && { hostRoot }),
-        ...(shares && { shares }),
-      });
+      const [code] = await Promise.all([
+        CodeOfGuest.start(guest, {
+          folder: path.join(runDir, 'code'),
+          ...(hostRoot !== undefined && { hostRoot }),
+          ...(shares && { shares }),
+        }),
+        this.detector && tellReleases(channel),
+      ]);
       Origins.of(this.observer).places = new Places(code);
     };
     return { observer: { plugin: this.plugin, file: file.path }, onUp };
@@ -79,8 +91,8 @@ export class Observation implements Disposable {
   }
 
   /** Who wrote what memory holds at an address of a card, while the guest runs. */
-  async provenance(iova: number, sizeBytes: number): Promise<Provenance[]> {
-    return nameWriters(this.observer.provenance(iova, sizeBytes), Origins.of(this.observer).places);
+  async provenance(card: PciCard, iova: number, sizeBytes: number): Promise<Provenance[]> {
+    return nameWriters(this.observer.provenance(card, iova, sizeBytes), Origins.of(this.observer).places);
   }
 
   /** The races that have been found since the last call, while the guest runs. */
@@ -96,7 +108,7 @@ export class Observation implements Disposable {
 const PARAMETERS = [
   ...['linear_map', 'current_task_variable'],
   ...['task_pid_offset', 'task_tgid_offset', 'task_comm_offset'],
-  ...['irq_entry', 'module_code'],
+  ...['irq_entry', 'own_code', 'own_code_end', 'release_entry'],
 ];
 const TIMEOUT_MS = 20_000;
 
@@ -116,16 +128,24 @@ async function kernelFactsOf(channel: GuestChannel): Promise<KernelFacts | undef
   const files = PARAMETERS.map((name) => `/sys/module/ghostcard/parameters/${name}`);
   const { exitCode, stdout } = await channel.exec(['cat', ...files], { timeoutMs: TIMEOUT_MS });
   if (exitCode !== 0) return undefined;
-  const [linearMap = 0n, currentTask = 0n, pid, tgid, comm, irqEntry = 0n, moduleCode = 0n] = stdout
-    .toString()
-    .trim()
-    .split('\n')
-    .map(BigInt);
+  const values = stdout.toString().trim().split('\n').map(BigInt);
+  const [linearMap = 0n, currentTask = 0n, pid, tgid, comm] = values;
+  const [irqEntry = 0n, ownCode = 0n, ownCodeEnd = 0n, releaseEntry = 0n] = values.slice(5);
   return {
     linearMap,
     currentTask,
     task: { pid: Number(pid), tgid: Number(tgid), comm: Number(comm) },
-    irqEntry,
-    moduleCode,
+    ...{ irqEntry, ownCode, ownCodeEnd, releaseEntry },
   };
+}
+
+/** From now on the plugin is called for memory that is given back (guest-tools/modules/release.c). @throws Error */
+async function tellReleases(channel: GuestChannel): Promise<void> {
+  const command = ['sh', '-c', 'echo 1 > /sys/module/ghostcard/parameters/tell_releases'];
+  const { exitCode, stderr } = await channel.exec(command, { timeoutMs: TIMEOUT_MS });
+  if (exitCode === 0) return;
+  throw new Error(
+    `Cannot look for DMA races in this guest: its kernel, ${channel.agent.kernel}, does not tell which memory is given back: ` +
+      `${stderr.toString().trim() || `no answer within ${TIMEOUT_MS} ms`}. Use a kernel that ghostcard fetches.`,
+  );
 }

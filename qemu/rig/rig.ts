@@ -213,17 +213,18 @@ export class Rig implements AsyncDisposable {
 
   /**
    * Whose bytes the memory of the guest holds now, at an address as the card has it: who wrote them last, and who read them.
-   * @throws Error without `observe` or `checkDma`, with an IOMMU, or for a card that is not plugged in
+   * Behind an IOMMU as the card's memory is mapped now. @throws Error without `observe` or `checkDma`, or for a card that is
+   * not plugged in, or is another process's
    */
   async provenance(card: string, iova: number, sizeBytes: number): Promise<readonly Provenance[]> {
-    this.servers.get(card);
+    const model = this.card(card);
     if (this.observation === undefined) {
       throw new Error(
         "Cannot say who wrote a card's memory: the guest's processors are not observed. Start the guest with observe: true.",
       );
     }
     this.servers.catchUp();
-    return this.observation.provenance(iova, sizeBytes);
+    return this.observation.provenance(model, iova, sizeBytes);
   }
 
   /** Whether DMA races are looked for. */

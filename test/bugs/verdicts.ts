@@ -64,7 +64,7 @@ export const wordAttempt = ({ run, arch, way }: Pick<Attempt, 'run' | 'arch' | '
   [run.name, way === 'uio_pci_generic' && 'UIO', arch === 'arm64' && 'arm64'].filter(Boolean).join(', ');
 
 /** What the DMA check has to say, in words that begin with the line of the driver. */
-const RACES = new Set(['notice dma-race', 'notice missing-barrier']);
+const RACES = new Set(['notice dma-race', 'notice missing-barrier', 'notice use-after-free']);
 
 /** A race names the mistake when it names its line, on either side. */
 const namesLine = (bug: Partial<Bug>, { by, text }: Sign): boolean =>

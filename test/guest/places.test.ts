@@ -152,7 +152,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch: GuestArch) => {
     const loaded = rig.guest.loadedModules.splice(0);
     expect((await places.resolve([of(text!)]))[0]!.line).toBeUndefined();
     rig.guest.loadedModules.push(...loaded);
-    const words = (await places.resolve(questions)).map(namePlace);
+    const words = (await places.resolve(questions)).map((place) => namePlace(place));
     const lines = readFileSync(path.join(__dirname, 'places-module.c'), 'utf8').split('\n');
     const bodyOf = (what: string): number => lines.findIndex((line) => line.includes(what)) + 2;
     // Of which of its lines the first instruction is depends on the compiler.
@@ -164,6 +164,6 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch: GuestArch) => {
       `${ACCESSORS[arch]} (kernel ${ACCESSORS[arch]}+0x0)`,
     ]);
     await unloadModule(rig.guest, name);
-    expect((await places.resolve(questions)).map(namePlace)).toEqual(words);
+    expect((await places.resolve(questions)).map((place) => namePlace(place))).toEqual(words);
   });
 });

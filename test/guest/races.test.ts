@@ -13,7 +13,7 @@ import { buildDrivers, correct, lineOf, type Subject } from '../bugs/variants';
 
 interface Expected {
   readonly name: string;
-  readonly kind: 'dma-race' | 'missing-barrier';
+  readonly kind: 'dma-race' | 'missing-barrier' | 'use-after-free';
   /** What the report says beside the line. */
   readonly says: RegExp;
 }
@@ -30,6 +30,11 @@ const EVERYWHERE: readonly Expected[] = [
     says: /gc_dma_write, called by driver\.c:\d+ send_message \(driver, process \d+\) writes 0x\w+/,
   },
   {
+    name: 'freed-before-completion',
+    kind: 'use-after-free',
+    says: /called by driver\.c:\d+ .*\(driver, process \d+\) gives back 0x\w+ after the last register write .*: H2C1 reads \d+ bytes/,
+  },
+  {
     name: 'sleep-in-place-of-wait',
     kind: 'dma-race',
     says: /reads 0x\w+ without having seen that the card is done there: C2H1 writes \d+ bytes at/,
@@ -38,7 +43,7 @@ const EVERYWHERE: readonly Expected[] = [
 const EXPECTED: Readonly<Record<GuestArch, readonly Expected[]>> = {
   amd64: EVERYWHERE,
   arm64: [
-    ...EVERYWHERE.slice(0, 2),
+    ...EVERYWHERE.slice(0, 3),
     {
       name: 'doorbell-without-barrier',
       kind: 'missing-barrier',
@@ -47,8 +52,10 @@ const EXPECTED: Readonly<Record<GuestArch, readonly Expected[]>> = {
   ],
 };
 
-const testOn = (arch: GuestArch) => guestTest({ arch, cpus: 2, scope: 'file', checkDma: 'report' });
+const testOn = (arch: GuestArch, iommu = false) =>
+  guestTest({ arch, cpus: 2, scope: 'file', iommu, checkDma: 'report' });
 const TESTS = { amd64: testOn('amd64'), arm64: testOn('arm64') };
+const BEHIND_IOMMU = { amd64: testOn('amd64', true), arm64: testOn('arm64', true) };
 
 /** Half a second is enough for any card, so that it goes well. */
 const bugOf = (name: string): Bug => {
@@ -101,5 +108,20 @@ describe.each(GUEST_ARCHES)('in a guest of %s with two processors', (arch) => {
     expect(found, races.map(({ text }) => text).join('\n')).toMatchObject({ kind });
     expect(found!.text).toMatch(says);
     await expect(expect(guest).toHaveNoDmaRaces()).rejects.toThrow(found!.text);
+  });
+});
+
+describe.each(GUEST_ARCHES)('behind an IOMMU of %s', (arch) => {
+  const test = BEHIND_IOMMU[arch];
+  const late = bugOf('owner-after-doorbell');
+
+  test('a store after the doorbell is a race, and the correct driver has none', async ({ guest }) => {
+    const drivers = await buildDrivers([correct('user'), late], arch, join(folder, `iommu-${arch}`));
+    await guest.plug(ReferenceCard, { driver: 'vfio-pci' });
+    expect(await guest.run([drivers.get('correct-user')!])).toSucceed();
+    await expect(guest).toHaveNoDmaRaces();
+    await guest.run([drivers.get(late.name)!]);
+    const texts = (await guest.races()).map(({ text }) => text);
+    expect(texts).toContainEqual(expect.stringContaining(`driver.c:${lineOf(late)} `));
   });
 });

@@ -1,13 +1,15 @@
 /** Writes into a file that is shared with an observer, as the plugin in QEMU does. */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import * as layout from '../../instrumentation/observer/layout';
-import { type DriverAccess, type ObservedRace, type SharedFile } from '../../instrumentation/observer';
+import { type DriverAccess, type ObservedRace, type Release, type SharedFile } from '../../instrumentation/observer';
 
 const HEADER = layout.offsetsOf(layout.HEADER);
 const RECORD = layout.offsetsOf(layout.RECORD);
 const RECORD_BYTES = layout.bytesOf(layout.RECORD);
 const RACE = layout.offsetsOf(layout.RACE);
 const RACE_BYTES = layout.bytesOf(layout.RACE);
+const RELEASE = layout.offsetsOf(layout.RELEASE);
+const RELEASE_BYTES = layout.bytesOf(layout.RELEASE);
 const CALLER = layout.offsetsOf(layout.CALLER);
 const CALLER_BYTES = layout.bytesOf(layout.CALLER);
 const ERROR = layout.offsetsOf(layout.ERROR);
@@ -72,15 +74,31 @@ export class FakePlugin implements Disposable {
     record.writeBigUInt64LE(BigInt(address ?? 0), RACE.address);
     record.writeUInt32LE(step ?? 0, RACE.mark + 4);
     record.writeBigUInt64LE(race.pc ?? 0n, RACE.pc);
-    record.writeBigUInt64LE(race.caller ?? 0n, RACE.caller);
+    record.writeBigUInt64LE(race.callers?.[0] ?? 0n, RACE.caller);
     record.writeUInt32LE(race.pid ?? 0, RACE.pid);
-    record.writeUInt8((isWrite ? layout.IS_WRITE : 0) | (race.lacksBarrier ? layout.LACKS_BARRIER : 0), RACE.flags);
+    const flags =
+      (isWrite ? layout.IS_WRITE : 0) |
+      (race.lacksBarrier ? layout.LACKS_BARRIER : 0) |
+      (race.isRelease ? layout.IS_RELEASE : 0);
+    record.writeUInt8(flags, RACE.flags);
     record.write(comm, RACE.comm);
     const number = this.word('races');
     writeSync(this.#fd, record, 0, RACE_BYTES, this.#number(HEADER.racesOffset) + number * RACE_BYTES);
     const count = Buffer.alloc(4);
     count.writeUInt32LE(number + 1);
     writeSync(this.#fd, count, 0, 4, HEADER.races);
+  }
+
+  /** Memory is given back: the mark is for the test to set. */
+  release(number: number, { pc = 0n, callers = [], pid = 0, isKernel = false, comm = '' }: Partial<Release>): void {
+    const record = Buffer.alloc(RELEASE_BYTES);
+    record.writeBigUInt64LE(pc, RELEASE.pc);
+    for (const [index, caller] of callers.entries()) record.writeBigUInt64LE(caller, RELEASE.caller0 + 8 * index);
+    record.writeUInt32LE(number, RELEASE.number);
+    record.writeUInt32LE(pid, RELEASE.pid);
+    record.writeUInt32LE(isKernel ? layout.IS_KERNEL : 0, RELEASE.flags);
+    record.write(comm, RELEASE.comm);
+    writeSync(this.#fd, record, 0, RELEASE_BYTES, this.#number(HEADER.releasesOffset) + number * RELEASE_BYTES);
   }
 
   /** The code at a place that stores was called from there. */
