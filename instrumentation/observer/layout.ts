@@ -67,6 +67,10 @@ export const HEADER = {
     'Where the owners of pages are: a process (u32) each, the last to write there from user space, or to read what a card wrote.',
   ),
   touchedOffset: member('u64', 'Where the flags of pages are: a byte each (TOUCHED).'),
+  stepsOffset: member(
+    'u64',
+    'Where the steps of pages are: the number (u32) of the last one that has accessed each. 0: none.',
+  ),
   cardShadowOffset: member('u64', "Where the cards' shadow is: what cards have done to eight bytes (CARD_MARK)."),
   loadsOffset: member(
     'u64',

@@ -106,6 +106,7 @@ export class SharedFile implements Disposable {
   readonly #view: DataView;
   readonly #words: Uint32Array;
   readonly #touched: Uint8Array;
+  readonly #steps: Uint32Array;
   /** Who wrote what in guest RAM. */
   readonly shadow: Shadow;
   /** Who wrote the bytes that a mark of `shadow` is not of. It counts for those that it is of. */
@@ -136,7 +137,8 @@ export class SharedFile implements Disposable {
     const errorsOffset = callersOffset + upToPage(CALLERS * CALLER_BYTES);
     const releasesOffset = errorsOffset + upToPage(ERRORS * ERROR_BYTES);
     const touchedOffset = releasesOffset + upToPage(RELEASES * RELEASE_BYTES);
-    const shadowOffset = touchedOffset + upToPage(pages);
+    const stepsOffset = touchedOffset + upToPage(pages);
+    const shadowOffset = stepsOffset + upToPage(pages * 4);
     const loadsOffset = shadowOffset + memoryBytes;
     const cardShadowOffset = loadsOffset + memoryBytes;
     const othersOffset = cardShadowOffset + memoryBytes;
@@ -146,6 +148,7 @@ export class SharedFile implements Disposable {
     this.#mapped = native.map(this.#fd, 0, shadowOffset, true);
     this.#words = new Uint32Array(this.#mapped);
     this.#touched = new Uint8Array(this.#mapped, touchedOffset, pages);
+    this.#steps = new Uint32Array(this.#mapped, stepsOffset, pages);
     this.shadow = new Shadow(native, this.#fd, shadowOffset, memoryBytes);
     this.others = new Shadow(native, this.#fd, othersOffset, memoryBytes);
     this.loads = new Shadow(native, this.#fd, loadsOffset, memoryBytes);
@@ -164,6 +167,7 @@ export class SharedFile implements Disposable {
     set(AT.releasesOffset, releasesOffset);
     set(AT.releasedOffset, releasedOffset);
     set(AT.touchedOffset, touchedOffset);
+    set(AT.stepsOffset, stepsOffset);
     set(AT.shadowOffset, shadowOffset);
     set(AT.loadsOffset, loadsOffset);
     set(AT.cardShadowOffset, cardShadowOffset);
@@ -254,6 +258,13 @@ export class SharedFile implements Disposable {
   touch(address: number, sizeBytes: number, flag: number = TOUCHED.byCard): void {
     const last = Math.min(Math.floor((address + sizeBytes - 1) / PAGE_BYTES), this.#touched.length - 1);
     for (let page = Math.floor(address / PAGE_BYTES); page <= last; page++) this.#touched[page]! |= flag;
+  }
+
+  /** The next step of a card accesses these pages: what is done there is to be compared with it until it has been seen. */
+  step(address: number, sizeBytes: number, number: number): void {
+    const last = Math.min(Math.floor((address + sizeBytes - 1) / PAGE_BYTES), this.#steps.length - 1);
+    this.#steps.fill(number, Math.floor(address / PAGE_BYTES), last + 1);
+    this.touch(address, sizeBytes);
   }
 
   /** The plugin looks whether anybody loads these bytes from now on. Undefined when it looks after as many as it can. */

@@ -134,8 +134,8 @@ export class RaceDetector {
     const low = (step.isWrite ? CARD_MARK.isWritten : 0) | (isStatus ? CARD_MARK.isStatus : 0);
     const number = this.#steps.add(step);
     for (const { address, sizeBytes } of memory) {
+      this.file.step(address, sizeBytes, number);
       this.file.cardShadow.set(address, sizeBytes, low, number, CARD_MARK.bytesAt);
-      this.file.touch(address, sizeBytes);
     }
   }
 

@@ -51,6 +51,7 @@ struct observer_header {
     uint64_t shadowOffset;       /* Where the shadow is: the mark of physical address 0's eight bytes. 0: there is none. */
     uint64_t ownersOffset;       /* Where the owners of pages are: a process (u32) each, the last to write there from user space, or to read what a card wrote. */
     uint64_t touchedOffset;      /* Where the flags of pages are: a byte each (TOUCHED). */
+    uint64_t stepsOffset;        /* Where the steps of pages are: the number (u32) of the last one that has accessed each. 0: none. */
     uint64_t cardShadowOffset;   /* Where the cards' shadow is: what cards have done to eight bytes (CARD_MARK). */
     uint64_t loadsOffset;        /* Where the shadow of loads is: who loaded eight bytes last, in pages that a card has accessed (MARK). */
     uint64_t othersOffset;       /* Where the shadow of others is: of eight bytes whose mark is not of all of them, who wrote others of them last (MARK). */
@@ -78,7 +79,7 @@ struct observer_header {
     uint32_t releases;           /* By the plugin: how many releases there have been. */
     uint32_t reserved;           /* 0. */
 };
-_Static_assert(sizeof(struct observer_header) == 256, "as in layout.ts");
+_Static_assert(sizeof(struct observer_header) == 264, "as in layout.ts");
 
 struct observer_ring {
     uint64_t written;            /* By the plugin: how many accesses have been recorded. Record n is at n modulo RING_RECORDS. */

@@ -205,8 +205,29 @@ static inline const struct tlb_entry *page_of(
     return entry;
 }
 
-static __attribute__((noinline)) void access_touched(
-        struct vcpu *vcpu, const struct tlb_entry *entry, uint32_t info, uint64_t vaddr, uintptr_t what)
+/* What has to be done most often, in a page that a card has accessed: all that it has done there has been
+ * seen, and the code and its caller are known. Returns whether that is all. */
+static inline bool is_plain(struct vcpu *vcpu, const struct tlb_entry *entry, uint64_t physical,
+        unsigned int size, uintptr_t what, bool is_write)
+{
+    bool is_kernel = (what & OF_KERNEL) != 0;
+    uint64_t bytes = ((1ull << size) - 1) << physical % 8, mark = vcpu->mark[is_kernel];
+    const struct observer_caller *caller =
+            (struct observer_caller *)at_offset(shared->callersOffset) + what % OBSERVER_CALLERS;
+
+    if (*entry->is_touched != 1 || caller->place != (what & PLACE_MASK) || has_unseen(physical, is_kernel))
+        return false;
+    if (is_write)
+        return caller->epoch == mark >> 32;
+    if (is_kernel || bytes > 0xff || *owner_of(physical) == 0)
+        return false;
+    *(uint64_t *)at_offset(shared->loadsOffset + physical / 8 * 8) =
+            mark | (what & PLACE_MASK) | bytes << OBSERVER_MARK_BYTES_AT;
+    return true;
+}
+
+static __attribute__((noinline)) void access_touched(struct vcpu *vcpu, const struct tlb_entry *entry,
+        uint32_t info, uint64_t vaddr, uintptr_t what, bool is_write)
 {
     struct access access = {
             .physical = ((char *)entry->shadow - (char *)at_offset(shared->shadowOffset)) +
@@ -215,10 +236,12 @@ static __attribute__((noinline)) void access_touched(
             .place = what & PLACE_MASK,
             .vcpu = vcpu - vcpus,
             .size = 1 << qemu_plugin_mem_size_shift(info),
-            .is_write = qemu_plugin_mem_is_store(info),
+            .is_write = is_write,
             .is_acquire = (what & IS_ACQUIRE) != 0,
     };
 
+    if (is_plain(vcpu, entry, access.physical, access.size, what, is_write))
+        return;
     /* Nobody has written there but the card, perhaps. */
     if (!in_kernel(access.pc) && *owner_of(access.physical) == 0)
         *owner_of(access.physical) = current_pid(vcpu, false);
@@ -234,7 +257,7 @@ static void on_load(unsigned int index, uint32_t info, uint64_t vaddr, void *wha
     const struct tlb_entry *entry = page_of(vcpu, vcpu->loads, info, vaddr, (uintptr_t)what);
 
     if (RARE(entry != NULL && *entry->is_touched))
-        access_touched(vcpu, entry, info, vaddr, (uintptr_t)what);
+        access_touched(vcpu, entry, info, vaddr, (uintptr_t)what, false);
 }
 
 /*
@@ -277,7 +300,7 @@ static void on_store(unsigned int index, uint32_t info, uint64_t vaddr, void *wh
             set_mark(++shadow, word | (left < 8 ? (1ull << left) - 1 : 0xff) << OBSERVER_MARK_BYTES_AT);
     }
     if (RARE(*entry->is_touched))
-        access_touched(vcpu, entry, info, vaddr, (uintptr_t)what);
+        access_touched(vcpu, entry, info, vaddr, (uintptr_t)what, true);
 }
 
 static void forget_pages(struct vcpu *vcpu)

@@ -11,6 +11,7 @@
 enum { TLB_ENTRIES = 4096, PAGE_SHIFT = 12, GENERAL_REGISTERS = 32 };
 /* User space, and the kernel. */
 enum { CONTEXTS = 2 };
+enum { SWEEPS = 64, LONGEST_STRIDE = 64 };
 
 struct tlb_entry {
     uint64_t page;
@@ -19,6 +20,13 @@ struct tlb_entry {
     uint64_t *shadow;
     /* Whether a card has accessed the page. */
     const uint8_t *is_touched;
+};
+
+/* Code of the kernel that accesses one word after the other. */
+struct sweep {
+    uint64_t physical;
+    uint32_t place;
+    bool is_for_others;
 };
 
 struct vcpu {
@@ -44,6 +52,7 @@ struct vcpu {
     /* Number of its last release. */
     uint32_t release;
     GByteArray *bytes;
+    struct sweep sweeps[SWEEPS];
     struct {
         struct reg *gs_base, *kernel_gs_base, *rsp, *rax, *sp, *rdi, *rsi, *rdx, *rcx;
         struct reg *x[GENERAL_REGISTERS];
@@ -100,6 +109,8 @@ struct access {
     /* arm64: what comes after it is ordered after it. */
     bool is_acquire;
 };
+/* Whether a card has done something in the page that has not been seen. */
+bool has_unseen(uint64_t address, bool is_kernel);
 /* Of a page that a card has accessed. */
 void check_access(struct vcpu *vcpu, const struct access *access);
 /* Keeps who has called the code. */

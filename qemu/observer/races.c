@@ -68,6 +68,13 @@ void saw_barrier(struct vcpu *vcpu, bool is_kernel)
     saw(vcpu->unordered[is_kernel], is_kernel);
 }
 
+bool has_unseen(uint64_t address, bool is_kernel)
+{
+    const uint32_t *steps = at_offset(shared->stepsOffset);
+
+    return is_after(__atomic_load_n(&steps[address / PAGE_BYTES], __ATOMIC_ACQUIRE), seen[is_kernel]);
+}
+
 /* ---- waiting in the kernel ---- */
 
 /* Those that only let time pass: nanosleep, clock_nanosleep, sched_yield. */
@@ -184,13 +191,29 @@ static bool is_race(struct vcpu *vcpu, const struct access *access, uint64_t mar
     return is_after(mark >> 32, *last);
 }
 
+/* Whether code of the kernel accesses memory for something else than a driver. What goes through memory, as
+ * memset() does, is asked about once. */
+static bool is_for_others(struct vcpu *vcpu, const struct access *access)
+{
+    struct sweep *sweep = &vcpu->sweeps[access->place % SWEEPS];
+    bool goes_on = sweep->place == access->place && access->physical - sweep->physical <= LONGEST_STRIDE;
+
+    if (!in_kernel(access->pc) || in_module(access->pc))
+        return false;
+    sweep->physical = access->physical;
+    if (goes_on)
+        return sweep->is_for_others;
+    sweep->place = access->place;
+    return sweep->is_for_others = !in_module(return_address(vcpu));
+}
+
 void check_access(struct vcpu *vcpu, const struct access *access)
 {
     uint64_t word = access->physical / MARKED_BYTES * MARKED_BYTES;
     uint64_t *marks = at_offset(shared->cardShadowOffset + word),
              *loads = at_offset(shared->loadsOffset + word);
     unsigned int first = access->physical % MARKED_BYTES, size = access->size;
-    bool is_other = in_kernel(access->pc) && !in_module(access->pc) && !in_module(return_address(vcpu));
+    bool is_other = is_for_others(vcpu, access);
     uint32_t last;
 
     if (access->physical % PAGE_BYTES + size > PAGE_BYTES)
