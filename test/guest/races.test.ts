@@ -1,9 +1,11 @@
 /** DMA races of drivers with one planted bug each, and none of the correct one: named by the line, whatever has happened. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { ReferenceCard } from '../../emulator/cards/reference';
+import { BAR_COUNT } from '../../emulator/pci';
 import { expect, guestTest, type TestGuest } from '../../harness';
 import { traceOf } from '../../instrumentation/trace';
 import { GUEST_ARCHES, type GuestArch } from '../../qemu/provision';
@@ -109,6 +111,51 @@ describe.each(GUEST_ARCHES)('in a guest of %s with two processors', (arch) => {
     expect(found!.text).toMatch(says);
     await expect(expect(guest).toHaveNoDmaRaces()).rejects.toThrow(found!.text);
   });
+});
+
+/** Gives memory back on a stack that ends where a BAR of the card is mapped. */
+const STACK_NEXT_TO_BAR = `
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+enum { STACK = 1 << 16, BAR = 4096 };
+static ucontext_t back, there;
+
+static void give_back(void)
+{
+    munmap(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096);
+}
+
+int main(void)
+{
+    char path[128], *stack = mmap(NULL, STACK + BAR, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource0", getenv("GHOSTCARD_PCI_ADDRESS"));
+    int fd = open(path, O_RDWR);
+    if (fd < 0 || mmap(stack + STACK, BAR, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+        return perror(path), 1;
+    getcontext(&there);
+    there.uc_stack.ss_sp = stack;
+    there.uc_stack.ss_size = STACK;
+    there.uc_link = &back;
+    makecontext(&there, give_back, 0);
+    return swapcontext(&back, &there);
+}
+`;
+
+TESTS.amd64('no register is read where a stack is looked through for callers', async ({ guest }) => {
+  const program = join(folder, 'stack-next-to-bar');
+  writeFileSync(`${program}.c`, STACK_NEXT_TO_BAR);
+  execFileSync('gcc', ['-static', '-o', program, `${program}.c`]);
+  const { card } = await guest.plug(ReferenceCard, { driver: 'uio_pci_generic' });
+  const accessed: string[] = [];
+  card.inspection.events.subscribe((event) => {
+    if (event.kind === 'read' && event.region < BAR_COUNT) accessed.push(`BAR${event.region} + ${event.offset}`);
+  });
+  expect(await guest.run([program])).toSucceed();
+  expect(accessed).toEqual([]);
 });
 
 describe.each(GUEST_ARCHES)('behind an IOMMU of %s', (arch) => {
