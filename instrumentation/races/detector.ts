@@ -57,6 +57,8 @@ export class RaceDetector {
   readonly #races: Race[] = [];
   /** Of those that were found when a card accessed memory: each once in a round. */
   readonly #known = new Set<string>();
+  /** The same of rings of channels that are running, each once. */
+  readonly #knownRings = new Set<string>();
   /** How many races of the plugin have been taken. */
   #taken = 0;
   /** What cards that are running hold. */
@@ -194,9 +196,11 @@ export class RaceDetector {
     if (what === 'unordered' && does !== 'writes') return; // the processor may be earlier, and does no harm then
     const driver = does === 'gives back' ? this.file.releaseOf(place) : this.#accessorAt(place, caller, address, last);
     if (driver === undefined) return;
-    const key = `${step.card} ${what} ${does} ${driver.pc} ${driver.callers.join(' ')}`;
-    if (this.#known.has(key)) return;
-    this.#known.add(key);
+    // A ring that has been given back stays so, whoever is the driver then.
+    const known = isRing ? this.#knownRings : this.#known;
+    const key = `${step.card} ${what} ${does} ${driver.pc} ${driver.callers.join(' ')}${isRing ? ` ${high}` : ''}`;
+    if (known.has(key)) return;
+    known.add(key);
     this.#races.push({ what, does, driver, address, step, isRing });
   }
 

@@ -105,7 +105,11 @@ export class Guests implements AsyncDisposable {
     };
     let result: ExecResult;
     try {
-      if (bug?.after !== undefined) await runDriver(bug.after);
+      if (bug?.after !== undefined) {
+        await runDriver(bug.after);
+        await rig.settled(); // what there is to say of that driver
+        guest.notices = [];
+      }
       result = await runDriver(subject.name);
       await rig.settled();
     } catch (error) {
