@@ -1,6 +1,7 @@
 /** Serves a card to a vfio-user client, with its instruments: wall clock, memory that can be mapped, socket. */
 import { GuardedClock, TimerfdAlarm, WallClock } from '../emulator/clock';
 import { FittedCard, type FitOptions } from './fitted-card';
+import { type ObservedCard } from './observer';
 import { loadNative } from '../emulator/native';
 import { type CardEnvironment, type IntxRelease, type MultifunctionCard, type PciCard } from '../emulator/pci';
 import { traceOf } from './trace';
@@ -117,6 +118,11 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
   /** What the card's model has thrown so far. */
   get modelErrors(): readonly unknown[] {
     return this.fitted.modelErrors;
+  }
+
+  /** Who accesses it, with an observer. */
+  get observed(): ObservedCard | undefined {
+    return this.fitted.observed;
   }
 
   /** For whoever can access the guest's bus. */

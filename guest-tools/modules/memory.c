@@ -5,7 +5,8 @@
  * `memory`. Lines of names and numbers:
  *
  * - offsets in struct page, and its size;
- * - where physical address 0 is in the kernel's direct map, and where the struct page of page 0 is;
+ * - where physical address 0 is in the kernel's direct map, where the struct page of page 0 is, and
+ *   what flags the first page of several that are one has;
  * - what page_type and flags of a page are that is free, a page table, or of the slab allocator;
  * - for each run of pages whose struct pages are contiguous in physical memory: first page, number,
  * physical address.
@@ -84,13 +85,14 @@ static int gc_memory_get(char *buffer, const struct kernel_param *param)
 		return -ENOMEM;
 	text.length = scnprintf(buffer, PAGE_SIZE,
 				"size %zu flags %zu compound_head %zu lru %zu private %zu "
-				"page_type %zu refcount %zu\n"
-				"page_zero 0x%lx direct_map 0x%lx\n",
+				"page_type %zu refcount %zu mapping %zu mapcount %zu\n"
+				"page_zero 0x%lx direct_map 0x%lx head_flags 0x%lx\n",
 				sizeof(*page), offsetof(struct page, flags),
 				offsetof(struct page, compound_head), offsetof(struct page, lru),
 				offsetof(struct page, private), offsetof(struct page, page_type),
-				offsetof(struct page, _refcount), (unsigned long)pfn_to_page(0),
-				(unsigned long)__va(0));
+				offsetof(struct page, _refcount), offsetof(struct page, mapping),
+				offsetof(struct page, _mapcount), (unsigned long)pfn_to_page(0),
+				(unsigned long)__va(0), 1ul << PG_head);
 	gc_clear(page);
 	__SetPageBuddy(page);
 	text.length += scnprintf(buffer + text.length, GC_LONGEST_LINE, "free_type 0x%x\n",

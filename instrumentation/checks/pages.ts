@@ -4,13 +4,17 @@
 import { type Completion, type DmaInitiator, type DmaStage, type Word } from '../../emulator/memory';
 
 /** Uses for which no driver gives memory to a card. */
-export type PageUse = 'free' | 'kernel code' | 'kernel constants' | 'firmware' | 'page table' | 'slab';
+export type PageUse =
+  | ('free' | 'kernel code' | 'kernel constants' | 'firmware' | 'page table' | 'slab')
+  | ('page cache' | 'another process');
 
 export const PAGE_BYTES = 4096;
 
 export interface PageFacts {
   /** What the page at an address that a card accesses is used for; undefined: anything else, or nothing is known. */
   useOf(iova: number): PageUse | undefined;
+  /** The process that has written there last, if that is known. */
+  processOf?(iova: number): number | undefined;
 }
 
 /** An access of a card to memory that no driver gives to a card. */
@@ -22,6 +26,8 @@ export interface StrayAccess {
   /** The first page of the access that is not a driver's. */
   readonly page: number;
   readonly use: PageUse;
+  /** The process that has written to that page last, if that is known. */
+  readonly process?: number;
 }
 
 /**
@@ -43,14 +49,14 @@ export class PageStage implements DmaStage {
   read(by: DmaInitiator, iova: number, into: Uint8Array): Completion {
     const page = this.#strayPage(iova, into.length);
     const completion = this.below.read(by, iova, into);
-    if (page >= 0) this.onStray({ by, isRead: true, iova, sizeBytes: into.length, page, use: this.#use! });
+    if (page >= 0) this.#report(by, true, iova, into.length, page);
     return completion;
   }
 
   write(by: DmaInitiator, iova: number, from: Uint8Array): Completion {
     const page = this.#strayPage(iova, from.length);
     const completion = this.below.write(by, iova, from);
-    if (page >= 0) this.onStray({ by, isRead: false, iova, sizeBytes: from.length, page, use: this.#use! });
+    if (page >= 0) this.#report(by, false, iova, from.length, page);
     return completion;
   }
 
@@ -58,8 +64,13 @@ export class PageStage implements DmaStage {
     const sizeBytes = typeof value === 'bigint' ? 8 : 4;
     const page = this.#strayPage(iova, sizeBytes);
     const completion = this.below.store(by, iova, value);
-    if (page >= 0) this.onStray({ by, isRead: false, iova, sizeBytes, page, use: this.#use! });
+    if (page >= 0) this.#report(by, false, iova, sizeBytes, page);
     return completion;
+  }
+
+  #report(by: DmaInitiator, isRead: boolean, iova: number, sizeBytes: number, page: number): void {
+    const process = this.pages.processOf?.(page);
+    this.onStray({ by, isRead, iova, sizeBytes, page, use: this.#use!, ...(process !== undefined && { process }) });
   }
 
   /** The address of the first page that is not a driver's, whose use is then `#use`; -1 if there is none. */

@@ -156,6 +156,7 @@ export class ObservedCard {
   /** What has been recorded and has not arrived, by processor. */
   readonly #recorded: Recorded[][] = [];
   #listeners: readonly OriginListener[] = [];
+  readonly #processes = new Set<number>();
   readonly doorbells: Doorbells;
 
   /** Use `Observer.observe`. */
@@ -187,6 +188,12 @@ export class ObservedCard {
 
   onOrigin(listener: OriginListener): void {
     this.#listeners = [...this.#listeners, listener];
+  }
+
+  /** The processes that have accessed the card's registers; undefined while it is not known who did all that has arrived. */
+  get processes(): ReadonlySet<number> | undefined {
+    this.#match();
+    return this.#arrived.length === 0 ? this.#processes : undefined;
   }
 
   /** Waits, with a limit, until it is known who did all that has arrived and has been answered. */
@@ -243,6 +250,7 @@ export class ObservedCard {
 
   #notify(access: DriverAccess | undefined, { isWrite, write }: Arrived): void {
     if (write) write.by = access;
+    if (access && !access.isKernel) this.#processes.add(access.pid);
     for (const listener of this.#listeners) listener(access, isWrite);
   }
 }

@@ -297,6 +297,7 @@ static void number_release(struct vcpu *vcpu, struct observer_release *release)
 void gives_back(struct vcpu *vcpu, uint64_t address, uint64_t bytes, bool is_task, uint64_t stack)
 {
     const uint8_t *is_touched = at_offset(shared->touchedOffset);
+    uint32_t *owners = at_offset(shared->ownersOffset);
     struct observer_release release = {0};
     bool is_known = false;
 
@@ -304,7 +305,11 @@ void gives_back(struct vcpu *vcpu, uint64_t address, uint64_t bytes, bool is_tas
         next = (address / PAGE_BYTES + 1) * PAGE_BYTES;
         if (next > end)
             next = end;
-        if (!is_ram(address) || !is_touched[address / PAGE_BYTES])
+        if (!is_ram(address))
+            continue;
+        if (next - address == PAGE_BYTES)
+            owners[address / PAGE_BYTES] = 0;
+        if (!is_touched[address / PAGE_BYTES])
             continue;
         if (!is_known) {
             is_known = true;

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { AddressMap } from '../../emulator/memory';
-import { GuestPages } from './guest-pages';
+import { GuestPages, type PageProcesses } from './guest-pages';
 import { parsePageLayout } from './page-layout';
 
 /** As Linux 6.1 and Linux 6.12 say it, with the descriptors of 4096 pages at 1 MiB. */
-const SAID = `size 64 flags 0 compound_head 8 lru 8 private 40 page_type 48 refcount 52
-page_zero 0xffffea0000000000 direct_map 0xffff888000000000
+const SAID = `size 64 flags 0 compound_head 8 lru 8 private 40 page_type 48 refcount 52 mapping 24 mapcount 48
+page_zero 0xffffea0000000000 direct_map 0xffff888000000000 head_flags 0x10000
 free_type 0xffffff7f
 table_type 0xfffffbff
 slab_type 0xffffffff slab_flags 0x200
@@ -28,19 +28,32 @@ const DESCRIPTORS = 0x10_0000;
 const PAGE_ZERO = 0xffff_ea00_0000_0000n;
 const DIRECT_MAP = 0xffff_8880_0000_0000n;
 
-function setUp({ said = SAID, isForProgram = true } = {}) {
+/** The process that has written to all pages last; 71 drives the card. */
+const OWNER = { ownerOf: () => 72, isOther: () => true };
+const DRIVER = { ownerOf: () => 71, isOther: () => false };
+
+function setUp({ said = SAID, isForProgram = true, processes = DRIVER as PageProcesses | null } = {}) {
   const bytes = new Uint8Array(0x20_0000);
   const view = new DataView(bytes.buffer);
   const map = new AddressMap();
   const sizeBytes = BigInt(bytes.length);
   map.add({ iova: 0n, sizeBytes, readable: true, writable: true, backing: { kind: 'bytes', bytes } });
   const layout = parsePageLayout(said, MAP)!;
-  const pages = new GuestPages(layout, { mappedAt: (address) => map.find(address) }, () => isForProgram);
+  const pages = new GuestPages(
+    layout,
+    { mappedAt: (address) => map.find(address) },
+    () => isForProgram,
+    processes ?? undefined,
+  );
   const at = (page: number): number => DESCRIPTORS + page * 64;
   const lruOf = (page: number): bigint => PAGE_ZERO + BigInt(page * 64 + 8);
-  const set = (page: number, { refcount = 1, type = 0xffff_ffff, flags = 0, head = 0n, order = 0 } = {}): void => {
+  const set = (
+    page: number,
+    { refcount = 1, type = 0xffff_ffff, flags = 0, head = 0n, order = 0, mapping = 0n } = {},
+  ): void => {
     view.setUint32(at(page), flags, true);
     view.setBigUint64(at(page) + 8, head, true);
+    view.setBigUint64(at(page) + 24, mapping, true);
     view.setUint32(at(page) + 40, order, true);
     view.setUint32(at(page) + 48, type, true);
     view.setInt32(at(page) + 52, refcount, true);
@@ -50,7 +63,8 @@ function setUp({ said = SAID, isForProgram = true } = {}) {
     view.setBigUint64(at(page) + 16, previous, true);
   };
   const useOf = (page: number) => pages.useOf(page * PAGE + 8);
-  return { view, set, link, lruOf, useOf, layout };
+  const processOf = (page: number) => pages.processOf(page * PAGE);
+  return { view, set, link, lruOf, useOf, processOf, layout };
 }
 
 const FREE = 0xffff_ff7f;
@@ -102,6 +116,32 @@ describe('what a page of the guest is used for', () => {
     const { set, useOf } = setUp({ isForProgram: false });
     set(0x11, { flags: 0x200 });
     expect(useOf(0x11)).toBeUndefined();
+  });
+
+  const FILE = 0xffff_8880_0123_4560n;
+  const ANONYMOUS = FILE + 1n;
+
+  it('is the page cache while nobody has mapped it, for a driver that is a program', () => {
+    const { set, useOf } = setUp();
+    set(0x900, { mapping: FILE });
+    set(0x901, { mapping: FILE, type: 0 });
+    set(0x902, { mapping: FILE, flags: 0x1_0000 });
+    expect([0x900, 0x901, 0x902].map(useOf)).toEqual(['page cache', undefined, undefined]);
+    const inKernel = setUp({ isForProgram: false });
+    inKernel.set(0x900, { mapping: FILE });
+    expect(inKernel.useOf(0x900)).toBeUndefined();
+  });
+
+  it.each([
+    ['of another process, which alone has it', OWNER, 0, 'another process'],
+    ['of another process, which shares it', OWNER, 1, undefined],
+    ["the driver's own", DRIVER, 0, undefined],
+    ['of nobody that is known', null, 0, undefined],
+  ])('is anonymous memory: %s', (_, processes, type, use) => {
+    const { set, useOf, processOf } = setUp({ processes });
+    set(0x900, { mapping: ANONYMOUS, type });
+    expect(useOf(0x900)).toBe(use);
+    expect(processOf(0x900)).toBe(processes?.ownerOf());
   });
 
   it('is the code and the constants of the kernel, or of the firmware, as the map of memory says', () => {

@@ -7,7 +7,10 @@
  * a moment ago, or in the pool of huge pages. That nothing refers to it is not enough: of a block that was allocated as one
  * and is no compound page, such as memory of dma_alloc_coherent, only the first page has a reference count.
  *
- * Source: Linux include/linux/mm_types.h, mm/page_alloc.c, mm/hugetlb.c.
+ * The buffers of a program are mapped by it. So they are neither in a page of a file that nobody has mapped, nor in one of
+ * anonymous memory that only another process has mapped.
+ *
+ * Source: Linux include/linux/mm_types.h, include/linux/page-flags.h (PAGE_MAPPING_FLAGS), mm/page_alloc.c, mm/hugetlb.c.
  */
 import { type MappedRange } from '../../emulator/memory';
 import { PAGE_BYTES, type PageFacts, type PageUse } from '../../instrumentation/checks';
@@ -20,6 +23,19 @@ const MAX_ORDER = 10;
 export interface GuestMemory {
   mappedAt(address: number): MappedRange | undefined;
 }
+
+/** Which processes have written to pages last. */
+export interface PageProcesses {
+  /** Undefined where that is not known. */
+  ownerOf(page: number): number | undefined;
+  /** Whether one has that is known to be no driver of the card. */
+  isOther(page: number): boolean;
+}
+
+/** In the lower bits of `mapping`. */
+const MAPPING_KIND = 3;
+const OF_FILE = 0;
+const ANONYMOUS = 1;
 
 export class GuestPages implements PageFacts {
   #run: PageRun | undefined;
@@ -35,6 +51,8 @@ export class GuestPages implements PageFacts {
     private readonly memory: GuestMemory,
     /** Whether the card's driver is a program: the memory of one in the kernel may be in slabs. */
     private readonly isForProgram: () => boolean,
+    /** Where it is known which process has written to a page last. */
+    private readonly processes?: PageProcesses,
   ) {
     this.#pageZeroHigh = Number(layout.pageZero >> 32n);
     this.#pageZeroLow = Number(layout.pageZero & 0xffff_ffffn);
@@ -57,8 +75,29 @@ export class GuestPages implements PageFacts {
     }
     const pageType = this.#word(type) >>> 0;
     if (pageType === tableType) return 'page table';
+    if (!this.isForProgram()) return undefined;
     const isSlab = slabType !== 0 ? pageType === slabType : (this.#word(flags) & slabFlag) !== 0;
-    return isSlab && this.isForProgram() ? 'slab' : undefined;
+    return isSlab ? 'slab' : isTail ? undefined : this.#useByPrograms(page);
+  }
+
+  processOf(address: number): number | undefined {
+    return this.processes?.ownerOf(Math.floor(address / PAGE_BYTES));
+  }
+
+  /** Of a page on its own that something refers to. */
+  #useByPrograms(page: number): PageUse | undefined {
+    const { flags, headFlag, mapping, mapcount } = this.layout;
+    if ((this.#word(flags) & headFlag) !== 0) return undefined;
+    const low = this.#word(mapping);
+    const mappings = this.#word(mapcount) + 1;
+    switch (low & MAPPING_KIND) {
+      case OF_FILE:
+        return mappings === 0 && (low !== 0 || this.#word(mapping + 4) !== 0) ? 'page cache' : undefined;
+      case ANONYMOUS:
+        return mappings === 1 && this.processes?.isOther(page) ? 'another process' : undefined;
+      default:
+        return undefined;
+    }
   }
 
   /** Finds the descriptor of a page; false where there is none, or it is out of reach. */

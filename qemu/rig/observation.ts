@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { loadNative } from '../../emulator/native';
 import { type PciCard } from '../../emulator/pci';
-import { type KernelFacts, Observer, SharedFile } from '../../instrumentation/observer';
+import { type KernelFacts, type ObservedCard, Observer, SharedFile } from '../../instrumentation/observer';
 import { Origins } from '../../instrumentation/origins';
 import { nameWriters, type Provenance } from '../../instrumentation/provenance';
 import { RaceDetector, type RaceReport, reportRaces } from '../../instrumentation/races';
@@ -12,6 +12,7 @@ import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB, highMiB, type Guest, type LaunchOptio
 import { type GuestChannel } from '../channel';
 import { provisionObserver } from '../provision';
 import { CodeOfGuest } from './guest-code';
+import { type PageProcesses } from './guest-pages';
 
 type Machine = Pick<
   LaunchOptions,
@@ -93,6 +94,20 @@ export class Observation implements Disposable {
   /** Who wrote what memory holds at an address of a card, while the guest runs. */
   async provenance(card: PciCard, iova: number, sizeBytes: number): Promise<Provenance[]> {
     return nameWriters(this.observer.provenance(card, iova, sizeBytes), Origins.of(this.observer).places);
+  }
+
+  /** Which processes have written to pages of a card's memory; known while releases of pages are told. */
+  processesOf(card: ObservedCard): PageProcesses | undefined {
+    const { file } = this.observer;
+    if (this.detector === undefined) return undefined;
+    return {
+      ownerOf: (page) => file.ownerOf(page) || undefined,
+      isOther: (page) => {
+        const { processes } = card;
+        const owner = file.ownerOf(page);
+        return owner !== 0 && processes !== undefined && processes.size > 0 && !processes.has(owner);
+      },
+    };
   }
 
   /** The races that have been found since the last call, while the guest runs. */

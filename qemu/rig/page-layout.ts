@@ -24,6 +24,9 @@ export interface PageLayout {
   readonly order: number;
   readonly type: number;
   readonly refcount: number;
+  readonly mapping: number;
+  readonly mapcount: number;
+  readonly headFlag: number;
   readonly pageZero: bigint;
   readonly directMap: bigint;
   readonly freeType: number;
@@ -64,6 +67,9 @@ export function parsePageLayout(layout: string, map: string): PageLayout | undef
     order: number('private'),
     type: number('page_type'),
     refcount: number('refcount'),
+    mapping: number('mapping'),
+    mapcount: number('mapcount'),
+    headFlag: number('head_flags'),
     pageZero: value('page_zero'),
     directMap: value('direct_map'),
     freeType: number('free_type'),

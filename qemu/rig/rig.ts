@@ -303,7 +303,8 @@ export class Rig implements AsyncDisposable {
       const { served } = this.servers.get(each);
       if (!(served instanceof ServedCard)) continue;
       const isForProgram = (): boolean => DRIVERS_FOR_PROGRAMS.includes(this.drivers.get(each) ?? '');
-      checksOf(served.card).lookAtPages(new GuestPages(layout, served.card.inspection, isForProgram));
+      const processes = served.observed && this.observation?.processesOf(served.observed);
+      checksOf(served.card).lookAtPages(new GuestPages(layout, served.card.inspection, isForProgram, processes));
     }
   }
 

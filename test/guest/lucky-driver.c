@@ -7,6 +7,8 @@
  *   truncated    gives the card 32 bits of the address
  *   freed        sends its buffer, gives it back, and sends it again
  *   freed-pages  gives pages of a program back, and sends them
+ *   process      gives the card memory of another process
+ *   file         gives the card a page of a file that it has unmapped
  *   unset        forgets to give the card an address
  * Prints where its memory lies, and what the card has got.
  */
@@ -16,7 +18,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum {
     HUGEPAGE_BYTES = 2 << 20,
@@ -53,6 +58,42 @@ static volatile uint8_t *user_pages(size_t size)
         exit(1);
     }
     return bytes;
+}
+
+/* Of a page of a child, which waits. */
+static uint64_t address_in(pid_t *child)
+{
+    uint64_t address;
+    int ends[2];
+    if (pipe(ends) != 0)
+        exit(1);
+    *child = fork();
+    if (*child == 0) {
+        volatile uint8_t *page = user_pages(PAGE_BYTES);
+        page[0] = SENT;
+        address = address_of(page);
+        if (write(ends[1], &address, sizeof(address)) != sizeof(address))
+            exit(1);
+        pause();
+    }
+    if (read(ends[0], &address, sizeof(address)) != sizeof(address))
+        exit(1);
+    return address;
+}
+
+/* Of a page that the file keeps in memory, and nobody has mapped. */
+static uint64_t address_in_file(void)
+{
+    int fd = open("/tmp/lucky-driver.data", O_RDWR | O_CREAT, 0600);
+    volatile uint8_t *page;
+    uint64_t address;
+    if (fd < 0 || ftruncate(fd, PAGE_BYTES) != 0)
+        exit(1);
+    page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    page[0] = SENT;
+    address = address_of(page);
+    munmap((void *)page, PAGE_BYTES);
+    return address;
 }
 
 static void describe_user_pages(void)
@@ -130,6 +171,15 @@ int main(int argc, char **argv)
     } else if (strcmp(mistake, "freed-pages") == 0) {
         piece.address = address_of(pages);
         munmap((void *)pages, 2 * PAGE_BYTES);
+        move(&h2c, &copy, 0);
+    } else if (strcmp(mistake, "process") == 0) {
+        pid_t child;
+        move(&h2c, &buffer, 0);
+        piece.address = address_in(&child);
+        move(&h2c, &copy, 0);
+        kill(child, SIGKILL);
+    } else if (strcmp(mistake, "file") == 0) {
+        piece.address = address_in_file();
         move(&h2c, &copy, 0);
     } else if (strcmp(mistake, "unset") == 0) {
         piece.address = 0;

@@ -13,13 +13,15 @@ const WORDS: Readonly<Record<PageUse, string>> = {
   'firmware': 'memory of the firmware',
   'page table': 'a page table',
   'slab': "the kernel's own objects (slab)",
+  'page cache': 'the page cache, of a file that nobody has mapped',
+  'another process': 'memory of another process',
 };
 
 /** So many pages are remembered, by their number modulo. */
 const REMEMBERED = 1 << 15;
 
 export const strayDma: Check = {
-  doc: "The card accesses memory that is not its driver's: it is free, given back too early for instance, or the kernel's own.",
+  doc: "The card accesses memory that is not its driver's: it is free, given back too early for instance, the kernel's own, in a file that nobody has mapped, or, with `--check dma`, another process's.",
   source: 'Linux Documentation/core-api/dma-api-howto.rst, "What memory is DMA\'able?"',
   make({ report }) {
     /** Those that were in use when the card accessed them last. */
@@ -27,7 +29,7 @@ export const strayDma: Check = {
     const indexOf = (page: number): number => (page / PAGE_BYTES) % REMEMBERED;
     return {
       pageUsed: (page) => void (used[indexOf(page)] = page),
-      strayAccess({ by: { channel, role }, isRead, iova, sizeBytes, page, use }) {
+      strayAccess({ by: { channel, role }, isRead, iova, sizeBytes, page, use, process }) {
         report(channel || 'DMA', () => {
           const does = `${channel || 'the card'} ${isRead ? 'reads' : 'writes'} ${wordBytes(sizeBytes)}`;
           const what = role === 'other' ? '' : ` (${role})`;
@@ -39,7 +41,8 @@ export const strayDma: Check = {
                 ? 'it was in use when the card accessed it before, and has been given back since. Stop the card, and wait ' +
                   'until it has stopped, before memory is given back'
                 : 'it has been given back before the card was done with it, or the address is wrong';
-          return `${does} at 0x${iova.toString(16)}${what}${where} in ${WORDS[use]}: ${why}`;
+          const whose = use === 'another process' && process !== undefined ? ` (process ${process})` : '';
+          return `${does} at 0x${iova.toString(16)}${what}${where} in ${WORDS[use]}${whose}: ${why}`;
         });
       },
     };
