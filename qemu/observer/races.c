@@ -257,8 +257,10 @@ static void give_back_page(
     uint64_t *marks = at_offset(shared->releasedOffset + word),
              *steps = at_offset(shared->cardShadowOffset + word);
     bool is_kernel = (release->flags & OBSERVER_IS_KERNEL) != 0, is_found = false;
-    uint32_t last = last_seen(is_kernel);
+    /* What is given back because of a look comes after it, also without a barrier. */
+    uint32_t last = vcpu->unordered[is_kernel];
 
+    raise_to(&last, last_seen(is_kernel));
     for (; word < end; word += MARKED_BYTES, marks++, steps++) {
         unsigned int from = word < address ? address - word : 0,
                      to = end - word < MARKED_BYTES ? end - word : MARKED_BYTES;

@@ -94,7 +94,7 @@ export const RUNS: readonly Run[] = [
   {
     name: 'high memory',
     what: 'the plain card, and memory for DMA above 4 GiB (`--memory-layout high`)',
-    drivers: ['user'],
+    drivers: ['user', 'module'],
     kinds: ['address'],
     machine: { memoryLayout: 'high' },
   },

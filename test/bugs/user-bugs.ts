@@ -246,6 +246,7 @@ export const USER_BUGS: readonly Bug[] = [
       ],
     ],
     line: 'struct gc_dma_segment part = {',
+    named: /stray-dma: .* from 0x\w+ on in .* the buffer is not contiguous/,
   }),
 
   // ------------------------------------------------------------------------------------------------ lifetime
@@ -289,6 +290,7 @@ export const USER_BUGS: readonly Bug[] = [
       ['    uint64_t deadline_ns = gc_now_ns() + STOP_MS * UINT64_C(1000000);\n', ''],
     ],
     line: 'write_register(channel, REF_CHANNEL_CONTROL, 0);',
+    named: /use-after-free: .* is running, and its ring is there/,
   }),
   user({
     name: 'freed-after-timeout',

@@ -40,7 +40,9 @@ export const strayDma: Check = {
               : used[indexOf(page)] === page
                 ? 'it was in use when the card accessed it before, and has been given back since. Stop the card, and wait ' +
                   'until it has stopped, before memory is given back'
-                : 'it has been given back before the card was done with it, or the address is wrong';
+                : page > iova
+                  ? 'the buffer is not contiguous up to there, or shorter, or that part has been given back'
+                  : 'it has been given back before the card was done with it, or the address is wrong';
           const whose = use === 'another process' && process !== undefined ? ` (process ${process})` : '';
           return `${does} at 0x${iova.toString(16)}${what}${where} in ${WORDS[use]}${whose}: ${why}`;
         });
