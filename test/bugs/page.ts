@@ -15,8 +15,11 @@ const MESSAGE_CHARACTERS = 140;
 const OUTCOMES: Record<Outcome, string> = { 'named': 'by name', 'effect': 'by its effect', 'not found': 'not found' };
 const DRIVERS: Record<DriverName, string> = { user: 'The driver in user space', module: 'The kernel module' };
 
-const shortened = (text: string): string =>
-  text.length <= MESSAGE_CHARACTERS ? text : `${text.slice(0, MESSAGE_CHARACTERS - 1)}…`;
+/** Of a message; without the folder that the drivers were built in, which is another one each time. */
+function shortened(message: string): string {
+  const text = message.replaceAll(/\/tmp\/ghostcard-bugs-[^/]+\/\w+\//g, '');
+  return text.length <= MESSAGE_CHARACTERS ? text : `${text.slice(0, MESSAGE_CHARACTERS - 1)}…`;
+}
 
 export const wordRow = (name: string, { outcome, sign, ...where }: Verdict): string =>
   [name, OUTCOMES[outcome], ...(sign ? [`${sign.by}: ${shortened(sign.text)}`, `(${wordRuns(where)})`] : [])].join(
