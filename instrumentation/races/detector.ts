@@ -220,7 +220,7 @@ export class RaceDetector {
     if (step === undefined || driver === undefined) return;
     const does = isRelease ? 'gives back' : isWrite ? 'writes' : 'reads';
     this.#races.push({
-      what: lacksBarrier && !isRelease ? 'unfenced' : 'unseen',
+      what: lacksBarrier ? 'unfenced' : 'unseen',
       does,
       driver,
       address,

@@ -288,32 +288,30 @@ void find_releaser(struct vcpu *vcpu, bool is_task, uint64_t stack, struct obser
 
 void find_registers(struct vcpu *vcpu)
 {
+    const struct {
+        const char *name;
+        struct reg **reg;
+    } named[] = {
+            {"gs_base", &vcpu->reg.gs_base},
+            {"k_gs_base", &vcpu->reg.kernel_gs_base},
+            {"rsp", &vcpu->reg.rsp},
+            {"rax", &vcpu->reg.rax},
+            {"rdi", &vcpu->reg.rdi},
+            {"rsi", &vcpu->reg.rsi},
+            {"rdx", &vcpu->reg.rdx},
+            {"rcx", &vcpu->reg.rcx},
+            {"sp", &vcpu->reg.sp},
+    };
     GArray *registers = qemu_plugin_get_registers();
     const struct reg_descriptor *each = (void *)registers->data;
     int number;
     char rest;
 
     for (const struct reg_descriptor *end = each + registers->len; each < end; each++) {
-        if (strcmp(each->name, "gs_base") == 0)
-            vcpu->reg.gs_base = each->handle;
-        else if (strcmp(each->name, "k_gs_base") == 0)
-            vcpu->reg.kernel_gs_base = each->handle;
-        else if (strcmp(each->name, "rsp") == 0)
-            vcpu->reg.rsp = each->handle;
-        else if (strcmp(each->name, "rax") == 0)
-            vcpu->reg.rax = each->handle;
-        else if (strcmp(each->name, "rdi") == 0)
-            vcpu->reg.rdi = each->handle;
-        else if (strcmp(each->name, "rsi") == 0)
-            vcpu->reg.rsi = each->handle;
-        else if (strcmp(each->name, "rdx") == 0)
-            vcpu->reg.rdx = each->handle;
-        else if (strcmp(each->name, "rcx") == 0)
-            vcpu->reg.rcx = each->handle;
-        else if (strcmp(each->name, "sp") == 0)
-            vcpu->reg.sp = each->handle;
-        else if (sscanf(each->name, "x%d%c", &number, &rest) == 1 && number >= 0 &&
-                 number < GENERAL_REGISTERS)
+        for (size_t i = 0; i < sizeof(named) / sizeof(*named); i++)
+            if (strcmp(each->name, named[i].name) == 0)
+                *named[i].reg = each->handle;
+        if (sscanf(each->name, "x%d%c", &number, &rest) == 1 && number >= 0 && number < GENERAL_REGISTERS)
             vcpu->reg.x[number] = each->handle;
     }
     g_array_free(registers, 1);

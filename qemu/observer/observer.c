@@ -234,7 +234,6 @@ static __attribute__((noinline)) void access_touched(struct vcpu *vcpu, const st
                         vaddr % (1 << PAGE_SHIFT),
             .pc = places[what & PLACE_MASK],
             .place = what & PLACE_MASK,
-            .vcpu = vcpu - vcpus,
             .size = 1 << qemu_plugin_mem_size_shift(info),
             .is_write = is_write,
             .is_acquire = (what & IS_ACQUIRE) != 0,

@@ -104,7 +104,7 @@ struct access {
     uint64_t physical, pc;
     /* The number of the place. */
     uint32_t place;
-    uint8_t vcpu, size;
+    uint8_t size;
     bool is_write;
     /* arm64: what comes after it is ordered after it. */
     bool is_acquire;
