@@ -46,7 +46,10 @@ export interface WritingDma {
 }
 
 export async function nameWriters(runs: readonly WrittenRun[], places: Places | undefined): Promise<Provenance[]> {
-  const addresses = runs.flatMap(({ writer, loader }) => [...codeBehind(writer), ...codeBehind(loader)]);
+  const wanted = new Map<string, CodeAddress>();
+  for (const { writer, loader } of runs)
+    for (const address of [...codeBehind(writer), ...codeBehind(loader)]) wanted.set(keyOf(address), address);
+  const addresses = [...wanted.values()];
   const found =
     (await places?.resolve(addresses)) ??
     addresses.map(({ pc }) => ({ address: `0x${pc.toString(16)}`, inlinedInto: [] }));
