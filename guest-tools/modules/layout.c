@@ -28,6 +28,10 @@ module_param(task_pid_offset, uint, 0444);
 module_param(task_tgid_offset, uint, 0444);
 module_param(task_comm_offset, uint, 0444);
 
+/* arm64: how much DC ZVA clears. */
+static unsigned int zva_bytes;
+module_param(zva_bytes, uint, 0444);
+
 /* The code of this module; that of others is near it. */
 static unsigned long own_code;
 static unsigned long own_code_end;
@@ -63,6 +67,9 @@ void gc_layout_init(void)
 #else
 	current_task_variable = (unsigned long)&current_task;
 #endif
+#endif
+#ifdef CONFIG_ARM64
+	zva_bytes = 4 << (read_sysreg(dczid_el0) & 0xf);
 #endif
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 	own_code = (unsigned long)THIS_MODULE->mem[MOD_TEXT].base;

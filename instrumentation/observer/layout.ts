@@ -109,7 +109,7 @@ export const HEADER = {
   round: member('u32', 'A place is reported once in each.'),
   races: member('u32', 'By the plugin: how many races there are. Race n is at n modulo RACES.'),
   releases: member('u32', 'By the plugin: how many releases there have been.'),
-  reserved: member('u32', '0.'),
+  zvaBytes: member('u32', 'By the host: how many bytes DC ZVA clears (arm64). 0: not known.'),
 } as const satisfies Members;
 
 /** A ring: this, in a page of its own, then the records. */

@@ -133,6 +133,7 @@ describe('the file that is shared with the plugin', () => {
       task: { pid: 1, tgid: 2, comm: 3 },
       irqEntry: 4n,
       ...{ ownCode: 5n, ownCodeEnd: 6n, releaseEntry: 7n },
+      zvaBytes: 64,
     };
     expect([plugin.header('linearMap'), plugin.header('currentTask')]).toEqual([0x1000, 0x20]);
   });

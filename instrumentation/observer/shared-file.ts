@@ -58,6 +58,8 @@ export interface KernelFacts {
   readonly ownCode: bigint;
   readonly ownCodeEnd: bigint;
   readonly releaseEntry: bigint;
+  /** arm64: how many bytes `DC ZVA` clears. */
+  readonly zvaBytes: number;
 }
 
 /** An access of a BAR by a processor of the guest. */
@@ -190,11 +192,12 @@ export class SharedFile implements Disposable {
   }
 
   /** From now on, accesses have their process. */
-  set kernel({ linearMap, task, ...addresses }: KernelFacts) {
+  set kernel({ linearMap, task, zvaBytes, ...addresses }: KernelFacts) {
     for (const name of ['currentTask', 'irqEntry', 'ownCode', 'ownCodeEnd', 'releaseEntry'] as const)
       this.#view.setBigUint64(AT[name], addresses[name], true);
     this.#view.setUint32(AT.taskPid, task.pid, true);
     this.#view.setUint32(AT.taskTgid, task.tgid, true);
+    this.#view.setUint32(AT.zvaBytes, zvaBytes, true);
     this.#view.setUint32(AT.taskComm, task.comm, true);
     this.#view.setBigUint64(AT.linearMap, linearMap, true); // the last: now the plugin uses them
   }

@@ -44,7 +44,7 @@ static size_t read_virtual(struct vcpu *vcpu, uint64_t address, void *to, size_t
     size_t done = 0;
 
     while (done < length) {
-        size_t in_page = (1 << PAGE_SHIFT) - (address + done) % (1 << PAGE_SHIFT),
+        size_t in_page = PAGE_BYTES - (address + done) % PAGE_BYTES,
                here = length - done < in_page ? length - done : in_page;
         uint64_t physical;
 

@@ -77,7 +77,7 @@ struct observer_header {
     uint32_t round;              /* A place is reported once in each. */
     uint32_t races;              /* By the plugin: how many races there are. Race n is at n modulo RACES. */
     uint32_t releases;           /* By the plugin: how many releases there have been. */
-    uint32_t reserved;           /* 0. */
+    uint32_t zvaBytes;           /* By the host: how many bytes DC ZVA clears (arm64). 0: not known. */
 };
 _Static_assert(sizeof(struct observer_header) == 264, "as in layout.ts");
 

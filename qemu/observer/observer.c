@@ -38,6 +38,8 @@ static uint64_t *places;
 static ptrdiff_t others_distance;
 static char (*devices)[OBSERVER_DEVICE_NAME_BYTES];
 struct vcpu vcpus[OBSERVER_MAX_VCPUS];
+/* The same: the compiler makes less of an address that it cannot see through. */
+static struct vcpu *vcpu_at[OBSERVER_MAX_VCPUS];
 bool is_arm64;
 /* By the places of system call instructions: the call that it has made last; 0: it is none. */
 static uint16_t *syscall_at;
@@ -162,47 +164,92 @@ static uint32_t *owner_of(uint64_t page)
     return (uint32_t *)at_offset(shared->ownersOffset) + (page >> PAGE_SHIFT);
 }
 
-/* What is to be known of an instruction that accesses memory: the number of its place, and with it: */
-enum { OF_KERNEL = 1 << 22, IS_ACQUIRE = 1 << 23, PLACE_MASK = OF_KERNEL - 1 };
+static uint8_t *touched_of(uint64_t page)
+{
+    return (uint8_t *)at_offset(shared->touchedOffset) + (page >> PAGE_SHIFT);
+}
 
-/* An access of a page that the table does not have. Returns its entry, or NULL when it is not RAM. */
-static __attribute__((noinline)) const struct tlb_entry *access_slowly(
-        struct vcpu *vcpu, struct tlb_entry *entry, uint32_t info, uint64_t vaddr, uint32_t place)
+/* What is to be known of an instruction that accesses memory: the number of its place, and with it: */
+enum { OF_KERNEL = 1 << 22, IS_ACQUIRE = 1 << 23, PLACE_MASK = OF_KERNEL - 1, ZVA_REGISTER_AT = 24 };
+
+/* Puts a page of RAM into a table. `is_owned`: the process writes there. */
+static void remember(
+        struct vcpu *vcpu, struct tlb_entry *entry, uint64_t vaddr, uint64_t physical, bool is_owned)
+{
+    entry->page = vaddr >> PAGE_SHIFT;
+    entry->epoch = __atomic_load_n(&vcpu->tlb_epoch, __ATOMIC_RELAXED);
+    entry->shadow = at_offset(shared->shadowOffset + physical);
+    entry->is_touched = touched_of(physical);
+    if (is_owned)
+        *owner_of(physical) = current_pid(vcpu, false);
+}
+
+/* An access of a page that the table does not have. Returns whether it has it now: if it is RAM. */
+static bool look_up(struct vcpu *vcpu, struct tlb_entry *entry, uint32_t info, uint64_t vaddr, uint32_t place)
 {
     struct hwaddr *address = qemu_plugin_get_hwaddr(info, vaddr);
     uint64_t physical;
     const char *name;
 
     if (address == NULL)
-        return NULL;
+        return false;
     if (qemu_plugin_hwaddr_is_io(address)) {
         name = qemu_plugin_hwaddr_device_name(address);
         if (strncmp(name, OBSERVER_CARD_PREFIX, strlen(OBSERVER_CARD_PREFIX)) == 0)
             record_access(vcpu, info, address, name, places[place]);
-        return NULL;
+        return false;
     }
     physical = qemu_plugin_hwaddr_phys_addr(address) >> PAGE_SHIFT << PAGE_SHIFT;
     /* Card memory that is mapped can become I/O under the same address. */
     if (!is_ram(physical))
-        return NULL;
-    entry->page = vaddr >> PAGE_SHIFT;
-    entry->epoch = __atomic_load_n(&vcpu->tlb_epoch, __ATOMIC_RELAXED);
-    entry->shadow = at_offset(shared->shadowOffset + physical);
-    entry->is_touched = (uint8_t *)at_offset(shared->touchedOffset) + (physical >> PAGE_SHIFT);
-    if (!in_kernel(places[place]) && qemu_plugin_mem_is_store(info))
-        *owner_of(physical) = current_pid(vcpu, false);
-    return entry;
+        return false;
+    remember(vcpu, entry, vaddr, physical, qemu_plugin_mem_is_store(info) && !in_kernel(places[place]));
+    return true;
 }
 
-static inline const struct tlb_entry *page_of(
-        struct vcpu *vcpu, struct tlb_entry *table, uint32_t info, uint64_t vaddr, uintptr_t what)
+static struct tlb_entry *load_entry(struct vcpu *vcpu, uint64_t vaddr)
 {
-    uint64_t page = vaddr >> PAGE_SHIFT;
-    struct tlb_entry *entry = &table[page % TLB_ENTRIES];
+    return &vcpu->loads[(vaddr >> PAGE_SHIFT) % TLB_ENTRIES];
+}
 
-    if (RARE(entry->page != page || entry->epoch != __atomic_load_n(&vcpu->tlb_epoch, __ATOMIC_RELAXED)))
-        return access_slowly(vcpu, entry, info, vaddr, what & PLACE_MASK);
-    return entry;
+static struct tlb_entry *store_entry(struct vcpu *vcpu, uint64_t vaddr)
+{
+    return &vcpu->stores[(vaddr >> PAGE_SHIFT) % TLB_ENTRIES];
+}
+
+static inline bool is_known(const struct vcpu *vcpu, const struct tlb_entry *entry, uint64_t vaddr)
+{
+    return entry->page == vaddr >> PAGE_SHIFT &&
+           entry->epoch == __atomic_load_n(&vcpu->tlb_epoch, __ATOMIC_RELAXED);
+}
+
+#define ALL_BYTES (0xffull << OBSERVER_MARK_BYTES_AT)
+
+/* What an access marks at the beginning of a word, by the lowest bits of its information: calling QEMU for
+ * its size each time would cost as much as all the rest. */
+static uint64_t bytes_of_info[256];
+
+static inline uint64_t bytes_of(uint32_t info)
+{
+    return bytes_of_info[info % 256];
+}
+
+/* Returns whether these bits say how many bytes it has. */
+static bool learn_sizes(void)
+{
+    for (uint32_t info = 0; info < 256; info++) {
+        unsigned int shift = qemu_plugin_mem_size_shift(info);
+
+        if (qemu_plugin_mem_size_shift(~0xffu | info) != shift)
+            return false;
+        bytes_of_info[info] = shift > 4 ? 0 : ((1ull << (1 << shift)) - 1) << OBSERVER_MARK_BYTES_AT;
+    }
+    return true;
+}
+
+static inline unsigned int size_of(uint32_t info)
+{
+    return 1 << qemu_plugin_mem_size_shift(info);
 }
 
 /* What has to be done most often, in a page that a card has accessed: all that it has done there has been
@@ -211,7 +258,7 @@ static inline bool is_plain(struct vcpu *vcpu, const struct tlb_entry *entry, ui
         unsigned int size, uintptr_t what, bool is_write)
 {
     bool is_kernel = (what & OF_KERNEL) != 0;
-    uint64_t bytes = ((1ull << size) - 1) << physical % 8, mark = vcpu->mark[is_kernel];
+    uint64_t bytes, mark = vcpu->mark[is_kernel];
     const struct observer_caller *caller =
             (struct observer_caller *)at_offset(shared->callersOffset) + what % OBSERVER_CALLERS;
 
@@ -219,6 +266,7 @@ static inline bool is_plain(struct vcpu *vcpu, const struct tlb_entry *entry, ui
         return false;
     if (is_write)
         return caller->epoch == mark >> 32;
+    bytes = ((1ull << size) - 1) << physical % 8;
     if (is_kernel || bytes > 0xff || *owner_of(physical) == 0)
         return false;
     *(uint64_t *)at_offset(shared->loadsOffset + physical / 8 * 8) =
@@ -227,14 +275,14 @@ static inline bool is_plain(struct vcpu *vcpu, const struct tlb_entry *entry, ui
 }
 
 static __attribute__((noinline)) void access_touched(struct vcpu *vcpu, const struct tlb_entry *entry,
-        uint32_t info, uint64_t vaddr, uintptr_t what, bool is_write)
+        unsigned int size, uint64_t vaddr, uintptr_t what, bool is_write)
 {
     struct access access = {
-            .physical = ((char *)entry->shadow - (char *)at_offset(shared->shadowOffset)) +
-                        vaddr % (1 << PAGE_SHIFT),
+            .physical =
+                    ((char *)entry->shadow - (char *)at_offset(shared->shadowOffset)) + vaddr % PAGE_BYTES,
             .pc = places[what & PLACE_MASK],
             .place = what & PLACE_MASK,
-            .size = 1 << qemu_plugin_mem_size_shift(info),
+            .size = size,
             .is_write = is_write,
             .is_acquire = (what & IS_ACQUIRE) != 0,
     };
@@ -250,13 +298,26 @@ static __attribute__((noinline)) void access_touched(struct vcpu *vcpu, const st
     check_access(vcpu, &access);
 }
 
-static void on_load(unsigned int index, uint32_t info, uint64_t vaddr, void *what)
+/* What is rare of a load. */
+static __attribute__((noinline)) void load_on(unsigned int index, uint32_t info, uint64_t vaddr, void *what)
 {
     struct vcpu *vcpu = &vcpus[index];
-    const struct tlb_entry *entry = page_of(vcpu, vcpu->loads, info, vaddr, (uintptr_t)what);
+    struct tlb_entry *entry = load_entry(vcpu, vaddr);
 
-    if (RARE(entry != NULL && *entry->is_touched))
-        access_touched(vcpu, entry, info, vaddr, (uintptr_t)what, false);
+    if (!is_known(vcpu, entry, vaddr) && !look_up(vcpu, entry, info, vaddr, (uintptr_t)what & PLACE_MASK))
+        return;
+    if (*entry->is_touched)
+        access_touched(vcpu, entry, size_of(info), vaddr, (uintptr_t)what, false);
+}
+
+/* What most callbacks do calls nothing, so that the compiler has no registers to save. */
+static void on_load(unsigned int index, uint32_t info, uint64_t vaddr, void *what)
+{
+    struct vcpu *vcpu = vcpu_at[index];
+    const struct tlb_entry *entry = load_entry(vcpu, vaddr);
+
+    if (RARE(!is_known(vcpu, entry, vaddr) || *entry->is_touched))
+        load_on(index, info, vaddr, what);
 }
 
 /*
@@ -265,41 +326,94 @@ static void on_load(unsigned int index, uint32_t info, uint64_t vaddr, void *wha
  */
 static inline void set_mark(uint64_t *shadow, uint64_t mark)
 {
-    const uint64_t all_bytes = 0xffull << OBSERVER_MARK_BYTES_AT;
     uint64_t before = *shadow;
 
-    if ((before & all_bytes & ~mark) == 0)
+    if ((before & ALL_BYTES & ~mark) == 0)
         ;
-    else if (((before ^ mark) & ~all_bytes) == 0)
+    else if (((before ^ mark) & ~ALL_BYTES) == 0)
         mark |= before;
     else
         shadow[others_distance] = before;
     *shadow = mark;
 }
 
-static void on_store(unsigned int index, uint32_t info, uint64_t vaddr, void *what)
+static inline uint64_t mark_of(const struct vcpu *vcpu, uintptr_t what)
+{
+    return __atomic_load_n(&vcpu->mark[(what & OF_KERNEL) != 0], __ATOMIC_RELAXED) | (what & PLACE_MASK);
+}
+
+/* The rest of a store, from its second word on. */
+static void store_across_words(
+        const struct tlb_entry *entry, unsigned int size, uint64_t vaddr, uint64_t mark)
+{
+    unsigned int in_page = vaddr % PAGE_BYTES, end = in_page + size;
+
+    for (unsigned int at = (in_page | 7) + 1; at < end && at < PAGE_BYTES; at += 8)
+        set_mark(&entry->shadow[at / 8], mark | (0xffull >> (end - at < 8 ? 8 - (end - at) : 0))
+                                                         << OBSERVER_MARK_BYTES_AT);
+}
+
+/* What is rare of a store. */
+static __attribute__((noinline)) void store_on(unsigned int index, uint32_t info, uint64_t vaddr, void *what)
 {
     struct vcpu *vcpu = &vcpus[index];
-    uintptr_t place = (uintptr_t)what & PLACE_MASK;
-    const struct tlb_entry *entry = page_of(vcpu, vcpu->stores, info, vaddr, (uintptr_t)what);
-    unsigned int in_page = vaddr % (1 << PAGE_SHIFT), size = 1 << qemu_plugin_mem_size_shift(info);
-    uint64_t mark, word, *shadow;
+    struct tlb_entry *entry = store_entry(vcpu, vaddr);
+    uint64_t mark = mark_of(vcpu, (uintptr_t)what);
 
-    if (RARE(entry == NULL))
+    if (!is_known(vcpu, entry, vaddr) && !look_up(vcpu, entry, info, vaddr, (uintptr_t)what & PLACE_MASK))
         return;
-    word = __atomic_load_n(&vcpu->mark[((uintptr_t)what & OF_KERNEL) != 0], __ATOMIC_RELAXED) | place;
-    shadow = &entry->shadow[in_page / 8];
-    /* One word, mostly. */
-    mark = word | (((1ull << size) - 1) << in_page % 8 & 0xff) << OBSERVER_MARK_BYTES_AT;
-    set_mark(shadow, mark);
-    if (RARE(in_page % 8 + size > 8)) {
-        int left = in_page % 8 + size - 8;
+    set_mark(&entry->shadow[vaddr % PAGE_BYTES / 8], mark | (bytes_of(info) << vaddr % 8 & ALL_BYTES));
+    store_across_words(entry, size_of(info), vaddr, mark);
+    if (*entry->is_touched)
+        access_touched(vcpu, entry, size_of(info), vaddr, (uintptr_t)what, true);
+}
 
-        for (in_page |= 7; left > 0 && ++in_page < 1 << PAGE_SHIFT; left -= 8, in_page |= 7)
-            set_mark(++shadow, word | (left < 8 ? (1ull << left) - 1 : 0xff) << OBSERVER_MARK_BYTES_AT);
+static void on_store(unsigned int index, uint32_t info, uint64_t vaddr, void *what)
+{
+    struct vcpu *vcpu = vcpu_at[index];
+    const struct tlb_entry *entry = store_entry(vcpu, vaddr);
+    uint64_t bytes = bytes_of(info) << vaddr % 8;
+
+    if (RARE(!is_known(vcpu, entry, vaddr) || bytes > ALL_BYTES || *entry->is_touched))
+        store_on(index, info, vaddr, what);
+    else
+        set_mark(&entry->shadow[vaddr % PAGE_BYTES / 8], mark_of(vcpu, (uintptr_t)what) | bytes);
+}
+
+/* One instruction is about to fill words of a page. */
+static void fill(struct vcpu *vcpu, uint64_t vaddr, unsigned int bytes, uintptr_t what)
+{
+    struct tlb_entry *entry = store_entry(vcpu, vaddr);
+    uint64_t mark = mark_of(vcpu, what) | ALL_BYTES, physical, *shadow;
+
+    if (!is_known(vcpu, entry, vaddr)) {
+        if (!qemu_plugin_translate_vaddr(vaddr, &physical) || !is_ram(physical))
+            return;
+        remember(vcpu, entry, vaddr, physical >> PAGE_SHIFT << PAGE_SHIFT, !(what & OF_KERNEL));
     }
-    if (RARE(*entry->is_touched))
-        access_touched(vcpu, entry, info, vaddr, (uintptr_t)what, true);
+    shadow = &entry->shadow[vaddr % PAGE_BYTES / 8];
+    for (unsigned int i = 0; i < bytes / sizeof(mark); i++)
+        shadow[i] = mark;
+    if (*entry->is_touched)
+        access_touched(vcpu, entry, bytes, vaddr, what, true);
+}
+
+/* Here QEMU tells of each store, but there are 512, and they are often a third of all. */
+static void on_cleared_page(unsigned int index, void *what)
+{
+    struct vcpu *vcpu = &vcpus[index];
+
+    fill(vcpu, read_register(vcpu, vcpu->reg.rdi), PAGE_BYTES, (uintptr_t)what);
+}
+
+static void on_dc_zva(unsigned int index, void *what)
+{
+    struct vcpu *vcpu = &vcpus[index];
+    uint64_t bytes = shared->zvaBytes;
+    uint64_t vaddr = read_register(vcpu, vcpu->reg.x[(uintptr_t)what >> ZVA_REGISTER_AT]);
+
+    if (bytes != 0)
+        fill(vcpu, vaddr & -bytes, bytes, (uintptr_t)what);
 }
 
 static void forget_pages(struct vcpu *vcpu)
@@ -434,14 +548,19 @@ static bool is_arm64_release(uint32_t word)
 }
 
 /* Returns whether it is an acquire. */
-static bool instrument_arm64(struct insn *insn, uint64_t pc, uintptr_t place)
+static bool instrument_arm64(struct insn *insn, uint64_t pc, uintptr_t what)
 {
+    uintptr_t place = what & PLACE_MASK;
     uint32_t word = 0;
     uint32_t target = 0;
 
     qemu_plugin_insn_data(insn, &word, sizeof(word));
     target = word & 31;
     switch (word & ~31u) {
+    case 0xd50b7420: /* dc zva */
+        qemu_plugin_register_vcpu_insn_exec_cb(
+                insn, on_dc_zva, READS_REGS, (void *)(what | (uintptr_t)target << ZVA_REGISTER_AT));
+        return false;
     case 0xd5182000: /* msr ttbr0_el1 */
     case 0xd5182020: /* msr ttbr1_el1 */
     case 0xd5182040: /* msr tcr_el1 */
@@ -504,6 +623,22 @@ static void instrument_amd64(struct insn *insn, uint64_t pc, uintptr_t place)
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_invalidated_page, NO_REGS, NULL);
 }
 
+/* clear_page(): mov $512, %ecx; xor %eax, %eax; rep stosq; or the same with bytes. */
+static bool clears_page(struct tb *tb, size_t last)
+{
+    static const uint8_t words[] = {0xb9, 0x00, 0x02, 0x00, 0x00, 0x31, 0xc0, 0xf3, 0x48, 0xab},
+                         bytes[] = {0xb9, 0x00, 0x10, 0x00, 0x00, 0x31, 0xc0, 0xf3, 0xaa};
+    uint8_t code[3 * 5];
+    size_t length = 0;
+
+    if (is_arm64 || last < 2)
+        return false;
+    for (size_t i = last - 2; i <= last; i++)
+        length += qemu_plugin_insn_data(qemu_plugin_tb_get_insn(tb, i), code + length, 5);
+    return (length == sizeof(words) && memcmp(code, words, length) == 0) ||
+           (length == sizeof(bytes) && memcmp(code, bytes, length) == 0);
+}
+
 /* A block begins where a system call returns to. */
 static void instrument_return(struct insn *insn, uint64_t pc)
 {
@@ -529,8 +664,13 @@ static void on_translation(struct tb *tb, void *unused)
             qemu_plugin_register_vcpu_insn_exec_cb(insn, on_release, READS_REGS, NULL);
         if (!is_arm64)
             instrument_amd64(insn, pc, what & PLACE_MASK);
-        else if (instrument_arm64(insn, pc, what & PLACE_MASK))
+        else if (instrument_arm64(insn, pc, what))
             what |= IS_ACQUIRE;
+        if (in_kernel(pc) && clears_page(tb, i)) {
+            /* Should it be interrupted, it goes on in a block that begins with it. */
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_cleared_page, READS_REGS, (void *)what);
+            continue;
+        }
         qemu_plugin_register_vcpu_mem_cb(insn, on_load, READS_REGS, LOADS, (void *)what);
         qemu_plugin_register_vcpu_mem_cb(insn, on_store, READS_REGS, STORES, (void *)what);
     }
@@ -543,6 +683,7 @@ static void on_vcpu_init(unsigned int index, void *unused)
     struct vcpu *vcpu = &vcpus[index];
 
     (void)unused;
+    vcpu_at[index] = vcpu;
     vcpu->tlb_epoch = 1;
     for (uint64_t context = 0; context < CONTEXTS; context++)
         vcpu->mark[context] = 1ull << OBSERVER_MARK_EPOCH_AT | (uint64_t)index << OBSERVER_MARK_VCPU_AT |
@@ -585,6 +726,8 @@ EXPORTED int qemu_plugin_install(uint64_t id, const struct qemu_info *info, int 
         return failed("the shared file is not one of ghostcard");
     if (info->system.max_vcpus > OBSERVER_MAX_VCPUS)
         return failed("the guest has more virtual processors than can be observed");
+    if (!learn_sizes())
+        return failed("this QEMU tells the size of an access in a way that is not known");
     is_arm64 = strcmp(info->target_name, "aarch64") == 0;
     places = at_offset(shared->placesOffset);
     devices = at_offset(shared->devicesOffset);

@@ -8,7 +8,7 @@
 
 #define RARE(condition) __builtin_expect(!!(condition), 0)
 
-enum { TLB_ENTRIES = 4096, PAGE_SHIFT = 12, GENERAL_REGISTERS = 32 };
+enum { TLB_ENTRIES = 4096, PAGE_SHIFT = 12, PAGE_BYTES = 1 << PAGE_SHIFT, GENERAL_REGISTERS = 32 };
 /* User space, and the kernel. */
 enum { CONTEXTS = 2 };
 enum { SWEEPS = 64, LONGEST_STRIDE = 64 };
@@ -104,7 +104,7 @@ struct access {
     uint64_t physical, pc;
     /* The number of the place. */
     uint32_t place;
-    uint8_t size;
+    uint16_t size;
     bool is_write;
     /* arm64: what comes after it is ordered after it. */
     bool is_acquire;

@@ -20,7 +20,7 @@
 
 #include "observer.h"
 
-enum { USER, KERNEL, MODULES_BYTES = 32 << 20, REPORTED = 1 << 16, PAGE_BYTES = 4096, MARKED_BYTES = 8 };
+enum { USER, KERNEL, MODULES_BYTES = 32 << 20, REPORTED = 1 << 16, MARKED_BYTES = 8 };
 
 /* The last step that has been seen. */
 static uint32_t seen[CONTEXTS];

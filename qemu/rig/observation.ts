@@ -123,7 +123,7 @@ export class Observation implements Disposable {
 const PARAMETERS = [
   ...['linear_map', 'current_task_variable'],
   ...['task_pid_offset', 'task_tgid_offset', 'task_comm_offset'],
-  ...['irq_entry', 'own_code', 'own_code_end', 'release_entry'],
+  ...['irq_entry', 'own_code', 'own_code_end', 'release_entry', 'zva_bytes'],
 ];
 const TIMEOUT_MS = 20_000;
 
@@ -145,12 +145,13 @@ async function kernelFactsOf(channel: GuestChannel): Promise<KernelFacts | undef
   if (exitCode !== 0) return undefined;
   const values = stdout.toString().trim().split('\n').map(BigInt);
   const [linearMap = 0n, currentTask = 0n, pid, tgid, comm] = values;
-  const [irqEntry = 0n, ownCode = 0n, ownCodeEnd = 0n, releaseEntry = 0n] = values.slice(5);
+  const [irqEntry = 0n, ownCode = 0n, ownCodeEnd = 0n, releaseEntry = 0n, zvaBytes = 0n] = values.slice(5);
   return {
     linearMap,
     currentTask,
     task: { pid: Number(pid), tgid: Number(tgid), comm: Number(comm) },
     ...{ irqEntry, ownCode, ownCodeEnd, releaseEntry },
+    zvaBytes: Number(zvaBytes),
   };
 }
 

@@ -34,6 +34,17 @@ const FIELDS = [
 ];
 const SENDING = placeOf('gc_dma_write(&channel->memory, offset, &message', 'send_message');
 
+/** What has been written only in part: the stack of a process. Prints its entries of /proc/PID/pagemap. */
+const PRINT_STACK_PAGES = [
+  'sleep 60 & set -- $(sed -n "/.stack./{s/-/ /;s/r.*//;p}" /proc/$!/maps)',
+  'dd if=/proc/$!/pagemap bs=8 skip=$((0x$1 / 4096)) count=$(((0x$2 - 0x$1) / 4096)) 2>/dev/null | od -An -v -tx8',
+  'kill $!',
+].join('; ');
+/** Documentation/admin-guide/mm/pagemap.rst */
+const isPresent = (entry: bigint): boolean => entry >> 63n === 1n;
+const PAGE_NUMBER_MASK = (1n << 55n) - 1n;
+const CLEARS_PAGE = { amd64: 'clear_page_rep', arm64: '__pi_clear_page' };
+
 type Wanted = Pick<DmaEvent, 'kind' | 'channel' | 'role'>;
 const isWanted = (event: Wanted, wanted: Wanted): boolean =>
   event.kind === wanted.kind && event.channel === wanted.channel && event.role === wanted.role;
@@ -77,6 +88,23 @@ describe.each(GUEST_ARCHES)('in a guest of %s with two processors', (arch) => {
       },
       reader: { code: expect.stringMatching(/gc_dma_read, called by driver\.c:\d+ receive_message/) as string },
     });
+  });
+
+  test('pages that the kernel has cleared are known, also where one instruction does it', async ({ guest }) => {
+    const card = await guest.plug(ReferenceCard, { driver: 'vfio-pci' });
+    const { stdout } = await guest.run(['sh', '-c', PRINT_STACK_PAGES]);
+    const entries = stdout
+      .toString()
+      .trim()
+      .split(/\s+/)
+      .map((entry) => BigInt(`0x${entry}`));
+    const pages = entries.filter(isPresent).map((entry) => Number(entry & PAGE_NUMBER_MASK) * 4096);
+    const runs = (await Promise.all(pages.map((page) => card.provenance(page, 4096)))).flat();
+    const cleared = runs.filter(({ writer }) => writer?.by === 'code' && writer.function === CLEARS_PAGE[arch]);
+    expect(
+      Math.max(...cleared.map(({ sizeBytes }) => sizeBytes)),
+      runs.map(({ text }) => text).join('\n'),
+    ).toBeGreaterThan(256);
   });
 
   test('a trace has who wrote what the card has read, as it was then', async ({ guest }) => {
