@@ -604,6 +604,19 @@ static bool is_x86_prefix(uint8_t byte)
     }
 }
 
+/* POP, LEAVE, RET: what they load has been stored by a PUSH or a CALL, and is no data of a card's. There are
+ * so many that it is worth leaving them out. */
+static bool pops(struct insn *insn)
+{
+    uint8_t bytes[2];
+    size_t length = qemu_plugin_insn_data(insn, bytes, sizeof(bytes));
+    uint8_t opcode = bytes[length - 1];
+
+    if (is_arm64 || (length == 2 && (bytes[0] & 0xf0) != 0x40))
+        return false;
+    return (opcode & 0xf8) == 0x58 || (length == 1 && (opcode == 0xc3 || opcode == 0xc9));
+}
+
 /* MOV to a control register, INVLPG, INVPCID, SYSCALL. */
 static void instrument_amd64(struct insn *insn, uint64_t pc, uintptr_t place)
 {
@@ -671,7 +684,8 @@ static void on_translation(struct tb *tb, void *unused)
             qemu_plugin_register_vcpu_insn_exec_cb(insn, on_cleared_page, READS_REGS, (void *)what);
             continue;
         }
-        qemu_plugin_register_vcpu_mem_cb(insn, on_load, READS_REGS, LOADS, (void *)what);
+        if (!pops(insn))
+            qemu_plugin_register_vcpu_mem_cb(insn, on_load, READS_REGS, LOADS, (void *)what);
         qemu_plugin_register_vcpu_mem_cb(insn, on_store, READS_REGS, STORES, (void *)what);
     }
 }
