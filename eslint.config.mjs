@@ -112,7 +112,7 @@ const importDirection = {
       if (typeof source?.value !== 'string' || !source.value.startsWith('.')) return;
       const target = join(dirname(file), source.value);
       const other = target === layer ? layer : (layerOf(target) ?? target);
-      if (other === layer || other === 'package.json') return;
+      if (other === layer || target === 'emulator/folders') return;
       if (mayImport[layer].some((allowed) => isBelow(other, allowed))) return;
       context.report({
         node: source,
@@ -130,7 +130,7 @@ const importDirection = {
 const roots = [...new Set(Object.keys(mayImport).map((folder) => folder.split('/')[0]))];
 
 export default tseslint.config(
-  { ignores: ['**/node_modules/**', '**/build/**', 'artifacts/**'] },
+  { ignores: ['**/node_modules/**', '**/build/**', 'dist/**', 'artifacts/**'] },
   ...tseslint.configs.recommended,
   {
     files: ['**/*.ts', '**/*.mts'],

@@ -1,11 +1,27 @@
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
-// Five projects, quickest first. `unit` and `protocol` need no QEMU, `browser` needs a browser; `guest` boots real guests,
+/** In the clone, the package's name means its sources, as in tsconfig.json. */
+const sources = Object.entries({
+  'ghostcard': 'emulator',
+  'ghostcard/dma': 'emulator/dma',
+  'ghostcard/instrumentation': 'instrumentation',
+  'ghostcard/guest': 'qemu',
+  'ghostcard/vitest': 'harness',
+}).map(([name, folder]) => ({
+  find: new RegExp(`^${name}$`),
+  replacement: join(import.meta.dirname, folder, 'index.ts'),
+}));
+
+// Six projects, quickest first. `unit` and `protocol` need no QEMU, `browser` needs a browser; `package` is what others
+// install, and needs npm's registry; `guest` boots real guests,
 // one at a time; so does `strangers`, for drivers that were not written here: of each the quick test, or, with
 // GHOSTCARD_STRANGERS=all, all of them (`npm run test:strangers`).
 export default defineConfig({
+  resolve: { alias: sources },
   test: {
     pool: 'forks',
+    globalSetup: ['test/support/built.ts'],
     projects: [
       {
         extends: true,
@@ -28,13 +44,23 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'package',
+          include: ['test/package/**/*.test.ts'],
+          globalSetup: ['test/package/packed.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'guest',
           // Wherever a user of this clone puts a test, it is found here.
           include: ['**/*.test.ts'],
           exclude: [
             '**/node_modules/**',
             '{emulator,instrumentation,qemu,harness,cli}/**',
-            'test/{unit,protocol,browser,strangers,bench,bugs}/**',
+            'test/{unit,protocol,browser,package,strangers,bench,bugs}/**',
           ],
           globalSetup: ['test/support/provisioned.ts'],
           testTimeout: 120_000,

@@ -1,17 +1,11 @@
 /** The command line: what can be typed, and what an error becomes. The commands are in commands/ and guest/. */
-import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { join } from 'node:path';
 import { Command } from 'commander';
 import { watchdog } from '../emulator/watchdog';
+import { description, version } from '../emulator/folders';
 import { checkEnvironment } from './environment';
 import { EXIT, report, reportUncaught } from './common/errors';
 import { cardsPrintToStandardError } from './common/output';
-
-const { version, description } = JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8')) as {
-  version: string;
-  description: string;
-};
 
 /** Loaded when they are used: --version does not wait for all that a guest needs. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { callerOf, withCaller, withFrames } from './caller';
+import { callerOf, withCaller, withFrames } from './caller.ts';
 
 const frames = (error: unknown): string[] =>
   ((error as Error).stack ?? '').split('\n').filter((line) => /^ {4}at /.test(line));

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 
-const OWN_FOLDERS = [__dirname, join(__dirname, '..', 'qemu')];
+const OWN_FOLDERS = [import.meta.dirname, join(import.meta.dirname, '..', 'qemu')];
 const isFrame = (line: string): boolean => /^ {4}at /.test(line);
 /** Frames of ghostcard and of Node, which are of no use to the author of a test. */
 const isOurs = (line: string): boolean =>

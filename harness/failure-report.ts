@@ -1,10 +1,10 @@
 /** What a failed test reports about its guest and cards, and the artifacts that it leaves. */
 import { rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { makeFolder } from '../emulator/native';
-import { describeTrace } from '../instrumentation/trace';
-import { type TestGuest } from './test-guest';
-import { REPORT_FILE, TRACE_FILE, type TestRecording } from './test-recording';
+import { makeFolder } from '../emulator/native/index.ts';
+import { describeTrace } from '../instrumentation/trace/index.ts';
+import { type TestGuest } from './test-guest.ts';
+import { REPORT_FILE, TRACE_FILE, type TestRecording } from './test-recording.ts';
 
 const CONSOLE_LINES = 20;
 const CARD_EVENTS = 12;

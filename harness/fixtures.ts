@@ -4,19 +4,19 @@
  */
 import { basename, resolve } from 'node:path';
 import { beforeAll, type RunnerTestCase, test as base, vi } from 'vitest';
-import { requireCheck } from '../instrumentation/checks';
-import { type FaultCount, wordUnfired } from '../instrumentation/faults';
-import { type RaceReport } from '../instrumentation/races';
-import { type NoticeOptions } from '../instrumentation/served-card';
-import { watchdog } from '../emulator/watchdog';
-import { GuestPanicError } from '../qemu/launch';
-import { type ModelError } from '../qemu/rig';
-import { failureReport, folderNameOf, keepTestArtifacts, logsIn, recordingIn } from './failure-report';
-import { type GuestOptions, GuestSource } from './guest-source';
-import { refuseUnknownOptions } from './options';
-import { provisionOnce } from './setup';
-import { TestGuest } from './test-guest';
-import { checkTraceOptions, type Keep, TestRecording, type TestTraceOptions } from './test-recording';
+import { requireCheck } from '../instrumentation/checks/index.ts';
+import { type FaultCount, wordUnfired } from '../instrumentation/faults/index.ts';
+import { type RaceReport } from '../instrumentation/races/index.ts';
+import { type NoticeOptions } from '../instrumentation/served-card.ts';
+import { watchdog } from '../emulator/watchdog/index.ts';
+import { GuestPanicError } from '../qemu/launch/index.ts';
+import { type ModelError } from '../qemu/rig/index.ts';
+import { failureReport, folderNameOf, keepTestArtifacts, logsIn, recordingIn } from './failure-report.ts';
+import { type GuestOptions, GuestSource } from './guest-source.ts';
+import { refuseUnknownOptions } from './options.ts';
+import { provisionOnce } from './setup.ts';
+import { TestGuest } from './test-guest.ts';
+import { checkTraceOptions, type Keep, TestRecording, type TestTraceOptions } from './test-recording.ts';
 
 export interface GuestTestOptions extends Omit<GuestOptions, 'notices' | 'checkDma'> {
   /** Look for DMA races (docs/dma-races.md): one fails its test; with 'report' it is in `guest.races()` only. Default: false. */

@@ -2,8 +2,8 @@
  * The guests of a test file: one for each test, or one that they share as long as tests pass. After a failed test comes a
  * new guest, so that what the test has left behind cannot make the next one fail.
  */
-import { Rig, type RigOptions } from '../qemu/rig';
-import { provisionOnce, type SoftwareChoice } from './setup';
+import { Rig, type RigOptions } from '../qemu/rig/index.ts';
+import { provisionOnce, type SoftwareChoice } from './setup.ts';
 
 /** Options of a guest. */
 export type GuestOptions = Pick<

@@ -1,7 +1,7 @@
 /** Wrong uses of the fixtures that the compiler refuses; none of it is run. Of the matchers: matchers/matchers.test.ts. */
 import { expectTypeOf, it } from 'vitest';
-import { ReferenceCard } from '../emulator/cards/reference';
-import { expect, guestTest, type PluggedCard, type TestGuest } from '.';
+import { ReferenceCard } from '../emulator/cards/reference/index.ts';
+import { expect, guestTest, type PluggedCard, type TestGuest } from './index.ts';
 
 async function refused(guest: TestGuest): Promise<void> {
   // @ts-expect-error -- misspelt

@@ -1,5 +1,5 @@
 /** Checks of options at run time: a user who does not type-check tests learns of a misspelt option no other way. */
-import { distanceBetween, nearestNames } from '../emulator/registers/nearest-names';
+import { distanceBetween, nearestNames } from '../emulator/registers/nearest-names.ts';
 
 /** Throws a TypeError when `given` has an option that is not in `known`; `what` is what takes it: `guestTest`. */
 export function refuseUnknownOptions<Options extends object>(

@@ -1,14 +1,14 @@
 /** A card in a guest, for a test: its model, its device in the guest, and its hot-plug slot. */
-import { type FaultCount, type FaultDeclaration, faultsOf } from '../instrumentation/faults';
-import { type CardEnvironment, MultifunctionCard, PciCard } from '../emulator/pci';
-import { type Provenance } from '../instrumentation/provenance';
-import { type CardFactory } from '../instrumentation/served-card';
-import { type CardTrace, traceOf } from '../instrumentation/trace';
-import { type BoundCard, type BoundPlatformDevice } from '../qemu/launch';
-import { type Rig } from '../qemu/rig';
-import { withCaller } from './caller';
-import { refuseUnknownOptions } from './options';
-import { isInReport } from './matchers/history';
+import { type FaultCount, type FaultDeclaration, faultsOf } from '../instrumentation/faults/index.ts';
+import { type CardEnvironment, MultifunctionCard, PciCard } from '../emulator/pci/index.ts';
+import { type Provenance } from '../instrumentation/provenance.ts';
+import { type CardFactory } from '../instrumentation/served-card.ts';
+import { type CardTrace, traceOf } from '../instrumentation/trace/index.ts';
+import { type BoundCard, type BoundPlatformDevice } from '../qemu/launch/index.ts';
+import { type Rig } from '../qemu/rig/index.ts';
+import { withCaller } from './caller.ts';
+import { refuseUnknownOptions } from './options.ts';
+import { isInReport } from './matchers/history.ts';
 
 /** A card's class, or a function that makes one. */
 export type CardSource<Card extends PciCard> =

@@ -1,9 +1,9 @@
 /** What is refused at run time, for users who do not type-check. What the compiler refuses: harness-types.test.ts. */
 import { expect, it } from 'vitest';
-import { ReferenceCard } from '../emulator/cards/reference';
-import { guestTest } from '.';
-import { TwoPorts } from '../test/support/two-ports';
-import { factoryOf } from './plugged-card';
+import { ReferenceCard } from '../emulator/cards/reference/index.ts';
+import { guestTest } from './index.ts';
+import { TwoPorts } from '../test/support/two-ports.ts';
+import { factoryOf } from './plugged-card.ts';
 
 it('an unknown option of guestTest is refused, with a similar one', () => {
   const options = { memroyMiB: 3 };

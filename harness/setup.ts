@@ -3,7 +3,7 @@
  * all there.
  * As `globalSetup` of a Vitest config it is done before the first worker starts, and shows its progress.
  */
-import { type GuestArch, provision, type Provisioned, terminalProgress } from '../qemu/provision';
+import { type GuestArch, provision, type Provisioned, terminalProgress } from '../qemu/provision/index.ts';
 
 /** What is chosen of a guest's software. */
 export interface SoftwareChoice {
@@ -38,6 +38,7 @@ export function provisionOnce({
   return made;
 }
 
-export default async function setUp(): Promise<void> {
+/** Called by Vitest. */
+export async function setup(): Promise<void> {
   await provisionOnce();
 }

@@ -1,9 +1,9 @@
 /** The commands of one test: started in its guest, kept for its report, and ended with it. */
-import { type ExecResult, type GuestCommand, GuestRequestError } from '../qemu/channel';
-import { explainSignal, type Guest, type RunOptions } from '../qemu/launch';
-import { withFrames } from './caller';
-import { refuseUnknownOptions } from './options';
-import { endOf } from './matchers/commands';
+import { type ExecResult, type GuestCommand, GuestRequestError } from '../qemu/channel/index.ts';
+import { explainSignal, type Guest, type RunOptions } from '../qemu/launch/index.ts';
+import { withFrames } from './caller.ts';
+import { refuseUnknownOptions } from './options.ts';
+import { endOf } from './matchers/commands.ts';
 
 /** Shorter than the limit of a test, so that the timeout of the command is reported. */
 const DEFAULT_TIMEOUT_MS = 30_000;

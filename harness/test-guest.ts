@@ -1,13 +1,13 @@
 /** The guest of one test: cards are plugged in, commands run. */
-import { type PciCard } from '../emulator/pci';
-import { type RaceReport } from '../instrumentation/races';
-import { type TransferOptions } from '../qemu/channel';
-import { type Guest, type RunOptions } from '../qemu/launch';
-import { cardVariables, type ModelError, type Rig } from '../qemu/rig';
-import { callerOf, withCaller } from './caller';
-import { type Hosted } from './guest-source';
-import { type CardSource, factoryOf, nameOf, PluggedCard, type PlugOptions } from './plugged-card';
-import { type CommandResult, type TestCommand, TestCommands } from './test-commands';
+import { type PciCard } from '../emulator/pci/index.ts';
+import { type RaceReport } from '../instrumentation/races/index.ts';
+import { type TransferOptions } from '../qemu/channel/index.ts';
+import { type Guest, type RunOptions } from '../qemu/launch/index.ts';
+import { cardVariables, type ModelError, type Rig } from '../qemu/rig/index.ts';
+import { callerOf, withCaller } from './caller.ts';
+import { type Hosted } from './guest-source.ts';
+import { type CardSource, factoryOf, nameOf, PluggedCard, type PlugOptions } from './plugged-card.ts';
+import { type CommandResult, type TestCommand, TestCommands } from './test-commands.ts';
 
 export class TestGuest {
   readonly #cards: PluggedCard[] = [];

@@ -4,10 +4,10 @@
  */
 import { copyFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exportHtml } from '../instrumentation/report';
-import { PAYLOADS, type Payloads, readTrace, type Trace, TraceRecorder } from '../instrumentation/trace';
-import { type Rig } from '../qemu/rig';
-import { refuseUnknownOptions, refuseUnlessOneOf } from './options';
+import { exportHtml } from '../instrumentation/report/index.ts';
+import { PAYLOADS, type Payloads, readTrace, type Trace, TraceRecorder } from '../instrumentation/trace/index.ts';
+import { type Rig } from '../qemu/rig/index.ts';
+import { refuseUnknownOptions, refuseUnlessOneOf } from './options.ts';
 
 /** When artifacts of a test are kept. */
 export type Keep = 'on-failure' | 'always' | 'never';

@@ -36,7 +36,7 @@ export function replayCommand(): Command {
       '\nExit codes: 0 no divergence, 1 a divergence, 2 wrong usage, 125 the recording cannot be replayed.',
     )
     .action(async (file: string, { card, of, all, json, drive: isDriven, record }: Options) => {
-      const source = loadCard(card);
+      const source = await loadCard(card);
       const trace = loadTrace(file);
       using _watch = watchdog.watch();
       if (record !== undefined && !isDriven) throw new UsageError('--record needs --drive: give both');

@@ -42,9 +42,9 @@ With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share
   return addNoticeOptions(addTraceOptions(command)).action(
     async ({ card, socket: socketPath, json, faults: files, ...options }: ServeOptions) => {
       const stop = interruption();
-      const source = loadAnyCard(card);
+      const source = await loadAnyCard(card);
       const functions = functionsOf(source);
-      const faults = loadFaults(files ?? [], [source]);
+      const faults = await loadFaults(files ?? [], [source]);
       const say = (event: string, detail: object, text: string): void =>
         print(json ? JSON.stringify({ event, ...detail }) : text);
       const isOne = 'make' in source;

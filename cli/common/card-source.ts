@@ -14,6 +14,7 @@ import { ManualClock } from '../../emulator/clock';
 import { type CardEnvironment, MultifunctionCard, PciCard, privateMemory } from '../../emulator/pci';
 import { type CardFactory } from '../../instrumentation/served-card';
 import { CardCodeError, UsageError } from './errors';
+import { defaultExportOf } from './user-module';
 
 type OptionValue = string | number | boolean;
 type CardOptions = { [name: string]: OptionValue | CardOptions };
@@ -41,7 +42,7 @@ export interface RemoteCardSource {
 const REMOTE = 'unix:';
 
 /** What can be plugged into a guest: a card of this process (`loadAnyCard`), or that of another process, `unix:PATH`. */
-export function cardToPlug(argument: string): CardSource | MultifunctionSource | RemoteCardSource {
+export async function cardToPlug(argument: string): Promise<CardSource | MultifunctionSource | RemoteCardSource> {
   if (!argument.startsWith(REMOTE)) return loadAnyCard(argument);
   const socketPath = resolve(argument.slice(REMOTE.length));
   if (!statSync(socketPath, { throwIfNoEntry: false })?.isSocket()) {
@@ -60,8 +61,8 @@ const nameFor = (path: string): string =>
     .slice(0, 20);
 
 /** For commands that take a card with one function. */
-export function loadCard(argument: string): CardSource {
-  const source = loadAnyCard(argument);
+export async function loadCard(argument: string): Promise<CardSource> {
+  const source = await loadAnyCard(argument);
   if ('make' in source) return source;
   throw new UsageError(
     `--card ${argument}: the card has several functions, and this command takes one: ghostcard run and serve take such ` +
@@ -79,10 +80,10 @@ export function functionsOf(source: CardSource | MultifunctionSource): readonly 
   }));
 }
 
-export function loadAnyCard(argument: string): CardSource | MultifunctionSource {
+export async function loadAnyCard(argument: string): Promise<CardSource | MultifunctionSource> {
   const [what = '', ...settings] = argument.split(',');
   const options = parseOptions(settings, argument);
-  const exported = Object.hasOwn(BUILT_IN_CARDS, what) ? undefined : exportedBy(what);
+  const exported = Object.hasOwn(BUILT_IN_CARDS, what) ? undefined : await exportedBy(what);
   if (isMultifunctionClass(exported)) {
     const makeMultifunction = () => checked(what, options, {}, (given) => new exported(given), MultifunctionCard);
     return { name: nameFor(what), makeMultifunction };
@@ -162,7 +163,7 @@ export interface CardCode {
   readonly name: string;
 }
 
-export function cardCode(argument: string, folder: string): CardCode {
+export async function cardCode(argument: string, folder: string): Promise<CardCode> {
   const [what = '', ...settings] = argument.split(',');
   const options = parseOptions(settings, argument);
   const own = Object.entries(options).map(
@@ -175,7 +176,7 @@ export function cardCode(argument: string, folder: string): CardCode {
   }
   const path = relative(folder, resolve(what)).replace(/\.[cm]?ts$/, '');
   const imports = `import Card from '${path.startsWith('.') ? path : `./${path}`}';`;
-  const isClass = isCardClass(exportedBy(what));
+  const isClass = isCardClass(await exportedBy(what));
   return { imports, make: isClass ? `new Card(${given})` : `Card(${given})`, name: nameFor(what) };
 }
 
@@ -244,17 +245,16 @@ const isMultifunctionClass = (exported: unknown): exported is MultifunctionClass
 const isCardClass = (exported: CardMaker | CardClass): exported is CardClass => exported.prototype instanceof PciCard;
 
 /** The card's class, or the function that makes it. */
-function exportedBy(file: string): CardMaker | CardClass {
+async function exportedBy(file: string): Promise<CardMaker | CardClass> {
   const path = resolve(file);
   if (!existsSync(path)) {
     throw new UsageError(
       `--card ${file}: no built-in card has this name (built in: ${Object.keys(BUILT_IN_CARDS).join(', ')}), and there is no file ${path}`,
     );
   }
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the path is known only now
-  const load = () => require(path) as { default?: unknown };
-  const module = ownCode(`--card ${file}: the file could not be loaded`, load);
-  const exported = module.default ?? module;
+  const exported = await defaultExportOf(path).catch((error: unknown) => {
+    throw new CardCodeError(`--card ${file}: the file could not be loaded:`, error);
+  });
   if (typeof exported !== 'function') {
     throw new UsageError(
       `--card ${file}: its default export is ${typeof exported === 'object' ? 'an object' : typeof exported}; ` +

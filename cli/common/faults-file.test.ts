@@ -2,13 +2,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadCard } from './card-source';
+import { type CardSource, loadCard } from './card-source';
 import { UsageError } from './errors';
 import { loadFaults } from './faults-file';
 
 let folder: string;
-beforeAll(() => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'gc-faults-'));
+  reference = await loadCard('reference');
+  second = { ...reference, name: 'reference-2' };
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -17,29 +19,29 @@ const write = (name: string, contents: string | object): string => {
   writeFileSync(path, typeof contents === 'string' ? contents : JSON.stringify(contents));
   return path;
 };
-const reference = loadCard('reference');
-const second = { ...reference, name: 'reference-2' };
+let reference: CardSource;
+let second: CardSource;
 const remote = { name: 'far', socketPath: '/run/far.sock' };
 const lost = { fault: 'write-lost', register: 'SCRATCH' } as const;
 
 describe('--faults', () => {
-  it('takes a list in JSON for the only card', () => {
-    const faults = loadFaults([write('one.json', [lost])], [reference]);
+  it('takes a list in JSON for the only card', async () => {
+    const faults = await loadFaults([write('one.json', [lost])], [reference]);
     expect([...faults]).toEqual([['reference', [lost]]]);
   });
 
-  it('takes the default export of a module, and several files', () => {
+  it('takes the default export of a module, and several files', async () => {
     const module = write('more.js', `module.exports.default = [{ fault: 'interrupt-dropped', vector: 1 }];`);
-    const faults = loadFaults([write('one.json', [lost]), module], [reference]);
+    const faults = await loadFaults([write('one.json', [lost]), module], [reference]);
     expect(faults.get('reference')).toEqual([lost, { fault: 'interrupt-dropped', vector: 1 }]);
   });
 
-  it('gives each of several cards its own faults', () => {
+  it('gives each of several cards its own faults', async () => {
     const file = write('two.json', [
       { card: 'reference-2', ...lost },
       { card: 'reference', fault: 'device-slow', delayNs: 5 },
     ]);
-    const faults = loadFaults([file], [reference, second]);
+    const faults = await loadFaults([file], [reference, second]);
     expect(faults.get('reference')).toEqual([{ fault: 'device-slow', delayNs: 5 }]);
     expect(faults.get('reference-2')).toEqual([lost]);
   });
@@ -52,10 +54,10 @@ describe('--faults', () => {
     ['with an unknown kind', [{ fault: 'write-list' }], /fault 1 \(write-list\): fault is "write-list"; .*write-lost/],
     ['with an unknown key', [lost, { ...lost, bits: 1 }], /fault 2 \(write-lost\): it has no 'bits'/],
     ['with an unknown register', [{ ...lost, register: 'SCRACH' }], /fault 1 .* no register 'SCRACH'; .* SCRATCH/],
-  ])('refuses a file %s, and says where', (name, contents, message) => {
+  ])('refuses a file %s, and says where', async (name, contents, message) => {
     const path = contents === undefined ? join(folder, 'none.json') : write('wrong-1.json', contents);
-    expect(() => loadFaults([path], [reference]), name).toThrow(UsageError);
-    expect(() => loadFaults([path], [reference]), name).toThrow(message);
+    await expect(loadFaults([path], [reference]), name).rejects.toThrow(UsageError);
+    await expect(loadFaults([path], [reference]), name).rejects.toThrow(message);
   });
 
   it.each([
@@ -70,9 +72,9 @@ describe('--faults', () => {
       { card: 'far', ...lost },
       /far is served by another process, at \/run\/far\.sock: give --faults/,
     ],
-  ])('refuses a fault for %s', (_, fault, message) => {
+  ])('refuses a fault for %s', async (_, fault, message) => {
     const path = write('cards.json', [fault]);
-    expect(() => loadFaults([path], [reference, second, remote])).toThrow(UsageError);
-    expect(() => loadFaults([path], [reference, second, remote])).toThrow(message);
+    await expect(loadFaults([path], [reference, second, remote])).rejects.toThrow(UsageError);
+    await expect(loadFaults([path], [reference, second, remote])).rejects.toThrow(message);
   });
 });

@@ -9,22 +9,23 @@ import { checkFault, checkFaultFor, type FaultDeclaration, FaultDeclarationError
 import { privateMemory } from '../../emulator/pci';
 import { type CardSource, functionsOf, type MultifunctionSource, type RemoteCardSource } from './card-source';
 import { UsageError } from './errors';
+import { defaultExportOf } from './user-module';
 
 /** By the name of the card, or of one of its functions. */
 export type FaultsByCard = ReadonlyMap<string, readonly FaultDeclaration[]>;
 
 /** Reads the files and checks the faults against the cards, before anything is started. */
-export function loadFaults(
+export async function loadFaults(
   files: readonly string[],
   sources: readonly (CardSource | MultifunctionSource | RemoteCardSource)[],
-): FaultsByCard {
+): Promise<FaultsByCard> {
   if (files.length === 0) return new Map();
   const cards = sources.flatMap((source): readonly (CardSource | RemoteCardSource)[] =>
     'socketPath' in source ? [source] : functionsOf(source),
   );
   const byCard = new Map<string, FaultDeclaration[]>();
   for (const file of files) {
-    for (const { card, declaration, place } of declarationsIn(file)) {
+    for (const { card, declaration, place } of await declarationsIn(file)) {
       const source = cardFor(card, cards, place);
       checkAgainst(source, declaration, place);
       byCard.set(source.name, [...(byCard.get(source.name) ?? []), declaration]);
@@ -40,8 +41,8 @@ interface Declared {
   readonly place: string;
 }
 
-function declarationsIn(file: string): Declared[] {
-  const list = contentsOf(file);
+async function declarationsIn(file: string): Promise<Declared[]> {
+  const list = await contentsOf(file);
   if (!Array.isArray(list)) {
     throw new UsageError(
       `--faults ${file}: it holds ${shown(list)}; it must hold a list of faults: [{ "fault": … }, …]`,
@@ -57,14 +58,12 @@ function declarationsIn(file: string): Declared[] {
   });
 }
 
-function contentsOf(file: string): unknown {
+async function contentsOf(file: string): Promise<unknown> {
   const path = resolve(file);
   try {
     if (extname(path) === '.json') return JSON.parse(readFileSync(path, 'utf8'));
     readFileSync(path);
-    // eslint-disable-next-line @typescript-eslint/no-require-imports -- the path is known only now
-    const module = require(path) as { default?: unknown };
-    return module.default ?? module;
+    return await defaultExportOf(path);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     throw new UsageError(`--faults ${file}: ${code === 'ENOENT' ? `there is no file ${path}` : message}`);

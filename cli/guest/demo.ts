@@ -49,7 +49,7 @@ async function demo(options: DemoOptions): Promise<number> {
   const startedMs = performance.now();
   const stop = interruption();
   const say = options.json ? () => {} : (text: string) => print(text);
-  const card = loadCard(options.card);
+  const card = await loadCard(options.card);
   const artifactsDir = makeArtifactsFolder(options.artifacts);
 
   const provisioned = await provision({ ...softwareOf(options), signal: stop, onProgress: terminalProgress() });

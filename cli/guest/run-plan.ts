@@ -126,13 +126,13 @@ export async function planRun(command: readonly string[], options: RunCommandOpt
   const gdbPort = options.gdb === true ? DEFAULT_GDB_PORT : options.gdb;
   if (gdbPort !== undefined) await checkPortIsFree(gdbPort);
   const append = [options.append, gdbPort && 'nokaslr', debug && PATIENT_KERNEL].filter(Boolean).join(' ');
-  const cards = distinctNames((options.card ?? ['reference']).map(cardToPlug));
+  const cards = distinctNames(await Promise.all((options.card ?? ['reference']).map(cardToPlug)));
   return {
     argv,
     terminal: (options.shell ?? options.tty) === true,
     environment: Object.fromEntries((options.env ?? []).map(parseVariable)),
     cards,
-    faults: loadFaults(options.faults ?? [], cards),
+    faults: await loadFaults(options.faults ?? [], cards),
     drivers: driversFor(cards, options),
     modules: (options.module ?? []).map(parseModule),
     pushes: (options.push ?? []).map(parsePush),

@@ -1,13 +1,15 @@
 /** Loads the addon. No other file does. */
 import { readdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { HOW_TO_BUILD, inPackage } from '../folders';
 import { type Native } from './interface';
 
 export * from './interface';
 export { makeFolder } from './make-folder';
 
 /** Built by `npm ci`: the install script in package.json runs make in this folder. */
-export const addonPath = join(__dirname, 'build', 'ghostcard.node');
+const SOURCES = inPackage('emulator/native');
+export const addonPath = join(SOURCES, 'build', 'ghostcard.node');
 
 let loaded: Native | undefined;
 
@@ -17,7 +19,7 @@ let loaded: Native | undefined;
  */
 export function loadNative(): Native {
   if (loaded === undefined) {
-    requireBuilt(addonPath, __dirname);
+    requireBuilt(addonPath, SOURCES);
     loaded = loadAddon(addonPath);
   }
   return loaded;
@@ -34,8 +36,8 @@ export function requireBuilt(path: string, sources: string): void {
     .join(', ');
   if (younger === '') return;
   throw new Error(
-    `The native part of ghostcard, ${path}, is older than its sources (${younger}): rebuild it with "npm ci" ` +
-      `(or "make -C ${dirname(dirname(path))}").`,
+    `The native part of ghostcard, ${path}, is older than its sources (${younger}): build the native parts with ` +
+      `${HOW_TO_BUILD}.`,
   );
 }
 
@@ -46,7 +48,7 @@ export function loadAddon(path: string): Native {
   } catch (cause) {
     throw new Error(
       `The native part of ghostcard cannot be loaded from ${path}: ${(cause as Error).message.split('\n')[0]}. ` +
-        `Build it with "npm ci" (or "make -C emulator/native"); it needs a C compiler (cc) and make, on Linux.`,
+        `Build the native parts with ${HOW_TO_BUILD}.`,
       { cause },
     );
   }

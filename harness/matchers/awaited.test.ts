@@ -1,9 +1,9 @@
 /** Waiting matchers that are not awaited. What the failed test shows: test/guest/harness-failures.test.ts. */
 import { describe, expect as plainExpect, it } from 'vitest';
-import { ManualClock } from '../../emulator/clock';
-import { expect } from '.';
-import { mustBeAwaited } from './awaited';
-import { TestCard } from '../../test/support/matcher-card';
+import { ManualClock } from '../../emulator/clock/index.ts';
+import { expect } from './index.ts';
+import { mustBeAwaited } from './awaited.ts';
+import { TestCard } from '../../test/support/matcher-card.ts';
 
 const newCard = () => new TestCard({ clock: new ManualClock() });
 

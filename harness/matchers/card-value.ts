@@ -1,8 +1,8 @@
 /** Registers of any card by name: `STATUS`, `STATUS.DONE`, `H2C[0].STATUS`, and `BAR2:STATUS` when several BARs have one. */
-import { type PciCard } from '../../emulator/pci';
-import { type FieldLayout, type RegisterLayout } from '../../emulator/registers';
-import { NamePattern, unknownName } from '../../emulator/registers/name-pattern';
-import { RegisterNames } from '../../instrumentation/trace';
+import { type PciCard } from '../../emulator/pci/index.ts';
+import { type FieldLayout, type RegisterLayout } from '../../emulator/registers/index.ts';
+import { NamePattern, unknownName } from '../../emulator/registers/name-pattern.ts';
+import { RegisterNames } from '../../instrumentation/trace/index.ts';
 
 export interface CardValue {
   /** As given by the test. */

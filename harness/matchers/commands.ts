@@ -1,6 +1,6 @@
 /** How a command in the guest has ended: `toSucceed`, `toExitWith`, `toPrint`. */
-import { type ExecResult } from '../../qemu/channel';
-import { checkResult } from './subject';
+import { type ExecResult } from '../../qemu/channel/index.ts';
+import { checkResult } from './subject.ts';
 
 /** Lines of each stream that are shown. */
 const SHOWN_LINES = 20;

@@ -2,8 +2,8 @@
  * Accesses of a card to host memory: `toHaveReadHost` (host to card), `toHaveWrittenHost` (card to host), their waiting
  * forms `toReadHost` and `toWriteHost`, and `toHaveDmaError`.
  */
-import { type DmaErrorReason } from '../../emulator/memory';
-import { type PciCard } from '../../emulator/pci';
+import { type DmaErrorReason } from '../../emulator/memory/index.ts';
+import { type PciCard } from '../../emulator/pci/index.ts';
 import {
   type CardTrace,
   channelsNamed,
@@ -11,9 +11,9 @@ import {
   isDma,
   RegisterNames,
   traceOf,
-} from '../../instrumentation/trace';
-import { recentEvents } from './history';
-import { checkCard, DEFAULT_WAIT_MS, reached, type WaitOptions } from './subject';
+} from '../../instrumentation/trace/index.ts';
+import { recentEvents } from './history.ts';
+import { checkCard, DEFAULT_WAIT_MS, reached, type WaitOptions } from './subject.ts';
 
 type Iova = number | bigint;
 

@@ -1,5 +1,5 @@
 /** What a trace shows about a register: the last write, and how long ago. */
-import { type PciCard, Region } from '../../emulator/pci';
+import { type PciCard, Region } from '../../emulator/pci/index.ts';
 import {
   type CardTrace,
   describeTrace,
@@ -8,8 +8,8 @@ import {
   isAccess,
   RegisterNames,
   valueOf,
-} from '../../instrumentation/trace';
-import { type CardValue } from './card-value';
+} from '../../instrumentation/trace/index.ts';
+import { type CardValue } from './card-value.ts';
 
 /** Events shown below a failure. */
 const SHOWN = 5;

@@ -1,19 +1,26 @@
 /** Matchers for cards and guest commands, added to Vitest's `expect` by importing this. */
-import { expect } from 'vitest';
-import { mustBeAwaited } from './awaited';
-import { toExitWith, toPrint, toSucceed } from './commands';
-import { toHaveDmaError, toHaveReadHost, toHaveWrittenHost, toReadHost, toWriteHost } from './dma';
-import { toHaveBeenReset, toHaveInterrupted, toInterrupt } from './interrupts-and-resets';
-import { toHaveNoDmaRaces } from './races';
-import { toHaveRegister, toReachRegister } from './registers';
+import { expect as vitestExpect } from 'vitest';
+import { mustBeAwaited } from './awaited.ts';
+import { toExitWith, toPrint, toSucceed } from './commands.ts';
+import { toHaveDmaError, toHaveReadHost, toHaveWrittenHost, toReadHost, toWriteHost } from './dma.ts';
+import { toHaveBeenReset, toHaveInterrupted, toInterrupt } from './interrupts-and-resets.ts';
+import { toHaveNoDmaRaces } from './races.ts';
+import { type GhostcardExpect } from './types.ts';
+import { toHaveRegister, toReachRegister } from './registers.ts';
 
-export { type PrintOptions } from './commands';
-export { type DmaExpectation } from './dma';
-export { type InterruptOptions } from './interrupts-and-resets';
-export { type CardPath, type CardPathValue, type GhostcardMatchers } from './types';
-export { type WaitOptions } from './subject';
+export { type PrintOptions } from './commands.ts';
+export { type DmaExpectation } from './dma.ts';
+export { type InterruptOptions } from './interrupts-and-resets.ts';
+export {
+  type CardPath,
+  type CardPathValue,
+  type GhostcardAssertion,
+  type GhostcardExpect,
+  type GhostcardMatchers,
+} from './types.ts';
+export { type WaitOptions } from './subject.ts';
 
-expect.extend({
+vitestExpect.extend({
   toHaveRegister,
   toReachRegister: mustBeAwaited('toReachRegister', toReachRegister),
   toHaveInterrupted,
@@ -30,4 +37,5 @@ expect.extend({
   toPrint,
 });
 
-export { expect };
+/** Vitest's, with the matchers of ghostcard. */
+export const expect = vitestExpect as unknown as GhostcardExpect;

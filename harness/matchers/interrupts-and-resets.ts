@@ -1,9 +1,9 @@
 /** `toHaveInterrupted`, `toInterrupt`, which waits, and `toHaveBeenReset`. */
-import { type PciCard } from '../../emulator/pci';
-import { RESET_KINDS, type ResetKind } from '../../emulator/registers';
-import { type CardTrace, traceOf } from '../../instrumentation/trace';
-import { recentEvents } from './history';
-import { checkCard, DEFAULT_WAIT_MS, reached, type WaitOptions } from './subject';
+import { type PciCard } from '../../emulator/pci/index.ts';
+import { RESET_KINDS, type ResetKind } from '../../emulator/registers/index.ts';
+import { type CardTrace, traceOf } from '../../instrumentation/trace/index.ts';
+import { recentEvents } from './history.ts';
+import { checkCard, DEFAULT_WAIT_MS, reached, type WaitOptions } from './subject.ts';
 
 const MECHANISMS = ['intx', 'msi', 'msix'] as const;
 const NAMES = ['INTx', 'MSI', 'MSI-X'];

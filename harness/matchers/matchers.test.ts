@@ -1,10 +1,10 @@
 import { describe, it } from 'vitest';
-import { ReferenceCard } from '../../emulator/cards/reference';
-import { ManualClock, WallClock } from '../../emulator/clock';
-import { InProcessHost } from '../../emulator/host';
-import { type ExecResult } from '../../qemu/channel';
-import { expect } from '.';
-import { CONTROL, SecretiveCard, TestCard, TwoBarCard } from '../../test/support/matcher-card';
+import { ReferenceCard } from '../../emulator/cards/reference/index.ts';
+import { ManualClock, WallClock } from '../../emulator/clock/index.ts';
+import { InProcessHost } from '../../emulator/host/index.ts';
+import { type ExecResult } from '../../qemu/channel/index.ts';
+import { expect } from './index.ts';
+import { CONTROL, SecretiveCard, TestCard, TwoBarCard } from '../../test/support/matcher-card.ts';
 
 function setUp() {
   const clock = new ManualClock();

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { ReferenceCard } from '../../emulator/cards/reference';
-import { ManualClock } from '../../emulator/clock';
-import { InProcessHost } from '../../emulator/host';
-import { PciCard } from '../../emulator/pci';
-import { registerMap } from '../../emulator/registers';
-import { applyFaults, type FaultDeclaration } from '../../instrumentation/faults';
-import { RegisterNames } from '../../instrumentation/trace';
-import { ChannelDriver } from '../../test/support/reference-driver';
-import { expect as expectCard } from '.';
+import { ReferenceCard } from '../../emulator/cards/reference/index.ts';
+import { ManualClock } from '../../emulator/clock/index.ts';
+import { InProcessHost } from '../../emulator/host/index.ts';
+import { PciCard } from '../../emulator/pci/index.ts';
+import { registerMap } from '../../emulator/registers/index.ts';
+import { applyFaults, type FaultDeclaration } from '../../instrumentation/faults/index.ts';
+import { RegisterNames } from '../../instrumentation/trace/index.ts';
+import { ChannelDriver } from '../../test/support/reference-driver.ts';
+import { expect as expectCard } from './index.ts';
 
 const FIRST = registerMap({
   STATUS: { offset: 0, access: 'rw', fields: { BUSY: [0] } },

@@ -1,5 +1,5 @@
 /** Whether a driver has raced with its cards: `toHaveNoDmaRaces`. */
-import { TestGuest } from '../test-guest';
+import { TestGuest } from '../test-guest.ts';
 
 export async function toHaveNoDmaRaces(subject: TestGuest) {
   if (!(subject instanceof TestGuest)) throw new TypeError('toHaveNoDmaRaces needs the guest of a test');

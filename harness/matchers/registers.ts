@@ -1,9 +1,9 @@
 /** `toHaveRegister`, and `toReachRegister`, which waits. */
-import { type PciCard } from '../../emulator/pci';
-import { fieldsOf, traceOf } from '../../instrumentation/trace';
-import { type CardValue, findValue } from './card-value';
-import { formatHex, lastWrite, recentEvents, valueInWords } from './history';
-import { checkCard, DEFAULT_WAIT_MS, reached, type WaitOptions } from './subject';
+import { type PciCard } from '../../emulator/pci/index.ts';
+import { fieldsOf, traceOf } from '../../instrumentation/trace/index.ts';
+import { type CardValue, findValue } from './card-value.ts';
+import { formatHex, lastWrite, recentEvents, valueInWords } from './history.ts';
+import { checkCard, DEFAULT_WAIT_MS, reached, type WaitOptions } from './subject.ts';
 
 interface Result {
   readonly pass: boolean;

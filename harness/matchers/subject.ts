@@ -1,7 +1,7 @@
 /** What matchers look at, a card or the result of a command, and how they wait for a card. */
-import { PciCard } from '../../emulator/pci';
-import { type CardTrace } from '../../instrumentation/trace';
-import { type ExecResult } from '../../qemu/channel';
+import { PciCard } from '../../emulator/pci/index.ts';
+import { type CardTrace } from '../../instrumentation/trace/index.ts';
+import { type ExecResult } from '../../qemu/channel/index.ts';
 
 export function checkCard(subject: unknown, matcher: string): PciCard {
   if (subject instanceof PciCard) return subject;

@@ -2,15 +2,16 @@
  * The types of the matchers. The registers of a card follow from the type of the argument of `expect`, by its public
  * properties that are register files. For a card whose registers are private, any name is allowed.
  */
-import { type DmaErrorReason } from '../../emulator/memory';
-import { type PciCard } from '../../emulator/pci';
-import { type RegisterFile, type ResetKind, type ValueAt, type ValuePath } from '../../emulator/registers';
-import { type ExecResult } from '../../qemu/channel';
-import { type TestGuest } from '../test-guest';
-import { type PrintOptions } from './commands';
-import { type DmaExpectation } from './dma';
-import { type InterruptOptions } from './interrupts-and-resets';
-import { type WaitOptions } from './subject';
+import { type expect } from 'vitest';
+import { type DmaErrorReason } from '../../emulator/memory/index.ts';
+import { type PciCard } from '../../emulator/pci/index.ts';
+import { type RegisterFile, type ResetKind, type ValueAt, type ValuePath } from '../../emulator/registers/index.ts';
+import { type ExecResult } from '../../qemu/channel/index.ts';
+import { type TestGuest } from '../test-guest.ts';
+import { type PrintOptions } from './commands.ts';
+import { type DmaExpectation } from './dma.ts';
+import { type InterruptOptions } from './interrupts-and-resets.ts';
+import { type WaitOptions } from './subject.ts';
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
 
@@ -93,7 +94,27 @@ export interface GhostcardMatchers<T> {
   toPrint(...args: OnResult<T, [pattern: RegExp | string, options?: PrintOptions]>): void;
 }
 
-declare module 'vitest' {
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any, @typescript-eslint/no-empty-object-type -- as Vitest declares it
-  interface Matchers<T = any> extends GhostcardMatchers<T> {}
+type Expect = typeof expect;
+/** What it returns; the type of the call itself is overloaded. */
+type Assertion = ReturnType<Expect['soft']>;
+type Promised<M> = {
+  readonly [Name in keyof M]: M[Name] extends (...args: infer Args) => unknown
+    ? (...args: Args) => Promise<void>
+    : never;
+};
+
+/** What `expect(subject)` returns: Vitest's matchers and those of ghostcard. */
+export type GhostcardAssertion<T> = Assertion &
+  GhostcardMatchers<T> & {
+    readonly not: Assertion & GhostcardMatchers<T>;
+    readonly resolves: Promised<GhostcardMatchers<Awaited<T>>>;
+  };
+
+/**
+ * Vitest's `expect` with the matchers of ghostcard. It is a type of its own, because the interface that Vitest offers for
+ * additions has other type parameters in Vitest 5 than in 4.
+ */
+export interface GhostcardExpect extends Expect {
+  <T>(actual: T, message?: string): GhostcardAssertion<T>;
+  soft<T>(actual: T, message?: string): GhostcardAssertion<T>;
 }

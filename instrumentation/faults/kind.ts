@@ -17,7 +17,7 @@ type DeclaredTrigger<Name extends TriggerName> =
 export type Trigger<Name extends TriggerName = TriggerName> =
   { readonly atNs: number } | { [N in Name]: { readonly on: N } & Filled<(typeof TRIGGERS)[N]> }[Name];
 
-interface Row<M, P, T extends readonly TriggerName[]> {
+export interface Row<M, P, T extends readonly TriggerName[]> {
   /** The keys that select the events that it applies to. */
   readonly match?: M;
   /** What else its declaration may have. */

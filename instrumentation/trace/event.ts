@@ -10,7 +10,7 @@
 import type * as Live from '../../emulator/pci';
 import { type CardDescription } from './card-description';
 
-interface Stamp {
+export interface Stamp {
   /** Which card, by its number in the trace; 0 for what concerns the run as a whole. */
   readonly card: number;
   /** Device time, in nanoseconds since the card was made. 0 for card 0. */

@@ -3,7 +3,7 @@
  * becomes of this process. An error in writing ends the recording, and nothing else.
  */
 import { type EventEmitter } from 'node:events';
-import { version } from '../../package.json';
+import { version } from '../../emulator/folders';
 import { type CardDescription } from './card-description';
 import { type CardAddedEvent, type MarkEvent, type PlaceEvent, type Unstamped } from './event';
 import { EventBlock } from './event-block';

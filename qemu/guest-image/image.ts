@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { inPackage } from '../../emulator/folders';
 import { type CpioEntry, writeCpio } from './cpio';
 import { moduleIndex } from './module-index';
 import { type KernelModule, moduleName, modulesDep, modulesDepLines } from './modules';
@@ -97,7 +98,7 @@ export interface ImageParts {
 export function imageScripts(): { guestPath: string; data: Buffer }[] {
   return SCRIPTS.map(({ file, guestPath }) => ({
     guestPath,
-    data: readFileSync(path.join(__dirname, 'files', file)),
+    data: readFileSync(path.join(inPackage('qemu/guest-image/files'), file)),
   }));
 }
 

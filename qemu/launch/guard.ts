@@ -3,14 +3,14 @@
  * ends.
  */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { HOW_TO_BUILD, inPackage } from '../../emulator/folders';
 
-const GUARD_PATH = join(__dirname, 'build', 'guard');
+const GUARD_PATH = inPackage('qemu/launch/build/guard');
 
 /** The command line of the guard with `args`. @throws Error if the guard has not been built */
 export function guardCommand(...args: string[]): [string, string[]] {
   if (!existsSync(GUARD_PATH)) {
-    throw new Error(`Cannot find ${GUARD_PATH}, which 'npm ci' builds. Run that, or make -C ${__dirname}`);
+    throw new Error(`Cannot find ${GUARD_PATH}. Build the native parts with ${HOW_TO_BUILD}.`);
   }
   return [GUARD_PATH, args];
 }

@@ -3,6 +3,7 @@
  * use, and kept in the cache.
  */
 import path from 'node:path';
+import { inPackage } from '../../emulator/folders';
 import { ProvisionError } from './basis/errors';
 import { runTool } from './basis/tools';
 import { type ProvisionOptions } from './basis/types';
@@ -13,7 +14,7 @@ import { Context } from './steps/context';
 import { ownCompiler, sourceDigest } from './steps/guest-tools';
 
 const RECIPE = 1;
-const SOURCE = path.resolve(__dirname, '../observer');
+const SOURCE = inPackage('qemu/observer');
 const SOURCES = ['observer.c', 'guest.c', 'races.c'];
 const ATTEMPTED = 'building the observer, a plugin for QEMU (qemu/observer)';
 /** Functions of GLib and QEMU stay undefined: QEMU has them. */

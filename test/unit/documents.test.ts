@@ -37,6 +37,7 @@ import { program } from '../../cli/main';
 import { blocksOf, documents, read, repository } from '../support/documents';
 
 const run = promisify(execFile);
+const TS_NODE = JSON.stringify(join(repository, 'node_modules', 'ts-node'));
 /** Starting a compiler on a busy machine. */
 const SLOW_MS = 120_000;
 
@@ -112,6 +113,7 @@ describe('the examples in the documents', () => {
     const { options } = ts.parseJsonConfigFileContent({ ...config, include: [] }, ts.sys, repository);
     const checked = ts.createProgram(examples.map(pathOf), {
       ...options,
+      paths: {}, // as installed
       typeRoots: [join(project, 'node_modules', '@types')],
     });
     const host = { getCanonicalFileName: String, getCurrentDirectory: () => project, getNewLine: () => '\n' };
@@ -127,11 +129,8 @@ describe('the examples in the documents', () => {
       // One process for all of them; what each prints stands below its name.
       const all = join(folderOf(document), 'all.js');
       const lines = files.map(({ name }) => `console.log('// ${name}');\nrequire('./${name}');\n`);
-      // The sources of ghostcard are compiled for the first document, and kept for the others.
-      const loader = JSON.stringify(join(repository, 'cli', 'typescript.js'));
-      writeFileSync(all, [`require(${loader}).acceptTypeScript();\n`, ...lines].join(''));
-      const env = { ...process.env, GHOSTCARD_CACHE: join(project, 'cache') };
-      const { stdout } = await run(process.execPath, [all], { env });
+      writeFileSync(all, [`require(${TS_NODE}).register({ transpileOnly: true });\n`, ...lines].join(''));
+      const { stdout } = await run(process.execPath, [all]);
       const promised = files.flatMap(({ name, code }) => [
         `// ${name}`,
         ...[...code.matchAll(/\/\/ prints (.*)$/gm)].map(([, text = '']) => text),

@@ -32,9 +32,9 @@ export function toTestCommand(): Command {
       const testPath = resolve(options.output);
       const tracePath = tracePathOf(testPath, options, file);
       const trace = loadTrace(file);
-      const code = cardCode(options.card, dirname(testPath));
+      const code = await cardCode(options.card, dirname(testPath));
       using _watch = watchdog.watch();
-      const { make } = loadCard(options.card);
+      const { make } = await loadCard(options.card);
       const result = await replaying(file, () =>
         replay(trace, make, options.of === undefined ? {} : { card: options.of }),
       );

@@ -8,27 +8,15 @@
  *   lock                 one provisioning at a time, see lock.ts
  */
 import { readFileSync } from 'node:fs';
-import { homedir, userInfo } from 'node:os';
 import path from 'node:path';
+import { cacheFolder as ownCacheFolder } from '../../../emulator/folders';
 import { ProvisionError } from '../basis/errors';
 import { ROOM_CURE } from '../basis/tools';
 
+/** @throws ProvisionError */
 export function cacheFolder(env: NodeJS.ProcessEnv): string {
-  if (env.GHOSTCARD_CACHE) return path.resolve(env.GHOSTCARD_CACHE);
-  if (env.XDG_CACHE_HOME && path.isAbsolute(env.XDG_CACHE_HOME)) return path.join(env.XDG_CACHE_HOME, 'ghostcard');
-  return path.join(homeFolder(), '.cache/ghostcard');
-}
-
-/** HOME may be empty, and the system may not know the user, for example in a container. */
-function homeFolder(): string {
-  for (const ask of [homedir, () => userInfo().homedir]) {
-    try {
-      const folder = ask();
-      if (path.isAbsolute(folder)) return folder;
-    } catch {
-      // the system does not know this user
-    }
-  }
+  const folder = ownCacheFolder(env);
+  if (folder !== undefined) return folder;
   throw new ProvisionError({
     attempted: 'determining the folder of the cache',
     seen: 'this user has no home folder, and neither HOME nor XDG_CACHE_HOME is set',
@@ -67,7 +55,6 @@ export function cacheLimitBytes(env: NodeJS.ProcessEnv): number {
 export const entriesOf = (cache: string): string => path.join(cache, 'entries');
 export const workOf = (cache: string): string => path.join(cache, 'work');
 export const aptOf = (cache: string): string => path.join(cache, 'apt');
-export const transpiledOf = (cache: string): string => path.join(cache, 'transpiled');
 export const lockOf = (cache: string): string => path.join(cache, 'lock');
 
 export const MANIFEST = 'manifest.json';

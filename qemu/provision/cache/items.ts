@@ -5,7 +5,8 @@
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { ABSENT, aptOf, entriesOf, lockOf, readManifest, transpiledOf, workOf } from './folder';
+import { transpiledOf } from '../../../emulator/folders';
+import { ABSENT, aptOf, entriesOf, lockOf, readManifest, workOf } from './folder';
 
 /**
  * `work` is being built or removed; a `leftover` belonged to a process that has ended; `unknown` was not created by

@@ -7,6 +7,7 @@
 import { copyFileSync, cpSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { inPackage } from '../../../emulator/folders';
 import { type Described, type Entry, type Ingredients } from '../cache/cache';
 import { requireCompiler } from './compiler';
 import { type Context } from './context';
@@ -17,7 +18,7 @@ import { findModules, requireBuildTools, WITHOUT_DEBUG_INFO } from './kernel-mod
 import { runTool } from '../basis/tools';
 
 const RECIPE = 1;
-const SOURCE = path.resolve(__dirname, '../../../guest-tools/modules');
+const SOURCE = inPackage('guest-tools/modules');
 
 type GuestModulesEntry = Entry<Described>;
 

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { inPackage } from '../../../emulator/folders';
 import { type Described, type Entry } from '../cache/cache';
 import { compilerVersion, crossCompilerKey, isForeign, requireCompiler } from './compiler';
 import { type Context } from './context';
@@ -12,7 +13,7 @@ import { filesBelow } from '../basis/host-files';
 import { findTool, missingTool, runTool } from '../basis/tools';
 
 const RECIPE = 1;
-const SOURCE = path.resolve(__dirname, '../../../guest-tools');
+const SOURCE = inPackage('guest-tools');
 const ATTEMPTED = "building the guest's tools";
 
 export interface GuestToolsManifest extends Described {
