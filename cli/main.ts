@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'cache': async () => (await import('./guest/cache.ts')).cacheCommand(),
   'doctor': async () => (await import('./guest/doctor.ts')).doctorCommand(),
   'demo': async () => (await import('./guest/demo.ts')).demoCommand(),
+  'completion': async () => (await import('./commands/completion.ts')).completionCommand(() => program()),
 };
 
 /** The command line with these commands. Default: all. */
