@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 /** In the clone, the package's name means its sources, as in tsconfig.json. */
 const sources = Object.entries({
   'ghostcard': 'emulator',
+  'ghostcard/cards': 'emulator/cards',
   'ghostcard/dma': 'emulator/dma',
   'ghostcard/instrumentation': 'instrumentation',
   'ghostcard/guest': 'qemu',

@@ -155,7 +155,7 @@ function checked<Card extends PciCard | MultifunctionCard>(
 export interface CardCode {
   /** The import of its class or function. */
   readonly imports?: string;
-  /** Of a built-in card, its name in 'ghostcard'. */
+  /** Of a built-in card, its name in 'ghostcard/cards'. */
   readonly builtIn?: string;
   /** An expression that makes it from a variable `environment`. */
   readonly make: string;

@@ -36,7 +36,7 @@ afterAll(() => rmSync(project, { recursive: true }));
 function writeCard(change: string): void {
   writeFileSync(
     join(project, 'my-card.ts'),
-    `import { ReferenceCard, type ReferenceCardOptions } from 'ghostcard';
+    `import { ReferenceCard, type ReferenceCardOptions } from 'ghostcard/cards';
 
 export default class MyCard extends ReferenceCard {
   constructor(options: ReferenceCardOptions = {}) {
@@ -144,7 +144,7 @@ test('a test of a built-in card overwrites nothing without --force', { timeout: 
   const arguments_ = ['trace', 'to-test', 'run.trace', '--card', 'reference,addressBits=40', '--output'];
   expect(await ghostcard(...arguments_, 'built-in.test.ts')).toMatchObject({ code: 0 });
   expect(readFileSync(join(project, 'built-in.test.ts'), 'utf8')).toContain(
-    "import { ReferenceCard } from 'ghostcard';\nimport { readTrace, replay } from 'ghostcard/instrumentation';\n",
+    "import { ReferenceCard } from 'ghostcard/cards';\nimport { readTrace, replay } from 'ghostcard/instrumentation';\n",
   );
   expect(await vitest('built-in.test.ts')).toMatchObject({ code: 0 });
   const again = await ghostcard(...arguments_, 'built-in.test.ts');

@@ -90,7 +90,7 @@ function testFile(
  * Run by:     npx vitest run ${basename(testPath)}
  */
 import { join } from 'node:path';
-${builtIn === undefined ? '' : `import { ${builtIn} } from 'ghostcard';\n`}import { readTrace, replay } from 'ghostcard/instrumentation';
+${builtIn === undefined ? '' : `import { ${builtIn} } from 'ghostcard/cards';\n`}import { readTrace, replay } from 'ghostcard/instrumentation';
 import { describe, expect, it } from 'vitest';${imports === undefined ? '' : `\n${imports}`}
 
 const trace = readTrace(join(__dirname, '${traceName}'));

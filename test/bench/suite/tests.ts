@@ -1,5 +1,5 @@
 /** Guest tests as users write them, to be counted per minute: each has a new guest, a card under its driver, and a DMA. */
-import { ReferenceCard } from 'ghostcard';
+import { ReferenceCard } from 'ghostcard/cards';
 import { expect, test } from 'ghostcard/vitest';
 import { TESTS_PER_FILE } from './tests-per-file';
 
