@@ -2,9 +2,10 @@
  * The line of the test that made a request. Errors of a guest are created where its answer arrives, so their stacks have
  * nothing of the test; a failed test should show its own line.
  */
-import { join } from 'node:path';
+import { inPackage } from '../emulator/folders.ts';
 
-const OWN_FOLDERS = [import.meta.dirname, join(import.meta.dirname, '..', 'qemu')];
+/** As sources, which stacks name where there are source maps, and as JavaScript. */
+const OWN_FOLDERS = ['harness', 'qemu', 'dist/harness', 'dist/qemu'].map(inPackage);
 const isFrame = (line: string): boolean => /^ {4}at /.test(line);
 /** Frames of ghostcard and of Node, which are of no use to the author of a test. */
 const isOurs = (line: string): boolean =>

@@ -1,6 +1,6 @@
 /**
  * Makes the tarball that others install: `npm run pack`, which prints its path. It is what `npm pack` takes, without what
- * is for the clone only: scripts, which npm would offer to run, and dependencies of the development.
+ * is for the clone only: scripts, which npm would offer to run, dependencies of the development, and names of sources.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,7 +23,8 @@ export function pack(folder: string): string {
       devDependencies: __,
       ...rest
     } = JSON.parse(readFileSync(manifest, 'utf8')) as Record<string, unknown>;
-    writeFileSync(manifest, `${JSON.stringify(rest, null, 2)}\n`);
+    const withoutSources = (key: string, value: unknown): unknown => (key === 'ghostcard-source' ? undefined : value);
+    writeFileSync(manifest, `${JSON.stringify(rest, withoutSources, 2)}\n`);
     return npmPack(join(scratch, 'package'), folder);
   } finally {
     rmSync(scratch, { recursive: true, force: true });

@@ -119,6 +119,9 @@ describe('--card', () => {
     await expect(loadCard(file('number.js', 'module.exports = 5;'))).rejects.toThrow(
       'its default export is number; export a class that extends PciCard',
     );
+    await expect(loadCard(file('foreign.js', 'module.exports = class {};'))).rejects.toThrow(
+      /the class that it exports does not extend a PciCard or MultifunctionCard of this ghostcard, which is in \//,
+    );
     const source = await loadCard(file('other.js', 'module.exports = () => ({});'));
     expect(() => source.make(environment)).toThrow('its export did not make a PciCard (got object)');
   });

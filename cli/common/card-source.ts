@@ -11,6 +11,7 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, extname, relative, resolve } from 'node:path';
 import { BUILT_IN_CARDS, type BuiltInCard, type OptionHelp } from '../../emulator/cards/built-in';
 import { ManualClock } from '../../emulator/clock';
+import { PACKAGE_FOLDER } from '../../emulator/folders';
 import { type CardEnvironment, MultifunctionCard, PciCard, privateMemory } from '../../emulator/pci';
 import { type CardFactory } from '../../instrumentation/served-card';
 import { CardCodeError, UsageError } from './errors';
@@ -261,5 +262,14 @@ async function exportedBy(file: string): Promise<CardMaker | CardClass> {
         'export a class that extends PciCard (export default class MyCard extends PciCard …) or a function that returns one',
     );
   }
+  if (isForeignClass(exported)) {
+    throw new UsageError(
+      `--card ${file}: the class that it exports does not extend a PciCard or MultifunctionCard of this ghostcard, which is ` +
+        `in ${PACKAGE_FOLDER}. If it extends that of another copy, use one copy for both: npx ghostcard in the card's project`,
+    );
+  }
   return exported as CardMaker;
 }
+
+const isForeignClass = (exported: unknown): boolean =>
+  String(exported).startsWith('class') && !isCardClass(exported as CardMaker) && !isMultifunctionClass(exported);

@@ -73,12 +73,12 @@ describe('the watchdog', () => {
 
   test('only warns when other code than a model does not return', async () => {
     const card = cardFile('');
-    const repository = join(__dirname, '..', '..');
+    const dist = join(__dirname, '..', '..', 'dist');
     const program = join(dirname(card), 'program.js');
     writeFileSync(
       program,
-      `const { ServedCard } = require(${JSON.stringify(join(repository, 'instrumentation', 'served-card.ts'))});
-const { watchdog } = require(${JSON.stringify(join(repository, 'emulator', 'watchdog'))});
+      `const { ServedCard } = require(${JSON.stringify(join(dist, 'instrumentation', 'served-card'))});
+const { watchdog } = require(${JSON.stringify(join(dist, 'emulator', 'watchdog'))});
 const Card = require(${JSON.stringify(card)});
 async function main() {
   const served = await ServedCard.start((environment) => new Card(environment), { socketPath: ${JSON.stringify(join(dirname(card), 'card'))} });
@@ -93,10 +93,8 @@ async function main() {
 main();
 `,
     );
-    const loader = join(__dirname, '..', '..', 'node_modules', 'ts-node', 'register', 'transpile-only');
-    const project = join(__dirname, '..', '..', 'tsconfig.json');
-    const child = spawn(process.execPath, ['-r', loader, program], {
-      env: { ...process.env, ...quick, TS_NODE_PROJECT: project },
+    const child = spawn(process.execPath, [program], {
+      env: { ...process.env, ...quick },
       timeout: BOUND,
     });
     let output = '';

@@ -10,7 +10,7 @@ export const BODY_LINE = 8;
  * the constructor calls `made`, if it has one.
  */
 export function writeCardFile(file: string, body: string): string {
-  const library = join(__dirname, '..', '..', 'emulator', 'index.ts');
+  const library = join(__dirname, '..', '..', 'dist', 'emulator', 'index.js');
   writeFileSync(
     file,
     `const { PciCard, registerMap } = require(${JSON.stringify(library)});

@@ -1,6 +1,5 @@
 /** A card with two functions that are ends of one wire: what one sends, the other receives. */
-import { type CardEnvironment, MultifunctionCard, PciCard } from '../../emulator/pci';
-import { registerMap } from '../../emulator/registers';
+import { type CardEnvironment, MultifunctionCard, PciCard, registerMap } from 'ghostcard';
 
 export const PORT = registerMap({
   NUMBER: { offset: 0x00, access: 'ro', doc: 'The number of the function.' },

@@ -113,7 +113,7 @@ describe('the examples in the documents', () => {
     const { options } = ts.parseJsonConfigFileContent({ ...config, include: [] }, ts.sys, repository);
     const checked = ts.createProgram(examples.map(pathOf), {
       ...options,
-      paths: {}, // as installed
+      customConditions: [], // as installed
       typeRoots: [join(project, 'node_modules', '@types')],
     });
     const host = { getCanonicalFileName: String, getCurrentDirectory: () => project, getNewLine: () => '\n' };
