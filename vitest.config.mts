@@ -1,18 +1,5 @@
-import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
-
-/** In the clone, the package's name means its sources, as in tsconfig.json. */
-const sources = Object.entries({
-  'ghostcard': 'emulator',
-  'ghostcard/cards': 'emulator/cards',
-  'ghostcard/dma': 'emulator/dma',
-  'ghostcard/instrumentation': 'instrumentation',
-  'ghostcard/guest': 'qemu',
-  'ghostcard/vitest': 'harness',
-}).map(([name, folder]) => ({
-  find: new RegExp(`^${name}$`),
-  replacement: join(import.meta.dirname, folder, 'index.ts'),
-}));
+import { sources } from './test/support/sources.mts';
 
 // Six projects, quickest first. `unit` and `protocol` need no QEMU, `browser` needs a browser; `package` is what others
 // install, and needs npm's registry; `guest` boots real guests,

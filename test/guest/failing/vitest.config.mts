@@ -1,3 +1,4 @@
 import { defineConfig } from 'vitest/config';
+import { sources } from '../../support/sources.mts';
 
-export default defineConfig({ test: { include: ['test/guest/failing/suite.ts'] } });
+export default defineConfig({ resolve: { alias: sources }, test: { include: ['test/guest/failing/suite.ts'] } });
