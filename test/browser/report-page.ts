@@ -34,10 +34,11 @@ export class ReportPage {
     trace: Trace,
     folder: string,
     scheme: 'dark' | 'light' = 'dark',
+    [width, height]: readonly [number, number] = [1440, 1400],
   ): Promise<ReportPage> {
     const file = join(folder, 'report.html');
     writeFileSync(file, exportHtml(trace));
-    const page = await browser.page(1440, 1400);
+    const page = await browser.page(width, height);
     await page.prefer(scheme);
     const report = new ReportPage(page, pathToFileURL(file).href);
     await page.open(report.url);

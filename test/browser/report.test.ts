@@ -41,6 +41,20 @@ describe('the report, opened from disk without a network', () => {
     expect(report.page.errors).toEqual([]);
   });
 
+  it('cuts off nothing of its title, the choice of the axis and the details on a screen of 800 by 600', async () => {
+    const report = await ReportPage.open(browser, recordRun(folder, { transfers: 1 }), folder, 'dark', [800, 600]);
+    const cut = await report.page.evaluate<string[]>(
+      `['#title', '#axes', '.head .subject'].filter((name) => {
+        const element = document.querySelector(name);
+        const { left, right } = element.getBoundingClientRect();
+        return element.scrollWidth > element.clientWidth || left < 0 || right > innerWidth;
+      })`,
+    );
+    expect(cut).toEqual([]);
+    const detail = await report.page.evaluate<number>("document.querySelector('.head .rest').clientWidth");
+    expect(detail).toBeGreaterThan(120);
+  });
+
   it('says of an access who did it, in its row and in detail, and finds it by that', async () => {
     const { header, events, isEnded } = recordRun(folder, { transfers: 1 });
     const write = events.findIndex((event) => event.kind === 'write' && event.region === 0);
