@@ -1,4 +1,8 @@
-/** Writing cards, and driving them in this process: `import { PciCard, registerMap } from 'ghostcard'`. */
+/**
+ * Writing cards, and driving them in this process: `import { PciCard, registerMap } from 'ghostcard'`.
+ *
+ * @module ghostcard
+ */
 export { type Clock, ManualClock, Process, type ScheduledTask, type Wait } from './clock';
 export {
   COMMAND,

@@ -18,6 +18,7 @@ import { provisionOnce } from './setup.ts';
 import { TestGuest } from './test-guest.ts';
 import { checkTraceOptions, type Keep, TestRecording, type TestTraceOptions } from './test-recording.ts';
 
+/** What the guests of tests are like, and what is kept of a test. */
 export interface GuestTestOptions extends Omit<GuestOptions, 'notices' | 'checkDma'> {
   /** Look for DMA races (docs/dma-races.md): one fails its test; with 'report' it is in `guest.races()` only. Default: false. */
   readonly checkDma?: boolean | 'report';

@@ -1,4 +1,8 @@
-/** Testing drivers with Vitest: `import { expect, test } from 'ghostcard/vitest'`. See docs/testing.md. */
+/**
+ * Testing drivers with Vitest: `import { expect, test } from 'ghostcard/vitest'`. See docs/testing.md.
+ *
+ * @module ghostcard/vitest
+ */
 import './vitest-version.ts';
 export {
   CardModelError,

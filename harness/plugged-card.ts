@@ -24,6 +24,7 @@ export type DriverName =
   | 'none'
   | (string & Record<never, never>);
 
+/** How a card is plugged in. */
 export interface PlugOptions {
   /** The driver for the card. Default: what the guest's kernel finds, if anything. */
   readonly driver?: DriverName;
@@ -42,11 +43,13 @@ const OPTIONS: Readonly<Record<keyof Required<PlugOptions>, true>> = {
   faults: true,
 };
 
+/** How long a removal may take. */
 export interface RemovalOptions {
   /** How long the driver may take to release the card. Default 20 s, less than the limit of a test. */
   readonly timeoutMs?: number;
 }
 
+/** A card in the guest of a test: its model, its device in the guest, and its slot. */
 export class PluggedCard<Card extends PciCard = PciCard> {
   /** One after the other; the last is the present one. */
   readonly #cards: Card[] = [];

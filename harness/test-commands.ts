@@ -21,6 +21,7 @@ const OPTIONS: Readonly<Record<keyof Required<RunOptions>, true>> = {
   marked: true,
 };
 
+/** How a command has ended, and what it has printed. */
 export interface CommandResult extends ExecResult {
   /** The command line. */
   readonly command: string;

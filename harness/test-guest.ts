@@ -9,6 +9,7 @@ import { type Hosted } from './guest-source.ts';
 import { type CardSource, factoryOf, nameOf, PluggedCard, type PlugOptions } from './plugged-card.ts';
 import { type CommandResult, type TestCommand, TestCommands } from './test-commands.ts';
 
+/** The guest of a test: cards are plugged in, commands run. */
 export class TestGuest {
   readonly #cards: PluggedCard[] = [];
   readonly #commands: TestCommands;

@@ -12,6 +12,7 @@ import { refuseUnknownOptions, refuseUnlessOneOf } from './options.ts';
 /** When artifacts of a test are kept. */
 export type Keep = 'on-failure' | 'always' | 'never';
 
+/** What is recorded of a test, and when it is kept. */
 export interface TestTraceOptions {
   /** Default 'on-failure'. 'never': nothing is recorded. */
   readonly keep?: Keep;

@@ -1,6 +1,8 @@
 /**
  * What a driver developer points at a card: traces, injected faults, replay, analysis of recordings, stalled drivers.
  * `import { replay, traceOf } from 'ghostcard/instrumentation'`.
+ *
+ * @module ghostcard/instrumentation
  */
 export {
   coverageOf,

@@ -29,6 +29,7 @@ export interface WritingCode {
   readonly process?: { readonly pid: number; readonly name: string };
 }
 
+/** The DMA of a card that has written memory. */
 export interface WritingDma {
   readonly by: 'dma';
   /** The name of the card. */

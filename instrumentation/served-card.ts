@@ -13,12 +13,14 @@ export { type NoticeOptions } from './fitted-card';
 /** Makes a card in its environment: a clock, and memory. */
 export type CardFactory<Card extends PciCard = PciCard> = (environment: Required<CardEnvironment>) => Card;
 
+/** Where a card is served, and with which instruments. */
 export interface ServeCardOptions extends FitOptions {
   readonly socketPath: string;
   /** Cards that have been removed from their slots: this one takes the place of the first whose client would not notice. */
   readonly removed?: readonly ServedCard[];
 }
 
+/** A card that is served to a vfio-user client at a socket, until it is closed. */
 export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposable {
   private hasEnded = false;
 
@@ -167,6 +169,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     this.end();
   }
 
+  /** As `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -1,4 +1,8 @@
-/** Launches guests with cards: `import { provision, Rig } from 'ghostcard/guest'`. */
+/**
+ * Launches guests with cards: `import { provision, Rig } from 'ghostcard/guest'`.
+ *
+ * @module ghostcard/guest
+ */
 export {
   buildModules,
   kernelBuild,

@@ -1,4 +1,8 @@
-/** The cards that come with ghostcard, and what their drivers know of them: `import { ReferenceCard } from 'ghostcard/cards'`. */
+/**
+ * The cards that come with ghostcard, and what their drivers know of them: `import { ReferenceCard } from 'ghostcard/cards'`.
+ *
+ * @module ghostcard/cards
+ */
 export {
   AXI_DMA_DESCRIPTOR,
   AXI_DMA_DESCRIPTOR_BYTES,

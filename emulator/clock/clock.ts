@@ -19,6 +19,7 @@ export interface Clock {
   stall?(ns: number): void;
 }
 
+/** Something that a clock will call. */
 export interface ScheduledTask {
   /** The task will not run; nothing happens if it already has. */
   cancel(): void;

@@ -1,6 +1,7 @@
 /** Device time that stands still until a test moves it: runs are exactly repeatable and waits cost nothing. */
 import { StillClock } from './still-clock';
 
+/** Device time that stands still until a test moves it. */
 export class ManualClock extends StillClock {
   /** Moves time on by `ns`, running each task at its own due time, those that they schedule on the way included. */
   advance(ns: number): void {
@@ -14,6 +15,7 @@ export class ManualClock extends StillClock {
     this.nowNs = untilNs;
   }
 
+  /** The card has been busy: time passes, and what was due meanwhile is late. */
   stall(ns: number): void {
     this.nowNs += ns;
   }

@@ -13,8 +13,10 @@ interface Ending {
   onSettled(done: () => void, failed: (error: unknown) => void): void;
 }
 
+/** What a process waits for. */
 export type Wait = { readonly delayNs: number } | Ending | ((resume: () => void) => void) | Promise<void>;
 
+/** Something that a card does over time: a generator that yields what it waits for. */
 export class Process {
   #current: Generator<Wait, void, void> | undefined;
 

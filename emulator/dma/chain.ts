@@ -22,6 +22,7 @@ export interface ChainLinks<K extends string> {
   readonly readsAhead?: boolean;
 }
 
+/** Follows a chain of descriptors in host memory, each with the address of the next. */
 export class ChainWalker<K extends string> implements DescriptorWalker {
   /** In hand, once it has been taken. */
   readonly descriptor: Structure<K>;

@@ -15,6 +15,7 @@ interface Cursor<K extends string> {
   exact(name: K): bigint;
 }
 
+/** Reads and writes the fields of a structure in memory by name. */
 export interface StructureCodec<K extends string> {
   readonly sizeBytes: number;
   /** From one to the next where several lie side by side, in bytes. */
@@ -33,6 +34,8 @@ interface Place {
 }
 
 /**
+ * The codec of a structure in memory.
+ *
  * @param layout declared as registers are (`registerBlock`)
  * @param names what the card calls the words and fields that it uses: `{ lengthBytes: 'CONTROL.LENGTH' }`
  */

@@ -6,15 +6,18 @@ import { type Clock, Process, type Wait } from '../clock';
 import { DmaError } from '../memory';
 import { InterruptModeration } from './moderation';
 
+/** How completed work is reported. */
 export interface CompletionOptions {
   readonly clock: Clock;
   /** Writes the state of now to host memory: a head index, a completion word, a whole block. Default: nothing. */
   readonly writeBack?: () => Generator<Wait, void, void>;
   /** Default: an interrupt for each completion that requests one. */
   readonly moderation?: () => { count: number; timeoutUs: number };
+  /** Raises it. */
   readonly interrupt: () => void;
 }
 
+/** Reports completed work to the driver: the write-back first, then the interrupt, subject to moderation. */
 export class CompletionReporter {
   readonly #process: Process;
   readonly #moderation: InterruptModeration;
@@ -51,6 +54,7 @@ export class CompletionReporter {
     this.#moderation.fireNow();
   }
 
+  /** Forgets what has not been reported. */
   reset(): void {
     this.#process.cancel();
     this.#moderation.clear();

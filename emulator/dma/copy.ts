@@ -10,6 +10,7 @@ import { withinPage } from './transfer';
 /** What a piece may be; the bus carries it in as many requests as it takes. */
 const BUFFER_BYTES = 1 << 16;
 
+/** Copies within host memory, or writes a pattern to it, piece by piece over a link. */
 export class HostCopier {
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   readonly #words = new BigUint64Array(this.#buffer.buffer);

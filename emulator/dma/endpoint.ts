@@ -10,14 +10,17 @@ export interface DataSink {
   reserve(cardAddress: number, maxBytes: number): Uint8Array | undefined;
   /** `bytes` of the window have been filled; `endOfPacket` when they end a packet. */
   commit(bytes: number, endOfPacket: boolean): void;
+  /** Calls back once, when it is worth trying again. */
   whenReady(callback: () => void): void;
 }
 
+/** Where the bytes of a C2H transfer come from. */
 export interface DataSource {
   /** A window to be emptied, at most `maxBytes` long, or undefined while there is nothing. */
   peek(cardAddress: number, maxBytes: number): Uint8Array | undefined;
   /** `bytes` of the window have been taken; true when they ended a packet. */
   consume(bytes: number): boolean;
+  /** Calls back once, when it is worth trying again. */
   whenReady(callback: () => void): void;
 }
 
@@ -58,6 +61,7 @@ export class CardMemoryEndpoint implements DataSink, DataSource {
     return false;
   }
 
+  /** Memory is ready at once. */
   whenReady(callback: () => void): void {
     callback();
   }

@@ -11,6 +11,7 @@ const quantumBytes = 1 << 20;
 /** What a descriptor counts for besides its bytes. */
 const descriptorOverheadBytes = 1024;
 
+/** What an engine works with, and what it does with a descriptor. */
 export interface DescriptorEngineOptions {
   readonly clock: Clock;
   readonly walker: DescriptorWalker;
@@ -32,6 +33,7 @@ export interface DescriptorEngineOptions {
   readonly failed: (error: unknown) => Generator<Wait, void, void>;
 }
 
+/** Takes descriptors from a walker and has each one executed, until there is none, it is stopped, or one fails. */
 export class DescriptorEngine {
   readonly #process: Process;
   #isScheduled = false;

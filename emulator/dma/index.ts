@@ -1,3 +1,9 @@
+/**
+ * Parts that DMA engines are made of: descriptor rings and chains, transfers, streams, write-back, moderation, links.
+ * `import { DescriptorEngine, RingWalker } from 'ghostcard/dma'`.
+ *
+ * @module ghostcard/dma
+ */
 export { type CompletionOptions, CompletionReporter } from './completion-reporter';
 export { type ChainLinks, ChainWalker } from './chain';
 export { type Structure, structureCodec, type StructureCodec } from './codec';

@@ -4,6 +4,7 @@
  */
 import { type Clock } from '../clock';
 
+/** How fast a link is. */
 export interface LinkModel {
   /** Payload bytes a second, each direction by itself. Infinity: no limit. */
   readonly bytesPerSecond: number;
@@ -11,8 +12,10 @@ export interface LinkModel {
   readonly completionLatencyNs: number;
 }
 
+/** A link on which a transfer takes no device time. */
 export const unlimitedLink: LinkModel = { bytesPerSecond: Infinity, completionLatencyNs: 0 };
 
+/** The PCIe link as a resource that transfers share: bytes take time, and completions come a latency later. */
 export class Link {
   readonly #busyUntilNs = { h2c: 0, c2h: 0 };
 

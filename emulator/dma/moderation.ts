@@ -4,6 +4,7 @@
  */
 import { type Clock, type ScheduledTask } from '../clock';
 
+/** Makes fewer interrupts of completions: one after a number of them or a time after the first, whichever is earlier. */
 export class InterruptModeration {
   #pending = 0;
   #timer: ScheduledTask | undefined;
@@ -28,6 +29,7 @@ export class InterruptModeration {
     this.fire();
   }
 
+  /** Forgets completions that no interrupt has reported. */
   clear(): void {
     this.#pending = 0;
     this.#timer?.cancel();

@@ -10,6 +10,7 @@ import { type DmaPort } from '../memory';
 import { type Structure, type StructureCodec } from './codec';
 import { DescriptorBurst, type DescriptorWalker } from './walker';
 
+/** Walks a descriptor ring in host memory, and fetches in bursts what the doorbell has handed over. */
 export class RingWalker<K extends string> implements DescriptorWalker {
   /** In hand, once it has been taken. */
   readonly descriptor: Structure<K>;

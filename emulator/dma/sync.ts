@@ -14,6 +14,7 @@ export const SYNC_ERRORS = { NONE: 0, BAD_SIZE: 1, BAD_ADDRESS: 2, VIEW_FULL: 3,
 
 const GO = [0, 'Write 1: do it.'] as const;
 
+/** Registers by which a driver synchronises memory with a card that is not coherent. */
 export const SYNC_REGISTERS = registerBlock({
   ADDRESS: { offset: 0x00, width: 64, access: 'rw', doc: 'Host address of the range to synchronise.' },
   SIZE: {
@@ -68,6 +69,7 @@ export const SYNC_REGISTERS = registerBlock({
   },
 });
 
+/** What SYNC_REGISTERS do. */
 export class SyncUnit {
   /** Those begun before a reset concern nobody. */
   #resets = 0;

@@ -8,8 +8,17 @@ import { type DataSink, type DataSource } from './endpoint';
 import { type Link } from './link';
 
 /** Where bytes go to (host to card) or come from (card to host); asked for again for every window. */
-export type Endpoint = { readonly h2c: () => DataSink } | { readonly c2h: () => DataSource };
+export type Endpoint =
+  | {
+      /** The sink of a transfer from host to card. */
+      readonly h2c: () => DataSink;
+    }
+  | {
+      /** The source of a transfer from card to host. */
+      readonly c2h: () => DataSource;
+    };
 
+/** What a transfer passes through: host memory, the link, and the endpoint of the card. */
 export interface TransferPath {
   /** For the data. */
   readonly port: DmaPort;

@@ -7,6 +7,7 @@ import { type DmaPort } from '../memory';
 import { type Structure, type StructureCodec } from './codec';
 import { bytesInPage } from './transfer';
 
+/** What finds one descriptor after the other for an engine. */
 export interface DescriptorWalker {
   /** Host address of the descriptor in hand, or of the one that is next. */
   readonly address: number;

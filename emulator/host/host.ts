@@ -15,6 +15,7 @@ import { HostMemory } from './memory';
 import { NamedRegisters } from './named-registers';
 import { RegionSpace } from './space';
 
+/** What the host in this process has. */
 export interface HostOptions {
   /** Memory mapped for DMA, in bytes; default 4 MiB. */
   readonly memoryBytes?: number;
@@ -29,7 +30,9 @@ const configRegion = 7;
 const romRegion = 6;
 /** Command register (PCI Local Bus Specification 3.0, section 6.2.2). */
 const COMMAND_OFFSET = 0x04;
+/** Bits of the command register (PCI Local Bus Spec 3.0, 6.2.2). */
 export const COMMAND = { IO_SPACE: 1, MEMORY_SPACE: 1 << 1, BUS_MASTER: 1 << 2, INTERRUPT_DISABLE: 1 << 10 } as const;
+/** A host in this process: drives a card without QEMU, by the interface that a vfio-user session uses. */
 export class InProcessHost {
   readonly config: RegionSpace;
   /** The expansion ROM. */
@@ -62,6 +65,7 @@ export class InProcessHost {
     if (enumerate) this.enumerate();
   }
 
+  /** The contents of a BAR. @throws RangeError if the card has none with this number */
   bar(index: number): RegionSpace {
     const bar = this.#bars[index];
     if (bar === undefined) throw new RangeError(`BAR ${index}: a function has BARs 0 to ${BAR_SLOTS - 1}`);

@@ -7,8 +7,10 @@ import { type IrqSink, type Device } from '../device';
 
 /** VFIO interrupt indexes of a PCI function (include/uapi/linux/vfio.h). */
 const irqIndex = { intx: 0, msi: 1, msix: 2 } as const;
+/** The three mechanisms of PCI interrupts. */
 export type InterruptKind = keyof typeof irqIndex;
 
+/** The interrupt controller of the in-process host: connects a sink to each vector, and counts. */
 export class HostInterrupts {
   #counts: number[] = [];
   #kind: InterruptKind | undefined;
@@ -26,6 +28,7 @@ export class HostInterrupts {
     this.#set({ start: 0, count: vectors, action: { kind: 'sinks', sinks } });
   }
 
+  /** Takes all sinks away: an interrupt then has nowhere to go. */
   disconnect(): void {
     if (this.#kind === undefined) return;
     this.#set({ start: 0, count: 0, action: { kind: 'sinks', sinks: [] } });

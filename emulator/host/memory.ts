@@ -6,6 +6,7 @@ export interface HostBuffer {
   readonly view: DataView;
 }
 
+/** Host memory for DMA: one address range, from which buffers are allocated. */
 export class HostMemory {
   readonly bytes: Uint8Array;
   #usedBytes = 0;

@@ -4,6 +4,7 @@
 import { type MapSpec, type RegisterMap, type RegisterPath, type ValueAt } from '../registers';
 import { type RegionSpace } from './space';
 
+/** The driver's side of a register map: bus reads and writes by name. */
 export class NamedRegisters<S extends MapSpec> {
   readonly #places = new Map<string, { offset: number; width: number }>();
 

@@ -7,6 +7,7 @@
  */
 import { type Device } from '../device';
 
+/** A region of a device as a host addresses it: little-endian accesses of 1, 2, 4 and 8 bytes. */
 export class RegionSpace {
   readonly #bytes = new Uint8Array(4);
   readonly #view = new DataView(this.#bytes.buffer);
@@ -18,41 +19,49 @@ export class RegionSpace {
     readonly region: number,
   ) {}
 
+  /** One byte. @throws RangeError, or the error of the device */
   read8(offset: number): number {
     this.device.readRegion(this.region, offset, this.#views[0]);
     return this.#bytes[0]!;
   }
 
+  /** Two bytes, little-endian. */
   read16(offset: number): number {
     this.device.readRegion(this.region, offset, this.#views[1]);
     return this.#view.getUint16(0, true);
   }
 
+  /** Four bytes, little-endian. */
   read32(offset: number): number {
     this.device.readRegion(this.region, offset, this.#views[2]);
     return this.#view.getUint32(0, true);
   }
 
+  /** Eight bytes, little-endian. */
   read64(offset: number): bigint {
     const bytes = this.readBytes(offset, 8);
     return new DataView(bytes.buffer).getBigUint64(0, true);
   }
 
+  /** One byte. */
   write8(offset: number, value: number): void {
     this.#bytes[0] = value;
     this.device.writeRegion(this.region, offset, this.#views[0]);
   }
 
+  /** Two bytes, little-endian. */
   write16(offset: number, value: number): void {
     this.#view.setUint16(0, value, true);
     this.device.writeRegion(this.region, offset, this.#views[1]);
   }
 
+  /** Four bytes, little-endian. */
   write32(offset: number, value: number): void {
     this.#view.setUint32(0, value, true);
     this.device.writeRegion(this.region, offset, this.#views[2]);
   }
 
+  /** Eight bytes, little-endian. */
   write64(offset: number, value: bigint): void {
     const bytes = new Uint8Array(8);
     new DataView(bytes.buffer).setBigUint64(0, value, true);
@@ -66,6 +75,7 @@ export class RegionSpace {
     return data;
   }
 
+  /** One access of 1, 2, 4 or 8 bytes. */
   writeBytes(offset: number, data: Uint8Array): void {
     this.device.writeRegion(this.region, offset, data);
   }

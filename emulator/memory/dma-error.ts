@@ -29,6 +29,7 @@ const explanations: Record<DmaErrorReason, string> = {
   'reset': 'aborted: the function was reset while the access was under way',
 };
 
+/** A DMA access that did not happen, and why. */
 export class DmaError extends Error {
   constructor(
     readonly reason: DmaErrorReason,

@@ -15,6 +15,7 @@ export interface BarTarget {
   write(barOffset: number, data: Uint8Array): void;
 }
 
+/** What a BAR is, beside its size. */
 export interface BarOptions {
   /** Reads have no side effects, so that a bridge may prefetch; default false. */
   readonly prefetchable?: boolean;

@@ -18,6 +18,7 @@ import { Region } from './vfio-layout';
 /** A BAR of registers is at least a page, so that a driver in the guest's user space can map it. */
 const PAGE_BYTES = 4096;
 
+/** What a BAR of memory is, beside its size. */
 export interface MemoryBarOptions extends BarOptions {
   /** Let the client map the memory, so that guest accesses need no message; needs an allocator that provides a file. */
   readonly mappable?: boolean;

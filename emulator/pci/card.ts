@@ -229,6 +229,7 @@ export abstract class PciCard implements Device {
     return removed;
   }
 
+  /** Sets up interrupts as the client asks (VFIO_DEVICE_SET_IRQS). */
   setIrqs(request: SetIrqs): void {
     this.#function.interrupts.setIrqs(request);
   }

@@ -9,6 +9,7 @@ import { NamePattern, type Spelt, unknownName } from '../registers/name-pattern'
 import { CardDefinitionError } from './identity';
 import { regionName } from './vfio-layout';
 
+/** What a card declares of one of its DMA channels, for tools. */
 export interface DmaChannelDeclaration {
   /** Registers whose write starts the channel's work: their names, or more about them. */
   readonly doorbells?: readonly (string | DoorbellDeclaration)[];
@@ -16,6 +17,7 @@ export interface DmaChannelDeclaration {
   readonly layouts?: { readonly [Role in DmaRole]?: DmaLayoutDeclaration };
 }
 
+/** A register whose write tells a channel to go on. */
 export interface DoorbellDeclaration {
   /**
    * `H2C[0].DOORBELL`, or a field: `H2C[0].CONTROL.RUN`; `BAR2:CONTROL.RUN` where several BARs have that name; with `*` for

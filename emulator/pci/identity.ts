@@ -19,6 +19,7 @@ export class CardDefinitionError extends Error {
   }
 }
 
+/** What a card is on the PCI bus: the values that a data sheet lists first. */
 export interface CardIdentity {
   /** 16 bits. Not 0xffff, an empty slot; nor 0x0001, which a root complex reads as "not ready yet"; nor 0. */
   readonly vendorId: number;
@@ -76,6 +77,7 @@ export interface CardIdentity {
   readonly platformTable?: { readonly bar: number; readonly offset: number };
 }
 
+/** The MSI-X vectors of a card, and where their table is. */
 export interface MsixIdentity {
   /** The BAR with the table: without `tableOffset`, one for table and pending bits alone. */
   readonly bar: number;

@@ -11,6 +11,7 @@ import { type IrqIndex, Notification } from './irq-index';
 import { type MessageVectors } from './message-vectors';
 import { EINVAL, Irq } from './vfio-layout';
 
+/** By which mechanism the function interrupts now. */
 export type InterruptMode = 'intx' | 'msi' | 'msix' | 'none';
 
 /** What a card author uses. */

@@ -35,6 +35,7 @@ const PRIVATE_PIECE_BYTES = 2 ** 16;
 /** Up to this size a loop is faster than creating a view for `set`. */
 const LOOP_LIMIT_BYTES = 32;
 
+/** A BAR of memory, as the card accesses it. */
 export class MemoryBar implements BarTarget {
   readonly #allocate: () => CardMemory;
   #memory: CardMemory | undefined;
@@ -72,6 +73,7 @@ export class MemoryBar implements BarTarget {
     this.#memory?.close();
   }
 
+  /** Fills `data` from an offset into the BAR, in bytes. */
   read(barOffset: number, data: Uint8Array): void {
     const { bytes, pieces } = this.#allocated;
     if (pieces) pieces.read(barOffset, data);
@@ -79,6 +81,7 @@ export class MemoryBar implements BarTarget {
     else for (let i = 0; i < data.length; i++) data[i] = bytes[barOffset + i]!;
   }
 
+  /** Writes `data` at an offset into the BAR, in bytes. */
   write(barOffset: number, data: Uint8Array): void {
     const { bytes, pieces } = this.#allocated;
     if (pieces) pieces.write(barOffset, data);

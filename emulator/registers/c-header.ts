@@ -8,6 +8,7 @@ import { accessInWords, accessOf, blockSizeBytes, byOffset, meaningOf, survivesI
 import { bitMask, type BlockArrayLayout, type FieldLayout, type RegisterLayout } from './register-layout';
 import type { RegisterMap } from './map';
 
+/** What a C header has beside the registers. */
 export interface CHeaderOptions {
   /** Prefix of every macro, as in `PREFIX_ID`. */
   readonly prefix: string;

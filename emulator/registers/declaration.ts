@@ -26,6 +26,7 @@ export type Width = 8 | 16 | 32 | 64;
 
 /** What a register or field holds, for tools: an error; a state that a driver waits for; data that changes by itself. */
 export const ROLES = ['error', 'status', 'data'] as const;
+/** What a bit is for, where tools need to know: see the list of roles in docs/writing-a-card.md. */
 export type Role = (typeof ROLES)[number];
 
 /**
@@ -54,6 +55,7 @@ export interface DetailedFieldDeclaration {
   readonly values?: Readonly<Record<string, number>>;
 }
 
+/** A register: where it is, who may access it how, and its fields. */
 export interface RegisterDeclaration {
   /** Bytes from the start of the map or block; a multiple of the register's size. */
   readonly offset: number;
@@ -93,6 +95,7 @@ export interface BlockArrayDeclaration {
   readonly registers: BlockSpec;
 }
 
+/** The declaration of a register map: registers, blocks and arrays of blocks by name. */
 export type MapSpec = Readonly<Record<string, RegisterDeclaration | BlockArrayDeclaration>>;
 
 /** Whether an entry of a map is an array of blocks. */

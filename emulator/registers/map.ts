@@ -9,6 +9,7 @@ import { type BlockArrayLayout, type RegisterLayout } from './register-layout';
 
 const SMALLEST_DEFAULT_BYTES = 4096;
 
+/** A declared register map: shared by all instances of a card. */
 export interface RegisterMap<S extends MapSpec = MapSpec> {
   /** The declaration that the map was built from. */
   readonly spec: S;

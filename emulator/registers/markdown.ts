@@ -7,6 +7,7 @@ import { accessInWords, blockSizeBytes, byOffset, meaningOf, survivesInWords } f
 import { bitMask, type BlockArrayLayout, type FieldLayout, type RegisterLayout } from './register-layout';
 import type { RegisterMap } from './map';
 
+/** What the tables have beside the registers. */
 export interface MarkdownOptions {
   /** Structures in host memory, by their name in the C header. */
   readonly structures?: Readonly<Record<string, BlockSpec>>;
@@ -14,6 +15,7 @@ export interface MarkdownOptions {
   readonly headingLevel?: number;
 }
 
+/** The register tables of a map for a document, in Markdown. */
 export function markdownTable(map: RegisterMap, options: MarkdownOptions = {}): string {
   const heading = '#'.repeat(options.headingLevel ?? 3);
   const digits = (map.sizeBytes - 1).toString(16).length;

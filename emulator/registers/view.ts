@@ -11,7 +11,9 @@ import type { RegisterStorage } from './storage';
 /** One register, looked up once, for hot paths. `V` is its value type. */
 export interface RegisterHandle<V extends number | bigint = number | bigint, F extends string = string> {
   value: V;
+  /** The value of a field. */
   get(field: F): V;
+  /** @throws RangeError when the value does not fit */
   set(field: F, value: V): void;
 }
 
@@ -20,6 +22,7 @@ export interface RegisterHandle<V extends number | bigint = number | bigint, F e
  * rules and run no hooks. They take the path of a register (`STATUS`) or of a field (`STATUS.BUSY`).
  */
 export interface RegisterView<S> {
+  /** The value of a register or field, without the effects of a bus read. */
   get<P extends ValuePath<S>>(path: P): ValueAt<S, P>;
   /** @throws RangeError when the value does not fit */
   set<P extends ValuePath<S>>(path: P, value: ValueAt<S, P>): void;
@@ -38,6 +41,7 @@ export interface RegisterView<S> {
    * Runs after the write hooks.
    */
   onChange<P extends RegisterPath<S>>(path: P, hook: ChangeHook<ValueAt<S, P>>): void;
+  /** The register, for hot paths: the name is looked up once. */
   register<P extends RegisterPath<S>>(path: P): RegisterHandle<ValueAt<S, P>, FieldName<S, P>>;
   /** How the register at a path, which may also name one of its fields, is declared. */
   layoutOf(path: ValuePath<S>): RegisterLayout;
@@ -53,6 +57,7 @@ export class ScopedView<S> implements RegisterView<S> {
     this.#locations = locations;
   }
 
+  /** The value of a register or field, without the effects of a bus read. */
   get<P extends ValuePath<S>>(path: P): ValueAt<S, P> {
     return load(this.#storage.words, find(this.#locations, path)) as ValueAt<S, P>;
   }
@@ -82,6 +87,7 @@ export class ScopedView<S> implements RegisterView<S> {
     hooks.onChange = earlier ? (change) => (earlier(change), later(change)) : later;
   }
 
+  /** The register, for hot paths: the name is looked up once. */
   register<P extends RegisterPath<S>>(path: P): RegisterHandle<ValueAt<S, P>, FieldName<S, P>> {
     const location = this.#registerAt(path);
     const names = location.register.fields.map(({ name }) => [name, find(this.#locations, `${path}.${name}`)] as const);

@@ -5,6 +5,7 @@ import { checkResult } from './subject.ts';
 /** Lines of each stream that are shown. */
 const SHOWN_LINES = 20;
 
+/** Which stream of a command is looked at. */
 export interface PrintOptions {
   /** Default 'stdout'. */
   readonly stream?: 'stdout' | 'stderr';

@@ -8,6 +8,7 @@ import { checkCard, DEFAULT_WAIT_MS, reached, type WaitOptions } from './subject
 const MECHANISMS = ['intx', 'msi', 'msix'] as const;
 const NAMES = ['INTx', 'MSI', 'MSI-X'];
 
+/** How often an interrupt is expected, and by which mechanism. */
 export interface InterruptOptions {
   /** How often; default: at least once. */
   readonly times?: number;

@@ -23,6 +23,7 @@ function describe(subject: unknown): string {
   return `a ${subject.constructor?.name ?? 'object'}`;
 }
 
+/** How long a matcher waits. */
 export interface WaitOptions {
   /** Default 5000. */
   readonly timeoutMs?: number;

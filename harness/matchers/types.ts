@@ -79,7 +79,9 @@ export interface GhostcardMatchers<T> {
   toHaveReadHost(...args: OnCard<T, [expected?: DmaExpectation]>): void;
   /** The card has written host memory: anything, this many bytes, a range, or these bytes. */
   toHaveWrittenHost(...args: OnCard<T, [expected?: DmaExpectation]>): void;
+  /** Waits until the card has read host memory, as `toHaveReadHost` says. */
   toReadHost(...args: OnCard<T, [expected?: DmaExpectation & WaitOptions]>): Promise<void>;
+  /** Waits until the card has written host memory, as `toHaveWrittenHost` says. */
   toWriteHost(...args: OnCard<T, [expected?: DmaExpectation & WaitOptions]>): Promise<void>;
   /** A DMA access of the card has failed, for this reason. */
   toHaveDmaError(...args: OnCard<T, [reason?: DmaErrorReason]>): void;
@@ -89,6 +91,7 @@ export interface GhostcardMatchers<T> {
 
   /** The command has ended with exit code 0. */
   toSucceed(...args: OnResult<T, []>): void;
+  /** The command has ended with this exit code. */
   toExitWith(...args: OnResult<T, [code: number]>): void;
   /** The command has printed this. */
   toPrint(...args: OnResult<T, [pattern: RegExp | string, options?: PrintOptions]>): void;
@@ -116,5 +119,6 @@ export type GhostcardAssertion<T> = Assertion &
  */
 export interface GhostcardExpect extends Expect {
   <T>(actual: T, message?: string): GhostcardAssertion<T>;
+  /** A failure does not end the test, which fails at its end. */
   soft<T>(actual: T, message?: string): GhostcardAssertion<T>;
 }

@@ -10,6 +10,7 @@ export interface TraceCard {
 
 const UNKNOWN = new RegisterNames([]);
 
+/** The cards of a trace, by their descriptions in it. */
 export class TraceCards {
   readonly #cards = new Map<number, TraceCard>();
   readonly #places = new Map<number, PlaceEvent>();
@@ -30,6 +31,7 @@ export class TraceCards {
     this.#cards.set(id, { id, description, names: new RegisterNames(description.registers, description.channels) });
   }
 
+  /** The card with a number, once it has been added. */
   get(id: number): TraceCard | undefined {
     return this.#cards.get(id);
   }

@@ -6,6 +6,7 @@ import { isWritable } from '../../emulator/registers/access';
 import { type AccessEvent, type NamedRegister, Region, type TraceEvent, valueOf } from '../trace';
 import { type TraceCard, TraceCards } from './card-names';
 
+/** Which registers of the cards in a trace were accessed. */
 export interface Coverage {
   readonly cards: readonly CardCoverage[];
 }
@@ -44,6 +45,7 @@ export interface UnmodelledUse {
   readonly writes: number;
 }
 
+/** Which registers and bits of the cards in a trace were accessed, and which never. */
 export function coverageOf(trace: { readonly events: Iterable<TraceEvent> }): Coverage {
   const counter = new CoverageCounter();
   for (const event of trace.events) counter.take(event);

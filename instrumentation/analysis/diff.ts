@@ -11,6 +11,7 @@ import { RepeatFolder } from './repeats';
 import { linesOf, SameMemory } from './same-memory';
 import { describeWithoutTime } from './words';
 
+/** What of two traces is compared. */
 export interface DiffOptions {
   /** Compare one sequence of all events, with each poll, task and mapping, and host memory at the same addresses. */
   readonly strict?: boolean;
@@ -26,6 +27,7 @@ export interface DiffOptions {
 
 export type DiffLane = 'driver' | 'card' | 'all';
 
+/** The first difference of two traces. */
 export interface TraceDiff {
   /** The first event that differs, by its place in A; undefined when the runs are the same. */
   readonly difference?: Difference;

@@ -26,6 +26,7 @@ export interface PerfettoEvent {
   readonly args?: Record<string, unknown>;
 }
 
+/** Whose time an export has. */
 export interface PerfettoOptions {
   /** Whose time. Default: the card's, or the host's for a trace of several cards. */
   readonly time?: 'device' | 'host';
@@ -36,6 +37,7 @@ interface Source {
   readonly events: readonly TraceEvent[];
 }
 
+/** A trace for the viewer Perfetto, as JSON. */
 export function exportPerfetto(trace: Source, options: PerfettoOptions = {}): string {
   return [...perfettoLines(trace, options)].join('\n') + '\n';
 }

@@ -16,6 +16,7 @@ import { UnknownNameError } from '../../emulator/registers/name-pattern';
 import { DoorbellAnswers } from './doorbells';
 import { RegisterPattern } from './register-pattern';
 
+/** Counts and rates of what happened in a trace, and interrupt latencies. */
 export interface TraceStats {
   readonly events: number;
   /** From the beginning of the recording to its last event. */
@@ -80,11 +81,13 @@ export interface Distribution {
   readonly max: number;
 }
 
+/** What counts as a doorbell. */
 export interface StatsOptions {
   /** Which registers are doorbells. Default: those with DOORBELL in their names. */
   readonly doorbells?: string;
 }
 
+/** Counts and rates of what happened in a trace, and interrupt latencies. */
 export function traceStats(trace: { readonly events: Iterable<TraceEvent> }, options: StatsOptions = {}): TraceStats {
   const counter = new StatsCounter(options);
   for (const event of trace.events) counter.take(event);

@@ -8,6 +8,7 @@ import { type NamedRegister, Region, type TraceEvent, type TraceHeader, valueOf,
 import { TraceCards } from './card-names';
 import { changeOf, VcdDeclarations, type VcdSignal, type VcdType } from './vcd-writer';
 
+/** Whose time an export has. */
 export interface VcdOptions {
   /** Whose time. Default: the card's, or the host's for a trace of several cards, whose times are unrelated. */
   readonly time?: 'device' | 'host';
@@ -16,6 +17,7 @@ export interface VcdOptions {
 /** A signal and its new value; an event has none. */
 type Change = readonly [VcdSignal, (bigint | string)?];
 
+/** A trace as a value change dump (IEEE 1364), for waveform viewers. */
 export function exportVcd(
   trace: { readonly header: TraceHeader; readonly events: readonly TraceEvent[] },
   options: VcdOptions = {},

@@ -9,6 +9,7 @@ import { CHECKS, type EventCheckName, requireCheck } from './kinds';
 import { type PageFacts, PageStage } from './pages';
 import { Registers, WHOLE } from './registers';
 
+/** Which checks are off, and who is told. */
 export interface CheckOptions {
   /** Checks that are switched off, by name; an unknown one is a RangeError. Default: none. */
   readonly off?: readonly string[];
@@ -39,6 +40,7 @@ onFirstDriven.add((card) => void checksOf(card));
 
 type Watches = { readonly [Kind in keyof Watch]-?: NonNullable<Watch[Kind]>[] };
 
+/** The checks of one card, and what they have counted. */
 export class CardChecks {
   isConfigured = false;
   readonly #counts = new Map<string, { kind: string; times: number; subjects: string[] }>();
@@ -56,6 +58,7 @@ export class CardChecks {
     this.#registers = new Registers(card);
   }
 
+  /** Options in place of those before. */
   configure({ off = [], onNotice = () => {} }: CheckOptions): void {
     off.forEach(requireCheck);
     this.isConfigured = true;

@@ -46,6 +46,7 @@ export type EventCheckName = keyof typeof CHECKS;
 /** What there is to read about each check, those of stalled drivers included. */
 export const CHECK_DOCS: Readonly<Record<string, Pick<Check, 'doc' | 'source'>>> = { ...CHECKS, ...STALLS };
 
+/** Names of all checks (docs/checks.md). */
 export const CHECK_NAMES: readonly string[] = Object.keys(CHECK_DOCS);
 
 /** @throws RangeError when there is no check of this name */

@@ -49,6 +49,7 @@ export function applyFaults(
   return faulty;
 }
 
+/** The faults of a card, and how often each has fired. */
 export class FaultyCard {
   readonly #faults: readonly { readonly name: string; readonly declaration: FaultDeclaration; readonly fault: Fault }[];
 

@@ -8,6 +8,7 @@ import { CARD_KINDS } from './kinds/triggered';
 
 export const KINDS = { ...INTERRUPT_KINDS, ...ORDER_KINDS, ...DMA_KINDS, ...ACCESS_KINDS, ...CARD_KINDS };
 
+/** Names of the kinds of faults (docs/faults.md). */
 export type FaultKind = keyof typeof KINDS;
 export const FAULT_KINDS = Object.keys(KINDS) as FaultKind[];
 

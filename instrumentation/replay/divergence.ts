@@ -4,6 +4,7 @@ import { describeTraceEvent, type TraceCards } from '../analysis';
 import { type AccessEvent, fieldValue, nameOfValue, placeOf, type TraceEvent, valueOf } from '../trace';
 import { type SeenEvent } from './event-equality';
 
+/** The first event of a replay that is not as it was recorded. */
 export interface Divergence {
   /** Which of the card's events in the trace it is, from 1 on; and when, in nanoseconds of device time. */
   readonly event: number;

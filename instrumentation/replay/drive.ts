@@ -15,6 +15,7 @@ import { type DriverStep, driverSteps, signOf } from './recorded-driver';
 import { type MakeCard } from './replay';
 import { ReplayClock, stimulate } from './stimuli';
 
+/** Which card of the trace, and how long the trace waits for the card. */
 export interface DriveOptions {
   /** Which card of the trace: its name or its number. Not needed where there is one. */
   readonly card?: string | number;
@@ -22,6 +23,7 @@ export interface DriveOptions {
   readonly patienceNs?: number;
 }
 
+/** How far a trace could drive the card, and the new trace. */
 export interface DriveResult {
   /** What the card did and what was done to it, as a trace: to be written, compared, or examined. */
   readonly trace: Trace;

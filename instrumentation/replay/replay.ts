@@ -19,6 +19,7 @@ import { ReplayClock } from './stimuli';
 /** Makes the card to be driven, in the environment that it is given. */
 export type MakeCard = (environment: Required<CardEnvironment>) => PciCard;
 
+/** Which card of the trace is replayed, and where that ends. */
 export interface ReplayOptions {
   /** Which card of the trace: its name or its number. Not needed where there is one. */
   readonly card?: string | number;
@@ -26,6 +27,7 @@ export interface ReplayOptions {
   readonly allReads?: boolean;
 }
 
+/** Whether the card has done what it did then. */
 export interface ReplayResult {
   /** The card's number in the trace. */
   readonly id: number;

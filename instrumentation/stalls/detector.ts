@@ -9,6 +9,7 @@ import { type StallNotice } from './notice';
 import { Polling } from './polling';
 import { Waiting } from './waiting';
 
+/** When a driver counts as stalled. */
 export interface StallOptions {
   /** How long a driver may wait without progress. Default 1000. */
   readonly limitMs?: number;

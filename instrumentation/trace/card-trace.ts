@@ -16,6 +16,7 @@ const CAPACITY = 4096;
 /** Notices kept. */
 const NOTICES = 100;
 
+/** How much DMA there was. */
 export interface DmaTotals {
   readonly accesses: number;
   readonly bytes: number;
@@ -43,6 +44,7 @@ export function traceOf(card: PciCard): CardTrace {
 // A test that fails asks for the trace when all has happened: whoever has loaded this module can.
 onFirstDriven.add(traceOf);
 
+/** What has happened to a card: its last events, and totals of interrupts, DMA and resets. */
 export class CardTrace {
   readonly #ring = new EventRing(CAPACITY);
   readonly #interrupts: number[][] = [];

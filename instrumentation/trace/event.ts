@@ -108,6 +108,7 @@ export interface PlainEvent extends Stamp {
   readonly kind: Live.PlainEvent['kind'] | 'end';
 }
 
+/** An event of a trace (docs/tracing.md). */
 export type TraceEvent =
   | CardAddedEvent
   | AccessEvent

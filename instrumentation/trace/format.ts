@@ -13,8 +13,10 @@ export const FORMAT_VERSION = 1;
 
 /** How DMA payloads are recorded. */
 export const PAYLOADS = ['full', 'hash', 'none'] as const;
+/** What is recorded of the contents of DMA. */
 export type Payloads = (typeof PAYLOADS)[number];
 
+/** What a trace begins with. */
 export interface TraceHeader {
   readonly format: typeof FORMAT;
   readonly version: number;
@@ -31,6 +33,7 @@ export interface TraceHeader {
   readonly repeatedEvents?: number;
 }
 
+/** A trace that has been read as a whole. */
 export interface Trace {
   readonly header: TraceHeader;
   readonly events: readonly TraceEvent[];
@@ -81,6 +84,7 @@ export function headerOf(value: unknown, file: string): TraceHeader {
   return header as TraceHeader;
 }
 
+/** A file that is no trace, or one of another version. */
 export class TraceFormatError extends Error {
   override readonly name = 'TraceFormatError';
 }

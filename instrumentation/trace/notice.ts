@@ -1,6 +1,7 @@
 /** What an instrument has to say of a card or its driver: a check, or the detection of stalled drivers. */
 import { type DmaReference } from '../../emulator/pci';
 
+/** What an instrument has to say of a card or its driver. */
 export interface CardNotice {
   /** The name of the check, by which it is switched off. */
   readonly kind: string;

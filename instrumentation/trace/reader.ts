@@ -4,6 +4,7 @@ import { type Trace, type TraceHeader } from './format';
 import { earlierPartOf } from './trace-file';
 import { TracePart } from './trace-part';
 
+/** Reads a trace event by event: complete, cut off, or still being written. */
 export class TraceReader implements Disposable {
   readonly header: TraceHeader;
   #part: TracePart;
@@ -40,6 +41,7 @@ export class TraceReader implements Disposable {
     }
   }
 
+  /** Closes the file. */
   [Symbol.dispose](): void {
     this.#part[Symbol.dispose]();
   }

@@ -10,6 +10,7 @@ import { EventBlock } from './event-block';
 import { FORMAT, FORMAT_VERSION, type Payloads, type TraceHeader } from './format';
 import { type Block, TraceFile } from './trace-file';
 
+/** What a recorder writes, and how much it keeps. */
 export interface RecorderOptions {
   /** Default 'full'. */
   readonly payloads?: Payloads;
@@ -37,6 +38,7 @@ const open = new Set<TraceRecorder>();
 const ENDS = ['exit', 'ghostcard:ends'];
 let flushesAtEnd = false;
 
+/** Writes what happens to cards into a file, as it happens. */
 export class TraceRecorder {
   readonly payloads: Payloads;
   /** Larger ones are recorded as hashes, if payloads are recorded in full. */
@@ -108,6 +110,7 @@ export class TraceRecorder {
     }
   }
 
+  /** Writes a remark, to find a place again. */
   mark(text: string, from: MarkEvent['from'] = 'host'): void {
     this.record({ kind: 'mark', card: 0, timeNs: 0, from, text });
   }

@@ -11,6 +11,7 @@ import { type ExitedMessage, type HostMessage, type TerminalSize } from './proto
 /** Receives a piece of output. Back-pressure is applied to the command while a returned promise is pending. */
 export type OutputSink = (chunk: Buffer) => void | Promise<void>;
 
+/** How a command is run in the guest. */
 export interface ExecOptions {
   /** Added to the agent's environment. */
   readonly env?: Readonly<Record<string, string>>;
@@ -36,6 +37,7 @@ export interface ExecOptions {
   readonly collect?: boolean;
 }
 
+/** How a command in the guest has ended, and what it has printed. */
 export interface ExecResult {
   /** Absent if a signal ended the command. */
   readonly exitCode?: number;
@@ -53,6 +55,7 @@ export interface ExecResult {
   readonly durationMs: number;
 }
 
+/** A command in the guest that may still be running. */
 export interface GuestCommand {
   readonly result: Promise<ExecResult>;
   /**

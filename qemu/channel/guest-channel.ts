@@ -20,6 +20,7 @@ export interface ConnectOptions {
   readonly onMark?: (text: string) => void;
 }
 
+/** Limits of a transfer of a file. */
 export interface TransferOptions {
   /** Time limit without progress. Default: 30 s. */
   readonly idleTimeoutMs?: number;

@@ -11,6 +11,7 @@ export interface Evidence {
   readonly artifactsDir: string | undefined;
 }
 
+/** A guest that could not start, or that has ended, with the last output of QEMU and of the guest. */
 export class GuestError extends Error {
   constructor(headline: string, evidence: Evidence, options?: ErrorOptions) {
     super([headline, ...blocks(evidence)].join('\n'), options);

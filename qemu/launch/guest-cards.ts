@@ -17,6 +17,7 @@ const UNPLUG_TIMEOUT_MS = 20_000;
 /** Extra time for the command in the guest to report that its own limit has passed. */
 const REPORT_GRACE_MS = 10_000;
 
+/** A card in the guest with a driver: its address and device files. */
 export interface BoundCard {
   /** PCI address of the card's function in the guest, such as '0000:01:00.0'. */
   readonly pciAddress: string;
@@ -29,6 +30,7 @@ export interface BoundCard {
   readonly platformDevices?: readonly BoundPlatformDevice[];
 }
 
+/** A platform device in the guest with a driver. */
 export interface BoundPlatformDevice {
   /** Name in /sys/bus/platform/devices, such as 'ghostcard-ref.256'. */
   readonly name: string;
@@ -36,6 +38,7 @@ export interface BoundPlatformDevice {
   readonly node: string;
 }
 
+/** How a driver is bound to a card. */
 export interface BindOptions {
   /** Time limit for unbinding and binding drivers. Default: 60 s. */
   readonly timeoutMs?: number;

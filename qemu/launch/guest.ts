@@ -26,6 +26,7 @@ import { type LaunchCard, type LaunchOptions } from './options';
 /** More than the kernel's random number generator needs. */
 const ENTROPY_BYTES = 64;
 
+/** How a command is run in the guest. */
 export interface RunOptions extends Omit<ExecOptions, 'root'> {
   /** Whether the command sees the host's files, or only the guest's own. Default: the host's, if the guest has them. */
   readonly host?: boolean;
@@ -48,6 +49,7 @@ interface GuestOptions extends LaunchOptions {
 /** Options of ghostcard's own commands: the guest's files, no marks. */
 export const OWN = { host: false, marked: false } as const;
 
+/** A running guest: runs commands, transfers files, plugs and binds cards, and shuts down. */
 export class Guest implements AsyncDisposable {
   /** The QMP connection to QEMU. */
   readonly qmp: QmpClient;
@@ -276,6 +278,7 @@ export class Guest implements AsyncDisposable {
     return this.ending.finish();
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

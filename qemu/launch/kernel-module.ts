@@ -12,6 +12,7 @@ import { type ExecResult } from '../channel';
 import { nearestNames } from '../../emulator/registers/nearest-names';
 import { type Guest, OWN } from './guest';
 
+/** How a kernel module is loaded. */
 export interface LoadModuleOptions {
   /** The module's parameters: { speed: 3, name: 'x' } becomes "speed=3 name=x". */
   readonly parameters?: Readonly<Record<string, string | number>>;
@@ -19,6 +20,7 @@ export interface LoadModuleOptions {
   readonly timeoutMs?: number;
 }
 
+/** A kernel module that has been loaded. */
 export interface LoadedModule {
   /** Name in /sys/module and for rmmod. */
   readonly name: string;

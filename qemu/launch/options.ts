@@ -49,8 +49,10 @@ export interface Share {
   readonly guestPath?: string;
 }
 
+/** What a launch is doing. */
 export type LaunchPhase = 'starting-qemu' | 'restoring' | 'booting' | 'agent-ready' | 'saving' | 'no-snapshot';
 
+/** How far a launch is. */
 export interface LaunchProgress {
   readonly phase: LaunchPhase;
   /** A short sentence for people. */
@@ -59,6 +61,7 @@ export interface LaunchProgress {
   readonly elapsedMs: number;
 }
 
+/** What a guest is like, and how it is started. */
 export interface LaunchOptions {
   readonly provisioned: GuestSoftware;
   readonly cards?: readonly LaunchCard[];
@@ -110,6 +113,7 @@ export interface LaunchOptions {
   readonly runDir?: string;
   /** Called for each line of the guest's console as it is written. */
   readonly onConsole?: (line: string) => void;
+  /** Called when a phase of the launch begins. */
   readonly onProgress?: (progress: LaunchProgress) => void;
   /** Called when the guest runs commands, before cards are plugged into it. */
   readonly onUp?: (channel: GuestChannel) => Promise<void>;

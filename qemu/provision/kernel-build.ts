@@ -18,6 +18,7 @@ import { provision, withProvisioningLock } from './provision';
 import { runTool } from './basis/tools';
 import { type ProvisionOptions } from './basis/types';
 
+/** A folder for building kernel modules for the guest's kernel. */
 export interface KernelBuild {
   /** For `make -C`. Also contains .config, Module.symvers and include, as /lib/modules/RELEASE/build does. */
   readonly folder: string;

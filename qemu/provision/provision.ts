@@ -21,6 +21,7 @@ import { type Provisioned, type ProvisionedKernel, type ProvisionOptions } from 
 /** 'make': what is missing is made. 'find': the result is undefined if something is missing. */
 type Mode = 'find' | 'make';
 
+/** Finds or fetches QEMU, a kernel and tools, and builds what guests need, into the cache. @throws ProvisionError */
 export async function provision(options: ProvisionOptions = {}): Promise<Provisioned> {
   const context = new Context(options);
   context.signal?.throwIfAborted();

@@ -55,6 +55,7 @@ export interface ModelError {
   readonly error: unknown;
 }
 
+/** Called for what happens to the cards of a rig. */
 export interface CardListeners {
   /** Receives what happens at the cards' sockets: refused requests, model errors. Default: errors go to standard error. */
   readonly onCardEvent?: (card: string, message: string) => void;

@@ -39,6 +39,7 @@ const DRIVERS_FOR_PROGRAMS: readonly string[] = ['uio_pci_generic', 'vfio-pci', 
 
 type LaunchHook = 'onCommandStart' | 'onCommandEnd' | 'onMark' | 'onUp' | 'observer';
 
+/** What a rig is made of. */
 export interface RigOptions
   extends Omit<LaunchOptions, 'cards' | 'runDir' | 'snapshots' | LaunchHook>, Omit<CardListeners, 'observer'> {
   readonly cards?: readonly RigCard[];
@@ -57,6 +58,7 @@ export interface RigOptions
   readonly recorder?: TraceRecorder;
 }
 
+/** A guest with cards plugged in, which are served here. Closing it leaves nothing behind. */
 export class Rig implements AsyncDisposable {
   private launched: Guest | undefined;
   private closing: Promise<void> | undefined;
@@ -395,6 +397,7 @@ export class Rig implements AsyncDisposable {
     return this.closing;
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

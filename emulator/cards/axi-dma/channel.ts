@@ -30,6 +30,7 @@ export interface AxiDmaChannelOptions {
   readonly drive: () => void;
 }
 
+/** Reads and writes descriptors of AXI DMA. */
 export const AXI_DMA_DESCRIPTOR_CODEC = structureCodec(
   AXI_DMA_DESCRIPTOR,
   {

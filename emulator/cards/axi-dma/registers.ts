@@ -120,4 +120,5 @@ export const AXI_DMA_DESCRIPTOR = registerBlock({
   APP0: { offset: 0x20, access: 'rw', doc: 'For user logic; not used here, nor are the four that follow.' },
   APP4: { offset: 0x30, access: 'rw' },
 });
+/** Size of a descriptor of AXI DMA. */
 export const AXI_DMA_DESCRIPTOR_BYTES = 64;

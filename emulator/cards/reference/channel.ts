@@ -30,6 +30,7 @@ import {
 } from './descriptor';
 import { CHANNEL_REGISTERS, DESCRIPTOR_BYTES, ERROR_CODES, type ErrorCode, WRITEBACK, WRITEBACK_BYTES } from './layout';
 
+/** What a channel of the reference card works with. */
 export interface DmaChannelOptions extends Omit<TransferPath, 'port'> {
   /** The way to host memory, by what it is used for. */
   readonly port: (role: DmaRole) => DmaPort;
@@ -60,6 +61,7 @@ class TransferError extends Error {
 const RUN = fieldOf(CHANNEL_REGISTERS, 'CONTROL.RUN').mask;
 const HALTED = fieldOf(CHANNEL_REGISTERS, 'STATUS.HALTED').mask;
 
+/** A scatter-gather channel of the reference card: the descriptor ring, its engine, write-back and interrupt. */
 export class DmaChannel {
   readonly #options: DmaChannelOptions;
   readonly #hot: ReturnType<typeof hotRegisters>;

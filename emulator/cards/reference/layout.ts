@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   BUS_MASTER_OFF: 5,
   BAD_RING: 6,
 } as const;
+/** Names of the error codes of the reference card. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** One entry of a descriptor ring: 32 bytes, little-endian, 32-byte aligned, in host memory. */
@@ -53,6 +54,7 @@ export const DESCRIPTOR = registerBlock({
     },
   },
 });
+/** Size of a descriptor of the reference card. */
 export const DESCRIPTOR_BYTES = 32;
 
 /** Completion write-back block: 16 bytes, little-endian, 16-byte aligned, in host memory. */
@@ -72,6 +74,7 @@ export const WRITEBACK = registerBlock({
   COMPLETED: { offset: 0x8, access: 'ro', doc: 'Copy of COMPLETED.' },
   RESERVED: { offset: 0xc, access: 'reserved', doc: 'Not written.' },
 });
+/** Size of the write-back block of the reference card. */
 export const WRITEBACK_BYTES = 16;
 
 /** What a card declares of a channel for tools (`dmaChannel`); `block`: where its registers are, `H2C[0]`. */

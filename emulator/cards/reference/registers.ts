@@ -34,6 +34,7 @@ const PAIR = registerBlock({
   },
 });
 
+/** The registers of the reference card's BAR0 (docs/reference-card.md). */
 export const REFERENCE_REGISTERS = registerMap(
   {
     ID: { offset: 0x000, access: 'ro', reset: 0x4748_4331, doc: 'Identity: "GHC1".' },

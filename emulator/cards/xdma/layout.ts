@@ -7,10 +7,14 @@ import { structureCodec } from '../../dma';
 import { type DmaChannelDeclaration } from '../../pci';
 import { registerBlock } from '../../registers';
 
+/** What the field MAGIC of each descriptor must be. */
 export const XDMA_MAGIC = 0xad4b;
+/** The same of the result of a stream descriptor. */
 export const XDMA_STREAM_MAGIC = 0x52b4;
+/** Size of a descriptor of XDMA. */
 export const XDMA_DESCRIPTOR_BYTES = 32;
 
+/** A descriptor of XDMA (AMD PG195, Descriptors). */
 export const XDMA_DESCRIPTOR = registerBlock({
   CONTROL: {
     offset: 0x00,

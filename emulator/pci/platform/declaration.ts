@@ -27,6 +27,7 @@ export interface PlatformReset<WindowName extends string = string> {
   readonly limitMs?: number;
 }
 
+/** A memory-mapped device inside a card, for drivers that are not PCI drivers. */
 export interface PlatformDevice<WindowName extends string = string> {
   /** The guest's kernel names the device NAME.ID. Letters, digits, '-' and '_', at most 31. */
   readonly name: string;

@@ -8,6 +8,7 @@ export interface Failure {
   readonly cure: string;
 }
 
+/** Something that could not be provided: what was attempted, what was seen, and what to do. */
 export class ProvisionError extends Error implements Failure {
   readonly attempted: string;
   readonly seen: string;

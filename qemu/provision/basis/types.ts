@@ -2,6 +2,7 @@
 import { type GuestArch } from './arch';
 import { type ProgressListener } from './progress';
 
+/** Which software guests are to have. */
 export interface ProvisionOptions {
   readonly guestArch?: GuestArch;
   /** A QEMU (path, or name on PATH) to use instead of one that is found or fetched. Default: GHOSTCARD_QEMU. */
@@ -52,6 +53,7 @@ export interface ProvisionedKernel {
   readonly origin: string;
 }
 
+/** What guests are started from: QEMU, a kernel, an image, and where they are. */
 export interface Provisioned {
   readonly arch: GuestArch;
   readonly qemu: ProvisionedQemu;
