@@ -21,6 +21,7 @@ export function pack(folder: string): string {
     const {
       scripts: _,
       devDependencies: __,
+      allowScripts: ___,
       ...rest
     } = JSON.parse(readFileSync(manifest, 'utf8')) as Record<string, unknown>;
     const withoutSources = (key: string, value: unknown): unknown => (key === 'ghostcard-source' ? undefined : value);
