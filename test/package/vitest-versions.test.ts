@@ -1,4 +1,4 @@
-/** `ghostcard/vitest` with the versions of Vitest that a project may have. */
+/** `ghostcard/vitest` with the versions of Vitest that a project may have, installed by npm and by pnpm. */
 import { join } from 'node:path';
 import { expect, inject, it } from 'vitest';
 import { install, run, write } from './project';
@@ -33,6 +33,17 @@ it('another version is refused with a sentence', async () => {
   const { text, exitCode } = await runTest('3.2.4', 22);
   expect(exitCode).toBe(1);
   expect(text).toContain('ghostcard/vitest works with Vitest 4.1 or newer, and with 5; this project has 3.2.4.');
+});
+
+it('pnpm installs it too', async () => {
+  const folder = join(installed, '..', 'pnpm');
+  write(folder, { 'package.json': { name: 'project' }, 'card.test.ts': TEST });
+  const pnpm = ['exec', '--yes', 'pnpm@10.34.9', '--'];
+  const added = await run(folder, 'npm', [...pnpm, 'add', '--save-dev', tarball, 'vitest@4.1.12']);
+  expect(added.exitCode, added.text).toBe(0);
+  expect(await run(folder, 'node_modules/.bin/ghostcard', ['--version'])).toEqual({ text: '0.1.0', exitCode: 0 });
+  const { text } = await run(folder, 'node_modules/.bin/vitest', ['run']);
+  expect(text).toContain('1 passed');
 });
 
 async function runTest(version: string, node: number, peers: readonly string[] = []) {
