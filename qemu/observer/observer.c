@@ -242,7 +242,7 @@ static bool learn_sizes(void)
 
         if (qemu_plugin_mem_size_shift(~0xffu | info) != shift)
             return false;
-        bytes_of_info[info] = shift > 4 ? 0 : ((1ull << (1 << shift)) - 1) << OBSERVER_MARK_BYTES_AT;
+        bytes_of_info[info] = shift > 5 ? ~0ull : ((1ull << (1 << shift)) - 1) << OBSERVER_MARK_BYTES_AT;
     }
     return true;
 }
