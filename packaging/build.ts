@@ -27,7 +27,7 @@ const COPIED = ['cli/ghostcard.js', 'emulator/watchdog/thread.js', 'harness/pack
 const filesBelow = (path: string): string[] =>
   statSync(path).isDirectory() ? readdirSync(path).flatMap((name) => filesBelow(join(path, name))) : [path];
 
-/** Whether a source is newer than `dist`, or has gone. */
+/** Whether a source is newer than `dist`. */
 export function isOld(): boolean {
   const builtMs = statSync(DIST, { throwIfNoEntry: false })?.mtimeMs;
   if (builtMs === undefined) return true;
