@@ -32,6 +32,16 @@ describe.each([
     expect(calls).toBe(1);
   });
 
+  it('does not call back early when it is set late in a millisecond, in an event loop that never sleeps', async () => {
+    const subject = alarm();
+    while (process.hrtime.bigint() % 1_000_000n < 800_000n);
+    const startedNs = process.hrtime.bigint();
+    let rangAtNs: bigint | undefined;
+    subject.set(3_000_000, () => (rangAtNs = process.hrtime.bigint()));
+    while (rangAtNs === undefined) await new Promise((resolve) => setImmediate(resolve));
+    expect(Number(rangAtNs - startedNs)).toBeGreaterThanOrEqual(3_000_000);
+  });
+
   it('forgets what was set before when it is set anew, and all when it is cleared', async () => {
     const subject = alarm();
     const rung: string[] = [];

@@ -7,7 +7,10 @@ export interface Alarm {
   close(): void;
 }
 
-/** Node's own timers: no finer than a millisecond, so a shorter delay ends late. Enough where nobody measures time. */
+/**
+ * Node's own timers: no finer than a millisecond, so a shorter delay ends late. Enough where nobody measures time. They
+ * count from the beginning of a millisecond, and end early by as much as that is ago: then the rest is waited for.
+ */
 export class CoarseAlarm implements Alarm {
   #cancel: () => void = () => {};
 
@@ -17,7 +20,13 @@ export class CoarseAlarm implements Alarm {
       const immediate = setImmediate(callback);
       this.#cancel = () => clearImmediate(immediate);
     } else {
-      const timer = setTimeout(callback, Math.ceil(delayNs / 1_000_000));
+      const dueNs = process.hrtime.bigint() + BigInt(Math.ceil(delayNs));
+      const ring = (): void => {
+        const restNs = Number(dueNs - process.hrtime.bigint());
+        if (restNs > 0) this.set(restNs, callback);
+        else callback();
+      };
+      const timer = setTimeout(ring, Math.ceil(delayNs / 1_000_000));
       this.#cancel = () => clearTimeout(timer);
     }
   }
