@@ -22,7 +22,7 @@ const SOURCES = [
   'tsconfig.build.json',
 ];
 /** What the compiler does not write. */
-const COPIED = ['cli/ghostcard.js', 'emulator/watchdog/thread.js', 'harness/package.json'];
+const COPIED = ['emulator/watchdog/thread.js', 'harness/package.json'];
 
 const filesBelow = (path: string): string[] =>
   statSync(path).isDirectory() ? readdirSync(path).flatMap((name) => filesBelow(join(path, name))) : [path];

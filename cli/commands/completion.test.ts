@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
 
-const CLI = join(__dirname, '../../dist/cli/ghostcard.js');
+const CLI = join(__dirname, '../ghostcard.js');
 const scriptFor = async (shell: string): Promise<string> =>
   (await execa(process.execPath, [CLI, 'completion', shell])).stdout;
 

@@ -34,7 +34,7 @@ export const startEchoServer = (socketPath: string): Promise<SocketServer> =>
 
 /** `ghostcard serve` with a card, by its name or file, in a process of its own. */
 export function startCard(card: string, socketPath: string, options: readonly string[] = []): Promise<SocketServer> {
-  const cli = join(__dirname, '..', '..', 'dist', 'cli', 'ghostcard.js');
+  const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
   const serve = ['serve', '--card', card, '--socket', socketPath, ...options];
   return startServer([process.execPath, cli, ...serve], socketPath);
 }

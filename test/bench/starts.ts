@@ -51,7 +51,7 @@ function bareQemu({ qemu, kernel, initramfsPath }: Provisioned): string[] {
 
 async function fromPrompt({ quick, say }: BenchmarkContext): Promise<Figure[]> {
   const provisioned = await provision();
-  const cli = join(__dirname, '..', '..', 'dist', 'cli', 'ghostcard.js');
+  const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
   const command = (...options: string[]) =>
     [process.execPath, cli, 'run', '--quiet', '--card', 'reference', ...options, '--', 'echo', READY] as const;
   const rounds = { cold: [] as Round[], warm: [] as Round[] };

@@ -12,7 +12,7 @@ import { expect, guestTest } from '../../harness';
 import { loadModule } from '../../qemu/launch';
 import { buildModules, hostArch } from '../../qemu/provision';
 
-const cli = path.join(__dirname, '../../dist/cli/ghostcard.js');
+const cli = path.join(__dirname, '../../cli/ghostcard.js');
 const MACHINE = { amd64: 'x86_64', arm64: 'aarch64' };
 const arch = hostArch() === 'amd64' ? 'arm64' : 'amd64';
 const test = guestTest({ arch, scope: 'file' });

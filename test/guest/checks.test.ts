@@ -11,7 +11,7 @@ import { EngineCard } from '../support/check-examples';
 import { installProgram, startRig } from '../support/rig';
 
 const ghostcard = (...argv: string[]) =>
-  spawnSync(process.execPath, [join(__dirname, '..', '..', 'dist', 'cli', 'ghostcard.js'), ...argv], {
+  spawnSync(process.execPath, [join(__dirname, '..', '..', 'cli', 'ghostcard.js'), ...argv], {
     env: { ...process.env, GHOSTCARD_CACHE: inject('provisioned').amd64.cacheDir },
     encoding: 'utf8',
   });

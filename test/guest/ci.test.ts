@@ -24,7 +24,7 @@ beforeAll(() => {
   mkdirSync(join(modules, '.bin'), { recursive: true });
   symlinkSync(repository, join(modules, 'ghostcard'));
   symlinkSync(join(repository, 'node_modules', 'vitest'), join(modules, 'vitest'));
-  symlinkSync(join(repository, 'dist', 'cli', 'ghostcard.js'), join(modules, '.bin', 'ghostcard'));
+  symlinkSync(join(repository, 'cli', 'ghostcard.js'), join(modules, '.bin', 'ghostcard'));
   symlinkSync(join(repository, 'node_modules', 'vitest', 'vitest.mjs'), join(modules, '.bin', 'vitest'));
 
   cpSync(join(repository, 'examples', 'blink'), join(project, 'blink'), { recursive: true });

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { BODY_LINE, writeCardFile } from '../support/card-file';
 import { onTerminal, type TerminalStep } from '../support/on-terminal';
 
-const cli = join(__dirname, '..', '..', 'dist', 'cli', 'ghostcard.js');
+const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
 
 /** With a folder of its own for temporary files, to see what is left there. */
 const environment = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
 
 const repository = join(__dirname, '..', '..');
-const cli = join(repository, 'dist', 'cli', 'ghostcard.js');
+const cli = join(repository, 'cli', 'ghostcard.js');
 const text = readFileSync(join(repository, 'docs', 'coherence.md'), 'utf8');
 
 /** A command and the output below it, if any is shown. */

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type FaultDeclaration } from '../../instrumentation/faults';
 import { readTrace } from '../../instrumentation/trace';
 
-const cli = join(__dirname, '..', '..', 'dist', 'cli', 'ghostcard.js');
+const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
 /** Of the reference card. */
 const SCRATCH = '0x0c';
 

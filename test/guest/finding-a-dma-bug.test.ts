@@ -53,7 +53,7 @@ beforeAll(() => {
 afterAll(() => rmSync(top, { recursive: true, force: true }));
 
 function outputOf(commands: string): { status: number | null; output: string } {
-  const cli = `"${process.execPath}" "${join(repository, 'dist', 'cli', 'ghostcard.js')}"`;
+  const cli = `"${process.execPath}" "${join(repository, 'cli', 'ghostcard.js')}"`;
   const vitest = `"${process.execPath}" "${join(repository, 'node_modules', 'vitest', 'vitest.mjs')}"`;
   const script = commands.replaceAll('npx ghostcard', cli).replaceAll('npx vitest', vitest);
   // The variables of this Vitest must not reach another one.

@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vi
 import { listCache } from '../../qemu/provision';
 import { startRig } from '../support/rig';
 
-const cli = join(__dirname, '..', '..', 'dist', 'cli', 'ghostcard.js');
+const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
 let temporary: string;
 beforeAll(() => {
   temporary = mkdtempSync(join(tmpdir(), 'gc-lifetime-'));

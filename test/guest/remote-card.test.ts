@@ -11,7 +11,7 @@ import { runApp, startRig } from '../support/rig';
 
 const folder = mkdtempSync(join(tmpdir(), 'remote-card-'));
 const socketPath = join(folder, 'card.sock');
-const cli = join(__dirname, '..', '..', 'dist', 'cli', 'ghostcard.js');
+const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
 const events: string[] = [];
 let rig: Rig;
 let server: Awaited<ReturnType<typeof serve>>;

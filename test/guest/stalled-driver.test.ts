@@ -71,7 +71,7 @@ it('a driver that has not enabled its interrupt again is reported, with the reas
 });
 
 it('ghostcard run reports a stalled driver once: on standard error, and with --json in its object', async () => {
-  const cli = join(__dirname, '..', '..', 'dist', 'cli', 'ghostcard.js');
+  const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
   const poll = `for i in 1 2; do timeout 2 gc-reg $(yes ${STATUS} | head -n 100000) >/dev/null; done; true`;
   const card = ['--card', 'reference', '--driver', 'vfio-pci', '--minimal'];
   const env = { ...process.env, GHOSTCARD_CACHE: inject('provisioned').amd64.cacheDir };

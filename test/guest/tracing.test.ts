@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { REFERENCE_REGISTERS } from '../../emulator/cards/reference';
 import { type DmaEvent, readTrace, type TraceEvent } from '../../instrumentation/trace';
 
-const cli = join(__dirname, '..', '..', 'dist', 'cli', 'ghostcard.js');
+const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
 const SCRATCH = REFERENCE_REGISTERS.registers.find(({ path }) => path === 'SCRATCH')!.offset;
 /** Writes to SCRATCH, each with a mark after it. */
 const WRITE_AND_MARK = 'for i in $(seq $1 $2); do gc-reg SCRATCH=$i >/dev/null; gc-mark wrote $i; done';

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { write } from './project';
 
 const { installed } = inject('package');
-const CLI = join(installed, 'node_modules/ghostcard/dist/cli/ghostcard.js');
+const CLI = join(installed, 'node_modules/ghostcard/cli/ghostcard.js');
 
 const card = (type = '', exporting = 'export default Card;'): string => `
 class Card extends PciCard {

@@ -60,7 +60,7 @@ describe.each(['module', 'commonjs', undefined] as const)('in a package of type 
 });
 
 it.each(NODES)('the command line runs on Node %i', async (version) => {
-  const cli = join(modules, 'ghostcard/dist/cli/ghostcard.js');
+  const cli = join(modules, 'ghostcard/cli/ghostcard.js');
   const { text } = await run(installed, node(version), [cli, 'run', '--help']);
   expect(text).toMatch(/^Usage: ghostcard run /);
 });

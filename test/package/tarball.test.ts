@@ -56,7 +56,7 @@ describe('the tarball', () => {
   it('prints its version and loads nothing for that', async () => {
     const hook = "process.on('exit', () => console.log(Object.keys(require.cache).length));";
     write(installed, { 'count.cjs': hook });
-    const cli = 'node_modules/ghostcard/dist/cli/ghostcard.js';
+    const cli = 'node_modules/ghostcard/cli/ghostcard.js';
     const { text } = await run(installed, 'node', ['--require', './count.cjs', cli, '--version']);
     expect(text).toBe('0.1.0\n3'); // count.cjs, ghostcard.js, package.json
   });

@@ -9,7 +9,7 @@ import { onTestFinished } from 'vitest';
 import { writeCardFile } from '../support/card-file';
 import { until } from './serving';
 
-const cli = join(__dirname, '..', '..', 'dist', 'cli', 'ghostcard.js');
+const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
 
 export interface ServeProcess {
   readonly process: ChildProcess;

@@ -155,7 +155,7 @@ test('a model error is in the trace, after the access that caused it', async () 
   ]);
 });
 
-const cli = join(__dirname, '..', '..', 'dist', 'cli', 'ghostcard.js');
+const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
 const refusal = (...args: string[]): string => {
   const socket = join(dirname(tracePath()), 'card');
   const { status, stderr } = spawnSync(

@@ -81,7 +81,7 @@ async function node(...args: string[]): Promise<Outcome> {
   }
 }
 
-const ghostcard = (...args: string[]) => node(join(repository, 'dist', 'cli', 'ghostcard.js'), ...args);
+const ghostcard = (...args: string[]) => node(join(repository, 'cli', 'ghostcard.js'), ...args);
 const vitest = (file: string) => node(join('node_modules', 'vitest', 'vitest.mjs'), 'run', file);
 const ANOTHER_ID = `this.registers.onRead('SCRATCH', (stored) => stored ^ 1);`;
 

@@ -136,7 +136,7 @@ describe('ghostcard trace show', () => {
   });
 
   it('ends when its reader ends', { timeout: STARTING_MS }, async () => {
-    const cli = join(__dirname, '..', '..', '..', 'dist', 'cli', 'ghostcard.js');
+    const cli = join(__dirname, '..', '..', '..', 'cli', 'ghostcard.js');
     const show = `"${process.execPath}" "${cli}" trace show --all "${recorded({ transfers: 300 })}"`;
     const { stdout } = await execa('bash', ['-c', `${show} | head -n 1; echo \${PIPESTATUS[0]}`]);
     expect(lines(stdout)[1]).toBe('141');
