@@ -71,8 +71,10 @@ const mayImport = {
   'qemu/provision/basis': [],
   'qemu/provision/cache': ['qemu/provision/basis', 'emulator/native'],
   'qemu/provision/packages': ['qemu/provision/basis'],
+  'qemu/provision/packs': ['qemu/provision/cache', 'qemu/provision/basis'],
   'qemu/provision/steps': [
     'qemu/provision/cache',
+    'qemu/provision/packs',
     'qemu/provision/packages',
     'qemu/provision/basis',
     'qemu/guest-image',

@@ -59,9 +59,18 @@ export async function main(argv: readonly string[]): Promise<void> {
     throw error;
   });
   for (const command of withSubcommands(root)) command.exitOverride();
+  process.once('beforeExit', reportUnfinished);
   try {
     await root.parseAsync(argv);
   } catch (error) {
     process.exitCode = report(error);
+  } finally {
+    process.off('beforeExit', reportUnfinished);
   }
+}
+
+/** Node ends when nothing is left to wait for, although the command still waits: with 0, if nobody says otherwise. */
+function reportUnfinished(): void {
+  console.error('ghostcard: This command has not finished, and waits for something that nothing can bring about.');
+  process.exitCode = EXIT.GHOSTCARD;
 }

@@ -44,15 +44,16 @@ function probe(what: string, look: () => string): Finding {
 
 function show(
   own: readonly Finding[],
-  { host, cacheDir, parts, cachedKernels, problems, downloadBytes, diskBytes, peakBytes }: Inspection,
+  { host, cacheDir, parts, packs, cachedKernels, problems, downloadBytes, diskBytes, peakBytes }: Inspection,
 ): void {
   const findings = [...own, ...parts.map(({ step, state, detail }) => ({ what: step, state, detail }))];
   const rows = findings.map(({ what, state, detail }) => [what, state, detail]);
   print(formatTable([{ title: 'part' }, { title: 'state' }, { title: 'detail' }], rows));
   print(
-    `host   ${host.arch}, Debian ${host.suite ?? '(unknown)'}, /dev/kvm ${host.kvmNode ? 'is there (used only with --kvm)' : 'is not there'}`,
+    `host   ${host.arch}, ${host.system}, /dev/kvm ${host.kvmNode ? 'is there (used only with --kvm)' : 'is not there'}`,
   );
   print(`cache  ${cacheDir}`);
+  for (const pack of packs) print(`       with the imported ${pack}`);
   if (cachedKernels.length > 0) {
     const names = cachedKernels.map(({ series, flavour, arch }) => `${series} (${flavour}, ${arch})`);
     print(`       with the kernels ${names.sort().join(', ')}; ghostcard kernels lists those that can be fetched`);

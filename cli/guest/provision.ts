@@ -2,22 +2,48 @@
  * `ghostcard provision`: finds or fetches QEMU and the software of guests, so that later starts need not.
  * `ghostcard kernel-build`: prints the folder to build kernel modules for the guest in.
  */
-import { Command } from 'commander';
-import { kernelBuild, provision, terminalProgress } from '../../qemu/provision';
+import { Command, Option } from 'commander';
+import {
+  exportPack,
+  importPack,
+  kernelBuild,
+  type PackManifest,
+  provision,
+  terminalProgress,
+} from '../../qemu/provision';
 import { interruption } from '../common/interruption';
 import { print } from '../common/output';
 import { addSoftwareOptions, type SoftwareOptions, softwareOf } from './software-options';
 
+interface ProvisionCommandOptions extends SoftwareOptions {
+  readonly json?: true;
+  readonly export?: string;
+  readonly import?: string;
+}
+
+const PACK_EXAMPLE = `
+A pack is used where it was imported before anything is fetched or built:
+  npx ghostcard provision --export pack.tar.zst     # on a machine with Debian
+  npx ghostcard provision --import pack.tar.zst     # on any Linux machine of the same architecture`;
+
 export function provisionCommand(): Command {
   const command = new Command('provision')
     .description('Find or fetch QEMU, and fetch and build what the guest needs, into the cache.')
-    .option('--json', 'print the result as JSON');
-  return addSoftwareOptions(command).action(async (options: SoftwareOptions & { json?: true }) => {
-    const provisioned = await provision({
-      ...softwareOf(options),
-      signal: interruption(),
-      onProgress: terminalProgress(),
-    });
+    .option('--json', 'print the result as JSON')
+    .addOption(
+      new Option(
+        '--export <file>',
+        'write all that guests need to a pack, for machines without apt, compiler or network',
+      ),
+    )
+    .addOption(new Option('--import <file>', 'take a pack from another machine').conflicts('export'))
+    .addHelpText('after', PACK_EXAMPLE);
+  return addSoftwareOptions(command).action(async (options: ProvisionCommandOptions) => {
+    const common = { signal: interruption(), onProgress: terminalProgress() };
+    if (options.import !== undefined) return showPack(await importPack(options.import, common), options);
+    const provisioning = { ...softwareOf(options), ...common };
+    if (options.export !== undefined) return showPack(await exportPack(options.export, provisioning), options);
+    const provisioned = await provision(provisioning);
     if (options.json) return print(JSON.stringify(provisioned, undefined, 2));
     const { qemu, kernel, initramfsPath, cacheDir } = provisioned;
     print(`QEMU       ${qemu.version} (${qemu.origin})`);
@@ -25,6 +51,13 @@ export function provisionCommand(): Command {
     print(`initramfs  ${initramfsPath}`);
     print(`cache      ${cacheDir}`);
   });
+}
+
+function showPack({ description, version, parts }: PackManifest, { json }: { readonly json?: true }): void {
+  const contents = parts.map(({ manifest }) => manifest.description);
+  if (json) return print(JSON.stringify({ description, version, contents }, undefined, 2));
+  print(description);
+  for (const each of contents) print(`  ${each}`);
 }
 
 export function kernelBuildCommand(): Command {

@@ -11,12 +11,13 @@ import { Context } from './steps/context';
 import { ProvisionError, type Failure } from './basis/errors';
 import { checkedKernel, modulesForGiven } from './steps/given-kernel';
 import { findGuestModules, guestModules } from './steps/guest-modules';
-import { findGuestTools, guestToolsIngredients } from './steps/guest-tools';
+import { findGuestTools } from './steps/guest-tools';
 import { findKernel } from './steps/kernel-entry';
 import { requireBuildTools } from './steps/kernel-modules';
 import { type Step } from './basis/progress';
 import { findQemu } from './steps/qemu';
-import { QEMU_SUITE } from './packages/suite';
+import { QEMU_SUITE, systemName } from './packages/suite';
+import { readOsRelease } from './basis/host-files';
 import { findTool, missingTool } from './basis/tools';
 import { type ProvisionOptions } from './basis/types';
 
@@ -25,7 +26,7 @@ export type PartState = 'ready' | 'to be fetched' | 'to be built' | 'wrong';
 export interface PartReport {
   readonly step: Exclude<
     Step,
-    'cache' | 'kernel-build' | 'initramfs' | 'browser' | 'gtkwave' | 'kernel-source' | 'dpdk'
+    'cache' | 'pack' | 'kernel-build' | 'initramfs' | 'browser' | 'gtkwave' | 'kernel-source' | 'dpdk'
   >;
   readonly state: PartState;
   /** What was found and where, or what would be done. */
@@ -40,12 +41,16 @@ export interface PartReport {
 export interface Inspection {
   readonly host: {
     readonly arch: string;
+    /** What it calls itself. */
+    readonly system: string;
     readonly suite?: string;
     readonly mirror?: string;
     readonly kvmNode: boolean;
   };
   readonly cacheDir: string;
   readonly parts: readonly PartReport[];
+  /** What the imported packs have. */
+  readonly packs: readonly string[];
   /** The kernels that need no network. */
   readonly cachedKernels: readonly CachedKernel[];
   /** What prevents provisioning, with the remedy. Empty if nothing does. */
@@ -107,7 +112,7 @@ export async function inspect(options: ProvisionOptions = {}): Promise<Inspectio
       findBusybox(context),
     ),
     await inspectPart('guest-tools', { detail: 'the guest-tools folder' }, attempt, async () => {
-      const entry = findGuestTools(context, await guestToolsIngredients(context));
+      const entry = await findGuestTools(context);
       return entry && `agent, ${entry.manifest.programs.join(', ')}`;
     }),
   ];
@@ -136,12 +141,14 @@ export async function inspect(options: ProvisionOptions = {}): Promise<Inspectio
   return {
     host: {
       arch: context.hostArch,
+      system: systemName(readOsRelease()),
       kvmNode: existsSync('/dev/kvm'),
       ...(suite === undefined ? {} : { suite }),
       ...(mirror === undefined ? {} : { mirror }),
     },
     cacheDir: context.cache.folder,
     parts,
+    packs: context.packs,
     cachedKernels: suite === undefined ? [] : cachedKernels(context),
     problems,
     downloadBytes: sum('downloadBytes'),

@@ -7,7 +7,7 @@ import { inPackage } from '../../emulator/folders';
 import { ProvisionError } from './basis/errors';
 import { runTool } from './basis/tools';
 import { type ProvisionOptions } from './basis/types';
-import { type Described } from './cache/cache';
+import { type Described, type Entry } from './cache/cache';
 import { explainCacheError } from './cache/folder';
 import { compilerVersion } from './steps/compiler';
 import { Context } from './steps/context';
@@ -21,16 +21,19 @@ const ATTEMPTED = 'building the observer, a plugin for QEMU (qemu/observer)';
 const FLAGS = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared', '-fvisibility=hidden'];
 
 /** Returns its path. @throws ProvisionError */
-export async function provisionObserver(options: ProvisionOptions = {}): Promise<string> {
-  const context = new Context(options);
+export const provisionObserver = async (options: ProvisionOptions = {}): Promise<string> =>
+  pluginIn((await observerEntry(new Context(options))).folder);
+
+/** @throws ProvisionError */
+export async function observerEntry(context: Context): Promise<Entry<Described>> {
+  const { hostArch } = context;
+  const anywhere = { recipe: RECIPE, hostArch, source: sourceDigest(SOURCE) };
+  const packed = context.packed<Described>('observer', anywhere);
+  if (packed !== undefined) return packed;
   const compiler = ownCompiler(context, ATTEMPTED);
-  const ingredients = {
-    recipe: RECIPE,
-    source: sourceDigest(SOURCE),
-    compiler: await compilerVersion(context, compiler),
-  };
+  const ingredients = { ...anywhere, compiler: await compilerVersion(context, compiler) };
   const found = context.cache.find<Described>('observer', ingredients);
-  if (found !== undefined) return pluginIn(found.folder);
+  if (found !== undefined) return found;
   const progress = context.progress('observer');
   const build = async (folder: string) => {
     await runTool(compiler, [...FLAGS, '-o', pluginIn(folder), ...SOURCES.map((name) => path.join(SOURCE, name))], {
@@ -45,7 +48,7 @@ export async function provisionObserver(options: ProvisionOptions = {}): Promise
       context.cache.publish<Described>('observer', ingredients, build),
     );
     progress.finish('compiled');
-    return pluginIn(built.folder);
+    return built;
   } catch (error) {
     throw error instanceof ProvisionError ? error : explainCacheError(error, context.cache.folder);
   }

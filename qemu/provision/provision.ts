@@ -3,18 +3,20 @@
  * initramfs of these. If everything is in the cache, no lock is taken, nothing is fetched and nothing is built.
  */
 import path from 'node:path';
-import { fetchBusybox, findBusybox } from './steps/busybox';
+import { type Described, type Entry } from './cache/cache';
+import { observerEntry } from './observer';
+import { busyboxProgram, cachedBusybox, fetchBusybox, findBusybox } from './steps/busybox';
 import { explainCacheError } from './cache/folder';
 import { Context } from './steps/context';
 import { DEFAULT_KERNEL } from './basis/arch';
 import { checkedKernel, fingerprint, modulesForGiven } from './steps/given-kernel';
 import { buildGuestModules, findGuestModules, guestModules } from './steps/guest-modules';
-import { buildGuestTools, findGuestTools, guestToolsIngredients } from './steps/guest-tools';
+import { buildGuestTools, findGuestTools } from './steps/guest-tools';
 import { buildInitramfs, findInitramfs } from './steps/initramfs';
 import { fetchKernel } from './steps/kernel';
 import { findKernel, kernelImage, kernelKey, kernelModules } from './steps/kernel-entry';
 import { requireBuildTools } from './steps/kernel-modules';
-import { fetchQemu, findQemu } from './steps/qemu';
+import { cachedQemu, fetchedQemu, fetchQemu, findQemu } from './steps/qemu';
 import { withLock, tryLock } from './cache/lock';
 import { type Provisioned, type ProvisionedKernel, type ProvisionOptions } from './basis/types';
 
@@ -54,11 +56,10 @@ export async function withProvisioningLock<T>(context: Context, work: () => Prom
 async function assemble(context: Context, mode: Mode): Promise<Provisioned | undefined> {
   const make = mode === 'make';
   // When finding, all parts are checked before anything is fetched, so that a wrong option is reported at once.
-  const qemu = (await findQemu(context)) ?? (make ? await fetchQemu(context) : undefined);
+  const qemu = (await findQemu(context)) ?? (make ? fetchedQemu(context, await fetchQemu(context)) : undefined);
   const kernel = await kernelOf(context, mode);
-  const busybox = findBusybox(context) ?? (make ? await fetchBusybox(context) : undefined);
-  const recipe = await guestToolsIngredients(context);
-  const guestTools = findGuestTools(context, recipe) ?? (make ? await buildGuestTools(context, recipe) : undefined);
+  const busybox = findBusybox(context) ?? (make ? busyboxProgram(await fetchBusybox(context)) : undefined);
+  const guestTools = (await findGuestTools(context)) ?? (make ? await buildGuestTools(context) : undefined);
   if (qemu === undefined || kernel === undefined || busybox === undefined || guestTools === undefined) return undefined;
   const { ownModules, modulesKey, ...image } = kernel;
   const { release, modulesFolder } = image;
@@ -66,6 +67,19 @@ async function assemble(context: Context, mode: Mode): Promise<Provisioned | und
   const initramfsPath = findInitramfs(context, sources) ?? (make ? await buildInitramfs(context, sources) : undefined);
   if (initramfsPath === undefined) return undefined;
   return { arch: context.guestArch, qemu, kernel: image, initramfsPath, cacheDir: context.cache.folder };
+}
+
+/** The entries of the cache that guests are made of, as ghostcard itself provides them. What is missing is made. */
+export async function entriesOfGuests(context: Context): Promise<readonly Entry<Described>[]> {
+  const made = await withProvisioningLock(context, async () => {
+    const qemu = cachedQemu(context) ?? (await fetchQemu(context));
+    const kernel = findKernel(context) ?? (await fetchKernel(context));
+    const modules = findGuestModules(context, kernel) ?? (await buildGuestModules(context, kernel));
+    const busybox = cachedBusybox(context) ?? (await fetchBusybox(context));
+    const guestTools = (await findGuestTools(context)) ?? (await buildGuestTools(context));
+    return [qemu, kernel, modules, busybox, guestTools];
+  });
+  return [...made, await observerEntry(context)];
 }
 
 interface KernelWithModules extends ProvisionedKernel {

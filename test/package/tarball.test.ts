@@ -23,9 +23,11 @@ describe('the tarball', () => {
     expect(Object.keys(manifest.dependencies!)).toEqual([
       'commander',
       'execa',
+      'fzstd',
       'jiti',
       'msgpack-lite',
       'node-api-headers',
+      'tar',
     ]);
   });
 

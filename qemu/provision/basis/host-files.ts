@@ -20,6 +20,12 @@ export function readAptSources(folder = '/etc/apt'): TextFile[] {
     .map((name) => ({ name, text: readFileSync(name, 'utf8') }));
 }
 
+/** The text of os-release(5), which says what system this is; empty where nothing does. */
+export function readOsRelease(): string {
+  const file = ['/etc/os-release', '/usr/lib/os-release'].find((each) => existsSync(each));
+  return file === undefined ? '' : readFileSync(file, 'utf8');
+}
+
 /** The relative paths of all regular files below a folder, sorted. Folders named in `except` are skipped. */
 export function filesBelow(folder: string, except: readonly string[] = []): string[] {
   return readdirSync(folder, { withFileTypes: true })

@@ -4,6 +4,7 @@
  */
 export const STEPS = [
   'cache',
+  'pack',
   'qemu',
   'compiler',
   'kernel',
@@ -21,7 +22,8 @@ export const STEPS = [
 
 /**
  * The parts of a guest, in the order in which they are made. `kernel-build` and `observer` are only made on request, `browser` and
- * those after it only for tests. `cache` waits for another run that makes the same parts.
+ * those after it only for tests. `cache` waits for another run that makes the same parts; `pack` writes or
+ * reads a file that has all of them.
  */
 export type Step = (typeof STEPS)[number];
 

@@ -7,6 +7,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import path from 'node:path';
 import { execa } from 'execa';
 import { ProvisionError } from './errors';
+import { WITHOUT_DEBIAN } from './other-hosts';
 
 export interface ToolRun {
   /** The purpose, for error messages: "unpacking the kernel's source". */
@@ -54,11 +55,15 @@ function isExecutableFile(file: string): boolean {
   }
 }
 
-export function missingTool(name: string, attempted: string): ProvisionError {
+export function missingTool(name: string, attempted: string, searchPath?: string): ProvisionError {
+  const debianPackage = PACKAGE_OF[name] ?? name;
+  const hasApt = findTool('apt-get', searchPath) !== undefined;
   return new ProvisionError({
     attempted,
     seen: `this needs the program "${name}", which is not on PATH`,
-    cure: `apt-get install ${PACKAGE_OF[name] ?? name}`,
+    cure: hasApt
+      ? `apt-get install ${debianPackage}`
+      : `install it (in Debian, the package ${debianPackage} has it); or ${WITHOUT_DEBIAN}`,
   });
 }
 

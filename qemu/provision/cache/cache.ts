@@ -10,7 +10,17 @@ import { mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } fr
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { makeFolder } from '../../../emulator/native';
-import { aptOf, cacheLimitBytes, entriesOf, explainCacheError, lockOf, MANIFEST, readManifest, workOf } from './folder';
+import {
+  aptOf,
+  cacheLimitBytes,
+  entriesOf,
+  explainCacheError,
+  isWhole,
+  lockOf,
+  MANIFEST,
+  readManifest,
+  workOf,
+} from './folder';
 import { diskBytes } from './items';
 import { pruneCache, removeLeftovers } from './prune';
 import { ProvisionError } from '../basis/errors';
@@ -103,7 +113,7 @@ export class Cache {
     const lock = FolderLock.take(folder, 'shared');
     if (lock === undefined) return undefined;
     const complete = readManifest<M>(folder);
-    if (complete === undefined || !isWhole(folder, complete.files ?? {})) {
+    if (complete === undefined || !isWhole(folder, complete)) {
       lock.release();
       return undefined;
     }
@@ -225,12 +235,6 @@ function usedEntry<M>(folder: string, manifest: M, lock: FolderLock): UsedEntry<
 /** The size of every regular file below a folder. */
 function sizesOf(folder: string): Record<string, number> {
   return Object.fromEntries(filesBelow(folder).map((name) => [name, statSync(path.join(folder, name)).size]));
-}
-
-function isWhole(folder: string, files: Readonly<Record<string, number>>): boolean {
-  return Object.entries(files).every(
-    ([name, size]) => statSync(path.join(folder, name), { throwIfNoEntry: false })?.size === size,
-  );
 }
 
 /**

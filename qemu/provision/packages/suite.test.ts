@@ -18,7 +18,7 @@ describe("the host's suite", () => {
   ])('%s %s is refused by name, and the error says what to provide instead', (id, codename, name) => {
     expect(() => hostSuite(osRelease(id, codename, name))).toThrow(
       new RegExp(
-        `this is ${name}; Debian bookworm and trixie are supported\nWhat to do: .*--qemu.*--kernel.*--modules`,
+        `this is ${name}, and packages are taken from Debian bookworm and trixie\nWhat to do: .*--export.*--import.*Containerfile.*--qemu.*--kernel.*--modules`,
       ),
     );
   });

@@ -7,6 +7,7 @@
  * Source: os-release(5); the package lists of the suites named here.
  */
 import { ProvisionError } from '../basis/errors';
+import { WITHOUT_DEBIAN } from '../basis/other-hosts';
 
 export interface Suite {
   readonly codename: string;
@@ -27,11 +28,6 @@ export const SUITES: readonly Suite[] = [
 /** Where the newer kernels of a suite are. */
 export const backportsOf = ({ codename }: Suite): string => `${codename}-backports`;
 
-const PROVIDE_YOUR_OWN =
-  'run on one of these suites, or provide your own parts: --qemu FILE (10.1 or later, with vfio-user-pci), ' +
-  '--kernel FILE, --modules FOLDER (/lib/modules/RELEASE, built with CONFIG_VFIO_NOIOMMU) and --busybox FILE (static); ' +
-  'the variables GHOSTCARD_QEMU, GHOSTCARD_KERNEL, GHOSTCARD_MODULES and GHOSTCARD_BUSYBOX do the same';
-
 /** The assignments in an os-release file. */
 export function parseOsRelease(text: string): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
@@ -42,17 +38,26 @@ export function parseOsRelease(text: string): ReadonlyMap<string, string> {
   return values;
 }
 
-/** The suite of the host, from the text of its os-release file. @throws ProvisionError for an unsupported one */
-export function hostSuite(osRelease: string): Suite {
+/** The suite of a machine, from the text of its os-release file; undefined if it has none of those above. */
+export function suiteOf(osRelease: string): Suite | undefined {
   const values = parseOsRelease(osRelease);
   const codename = values.get('ID') === 'debian' ? values.get('VERSION_CODENAME') : undefined;
-  const suite = SUITES.find((candidate) => candidate.codename === codename);
+  return SUITES.find((candidate) => candidate.codename === codename);
+}
+
+/** What a machine calls itself. */
+export const systemName = (osRelease: string): string =>
+  parseOsRelease(osRelease).get('PRETTY_NAME') ?? 'a system without a name in /etc/os-release';
+
+/** As `suiteOf`. @throws ProvisionError for an unsupported one */
+export function hostSuite(osRelease: string): Suite {
+  const suite = suiteOf(osRelease);
   if (suite !== undefined) return suite;
   throw new ProvisionError({
     attempted: "determining the host's Debian suite",
     seen:
-      `this is ${values.get('PRETTY_NAME') ?? 'a system without a name in /etc/os-release'}; ` +
-      `Debian ${SUITES.map(({ codename }) => codename).join(' and ')} are supported`,
-    cure: PROVIDE_YOUR_OWN,
+      `this is ${systemName(osRelease)}, and packages are taken from ` +
+      `Debian ${SUITES.map(({ codename }) => codename).join(' and ')}`,
+    cure: WITHOUT_DEBIAN,
   });
 }

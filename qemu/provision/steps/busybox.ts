@@ -2,7 +2,7 @@
 import { copyFileSync, existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { versionsOf } from '../packages/apt-root';
-import { type Described } from '../cache/cache';
+import { type Described, type Entry } from '../cache/cache';
 import { type Context } from './context';
 import { ProvisionError } from '../basis/errors';
 
@@ -22,8 +22,21 @@ function ingredients(context: Context): Record<string, unknown> {
 export function findBusybox(context: Context): string | undefined {
   const { busybox } = context.given;
   if (busybox !== undefined) return checkedBusybox(path.resolve(busybox));
-  const entry = context.cache.find<Manifest>('busybox', ingredients(context));
-  return entry === undefined ? undefined : path.join(entry.folder, 'busybox');
+  const entry = cachedBusybox(context);
+  return entry && busyboxProgram(entry);
+}
+
+type BusyboxEntry = Entry<Manifest>;
+
+export const busyboxProgram = ({ folder }: BusyboxEntry): string => path.join(folder, 'busybox');
+
+/** Debian's. */
+export function cachedBusybox(context: Context): BusyboxEntry | undefined {
+  const { guestArch } = context;
+  return (
+    context.packed<Manifest>('busybox', { recipe: RECIPE, guestArch }) ??
+    context.cache.find<Manifest>('busybox', ingredients(context))
+  );
 }
 
 /** A busybox of the user must not need shared libraries: the guest has none. */
@@ -38,7 +51,7 @@ function checkedBusybox(file: string): string {
   return file;
 }
 
-export async function fetchBusybox(context: Context): Promise<string> {
+export async function fetchBusybox(context: Context): Promise<BusyboxEntry> {
   const progress = context.progress('busybox');
   const apt = context.hostSuiteApt();
   const entry = await context.cache.publish<Manifest>('busybox', ingredients(context), async (folder) => {
@@ -58,5 +71,5 @@ export async function fetchBusybox(context: Context): Promise<string> {
     return { description: `busybox ${Object.values(packages).join(' ')} of ${context.suite().codename}`, packages };
   });
   progress.finish(`busybox ${Object.values(entry.manifest.packages).join(' ')}`);
-  return path.join(entry.folder, 'busybox');
+  return entry;
 }

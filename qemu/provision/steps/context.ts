@@ -2,7 +2,6 @@
  * The context of every step: the options with their defaults, the cache, and the apt roots for packages. Nothing here
  * uses the network by itself.
  */
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import {
   DEFAULT_KERNEL,
@@ -22,13 +21,14 @@ import {
   parseDeb822Sources,
   parseOneLineSources,
 } from '../packages/apt-sources';
-import { Cache, cacheKey } from '../cache/cache';
+import { Cache, cacheKey, type Described, type Entry, type Ingredients } from '../cache/cache';
 import { cacheFolder, cacheLimitBytes } from '../cache/folder';
 import { ProvisionError } from '../basis/errors';
-import { readAptSources } from '../basis/host-files';
+import { readAptSources, readOsRelease } from '../basis/host-files';
 import { type Step, StepProgress } from '../basis/progress';
-import { backportsOf, hostSuite, QEMU_SUITE, type Suite } from '../packages/suite';
+import { backportsOf, hostSuite, QEMU_SUITE, type Suite, suiteOf } from '../packages/suite';
 import { type ProvisionOptions } from '../basis/types';
+import { importedPacks, type PackedEntry, type PackManifest, partOf } from '../packs/imported';
 
 /** Libraries of a compiler that no program for the guest uses. */
 const SANITIZERS = 'libasan8 libhwasan0 liblsan0 libtsan2 libubsan1 libitm1 libgomp1 libatomic1 libstdc++6'.split(' ');
@@ -72,6 +72,7 @@ export class Context {
   readonly given: { qemu?: string; kernel?: string; modules?: string; busybox?: string };
   readonly #options: ProvisionOptions;
   readonly #aptRoots = new Map<string, AptRoot>();
+  #packs: readonly Entry<PackManifest>[] | undefined;
 
   constructor(options: ProvisionOptions) {
     this.#options = options;
@@ -101,7 +102,7 @@ export class Context {
 
   /** The host's Debian suite. @throws ProvisionError that says what to provide instead */
   suite(): Suite {
-    return hostSuite(readFileSync('/etc/os-release', 'utf8'));
+    return hostSuite(readOsRelease());
   }
 
   /** The first two numbers of the release that was asked for. */
@@ -111,7 +112,30 @@ export class Context {
 
   /** The release that was asked for, if it is not that of the host's suite. */
   get otherRelease(): string | undefined {
-    return this.#kernelRelease === this.suite().kernel ? undefined : this.#kernelRelease;
+    return this.#kernelRelease === suiteOf(readOsRelease())?.kernel ? undefined : this.#kernelRelease;
+  }
+
+  /**
+   * The entry of a step in an imported pack, if it was made from these ingredients, among others: those that do not
+   * depend on the machine that the pack was exported on.
+   */
+  packed<M extends Described>(
+    step: string,
+    ingredients: Ingredients,
+    fits: (entry: PackedEntry<M>) => boolean = () => true,
+  ): Entry<M> | undefined {
+    this.#packs ??= importedPacks(this.cache);
+    for (const pack of this.#packs) {
+      const entry = partOf<M>(pack, step, ingredients);
+      if (entry !== undefined && fits(entry)) return entry;
+    }
+    return undefined;
+  }
+
+  /** What the imported packs have, for people. */
+  get packs(): readonly string[] {
+    this.#packs ??= importedPacks(this.cache);
+    return this.#packs.map(({ manifest }) => manifest.description);
   }
 
   mirror(): string {

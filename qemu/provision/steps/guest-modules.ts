@@ -31,7 +31,11 @@ export const guestModulesIngredients = (kernel: KernelEntry): Ingredients => ({
 });
 
 export function findGuestModules(context: Context, kernel: KernelEntry): GuestModulesEntry | undefined {
-  return context.cache.find<Described>('guest-modules', guestModulesIngredients(kernel));
+  const ingredients = guestModulesIngredients(kernel);
+  return (
+    context.packed<Described>('guest-modules', ingredients) ??
+    context.cache.find<Described>('guest-modules', ingredients)
+  );
 }
 
 /** Builds them. Call it with the provisioning lock held. */

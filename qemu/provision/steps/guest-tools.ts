@@ -33,11 +33,14 @@ export function sourceDigest(folder: string): string {
   return digest.digest('hex');
 }
 
-export async function guestToolsIngredients(context: Context): Promise<Ingredients> {
+const ingredientsAnywhere = ({ guestArch }: Context): Ingredients => ({
+  ...{ recipe: RECIPE, guestArch, source: sourceDigest(SOURCE) },
+});
+
+/** @throws ProvisionError if there is no compiler */
+async function ingredientsHere(context: Context): Promise<Ingredients> {
   return {
-    recipe: RECIPE,
-    guestArch: context.guestArch,
-    source: sourceDigest(SOURCE),
+    ...ingredientsAnywhere(context),
     compiler: isForeign(context)
       ? await crossCompilerKey(context)
       : await compilerVersion(context, ownCompiler(context)),
@@ -51,11 +54,16 @@ export function ownCompiler(context: Context, attempted = ATTEMPTED): string {
   return compiler;
 }
 
-export function findGuestTools(context: Context, ingredients: Ingredients): GuestToolsEntry | undefined {
-  return context.cache.find<GuestToolsManifest>('guest-tools', ingredients);
+/** @throws ProvisionError if there is no compiler, and no pack has them */
+export async function findGuestTools(context: Context): Promise<GuestToolsEntry | undefined> {
+  return (
+    context.packed<GuestToolsManifest>('guest-tools', ingredientsAnywhere(context)) ??
+    context.cache.find<GuestToolsManifest>('guest-tools', await ingredientsHere(context))
+  );
 }
 
-export async function buildGuestTools(context: Context, ingredients: Ingredients): Promise<GuestToolsEntry> {
+export async function buildGuestTools(context: Context): Promise<GuestToolsEntry> {
+  const ingredients = await ingredientsHere(context);
   const progress = context.progress('guest-tools');
   const entry = await context.cache.publish<GuestToolsManifest>('guest-tools', ingredients, async (folder) => {
     const compiler = isForeign(context) ? (await requireCompiler(context)).command : ownCompiler(context);

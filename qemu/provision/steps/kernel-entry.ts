@@ -48,15 +48,25 @@ export function ownPackages({ guestArch, kernelFlavour }: Context): string[] {
 export function kernelIngredients(context: Context): Record<string, unknown> {
   const { otherRelease } = context;
   return {
-    recipe: RECIPE,
+    ...ingredientsAnywhere(context),
     suite: context.suite().codename,
-    hostArch: context.hostArch,
-    packages: ownPackages(context),
     ...(otherRelease !== undefined && { release: otherRelease }),
-    built: moduleRecipe(context.guestArch),
   };
 }
 
+/** Of every suite of the host, and every release. */
+const ingredientsAnywhere = (context: Context): Record<string, unknown> => ({
+  recipe: RECIPE,
+  hostArch: context.hostArch,
+  packages: ownPackages(context),
+  built: moduleRecipe(context.guestArch),
+});
+
 export function findKernel(context: Context): KernelEntry | undefined {
+  const { askedRelease } = context;
+  const packed = context.packed<KernelManifest>('kernel', ingredientsAnywhere(context), ({ manifest, ingredients }) =>
+    askedRelease === undefined ? ingredients.release === undefined : manifest.release.startsWith(`${askedRelease}.`),
+  );
+  if (packed !== undefined) return packed;
   return context.cache.find<KernelManifest>('kernel', kernelIngredients(context));
 }

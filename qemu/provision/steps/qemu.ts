@@ -24,6 +24,8 @@ interface Manifest extends Described {
   readonly packages: Record<string, string>;
 }
 
+export type QemuEntry = Entry<Manifest>;
+
 type Command = Pick<ProvisionedQemu, 'command' | 'argsPrefix'>;
 
 /** Whether a QEMU's `-device help` lists the vfio-user client. */
@@ -79,13 +81,19 @@ async function hostQemu(context: Context): Promise<ProvisionedQemu | undefined> 
 /** The QEMU to use, if it exists without fetching anything. */
 export async function findQemu(context: Context): Promise<ProvisionedQemu | undefined> {
   if (context.given.qemu !== undefined) return await givenQemu(context, context.given.qemu);
+  const packed = context.packed<Manifest>('qemu', ingredients(context));
+  if (packed !== undefined) return fetchedQemu(context, packed);
   const onMachine = await hostQemu(context);
   if (onMachine !== undefined) return onMachine;
-  const cached = context.cache.find<Manifest>('qemu', ingredients(context));
+  const cached = cachedQemu(context);
   return cached === undefined ? undefined : fetchedQemu(context, cached);
 }
 
-export async function fetchQemu(context: Context): Promise<ProvisionedQemu> {
+/** Debian's, not one of this machine. */
+export const cachedQemu = (context: Context): QemuEntry | undefined =>
+  context.packed('qemu', ingredients(context)) ?? context.cache.find('qemu', ingredients(context));
+
+export async function fetchQemu(context: Context): Promise<QemuEntry> {
   const progress = context.progress('qemu');
   const apt = context.qemuApt();
   const entry = await context.cache.publish<Manifest>('qemu', ingredients(context), async (folder) => {
@@ -104,7 +112,7 @@ export async function fetchQemu(context: Context): Promise<ProvisionedQemu> {
   });
   apt.removeDownloads();
   progress.finish(`QEMU ${entry.manifest.version} from ${QEMU_SUITE.backports}`);
-  return fetchedQemu(context, entry);
+  return entry;
 }
 
 /** More than a third of the packages' contents is emulators of other machines and documentation. */
@@ -115,7 +123,7 @@ function removeUnused(usr: string, emulator: string): void {
   }
 }
 
-function fetchedQemu(context: Context, { folder, manifest }: Entry<Manifest>): ProvisionedQemu {
+export function fetchedQemu(context: Context, { folder, manifest }: QemuEntry): ProvisionedQemu {
   const share = path.join(folder, 'root/usr/share');
   return {
     ...unpackedCommand(context, folder),
