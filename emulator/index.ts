@@ -7,15 +7,15 @@ export { type Clock, ManualClock, Process, type ScheduledTask, type Wait } from 
 export {
   COMMAND,
   type HostBuffer,
-  HostInterrupts,
+  type HostInterrupts,
   HostMemory,
   type HostOptions,
   InProcessHost,
   type InterruptKind,
   NamedRegisters,
-  RegionSpace,
+  type RegionSpace,
 } from './host';
-export { DmaError, type DmaErrorReason, type DmaPort, type DmaRole } from './memory';
+export { Completion, DmaError, type DmaErrorReason, type DmaPort, type DmaRole } from './memory';
 export {
   type BarOptions,
   CardDefinitionError,
@@ -42,15 +42,20 @@ export {
   platformDevice,
   type PlatformDevice,
   type PlatformWindow,
-  type ReadyAfterNs,
   vsecRegisters,
 } from './pci';
 export {
   type Access,
+  type AnyMapSpec,
   bitsWithRole,
+  type BlockArrayDeclaration,
+  type BlockSpec,
+  type CardEffect,
   cHeader,
   type CHeaderOptions,
   type FieldDeclaration,
+  type FieldLayout,
+  type FieldName,
   type MapSpec,
   markdownTable,
   type MarkdownOptions,
@@ -58,11 +63,16 @@ export {
   type RegisterDeclaration,
   RegisterFile,
   type RegisterHandle,
+  type RegisterLayout,
   registerMap,
   type RegisterMap,
   RegisterMapError,
+  type RegisterPath,
   type RegisterView,
   type RegisterWrite,
   type ResetKind,
   type Role,
+  type Survives,
+  type ValueAt,
+  type ValuePath,
 } from './registers';

@@ -3,7 +3,7 @@
  * after the test, however that ends. A failed test gets a report.
  */
 import { basename, resolve } from 'node:path';
-import { beforeAll, type RunnerTestCase, test as base, vi } from 'vitest';
+import { beforeAll, type RunnerTestCase, test as base, type TestAPI, vi } from 'vitest';
 import { requireCheck } from '../instrumentation/checks/index.ts';
 import { type FaultCount, wordUnfired } from '../instrumentation/faults/index.ts';
 import { type RaceReport } from '../instrumentation/races/index.ts';
@@ -75,7 +75,7 @@ const VITEST_TIMEOUT_MS = 5_000;
 const PROVISION_TIMEOUT_MS = 900_000;
 
 /** A `test` whose guests have these options. To be called at the top of a test file, or of a module that it imports. */
-export function guestTest(options: GuestTestOptions = {}) {
+export function guestTest(options: GuestTestOptions = {}): TestAPI<{ readonly guest: TestGuest }> {
   refuseUnknownOptions('guestTest', options, OPTIONS);
   const { scope = 'test', artifactsDir = 'artifacts', artifacts = 'on-failure', trace, checkDma, ...others } = options;
   const { strict = false, ...notices } = checkNoticeOptions(others.notices);
@@ -114,14 +114,15 @@ export function guestTest(options: GuestTestOptions = {}) {
       }
     });
   let isAllowedFor = false;
-  return onFirstUse(extended, () => {
+  // The guests of the file are no fixture for users.
+  return onFirstUse(extended as unknown as TestAPI<{ readonly guest: TestGuest }>, () => {
     if (!isAllowedFor) allowForGuests(guestOptions);
     isAllowedFor = true;
   });
 }
 
 /** A new guest for each test. */
-export const test = guestTest();
+export const test: TestAPI<{ readonly guest: TestGuest }> = guestTest();
 
 /** Calls `before` ahead of every use: a file that imports only matchers should not wait for provisioning. */
 function onFirstUse<T extends (...args: never[]) => unknown>(used: T, before: () => void): T {
@@ -200,6 +201,7 @@ const withoutOwnFrames = (stack: string): string =>
 
 /** The model of a card has thrown: its driver was tested with a broken card. */
 export class CardModelError extends Error {
+  /** @internal */
   constructor({ card, error }: ModelError) {
     super(`The model of the card '${card}' threw: ${error instanceof Error ? error.message : String(error)}`);
     this.name = 'CardModelError';
@@ -209,6 +211,7 @@ export class CardModelError extends Error {
 
 /** A declared fault has never fired: the test has not tested what it should. */
 export class UnfiredFaultError extends Error {
+  /** @internal */
   constructor(card: string, fault: FaultCount) {
     super(`${wordUnfired(card, fault)} (mayNotFire: true allows that)`);
     this.name = 'UnfiredFaultError';
@@ -218,6 +221,7 @@ export class UnfiredFaultError extends Error {
 
 /** There was a notice of a card, and notices are `strict`. */
 export class NoticeError extends Error {
+  /** @internal */
   constructor(card: string, text: string) {
     super(`The card '${card}': ${text}`);
     this.name = 'NoticeError';
@@ -227,6 +231,7 @@ export class NoticeError extends Error {
 
 /** A driver has raced with a card. */
 export class DmaRaceError extends Error {
+  /** @internal */
   constructor({ card, text }: RaceReport) {
     super(`The card '${card}': ${text}`);
     this.name = 'DmaRaceError';

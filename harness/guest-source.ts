@@ -6,28 +6,30 @@ import { Rig, type RigOptions } from '../qemu/rig/index.ts';
 import { provisionOnce, type SoftwareChoice } from './setup.ts';
 
 /** Options of a guest. */
-export type GuestOptions = Pick<
-  RigOptions,
-  | 'start'
-  | 'hostRoot'
-  | 'shares'
-  | 'memoryMiB'
-  | 'memoryLayout'
-  | 'cpus'
-  | 'cpu'
-  | 'hugepages'
-  | 'iommu'
-  | 'observe'
-  | 'checkDma'
-  | 'suppressRaces'
-  | 'slots'
-  | 'kernelAppend'
-  | 'accel'
-  | 'extraQemuArgs'
-  | 'bootTimeoutMs'
-  | 'notices'
-> &
-  SoftwareChoice;
+export interface GuestOptions
+  extends
+    Pick<
+      RigOptions,
+      | 'start'
+      | 'hostRoot'
+      | 'shares'
+      | 'memoryMiB'
+      | 'memoryLayout'
+      | 'cpus'
+      | 'cpu'
+      | 'hugepages'
+      | 'iommu'
+      | 'observe'
+      | 'checkDma'
+      | 'suppressRaces'
+      | 'slots'
+      | 'kernelAppend'
+      | 'accel'
+      | 'extraQemuArgs'
+      | 'bootTimeoutMs'
+      | 'notices'
+    >,
+    SoftwareChoice {}
 
 /** A guest with its cards, and messages about them. */
 export interface Hosted {

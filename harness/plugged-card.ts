@@ -63,7 +63,7 @@ export class PluggedCard<Card extends PciCard = PciCard> {
   /** Its driver has not released it when it was to be unplugged. */
   #isHeld = false;
 
-  /** Use `TestGuest.plug`. */
+  /** @internal Use `TestGuest.plug`. */
   constructor(
     private readonly rig: Rig,
     readonly name: string,

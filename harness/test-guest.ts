@@ -18,7 +18,7 @@ export class TestGuest {
   /** For what this class does not cover. */
   readonly rig: Rig;
 
-  /** Use the fixture `guest`. */
+  /** @internal Use the fixture `guest`. */
   constructor({ rig, notes }: Hosted) {
     this.rig = rig;
     this.#commands = new TestCommands(rig.guest);

@@ -17,13 +17,13 @@ export interface FitOptions {
   readonly recording?: { readonly recorder: TraceRecorder; readonly name: string };
   /** Faults to inject into the card. */
   readonly faults?: readonly FaultDeclaration[];
-  /** Receives what happens at the socket, and model errors. Default: errors go to standard error. */
+  /** @internal Receives what happens at the socket, and model errors. Default: errors go to standard error. */
   readonly onEvent?: (event: ServerEvent) => void;
   /** Receives what checks find, and stalls of the driver. Default: they go to standard error. */
   readonly onNotice?: (notice: CardNotice) => void;
   readonly notices?: NoticeOptions;
   /**
-   * Says who in the guest does each register access, and who wrote memory: the card by this name; and, with a detector, what
+   * @internal Says who in the guest does each register access, and who wrote memory: the card by this name; and, with a detector, what
    * races with it.
    */
   readonly observer?: { readonly on: Observer; readonly name: string; readonly races?: RaceDetector };

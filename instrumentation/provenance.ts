@@ -1,5 +1,6 @@
 /** Whose bytes memory holds, in names: the driver's function, file and line, or the DMA and the doorbell that it came from. */
-import { type DmaWriter, type Writer, type WrittenRun } from './observer';
+import { type DmaRole } from '../emulator/memory';
+import { type Writer, type WrittenRun } from './observer';
 import { nameCode, wordRole } from './origins';
 import { type CodeAddress, type Place, type Places } from './symbols';
 import { wordBytes } from './trace';
@@ -36,7 +37,7 @@ export interface WritingDma {
   readonly card: string;
   /** '' for a card that does not say. */
   readonly channel: string;
-  readonly role: DmaWriter['role'];
+  readonly role: DmaRole;
   /** The access; absent, as what follows, when that was too long ago. */
   readonly iova?: number;
   readonly sizeBytes?: number;

@@ -122,12 +122,12 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     return this.fitted.modelErrors;
   }
 
-  /** Who accesses it, with an observer. */
+  /** @internal Who accesses it, with an observer. */
   get observed(): ObservedCard | undefined {
     return this.fitted.observed;
   }
 
-  /** For whoever can access the guest's bus. */
+  /** @internal For whoever can access the guest's bus. */
   get intxRelease(): IntxRelease {
     return this.fitted.intx;
   }
@@ -158,7 +158,7 @@ export class ServedCard<Card extends PciCard = PciCard> implements AsyncDisposab
     }
   }
 
-  /** The client is about to remove the function, whose link is down. */
+  /** @internal The client is about to remove the function, whose link is down. */
   leave(): void {
     this.fitted.link.leave();
   }

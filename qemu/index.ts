@@ -5,18 +5,26 @@
  */
 export {
   buildModules,
+  type GuestArch,
   kernelBuild,
   type KernelBuild,
+  type ProgressEvent,
+  type ProgressListener,
   provision,
   type Provisioned,
+  type ProvisionedKernel,
+  type ProvisionedQemu,
   ProvisionError,
   type ProvisionOptions,
+  type Step,
   terminalProgress,
+  type TextSink,
 } from './provision';
 export {
   type BindOptions,
   type BoundCard,
   type BoundPlatformDevice,
+  type CardConnection,
   type Guest,
   GuestBootError,
   GuestClosedError,
@@ -31,9 +39,11 @@ export {
   loadModule,
   type LoadedModule,
   type LoadModuleOptions,
+  type MemoryLayout,
   QemuExitedError,
   type RunOptions,
   type Share,
+  type UnplugOptions,
   unloadModule,
 } from './launch';
 export {
@@ -41,6 +51,7 @@ export {
   type ExecResult,
   type GuestCommand,
   GuestRequestError,
+  type OutputSink,
   type TerminalSize,
   type TransferOptions,
 } from './channel';

@@ -7,14 +7,19 @@
  */
 import { type Clock } from './clock';
 
-/** Something that ends once, such as a DMA access: it has ended well, or calls back when it ends. */
-interface Ending {
-  readonly isDone: boolean;
-  onSettled(done: () => void, failed: (error: unknown) => void): void;
-}
-
-/** What a process waits for. */
-export type Wait = { readonly delayNs: number } | Ending | ((resume: () => void) => void) | Promise<void>;
+/**
+ * What a process waits for: a delay in device time; something that ends once, such as a DMA access, which has ended well
+ * or calls back when it ends; a subscription; a promise.
+ */
+export type Wait =
+  | { readonly delayNs: number }
+  | {
+      readonly isDone: boolean;
+      /** Calls one of the two when it ends. */
+      onSettled(done: () => void, failed: (error: unknown) => void): void;
+    }
+  | ((resume: () => void) => void)
+  | Promise<void>;
 
 /** Something that a card does over time: a generator that yields what it waits for. */
 export class Process {
@@ -50,7 +55,8 @@ export class Process {
     try {
       let { done, value: wait } = failure ? body.throw(failure.error) : body.next();
       // What has ended already is no wait: on with it, without another call.
-      while (body === this.#current && !done && (wait as Partial<Ending>).isDone) ({ done, value: wait } = body.next());
+      while (body === this.#current && !done && (wait as { isDone?: boolean }).isDone)
+        ({ done, value: wait } = body.next());
       if (body !== this.#current) return ignoreFailure(wait);
       if (done) this.#current = undefined;
       else this.#arrange(body, wait as Wait);

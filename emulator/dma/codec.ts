@@ -6,14 +6,12 @@ import { type BlockSpec, type RegisterLayout, sizeOf, type ValuePath } from '../
 import { byOffset } from '../registers/layout';
 
 /** A structure somewhere in a buffer. Its fields are read from the bytes each time; what is not asked for costs nothing. */
-export type Structure<K extends string> = Cursor<K> & { readonly [Name in K]: number };
-
-interface Cursor<K extends string> {
+export type Structure<K extends string> = {
   /** Where it begins in the buffer, in bytes. */
   offset: number;
   /** A field as a bigint, also where a number would round it: from 2^53 on. */
   exact(name: K): bigint;
-}
+} & { readonly [Name in K]: number };
 
 /** Reads and writes the fields of a structure in memory by name. */
 export interface StructureCodec<K extends string> {

@@ -16,6 +16,7 @@ export { lowBits, narrowOrder, narrowPort } from './narrow';
 export { PostedPort } from './posted';
 export { RingWalker } from './ring';
 export { StreamFifo } from './stream-fifo';
+export { type Coherence } from '../memory';
 export { SYNC_ERRORS, SYNC_REGISTERS, SyncUnit } from './sync';
 export { type Endpoint, transfer, type TransferOrder, type TransferPath, type TransferResult } from './transfer';
 export { type DescriptorWalker } from './walker';

@@ -43,7 +43,12 @@ export class InProcessHost {
   /** The device that is driven; for a card, the one that publishes events. */
   readonly #driven: Device;
 
+  /** Drives `card`, of which it fixes the BARs. */
+  constructor(card: PciCard, options?: HostOptions);
+  /** @internal */
+  constructor(device: Device, options?: HostOptions);
   constructor(
+    /** @internal */
     readonly device: Device,
     options: HostOptions = {},
   ) {

@@ -5,10 +5,10 @@
  */
 import { type IrqSink, type Device } from '../device';
 
-/** VFIO interrupt indexes of a PCI function (include/uapi/linux/vfio.h). */
-const irqIndex = { intx: 0, msi: 1, msix: 2 } as const;
 /** The three mechanisms of PCI interrupts. */
-export type InterruptKind = keyof typeof irqIndex;
+export type InterruptKind = 'intx' | 'msi' | 'msix';
+/** VFIO interrupt indexes of a PCI function (include/uapi/linux/vfio.h). */
+const irqIndex: Readonly<Record<InterruptKind, number>> = { intx: 0, msi: 1, msix: 2 };
 
 /** The interrupt controller of the in-process host: connects a sink to each vector, and counts. */
 export class HostInterrupts {
@@ -17,6 +17,7 @@ export class HostInterrupts {
   /** Called for each interrupt that arrives, with its vector. */
   onInterrupt: (vector: number) => void = () => {};
 
+  /** @internal */
   constructor(private readonly device: Device) {}
 
   /** Connects `vectors` sinks to one kind of interrupt, in place of those connected before; counts start at 0. */

@@ -14,10 +14,16 @@ export class RegionSpace {
   /** Views of the scratch bytes for each access size, made once. */
   readonly #views = [1, 2, 4].map((size) => this.#bytes.subarray(0, size)) as [Uint8Array, Uint8Array, Uint8Array];
 
+  /** @internal */
   constructor(
     private readonly device: Device,
     readonly region: number,
   ) {}
+
+  /** Bytes; 0: the device has no such region. */
+  get sizeBytes(): number {
+    return this.device.layout.regions[this.region]?.sizeBytes ?? 0;
+  }
 
   /** One byte. @throws RangeError, or the error of the device */
   read8(offset: number): number {

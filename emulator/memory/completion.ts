@@ -30,6 +30,7 @@ const DONE: Completion = {
   promise: () => Promise.resolve(),
 };
 
+/** `DONE`: of an access that has been done. For ports that decorate another, or stand in for one. */
 export const Completion = { DONE } as const;
 
 /** The end of an access that comes later. */

@@ -8,11 +8,15 @@ export type DmaErrorReason =
   | 'client-error'
   | 'reset'
   | 'view-full'
-  | FailedCompletion;
+  | ('unsupported-request' | 'completer-abort' | 'poisoned' | 'completion-timeout');
 
 /** How a read ends that the completer does not answer as hoped (PCI Express Base Spec 5.0, 2.2.9, 2.7.2, 2.8). */
-export const FAILED_COMPLETIONS = ['unsupported-request', 'completer-abort', 'poisoned', 'completion-timeout'] as const;
-export type FailedCompletion = (typeof FAILED_COMPLETIONS)[number];
+export const FAILED_COMPLETIONS = [
+  'unsupported-request',
+  'completer-abort',
+  'poisoned',
+  'completion-timeout',
+] as const satisfies readonly DmaErrorReason[];
 
 const explanations: Record<DmaErrorReason, string> = {
   'unmapped': 'not (wholly) inside memory that the client has mapped for DMA',

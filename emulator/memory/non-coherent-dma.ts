@@ -13,8 +13,17 @@ import { DeviceView, ViewLimitError, type ViewCounts, wholeLines } from './devic
 
 /** What a driver may request of a card's coherence, by whatever registers. */
 export interface Coherence {
-  /** What has gone by so far; resets leave it alone, but for `awaitingCpu`. */
-  readonly counts: Readonly<ViewCounts>;
+  /** What has gone by so far, in bytes; resets leave it alone, but for `awaitingCpu`. */
+  readonly counts: {
+    /** Read by the device where nothing had ever been synchronised for it. */
+    readonly neverSynchronised: number;
+    /** Read by the device as they had been synchronised, and others in memory. */
+    readonly stale: number;
+    /** Written by the device, and replaced by a synchronisation for the device, unseen by the processor. */
+    readonly overwritten: number;
+    /** Written by the device, and not synchronised for the processor yet. */
+    readonly awaitingCpu: number;
+  };
   /** First address of the last read that was given anything stale or never synchronised. */
   readonly lastBadRead: number | undefined;
   /** The device sees what is in memory now. Throws DmaError. */
@@ -23,7 +32,7 @@ export interface Coherence {
   synchroniseForCpu(address: number, sizeBytes: number): Completion;
   /** The device has no view of anything any more, and what it has written is lost: for resets. */
   clear(): void;
-  /** For a replay, behind whose view is nothing: the card has read, and so much of it was stale. */
+  /** @internal For a replay, behind whose view is nothing: the card has read, and so much of it was stale. */
   countRead(address: number, sizeBytes: number, staleBytes: number): void;
 }
 

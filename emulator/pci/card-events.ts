@@ -62,17 +62,20 @@ export interface IrqSetupEvent {
   readonly vectors?: readonly boolean[];
 }
 
-/**
- * 'raised': the card requests an interrupt or asserts INTx; 'lowered': it deasserts INTx; 'held': the interrupt cannot be
- * sent now, for `reason`; 'sent': the client is notified.
- */
+/** An interrupt of the card, in one of its phases. */
 export interface InterruptEvent {
   readonly kind: 'interrupt';
   readonly phase: InterruptPhase;
   readonly index: number;
   readonly vector: number;
+  /** Why it is held. */
   readonly reason?: HeldReason;
 }
+
+/**
+ * 'raised': the card requests an interrupt or asserts INTx; 'lowered': it deasserts INTx; 'held': the interrupt cannot be
+ * sent now, for the event's `reason`; 'sent': the client is notified.
+ */
 export type InterruptPhase = 'raised' | 'lowered' | 'held' | 'sent';
 
 /** The function is about to be reset. 'device': by the client; other kinds follow from an access or an injected fault. */

@@ -9,7 +9,6 @@ import {
   AddressMap,
   type Coherence,
   DmaAccess,
-  type DmaInitiator,
   type DmaMapping,
   DmaPath,
   type DmaPort,
@@ -25,7 +24,7 @@ import {
   type RegisterView,
   type ResetKind,
 } from '../registers';
-import { type DeviceLayout, type ResetCause, type SetIrqs, type Device } from '../device';
+import { type DeviceLayout, type SetIrqs } from '../device';
 import { type ConfigRegisters } from './author-config';
 import { type BarOptions, type BarTarget } from './bars';
 import { type CustomCapability, type CustomExtendedCapability } from './capabilities/custom';
@@ -48,7 +47,7 @@ import { asDeviceError, checkAccess, checkRegion, CONFIG_SIZE_BYTES, Region, REG
 export interface CardEnvironment {
   /** Device time; default the wall clock. */
   readonly clock?: Clock;
-  /** Allocates mappable memory; default: memory of this process, which no client can map. */
+  /** @internal Allocates mappable memory; default: memory of this process, which no client can map. */
   readonly allocate?: MemoryAllocator;
 }
 
@@ -69,14 +68,14 @@ export const onFirstDriven = new Set<(card: PciCard) => void>();
  *       }
  *     }
  *
- * Protected members are for the card's author; public ones are the device interface, for the code that drives the card.
+ * Protected members are for the card's author. A test drives a card by an `InProcessHost` or from a guest.
  */
-export abstract class PciCard implements Device {
+export abstract class PciCard {
   protected readonly clock: Clock;
   /** Host memory that the client has mapped, if Bus Master Enable allows; as last synchronised if not coherent. */
   protected readonly dma: DmaPort;
   protected readonly interrupts: InterruptController;
-  /** For tools that observe a card from outside: traces, test matchers. */
+  /** @internal For tools that observe a card from outside: traces, test matchers. */
   readonly inspection: CardInspection;
 
   readonly #events: CardEvents;
@@ -169,7 +168,7 @@ export abstract class PciCard implements Device {
   }
 
   /** `dma` for one part of the card: traces and injected faults identify its accesses by the channel name. */
-  protected dmaAs(by: DmaInitiator): DmaPort {
+  protected dmaAs(by: { readonly channel: string; readonly role: DmaRole }): DmaPort {
     return this.inspection.dma.port(by);
   }
 
@@ -205,45 +204,55 @@ export abstract class PciCard implements Device {
    */
   protected onReset(_kind: ResetKind): void {}
 
+  /** @internal The device interface, for what drives the card: see `Device`. */
   get layout(): DeviceLayout {
     return (this.#layout ??= this.#finalizeLayout());
   }
 
+  /** @internal */
   readRegion(region: number, offset: number, data: Uint8Array): void {
     const target = this.#select(region, offset, data.length);
     if (target) target.read(offset, data);
     else data.fill(0xff); // Nothing claims the read: the root complex returns all ones.
   }
 
+  /** @internal */
   writeRegion(region: number, offset: number, data: Uint8Array): void {
     this.#select(region, offset, data.length)?.write(offset, data);
   }
 
+  /** @internal */
   mapDma(mapping: DmaMapping): void {
     asDeviceError(() => this.#hostMemory.add(mapping));
   }
 
+  /** @internal */
   unmapDma(iova: bigint, sizeBytes: bigint): readonly DmaMapping[] {
     const removed = asDeviceError(() => this.#hostMemory.remove(iova, sizeBytes));
     for (const mapping of removed) this.#nonCoherent?.unmapped(Number(mapping.iova), Number(mapping.sizeBytes));
     return removed;
   }
 
-  /** Sets up interrupts as the client asks (VFIO_DEVICE_SET_IRQS). */
+  /** @internal Sets up interrupts as the client asks (VFIO_DEVICE_SET_IRQS). */
   setIrqs(request: SetIrqs): void {
     this.#function.interrupts.setIrqs(request);
   }
 
-  /** Whether this is one of several functions of its card, which sets it (`MultifunctionCard`). */
+  /** @internal Whether this is one of several functions of its card, which sets it (`MultifunctionCard`). */
   get isMultifunction(): boolean {
     return this.#function.isMultifunction;
   }
 
+  /** @internal */
   set isMultifunction(isOneOfSeveral: boolean) {
     this.#function.isMultifunction = isOneOfSeveral;
   }
 
-  reset(cause: ResetCause = 'device'): void {
+  /**
+   * Resets the function: as its client does, or because the link of its slot goes down, or the card loses its power. What
+   * its host has mapped and connected stays so.
+   */
+  reset(cause: 'device' | 'link-down' | 'power' = 'device'): void {
     this.#reset(cause);
   }
 

@@ -50,6 +50,7 @@ export interface DmaChannelDescription {
   readonly layouts: readonly DmaLayout[];
 }
 
+/** A doorbell of a channel, looked up. */
 export interface DoorbellDescription {
   /** Without the BAR: `H2C[0].CONTROL.RUN`. */
   readonly path: string;
@@ -63,6 +64,7 @@ export interface DoorbellDescription {
   readonly rings: 'written' | 'changed' | number;
 }
 
+/** How what a channel reads and writes in one role is laid out. */
 export interface DmaLayout {
   readonly role: DmaRole;
   readonly strideBytes: number;

@@ -3,9 +3,8 @@
  *
  * Source: PCI Local Bus Spec 3.0, 6.2.1 (identification) and 6.8 (MSI, MSI-X); PCI Code and ID Assignment Spec (class).
  */
-import { RESET_KINDS } from '../registers';
+import { RESET_KINDS, type ResetKind } from '../registers';
 import { type PlatformDevice } from './platform/declaration';
-import { type ReadyAfterNs } from './readiness';
 import { BAR_COUNT } from './vfio-layout';
 
 /**
@@ -33,7 +32,7 @@ export interface CardIdentity {
   readonly subsystemVendorId?: number;
   readonly subsystemId?: number;
   /** The legacy interrupt pin; without it the card has no INTx. */
-  readonly intx?: InterruptPin;
+  readonly intx?: 'A' | 'B' | 'C' | 'D';
   /** Message-signalled interrupts: 1, 2, 4, 8, 16 or 32 vectors, with masks and pending bits. */
   readonly msi?: { readonly vectors: number };
   /** MSI-X: 1 to 2048 vectors; table and pending bits in a BAR of their own, or in one of the card's. */
@@ -44,7 +43,9 @@ export interface CardIdentity {
    * Where capabilities of the library lie, if a driver relies on it; by the names that traces use. Default: PM 0x40,
    * MSI 0x50, MSIX 0x70, PCIE 0x80, PLATFORM (the capability that leads to platform devices) 0xc0, SERIAL 0x100.
    */
-  readonly capabilityOffsets?: Readonly<Partial<Record<LibraryCapability, number>>>;
+  readonly capabilityOffsets?: Readonly<
+    Partial<Record<'PM' | 'MSI' | 'MSIX' | 'PCIE' | 'PLATFORM' | 'SERIAL', number>>
+  >;
   /** The first capabilities of the chain, by name; the others follow by ascending offset, as all do by default. */
   readonly capabilityOrder?: readonly string[];
   /** False: the function has no function-level reset, and Linux resets the bus instead. Default true. */
@@ -55,9 +56,12 @@ export interface CardIdentity {
    * How long after a reset of a kind the function cannot be accessed, in nanoseconds: `{ flr: 300e6 }`. Reads are all ones
    * meanwhile and writes are lost. The time after power-on is over before a guest sees the card.
    */
-  readonly readyAfterNs?: ReadyAfterNs;
-  /** Speed and width of the trained link, as the driver reads them; default 8 GT/s (generation 3), 4 lanes. */
-  readonly link?: LinkIdentity;
+  readonly readyAfterNs?: Readonly<Partial<Record<ResetKind, number>>>;
+  /**
+   * Speed and width of the trained link, as the driver reads them; default 8 GT/s (generation 3), 4 lanes. Generation 1:
+   * 2.5 GT/s, 2: 5 GT/s, 3: 8 GT/s, 4: 16 GT/s, 5: 32 GT/s.
+   */
+  readonly link?: { readonly generation: 1 | 2 | 3 | 4 | 5; readonly lanes: 1 | 2 | 4 | 8 | 16 };
   /**
    * False: the card's DMA reads memory as it was when the driver last synchronised it (`PciCard.coherence`), and the
    * card's writes become visible when the driver synchronises. Default true. Not visible on the bus: drivers must know.
@@ -93,15 +97,9 @@ export interface MsixIdentity {
   readonly pbaOffset?: number;
 }
 
-export type LibraryCapability = 'PM' | 'MSI' | 'MSIX' | 'PCIE' | 'PLATFORM' | 'SERIAL';
-
-export type InterruptPin = 'A' | 'B' | 'C' | 'D';
-
-export interface LinkIdentity {
-  /** 1: 2.5 GT/s, 2: 5 GT/s, 3: 8 GT/s, 4: 16 GT/s, 5: 32 GT/s. */
-  readonly generation: 1 | 2 | 3 | 4 | 5;
-  readonly lanes: 1 | 2 | 4 | 8 | 16;
-}
+export type LibraryCapability = keyof NonNullable<CardIdentity['capabilityOffsets']>;
+export type InterruptPin = NonNullable<CardIdentity['intx']>;
+export type LinkIdentity = NonNullable<CardIdentity['link']>;
 
 export const DEFAULT_LINK: LinkIdentity = { generation: 3, lanes: 4 };
 export const MAX_MSI_VECTORS = 32;

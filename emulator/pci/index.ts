@@ -19,14 +19,7 @@ export type {
   DoorbellDescription,
   WordLayout,
 } from './dma-channels';
-export {
-  CardDefinitionError,
-  type CardIdentity,
-  type InterruptPin,
-  type LibraryCapability,
-  type LinkIdentity,
-  type MsixIdentity,
-} from './identity';
+export { CardDefinitionError, type CardIdentity, type MsixIdentity } from './identity';
 export type * from './card-events';
 export { type BarContents, type CardInspection } from './inspection';
 export { type InterruptPath, type InterruptStage } from './interrupt-path';
@@ -36,6 +29,5 @@ export { type InterruptBlock, type InterruptTrigger, type InterruptWiring } from
 export { type InterruptController, type InterruptMode } from './interrupt-controller';
 export { type CardMemory, type MemoryAllocator, type MemoryBar, privateMemory } from './memory-bar';
 export { cDeclarations, platformDevice, type PlatformDevice, type PlatformWindow, structTables } from './platform';
-export { type ReadyAfterNs } from './readiness';
 export { BAR_COUNT, CONFIG_SIZE_BYTES, Irq, Region, REGION_COUNT, regionName } from './vfio-layout';
 export { fillFile, sharedMemory } from './shared-memory';

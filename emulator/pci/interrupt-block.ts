@@ -81,6 +81,7 @@ export class InterruptBlock<F extends string = string> {
   #input = 0;
   #pending = 0;
 
+  /** @internal */
   constructor(
     private readonly registers: RegisterView<AnyMapSpec>,
     private readonly wiring: InterruptWiring,

@@ -2,7 +2,6 @@
  * A BAR backed by plain memory, such as on-card DRAM, and the allocator of that memory. A client can map the BAR into the
  * guest when the allocator backs it with a file.
  */
-import type { BarTarget } from './bars';
 import { LARGEST_ARRAY_BYTES, MemoryPieces } from './memory-pieces';
 
 /** Memory of the card. With `fd`, the memory is that file from offset 0, and a client can map it. */
@@ -36,11 +35,11 @@ const PRIVATE_PIECE_BYTES = 2 ** 16;
 const LOOP_LIMIT_BYTES = 32;
 
 /** A BAR of memory, as the card accesses it. */
-export class MemoryBar implements BarTarget {
+export class MemoryBar {
   readonly #allocate: () => CardMemory;
   #memory: CardMemory | undefined;
 
-  /** `isMappable`: a client may map it, so it is allocated at once. Otherwise the first access allocates it. */
+  /** @internal `isMappable`: a client may map it, so it is allocated at once. Otherwise the first access allocates it. */
   constructor(
     allocate: () => CardMemory,
     private readonly isMappable: boolean,
@@ -63,12 +62,12 @@ export class MemoryBar implements BarTarget {
     return (this.#memory ??= this.#allocate());
   }
 
-  /** The file that backs the memory, if a client can map it. */
+  /** @internal The file that backs the memory, if a client can map it. */
   get fd(): number | undefined {
     return this.isMappable ? this.#memory?.fd : undefined;
   }
 
-  /** Releases the memory. */
+  /** @internal Releases the memory. */
   close(): void {
     this.#memory?.close();
   }

@@ -8,15 +8,13 @@
 import { type CardClock, type ScheduledTask } from '../clock';
 import { type ResetKind } from '../registers';
 
-/** How long a function cannot be accessed after a reset, in nanoseconds of device time. Default: 0. */
-export type ReadyAfterNs = Readonly<Partial<Record<ResetKind, number>>>;
-
 export class Readiness {
   #becomesReady: ScheduledTask | undefined;
 
   constructor(
     private readonly clock: Pick<CardClock, 'after'>,
-    private readonly afterNs: ReadyAfterNs,
+    /** How long the function cannot be accessed, in nanoseconds of device time. Default: 0. */
+    private readonly afterNs: Readonly<Partial<Record<ResetKind, number>>>,
     private readonly changed: (state: 'ready' | 'not ready') => void,
   ) {}
 

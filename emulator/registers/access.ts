@@ -45,6 +45,12 @@ const READS = {
   '0': { shows: false, after: 'keep' },
 } as const satisfies Record<string, ReadEffect>;
 
+/** What a bus access does to a bit; the table is in docs/writing-a-card.md. */
+export type Access =
+  | ('ro' | 'rw' | 'wo' | 'w1' | 'wo1' | 'reserved')
+  | ('w1c' | 'w1s' | 'w1t' | 'wo1c' | 'wo1s' | 'wo1t' | 'w0c' | 'w0s' | 'w0t' | 'wc' | 'ws' | 'woc' | 'wos')
+  | ('rc' | 'rs' | 'wrc' | 'wrs' | 'wsrc' | 'wcrs' | 'w1crc' | 'w1src' | 'w1crs' | 'w0src' | 'w0crs');
+
 /** Bus write, bus read. Effects of reading are in the byte lanes that are read, as those of writing. */
 const KINDS = {
   ro: ['ignored', 'state'],
@@ -77,10 +83,7 @@ const KINDS = {
   w0src: ['0 sets the bit', 'state, then cleared'],
   w0crs: ['0 clears the bit', 'state, then set'],
   reserved: ['ignored', '0'],
-} as const satisfies Record<string, readonly [keyof typeof WRITES, keyof typeof READS]>;
-
-/** What a bus access does to a bit; the table is in docs/writing-a-card.md. */
-export type Access = keyof typeof KINDS;
+} as const satisfies Record<Access, readonly [keyof typeof WRITES, keyof typeof READS]>;
 
 export interface AccessKind {
   readonly name: Access;

@@ -4,7 +4,7 @@
  */
 import { ACCESS_KINDS } from './access';
 import { checkAccess, checkAlignment, checkEntry, RegisterMapError } from './check';
-import type { BlockSpec, RegisterDeclaration, Width } from './declaration';
+import type { BlockSpec, RegisterDeclaration } from './declaration';
 import type { RegisterLayout } from './register-layout';
 import { nearestNames } from './nearest-names';
 
@@ -12,7 +12,10 @@ const KEYS = ['offset', 'width', 'access', 'aliasOf', 'doc'];
 const OF_TARGET = ['reset', 'survives', 'fields', 'role', 'card'];
 
 /** The width of a register, which for an alias may be declared at its target only. */
-export function widthOf({ width, aliasOf }: RegisterDeclaration, beside: Readonly<Record<string, unknown>>): Width {
+export function widthOf(
+  { width, aliasOf }: RegisterDeclaration,
+  beside: Readonly<Record<string, unknown>>,
+): RegisterLayout['width'] {
   const target = aliasOf === undefined ? undefined : (beside[aliasOf] as Partial<RegisterDeclaration> | undefined);
   return width ?? target?.width ?? 32;
 }

@@ -18,49 +18,50 @@ export type ResetKind = 'device' | 'flr' | 'd3hot' | 'link-down' | 'power';
 export const RESET_KINDS = ['device', 'flr', 'd3hot', 'link-down', 'power'] as const satisfies readonly ResetKind[];
 
 /** The resets that leave a value as it is; `sticky`: all but the loss of power, as for the sticky bits of section 7.4. */
-export type Survives = 'sticky' | readonly SurvivableReset[];
+export type Survives = 'sticky' | readonly Exclude<ResetKind, 'power'>[];
 export type SurvivableReset = Exclude<ResetKind, 'power'>;
 
-/** Register width in bits. The value of a 64-bit register is a `bigint`, of all others a `number`. */
-export type Width = 8 | 16 | 32 | 64;
-
 /** What a register or field holds, for tools: an error; a state that a driver waits for; data that changes by itself. */
-export const ROLES = ['error', 'status', 'data'] as const;
-/** What a bit is for, where tools need to know: see the list of roles in docs/writing-a-card.md. */
-export type Role = (typeof ROLES)[number];
+export type Role = 'error' | 'status' | 'data';
+export const ROLES = ['error', 'status', 'data'] as const satisfies readonly Role[];
 
 /**
  * How the card itself changes a writable bit, beside what the driver writes ("hardware set", "hardware cleared" in data
  * sheets). A driver that reads, modifies and writes such a register can undo what the card does in between.
  */
-export const CARD_EFFECTS = ['sets', 'clears', 'changes'] as const;
-export type CardEffect = (typeof CARD_EFFECTS)[number];
+export type CardEffect = 'sets' | 'clears' | 'changes';
+export const CARD_EFFECTS = ['sets', 'clears', 'changes'] as const satisfies readonly CardEffect[];
 
 /** One field: `[bit, doc]`, `[msb, lsb, doc]`, or the long form. The doc is one line and optional. */
 export type FieldDeclaration =
-  readonly [bit: number, doc?: string] | readonly [msb: number, lsb: number, doc?: string] | DetailedFieldDeclaration;
+  | readonly [bit: number, doc?: string]
+  | readonly [msb: number, lsb: number, doc?: string]
+  | {
+      readonly bits: readonly [bit: number] | readonly [msb: number, lsb: number];
+      /** Overrides the register's access for these bits. */
+      readonly access?: Access;
+      readonly reset?: number | bigint;
+      /** Overrides the register's `survives` for these bits. */
+      readonly survives?: Survives;
+      readonly doc?: string;
+      readonly role?: Role;
+      /** Declares bits that the card owns too. Bits that only the card changes are `ro` in a writable register. */
+      readonly card?: CardEffect;
+      /** Names of field values; the values are given before shifting into place. */
+      readonly values?: Readonly<Record<string, number>>;
+    };
 
-export interface DetailedFieldDeclaration {
-  readonly bits: readonly [bit: number] | readonly [msb: number, lsb: number];
-  /** Overrides the register's access for these bits. */
-  readonly access?: Access;
-  readonly reset?: number | bigint;
-  /** Overrides the register's `survives` for these bits. */
-  readonly survives?: Survives;
-  readonly doc?: string;
-  readonly role?: Role;
-  /** Declares bits that the card owns too. Bits that only the card changes are `ro` in a writable register. */
-  readonly card?: CardEffect;
-  /** Names of field values; the values are given before shifting into place. */
-  readonly values?: Readonly<Record<string, number>>;
-}
+export type DetailedFieldDeclaration = Extract<FieldDeclaration, { readonly bits: unknown }>;
 
 /** A register: where it is, who may access it how, and its fields. */
 export interface RegisterDeclaration {
   /** Bytes from the start of the map or block; a multiple of the register's size. */
   readonly offset: number;
-  /** Bits. Default: 32, or that of the register of which it is an alias. */
-  readonly width?: Width;
+  /**
+   * Bits. Default: 32, or that of the register of which it is an alias. The value of a 64-bit register is a `bigint`, of
+   * all others a `number`.
+   */
+  readonly width?: 8 | 16 | 32 | 64;
   /** Of all bits, except of fields that declare their own. */
   readonly access: Access;
   /**

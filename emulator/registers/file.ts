@@ -3,12 +3,12 @@ import { type AccessMasks, accessMasks } from './access-masks';
 import type { MapSpec, ResetKind } from './declaration';
 import { type Location, locate } from './location';
 import type { RegisterMap } from './map';
-import type { AnyMapSpec, BlockName, BlockOf } from './names';
+import type { AnyMapSpec } from './names';
 import { RegisterStorage } from './storage';
-import { type RegisterView, ScopedView } from './view';
+import { RegisterView } from './view';
 
 /** Without a type parameter: the registers of any map, with names and values checked only at run time. */
-export class RegisterFile<S extends MapSpec = AnyMapSpec> extends ScopedView<S> {
+export class RegisterFile<S extends MapSpec = AnyMapSpec> extends RegisterView<S> {
   readonly map: RegisterMap<S>;
   readonly #storage: RegisterStorage;
 
@@ -44,10 +44,13 @@ export class RegisterFile<S extends MapSpec = AnyMapSpec> extends ScopedView<S> 
   }
 
   /** The `index`-th block of the array `name`. @throws RangeError if there is none */
-  block<K extends BlockName<S>>(name: K, index: number): RegisterView<BlockOf<S, K>> {
+  block<K extends { [N in keyof S]: S[N] extends { readonly registers: unknown } ? N : never }[keyof S] & string>(
+    name: K,
+    index: number,
+  ): RegisterView<Extract<S[K], { readonly registers: unknown }>['registers']> {
     const registers = this.map.registers.filter(({ block }) => block?.name === name && block.index === index);
     if (registers.length > 0)
-      return new ScopedView(
+      return new RegisterView(
         this.#storage,
         locate(registers, (register) => register.name),
       );

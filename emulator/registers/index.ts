@@ -13,15 +13,14 @@ export type {
   ResetKind,
   Role,
   Survives,
-  Width,
 } from './declaration';
 export { RESET_KINDS } from './declaration';
 export { RegisterFile } from './file';
-export type { ChangeHook, ReadHook, RegisterWrite, WriteHook } from './hooks';
+export type { RegisterWrite, WriteHook } from './hooks';
 export type { BlockArrayLayout, FieldLayout, RegisterLayout } from './register-layout';
 export { registerBlock, type RegisterMap, registerMap } from './map';
 export { markdownTable, type MarkdownOptions } from './markdown';
-export type { AnyMapSpec, BlockName, BlockOf, FieldName, FieldPath, RegisterPath, ValueAt, ValuePath } from './names';
-export { bitsWithRole, type RoleBits, sharedBits } from './roles';
+export type { AnyMapSpec, FieldName, FieldPath, RegisterPath, ValueAt, ValuePath } from './names';
+export { bitsWithRole, sharedBits } from './roles';
 export { fieldOf, type FieldPosition, offsetOf, sizeOf } from './structure';
-export type { RegisterHandle, RegisterView } from './view';
+export { type RegisterHandle, type RegisterView } from './view';

@@ -31,7 +31,6 @@ import {
   ROLES,
   type SurvivableReset,
   type Survives,
-  type Width,
 } from './declaration';
 import { bitMask, type BlockArrayLayout, type FieldLayout, type RegisterLayout } from './register-layout';
 
@@ -264,7 +263,7 @@ function resetValue(layout: RegisterLayout, declaration: RegisterDeclaration): b
   return value;
 }
 
-function presentBits(width: Width, access: Access, fields: readonly FieldLayout[]): bigint {
+function presentBits(width: number, access: Access, fields: readonly FieldLayout[]): bigint {
   if (fields.length === 0) return access === 'reserved' ? 0n : bitMask(width - 1, 0);
   return fields
     .filter((field) => field.access !== 'reserved')

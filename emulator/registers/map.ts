@@ -17,6 +17,7 @@ export interface RegisterMap<S extends MapSpec = MapSpec> {
   readonly sizeBytes: number;
   /** Every register, including those of all blocks, sorted by offset. */
   readonly registers: readonly RegisterLayout[];
+  /** @internal The arrays of blocks. */
   readonly blocks: readonly BlockArrayLayout[];
 }
 

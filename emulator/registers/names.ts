@@ -12,45 +12,37 @@
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type AnyMapSpec = any;
 
-type Names<S> = keyof S & string;
-/** The declaration of entry `K`; of an alias, that of the register that it accesses. */
-type Entry<S, K extends keyof S> = S[K] extends { readonly aliasOf: infer T extends keyof S } ? S[T] : S[K];
-type BlockArray = { readonly registers: unknown };
-
-/** Paths of all registers of `S`. */
+/** Paths of all registers of `S`, such as `STATUS` and `H2C[0].STATUS`. */
 export type RegisterPath<S> = {
-  [K in Names<S>]: S[K] extends { readonly registers: infer B } ? `${K}[${number}].${Names<B>}` : K;
-}[Names<S>];
+  [K in keyof S & string]: S[K] extends { readonly registers: infer B } ? `${K}[${number}].${keyof B & string}` : K;
+}[keyof S & string];
+
+/** Paths of everything in `S` that has a value: registers, and fields such as `STATUS.BUSY`. */
+export type ValuePath<S> = {
+  [K in keyof S & string]: S[K] extends { readonly registers: infer B }
+    ? `${K}[${number}].${ValuePath<B>}`
+    : RegisterAt<S, K> extends { readonly fields: infer F }
+      ? K | `${K}.${keyof F & string}`
+      : K;
+}[keyof S & string];
 
 /** Paths of all fields of `S`. */
-export type FieldPath<S> = {
-  [K in Names<S>]: S[K] extends { readonly registers: infer B }
-    ? `${K}[${number}].${FieldPath<B>}`
-    : Entry<S, K> extends { readonly fields: infer F }
-      ? `${K}.${Names<F>}`
-      : never;
-}[Names<S>];
+export type FieldPath<S> = Exclude<ValuePath<S>, RegisterPath<S>>;
 
-/** Paths of everything that has a value: registers and fields. */
-export type ValuePath<S> = RegisterPath<S> | FieldPath<S>;
-
-/** Names of the arrays of blocks in `S`. */
-export type BlockName<S> = { [K in Names<S>]: Extract<S[K], BlockArray> extends never ? never : K }[Names<S>];
-
-/** The declaration of the registers inside block array `K`. */
-export type BlockOf<S, K> = K extends keyof S ? Extract<S[K], BlockArray>['registers'] : never;
-
-/** The declaration of the register at a path, which may also name one of its fields. */
-export type RegisterAt<S, P extends string> = P extends keyof S
-  ? Entry<S, P>
-  : P extends `${infer K}[${number}].${infer Rest}`
-    ? RegisterAt<BlockOf<S, K>, Rest>
+/** The declaration of the register at a path, which may also name one of its fields; of an alias, that of its target. */
+type RegisterAt<S, P extends string> = P extends keyof S
+  ? S[P] extends { readonly aliasOf: infer T extends keyof S }
+    ? S[T]
+    : S[P]
+  : P extends `${infer K extends keyof S & string}[${number}].${infer Rest}`
+    ? RegisterAt<Extract<S[K], { readonly registers: unknown }>['registers'], Rest>
     : P extends `${infer R}.${string}`
       ? RegisterAt<S, R>
       : never;
 
 /** Names of the fields of the register at a path. */
-export type FieldName<S, P extends string> = RegisterAt<S, P> extends { readonly fields: infer F } ? Names<F> : never;
+export type FieldName<S, P extends string> =
+  RegisterAt<S, P> extends { readonly fields: infer F } ? keyof F & string : never;
 
 /** `bigint` for a 64-bit register and its fields, `number` for all others; both if the type of the map is not known. */
 export type ValueAt<S, P extends string> = string extends keyof S

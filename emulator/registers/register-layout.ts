@@ -1,7 +1,8 @@
 /** What a register map is laid out as: every default filled in, every offset absolute. */
 import { type Access } from './access';
-import { type BlockSpec, type CardEffect, type Role, type SurvivableReset, type Width } from './declaration';
+import { type BlockSpec, type CardEffect, type ResetKind, type Role } from './declaration';
 
+/** A field of a register, as it is laid out. */
 export interface FieldLayout {
   readonly name: string;
   readonly msb: number;
@@ -10,13 +11,14 @@ export interface FieldLayout {
   readonly width: number;
   readonly access: Access;
   /** Present where resets leave it as it is. */
-  readonly survives?: readonly SurvivableReset[];
+  readonly survives?: readonly Exclude<ResetKind, 'power'>[];
   readonly doc: string;
   readonly role?: Role;
   readonly card?: CardEffect;
   readonly values: readonly { readonly name: string; readonly value: number }[];
 }
 
+/** A register, as it is laid out: every default filled in. */
 export interface RegisterLayout {
   /** Name inside its block or map. */
   readonly name: string;
@@ -24,11 +26,11 @@ export interface RegisterLayout {
   readonly path: string;
   /** Bytes from the start of the map. */
   readonly offset: number;
-  readonly width: Width;
+  readonly width: 8 | 16 | 32 | 64;
   readonly access: Access;
   readonly reset: bigint;
   /** Present where resets leave it as it is; its fields have their own. */
-  readonly survives?: readonly SurvivableReset[];
+  readonly survives?: readonly Exclude<ResetKind, 'power'>[];
   readonly doc: string;
   /** Sorted by bit number. */
   readonly fields: readonly FieldLayout[];
@@ -45,7 +47,7 @@ export interface BlockArrayLayout {
   readonly offset: number;
   readonly stride: number;
   readonly count: number;
-  readonly survives?: readonly SurvivableReset[];
+  readonly survives?: readonly Exclude<ResetKind, 'power'>[];
   readonly doc: string;
   readonly registers: BlockSpec;
 }

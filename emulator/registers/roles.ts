@@ -2,17 +2,14 @@
 import type { Role } from './declaration';
 import { bitMask, type FieldLayout, type RegisterLayout } from './register-layout';
 
-/** Bits of a register that have a role. */
-export interface RoleBits {
-  readonly register: RegisterLayout;
-  /** Undefined when the register as a whole has the role. */
-  readonly field: FieldLayout | undefined;
-  /** In place. */
-  readonly mask: bigint;
-}
-
-/** The registers and fields that were declared with `role`. Aliases are left out: their targets have the role. */
-export function bitsWithRole(registers: readonly RegisterLayout[], role: Role): RoleBits[] {
+/**
+ * The registers and fields that were declared with `role`, and their bits, in place. `field` is undefined where a register
+ * as a whole has the role. Aliases are left out: their targets have it.
+ */
+export function bitsWithRole(
+  registers: readonly RegisterLayout[],
+  role: Role,
+): { readonly register: RegisterLayout; readonly field: FieldLayout | undefined; readonly mask: bigint }[] {
   return registers
     .filter(({ aliasOf }) => aliasOf === undefined)
     .flatMap((register) => [

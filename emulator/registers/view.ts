@@ -2,7 +2,7 @@
  * What a card, or one of its engines, sees of its registers: names, values and hooks, but neither offsets nor the bus.
  * An engine that takes a `RegisterView<typeof CHANNEL>` works in every map that contains the block CHANNEL.
  */
-import type { ChangeHook, Hooks, ReadHook, WriteHook } from './hooks';
+import type { ChangeHook, Hooks, ReadHook, RegisterWrite, WriteHook } from './hooks';
 import type { RegisterLayout } from './register-layout';
 import { load, type Location, store } from './location';
 import type { FieldName, RegisterPath, ValueAt, ValuePath } from './names';
@@ -21,37 +21,11 @@ export interface RegisterHandle<V extends number | bigint = number | bigint, F e
  * The hardware side of the registers declared by `S`. `get` and `set` access the stored state regardless of access
  * rules and run no hooks. They take the path of a register (`STATUS`) or of a field (`STATUS.BUSY`).
  */
-export interface RegisterView<S> {
-  /** The value of a register or field, without the effects of a bus read. */
-  get<P extends ValuePath<S>>(path: P): ValueAt<S, P>;
-  /** @throws RangeError when the value does not fit */
-  set<P extends ValuePath<S>>(path: P, value: ValueAt<S, P>): void;
-  /**
-   * Calls `hook` after every bus write that touches the register, even if it changes nothing. A 64-bit register that is
-   * written as two halves calls it twice. Several hooks of a register run in the order in which they were added.
-   */
-  onWrite<P extends RegisterPath<S>>(path: P, hook: WriteHook<ValueAt<S, P>>): void;
-  /**
-   * Calls `hook` on every bus read that touches the register. The read returns the hook's result, limited to the byte
-   * lanes that are read and to readable bits. A second hook gets the result of the first as the stored value.
-   */
-  onRead<P extends RegisterPath<S>>(path: P, hook: ReadHook<ValueAt<S, P>>): void;
-  /**
-   * Calls `hook` after every bus access that has changed the register's value: a write, or a read with a side effect.
-   * Runs after the write hooks.
-   */
-  onChange<P extends RegisterPath<S>>(path: P, hook: ChangeHook<ValueAt<S, P>>): void;
-  /** The register, for hot paths: the name is looked up once. */
-  register<P extends RegisterPath<S>>(path: P): RegisterHandle<ValueAt<S, P>, FieldName<S, P>>;
-  /** How the register at a path, which may also name one of its fields, is declared. */
-  layoutOf(path: ValuePath<S>): RegisterLayout;
-}
-
-/** A view of those registers of a file whose names are in `locations`. */
-export class ScopedView<S> implements RegisterView<S> {
+export class RegisterView<S> {
   readonly #storage: RegisterStorage;
   readonly #locations: ReadonlyMap<string, Location>;
 
+  /** @internal A view of those registers whose names are in `locations`. */
   constructor(storage: RegisterStorage, locations: ReadonlyMap<string, Location>) {
     this.#storage = storage;
     this.#locations = locations;
@@ -62,25 +36,42 @@ export class ScopedView<S> implements RegisterView<S> {
     return load(this.#storage.words, find(this.#locations, path)) as ValueAt<S, P>;
   }
 
+  /** @throws RangeError when the value does not fit */
   set<P extends ValuePath<S>>(path: P, value: ValueAt<S, P>): void {
     store(this.#storage.words, find(this.#locations, path), value);
   }
 
-  onWrite<P extends RegisterPath<S>>(path: P, hook: WriteHook<ValueAt<S, P>>): void {
+  /**
+   * Calls `hook` after every bus write that touches the register, even if it changes nothing. A 64-bit register that is
+   * written as two halves calls it twice. Several hooks of a register run in the order in which they were added.
+   */
+  onWrite<P extends RegisterPath<S>>(path: P, hook: (write: RegisterWrite<ValueAt<S, P>>) => void): void {
     const hooks = this.#hooksOf(path);
     const earlier = hooks.onWrite;
     const later = hook as WriteHook;
     hooks.onWrite = earlier ? (write) => (earlier(write), later(write)) : later;
   }
 
-  onRead<P extends RegisterPath<S>>(path: P, hook: ReadHook<ValueAt<S, P>>): void {
+  /**
+   * Calls `hook` on every bus read that touches the register, with the stored state. The read returns the hook's result,
+   * limited to the byte lanes that are read and to readable bits. A second hook gets the result of the first as the stored
+   * value.
+   */
+  onRead<P extends RegisterPath<S>>(path: P, hook: (stored: ValueAt<S, P>) => ValueAt<S, P>): void {
     const hooks = this.#hooksOf(path);
     const earlier = hooks.onRead;
     const later = hook as unknown as ReadHook;
     hooks.onRead = earlier ? (stored) => later(earlier(stored)) : later;
   }
 
-  onChange<P extends RegisterPath<S>>(path: P, hook: ChangeHook<ValueAt<S, P>>): void {
+  /**
+   * Calls `hook` after every bus access that has changed the register's value: a write, or a read with a side effect.
+   * Runs after the write hooks.
+   */
+  onChange<P extends RegisterPath<S>>(
+    path: P,
+    hook: (change: Pick<RegisterWrite<ValueAt<S, P>>, 'value' | 'previous'>) => void,
+  ): void {
     const hooks = this.#hooksOf(path);
     const earlier = hooks.onChange;
     const later = hook as ChangeHook;
@@ -97,6 +88,7 @@ export class ScopedView<S> implements RegisterView<S> {
     >;
   }
 
+  /** How the register at a path, which may also name one of its fields, is declared. */
   layoutOf(path: ValuePath<S>): RegisterLayout {
     return find(this.#locations, path).register;
   }

@@ -15,17 +15,15 @@ import {
 import { recentEvents } from './history.ts';
 import { checkCard, DEFAULT_WAIT_MS, reached, type WaitOptions } from './subject.ts';
 
-type Iova = number | bigint;
-
 /**
  * Without `iova`, a sum over all DMA, descriptors included. Otherwise a range of addresses. `channel`: of this part of the
  * card only, as it is called in `dmaAs`; `C2H*` is several.
  */
 export type DmaExpectation = { readonly channel?: string } & (
   | { readonly atLeastBytes?: number }
-  | { readonly iova: Iova; readonly sizeBytes: number }
+  | { readonly iova: number | bigint; readonly sizeBytes: number }
   /** The range has been accessed, and holds these bytes now. */
-  | { readonly iova: Iova; readonly bytes: Uint8Array }
+  | { readonly iova: number | bigint; readonly bytes: Uint8Array }
 );
 
 /** What is judged, with the names of channels looked up; undefined: all. */
@@ -96,7 +94,7 @@ function isMet(judged: Judged): boolean {
   return !('bytes' in expected) || differsAt(trace, expected.bytes, range.start) === undefined;
 }
 
-const rangeOf = (expected: Extract<DmaExpectation, { iova: Iova }>) => {
+const rangeOf = (expected: Extract<DmaExpectation, { iova: number | bigint }>) => {
   const start = Number(expected.iova);
   return { start, end: start + ('bytes' in expected ? expected.bytes.length : expected.sizeBytes) };
 };

@@ -13,7 +13,7 @@ export interface InterruptOptions {
   /** How often; default: at least once. */
   readonly times?: number;
   /** By which mechanism; default: any. */
-  readonly by?: (typeof MECHANISMS)[number];
+  readonly by?: 'intx' | 'msi' | 'msix';
 }
 
 export function toHaveInterrupted(card: PciCard, vector = 0, options: InterruptOptions = {}) {

@@ -13,8 +13,6 @@ import { type DmaExpectation } from './dma.ts';
 import { type InterruptOptions } from './interrupts-and-resets.ts';
 import { type WaitOptions } from './subject.ts';
 
-type IsAny<T> = 0 extends 1 & T ? true : false;
-
 /** Declarations of the public register files of a card, as a union. */
 type SpecOf<Card> = {
   [K in keyof Card]: Card[K] extends RegisterFile<infer S> ? S : never;
@@ -36,22 +34,20 @@ type KnownValue<Spec, P> = P extends `BAR${number}:${infer Rest}`
     : never;
 
 /** Names of the registers and fields of a card; none for anything else. */
-export type CardPath<Card> =
-  IsAny<Card> extends true
-    ? string
-    : Card extends PciCard
-      ? [SpecOf<Card>] extends [never]
-        ? string
-        : KnownPath<SpecOf<Card>>
-      : never;
+export type CardPath<Card> = 0 extends 1 & Card // any card
+  ? string
+  : Card extends PciCard
+    ? [SpecOf<Card>] extends [never]
+      ? string
+      : KnownPath<SpecOf<Card>>
+    : never;
 
 /** `bigint` for 64-bit registers, `number` for others. */
-export type CardPathValue<Card, P> =
-  IsAny<Card> extends true
+export type CardPathValue<Card, P> = 0 extends 1 & Card // any card
+  ? number | bigint
+  : [SpecOf<Card>] extends [never]
     ? number | bigint
-    : [SpecOf<Card>] extends [never]
-      ? number | bigint
-      : KnownValue<SpecOf<Card>, P>;
+    : KnownValue<SpecOf<Card>, P>;
 
 /** Arguments of a matcher for cards; impossible ones when `T` is not a card. */
 type OnCard<T, Arguments extends unknown[]> = [T] extends [PciCard] ? Arguments : [onlyForCards: never];
@@ -98,19 +94,18 @@ export interface GhostcardMatchers<T> {
 }
 
 type Expect = typeof expect;
-/** What it returns; the type of the call itself is overloaded. */
-type Assertion = ReturnType<Expect['soft']>;
-type Promised<M> = {
-  readonly [Name in keyof M]: M[Name] extends (...args: infer Args) => unknown
-    ? (...args: Args) => Promise<void>
-    : never;
-};
-
 /** What `expect(subject)` returns: Vitest's matchers and those of ghostcard. */
-export type GhostcardAssertion<T> = Assertion &
+export type GhostcardAssertion<T> = ReturnType<typeof expect.soft> &
   GhostcardMatchers<T> & {
-    readonly not: Assertion & GhostcardMatchers<T>;
-    readonly resolves: Promised<GhostcardMatchers<Awaited<T>>>;
+    readonly not: ReturnType<typeof expect.soft> & GhostcardMatchers<T>;
+    /** The matchers, each of which returns a promise. */
+    readonly resolves: {
+      readonly [Name in keyof GhostcardMatchers<Awaited<T>>]: GhostcardMatchers<Awaited<T>>[Name] extends (
+        ...args: infer Args
+      ) => unknown
+        ? (...args: Args) => Promise<void>
+        : never;
+    };
   };
 
 /**

@@ -1,10 +1,12 @@
 /** The cards of a trace by their descriptions in it, for reading it event by event. */
 import { type CardDescription, type PlaceEvent, RegisterNames, type TraceEvent } from '../trace';
 
+/** A card of a trace. */
 export interface TraceCard {
   /** The `card` of its events. */
   readonly id: number;
   readonly description: CardDescription;
+  /** @internal */
   readonly names: RegisterNames;
 }
 
@@ -40,7 +42,7 @@ export class TraceCards {
     return [...this.#cards.values()];
   }
 
-  /** The card's registers; none for a card that the trace does not describe. */
+  /** @internal The card's registers; none for a card that the trace does not describe. */
   names(id: number): RegisterNames {
     return this.#cards.get(id)?.names ?? UNKNOWN;
   }

@@ -11,6 +11,7 @@ export interface Coverage {
   readonly cards: readonly CardCoverage[];
 }
 
+/** Of one card. */
 export interface CardCoverage {
   readonly card: number;
   readonly name: string;
@@ -24,6 +25,7 @@ export interface CardCoverage {
   readonly unmodelledConfig: readonly UnmodelledUse[];
 }
 
+/** How much of a register was used. */
 export interface RegisterUse {
   readonly name: string;
   readonly region: number;

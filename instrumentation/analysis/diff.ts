@@ -25,12 +25,18 @@ export interface DiffOptions {
   readonly withoutConfig?: boolean;
 }
 
-export type DiffLane = 'driver' | 'card' | 'all';
-
 /** The first difference of two traces. */
 export interface TraceDiff {
   /** The first event that differs, by its place in A; undefined when the runs are the same. */
-  readonly difference?: Difference;
+  readonly difference?: {
+    /** What was compared: what the driver did, what the card did, or all with `strict`. */
+    readonly lane: 'driver' | 'card' | 'all';
+    /** Indexes in the events of A and B; the number of events for a run that has ended. */
+    readonly atA: number;
+    readonly atB: number;
+    /** The two events differ in addresses of host memory only. */
+    readonly isOfAddresses?: true;
+  };
   /** How many events were compared and are the same: of the lane that differs, or of all. */
   readonly same: number;
   /** Host memory that is taken for the same, at different addresses. */
@@ -41,21 +47,13 @@ export interface TraceDiff {
   readonly hasPayloads: boolean;
 }
 
-export interface Difference {
-  readonly lane: DiffLane;
-  /** Indexes in the events of A and B; the number of events for a run that has ended. */
-  readonly atA: number;
-  readonly atB: number;
-  /** The two events differ in addresses of host memory only. */
-  readonly isOfAddresses?: true;
-}
-
-type Events = readonly TraceEvent[];
+export type Difference = NonNullable<TraceDiff['difference']>;
+export type DiffLane = Difference['lane'];
 
 /** @throws UnknownNameError when `ignoreRegisters` has a pattern that means no register of either */
 export function diffTraces(
-  { events: a }: { readonly events: Events },
-  { events: b }: { readonly events: Events },
+  { events: a }: { readonly events: readonly TraceEvent[] },
+  { events: b }: { readonly events: readonly TraceEvent[] },
   options: DiffOptions = {},
 ): TraceDiff {
   const sides = [new Side(a, options), new Side(b, options)] as const;
@@ -90,7 +88,7 @@ export function diffTraces(
 }
 
 /** How payloads were recorded, as far as the events show. */
-function payloadsOf(events: Events): string | undefined {
+function payloadsOf(events: readonly TraceEvent[]): string | undefined {
   const dma = events.find((event): event is DmaEvent => 'channel' in event && event.error === undefined);
   return dma && (dma.data ? 'full' : dma.hash !== undefined ? 'hash' : 'none');
 }
@@ -107,7 +105,7 @@ class Side {
   readonly ignored: readonly RegisterPattern[];
 
   constructor(
-    private readonly events: Events,
+    private readonly events: readonly TraceEvent[],
     private readonly options: DiffOptions,
   ) {
     this.cards = TraceCards.of(events);

@@ -22,6 +22,7 @@ export {
   type ChannelStats,
   type Distribution,
   type InterruptStats,
+  type Moved,
   StatsCounter,
   type StatsOptions,
   traceStats,

@@ -4,7 +4,7 @@
  *
  * Source: "Trace Event Format" (Chrome); Perfetto documentation, "Other supported trace formats".
  */
-import { inOneLine, Region, type TraceEvent, type TraceHeader, valueOf, wordInterrupt } from '../trace';
+import { inOneLine, Region, type Trace, type TraceEvent, valueOf, wordInterrupt } from '../trace';
 import { TraceCards } from './card-names';
 import { DoorbellAnswers } from './doorbells';
 import { AccessOrigins } from './origins';
@@ -32,18 +32,16 @@ export interface PerfettoOptions {
   readonly time?: 'device' | 'host';
 }
 
-interface Source {
-  readonly header: TraceHeader;
-  readonly events: readonly TraceEvent[];
-}
-
 /** A trace for the viewer Perfetto, as JSON. */
-export function exportPerfetto(trace: Source, options: PerfettoOptions = {}): string {
+export function exportPerfetto(trace: Pick<Trace, 'header' | 'events'>, options: PerfettoOptions = {}): string {
   return [...perfettoLines(trace, options)].join('\n') + '\n';
 }
 
 /** The same line by line; each event is a line. */
-export function* perfettoLines({ header, events }: Source, options: PerfettoOptions = {}): Generator<string> {
+export function* perfettoLines(
+  { header, events }: Pick<Trace, 'header' | 'events'>,
+  options: PerfettoOptions = {},
+): Generator<string> {
   const { writer, startedAt } = header;
   yield `{"displayTimeUnit":"ns","otherData":${JSON.stringify({ writer: `ghostcard ${writer}`, startedAt })},`;
   yield '"traceEvents":[';

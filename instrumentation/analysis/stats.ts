@@ -22,10 +22,11 @@ export interface TraceStats {
   /** From the beginning of the recording to its last event. */
   readonly hostNs: number;
   /** Most frequent first. */
-  readonly kinds: readonly { readonly kind: TraceEventKind; readonly count: number }[];
+  readonly kinds: readonly { readonly kind: TraceEvent['kind']; readonly count: number }[];
   readonly cards: readonly CardStats[];
 }
 
+/** Of one card. */
 export interface CardStats {
   readonly card: number;
   readonly name: string;
@@ -46,6 +47,7 @@ export interface CardStats {
   }[];
 }
 
+/** Of one DMA channel. */
 export interface ChannelStats {
   /** '' for DMA of no named channel. */
   readonly channel: string;
@@ -56,6 +58,7 @@ export interface ChannelStats {
   readonly errors: readonly { readonly reason: string; readonly count: number; readonly firstIova: number }[];
 }
 
+/** Accesses of host memory in one direction. */
 export interface Moved {
   readonly count: number;
   readonly bytes: number;
@@ -63,6 +66,7 @@ export interface Moved {
   readonly dataBytes: number;
 }
 
+/** Of one interrupt. */
 export interface InterruptStats {
   /** `MSI-X vector 0` */
   readonly interrupt: string;
@@ -71,7 +75,7 @@ export interface InterruptStats {
   readonly held: readonly { readonly reason: string; readonly count: number }[];
 }
 
-/** In nanoseconds. */
+/** How values are distributed, in nanoseconds. */
 export interface Distribution {
   readonly count: number;
   readonly min: number;

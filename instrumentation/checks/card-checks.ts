@@ -42,6 +42,7 @@ type Watches = { readonly [Kind in keyof Watch]-?: NonNullable<Watch[Kind]>[] };
 
 /** The checks of one card, and what they have counted. */
 export class CardChecks {
+  /** @internal */
   isConfigured = false;
   readonly #counts = new Map<string, { kind: string; times: number; subjects: string[] }>();
   #watches: Watches = noWatches();
@@ -53,12 +54,12 @@ export class CardChecks {
   #stop: () => void = () => {};
   #onNotice: (notice: CardNotice) => void = () => {};
 
-  /** Use `checksOf`. */
+  /** @internal Use `checksOf`. */
   constructor(private readonly card: PciCard) {
     this.#registers = new Registers(card);
   }
 
-  /** Options in place of those before. */
+  /** @internal Options in place of those before. */
   configure({ off = [], onNotice = () => {} }: CheckOptions): void {
     off.forEach(requireCheck);
     this.isConfigured = true;
@@ -84,7 +85,7 @@ export class CardChecks {
   }
 
   /**
-   * Looks at the pages that the card accesses from now on. To be called once at most, where the card's addresses are those
+   * @internal Looks at the pages that the card accesses from now on. To be called once at most, where the card's addresses are those
    * of the driver's memory.
    */
   lookAtPages(pages: PageFacts): void {
@@ -104,7 +105,7 @@ export class CardChecks {
     );
   }
 
-  /** It is known from now on whether the errors that the card writes to memory are loaded there. */
+  /** @internal It is known from now on whether the errors that the card writes to memory are loaded there. */
   lookAtErrors(errors: MemoryErrors): void {
     this.#memory.errors = errors;
   }
@@ -114,12 +115,12 @@ export class CardChecks {
     return [...this.#counts.values()];
   }
 
-  /** Whether it matters now that the card's driver goes: it may still be at work for it. */
+  /** @internal Whether it matters now that the card's driver goes: it may still be at work for it. */
   get isUnsettled(): boolean {
     return this.#watches.isUnsettled.some((watch) => watch());
   }
 
-  /** To be called when the driver of the card has gone; `what` says how that is known. */
+  /** @internal To be called when the driver of the card has gone; `what` says how that is known. */
   driverLeft(what: string): void {
     const timeNs = this.card.inspection.now();
     this.#showSignal();

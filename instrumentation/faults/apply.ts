@@ -35,9 +35,14 @@ export const faultsOf = (card: PciCard): FaultyCard | undefined => faultyCards.g
 
 /**
  * To be called when the card is made, before anything drives it.
- * @param link the client drives the card through it; it goes down on surprise removal
  * @throws FaultDeclarationError
  */
+export function applyFaults(card: PciCard, declarations: readonly FaultDeclaration[]): FaultyCard;
+/**
+ * @internal
+ * @param link the client drives the card through it; it goes down on surprise removal
+ */
+export function applyFaults(card: PciCard, declarations: readonly FaultDeclaration[], link: SlotLink): FaultyCard;
 export function applyFaults(
   card: PciCard,
   declarations: readonly FaultDeclaration[],
@@ -53,7 +58,7 @@ export function applyFaults(
 export class FaultyCard {
   readonly #faults: readonly { readonly name: string; readonly declaration: FaultDeclaration; readonly fault: Fault }[];
 
-  /** Use `applyFaults`. */
+  /** @internal Use `applyFaults`. */
   constructor(card: PciCard, declarations: readonly FaultDeclaration[], link: SlotLink) {
     const { inspection } = card;
     declarations.forEach((declaration, index) => checkFault(declaration, placeOf(declaration, index)));

@@ -67,8 +67,8 @@ export abstract class Matcher {
 export class ResetMatcher extends Matcher {
   readonly #kind: ResetKind | undefined;
 
-  constructor({ inspection }: PciCard, match: ResetMatch) {
-    super(inspection, match, 'resets', match.reset === undefined ? 'resets' : `resets of the kind ${match.reset}`);
+  constructor(card: PciCard, match: ResetMatch) {
+    super(card.inspection, match, 'resets', match.reset === undefined ? 'resets' : `resets of the kind ${match.reset}`);
     this.#kind = match.reset;
   }
 
@@ -80,9 +80,9 @@ export class ResetMatcher extends Matcher {
 export class InterruptMatcher extends Matcher {
   readonly #vector: number | undefined;
 
-  constructor({ inspection }: PciCard, match: InterruptMatch) {
+  constructor(card: PciCard, match: InterruptMatch) {
     const { vector } = match;
-    super(inspection, match, 'interrupts', vector === undefined ? 'interrupts' : `interrupts of vector ${vector}`);
+    super(card.inspection, match, 'interrupts', vector === undefined ? 'interrupts' : `interrupts of vector ${vector}`);
     this.#vector = vector;
   }
 

@@ -6,17 +6,12 @@ import { type RamRange, type ObservedMachine } from './shared-file';
  * The physical addresses behind a range of a card's: the same, but behind an IOMMU, where they are as mapped at this moment.
  * What is not mapped to RAM is left out.
  */
-export function physicalRanges(
-  { inspection }: PciCard,
-  machine: ObservedMachine,
-  iova: number,
-  sizeBytes: number,
-): RamRange[] {
+export function physicalRanges(card: PciCard, machine: ObservedMachine, iova: number, sizeBytes: number): RamRange[] {
   if (machine.hasIommu !== true) return [{ address: iova, sizeBytes }];
   const ranges: RamRange[] = [];
   const end = iova + sizeBytes;
   for (let at = iova; at < end;) {
-    const mapped = inspection.mappedAt(at);
+    const mapped = card.inspection.mappedAt(at);
     if (mapped === undefined) break;
     const next = Math.min(end, mapped.end);
     const { backing } = mapped.mapping;

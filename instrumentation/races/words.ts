@@ -4,8 +4,10 @@ import { type CodeAddress, namePlace, type Place, type Places } from '../symbols
 import { wordBytes } from '../trace';
 import { type DriverSide, type Race } from './detector';
 
+/** What is wrong between the driver and a DMA of its card (docs/dma-races.md). */
 export type RaceKind = 'dma-race' | 'missing-barrier' | 'use-after-free';
 
+/** A DMA race: both sides, and what is missing between them. */
 export interface RaceReport {
   readonly kind: RaceKind;
   readonly card: string;

@@ -1,7 +1,7 @@
 /** Where a card diverges from its trace. */
 import { type FieldLayout } from '../../emulator/registers';
 import { describeTraceEvent, type TraceCards } from '../analysis';
-import { type AccessEvent, fieldValue, nameOfValue, placeOf, type TraceEvent, valueOf } from '../trace';
+import { type AccessEvent, fieldValue, nameOfValue, placeOf, type TraceEvent, type Unstamped, valueOf } from '../trace';
 import { type SeenEvent } from './event-equality';
 
 /** The first event of a replay that is not as it was recorded. */
@@ -12,7 +12,7 @@ export interface Divergence {
   /** What the trace says; undefined at its end. */
   readonly expected: TraceEvent | undefined;
   /** What the card did; undefined when it did nothing, or threw an error. */
-  readonly seen: SeenEvent | undefined;
+  readonly seen: Unstamped | undefined;
   /** What the card threw. */
   readonly thrown?: unknown;
   /** What else is known. */

@@ -22,13 +22,14 @@ export const STALLS = {
     doc: 'The driver may be waiting for an interrupt that is held back or lost, or that nothing will raise.',
     source: 'PCI Local Bus Spec 3.0, 6.2.2 (Interrupt Disable) and 6.8 (masks, pending bits)',
   },
-} as const;
-export type StallKind = keyof typeof STALLS;
+} as const satisfies Record<StallKind, unknown>;
 
 /** `register`: the one that is polled, or was accessed last; `interrupt`: what the driver waits for. */
 export interface StallNotice extends CardNotice {
-  readonly kind: StallKind;
+  readonly kind: 'polling' | 'interrupt-cannot-come';
 }
+
+export type StallKind = StallNotice['kind'];
 
 export type RecentAccess = Extract<RecentEvent, { kind: 'read' | 'write' }>;
 

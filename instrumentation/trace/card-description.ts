@@ -4,6 +4,7 @@
 import { type DmaChannelDescription, type PciCard, Region } from '../../emulator/pci';
 import { type RegisterLayout } from '../../emulator/registers';
 
+/** A card as a trace describes it. */
 export interface CardDescription {
   /** What the card is called in the run. */
   readonly name: string;
@@ -70,7 +71,8 @@ export function describeCard(card: PciCard, options: DescribeCardOptions): CardD
 }
 
 /** Where the registers of a card lie. */
-export function registerSpacesOf({ inspection }: PciCard): RegisterSpace[] {
+export function registerSpacesOf(card: PciCard): RegisterSpace[] {
+  const { inspection } = card;
   const { msix } = inspection.contents();
   return [
     ...[...inspection.registerFiles].map(([region, { map }]) => ({

@@ -26,12 +26,6 @@ export interface DmaTotals {
 type Totals = { -readonly [Name in keyof DmaTotals]: number };
 const noTotals = (): Totals => ({ accesses: 0, bytes: 0, errors: 0 });
 
-export interface Notice {
-  /** Device time. */
-  readonly timeNs: number;
-  readonly text: string;
-}
-
 const traces = new WeakMap<PciCard, CardTrace>();
 
 /** The trace of a card; there is one. */
@@ -49,7 +43,7 @@ export class CardTrace {
   readonly #ring = new EventRing(CAPACITY);
   readonly #interrupts: number[][] = [];
   readonly #dma = { read: new Map<string, Totals>(), write: new Map<string, Totals>() };
-  readonly #notices: Notice[] = [];
+  readonly #notices: { readonly timeNs: number; readonly text: string }[] = [];
   readonly #outcome = new CardOutcome();
   /** Made when the card is driven: its author has declared all registers by then. */
   #errors: UnreadErrors | undefined;
@@ -57,35 +51,35 @@ export class CardTrace {
   readonly states = new Map<string, string>();
   #recording: CardRecording | undefined;
 
-  /** Use `traceOf`. */
+  /** @internal Use `traceOf`. */
   constructor(readonly card: PciCard) {
     card.inspection.events.subscribe((event, timeNs) => this.#take(event, timeNs));
   }
 
   /**
-   * From now on, everything is written to a file as well. To be called before a client drives the card: a replay begins
+   * @internal From now on, everything is written to a file as well. To be called before a client drives the card: a replay begins
    * with the card as it was made.
    */
   record(recorder: EventSink, options: RecordCardOptions): CardRecording {
     return (this.#recording = new CardRecording(this.card, recorder, options));
   }
 
-  /** What it is recorded by, if it is. */
+  /** @internal What it is recorded by, if it is. */
   get recording(): CardRecording | undefined {
     return this.#recording;
   }
 
-  /** The card as a client is to drive it. */
+  /** @internal The card as a client is to drive it. */
   get device(): Device {
     return this.card.inspection.device;
   }
 
-  /** How many events the ring has lost to newer ones. */
+  /** @internal How many events the ring has lost to newer ones. */
   get forgotten(): number {
     return this.#ring.forgotten;
   }
 
-  /** From the last event back. */
+  /** @internal From the last event back. */
   newestFirst(): Generator<RecentEvent> {
     return this.#ring.newestFirst();
   }
@@ -127,8 +121,8 @@ export class CardTrace {
     return this.card.inspection.events.onChange(listener);
   }
 
-  /** The last notices, oldest first. */
-  get notices(): readonly Notice[] {
+  /** The last notices, oldest first, with the device time of each. */
+  get notices(): readonly { readonly timeNs: number; readonly text: string }[] {
     return this.#notices;
   }
 
@@ -137,7 +131,7 @@ export class CardTrace {
     return [...this.#outcome.findings, ...this.#unreadErrors.findings];
   }
 
-  /** The card's link goes down, by `sever`. */
+  /** @internal The card's link goes down, by `sever`. */
   linkDown(sever: () => void): void {
     const { clock, events } = this.card.inspection;
     clock.enter();
@@ -149,12 +143,12 @@ export class CardTrace {
     }
   }
 
-  /** Who did the last access of a BAR. */
+  /** @internal Who did the last access of a BAR. */
   addOrigin(origin: Origin): void {
     this.#ring.addOrigin(origin);
   }
 
-  /** Publishes what no card does by itself: an injected fault, a notice, a client that connects. */
+  /** @internal Publishes what no card does by itself: an injected fault, a notice, a client that connects. */
   add(event: CardEvent): void {
     this.card.inspection.events.publish(event);
   }

@@ -4,8 +4,8 @@ import { UnknownNameError, wildcard } from '../../emulator/registers/name-patter
 import { wordNearest } from '../../emulator/registers/nearest-names';
 
 /** @throws UnknownNameError, with the nearest, when the card has no channel of this name */
-export function channelsNamed({ inspection }: PciCard, wanted: string): ReadonlySet<string> {
-  const all = [...new Set(inspection.dma.initiators.map(({ channel }) => channel))].filter((name) => name !== '');
+export function channelsNamed(card: PciCard, wanted: string): ReadonlySet<string> {
+  const all = [...new Set(card.inspection.dma.initiators.map(({ channel }) => channel))].filter((name) => name !== '');
   const pattern = wildcard(wanted);
   const found = all.filter((name) => pattern.test(name));
   if (found.length > 0) return new Set(found);

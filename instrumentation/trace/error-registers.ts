@@ -1,6 +1,6 @@
 /** The registers of a card that report errors, by the role `error` in its register map. */
 import { type PciCard } from '../../emulator/pci';
-import { bitsWithRole, type RegisterHandle, type RoleBits } from '../../emulator/registers';
+import { bitsWithRole, type RegisterHandle } from '../../emulator/registers';
 import { ACCESS_KINDS } from '../../emulator/registers/access';
 import { type NamedRegister, type RegisterNames } from './names';
 
@@ -13,7 +13,8 @@ export interface ErrorRegister {
   readonly places: readonly NamedRegister[];
 }
 
-export function errorRegistersOf({ inspection: { registerFiles } }: PciCard, names: RegisterNames): ErrorRegister[] {
+export function errorRegistersOf(card: PciCard, names: RegisterNames): ErrorRegister[] {
+  const { registerFiles } = card.inspection;
   const own = names.all.filter(({ region, structure }) => structure === '' && registerFiles.has(region));
   return own.flatMap((at): ErrorRegister[] => {
     const { path } = at.layout;
@@ -28,7 +29,7 @@ export function errorRegistersOf({ inspection: { registerFiles } }: PciCard, nam
 }
 
 /** Bits that only the driver sets report nothing: they are a mask of errors, with the same fields. */
-function isReported({ register, field }: RoleBits): boolean {
+function isReported({ register, field }: ReturnType<typeof bitsWithRole>[number]): boolean {
   const { access, card } = field ?? register;
   const { one, zero } = ACCESS_KINDS.get(access)!.write;
   return card !== undefined || ![one, zero].some((outcome) => outcome === 'set' || outcome === 'toggle');

@@ -10,6 +10,7 @@
 import type * as Live from '../../emulator/pci';
 import { type CardDescription } from './card-description';
 
+/** What every event has: of which card it is, and when it happened. */
 export interface Stamp {
   /** Which card, by its number in the trace; 0 for what concerns the run as a whole. */
   readonly card: number;
@@ -37,13 +38,21 @@ export interface DmaEvent extends Live.DmaEvent, Stamp {
   readonly hash?: string;
 }
 
+/** The client has mapped memory for the card. */
 export interface MapEvent extends Live.MapEvent, Stamp {}
+/** The client has unmapped memory. */
 export interface UnmapEvent extends Live.UnmapEvent, Stamp {}
+/** The client sets up interrupts. */
 export interface IrqSetupEvent extends Live.IrqSetupEvent, Stamp {}
+/** An interrupt is raised, lowered, held back or sent. */
 export interface InterruptEvent extends Live.InterruptEvent, Stamp {}
+/** The function is reset. */
 export interface ResetEvent extends Live.ResetEvent, Stamp {}
+/** A part of the card has changed its state. */
 export interface StateEvent extends Live.StateEvent, Stamp {}
+/** An injected fault has taken effect. */
 export interface FaultEvent extends Live.FaultEvent, Stamp {}
+/** What an instrument has to say of the card or its driver. */
 export interface NoticeEvent extends Live.NoticeEvent, Stamp {}
 
 /** Comes right after the DMA read that got bytes which the driver of a card without coherence had not synchronised. */

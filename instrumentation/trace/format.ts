@@ -8,17 +8,16 @@ import { type TraceEvent, type TraceEventKind } from './event';
 import { type Field } from './fields';
 import { KINDS, TRACE_EVENT_KINDS } from './kinds';
 
-export const FORMAT = 'ghostcard-trace';
+export const FORMAT = 'ghostcard-trace' satisfies TraceHeader['format'];
 export const FORMAT_VERSION = 1;
 
-/** How DMA payloads are recorded. */
-export const PAYLOADS = ['full', 'hash', 'none'] as const;
 /** What is recorded of the contents of DMA. */
-export type Payloads = (typeof PAYLOADS)[number];
+export type Payloads = 'full' | 'hash' | 'none';
+export const PAYLOADS = ['full', 'hash', 'none'] as const satisfies readonly Payloads[];
 
 /** What a trace begins with. */
 export interface TraceHeader {
-  readonly format: typeof FORMAT;
+  readonly format: 'ghostcard-trace';
   readonly version: number;
   /** The version of ghostcard that wrote it. */
   readonly writer: string;

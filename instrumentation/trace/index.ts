@@ -1,6 +1,6 @@
 /** Traces: the last events of a card in memory, all of them in a file, and words for both. */
 export { Region, regionName } from '../../emulator/pci';
-export { type CardTrace, type DmaTotals, type Notice, traceOf } from './card-trace';
+export { type CardTrace, type DmaTotals, traceOf } from './card-trace';
 export { channelsNamed } from './channel-names';
 export { DeclaredChannels, type Doorbell, doorbellValue } from './declared-channels';
 export { describeEvent, describeTrace, type DescribeOptions, isAccess } from './describe';

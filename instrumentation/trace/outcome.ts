@@ -9,6 +9,7 @@ import { Irq } from '../../emulator/pci';
 import { type EventContent } from './event';
 import { wordInterrupt } from './wording';
 
+/** What is left to say of a card at the end of a run. */
 export interface Finding {
   readonly kind: 'halted' | 'dma-refused' | 'still-running' | 'interrupt-not-taken' | 'error-unread';
   /** The part of the card: `H2C0`; an interrupt; a field; '' for DMA of no named channel. */

@@ -13,6 +13,7 @@ export interface Evidence {
 
 /** A guest that could not start, or that has ended, with the last output of QEMU and of the guest. */
 export class GuestError extends Error {
+  /** @internal */
   constructor(headline: string, evidence: Evidence, options?: ErrorOptions) {
     super([headline, ...blocks(evidence)].join('\n'), options);
     this.name = new.target.name;
@@ -32,6 +33,7 @@ export class RestoreError extends Error {
 
 /** QEMU has exited. */
 export class QemuExitedError extends GuestError {
+  /** @internal */
   constructor(
     readonly exitCode: number | undefined,
     readonly signal: string | undefined,
@@ -51,6 +53,7 @@ export class QemuExitedError extends GuestError {
 export class GuestPanicError extends GuestError {
   readonly reason: string;
 
+  /** @internal */
   constructor(panic: Panic, activity: string, evidence: Evidence) {
     super(`The guest's kernel panicked while ${activity}: ${panic.reason}`, { ...evidence, consoleTail: panic.quote });
     this.reason = panic.reason;

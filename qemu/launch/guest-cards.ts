@@ -44,6 +44,7 @@ export interface BindOptions {
   readonly timeoutMs?: number;
 }
 
+/** How a card is removed from a guest. */
 export interface UnplugOptions {
   /** Time limit for the driver to release the card. Default: 20 s. */
   readonly timeoutMs?: number;

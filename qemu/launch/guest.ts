@@ -37,11 +37,6 @@ export interface RunOptions extends Omit<ExecOptions, 'root'> {
   readonly marked?: boolean;
 }
 
-export interface ModuleFile {
-  readonly name: string;
-  readonly data: Uint8Array;
-}
-
 interface GuestOptions extends LaunchOptions {
   readonly cardsAtBoot: boolean;
 }
@@ -51,19 +46,19 @@ export const OWN = { host: false, marked: false } as const;
 
 /** A running guest: runs commands, transfers files, plugs and binds cards, and shuts down. */
 export class Guest implements AsyncDisposable {
-  /** The QMP connection to QEMU. */
+  /** @internal The QMP connection to QEMU. */
   readonly qmp: QmpClient;
-  /** The connection to the agent in the guest, for what `run`, `push` and `fetch` do not cover. */
+  /** @internal The connection to the agent in the guest, for what `run`, `push` and `fetch` do not cover. */
   readonly channel: GuestChannel;
   /** The kernel modules that `loadModule` has loaded from files, as they were then. */
-  readonly loadedModules: ModuleFile[] = [];
+  readonly loadedModules: { readonly name: string; readonly data: Uint8Array }[] = [];
   private readonly cards: GuestCards;
   /** Mounting of the modules of the guest's kernel, which drivers may be among. */
   private modules: Promise<void> = Promise.resolve();
   /** Undefined if the guest has only its own files. */
   private hostFolders: Promise<HostFolders> | undefined;
 
-  /** Use `launchGuest`. */
+  /** @internal Use `launchGuest`. */
   constructor(
     private readonly machine: Machine,
     { qmp, channel }: BootedMachine,
@@ -109,7 +104,7 @@ export class Guest implements AsyncDisposable {
     return this.machine.died;
   }
 
-  /** For `launchGuest`: saves a snapshot of the machine for later starts. The guest is paused while it is written. */
+  /** @internal For `launchGuest`: saves a snapshot of the machine for later starts. The guest is paused while it is written. */
   async saveTo(
     snapshots: SnapshotStore,
     identity: Ingredients,
@@ -135,7 +130,7 @@ export class Guest implements AsyncDisposable {
     });
   }
 
-  /** For `launchGuest`: prepares a guest that has just been booted or restored for use. */
+  /** @internal For `launchGuest`: prepares a guest that has just been booted or restored for use. */
   async furnish(): Promise<void> {
     await this.whileAlive(async () => {
       const {
@@ -227,7 +222,7 @@ export class Guest implements AsyncDisposable {
     return this.machine.console.tail(count);
   }
 
-  /** Has QEMU's monitor read a byte of the guest's physical address space, memory or a device. */
+  /** @internal Has QEMU's monitor read a byte of the guest's physical address space, memory or a device. */
   async readByte(address: number): Promise<void> {
     await this.qmp.execute('human-monitor-command', { 'command-line': `xp /1xb 0x${address.toString(16)}` });
   }
@@ -266,7 +261,7 @@ export class Guest implements AsyncDisposable {
     return this.cards.bind(card, driver, options);
   }
 
-  /** For `launchGuest`: ends a guest that could not be prepared, with this reason. */
+  /** @internal For `launchGuest`: ends a guest that could not be prepared, with this reason. */
   fail(reason: unknown): Promise<void> {
     this.machine.kill(reason);
     return this.ending.finish();

@@ -14,6 +14,7 @@ export {
   parseModuleArgument,
   unloadModule,
 } from './kernel-module';
+export { type CardConnection } from './arguments';
 export { launchGuest } from './launch';
 export { DEFAULT_CPUS, DEFAULT_MEMORY_MIB, defaultSlots } from './machine-options';
 export { highMiB, MEMORY_LAYOUTS, type MemoryLayout } from './memory-layout';

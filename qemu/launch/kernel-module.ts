@@ -28,8 +28,6 @@ export interface LoadedModule {
   readonly kernelLog: readonly string[];
 }
 
-type ModuleGuest = Pick<Guest, 'run' | 'kernel' | 'loadedModules'>;
-
 const DEFAULT_TIMEOUT_MS = 60_000;
 
 const MODULE_COMMAND = '/usr/bin/ghostcard-module';
@@ -44,7 +42,7 @@ const NO_DEPENDENCY = 200;
  * guest that it depends on. @throws Error if the module does not fit the guest, or the guest refuses it
  */
 export async function loadModule(
-  guest: ModuleGuest,
+  guest: Pick<Guest, 'run' | 'kernel' | 'loadedModules'>,
   file: string,
   { parameters = {}, timeoutMs = DEFAULT_TIMEOUT_MS }: LoadModuleOptions = {},
 ): Promise<LoadedModule> {
@@ -78,7 +76,7 @@ export async function loadModule(
 
 /** Loads a module that the guest's modprobe finds. */
 async function loadByName(
-  guest: ModuleGuest,
+  guest: Pick<Guest, 'run' | 'kernel' | 'loadedModules'>,
   name: string,
   assignments: readonly string[],
   timeoutMs: number,
@@ -95,7 +93,7 @@ async function loadByName(
 }
 
 /** What to do when the guest's kernel lacks a module. */
-function alternatives({ kernel }: ModuleGuest, wanted: string): string {
+function alternatives({ kernel }: Pick<Guest, 'kernel'>, wanted: string): string {
   const near = nearestNames(wanted, kernelModules(kernel.modulesFolder), 3);
   const names = near.length === 0 ? '' : ` Names like it: ${near.join(', ')}.`;
   const generic = kernel.options?.includes('--kernel')
@@ -112,7 +110,7 @@ const kernelModules = (folder: string | undefined): string[] =>
         /\.ko(\.\w+)?$/.test(file) ? [moduleName(file)] : [],
       );
 
-function cureForOtherKernel({ kernel }: ModuleGuest, file: string, name: string, machine = ''): string {
+function cureForOtherKernel({ kernel }: Pick<Guest, 'kernel'>, file: string, name: string, machine = ''): string {
   if (kernelModules(kernel.modulesFolder).includes(name)) {
     return `the guest's kernel has this module itself: load it by its name, ${name}`;
   }
@@ -126,7 +124,7 @@ function cureForOtherKernel({ kernel }: ModuleGuest, file: string, name: string,
 
 /** Unloads a module, which unbinds its driver from all devices. Returns the lines of the kernel log from meanwhile. */
 export async function unloadModule(
-  guest: Pick<ModuleGuest, 'run'>,
+  guest: Pick<Guest, 'run'>,
   name: string,
   { timeoutMs = DEFAULT_TIMEOUT_MS }: Pick<LoadModuleOptions, 'timeoutMs'> = {},
 ): Promise<readonly string[]> {

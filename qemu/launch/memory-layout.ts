@@ -6,13 +6,12 @@
 import { type GuestChannel } from '../channel';
 import { GUEST_PATHS } from '../guest-image';
 
-export const MEMORY_LAYOUTS = ['flat', 'high', 'fragmented'] as const;
-
 /**
  * 'flat': as the machine has it. 'high': drivers get memory above 4 GiB, until little of it is left. 'fragmented': what the
  * kernel does not allocate as one is not adjacent.
  */
-export type MemoryLayout = (typeof MEMORY_LAYOUTS)[number];
+export type MemoryLayout = 'flat' | 'high' | 'fragmented';
+export const MEMORY_LAYOUTS = ['flat', 'high', 'fragmented'] as const satisfies readonly MemoryLayout[];
 
 /** What the guest's kernel, its initramfs and its bounce buffers need at least, below 4 GiB. */
 const LOW_MIB = 192;

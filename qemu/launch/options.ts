@@ -66,7 +66,7 @@ export interface LaunchOptions {
   readonly provisioned: GuestSoftware;
   readonly cards?: readonly LaunchCard[];
   /**
-   * The store of snapshots to restore from instead of booting; cards are then hot-plugged. If omitted, the guest boots
+   * @internal The store of snapshots to restore from instead of booting; cards are then hot-plugged. If omitted, the guest boots
    * with the cards present.
    */
   readonly snapshots?: SnapshotStore;
@@ -101,7 +101,7 @@ export interface LaunchOptions {
   readonly iommu?: boolean;
   /** Address for QEMU's gdb stub to listen at, such as 'tcp:127.0.0.1:1234'. */
   readonly gdb?: string;
-  /** Observes the guest's processors. It makes no difference to the machine. Default: nobody does. */
+  /** @internal Observes the guest's processors. It makes no difference to the machine. Default: nobody does. */
   readonly observer?: ObserverPlugin;
   readonly extraQemuArgs?: readonly string[];
   /** Time limit of a boot, from the start to the agent's hello. Default: 90 s. */
@@ -115,7 +115,7 @@ export interface LaunchOptions {
   readonly onConsole?: (line: string) => void;
   /** Called when a phase of the launch begins. */
   readonly onProgress?: (progress: LaunchProgress) => void;
-  /** Called when the guest runs commands, before cards are plugged into it. */
+  /** @internal Called when the guest runs commands, before cards are plugged into it. */
   readonly onUp?: (channel: GuestChannel) => Promise<void>;
   /** Called before a command is started in the guest. */
   readonly onCommandStart?: (argv: readonly string[], marked: boolean) => void;

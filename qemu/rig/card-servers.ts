@@ -21,23 +21,7 @@ import { StaleIntx } from './stale-intx';
  * A card to be served by the rig (`make`; `makeMultifunction`, when it has several functions), or one that another process
  * serves (`socketPath`).
  */
-export type RigCard<Card extends PciCard = PciCard> = CardSeat &
-  (ServedSeat<Card> | MultifunctionSeat | { readonly socketPath: string });
-
-/** The functions are called as the card, with `.0`, `.1` …: that is their name in `bind`, `card` and traces. */
-interface MultifunctionSeat {
-  readonly makeMultifunction: () => MultifunctionCard;
-  /** Faults to be injected, function by function; not into a card that takes its place later. */
-  readonly functionFaults?: readonly (readonly FaultDeclaration[])[];
-}
-
-interface ServedSeat<Card extends PciCard> {
-  readonly make: CardFactory<Card>;
-  /** Faults to be injected; not into a card that takes its place later. */
-  readonly faults?: readonly FaultDeclaration[];
-}
-
-interface CardSeat {
+export type RigCard<Card extends PciCard = PciCard> = {
   /** What the card is called in `bind` and in messages; unique in the rig. */
   readonly name: string;
   /**
@@ -47,7 +31,20 @@ interface CardSeat {
   readonly driver?: string | readonly string[];
   /** How long QEMU waits for the card's answer to an access, in milliseconds. Default: QEMU's own limit, 5 s. */
   readonly answerTimeoutMs?: number;
-}
+} & (
+  | {
+      readonly make: CardFactory<Card>;
+      /** Faults to be injected; not into a card that takes its place later. */
+      readonly faults?: readonly FaultDeclaration[];
+    }
+  | {
+      /** The functions are called as the card, with `.0`, `.1` …: that is their name in `bind`, `card` and traces. */
+      readonly makeMultifunction: () => MultifunctionCard;
+      /** Faults to be injected, function by function; not into a card that takes its place later. */
+      readonly functionFaults?: readonly (readonly FaultDeclaration[])[];
+    }
+  | { readonly socketPath: string }
+);
 
 /** A card's model has thrown, or the process that serves it has gone. */
 export interface ModelError {
@@ -62,7 +59,7 @@ export interface CardListeners {
   /** Receives what checks find, and stalls of drivers. Default: they go where `onCardEvent` does. */
   readonly onNotice?: (card: string, notice: CardNotice) => void;
   readonly notices?: NoticeOptions;
-  /** Says who in the guest does each register access. */
+  /** @internal Says who in the guest does each register access. */
   readonly observer?: { readonly on: Observer; readonly races?: RaceDetector };
 }
 

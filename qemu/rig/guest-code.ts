@@ -20,6 +20,7 @@ import {
   ProcessRecordDecoder,
   Processes,
 } from '../../instrumentation/symbols';
+import { type GuestChannel } from '../channel';
 import { GUEST_PATHS, HOST_ROOT, HOST_ROOT_TOOLS } from '../guest-image';
 import { type Guest, type LaunchOptions, within } from '../launch';
 
@@ -28,7 +29,9 @@ export interface GuestCodeOptions extends Pick<LaunchOptions, 'hostRoot' | 'shar
   readonly folder: string;
 }
 
-type CodeGuest = Pick<Guest, 'channel' | 'loadedModules'>;
+interface CodeGuest extends Pick<Guest, 'loadedModules'> {
+  readonly channel: GuestChannel;
+}
 
 const REPORT_TIMEOUT_MS = 30_000;
 /** Larger ones take longer than a name is worth: a browser, a virtual machine. */

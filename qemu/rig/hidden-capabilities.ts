@@ -9,8 +9,8 @@ const EXTENDED_FROM = 0x100;
 const HIDDEN: Readonly<Record<number, string>> = { 0x0e: 'ARI', 0x10: 'SR-IOV' };
 
 /** A sentence for each. */
-export function hiddenCapabilities({ inspection }: PciCard): string[] {
-  return inspection.configStructures.flatMap(({ name, offset, registers }) => {
+export function hiddenCapabilities(card: PciCard): string[] {
+  return card.inspection.configStructures.flatMap(({ name, offset, registers }) => {
     if (offset < EXTENDED_FROM) return [];
     const header = registers.map.registers.find(({ path }) => path === 'HEADER')?.reset ?? 0n;
     const kind = HIDDEN[Number(header & 0xffffn)];

@@ -60,7 +60,7 @@ export class Observation implements Disposable {
   }
 
   /** What the launch needs. `modules`: those that have been loaded from files by now. */
-  launchIn(runDir: string, modules: () => Guest['loadedModules']): Pick<LaunchOptions, 'observer' | 'onUp'> {
+  launchIn(runDir: string, modules: () => Guest['loadedModules']) {
     const { file } = this.observer;
     const onUp = async (channel: GuestChannel): Promise<void> => {
       const kernel = await kernelFactsOf(channel);

@@ -39,7 +39,8 @@ export interface PageLayout {
 }
 
 /** Undefined where the guest does not say it: its kernel has another module, or none. */
-export async function readPageLayout({ channel }: Guest): Promise<PageLayout | undefined> {
+export async function readPageLayout(guest: Guest): Promise<PageLayout | undefined> {
+  const { channel } = guest;
   try {
     const [layout, map] = await Promise.all([channel.fetch(LAYOUT), channel.fetch(MAP)]);
     return parsePageLayout(layout.toString(), map.toString());

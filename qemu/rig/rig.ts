@@ -155,7 +155,7 @@ export class Rig implements AsyncDisposable {
     return this.launched!;
   }
 
-  /** Of the guest's processors, with `observe`. */
+  /** @internal Of the guest's processors, with `observe`. */
   get observer(): Observer | undefined {
     return this.observation?.observer;
   }

@@ -8,6 +8,7 @@ const folder = join(installed, 'types');
 
 const CARD = `
 import { type CardEnvironment, InProcessHost, PciCard, registerMap } from 'ghostcard';
+import { ReferenceCard } from 'ghostcard/cards';
 import { Link } from 'ghostcard/dma';
 import { provision } from 'ghostcard/guest';
 import { readTrace } from 'ghostcard/instrumentation';
@@ -20,7 +21,9 @@ export class Card extends PciCard {
   }
 }
 export const low: number = new InProcessHost(new Card()).registers(0, MAP).read('ID');
-export const others = [readTrace, provision, Link];
+export const others = [readTrace, provision, Link, ReferenceCard];
+// @ts-expect-error -- for tools of ghostcard only
+void new Card().inspection;
 `;
 /** Vitest's own declarations for CommonJS modules need skipLibCheck under node16. */
 const TEST = `

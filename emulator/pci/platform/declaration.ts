@@ -12,21 +12,6 @@ export interface PlatformWindow {
   readonly sizeBytes?: number;
 }
 
-/** The function's INTx line, for one device of the card only; or an MSI-X vector that no other device uses. */
-export type PlatformInterrupt = 'intx' | { readonly msixVector: number };
-
-/** How software resets the device: it writes `value` to a 32-bit register and waits until its `busyMask` bits read 0. */
-export interface PlatformReset<WindowName extends string = string> {
-  readonly window: WindowName;
-  /** Offset of the register in the window, in bytes. */
-  readonly offset: number;
-  readonly value: number;
-  /** Bits that read 1 during the reset; default 0: the reset completes with the write. */
-  readonly busyMask?: number;
-  /** How long the kernel waits for completion; default 100 ms. */
-  readonly limitMs?: number;
-}
-
 /** A memory-mapped device inside a card, for drivers that are not PCI drivers. */
 export interface PlatformDevice<WindowName extends string = string> {
   /** The guest's kernel names the device NAME.ID. Letters, digits, '-' and '_', at most 31. */
@@ -35,16 +20,31 @@ export interface PlatformDevice<WindowName extends string = string> {
   readonly compatible: string;
   /** By name, in the order of the UIO device's maps. */
   readonly windows: Readonly<Record<WindowName, PlatformWindow>>;
-  /** Absent: the device has no interrupt. */
-  readonly interrupt?: PlatformInterrupt;
+  /**
+   * The function's INTx line, for one device of the card only; or an MSI-X vector that no other device uses. Absent: the
+   * device has no interrupt.
+   */
+  readonly interrupt?: 'intx' | { readonly msixVector: number };
   /** Width of the host addresses that the device can drive; default 64. */
   readonly dmaMaskBits?: number;
   /** Whether the device's DMA is coherent with the CPU caches; default: as the card. */
   readonly coherent?: boolean;
   /** Sizes of the DMA buffers that the kernel is to allocate (uio_dmem_genirq), by name. Multiples of 4096 bytes. */
   readonly dmaBuffers?: Readonly<Record<string, number>>;
-  /** Required by vfio-platform, which refuses a device that it cannot reset. */
-  readonly reset?: PlatformReset<NoInfer<WindowName>>;
+  /**
+   * How software resets the device: it writes `value` to a 32-bit register and waits until its `busyMask` bits read 0.
+   * Required by vfio-platform, which refuses a device that it cannot reset.
+   */
+  readonly reset?: {
+    readonly window: NoInfer<WindowName>;
+    /** Offset of the register in the window, in bytes. */
+    readonly offset: number;
+    readonly value: number;
+    /** Bits that read 1 during the reset; default 0: the reset completes with the write. */
+    readonly busyMask?: number;
+    /** How long the kernel waits for completion; default 100 ms. */
+    readonly limitMs?: number;
+  };
 }
 
 /** Returns `device` unchanged; lets the compiler check that `reset.window` is one of the windows. */

@@ -1,7 +1,7 @@
 /** The bytes of a platform table. */
 import { crc32 } from 'node:zlib';
 import { type ResolvedWindow } from './check';
-import { type PlatformDevice, type PlatformInterrupt } from './declaration';
+import { type PlatformDevice } from './declaration';
 import { BLOCK, BLOCK_COHERENT, HEADER, INTERRUPT, NO_RESET, TABLE_MAGIC, TABLE_VERSION } from './layout';
 import { placedMembers, structBytes, type Values, writeStruct } from './structs';
 
@@ -57,7 +57,7 @@ function blockValues(device: PlatformDevice, windows: readonly ResolvedWindow[])
   };
 }
 
-function interruptValues(interrupt: PlatformInterrupt | undefined): Values {
+function interruptValues(interrupt: PlatformDevice['interrupt']): Values {
   if (interrupt === undefined) return { interrupt: INTERRUPT.NONE };
   if (interrupt === 'intx') return { interrupt: INTERRUPT.INTX };
   return { interrupt: INTERRUPT.MSIX, msix_vector: interrupt.msixVector };

@@ -6,6 +6,7 @@ import { ProvisionError } from './errors';
 
 /** Debian's names of architectures. */
 export type HostArch = 'amd64' | 'arm64';
+/** The architecture of a guest, by Debian's name. */
 export type GuestArch = 'amd64' | 'arm64';
 export const GUEST_ARCHES: readonly GuestArch[] = ['amd64', 'arm64'];
 

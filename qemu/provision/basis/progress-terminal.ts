@@ -4,7 +4,9 @@
  */
 import { type ProgressEvent, type ProgressListener } from './progress';
 
+/** Where progress is written: a stream, such as `process.stderr`. */
 export interface TextSink {
+  /** Writes a line, or a part of one. */
   write(text: string): unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;

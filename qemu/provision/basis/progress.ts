@@ -2,6 +2,28 @@
  * Progress as data: which step runs, what it is doing, how much of it is done, and for how long. Presentation is in
  * progress-terminal.ts.
  */
+
+/**
+ * The parts of a guest, in the order in which they are made. `kernel-build` and `observer` are only made on request, `browser` and
+ * those after it only for tests. `cache` waits for another run that makes the same parts; `pack` writes or
+ * reads a file that has all of them.
+ */
+export type Step =
+  | 'cache'
+  | 'pack'
+  | 'qemu'
+  | 'compiler'
+  | 'kernel'
+  | 'modules'
+  | 'kernel-build'
+  | 'observer'
+  | 'busybox'
+  | 'guest-tools'
+  | 'initramfs'
+  | 'browser'
+  | 'gtkwave'
+  | 'kernel-source'
+  | 'dpdk';
 export const STEPS = [
   'cache',
   'pack',
@@ -18,15 +40,9 @@ export const STEPS = [
   'gtkwave',
   'kernel-source',
   'dpdk',
-] as const;
+] as const satisfies readonly Step[];
 
-/**
- * The parts of a guest, in the order in which they are made. `kernel-build` and `observer` are only made on request, `browser` and
- * those after it only for tests. `cache` waits for another run that makes the same parts; `pack` writes or
- * reads a file that has all of them.
- */
-export type Step = (typeof STEPS)[number];
-
+/** What provisioning is doing. */
 export interface ProgressEvent {
   readonly step: Step;
   /** The current work, as a phrase: "downloading 70 packages". */
@@ -39,6 +55,7 @@ export interface ProgressEvent {
   readonly finished?: true;
 }
 
+/** Receives what provisioning is doing. */
 export type ProgressListener = (event: ProgressEvent) => void;
 
 const HEARTBEAT_MS = 1000;

@@ -42,6 +42,7 @@ export interface ProvisionedQemu {
   readonly origin: string;
 }
 
+/** The kernel that guests boot. */
 export interface ProvisionedKernel {
   readonly imagePath: string;
   /** `uname -r` of the guest. */
