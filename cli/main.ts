@@ -5,7 +5,7 @@ import { watchdog } from '../emulator/watchdog';
 import { description, version } from '../emulator/folders';
 import { checkEnvironment } from './environment';
 import { EXIT, report, reportUncaught } from './common/errors';
-import { cardsPrintToStandardError } from './common/output';
+import { endWith, exitWith, insistOnExitCode, keepFromCards, standardOutput } from './common/own-process';
 
 /** Loaded when they are used: --version does not wait for all that a guest needs. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
@@ -46,16 +46,16 @@ export async function main(argv: readonly string[]): Promise<void> {
     // First of all: without a cache, loading a command takes seconds.
     await checkEnvironment(process.env, (text) => console.error(`ghostcard: ${text}`));
   } catch (error) {
-    process.exitCode = report(error);
+    endWith(report(error));
     return;
   }
   const root = await program(namesFor(argv[2]));
-  cardsPrintToStandardError();
+  keepFromCards();
   watchdog.configure({ scope: 'process' });
   // Guards tear down what this process leaves.
-  process.on('uncaughtException', (error) => process.exit(reportUncaught(error)));
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.SIGNAL + constants.signals.SIGPIPE); // as `| head` does to any program
+  process.on('uncaughtException', (error) => exitWith(reportUncaught(error)));
+  standardOutput.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') exitWith(EXIT.SIGNAL + constants.signals.SIGPIPE); // as `| head` does to any program
     throw error;
   });
   for (const command of withSubcommands(root)) command.exitOverride();
@@ -63,14 +63,15 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     await root.parseAsync(argv);
   } catch (error) {
-    process.exitCode = report(error);
+    endWith(report(error));
   } finally {
     process.off('beforeExit', reportUnfinished);
+    insistOnExitCode();
   }
 }
 
 /** Node ends when nothing is left to wait for, although the command still waits: with 0, if nobody says otherwise. */
 function reportUnfinished(): void {
   console.error('ghostcard: This command has not finished, and waits for something that nothing can bring about.');
-  process.exitCode = EXIT.GHOSTCARD;
+  endWith(EXIT.GHOSTCARD);
 }

@@ -10,6 +10,7 @@ import { once, requireCard } from '../common/options';
 import { print } from '../common/output';
 import { refuseOtherFiles, refuseToReplace, writingTo } from '../common/output-file';
 import { loadTrace } from './trace/open';
+import { endWith } from '../common/own-process';
 
 interface Options {
   readonly card: string;
@@ -51,7 +52,7 @@ export function replayCommand(): Command {
         const result = await replaying(file, async () => drive(trace, source.make, which));
         if (record !== undefined) writingTo('--record', record, () => writeTrace(resolve(record), result.trace));
         print(json ? JSON.stringify(driveJsonOf(result)) : driveLinesOf(result, record).join('\n'));
-        if (result.missing.length + result.thrown.length > 0) process.exitCode = EXIT.FAILED;
+        if (result.missing.length + result.thrown.length > 0) endWith(EXIT.FAILED);
         return;
       }
       const startedMs = performance.now();
@@ -59,7 +60,7 @@ export function replayCommand(): Command {
       const wallMs = performance.now() - startedMs;
       if (json) print(JSON.stringify(jsonOf(result, wallMs)));
       else for (const line of linesOf(result, wallMs)) print(line);
-      if (result.divergence) process.exitCode = EXIT.FAILED;
+      if (result.divergence) endWith(EXIT.FAILED);
     });
 }
 

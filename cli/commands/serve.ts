@@ -15,6 +15,7 @@ import { collect, once as onlyOnce, requireCard } from '../common/options';
 import { print } from '../common/output';
 import { addNoticeOptions, type NoticeCommandOptions, NoticeLog, noticeOptionsOf } from '../common/notices';
 import { addTraceOptions, Recording, type TraceOptions } from '../common/recording';
+import { endWith } from '../common/own-process';
 
 interface ServeOptions extends TraceOptions, NoticeCommandOptions {
   readonly card: string;
@@ -95,7 +96,7 @@ With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share
       const failure = options.strict && notices.failure;
       if (failure) {
         say('strict', { text: failure }, failure);
-        process.exitCode = EXIT.NOTICED;
+        endWith(EXIT.NOTICED);
       }
       say('stopped', {}, 'stopped');
     },

@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { EXIT } from './errors';
+import { exitWith } from './own-process';
 
 export class Interruption extends Error {
   override readonly name = 'Interruption';
@@ -22,7 +23,7 @@ export function interruption(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(EXIT.SIGNAL + constants.signals[signal]);
+      if (controller.signal.aborted) exitWith(EXIT.SIGNAL + constants.signals[signal]);
       controller.abort(new Interruption(signal));
     });
   }

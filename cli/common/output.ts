@@ -1,12 +1,8 @@
 /** What goes to standard output: lines and tables. Only the command line writes there. */
+import { standardOutput } from './own-process';
 
 /** Prints one line. */
-export const print = (line: string): void => void process.stdout.write(`${line}\n`);
-
-/** Sends what card models print to standard error: standard output has the guest's command, or our JSON. */
-export function cardsPrintToStandardError(): void {
-  globalThis.console = new console.Console(process.stderr);
-}
+export const print = (line: string): void => void standardOutput.write(`${line}\n`);
 
 const BLOCK_CHARACTERS = 64 << 10;
 
@@ -29,7 +25,7 @@ export class Lines {
     if (this.#characters === 0) return;
     const text = this.#block.join('');
     [this.#block, this.#characters] = [[], 0];
-    await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
+    await new Promise<void>((resolve) => standardOutput.write(text, () => resolve()));
   }
 }
 

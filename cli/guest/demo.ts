@@ -16,6 +16,7 @@ import { type Column, formatBytes, formatTable, print } from '../common/output';
 import { makeArtifactsFolder } from '../common/output-file';
 import { type DemoStep, demoSteps, DRIVER_MODES, type DriverMode } from './driver-modes';
 import { addSoftwareOptions, type SoftwareOptions, softwareOf } from './software-options';
+import { endWith } from '../common/own-process';
 
 interface DemoOptions extends SoftwareOptions {
   readonly card: string;
@@ -41,7 +42,7 @@ export function demoCommand(): Command {
     .option('--artifacts <folder>', 'where the logs go', join('artifacts', 'demo'))
     .option('--json', 'print the outcome as JSON');
   return addSoftwareOptions(command).action(async (options: DemoOptions) => {
-    process.exitCode = await demo(options);
+    endWith(await demo(options));
   });
 }
 

@@ -6,6 +6,7 @@ import { inspect, type Inspection } from '../../qemu/provision';
 import { EXIT } from '../common/errors';
 import { formatBytes, formatTable, print } from '../common/output';
 import { addSoftwareOptions, type SoftwareOptions, softwareOf } from './software-options';
+import { endWith } from '../common/own-process';
 
 interface Finding {
   readonly what: string;
@@ -29,7 +30,7 @@ export function doctorCommand(): Command {
       const healthy = inspection.problems.length === 0 && own.every(({ state }) => state === 'ready');
       if (options.json) print(JSON.stringify({ healthy, own, ...inspection }, undefined, 2));
       else show(own, inspection);
-      process.exitCode = healthy ? EXIT.OK : EXIT.FAILED;
+      endWith(healthy ? EXIT.OK : EXIT.FAILED);
     });
 }
 

@@ -5,6 +5,7 @@ import { type ExecResult, GuestRequestError } from '../../qemu/channel';
 import { explainSignal, type Guest, GuestPanicError, QemuExitedError, type RunOptions } from '../../qemu/launch';
 import { EXIT } from '../common/errors';
 import { HostTerminal } from './host-terminal';
+import { standardOutput } from '../common/own-process';
 
 export interface GuestCommandOptions {
   readonly env: Readonly<Record<string, string>>;
@@ -63,7 +64,7 @@ function piped(guest: Guest, argv: readonly string[], options: RunOptions, colle
     ...(!process.stdin.isTTY && { stdin: process.stdin }),
     ...(!collect && {
       collect: false,
-      onStdout: (chunk: Buffer) => write(process.stdout, chunk),
+      onStdout: (chunk: Buffer) => write(standardOutput, chunk),
       onStderr: (chunk: Buffer) => write(process.stderr, chunk),
     }),
   });
@@ -77,7 +78,7 @@ async function onTerminal(guest: Guest, argv: readonly string[], options: RunOpt
     terminal: terminal.size,
     stdin: terminal.input,
     collect: false,
-    onStdout: (chunk) => write(process.stdout, chunk),
+    onStdout: (chunk) => write(standardOutput, chunk),
   });
   terminal.follow((size) => command.resize(size));
   return await command.result;

@@ -6,6 +6,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { Transform, type TransformCallback } from 'node:stream';
 import { type TerminalSize } from '../../qemu/channel';
 import { UsageError } from '../common/errors';
+import { standardOutput } from '../common/own-process';
 
 /** Ctrl-], as in telnet: this often in a row, it ends the session, whatever the guest is doing. */
 const ESCAPE = 0x1d;
@@ -22,7 +23,7 @@ export class HostTerminal implements Disposable {
 
   constructor(onEscape: () => void) {
     this.input = process.stdin.pipe(new EscapeWatch(onEscape));
-    process.stdout.on('resize', this.resized);
+    standardOutput.on('resize', this.resized);
     process.on('SIGCONT', this.resumed);
     process.stderr.write = this.writeLines as typeof process.stderr.write;
     this.takeOver();
@@ -30,7 +31,7 @@ export class HostTerminal implements Disposable {
 
   /** Throws when there is no terminal to hand over. */
   static require(option: string): void {
-    const missing = [!process.stdin.isTTY && 'input', !process.stdout.isTTY && 'output'].filter(Boolean);
+    const missing = [!process.stdin.isTTY && 'input', !standardOutput.isTTY && 'output'].filter(Boolean);
     if (missing.length === 0) return;
     const cure =
       "run the command without it (its input may come from a pipe), or under a terminal, such as script(1)'s";
@@ -38,7 +39,7 @@ export class HostTerminal implements Disposable {
   }
 
   get size(): TerminalSize {
-    const { columns = 80, rows = 24 } = process.stdout;
+    const { columns = 80, rows = 24 } = standardOutput;
     return { columns: columns || 80, rows: rows || 24 };
   }
 
@@ -55,7 +56,7 @@ export class HostTerminal implements Disposable {
 
   [Symbol.dispose](): void {
     process.off('SIGCONT', this.resumed);
-    process.stdout.off('resize', this.resized);
+    standardOutput.off('resize', this.resized);
     process.stdin.unpipe(this.input);
     process.stderr.write = this.unwrapped;
     this.keeper?.kill('SIGKILL'); // first: later it would disturb the shell that takes over

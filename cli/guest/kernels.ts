@@ -4,6 +4,7 @@ import { listKernels, type ListedKernel, terminalProgress } from '../../qemu/pro
 import { EXIT } from '../common/errors';
 import { interruption } from '../common/interruption';
 import { formatBytes, formatTable, print } from '../common/output';
+import { endWith } from '../common/own-process';
 
 export function kernelsCommand(): Command {
   return new Command('kernels')
@@ -22,7 +23,7 @@ export function kernelsCommand(): Command {
       console.error(
         `ghostcard: only the cache is listed; failed while ${attempted}: ${seen.trimEnd()}\nWhat to do: ${cure}`,
       );
-      process.exitCode = EXIT.FAILED;
+      endWith(EXIT.FAILED);
     });
 }
 

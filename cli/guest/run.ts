@@ -16,6 +16,7 @@ import { timesFired, withModelErrors, withNotices, withRaces, withUnfired } from
 import { runInGuest } from './guest-command';
 import { answerTimeoutOf, hasNoDma, planRun, type RunCommandOptions, type RunPlan } from './run-plan';
 import { addSoftwareOptions, softwareOf } from './software-options';
+import { endWith } from '../common/own-process';
 
 export function runCommand(): Command {
   const command = new Command('run')
@@ -80,7 +81,7 @@ export function runCommand(): Command {
     .action(async (argv: string[], options: RunCommandOptions) => {
       const outcome = await run(argv, options).catch((error: unknown) => failed(error, options));
       if (options.json) print(JSON.stringify(outcome));
-      process.exitCode = outcome.exitCode;
+      endWith(outcome.exitCode);
     });
 }
 

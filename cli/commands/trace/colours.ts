@@ -1,6 +1,7 @@
 /** Colours for the kinds of events, on terminals. */
 import { styleText } from 'node:util';
 import { type TraceEvent } from '../../../instrumentation/trace';
+import { standardOutput } from '../../common/own-process';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -23,7 +24,7 @@ const STYLES: Partial<Record<TraceEvent['kind'], Style>> = {
 };
 
 /** On a terminal, unless NO_COLOR is set (no-color.org). */
-export const showsColours = (): boolean => process.stdout.isTTY === true && !process.env.NO_COLOR;
+export const showsColours = (): boolean => standardOutput.isTTY === true && !process.env.NO_COLOR;
 
 export function coloured(event: TraceEvent, text: string): string {
   const hasFailed = 'error' in event || ('phase' in event && event.phase === 'held');

@@ -14,6 +14,7 @@ import { collect, wholeNumber } from '../../common/options';
 import { print } from '../../common/output';
 import { loadTrace } from './open';
 import { withNamesOf } from './selection';
+import { endWith } from '../../common/own-process';
 
 interface DiffCommandOptions {
   readonly strict?: true;
@@ -47,7 +48,7 @@ export function diffCommand(): Command {
       );
       if (options.json) print(JSON.stringify(diff, undefined, 2));
       else show(diff, { file: fileA, trace: a }, { file: fileB, trace: b }, options);
-      if (diff.difference) process.exitCode = EXIT.FAILED;
+      if (diff.difference) endWith(EXIT.FAILED);
     });
 }
 
