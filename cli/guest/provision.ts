@@ -3,14 +3,8 @@
  * `ghostcard kernel-build`: prints the folder to build kernel modules for the guest in.
  */
 import { Command, Option } from 'commander';
-import {
-  exportPack,
-  importPack,
-  kernelBuild,
-  type PackManifest,
-  provision,
-  terminalProgress,
-} from '../../qemu/provision';
+import { kernelBuild, provision, terminalProgress } from '../../qemu/provision';
+import { type PackManifest } from '../../qemu/provision/packs/imported';
 import { interruption } from '../common/interruption';
 import { print } from '../common/output';
 import { addSoftwareOptions, type SoftwareOptions, softwareOf } from './software-options';
@@ -40,9 +34,13 @@ export function provisionCommand(): Command {
     .addHelpText('after', PACK_EXAMPLE);
   return addSoftwareOptions(command).action(async (options: ProvisionCommandOptions) => {
     const common = { signal: interruption(), onProgress: terminalProgress() };
-    if (options.import !== undefined) return showPack(await importPack(options.import, common), options);
     const provisioning = { ...softwareOf(options), ...common };
-    if (options.export !== undefined) return showPack(await exportPack(options.export, provisioning), options);
+    if (options.import !== undefined || options.export !== undefined) {
+      // Only here: the library for archives takes a while to load.
+      const { exportPack, importPack } = await import('../../qemu/provision/pack.ts');
+      if (options.import !== undefined) return showPack(await importPack(options.import, common), options);
+      return showPack(await exportPack(options.export!, provisioning), options);
+    }
     const provisioned = await provision(provisioning);
     if (options.json) return print(JSON.stringify(provisioned, undefined, 2));
     const { qemu, kernel, initramfsPath, cacheDir } = provisioned;

@@ -20,7 +20,5 @@ export { inspect, type Inspection, type PartReport, type PartState } from './ins
 export { type ProgressEvent, type ProgressListener, type Step } from './basis/progress';
 export { formatBytes, terminalProgress, type TextSink } from './basis/progress-terminal';
 export { provisionObserver } from './observer';
-export { exportPack, importPack } from './pack';
-export { type PackManifest } from './packs/imported';
 export { provision } from './provision';
 export { type Provisioned, type ProvisionedKernel, type ProvisionedQemu, type ProvisionOptions } from './basis/types';

@@ -4,7 +4,8 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { RunFolder } from '../../qemu/launch/run-folder';
-import { exportPack, terminalProgress } from '../../qemu/provision';
+import { terminalProgress } from '../../qemu/provision';
+import { exportPack } from '../../qemu/provision/pack';
 import { write } from './project';
 
 const { installed } = inject('package');
