@@ -8,7 +8,7 @@
  *   ./two-ports.ts                         a class that extends MultifunctionCard: a card with several functions
  */
 import { existsSync, statSync } from 'node:fs';
-import { basename, extname, relative, resolve } from 'node:path';
+import { dirname, basename, extname, relative, resolve } from 'node:path';
 import { BUILT_IN_CARDS, type BuiltInCard, type OptionHelp } from '../../emulator/cards/built-in';
 import { ManualClock } from '../../emulator/clock';
 import { PACKAGE_FOLDER } from '../../emulator/folders';
@@ -254,6 +254,12 @@ async function exportedBy(file: string): Promise<CardMaker | CardClass> {
     );
   }
   const exported = await defaultExportOf(path).catch((error: unknown) => {
+    if (isWithoutGhostcard(error)) {
+      throw new UsageError(
+        `--card ${file}: it imports ghostcard, which is not installed where the file is. In ${dirname(path)} or a folder above ` +
+          'it: npm install ghostcard (or the file ghostcard-VERSION.tgz), and then npx ghostcard there',
+      );
+    }
     throw new CardCodeError(`--card ${file}: the file could not be loaded:`, error);
   });
   if (typeof exported !== 'function') {
@@ -270,6 +276,9 @@ async function exportedBy(file: string): Promise<CardMaker | CardClass> {
   }
   return exported as CardMaker;
 }
+
+const isWithoutGhostcard = (error: unknown): boolean =>
+  error instanceof Error && /^Cannot find (module|package) 'ghostcard['/]/.test(error.message);
 
 const isForeignClass = (exported: unknown): boolean =>
   String(exported).startsWith('class') && !isCardClass(exported as CardMaker) && !isMultifunctionClass(exported);

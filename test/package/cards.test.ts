@@ -67,3 +67,21 @@ describe.each(['module', 'commonjs'] as const)('in a package of type %s', (type)
     expect(exitCode).toBe(0);
   });
 });
+
+it.each([
+  ['card.cjs', "module.exports = require('ghostcard');"],
+  ['card.mjs', "export { PciCard as default } from 'ghostcard';"],
+  ['card.ts', "export { ReferenceCard as default } from 'ghostcard/cards';"],
+])('says where to install ghostcard when %s, which is elsewhere, does not find it', async (name, text) => {
+  const folder = join(installed, '../elsewhere');
+  write(folder, { [name]: text });
+  const { all, exitCode } = await execa('node', [CLI, 'serve', '--card', name, '--socket', join(folder, 'socket')], {
+    ...{ cwd: folder, all: true, reject: false, timeout: 30_000 },
+    env: { GHOSTCARD_CACHE: join(installed, 'cache') },
+  });
+  expect(all).toBe(
+    `ghostcard: --card ${name}: it imports ghostcard, which is not installed where the file is. In ${folder} or a folder ` +
+      'above it: npm install ghostcard (or the file ghostcard-VERSION.tgz), and then npx ghostcard there',
+  );
+  expect(exitCode).toBe(2);
+});
