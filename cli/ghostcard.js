@@ -10,6 +10,7 @@ const main = join(__dirname, '../dist/cli/main.js');
 if ((argument === '--version' || argument === '-V') && rest.length === 0) {
   console.log(require('../package.json').version);
 } else if (existsSync(main)) {
+  require('../dist/cli/common/ancestors.js'); // who started this process is noted before it loads the rest
   void require(main).main(process.argv);
 } else {
   console.error(

@@ -4,8 +4,8 @@
  *
  * Under npm, the process that a user sees and may kill is npm's: its end counts as a SIGHUP.
  */
-import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { hasLostNpm } from './ancestors';
 import { EXIT } from './errors';
 import { exitWith } from './own-process';
 
@@ -27,37 +27,20 @@ export function interruption(): AbortSignal {
       controller.abort(new Interruption(signal));
     });
   }
-  if (process.env.npm_command !== undefined) {
-    onOrphaned(() => controller.abort(new Interruption('SIGHUP')));
-  }
+  onLosingNpm(() => controller.abort(new Interruption('SIGHUP')));
   return controller.signal;
 }
 
 const LOOK_EVERY_MS = 250;
 
-/** Calls back once when npm, or the shell that it runs scripts with, has ended. */
-function onOrphaned(callback: () => void): void {
-  const ancestors = (): string => [process.ppid, parentOf(process.ppid)].join();
-  const before = ancestors();
+/** Calls back once, also for what has happened before. */
+function onLosingNpm(callback: () => void): void {
+  if (process.env.npm_command === undefined) return;
+  if (hasLostNpm()) return callback();
   const timer = setInterval(() => {
-    if (ancestors() === before) return;
+    if (!hasLostNpm()) return;
     clearInterval(timer);
     callback();
   }, LOOK_EVERY_MS);
   timer.unref();
-}
-
-/** Parent of a process, by proc(5), /proc/pid/stat: the second field behind the name. */
-function parentOf(pid: number): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return Number(
-      stat
-        .slice(stat.lastIndexOf(')') + 1)
-        .trim()
-        .split(' ')[1],
-    );
-  } catch {
-    return undefined; // it has ended
-  }
 }
