@@ -10,7 +10,7 @@ import { type ObservedCard, type Observer } from './observer';
 import { Origins, RecordedOrigins } from './origins';
 import { type RaceDetector } from './races';
 import { detectStalls } from './stalls';
-import { type CardNotice, type CardRecording, type CardTrace, traceOf, type TraceRecorder } from './trace';
+import { type CardNotice, type CardRecording, type CardTrace, printable, traceOf, type TraceRecorder } from './trace';
 
 export interface FitOptions {
   /** Where everything is recorded, under this name. */
@@ -132,4 +132,4 @@ function recordWriters(card: PciCard, recording: CardRecording, recorder: TraceR
   });
 }
 
-const reportNotice = ({ text }: CardNotice): void => console.error(`ghostcard: ${text}`);
+const reportNotice = ({ text }: CardNotice): void => console.error(`ghostcard: ${printable(text)}`);

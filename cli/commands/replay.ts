@@ -2,7 +2,7 @@
 import { basename, resolve } from 'node:path';
 import { Command } from 'commander';
 import { drive, type DriveResult, replay, ReplayError, type ReplayResult } from '../../instrumentation/replay';
-import { writeTrace } from '../../instrumentation/trace';
+import { printable, writeTrace } from '../../instrumentation/trace';
 import { watchdog } from '../../emulator/watchdog';
 import { loadCard } from '../common/card-source';
 import { EXIT, UsageError } from '../common/errors';
@@ -102,9 +102,11 @@ function driveLinesOf(
 ): string[] {
   const count = (kind: string) => events.filter((event) => event.kind.startsWith(kind)).length;
   return [
-    ...notes.map((note) => `note: ${note}`),
+    ...notes.map((note) => `note: ${printable(note)}`),
     `driven to the end: ${events.length} events, ${count('dma')} of them DMA accesses and ${count('interrupt')} of interrupts`,
-    ...missing.map(({ before, what }) => `missing at ${(before.timeNs / 1000).toFixed(3)} us of the trace: ${what}`),
+    ...missing.map(
+      ({ before, what }) => `missing at ${(before.timeNs / 1000).toFixed(3)} us of the trace: ${printable(what)}`,
+    ),
     ...thrown.map((error) => `the card has thrown: ${stackOf(error)}`),
     ...(unknownBytes > 0
       ? [`the card read ${unknownBytes} bytes of host memory that are not in the trace: they were 0`]

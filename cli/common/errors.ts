@@ -1,5 +1,6 @@
 /** How a command ends: exit codes, errors, and what they print on standard error. */
 import { CommanderError } from 'commander';
+import { sayError } from './output';
 
 /** A guest command's own exit code passes through, so ours are codes that programs rarely use. */
 export const EXIT = {
@@ -46,21 +47,21 @@ export function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE; // it has been printed
   if (isSuppressed(error)) {
     const code = report(error.suppressed);
-    console.error(`ghostcard: tearing down failed as well: ${textOf(error.error)}`);
+    sayError(`tearing down failed as well: ${textOf(error.error)}`);
     return code;
   }
   if (isInterruption(error)) {
-    console.error(`ghostcard: stopped by ${error.signal}; everything has been torn down`);
+    sayError(`stopped by ${error.signal}; everything has been torn down`);
     return EXIT.SIGNAL + error.signalNumber;
   }
-  console.error(`ghostcard: ${textOf(error)}`);
+  sayError(textOf(error));
   return error instanceof UsageError ? EXIT.USAGE : EXIT.GHOSTCARD;
 }
 
 /** As `report`, for what was thrown outside of a command, most likely by a card's timer: only its stack says where. */
 export function reportUncaught(error: unknown): number {
   eraseProgress();
-  console.error(`ghostcard: uncaught error: ${stackOf(error)}`);
+  sayError(`uncaught error: ${stackOf(error)}`);
   return EXIT.GHOSTCARD;
 }
 

@@ -1,8 +1,12 @@
 /** What goes to standard output: lines and tables. Only the command line writes there. */
+import { printable, printableLines } from '../../instrumentation/trace/printable';
 import { standardOutput } from './own-process';
 
-/** Prints one line. */
-export const print = (line: string): void => void standardOutput.write(`${line}\n`);
+/** Prints one line, or JSON. */
+export const print = (line: string): void => void standardOutput.write(`${printableLines(line)}\n`);
+
+/** Says something on standard error. */
+export const sayError = (text: string): void => console.error(`ghostcard: ${printableLines(text)}`);
 
 const BLOCK_CHARACTERS = 64 << 10;
 
@@ -36,13 +40,12 @@ export interface Column {
 }
 
 export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
-  const widths = columns.map(({ title }, index) =>
-    Math.max(title.length, ...rows.map((row) => (row[index] ?? '').length)),
-  );
+  const shown = rows.map((row) => columns.map((_, index) => printable(row[index] ?? '')));
+  const widths = columns.map(({ title }, index) => Math.max(title.length, ...shown.map((row) => row[index]!.length)));
   const line = (cells: readonly string[]): string =>
     columns
       .map(({ align }, index) => {
-        const cell = cells[index] ?? '';
+        const cell = cells[index]!;
         return align === 'right' ? cell.padStart(widths[index]!) : cell.padEnd(widths[index]!);
       })
       .join('  ')
@@ -50,7 +53,7 @@ export function formatTable(columns: readonly Column[], rows: readonly (readonly
   return [
     line(columns.map(({ title }) => title)),
     widths.map((width) => '-'.repeat(width)).join('  '),
-    ...rows.map(line),
+    ...shown.map(line),
   ]
     .map((text) => `${text}\n`)
     .join('');

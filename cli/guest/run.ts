@@ -9,7 +9,7 @@ import { functionsOf } from '../common/card-source';
 import { EXIT, report, textOf, UsageError } from '../common/errors';
 import { interruption } from '../common/interruption';
 import { collect, wholeNumber } from '../common/options';
-import { print } from '../common/output';
+import { print, sayError } from '../common/output';
 import { addNoticeOptions, NoticeLog, noticeOptionsOf } from '../common/notices';
 import { addTraceOptions, Recording } from '../common/recording';
 import { timesFired, withModelErrors, withNotices, withRaces, withUnfired } from './findings';
@@ -114,7 +114,7 @@ async function run(
   const stop = interruption();
   const plan = await planRun(argv, options);
   if (options.debug) watchdog.configure({ off: true });
-  const say: Say = options.quiet || options.json ? () => {} : (text) => console.error(`ghostcard: ${text}`);
+  const say: Say = options.quiet || options.json ? () => {} : sayError;
   using recording = Recording.start(options, say);
   const provisioned = await provision({
     ...softwareOf(options),
@@ -150,7 +150,7 @@ async function run(
   await rig.settled();
   const concluded = withNotices(outcome, rig, { log: notices, strict: options.strict === true, say });
   const { exitCode, error } = withUnfired(withRaces(withModelErrors(concluded, rig), rig, say), rig, say);
-  if (error !== undefined) console.error(`ghostcard: ${error}`);
+  if (error !== undefined) sayError(error);
   const findings = rig.findings.length > 0 && { findings: rig.findings };
   const output = result && { ...result, stdout: String(result.stdout), stderr: String(result.stderr) };
   const trace = recording && { trace: recording.recorder.path };

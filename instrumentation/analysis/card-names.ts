@@ -1,5 +1,5 @@
 /** The cards of a trace by their descriptions in it, for reading it event by event. */
-import { type CardDescription, type PlaceEvent, RegisterNames, type TraceEvent } from '../trace';
+import { type CardDescription, type PlaceEvent, printable, RegisterNames, type TraceEvent } from '../trace';
 
 /** A card of a trace. */
 export interface TraceCard {
@@ -66,6 +66,6 @@ export class TraceCards {
     const name = this.#cards.get(id)?.description.name;
     if (name === undefined) return `card ${id}`;
     const isAlone = this.all.every((other) => other.id === id || other.description.name !== name);
-    return isAlone ? name : `${name} (card ${id})`;
+    return printable(isAlone ? name : `${name} (card ${id})`);
   }
 }

@@ -4,7 +4,7 @@
  *
  * Source: "Trace Event Format" (Chrome); Perfetto documentation, "Other supported trace formats".
  */
-import { inOneLine, Region, type Trace, type TraceEvent, valueOf, wordInterrupt } from '../trace';
+import { inOneLine, printable, Region, type Trace, type TraceEvent, valueOf, wordInterrupt } from '../trace';
 import { TraceCards } from './card-names';
 import { DoorbellAnswers } from './doorbells';
 import { AccessOrigins } from './origins';
@@ -43,12 +43,12 @@ export function* perfettoLines(
   options: PerfettoOptions = {},
 ): Generator<string> {
   const { writer, startedAt } = header;
-  yield `{"displayTimeUnit":"ns","otherData":${JSON.stringify({ writer: `ghostcard ${writer}`, startedAt })},`;
+  yield `{"displayTimeUnit":"ns","otherData":${printable(JSON.stringify({ writer: `ghostcard ${writer}`, startedAt }))},`;
   yield '"traceEvents":[';
   let previous: string | undefined;
   for (const event of perfettoEvents(events, options)) {
     if (previous !== undefined) yield `${previous},`;
-    previous = JSON.stringify(event);
+    previous = printable(JSON.stringify(event));
   }
   if (previous !== undefined) yield previous;
   yield ']}';

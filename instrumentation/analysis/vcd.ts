@@ -4,7 +4,15 @@
  *
  * A card does many things at one instant of device time. They are written one picosecond apart, in order.
  */
-import { type NamedRegister, Region, type TraceEvent, type TraceHeader, valueOf, wordMechanism } from '../trace';
+import {
+  type NamedRegister,
+  printable,
+  Region,
+  type TraceEvent,
+  type TraceHeader,
+  valueOf,
+  wordMechanism,
+} from '../trace';
 import { TraceCards } from './card-names';
 import { changeOf, VcdDeclarations, type VcdSignal, type VcdType } from './vcd-writer';
 
@@ -34,8 +42,8 @@ export function* vcdLines(
   const { time = cards.all.length > 1 ? 'host' : 'device' } = options;
   const signals = new Signals(cards);
   for (const event of events) signals.changes(event); // declares the signals
-  yield `$date ${header.startedAt} $end`;
-  yield `$version ghostcard ${header.writer} $end`;
+  yield `$date ${printable(header.startedAt)} $end`;
+  yield `$version ghostcard ${printable(header.writer)} $end`;
   yield `$comment times are those of the ${time}; what happens at one instant is 1 ps apart $end`;
   yield '$timescale 1 ps $end';
   yield* signals.declarations.lines();

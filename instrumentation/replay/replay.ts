@@ -5,7 +5,7 @@
 import { TraceCards } from '../analysis';
 import { SlotLink } from '../faults';
 import { type CardEnvironment, type PciCard, privateMemory } from '../../emulator/pci';
-import { type CardDescription, readTrace, type Trace, type TraceEvent, traceOf, wordTime } from '../trace';
+import { type CardDescription, printable, readTrace, type Trace, type TraceEvent, traceOf, wordTime } from '../trace';
 import { describeCard } from '../trace/card-description';
 import { type CardEvents, cardEvents } from './card-events';
 import { Comparison } from './comparison';
@@ -104,14 +104,15 @@ function resultOf(
   const cards = TraceCards.of(trace.events.filter((event) => event.card === id));
   const describe = (which: Divergence) => describeDivergence(which, cards);
   const first = other === undefined ? [] : [other];
-  const notes = [...first, ...behind];
+  const notes = [...first, ...behind].map(printable);
+  const name = printable(description.name);
   const report = [
-    ...first.map((note) => `note: ${note}`),
+    ...first.map((note) => `note: ${printable(note)}`),
     divergence
-      ? `${description.name} diverges from the trace at event ${divergence.event} of ${events.length}:`
-      : `${description.name} does what the trace says: ${at} events`,
+      ? `${name} diverges from the trace at event ${divergence.event} of ${events.length}:`
+      : `${name} does what the trace says: ${at} events`,
     ...(divergence ? describe(divergence) : []),
-    ...behind.map((note) => `note: ${note}`),
+    ...behind.map((note) => `note: ${printable(note)}`),
   ].join('\n');
   return {
     ...{ id, card: description, divergence, divergences, notes, describe, report },

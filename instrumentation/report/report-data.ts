@@ -1,5 +1,5 @@
 /** Makes the data of a report from a trace: events as columns, each with its lane, words, cause and payload. */
-import { CardOutcome, type DmaEvent, type Trace, type TraceEvent } from '../trace';
+import { CardOutcome, type DmaEvent, printable, type Trace, type TraceEvent } from '../trace';
 import { TraceCards } from '../analysis/card-names';
 import { AccessOrigins } from '../analysis/origins';
 import { DmaCauses, type WrittenBytes, wordWritten } from '../analysis/written';
@@ -131,7 +131,7 @@ function factsOf(event: TraceEvent): Facts {
   if (event.kind === 'card') return event.description.faults.map((fault) => ['fault declared', wordDeclared(fault)]);
   return Object.entries(event)
     .filter(([name]) => !SHOWN_ELSEWHERE.includes(name))
-    .map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]);
+    .map(([name, value]) => [name, printable(typeof value === 'string' ? value : JSON.stringify(value))]);
 }
 
 /** `interrupt-delayed 'late' (vector 0, byNs 2000)`: a fault as it was declared. */
@@ -141,7 +141,7 @@ function wordDeclared(declaration: unknown): string {
     ([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
   const called = typeof name === 'string' ? ` '${name}'` : '';
-  return `${String(fault)}${called}${details.length === 0 ? '' : ` (${details.join(', ')})`}`;
+  return printable(`${String(fault)}${called}${details.length === 0 ? '' : ` (${details.join(', ')})`}`);
 }
 
 function writtenHeads(writers: readonly WrittenBytes[], event: DmaEvent): WrittenHead[] {
@@ -202,7 +202,7 @@ type Found = FoundHead & { readonly card: number };
 
 const noticesOf = (events: readonly TraceEvent[]): Found[] =>
   events.flatMap((each, event) =>
-    each.kind === 'notice' ? { card: each.card, what: 'notice', text: each.text, event } : [],
+    each.kind === 'notice' ? { card: each.card, what: 'notice', text: printable(each.text), event } : [],
   );
 
 /** What is left to say of each card at the end. */

@@ -24,6 +24,7 @@ export {
 } from './kinds';
 export { type CardNotice } from './notice';
 export { type NamedRegister, placeOf, RegisterNames } from './names';
+export { printable, printableLines } from './printable';
 export { CardOutcome, type Finding } from './outcome';
 export { readTrace, TraceReader } from './reader';
 export { type RecorderOptions, TraceRecorder } from './recorder';

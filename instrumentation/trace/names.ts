@@ -2,6 +2,7 @@
 import { type DmaChannelDescription, type PciCard, Region, regionName } from '../../emulator/pci';
 import { type Spelt } from '../../emulator/registers/name-pattern';
 import { DeclaredChannels } from './declared-channels';
+import { printable } from './printable';
 import { registerSpacesOf, type RegisterSpace } from './card-description';
 
 export interface NamedRegister extends Spelt {
@@ -68,7 +69,7 @@ export class RegisterNames {
     for (const [i, layout] of registers.entries()) {
       const path = paths[i]!;
       const whole = `${region === Region.CONFIG ? 'config' : regionName(region)}:${path}`;
-      const name = region === Region.CONFIG || isShared(path) ? whole : path;
+      const name = printable(region === Region.CONFIG || isShared(path) ? whole : path);
       const spellings = region === Region.CONFIG ? [whole] : [path, whole];
       known.push({ name, spellings, structure, region, offset: offset + layout.offset, layout });
     }

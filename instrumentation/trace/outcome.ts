@@ -7,6 +7,7 @@
  */
 import { Irq } from '../../emulator/pci';
 import { type EventContent } from './event';
+import { printable } from './printable';
 import { wordInterrupt } from './wording';
 
 /** What is left to say of a card at the end of a run. */
@@ -53,7 +54,9 @@ export class CardOutcome {
   }
 
   get located(): readonly LocatedFinding[] {
-    return [...this.#haltFindings(), ...this.#refusals(), ...this.#runningFindings(), ...this.#untaken()];
+    return [...this.#haltFindings(), ...this.#refusals(), ...this.#runningFindings(), ...this.#untaken()].map(
+      ([finding, at]) => [{ ...finding, text: printable(finding.text) }, at],
+    );
   }
 
   /** `at`: a number of the caller's for this event. */

@@ -5,6 +5,7 @@ import { type CardDescription } from './card-description';
 import { type AccessEvent, type DmaEvent, type EventContent, type IrqSetupEvent, type Origin } from './event';
 import { decodeStructures, type DecodedStructure } from './structures';
 import { type NamedRegister, placeOf, type RegisterNames } from './names';
+import { printable } from './printable';
 
 /** An event in words. */
 export interface EventWords {
@@ -16,7 +17,12 @@ export interface EventWords {
   readonly detail: string;
 }
 
-export const words = (what: string, subject = '', detail = ''): EventWords => ({ what, subject, detail });
+/** Texts that come from a driver or a card are made printable here. */
+export const words = (what: string, subject = '', detail = ''): EventWords => ({
+  what: printable(what),
+  subject: printable(subject),
+  detail: printable(detail),
+});
 
 /** `write H2C[0].DOORBELL 0x00000001 (INDEX=1)` */
 export const inOneLine = ({ what, subject, detail }: EventWords): string => joined(' ', what, subject, detail);
@@ -181,7 +187,7 @@ export function wordIrqSetup({ index, start, count, action, vectors }: EventCont
 /** `driver.c:212 ring_doorbell (driver, process 71)`; the address in place of a name that is not known. */
 export function wordPlace({ pid, process, address, name }: Origin): string {
   const by = [process, pid === 0 ? '' : `process ${pid}`].filter((part) => part !== '').join(', ');
-  return joined(' ', name ?? address, by === '' ? '' : `(${by})`);
+  return printable(joined(' ', name ?? address, by === '' ? '' : `(${by})`));
 }
 
 /** `by driver.c:212 ring_doorbell (driver, process 71)`: who did an access. */

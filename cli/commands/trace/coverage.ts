@@ -6,7 +6,7 @@ import {
   type RegisterUse,
   type UnmodelledUse,
 } from '../../../instrumentation/analysis';
-import { regionName } from '../../../instrumentation/trace';
+import { printable, regionName } from '../../../instrumentation/trace';
 import { print } from '../../common/output';
 import { countEvents } from './open';
 
@@ -70,7 +70,7 @@ function untouched(registers: readonly RegisterUse[]): string[] {
 }
 
 function list(title: string, items: readonly string[]): void {
-  if (items.length > 0) print(`\n${title}:\n${items.map((item) => `  ${item}`).join('\n')}`);
+  if (items.length > 0) print(`\n${title}:\n${items.map((item) => `  ${printable(item)}`).join('\n')}`);
 }
 
 /** `BAR0 + 0x40 (4 bytes): 2 reads, 1 write`; neighbours that were used alike are one range. */

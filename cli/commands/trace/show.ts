@@ -13,7 +13,7 @@ import {
   wordWritten,
   writtenBytes,
 } from '../../../instrumentation/analysis';
-import { isBarAccess, type TraceEvent, type TraceReader } from '../../../instrumentation/trace';
+import { isBarAccess, printable, type TraceEvent, type TraceReader } from '../../../instrumentation/trace';
 import { interruption } from '../../common/interruption';
 import { wholeNumber } from '../../common/options';
 import { coloured, showsColours } from './colours';
@@ -90,6 +90,9 @@ async function show(reader: TraceReader, options: ShowOptions): Promise<void> {
   await page.drain();
 }
 
+/** On one line, for a terminal too. */
+const jsonOf = (value: object): string => printable(JSON.stringify(value));
+
 /** How far lines below DMA are indented. */
 const BELOW = 23;
 
@@ -124,8 +127,8 @@ class Page {
   }
 
   begin({ header, path }: TraceReader): void {
-    if (this.options.json) this.#lines.add(JSON.stringify({ kind: 'header', ...header }));
-    else this.#lines.add(`# ${path}: recorded by ghostcard ${header.writer}, begun ${header.startedAt}`);
+    if (this.options.json) this.#lines.add(jsonOf({ kind: 'header', ...header }));
+    else this.#lines.add(printable(`# ${path}: recorded by ghostcard ${header.writer}, begun ${header.startedAt}`));
   }
 
   /** Whether `drain` is to be called. */
@@ -139,7 +142,7 @@ class Page {
   }
 
   take(event: TraceEvent): void {
-    if (this.options.json) return this.#add(JSON.stringify(eventToJson(event, this.cards)));
+    if (this.options.json) return this.#add(jsonOf(eventToJson(event, this.cards)));
     this.release();
     this.#waiting = { event, text: describeWithoutTime(event, this.cards), ...(this.#cause && { cause: this.#cause }) };
     if (!isBarAccess(event) && this.#cause === undefined) this.release();
@@ -191,7 +194,7 @@ class Page {
   end(warnings: readonly string[], isEnded: boolean): void {
     this.#repeats.end();
     if (this.#kept) this.showKept();
-    if (this.options.json) this.#lines.add(JSON.stringify({ kind: 'summary', isEnded, notSeen: warnings }));
+    if (this.options.json) this.#lines.add(jsonOf({ kind: 'summary', isEnded, notSeen: warnings }));
     else for (const warning of warnings) this.#lines.add(`# ${warning}`);
   }
 
