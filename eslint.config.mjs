@@ -18,6 +18,7 @@ const mayImport = {
   'emulator/host': ['emulator/pci', 'emulator/device', 'emulator/registers', 'emulator/memory', 'emulator/clock'],
   'emulator': ['emulator'],
   'instrumentation/trace': [
+    'emulator/native',
     'emulator/pci',
     'emulator/device',
     'emulator/registers',

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -113,6 +114,13 @@ describe('--card', () => {
     await expect(loadCard('refrence')).rejects.toThrow(
       /no built-in card has this name \(built in: reference, .*refrence$/,
     );
+  });
+
+  it('refuses what is no file, and does not wait for one', async () => {
+    const fifo = join(folder, 'fifo.js');
+    execFileSync('mkfifo', [fifo]);
+    for (const path of [fifo, folder])
+      await expect(loadCard(path)).rejects.toThrow(`--card ${path}: ${path} is neither a file nor a built-in card`);
   });
 
   it('says what a card file must export when it exports something else', async () => {

@@ -253,6 +253,7 @@ async function exportedBy(file: string): Promise<CardMaker | CardClass> {
       `--card ${file}: no built-in card has this name (built in: ${Object.keys(BUILT_IN_CARDS).join(', ')}), and there is no file ${path}`,
     );
   }
+  if (!statSync(path).isFile()) throw new UsageError(`--card ${file}: ${path} is neither a file nor a built-in card`);
   const exported = await defaultExportOf(path).catch((error: unknown) => {
     if (isWithoutGhostcard(error)) {
       throw new UsageError(

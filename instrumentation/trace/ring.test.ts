@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
+  copyFileSync,
   existsSync,
   mkdtempSync,
   readdirSync,
@@ -199,14 +201,18 @@ describe('a recording in a ring', () => {
     recordCard();
     write(20_000);
     recorder.flush();
-    expect(existsSync(`${path}.earlier`)).toBe(true); // as if it had been killed here
-    using next = { recorder: new TraceRecorder(path), [Symbol.dispose]: () => next.recorder.close() };
-    expect(readTrace(path).events).toEqual([]);
-    expect(existsSync(`${path}.earlier`)).toBe(false);
+    // As if it had been killed here.
+    const killed = `${path}.killed`;
+    for (const end of ['', '.earlier']) copyFileSync(path + end, killed + end);
+    using next = { recorder: new TraceRecorder(killed), [Symbol.dispose]: () => next.recorder.close() };
+    expect(readTrace(killed).events).toEqual([]);
+    expect(existsSync(`${killed}.earlier`)).toBe(false);
   });
 });
 
 it('that is to keep only the end needs a file of its own, and is refused another thing', () => {
+  execFileSync('mkfifo', [`${path}.fifo`]);
+  expect(() => new TraceRecorder(`${path}.fifo`)).toThrow(`${path}.fifo is a FIFO: a recording is written to a file`);
   expect(() => new TraceRecorder('/dev/null', { ringBytes: RING_BYTES })).toThrow('/dev/null is not a regular file');
 });
 

@@ -3,7 +3,19 @@
  * FILE, and FILE.earlier, which was FILE until it was full. Each can be read alone; they are joined when the recording
  * ends, and until then a reader of FILE reads both. So there is a valid trace on the disk at any moment.
  */
-import { closeSync, fstatSync, openSync, readSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { loadNative } from '../../emulator/native';
 import { EventBlock } from './event-block';
 import { encodeHeader, type Trace, type TraceHeader } from './format';
 
@@ -38,12 +50,19 @@ export class TraceFile {
     private readonly header: TraceHeader,
     private readonly partBytes = Infinity,
   ) {
-    rmSync(earlierPartOf(path), { force: true }); // left by a recording that was killed
-    this.#fd = openSync(path, 'w');
+    if (statSync(path, { throwIfNoEntry: false })?.isFIFO()) {
+      throw new Error(`${path} is a FIFO: a recording is written to a file, and read from there`);
+    }
+    this.#fd = openSync(path, 'a');
     try {
-      if (partBytes < Infinity && !fstatSync(this.#fd).isFile()) {
+      if (fstatSync(this.#fd).isFile()) {
+        if (!lock(this.#fd))
+          throw new Error(`${path} is being recorded to by another run: give each a file of its own`);
+        ftruncateSync(this.#fd);
+      } else if (partBytes < Infinity) {
         throw new Error(`${path} is not a regular file: the end of a recording can only be kept in one`);
       }
+      rmSync(earlierPartOf(path), { force: true }); // left by a recording that was killed
       this.#write(encodeHeader(header));
     } catch (error) {
       this.#closeFile();
@@ -70,6 +89,7 @@ export class TraceFile {
   beginPart(preface: Block): void {
     const next = nextPartOf(this.path);
     const fd = openSync(next, 'w');
+    lock(fd);
     this.#closeFile();
     this.#fd = fd;
     this.#sizeBytes = 0;
@@ -118,6 +138,15 @@ export class TraceFile {
   #write(bytes: Buffer): void {
     writeAll(this.#fd!, bytes);
     this.#sizeBytes += bytes.length;
+  }
+}
+
+/** Held until the file is closed, or its process ends. True where the file system has no locks. */
+function lock(fd: number): boolean {
+  try {
+    return loadNative().flock(fd, true);
+  } catch {
+    return true;
   }
 }
 

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { REFERENCE_REGISTERS } from '../../emulator/cards/reference';
 import { readTrace, type Trace } from '../../instrumentation/trace';
 import { viewOf, VfioUserClient, words } from '../support/vfio-user-client';
-import { cardFile, serving } from './serve-process';
+import { cardFile, serving, startServing } from './serve-process';
 import { until } from './serving';
 
 const BAR0 = 0;
@@ -41,6 +41,21 @@ const writtenIn = ({ events }: Trace): number[] =>
     event.kind === 'write' && event.region === BAR0 ? viewOf(Buffer.from(event.data)).getUint32(0, true) : [],
   );
 const upTo = (last: number): number[] => Array.from({ length: last + 1 }, (_, i) => i);
+
+test('a second process does not record to the file of the first', async () => {
+  const path = tracePath();
+  const first = await serving('reference', { args: ['--trace', path] });
+  const second = startServing('reference', { args: ['--trace', path] });
+  expect((await second.ended).exitCode).toBe(2);
+  expect(second.standardError()).toContain(`${path} is being recorded to by another run`);
+  await using client = await clientOf(first.socketPath);
+  await client.regionWrite(BAR0, SCRATCH, words(7));
+  first.process.kill('SIGTERM');
+  await first.ended;
+  const trace = readTrace(path);
+  expect(writtenIn(trace)).toEqual([7]);
+  expect(trace.isEnded).toBe(true);
+});
 
 test('a process that is killed leaves a trace up to its last moments', async () => {
   const path = tracePath();
