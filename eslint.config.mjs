@@ -65,6 +65,7 @@ const mayImport = {
     'emulator/memory',
     'emulator/clock',
   ],
+  'instrumentation/conformance': ['emulator/vfio-user', 'emulator/native'],
   'instrumentation': ['instrumentation', 'emulator'],
   'qemu/guest-image': [],
   'qemu/qmp': [],

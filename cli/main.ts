@@ -11,6 +11,7 @@ import { endWith, exitWith, insistOnExitCode, keepFromCards, standardOutput } fr
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'run': async () => (await import('./guest/run.ts')).runCommand(),
   'serve': async () => (await import('./commands/serve.ts')).serveCommand(),
+  'conformance': async () => (await import('./commands/conformance.ts')).conformanceCommand(),
   'replay': async () => (await import('./commands/replay.ts')).replayCommand(),
   'trace': async () => (await import('./commands/trace.ts')).traceCommand(),
   'provision': async () => (await import('./guest/provision.ts')).provisionCommand(),

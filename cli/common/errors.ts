@@ -5,7 +5,7 @@ import { sayError } from './output';
 /** A guest command's own exit code passes through, so ours are codes that programs rarely use. */
 export const EXIT = {
   OK: 0,
-  /** `demo`, `doctor`: something failed. `trace diff`, `replay`: there is a difference. */
+  /** `demo`, `doctor`: something failed. `conformance`: a case failed. `trace diff`, `replay`: there is a difference. */
   FAILED: 1,
   /** Wrong options or arguments. */
   USAGE: 2,

@@ -1,0 +1,5 @@
+/** All cases, by area, in the order in which they run. */
+import { type Area } from './case';
+import { negotiation } from './areas/negotiation';
+
+export const AREAS: readonly Area[] = [negotiation];

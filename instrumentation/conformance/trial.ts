@@ -1,0 +1,106 @@
+/** One case under way: its clients, and the descriptors that it passes. All are closed with it. */
+import { type Native } from '../../emulator/native';
+import { Command } from '../../emulator/vfio-user/wire';
+import { Client } from './client';
+import { type Device, learn, type Limits, limitsOf } from './device';
+import { capabilitiesOf, versionOf } from './messages';
+import { connectTo } from './target';
+import { type Transcript } from './transcript';
+
+/** What QEMU's client proposes. */
+export const PROPOSED = {
+  max_msg_fds: 16,
+  max_data_xfer_size: 1048576,
+  max_dma_maps: 65535,
+  pgsizes: 4096,
+  write_multiple: true,
+};
+
+/** What was learned from this server; asked once a run. */
+export class Knowledge {
+  device: Device | undefined;
+}
+
+export class Trial implements Disposable {
+  readonly #clients: Client[] = [];
+  readonly #descriptors: number[] = [];
+
+  constructor(
+    readonly native: Native,
+    readonly socketPath: string,
+    private readonly transcript: Transcript,
+    private readonly knowledge: Knowledge,
+    private readonly options: {
+      readonly timeoutMs: number;
+      /** Waits until the server has ended, and starts it again; present if it ends with each client. */
+      readonly restart?: () => Promise<void>;
+    },
+  ) {}
+
+  get timeoutMs(): number {
+    return this.options.timeoutMs;
+  }
+
+  /** Whether each connection costs a start of the server. */
+  get isSingleShot(): boolean {
+    return this.options.restart !== undefined;
+  }
+
+  /** A client that has only connected. Waits until the server listens. */
+  async connect(): Promise<Client> {
+    if (this.#clients.length > 0 && this.#clients.every(({ isClosed }) => isClosed)) await this.options.restart?.();
+    const fd = await connectTo(this.native, this.socketPath, this.timeoutMs);
+    const name = `client ${this.#clients.length + 1}`;
+    const client = new Client(this.native, fd, name, this.transcript, this.timeoutMs);
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** A client that has negotiated. */
+  async session(capabilities: object = PROPOSED): Promise<Client> {
+    return (await this.negotiated(capabilities)).client;
+  }
+
+  async negotiated(capabilities: object = PROPOSED): Promise<{ client: Client; limits: Limits }> {
+    const client = await this.connect();
+    const { payload } = await client.accepted(Command.VERSION, { payload: versionOf(capabilitiesOf(capabilities)) });
+    return { client, limits: limitsOf(payload) };
+  }
+
+  /** A session, and what the device has. */
+  async open(): Promise<{ client: Client; device: Device }> {
+    const { client, limits } = await this.negotiated();
+    this.knowledge.device ??= await learn(client, limits);
+    return { client, device: this.knowledge.device };
+  }
+
+  eventfd(): number {
+    return this.keep(this.native.eventfd());
+  }
+
+  eventfds(count: number): number[] {
+    return Array.from({ length: count }, () => this.eventfd());
+  }
+
+  /** A file in memory. */
+  memory(sizeBytes: number): number {
+    return this.keep(this.native.memfdCreate('conformance', sizeBytes));
+  }
+
+  /** Closes `fd` at the end of the case. */
+  keep(fd: number): number {
+    this.#descriptors.push(fd);
+    return fd;
+  }
+
+  /** Closes it now. */
+  close(fd: number): void {
+    this.#descriptors.splice(this.#descriptors.indexOf(fd), 1);
+    this.native.close(fd);
+  }
+
+  [Symbol.dispose](): void {
+    for (const client of this.#clients) client.close();
+    for (const fd of this.#descriptors.splice(0)) this.native.close(fd);
+  }
+}
