@@ -85,6 +85,11 @@ export class Commands {
       case Command.DMA_READ:
       case Command.DMA_WRITE:
         throw new DeviceError(EINVAL, 'only the server sends this command');
+      case Command.REGION_WRITE_MULTI:
+        throw new DeviceError(
+          EOPNOTSUPP,
+          'REGION_WRITE_MULTI needs the capability write_multiple, which was not agreed',
+        );
       case Command.VERSION:
         throw new DeviceError(EINVAL, 'the version has already been negotiated');
       default:

@@ -52,7 +52,7 @@ export class Connection {
     maxMessageBytes: number,
     private readonly owner: ConnectionOwner,
   ) {
-    this.reader = new MessageReader(maxMessageBytes);
+    this.reader = new MessageReader(maxMessageBytes, (descriptor) => native.close(descriptor));
     this.#outbox = new Outbox(native, fd);
     this.#poller = new native.Poller(fd, () => this.#ready());
     this.#poller.start(READABLE);

@@ -11,7 +11,12 @@ import { Header, HEADER_BYTES } from './wire';
 
 /** The stream contains an invalid header; nothing after it can be parsed. */
 export class FramingError extends Error {
-  override readonly name = 'FramingError';
+  override readonly name: string = 'FramingError';
+}
+
+/** A message is longer than the longest. What follows it can be parsed: `skip` discards it. */
+export class OversizedMessage extends FramingError {
+  override readonly name = 'OversizedMessage';
 }
 
 interface DescriptorBatch {
@@ -33,8 +38,14 @@ export class MessageReader {
 
   #start = 0;
   #batches: DescriptorBatch[] = [];
+  /** Bytes of a message that is being skipped, which have not arrived yet. */
+  #skipping = 0;
 
-  constructor(readonly maxMessageBytes: number) {
+  /** `closeDescriptor` gets those that arrive with a message that is skipped. */
+  constructor(
+    readonly maxMessageBytes: number,
+    private readonly closeDescriptor: (fd: number) => void,
+  ) {
     // With room after the longest message, so that a run of small ones arrives in one receive.
     this.bytes = new Uint8Array(maxMessageBytes + 64 * 1024);
     this.view = new DataView(this.bytes.buffer);
@@ -44,6 +55,27 @@ export class MessageReader {
   received(count: number, descriptors: readonly number[] = none.descriptors, lost = false): void {
     this.end += count;
     if (descriptors.length > 0 || lost) this.#batches.push({ at: this.end - 1, descriptors, lost });
+    if (this.#skipping > 0) this.#skip();
+  }
+
+  /**
+   * Discards the message that is too long, and its descriptors: what has arrived of it, and what will. For the one whose
+   * header `next` has refused.
+   */
+  skip(): void {
+    this.#skipping = this.view.getUint32(this.at + Header.SIZE, true);
+    this.#skip();
+  }
+
+  #skip(): void {
+    const count = Math.min(this.#skipping, this.end - this.#start);
+    this.#start += count;
+    this.#skipping -= count;
+    const isSkipped = ({ at }: DescriptorBatch): boolean => at < this.#start;
+    for (const fd of this.#batches.filter(isSkipped).flatMap(({ descriptors }) => descriptors))
+      this.closeDescriptor(fd);
+    this.#batches = this.#batches.filter((batch) => !isSkipped(batch));
+    this.#makeRoom(HEADER_BYTES);
   }
 
   /** Finds the next complete message; false if there is none yet. @throws FramingError if a header is invalid */
@@ -56,7 +88,10 @@ export class MessageReader {
     if (sizeBytes < HEADER_BYTES || sizeBytes > this.maxMessageBytes || this.bytes[start + Header.FLAGS]! & 0xe) {
       this.at = start;
       this.sizeBytes = HEADER_BYTES;
-      throw new FramingError(headerError(decodeHeader(this.view, start), this.maxMessageBytes));
+      const header = decodeHeader(this.view, start);
+      const isOnlyTooLong = headerError(header, header.sizeBytes) === undefined;
+      const kind = isOnlyTooLong ? OversizedMessage : FramingError;
+      throw new kind(headerError(header, this.maxMessageBytes));
     }
     if (available < sizeBytes) return this.#makeRoom(sizeBytes);
     this.at = start;

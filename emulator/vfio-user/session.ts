@@ -12,12 +12,12 @@ import { DeviceError, type Device } from '../device';
 import { DmaWindows } from './dma-windows';
 import { EIO, EINVAL, EMFILE, errnoOf } from './errno';
 import { type ServerEvent } from './events';
-import { FramingError, type MessageReader } from './framing';
+import { FramingError, type MessageReader, OversizedMessage } from './framing';
 import { IDLE, type PollGroup, type PollMember, type PollResult, WORKED, YIELD } from './poll-group';
 import { RegionAccessor } from './region-access';
 import { RemoteDma } from './remote-dma';
 import { type SpinLimits, SpinPolicy } from './spin';
-import { answerVersion, decodeVersion, encodeVersion, serverCapabilities } from './version';
+import { answerVersion, type Capabilities, decodeVersion, encodeVersion, serverCapabilities } from './version';
 import { Command, DMA_ACCESS_BYTES, Header, HEADER_BYTES, HeaderFlag } from './wire';
 
 /** Each receives as much as the reader has room for. A socket holds less than all of them together. */
@@ -47,6 +47,7 @@ export class Session implements PollMember {
   readonly #commands: Commands;
   /** Exists once the version is negotiated, which sets how much the client accepts in one message. */
   #remote: RemoteDma | undefined;
+  #agreed: Capabilities | undefined;
   /** Descriptors that came with the current message and that nothing has kept. */
   readonly #passed: number[] = [];
   #ended = false;
@@ -120,18 +121,29 @@ export class Session implements PollMember {
   #serveReceived(): void {
     const reader = this.#reader;
     this.#runDue(); // what was due before the access comes before it
-    try {
-      while (!this.#isHeldUp && reader.next()) {
-        this.#serve();
-        this.#runDue();
+    while (!this.#isHeldUp) {
+      try {
+        if (!reader.next()) break;
+      } catch (error) {
+        if (!(error instanceof FramingError)) throw error;
+        this.#refuseUnreadable(error);
+        continue;
       }
-      this.#isBehind = this.#isHeldUp;
-    } catch (error) {
-      if (!(error instanceof FramingError)) throw error;
-      const command = reader.view.getUint16(reader.at + Header.COMMAND, true);
-      this.#refuse(command, 0, new DeviceError(EINVAL, error.message));
-      this.#end(error.message);
+      this.#serve();
+      this.#runDue();
     }
+    this.#isBehind = this.#isHeldUp;
+  }
+
+  /** Answers a message whose size is refused. A command that is only too long is skipped, and the session goes on. */
+  #refuseUnreadable(error: FramingError): void {
+    const { view, at } = this.#reader;
+    const command = view.getUint16(at + Header.COMMAND, true);
+    const flags = view.getUint32(at + Header.FLAGS, true);
+    const canBeSkipped = error instanceof OversizedMessage && this.#remote !== undefined && !isReply(flags);
+    this.#refuse(command, canBeSkipped ? flags : 0, new DeviceError(EINVAL, error.message));
+    if (canBeSkipped) this.#reader.skip();
+    else this.#end(error.message);
   }
 
   /** Serves the current message, from request to reply. */
@@ -186,7 +198,8 @@ export class Session implements PollMember {
     const { bytes, view } = this.#reader;
     if (command === Command.REGION_READ) return this.#access.read(view, at, sizeBytes);
     if (command === Command.REGION_WRITE) return this.#access.write(bytes, view, at, sizeBytes);
-    if (command === Command.REGION_WRITE_MULTI) return this.#access.writeMulti(bytes, view, at, sizeBytes);
+    if (command === Command.REGION_WRITE_MULTI && this.#agreed?.writeMultiple)
+      return this.#access.writeMulti(bytes, view, at, sizeBytes);
     return undefined;
   }
 
@@ -194,7 +207,9 @@ export class Session implements PollMember {
     try {
       if (command !== Command.VERSION) throw new DeviceError(EINVAL, 'the first message must be VERSION');
       const proposed = decodeVersion(payload);
-      const answer = encodeVersion(answerVersion(proposed));
+      const agreed = answerVersion(proposed);
+      const answer = encodeVersion(agreed);
+      this.#agreed = agreed.capabilities;
       this.#remote = new RemoteDma({
         send: (header, data) => this.#send(header, header.length, data),
         maxTransferBytes: Math.min(proposed.capabilities.maxTransferBytes, serverCapabilities.maxTransferBytes),

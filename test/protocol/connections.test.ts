@@ -95,7 +95,6 @@ describe('a second client', () => {
 describe('malformed messages', () => {
   test.each([
     ['a size below that of a header', { command: 4, sizeBytes: 8 }],
-    ['a size above the negotiated limit', { command: 10, sizeBytes: 16 + 16 + 1048576 + 1 }],
     ['a message type that does not exist', { command: 4, flags: 2 }],
   ])('%s is answered with an error and ends the connection; the next client is served', async (_, header) => {
     const { connect, events, disconnected } = await serving();

@@ -163,6 +163,36 @@ describe('reading and writing', () => {
   });
 });
 
+describe('a message that is longer than agreed', () => {
+  test('is refused, and the messages behind it are served (vfio-user REGION_WRITE)', async () => {
+    const { connect, device } = await serving(new FakeDevice(undefined, { regionBytes: 4 << 20 }));
+    const client = await connect();
+    for (const sizeBytes of [(1 << 20) + 1, 3 << 20]) {
+      const write = client.regionWrite(0, 0, new Uint8Array(sizeBytes));
+      await expect(write).rejects.toThrow(errorReply(Errno.EINVAL));
+      client.postRegionWrite(0, 0, new Uint8Array(sizeBytes));
+      await client.regionWrite(0, 8, bytes(2));
+    }
+    expect(device.calls).toEqual(['write 0:0x8=02', 'write 0:0x8=02']);
+    expect(client.unexpectedReplies).toEqual([]);
+  });
+
+  test('has its descriptors closed', async () => {
+    const memory = sharedMemory(4096);
+    const { connect } = await serving();
+    const client = await connect();
+    const payload = new Uint8Array(2 << 20);
+    await expect(client.request(Command.REGION_WRITE, payload, [memory.fd])).rejects.toThrow(errorReply(Errno.EINVAL));
+    await client.dmaMap({ iova: 0n, sizeBytes: 4096n, fd: memory.fd });
+  });
+
+  test('ends the connection before the version is negotiated', async () => {
+    const client = (await serving()).connectRaw();
+    client.sendMessage({ command: Command.VERSION, payload: new Uint8Array(2 << 20) });
+    await client.closed;
+  });
+});
+
 describe('REGION_WRITE_MULTI', () => {
   const one = (region: number, offset: number, data: number[]): Uint8Array =>
     Buffer.concat([accessOf(region, offset, data.length), Uint8Array.from({ length: 8 }, (_, i) => data[i] ?? 0xee)]);
@@ -193,6 +223,16 @@ describe('REGION_WRITE_MULTI', () => {
   test('may be longer than its writes', async () => {
     const client = await (await serving()).connect();
     await client.request(Command.REGION_WRITE_MULTI, multi(1n, one(0, 0, [1]), new Uint8Array(24 * 5)));
+  });
+
+  test('that was not agreed is refused, and nothing is written (vfio-user REGION_WRITE_MULTI)', async () => {
+    const { connectRaw, device } = await serving();
+    const client = connectRaw();
+    await client.negotiate({ writeMultiple: false });
+    const request = client.request(Command.REGION_WRITE_MULTI, multi(1n, one(0, 4, [1])));
+    await expect(request).rejects.toThrow(errorReply(Errno.EOPNOTSUPP));
+    await client.regionWrite(0, 8, bytes(2));
+    expect(device.calls).toEqual(['write 0:0x8=02']);
   });
 
   test.each([

@@ -79,7 +79,7 @@ export class VfioUserClient implements AsyncDisposable {
   readonly #timeoutMs: number;
   readonly #poller: Poller;
   readonly #outbox: Outbox;
-  readonly #reader = new MessageReader(8 * 1024 * 1024);
+  readonly #reader = new MessageReader(8 * 1024 * 1024, (fd) => this.native.close(fd));
   readonly #words = new Int32Array(FIRST_DESCRIPTOR + 253);
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
