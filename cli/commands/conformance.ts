@@ -18,6 +18,7 @@ import { interruption } from '../common/interruption';
 import { collect, once, wholeNumber } from '../common/options';
 import { formatTable, print } from '../common/output';
 import { writingTo } from '../common/output-file';
+import { endWith } from '../common/own-process';
 
 interface Options {
   readonly socket?: string;
@@ -71,7 +72,7 @@ export function conformanceCommand(): Command {
       if (junit !== undefined) writingTo('--junit', junit, () => writeFileSync(junit, junitOf(results)));
       if (json) print(JSON.stringify(jsonOf(results)));
       else print(reportOf(results));
-      if (results.some(({ outcome }) => outcome === 'failed' || outcome === 'not-run')) process.exitCode = EXIT.FAILED;
+      if (results.some(({ outcome }) => outcome === 'failed' || outcome === 'not-run')) endWith(EXIT.FAILED);
     });
 }
 

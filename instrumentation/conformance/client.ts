@@ -151,6 +151,11 @@ export class Client {
       throw new Unmet(`${commandName(command)} was refused with ${errnoName(reply.errno)}, not ${errnoName(errno)}`);
   }
 
+  /** The message with this id, which was sent by hand, must be refused. */
+  async refusedAs(command: number, id: number): Promise<void> {
+    if (!(await this.reply(command, id)).isError) throw new Unmet(`${commandName(command)} was accepted`);
+  }
+
   /** The command must not succeed: an error reply, or the end of the connection. */
   async notAccepted(command: number, request: Request = {}): Promise<void> {
     this.post(command, request);
