@@ -41,7 +41,7 @@ export interface Poller {
 }
 
 export interface Native {
-  /** A listening UNIX stream socket at `path` (at most 107 bytes). */
+  /** A listening UNIX stream socket at `path` (at most 107 bytes), which only this user can connect to. */
   listen(path: string, backlog: number): number;
   /** The next pending connection, or WOULD_BLOCK. */
   accept(listener: number): number;

@@ -4,9 +4,10 @@ import {
   ftruncateSync,
   mkdtempSync,
   openSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   rmSync,
+  statSync,
   utimesSync,
   writeFileSync,
   writeSync,
@@ -45,6 +46,18 @@ describe('the addon', () => {
     expect(() => requireBuilt(addon, sources)).toThrow(
       /ghostcard\.node, is older than its sources \(new\.h\).*npm ci/s,
     );
+  });
+
+  test('a socket is for its user only, whatever the umask', () => {
+    const umask = process.umask(0);
+    try {
+      const path = join(folder, 'private');
+      const native = loadNative();
+      native.close(native.listen(path, 1));
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+    } finally {
+      process.umask(umask);
+    }
   });
 
   test('leaves no descriptor open when a call fails', () => {

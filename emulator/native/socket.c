@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,7 +53,8 @@ static napi_value listen_at(napi_env env, napi_callback_info info)
     if (fd < 0) {
         return socket_failure(env, fd, "socket", address.sun_path);
     }
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+    /* The mode of a socket becomes that of its file: for this user only, whatever the umask. */
+    if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
         return socket_failure(env, fd, "bind", address.sun_path);
     }
     if (listen(fd, backlog) < 0) {
