@@ -36,6 +36,35 @@ describe('--faults', () => {
     expect(faults.get('reference')).toEqual([lost, { fault: 'interrupt-dropped', vector: 1 }]);
   });
 
+  it.each([
+    ['a list that is nested too deep', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'fault 1: a fault is an object'],
+    ['an object that is', `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`, 'it holds what JSON cannot show'],
+    ['a long text', JSON.stringify('x'.repeat(100_000)), `it holds "${'x'.repeat(199)}…; it must hold a list`],
+  ])('refuses %s in a short sentence', async (_, text, message) => {
+    const refused = loadFaults([write('nested.json', text)], [reference]);
+    await expect(refused).rejects.toThrow(message);
+    expect(await refused.catch((error: Error) => error.message.length)).toBeLessThan(500);
+  });
+
+  it('refuses more than 10,000 faults', async () => {
+    const file = write(
+      'many.json',
+      Array.from({ length: 10_001 }, () => lost),
+    );
+    await expect(loadFaults([file], [reference])).rejects.toThrow('it holds 10001 faults, and each is looked at');
+  });
+
+  it('makes one card to check them all', async () => {
+    const list = Array.from({ length: 2000 }, (_, index) => ({ ...lost, occurrence: index + 1 }));
+    let made = 0;
+    const counted = {
+      ...reference,
+      make: (...args: Parameters<CardSource['make']>) => (made++, reference.make(...args)),
+    };
+    expect((await loadFaults([write('many.json', list)], [counted])).get('reference')).toHaveLength(2000);
+    expect(made).toBe(1);
+  });
+
   it('gives each of several cards its own faults', async () => {
     const file = write('two.json', [
       { card: 'reference-2', ...lost },

@@ -5,7 +5,13 @@
 import { readFileSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import { ManualClock } from '../../emulator/clock';
-import { checkFault, checkFaultFor, type FaultDeclaration, FaultDeclarationError } from '../../instrumentation/faults';
+import {
+  checkFault,
+  checkFaultFor,
+  type FaultDeclaration,
+  FaultDeclarationError,
+  shown,
+} from '../../instrumentation/faults';
 import { privateMemory } from '../../emulator/pci';
 import { type CardSource, functionsOf, type MultifunctionSource, type RemoteCardSource } from './card-source';
 import { UsageError } from './errors';
@@ -23,16 +29,19 @@ export async function loadFaults(
   const cards = sources.flatMap((source): readonly (CardSource | RemoteCardSource)[] =>
     'socketPath' in source ? [source] : functionsOf(source),
   );
-  const byCard = new Map<string, FaultDeclaration[]>();
+  const byCard = new Map<CardSource, Declared[]>();
   for (const file of files) {
-    for (const { card, declaration, place } of await declarationsIn(file)) {
-      const source = cardFor(card, cards, place);
-      checkAgainst(source, declaration, place);
-      byCard.set(source.name, [...(byCard.get(source.name) ?? []), declaration]);
+    for (const declared of await declarationsIn(file)) {
+      const source = cardFor(declared.card, cards, declared.place);
+      if (!byCard.has(source)) byCard.set(source, []);
+      byCard.get(source)!.push(declared);
     }
   }
-  return byCard;
+  for (const [source, declared] of byCard) checkAgainst(source, declared);
+  return new Map([...byCard].map(([{ name }, declared]) => [name, declared.map(({ declaration }) => declaration)]));
 }
+
+const MOST_FAULTS = 10_000;
 
 interface Declared {
   readonly card: unknown;
@@ -45,7 +54,13 @@ async function declarationsIn(file: string): Promise<Declared[]> {
   const list = await contentsOf(file);
   if (!Array.isArray(list)) {
     throw new UsageError(
-      `--faults ${file}: it holds ${shown(list)}; it must hold a list of faults: [{ "fault": … }, …]`,
+      `--faults ${file}: it holds ${shown(list, 'nothing')}; it must hold a list of faults: [{ "fault": … }, …]`,
+    );
+  }
+  if (list.length > MOST_FAULTS) {
+    throw new UsageError(
+      `--faults ${file}: it holds ${list.length} faults, and each is looked at with every event: ${MOST_FAULTS} are the limit. ` +
+        'A fault without "occurrence" happens each time',
     );
   }
   return list.map((entry: unknown, index) => {
@@ -85,11 +100,11 @@ function cardFor(wanted: unknown, cards: readonly (CardSource | RemoteCardSource
   );
 }
 
-/** Checks the declaration on a card that is made for this only. */
-function checkAgainst({ make }: CardSource, declaration: FaultDeclaration, place: string): void {
+/** Checks the declarations on a card that is made for this only. */
+function checkAgainst({ make }: CardSource, declared: readonly Declared[]): void {
   const card = make({ clock: new ManualClock(), allocate: privateMemory });
   try {
-    asUsageError(() => checkFaultFor(card, declaration, place));
+    for (const { declaration, place } of declared) asUsageError(() => checkFaultFor(card, declaration, place));
   } finally {
     card.close();
   }
@@ -103,5 +118,3 @@ function asUsageError(check: () => void): void {
     throw error;
   }
 }
-
-const shown = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));

@@ -17,6 +17,7 @@ import {
   type Parameters,
   required,
 } from './parameters';
+import { shown } from './shown';
 
 export const kindOf = ({ fault }: FaultDeclaration): Kind => KINDS[fault];
 
@@ -71,8 +72,6 @@ export function withDefaults(declaration: FaultDeclaration): FaultDeclaration {
     .map(([key, parameter]) => [key, parameter.default]);
   return { ...Object.fromEntries(defaults), ...declaration };
 }
-
-const shown = (value: unknown): string => (value === undefined ? 'missing' : JSON.stringify(value));
 
 /** What a declaration names must be there; registers are looked for where they are matched. */
 export function checkForCard(declaration: FaultDeclaration, card: PciCard): void {

@@ -11,4 +11,5 @@ export {
 export { checkFault } from './check';
 export { FAULT_KINDS, type FaultDeclaration, type FaultKind, KINDS } from './kinds';
 export { FaultDeclarationError } from './parameters';
+export { shown } from './shown';
 export { SlotLink } from './slot-link';

@@ -1,7 +1,7 @@
 /** Selects the events that a fault applies to: those that match its keys are counted, and `occurrence` selects among these. */
 import { BAR_COUNT, type CardInspection, type PciCard } from '../../emulator/pci';
 import { type ResetKind } from '../../emulator/registers';
-import { channelsNamed, type NamedRegister, RegisterNames } from '../trace';
+import { channelsNamed, type NamedRegister } from '../trace';
 import { type DmaCall } from './dma-call';
 import {
   type AccessMatch,
@@ -14,7 +14,7 @@ import {
   type Range,
   type ResetMatch,
 } from './parameters';
-import { registersNamed } from './registers';
+import { namesOf, registersNamed } from './registers';
 
 export abstract class Matcher {
   /** Events of this sort, and those of them that matched. */
@@ -147,7 +147,7 @@ export class AccessMatcher extends Matcher {
     const where =
       register ?? (bar === undefined ? 'any BAR' : `BAR${bar}${offset ? ` at ${offsetsInWords(offset)}` : ''}`);
     super(card.inspection, match, `${access} ${preposition} the card`, `${access} ${preposition} ${where}`);
-    if (register !== undefined) this.#places = registersNamed(RegisterNames.of(card), register).map(placeOf);
+    if (register !== undefined) this.#places = registersNamed(namesOf(card), register).map(placeOf);
     else if (bar !== undefined) {
       const end = offset?.to === undefined ? Infinity : addressOf(offset.to) + 1;
       this.#places = [{ region: bar, start: addressOf(offset?.from ?? 0), end }];

@@ -1,8 +1,18 @@
 /** Registers and fields as faults name them: `STATUS`, `H2C[0].DOORBELL`, `H2C[*].STATUS.BUSY`, `config:COMMAND`. */
 import { type FieldLayout } from '../../emulator/registers';
 import { NamePattern, unknownName } from '../../emulator/registers/name-pattern';
-import { type NamedRegister, type RegisterNames } from '../trace';
+import { type PciCard } from '../../emulator/pci';
+import { type NamedRegister, RegisterNames } from '../trace';
 import { FaultDeclarationError } from './parameters';
+
+const known = new WeakMap<PciCard, RegisterNames>();
+
+/** Those of a card that has been made; they do not change after that. */
+export function namesOf(card: PciCard): RegisterNames {
+  const names = known.get(card) ?? RegisterNames.of(card);
+  known.set(card, names);
+  return names;
+}
 
 /** All registers that the name stands for. */
 export function registersNamed(names: RegisterNames, wanted: string): NamedRegister[] {

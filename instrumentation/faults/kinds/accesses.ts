@@ -4,7 +4,7 @@
  */
 import { type Device } from '../../../emulator/device';
 import { BAR_COUNT } from '../../../emulator/pci';
-import { RegisterNames, wordDuration } from '../../trace';
+import { wordDuration } from '../../trace';
 import { type AccessCalls, accessStage, Fault, type FaultSite } from '../fault';
 import { kind } from '../kind';
 import { AccessMatcher } from '../matcher';
@@ -22,7 +22,7 @@ import {
   withDefault,
   yesNo,
 } from '../parameters';
-import { fieldsNamed, type NamedField } from '../registers';
+import { fieldsNamed, type NamedField, namesOf } from '../registers';
 
 /** A client that waits longer takes the card for dead: QEMU does so after 5 s. */
 const MOST_STALLED_NS = 1_000_000_000;
@@ -111,7 +111,7 @@ export const ACCESS_KINDS = {
     doc: 'The field reads as this value, by default for ever. The state of the card is not changed. The fault has fired when the driver has read a value that differs from that of the card.',
     make: (site, given) => {
       const { field, value } = given;
-      const fields = fieldsNamed(RegisterNames.of(site.card), field);
+      const fields = fieldsNamed(namesOf(site.card), field);
       checkFits(fields, field, value);
       const spell = new Spell(site, given);
       /** The driver has read something else than what was there, in this spell: before that, nothing has happened. */
