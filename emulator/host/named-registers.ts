@@ -1,7 +1,7 @@
 /**
  * The driver's side of a register map: bus reads and writes by name. RegisterFile's get and set are the hardware's side.
  */
-import { type MapSpec, type RegisterMap, type RegisterPath, type ValueAt } from '../registers';
+import { type MapSpec, type OneOf, type RegisterMap, type RegisterPath, type ValueAt } from '../registers';
 import { type RegionSpace } from './space';
 
 /** The driver's side of a register map: bus reads and writes by name. */
@@ -16,7 +16,7 @@ export class NamedRegisters<S extends MapSpec> {
   }
 
   /** One bus read of the register's own width. */
-  read<P extends RegisterPath<S>>(path: P): ValueAt<S, P> {
+  read<P extends string = RegisterPath<S>>(path: OneOf<RegisterPath<S>, P>['name']): ValueAt<S, P> {
     const { offset, width } = this.#placeOf(path);
     const value =
       width === 64
@@ -30,7 +30,7 @@ export class NamedRegisters<S extends MapSpec> {
   }
 
   /** One bus write of the register's own width. */
-  write<P extends RegisterPath<S>>(path: P, value: ValueAt<S, P>): void {
+  write<P extends string = RegisterPath<S>>(path: OneOf<RegisterPath<S>, P>['name'], value: ValueAt<S, P>): void {
     const { offset, width } = this.#placeOf(path);
     if (width === 64) this.space.write64(offset, BigInt(value));
     else if (width === 32) this.space.write32(offset, Number(value));

@@ -20,7 +20,7 @@ export type { RegisterWrite, WriteHook } from './hooks';
 export type { BlockArrayLayout, FieldLayout, RegisterLayout } from './register-layout';
 export { registerBlock, type RegisterMap, registerMap } from './map';
 export { markdownTable, type MarkdownOptions } from './markdown';
-export type { AnyMapSpec, FieldName, FieldPath, RegisterPath, ValueAt, ValuePath } from './names';
+export type { AnyMapSpec, FieldName, FieldPath, OneOf, RegisterPath, ValueAt, ValuePath } from './names';
 export { bitsWithRole, sharedBits } from './roles';
 export { fieldOf, type FieldPosition, offsetOf, sizeOf } from './structure';
 export { type RegisterHandle, type RegisterView } from './view';

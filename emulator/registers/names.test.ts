@@ -1,5 +1,14 @@
 import { describe, expectTypeOf, test } from 'vitest';
-import { RegisterFile, type RegisterView, type RegisterWrite, registerBlock, registerMap } from './index';
+import {
+  registerBlock,
+  RegisterFile,
+  registerMap,
+  type RegisterPath,
+  type RegisterView,
+  type RegisterWrite,
+  type ValueAt,
+  type ValuePath,
+} from './index';
 
 const CHANNEL = registerBlock({
   CONTROL: { offset: 0x0, access: 'rw', fields: { RUN: [0, 'Runs.'], MODE: [7, 4] } },
@@ -34,6 +43,25 @@ describe('names of a register map in the type system', () => {
     const index = 1 as number;
     expectTypeOf(file.get(`H2C[${index}].STATUS.BUSY`)).toEqualTypeOf<number>();
     expectTypeOf(file.get(`H2C[${index}].RING_BASE`)).toEqualTypeOf<bigint>();
+  });
+
+  test('a path, or a part of it, can be a type parameter', () => {
+    type Spec = typeof MAP.spec;
+    const get = <P extends ValuePath<Spec>>(path: P): ValueAt<Spec, P> => file.get(path);
+    const field = <F extends 'RED' | 'GREEN'>(name: F) => file.get(`LEDS.${name}`);
+    const inBlock = <R extends 'CONTROL' | 'STATUS'>(name: R) => file.get(`H2C[${1 as number}].${name}`);
+    const of = <S, P extends ValuePath<S>>(view: RegisterView<S>, path: P): ValueAt<S, P> => view.get(path);
+    const hook = <S, P extends RegisterPath<S>>(view: RegisterView<S>, path: P) => view.onWrite(path, () => {});
+    expectTypeOf(get('H2C[0].RING_BASE')).toEqualTypeOf<bigint>();
+    expectTypeOf(field('RED')).toEqualTypeOf<number>();
+    expectTypeOf(inBlock('STATUS')).toEqualTypeOf<number>();
+    expectTypeOf(of(file, 'LEDS.RED')).toEqualTypeOf<number>();
+    expectTypeOf(of(file.block('H2C', 0), 'RING_BASE')).toEqualTypeOf<bigint>();
+    hook(file, 'H2C[0].STATUS');
+    // @ts-expect-error no such field
+    void (() => of(file, 'LEDS.BLUE'));
+    // @ts-expect-error a field has no hook
+    void (() => hook(file, 'LEDS.RED'));
   });
 
   test('a misspelt name does not compile', () => {

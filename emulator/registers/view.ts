@@ -5,7 +5,7 @@
 import type { ChangeHook, Hooks, ReadHook, RegisterWrite, WriteHook } from './hooks';
 import type { RegisterLayout } from './register-layout';
 import { load, type Location, store } from './location';
-import type { FieldName, RegisterPath, ValueAt, ValuePath } from './names';
+import type { FieldName, OneOf, RegisterPath, ValueAt, ValuePath } from './names';
 import type { RegisterStorage } from './storage';
 
 /** One register, looked up once, for hot paths. `V` is its value type. */
@@ -22,6 +22,8 @@ export interface RegisterHandle<V extends number | bigint = number | bigint, F e
  * rules and run no hooks. They take the path of a register (`STATUS`) or of a field (`STATUS.BUSY`).
  */
 export class RegisterView<S> {
+  /** For the compiler, which infers `S` of a function's `RegisterView<S>` from it. @hidden */
+  declare protected readonly declaration: S;
   readonly #storage: RegisterStorage;
   readonly #locations: ReadonlyMap<string, Location>;
 
@@ -32,12 +34,12 @@ export class RegisterView<S> {
   }
 
   /** The value of a register or field, without the effects of a bus read. */
-  get<P extends ValuePath<S>>(path: P): ValueAt<S, P> {
+  get<P extends string = ValuePath<S>>(path: OneOf<ValuePath<S>, P>['name']): ValueAt<S, P> {
     return load(this.#storage.words, find(this.#locations, path)) as ValueAt<S, P>;
   }
 
   /** @throws RangeError when the value does not fit */
-  set<P extends ValuePath<S>>(path: P, value: ValueAt<S, P>): void {
+  set<P extends string = ValuePath<S>>(path: OneOf<ValuePath<S>, P>['name'], value: ValueAt<S, P>): void {
     store(this.#storage.words, find(this.#locations, path), value);
   }
 
@@ -45,7 +47,10 @@ export class RegisterView<S> {
    * Calls `hook` after every bus write that touches the register, even if it changes nothing. A 64-bit register that is
    * written as two halves calls it twice. Several hooks of a register run in the order in which they were added.
    */
-  onWrite<P extends RegisterPath<S>>(path: P, hook: (write: RegisterWrite<ValueAt<S, P>>) => void): void {
+  onWrite<P extends string = RegisterPath<S>>(
+    path: OneOf<RegisterPath<S>, P>['name'],
+    hook: (write: RegisterWrite<ValueAt<S, P>>) => void,
+  ): void {
     const hooks = this.#hooksOf(path);
     const earlier = hooks.onWrite;
     const later = hook as WriteHook;
@@ -57,7 +62,10 @@ export class RegisterView<S> {
    * limited to the byte lanes that are read and to readable bits. A second hook gets the result of the first as the stored
    * value.
    */
-  onRead<P extends RegisterPath<S>>(path: P, hook: (stored: ValueAt<S, P>) => ValueAt<S, P>): void {
+  onRead<P extends string = RegisterPath<S>>(
+    path: OneOf<RegisterPath<S>, P>['name'],
+    hook: (stored: ValueAt<S, P>) => ValueAt<S, P>,
+  ): void {
     const hooks = this.#hooksOf(path);
     const earlier = hooks.onRead;
     const later = hook as unknown as ReadHook;
@@ -68,8 +76,8 @@ export class RegisterView<S> {
    * Calls `hook` after every bus access that has changed the register's value: a write, or a read with a side effect.
    * Runs after the write hooks.
    */
-  onChange<P extends RegisterPath<S>>(
-    path: P,
+  onChange<P extends string = RegisterPath<S>>(
+    path: OneOf<RegisterPath<S>, P>['name'],
     hook: (change: Pick<RegisterWrite<ValueAt<S, P>>, 'value' | 'previous'>) => void,
   ): void {
     const hooks = this.#hooksOf(path);
@@ -79,7 +87,9 @@ export class RegisterView<S> {
   }
 
   /** The register, for hot paths: the name is looked up once. */
-  register<P extends RegisterPath<S>>(path: P): RegisterHandle<ValueAt<S, P>, FieldName<S, P>> {
+  register<P extends string = RegisterPath<S>>(
+    path: OneOf<RegisterPath<S>, P>['name'],
+  ): RegisterHandle<ValueAt<S, P>, FieldName<S, P>> {
     const location = this.#registerAt(path);
     const names = location.register.fields.map(({ name }) => [name, find(this.#locations, `${path}.${name}`)] as const);
     return new Handle(this.#storage.words, location, new Map(names)) as unknown as RegisterHandle<
@@ -89,7 +99,7 @@ export class RegisterView<S> {
   }
 
   /** How the register at a path, which may also name one of its fields, is declared. */
-  layoutOf(path: ValuePath<S>): RegisterLayout {
+  layoutOf<P extends string = ValuePath<S>>(path: OneOf<ValuePath<S>, P>['name']): RegisterLayout {
     return find(this.#locations, path).register;
   }
 

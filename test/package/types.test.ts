@@ -42,6 +42,42 @@ test('a card in a guest', async ({ guest }) => {
 });
 `;
 
+/** Calls with a mistyped name, and the names that the compiler's message has instead. */
+const MISTYPED: readonly [string, readonly string[]][] = [
+  ["registers.get('STATUS.BSUY')", ['"STATUS.BUSY"', '"STATUS.DONE"', '"STATUS.ERROR"']],
+  ["registers.set('STAUTS.DONE', 1)", ['"STATUS.DONE"']],
+  ["registers.get('SORUCE')", ['"SOURCE"']],
+  ["registers.set('XONTROL', 1)", ['"CONTROL"', '"COUNT"', '"SOURCE"', '"STATUS"', inQueue('A'), inQueue('B')]],
+  ["registers.onWrite('COTNROL', () => {})", ['"CONTROL"', '"COUNT"']],
+  ["registers.onRead('STATUS.BUSY', () => 0)", ['"STATUS"']],
+  ["registers.register('COUNT.N')", ['"CONTROL"', '"COUNT"']],
+  ["registers.get('QUEUE[1].C')", ['"QUEUE[1].A"', '"QUEUE[1].B"']],
+  ["registers.get('QUEUE.A')", [inQueue('A')]],
+  ["registers.block('QUEUES', 0)", ['"QUEUE"']],
+  ["registers.block('QUEUE', 0).get('C')", ['"A"', '"B"']],
+  ["registers.register('STATUS').get('BSUY')", ['"BUSY"', '"DONE"', '"ERROR"']],
+  ["driver.read('STATSU')", ['"STATUS"']],
+  ["driver.write('CONTORL', 1)", ['"CONTROL"', '"COUNT"']],
+];
+const MISTYPED_CARD = `
+import { type InProcessHost, type RegisterFile, registerMap } from 'ghostcard';
+
+const MAP = registerMap({
+  CONTROL: { offset: 0x0, access: 'rw', fields: { START: [0] } },
+  STATUS: { offset: 0x4, access: 'ro', fields: { BUSY: [0], ERROR: [1], DONE: [2] } },
+  SOURCE: { offset: 0x8, width: 64, access: 'rw' },
+  COUNT: { offset: 0x10, access: 'rw' },
+  QUEUE: { offset: 0x100, stride: 8, count: 2, registers: { A: { offset: 0, access: 'rw' }, B: { offset: 4, access: 'rw' } } },
+});
+declare const registers: RegisterFile<typeof MAP.spec>;
+const driver = (undefined as unknown as InProcessHost).registers(0, MAP);
+${MISTYPED.map(([call]) => `${call};`).join('\n')}
+`;
+
+function inQueue(name: string): string {
+  return `\`QUEUE[\${number}].${name}\``;
+}
+
 const STRICT = ['--noEmit', '--strict', '--target', 'es2022', '--types', 'node', '--skipLibCheck', 'false'];
 const OPTIONS = [
   [
@@ -58,7 +94,7 @@ const MODULES = [
   ['esnext', 'bundler'],
 ];
 
-beforeAll(() => write(folder, { 'card.mts': CARD, 'test.mts': TEST, 'card.cts': CARD }));
+beforeAll(() => write(folder, { 'card.mts': CARD, 'test.mts': TEST, 'card.cts': CARD, 'mistyped.mts': MISTYPED_CARD }));
 
 describe.each(['typescript', 'typescript-7'])('%s', (compiler) => {
   it.each(MODULES)('takes the declarations with module %s and resolution %s', async (module, resolution) => {
@@ -70,5 +106,13 @@ describe.each(['typescript', 'typescript-7'])('%s', (compiler) => {
       return [run(folder, 'node', [tsc, ...STRICT, ...modules, ...options, ...files])];
     });
     for (const { text, exitCode } of await Promise.all(errors)) expect([exitCode, text]).toEqual([0, '']);
+  });
+
+  it('names the registers and fields near a mistyped one', async () => {
+    const tsc = join(installed, 'node_modules', compiler, 'bin/tsc');
+    const { text } = await run(folder, 'node', [tsc, ...STRICT, '--module', 'nodenext', 'mistyped.mts']);
+    const messages = text.matchAll(/TS2345: Argument of type '.*' is not assignable to parameter of type '(.*)'/g);
+    const named = [...messages].map(([, names]) => names!.split(' | ').sort());
+    expect(named, text).toEqual(MISTYPED.map(([, names]) => names));
   });
 });
