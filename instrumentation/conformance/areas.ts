@@ -1,6 +1,9 @@
 /** All cases, by area, in the order in which they run. */
-import { type Area } from './case';
+import { configuration } from './areas/configuration';
+import { information } from './areas/information';
 import { messages } from './areas/messages';
 import { negotiation } from './areas/negotiation';
+import { regions } from './areas/regions';
+import { type Area } from './case';
 
-export const AREAS: readonly Area[] = [negotiation, messages];
+export const AREAS: readonly Area[] = [negotiation, messages, information, regions, configuration];

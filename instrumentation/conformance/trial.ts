@@ -68,8 +68,8 @@ export class Trial implements Disposable {
   }
 
   /** A session, and what the device has. */
-  async open(): Promise<{ client: Client; device: Device }> {
-    const { client, limits } = await this.negotiated();
+  async open(capabilities: object = PROPOSED): Promise<{ client: Client; device: Device }> {
+    const { client, limits } = await this.negotiated(capabilities);
     this.knowledge.device ??= await learn(client, limits);
     return { client, device: this.knowledge.device };
   }
