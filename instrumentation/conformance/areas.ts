@@ -1,9 +1,10 @@
 /** All cases, by area, in the order in which they run. */
 import { configuration } from './areas/configuration';
 import { information } from './areas/information';
+import { interrupts } from './areas/interrupts';
 import { messages } from './areas/messages';
 import { negotiation } from './areas/negotiation';
 import { regions } from './areas/regions';
 import { type Area } from './case';
 
-export const AREAS: readonly Area[] = [negotiation, messages, information, regions, configuration];
+export const AREAS: readonly Area[] = [negotiation, messages, information, regions, configuration, interrupts];

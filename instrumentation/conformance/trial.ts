@@ -1,5 +1,6 @@
 /** One case under way: its clients, and the descriptors that it passes. All are closed with it. */
-import { type Native } from '../../emulator/native';
+import { constants, openSync } from 'node:fs';
+import { type Native, WOULD_BLOCK } from '../../emulator/native';
 import { Command } from '../../emulator/vfio-user/wire';
 import { Client } from './client';
 import { type Device, learn, type Limits, limitsOf } from './device';
@@ -85,6 +86,26 @@ export class Trial implements Disposable {
   /** A file in memory. */
   memory(sizeBytes: number): number {
     return this.keep(this.native.memfdCreate('conformance', sizeBytes));
+  }
+
+  opened(path: string): number {
+    return this.keep(openSync(path, constants.O_RDONLY));
+  }
+
+  /** A socket whose other end is closed: writing to it raises SIGPIPE, unless that is ignored. */
+  brokenSocket(): number {
+    const [mine, other] = this.native.socketpair();
+    this.native.close(other);
+    return this.keep(mine);
+  }
+
+  /** A socket that would block who writes to it, unless it does not wait. */
+  fullSocket(): number {
+    const [mine, other] = this.native.socketpair();
+    this.keep(other);
+    const bytes = new Uint8Array(65_536);
+    while (this.native.send(mine, bytes, 0, bytes.length) !== WOULD_BLOCK);
+    return this.keep(mine);
   }
 
   /** Closes `fd` at the end of the case. */
