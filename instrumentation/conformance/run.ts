@@ -227,6 +227,7 @@ class Runner {
     };
     return new Trial(this.#native, target.socketPath, transcript, this.#knowledge, {
       timeoutMs,
+      openInServer: () => this.#count(),
       ...(this.#ordinary !== undefined && { restart }),
     });
   }

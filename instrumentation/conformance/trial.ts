@@ -1,5 +1,7 @@
 /** One case under way: its clients, and the descriptors that it passes. All are closed with it. */
-import { constants, openSync } from 'node:fs';
+import { constants, ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Native, WOULD_BLOCK } from '../../emulator/native';
 import { Command } from '../../emulator/vfio-user/wire';
 import { Client } from './client';
@@ -33,6 +35,8 @@ export class Trial implements Disposable {
     private readonly knowledge: Knowledge,
     private readonly options: {
       readonly timeoutMs: number;
+      /** The server's open descriptors, if they can be counted. */
+      readonly openInServer: () => number | undefined;
       /** Waits until the server has ended, and starts it again; present if it ends with each client. */
       readonly restart?: () => Promise<void>;
     },
@@ -40,6 +44,10 @@ export class Trial implements Disposable {
 
   get timeoutMs(): number {
     return this.options.timeoutMs;
+  }
+
+  openInServer(): number | undefined {
+    return this.options.openInServer();
   }
 
   /** Whether each connection costs a start of the server. */
@@ -106,6 +114,15 @@ export class Trial implements Disposable {
     const bytes = new Uint8Array(65_536);
     while (this.native.send(mine, bytes, 0, bytes.length) !== WOULD_BLOCK);
     return this.keep(mine);
+  }
+
+  /** A file whose size can change. It has no name any more. */
+  resizable(sizeBytes: number): number {
+    const folder = mkdtempSync(join(tmpdir(), 'ghostcard-conformance-'));
+    const fd = this.keep(openSync(join(folder, 'memory'), constants.O_RDWR | constants.O_CREAT, 0o600));
+    rmSync(folder, { recursive: true });
+    ftruncateSync(fd, sizeBytes);
+    return fd;
   }
 
   /** Closes `fd` at the end of the case. */
