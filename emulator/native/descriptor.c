@@ -23,7 +23,7 @@ static bool only_fd(napi_env env, napi_callback_info info, int *fd)
 static napi_value make_eventfd(napi_env env, napi_callback_info info)
 {
     (void)info;
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int fd = eventfd(0, EFD_CLOEXEC);
     return fd < 0 ? throw_errno(env, errno, "eventfd", NULL) : from_int(env, fd);
 }
 

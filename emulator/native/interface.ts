@@ -84,6 +84,7 @@ export interface Native {
   /** Anonymous shared memory, sealed: a process that it is passed to cannot change its size. */
   memfdCreate(name: string, sizeBytes: number): number;
 
+  /** A blocking one, as a client may pass it: a peer that writes to a full one waits, unless it looks first. */
   eventfd(): number;
   isEventfd(fd: number): boolean;
   /** Adds 1. Does nothing if the counter is full: the reader has not seen the last event yet. Never blocks. */
