@@ -1,9 +1,9 @@
 /** All cases, by area, in the order in which they run. */
 import { configuration } from './areas/configuration';
-import { information } from './areas/information';
 import { connections } from './areas/connections';
 import { descriptors } from './areas/descriptors';
 import { dma } from './areas/dma';
+import { information } from './areas/information';
 import { interrupts } from './areas/interrupts';
 import { messages } from './areas/messages';
 import { negotiation } from './areas/negotiation';

@@ -4,7 +4,7 @@
  * Source: QEMU docs/interop/vfio-user.rst, "Socket", "Client Disconnection", "Security Considerations".
  */
 import { once } from 'node:events';
-import { connect as connectSocket } from 'node:net';
+import { connect as connectSocket, type Socket } from 'node:net';
 import { Command, commandName } from '../../../emulator/vfio-user/wire';
 import { type Area, type Case } from '../case';
 import { deviceInfoOf, mapOf, messageOf } from '../messages';
@@ -40,14 +40,14 @@ const goesDuring = SAMPLES.map((sample): Case => {
 });
 
 /** A connection whose sending side is closed behind `bytes`. Node's sockets can do that, and pass no descriptors. */
-async function halfOpen(t: Trial, bytes: Uint8Array, isClosed: () => Promise<void>): Promise<void> {
+async function halfOpen(t: Trial, bytes: Uint8Array, meanwhile: (socket: Socket) => Promise<void>): Promise<void> {
   const socket = connectSocket({ path: t.socketPath, allowHalfOpen: true });
   socket.on('error', () => {}); // the server may reset the connection
   socket.resume();
   try {
     await once(socket, 'connect');
     socket.end(bytes);
-    await isClosed();
+    await meanwhile(socket);
   } finally {
     socket.destroy();
   }
@@ -173,19 +173,16 @@ export const connections: Area = {
       section: 'Socket',
       expects: 'commands before the end of the sending side are answered, or the connection ends',
       run: async (t) => {
-        const socket = connectSocket({ path: t.socketPath, allowHalfOpen: true });
-        socket.on('error', () => {});
-        socket.resume();
-        try {
-          await once(socket, 'connect');
-          socket.end(Buffer.concat([VERSION, INFO, INFO]));
-          const timer = setTimeout(() => socket.destroy(new Error('late')), t.timeoutMs);
-          await once(socket, 'close').finally(() => clearTimeout(timer));
-          if (socket.errored?.message === 'late')
-            throw new Unmet(`the connection is still open after ${t.timeoutMs} ms`);
-        } finally {
-          socket.destroy();
-        }
+        await halfOpen(t, Buffer.concat([VERSION, INFO, INFO]), (socket) => {
+          const late = `the connection is still open after ${t.timeoutMs} ms`;
+          return new Promise((resolve, reject) => {
+            const timer = setTimeout(() => reject(new Unmet(late)), t.timeoutMs);
+            socket.once('close', () => {
+              clearTimeout(timer);
+              resolve();
+            });
+          });
+        });
       },
     },
   ],

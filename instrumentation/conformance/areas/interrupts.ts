@@ -297,7 +297,7 @@ export const interrupts: Area = {
     {
       name: 'full-eventfd',
       section: SET_IRQS,
-      expects: 'a vector whose eventfd is full does not block the server',
+      expects: 'a vector whose eventfd is full, and would block who writes to it, does not block the server',
       run: async (t) => {
         const of = await setup(t);
         const fd = t.eventfd();
