@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest';
 import { ReferenceCard } from '../../emulator/cards/reference';
 import { AccessOrigins, TraceCards } from '../../instrumentation/analysis';
 import { type DmaEvent, isDma, readTrace, TraceRecorder } from '../../instrumentation/trace';
@@ -17,6 +17,7 @@ let folder: string;
 let recorder: TraceRecorder;
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'provenance-'))));
 beforeEach(() => void (recorder = new TraceRecorder(join(folder, 'a.trace'))));
+afterEach(() => recorder.close());
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** `driver.c:133 put`, where that line has a text. */
