@@ -9,6 +9,8 @@ const qemu =
   '{"capabilities": {"migration": {"pgsize": 4096, "max_bitmap_size": 268435456}, "max_msg_fds": 16, ' +
   '"max_data_xfer_size": 1048576, "pgsizes": 4096, "max_dma_maps": 65535, "write_multiple": true}}\0';
 
+const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
+
 describe('the version data of a client', () => {
   test('from QEMU is decoded, and unknown capabilities are ignored', () => {
     expect(decodeVersion(payload(qemu))).toEqual({
@@ -34,6 +36,7 @@ describe('the version data of a client', () => {
     ['a size of 0', '{"capabilities":{"max_data_xfer_size":0}}\0', 'max_data_xfer_size is 0'],
     ['a negative size', '{"capabilities":{"max_data_xfer_size":-1}}\0', 'max_data_xfer_size is -1'],
     ['a string in place of a number', '{"capabilities":{"max_msg_fds":"8"}}\0', 'max_msg_fds is "8"'],
+    ['a nested value', `{"capabilities":{"max_msg_fds":${nested(100_000)}}}\0`, 'max_msg_fds is an object or array'],
   ])('with %s is refused', (_, text, message) => {
     expect(() => decodeVersion(payload(text))).toThrow(message);
   });

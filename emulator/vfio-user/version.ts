@@ -92,10 +92,7 @@ function decodeCapabilities(data: Uint8Array): Capabilities {
     const value = given[name];
     if (value === undefined) return otherwise;
     if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
-    throw new DeviceError(
-      EINVAL,
-      `VERSION: capability ${name} is ${JSON.stringify(value)}; it must be a positive integer`,
-    );
+    throw new DeviceError(EINVAL, `VERSION: capability ${name} is ${wordsOf(value)}; it must be a positive integer`);
   };
   return {
     maxMessageDescriptors: whole('max_msg_fds', defaultCapabilities.maxMessageDescriptors),
@@ -113,6 +110,10 @@ function parse(text: string): unknown {
     throw new DeviceError(EINVAL, `VERSION: the version data is not JSON: ${JSON.stringify(text.slice(0, 80))}`);
   }
 }
+
+/** Nested values are not shown: their depth is the client's. */
+const wordsOf = (value: unknown): string =>
+  typeof value === 'object' && value !== null ? 'an object or array' : JSON.stringify(value).slice(0, 80);
 
 function objectIn(value: unknown, name: string): Record<string, unknown> {
   const inner = isObject(value) ? (value[name] ?? {}) : undefined;

@@ -222,6 +222,11 @@ export const negotiation: Area = {
     ...[100, 10_000, 100_000].map((depth) =>
       survives(`nested-${depth}`, `JSON nested ${depth} deep`, versionOf('['.repeat(depth) + ']'.repeat(depth))),
     ),
+    survives(
+      'limit-nested',
+      'a capability that is nested 100,000 deep',
+      versionOf(`{"capabilities":{"max_msg_fds":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`),
+    ),
     survives('long-text', 'a capability of 60,000 characters', versionOf(capabilitiesOf({ text: 'x'.repeat(60_000) }))),
     survives('many-capabilities', '10,000 capabilities', versionOf(capabilitiesOf(manyCapabilities()))),
     ...mustComeFirst,
