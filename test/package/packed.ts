@@ -1,5 +1,6 @@
 /** Before the first test: the tarball, and a project that has installed it, outside the clone. */
 import { execFileSync } from 'node:child_process';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestProject } from 'vitest/node';
 import { pack } from '../../packaging/pack';
@@ -31,7 +32,10 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   install(installed, [tarball, ...TRIED]);
   execFileSync('tar', ['xzf', tarball, '-C', folder]);
   project.provide('package', { tarball, unpacked: join(folder, 'package'), installed });
-  return () => runFolder.close();
+  return async () => {
+    await rm(installed, { recursive: true }); // half a gigabyte: longer than the keeper of the folder is waited for
+    await runFolder.close();
+  };
 }
 
 declare module 'vitest' {
