@@ -5,6 +5,7 @@ import { watchdog } from '../emulator/watchdog';
 import { description, version } from '../emulator/folders';
 import { checkEnvironment } from './environment';
 import { EXIT, report, reportUncaught } from './common/errors';
+import { sayError } from './common/output';
 import { endWith, exitWith, insistOnExitCode, keepFromCards, standardOutput } from './common/own-process';
 
 /** Loaded when they are used: --version does not wait for all that a guest needs. */
@@ -45,7 +46,7 @@ function namesFor(argument: string | undefined): string[] | undefined {
 export async function main(argv: readonly string[]): Promise<void> {
   try {
     // First of all: without a cache, loading a command takes seconds.
-    await checkEnvironment(process.env, (text) => console.error(`ghostcard: ${text}`));
+    await checkEnvironment(process.env, sayError);
   } catch (error) {
     endWith(report(error));
     return;
@@ -73,6 +74,6 @@ export async function main(argv: readonly string[]): Promise<void> {
 
 /** Node ends when nothing is left to wait for, although the command still waits: with 0, if nobody says otherwise. */
 function reportUnfinished(): void {
-  console.error('ghostcard: This command has not finished, and waits for something that nothing can bring about.');
+  sayError('This command has not finished, and waits for something that nothing can bring about.');
   endWith(EXIT.GHOSTCARD);
 }

@@ -13,7 +13,7 @@ import {
   SpawnedTarget,
   type Target,
 } from '../../instrumentation/conformance';
-import { EXIT, UsageError } from '../common/errors';
+import { eraseProgress, EXIT, UsageError } from '../common/errors';
 import { interruption } from '../common/interruption';
 import { collect, once, wholeNumber } from '../common/options';
 import { formatTable, print } from '../common/output';
@@ -100,8 +100,6 @@ function showProgress(results: readonly CaseResult[]): void {
   const failed = count(results, 'failed');
   process.stderr.write(`\r\x1b[2K${results.length} cases, ${failed} failed; ${results.at(-1)!.id}`);
 }
-
-const eraseProgress = (): void => void (process.stderr.isTTY && process.stderr.write('\r\x1b[2K'));
 
 function jsonOf(results: readonly CaseResult[]): object {
   return {

@@ -5,11 +5,13 @@
 import { readFileSync } from 'node:fs';
 
 const noted = parents();
+/** npm had ended before that. It stays so: when one of those ends, the parents are others. */
+const wasLost = process.env.npm_command !== undefined && isAdopted(noted);
 
 /** Whether npm, or the shell that it runs scripts with, has ended. False where npm has not started this process. */
 export function hasLostNpm(): boolean {
   if (process.env.npm_command === undefined) return false;
-  return parents().join() !== noted.join() || isAdopted(noted);
+  return wasLost || parents().join() !== noted.join();
 }
 
 function parents(): readonly number[] {
@@ -23,7 +25,7 @@ function parentOf(pid: number): number | undefined {
   return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
 }
 
-/** npm had ended when they were noted: what adopts processes stands in its place. npm may be the first one in a container. */
+/** What adopts processes stands in npm's place. npm may be the first one in a container. */
 function isAdopted(pids: readonly number[]): boolean {
   const isInit = (pid: number): boolean => pid === 1 || readOf(pid, 'comm')?.trim() === 'systemd';
   return pids.some(isInit) && !pids.some((pid) => /\b(npm|npx|pnpm|yarn)\b/.test(readOf(pid, 'cmdline') ?? ''));

@@ -8,7 +8,7 @@
  *   ./two-ports.ts                         a class that extends MultifunctionCard: a card with several functions
  */
 import { existsSync, statSync } from 'node:fs';
-import { dirname, basename, extname, relative, resolve } from 'node:path';
+import { basename, dirname, extname, relative, resolve } from 'node:path';
 import { BUILT_IN_CARDS, type BuiltInCard, type OptionHelp } from '../../emulator/cards/built-in';
 import { ManualClock } from '../../emulator/clock';
 import { PACKAGE_FOLDER } from '../../emulator/folders';

@@ -79,7 +79,7 @@ export function textOf(error: unknown): string {
 const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
 /** Removes what a progress line has left on a terminal. */
-function eraseProgress(): void {
+export function eraseProgress(): void {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[2K');
 }
 

@@ -40,6 +40,9 @@ test('the error for a missing tool names the package that has it', async () => {
   );
   expect(missingTool('make', attempted).cure).toBe('apt-get install build-essential');
   expect(missingTool('xz', attempted).cure).toBe('apt-get install xz-utils');
+  expect(missingTool('xz', attempted, '/nowhere').cure).toMatch(
+    /in Debian, the package xz-utils has it\); or take a pack/,
+  );
 });
 
 test('the abort signal ends the tool, and the error is its reason', async () => {

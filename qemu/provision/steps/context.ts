@@ -124,8 +124,7 @@ export class Context {
     ingredients: Ingredients,
     fits: (entry: PackedEntry<M>) => boolean = () => true,
   ): Entry<M> | undefined {
-    this.#packs ??= importedPacks(this.cache);
-    for (const pack of this.#packs) {
+    for (const pack of this.#importedPacks()) {
       const entry = partOf<M>(pack, step, ingredients);
       if (entry !== undefined && fits(entry)) return entry;
     }
@@ -134,8 +133,11 @@ export class Context {
 
   /** What the imported packs have, for people. */
   get packs(): readonly string[] {
-    this.#packs ??= importedPacks(this.cache);
-    return this.#packs.map(({ manifest }) => manifest.description);
+    return this.#importedPacks().map(({ manifest }) => manifest.description);
+  }
+
+  #importedPacks(): readonly Entry<PackManifest>[] {
+    return (this.#packs ??= importedPacks(this.cache));
   }
 
   mirror(): string {
