@@ -144,7 +144,8 @@ class Runner {
       using trial = this.#trial(transcript);
       await each.run(trial);
     } catch (error) {
-      const ending = await target.ending(error instanceof NotApplicable ? 0 : ENDING_MS);
+      const leftMs = this.#ordinary === undefined ? 0 : SINGLE_SHOT_MS;
+      const ending = await target.ending(error instanceof NotApplicable ? leftMs : ENDING_MS);
       if (ending !== undefined && ending.status !== this.#ordinary) return fail(new Unmet(wordEnding(ending)));
       return fail(error);
     }
