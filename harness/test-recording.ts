@@ -98,12 +98,12 @@ export class TestRecording {
 }
 
 /** The last events of a trace, with the descriptions of all cards and places. */
-function endOf({ header, events, isEnded }: Trace): Trace {
+function endOf({ header, events, ...rest }: Trace): Trace {
   const earlier = events.slice(0, -REPORT_EVENTS);
   const descriptions = earlier.filter(({ kind }) => kind === 'card' || kind === 'place');
   return {
     header: { ...header, lostEvents: header.lostEvents + earlier.length - descriptions.length },
     events: [...descriptions, ...events.slice(-REPORT_EVENTS)],
-    isEnded,
+    ...rest,
   };
 }

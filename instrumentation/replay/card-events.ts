@@ -14,7 +14,7 @@ export interface CardEvents {
 }
 
 /** The card with this name or number; by default, the only one. Throws ReplayError. */
-export function cardEvents({ header, events }: Trace, which?: string | number): CardEvents {
+export function cardEvents({ header, events, isEnded }: Trace, which?: string | number): CardEvents {
   if (header.lostEvents > 0) {
     throw new ReplayError(
       `the trace has lost its first ${header.lostEvents} events (it was recorded in ring mode), and a replay begins with ` +
@@ -22,8 +22,12 @@ export function cardEvents({ header, events }: Trace, which?: string | number): 
     );
   }
   const cards = events.flatMap((event) => (event.kind === 'card' ? [event] : []));
-  if (cards.length === 0)
-    throw new ReplayError('the trace holds no card: nothing was plugged in while it was recorded');
+  if (cards.length === 0) {
+    const why = isEnded
+      ? 'nothing was plugged in while it was recorded'
+      : 'it was cut off before, or is still going on';
+    throw new ReplayError(`the trace holds no card: ${why}`);
+  }
   const isMeant = (card: (typeof cards)[number]) =>
     which === undefined || card.description.name === which || String(card.card) === String(which);
   const meant = cards.filter(isMeant);
@@ -35,8 +39,19 @@ export function cardEvents({ header, events }: Trace, which?: string | number): 
   }
   const { card: id, description } = meant[0]!;
   const own = events.filter((event) => event.card === id && !isRemark(event));
+  if (own.length === 0) {
+    const cut = isEnded ? '' : ': the recording was cut off, or is still going on';
+    throw new ReplayError(`the trace has no events of the card '${description.name}' to be replayed${cut}`);
+  }
   checkPayloads(own, header);
   return { id, description, events: own };
+}
+
+/** For the notes of a replay: what is missing in it by damage of the file. */
+export function damageNotes({ damage = [] }: Trace): string[] {
+  if (damage.length === 0) return [];
+  const more = damage.length > 1 ? `, and ${damage.length - 1} more` : '';
+  return [`the trace is damaged, and what cannot be read of it is left out: ${damage[0]!}${more}`];
 }
 
 function checkPayloads(events: readonly TraceEvent[], { payloads, largestPayloadBytes }: TraceHeader): void {

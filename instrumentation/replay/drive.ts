@@ -7,7 +7,7 @@ import { SlotLink } from '../faults';
 import { privateMemory } from '../../emulator/pci';
 import { type CardDescription, type EventSink, readTrace, type Trace, type TraceEvent, traceOf } from '../trace';
 import { DeviceError } from '../../emulator/device';
-import { cardEvents } from './card-events';
+import { cardEvents, damageNotes } from './card-events';
 import { kept } from './event-equality';
 import { GuestMemory } from './guest-memory';
 import { applyRecordedFaults, otherModel } from './model';
@@ -64,7 +64,7 @@ class Drive {
     private readonly patienceNs: number,
   ) {}
 
-  run({ header }: Trace, steps: readonly DriverStep[]): DriveResult {
+  run(whole: Trace, steps: readonly DriverStep[]): DriveResult {
     const { name, faults } = this.description;
     const card = this.make({ clock: this.#clock, allocate: privateMemory });
     try {
@@ -88,8 +88,8 @@ class Drive {
       const timeNs = this.#clock.now();
       const events: TraceEvent[] = [...this.#events, { kind: 'end', card: 0, timeNs: 0, hostNs: timeNs }];
       const { unknownBytes } = memory;
-      const driven = { header: { ...header, payloads: 'full', lostEvents: 0 } as const, events, isEnded: true };
-      const notes = other === undefined ? [] : [other];
+      const driven = { header: { ...whole.header, payloads: 'full', lostEvents: 0 } as const, events, isEnded: true };
+      const notes = [...(other === undefined ? [] : [other]), ...damageNotes(whole)];
       return { trace: driven, notes, events, missing: this.#missing, unknownBytes, thrown: this.#thrown };
     } finally {
       card.close();

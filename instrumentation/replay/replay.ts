@@ -7,7 +7,7 @@ import { SlotLink } from '../faults';
 import { type CardEnvironment, type PciCard, privateMemory } from '../../emulator/pci';
 import { type CardDescription, printable, readTrace, type Trace, type TraceEvent, traceOf, wordTime } from '../trace';
 import { describeCard } from '../trace/card-description';
-import { type CardEvents, cardEvents } from './card-events';
+import { type CardEvents, cardEvents, damageNotes, ReplayError } from './card-events';
 import { Comparison } from './comparison';
 import { describeDivergence, type Divergence } from './divergence';
 import { applyRecordedFaults, otherModel, registerChanges } from './model';
@@ -86,6 +86,11 @@ export async function replay(
     const link = new SlotLink(card);
     applyRecordedFaults(own.description, card, link, other);
     await new Player({ trace, clock, comparison, outside, link }).play();
+    if (comparison.at === 0 && comparison.divergences.length === 0) {
+      throw new ReplayError(
+        'nothing was replayed: the trace ends before the first reaction of the card; record it again',
+      );
+    }
     const notes = notesOf(whole, own, card, comparison, outside);
     return resultOf(whole, own, comparison, clock, { other, notes });
   } finally {
@@ -134,7 +139,7 @@ function notesOf(
   { divergences }: Comparison,
   { asked }: OutsideWorld,
 ): string[] {
-  const notes: string[] = [];
+  const notes = damageNotes(trace);
   if (!trace.isEnded) {
     const lastNs = events.at(-1)?.timeNs ?? 0;
     notes.push(`the trace was cut off; it was replayed as far as it goes, to ${wordTime(lastNs).trim()}`);

@@ -137,11 +137,12 @@ function factsOf(event: TraceEvent): Facts {
 /** `interrupt-delayed 'late' (vector 0, byNs 2000)`: a fault as it was declared. */
 function wordDeclared(declaration: unknown): string {
   const { fault, name, ...rest } = Object(declaration) as Record<string, unknown>;
+  const kind = typeof fault === 'string' ? fault : JSON.stringify(fault);
   const details = Object.entries(rest).map(
     ([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
   const called = typeof name === 'string' ? ` '${name}'` : '';
-  return printable(`${String(fault)}${called}${details.length === 0 ? '' : ` (${details.join(', ')})`}`);
+  return printable(`${kind}${called}${details.length === 0 ? '' : ` (${details.join(', ')})`}`);
 }
 
 function writtenHeads(writers: readonly WrittenBytes[], event: DmaEvent): WrittenHead[] {
@@ -195,8 +196,10 @@ function aboutOf({ header, events }: Trace, cards: TraceCards, { cutBytes }: Pay
 }
 
 /** What is missing in the trace, and would be taken for something that did not happen. */
-const warningsOf = ({ header, isEnded }: Trace, cards: TraceCards): string[] =>
-  notSeen(header, cards, isEnded).map((what) => `${what[0]!.toUpperCase()}${what.slice(1)}.`);
+const warningsOf = ({ header, isEnded, damage = [] }: Trace, cards: TraceCards): string[] =>
+  [...damage.map((each) => `the file is damaged: ${each}`), ...notSeen(header, cards, isEnded)].map(
+    (what) => `${what[0]!.toUpperCase()}${what.slice(1)}.`,
+  );
 
 type Found = FoundHead & { readonly card: number };
 

@@ -47,13 +47,14 @@ export class DeclaredChannels {
   }
 }
 
-/** The value of the doorbell in a write that covers it. */
+/** The value of the doorbell in a write; what the write does not cover is 0. */
 export function doorbellValue(
   { offset: start, msb, lsb }: DoorbellDescription,
   offset: number,
   data: Uint8Array,
 ): bigint {
   let value = 0n;
-  for (let at = start + (msb >> 3); at >= start + (lsb >> 3); at--) value = (value << 8n) | BigInt(data[at - offset]!);
+  for (let at = start + (msb >> 3); at >= start + (lsb >> 3); at--)
+    value = (value << 8n) | BigInt(data[at - offset] ?? 0);
   return (value >> BigInt(lsb & 7)) & ((1n << BigInt(msb - lsb + 1)) - 1n);
 }

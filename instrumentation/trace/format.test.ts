@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type CardDescription } from './card-description';
 import { type TraceEvent } from './event';
 import { EventBlock } from './event-block';
-import { decodeEvents, encodeHeader, type TraceHeader } from './format';
+import { encodeHeader, eventOf, type TraceHeader } from './format';
 import { TRACE_EVENT_KINDS } from './kinds';
 
 const stamp = { card: 1, timeNs: 1500, hostNs: 0x2_0000_0000 };
@@ -150,7 +150,9 @@ describe('an event in the file', () => {
       block.add(event, event.hostNs);
       const bytes = block.take();
       expect(bytes.subarray(HEAD_BYTES).toString('hex')).toBe(hex);
-      const [read] = decodeEvents(decode(bytes));
+      const [values] = decode(bytes) as [unknown[]];
+      const { event: read, problems } = eventOf(values);
+      expect(problems).toEqual([]);
       expect({ ...read, ...('data' in read! && { data: Uint8Array.from(read.data!) }) }).toEqual(event);
       expect(Object.keys(read!)).toEqual(Object.keys(event)); // `trace show --json` has them in this order
     },
@@ -158,13 +160,14 @@ describe('an event in the file', () => {
 
   it('of an interrupt is read with the word for its phase that earlier builds wrote', () => {
     const event = [8, 1, 0, 0, 'delivered', 2, 0, null];
-    expect(decodeEvents([event])[0]).toMatchObject({ kind: 'interrupt', phase: 'sent', vector: 0 });
+    expect(eventOf(event).event).toMatchObject({ kind: 'interrupt', phase: 'sent', vector: 0 });
   });
 
   it('of a notice is read without what it is about, as earlier builds wrote it', () => {
-    expect(decodeEvents([[17, 1, 1500, 0, 'text']])).toEqual([
-      { kind: 'notice', card: 1, timeNs: 1500, hostNs: 0, text: 'text' },
-    ]);
+    expect(eventOf([17, 1, 1500, 0, 'text'])).toEqual({
+      event: { kind: 'notice', card: 1, timeNs: 1500, hostNs: 0, text: 'text' },
+      ...{ kind: 'notice', problems: [], mayHoldOthers: false },
+    });
   });
 
   it('has a sample of each kind here', () => {

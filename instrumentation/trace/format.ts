@@ -7,6 +7,7 @@ import { encode } from 'msgpack-lite';
 import { type TraceEvent, type TraceEventKind } from './event';
 import { type Field } from './fields';
 import { KINDS, TRACE_EVENT_KINDS } from './kinds';
+import { isWhole, mapOf, maybe, oneOf, Problems, type Shape, someText, whole } from './shapes';
 
 export const FORMAT = 'ghostcard-trace' satisfies TraceHeader['format'];
 export const FORMAT_VERSION = 1;
@@ -38,6 +39,8 @@ export interface Trace {
   readonly events: readonly TraceEvent[];
   /** The recording was closed; otherwise the run was killed, or is still going on. */
   readonly isEnded: boolean;
+  /** What of the file is damaged and could not be read, a sentence each; left out: nothing. Notices among the events say where. */
+  readonly damage?: readonly string[];
 }
 
 /** How events of a kind lie in the file. */
@@ -68,19 +71,36 @@ export const STAMP_VALUES = 4;
 
 export const encodeHeader = (header: TraceHeader): Buffer => encode(header);
 
-/** Throws TraceFormatError when `value`, the first of a file, is not a header that this version can read. */
-export function headerOf(value: unknown, file: string): TraceHeader {
-  const header = value as Partial<TraceHeader> | null;
-  if (typeof header !== 'object' || header?.format !== FORMAT) {
+const headerShape: Shape<TraceHeader> = mapOf<TraceHeader>({
+  format: oneOf([FORMAT]),
+  version: whole(),
+  ...{ writer: someText, startedAt: someText, payloads: oneOf(PAYLOADS) },
+  largestPayloadBytes: maybe(whole()) as Shape<number>,
+  lostEvents: whole(Number.MAX_SAFE_INTEGER),
+  repeatedEvents: maybe(whole(Number.MAX_SAFE_INTEGER)) as Shape<number>,
+});
+
+/**
+ * The header, and what is damaged in it. Throws TraceFormatError when `value`, the first of a file, is not a header that
+ * this version can read.
+ */
+export function headerOf(value: unknown, file: string): { header: TraceHeader; problems: readonly string[] } {
+  const given = value as Partial<TraceHeader> | null;
+  if (typeof given !== 'object' || given?.format !== FORMAT) {
     throw new TraceFormatError(`${file} is not a ghostcard trace: it does not begin with the header of one`);
   }
-  if (header.version !== FORMAT_VERSION) {
+  if (given.version !== FORMAT_VERSION) {
+    const writer = typeof given.writer === 'string' ? `, written by ghostcard ${given.writer}` : '';
     throw new TraceFormatError(
-      `${file} is a trace of version ${String(header.version)}, written by ghostcard ${header.writer}; this ghostcard ` +
-        `reads version ${FORMAT_VERSION}: use the one that wrote it`,
+      `${file} is a trace of version ${JSON.stringify(given.version)}${writer}; this ghostcard reads version ` +
+        `${FORMAT_VERSION}: use the one that wrote it`,
     );
   }
-  return header as TraceHeader;
+  const problems = new Problems();
+  return {
+    header: headerShape(value, problems, ''),
+    problems: problems.found.map((found) => found.replace(/^\./, '')),
+  };
 }
 
 /** A file that is no trace, or one of another version. */
@@ -88,24 +108,75 @@ export class TraceFormatError extends Error {
   override readonly name = 'TraceFormatError';
 }
 
-/** Throws TraceFormatError when `block` is not a block of events. */
-export function decodeEvents(block: unknown): TraceEvent[] {
-  if (!Array.isArray(block)) throw new TraceFormatError('this is not a block of events');
-  return block.map(eventOf);
+/** An event as it was read. */
+export interface ReadEvent {
+  /** Undefined when it is damaged. A card is named by what is left of its description. */
+  readonly event: TraceEvent | undefined;
+  /** As far as it is known. */
+  readonly kind: TraceEventKind | undefined;
+  /** What is damaged in it; none: nothing. */
+  readonly problems: readonly string[];
+  /** A damaged size has made events that follow a part of it. */
+  readonly mayHoldOthers: boolean;
 }
 
-function eventOf(values: unknown): TraceEvent {
-  if (!Array.isArray(values)) throw new TraceFormatError('this is not an event');
-  const [code, card, timeNs, hostNs] = values as number[];
-  const layout = BY_CODE[code!];
-  if (layout === undefined)
-    throw new TraceFormatError(`an event is of kind ${code}; this ghostcard knows 0 to ${BY_CODE.length - 1}`);
-  const event: Record<string, unknown> = { kind: layout.kind, card, timeNs, hostNs };
+const WHOLE = { problems: [], mayHoldOthers: false } as const;
+let problems = new Problems();
+/** In nanoseconds: 290 years. */
+const MOST_TIME = 2 ** 63;
+const isTime = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value <= MOST_TIME;
+const TIME = `a number of nanoseconds from 0 to ${MOST_TIME}`;
+
+/** An event by the values of its array. */
+export function eventOf(values: readonly unknown[]): ReadEvent {
+  const [code, card, timeNs, hostNs] = values;
+  const layout = BY_CODE[code as number];
+  if (typeof code !== 'number' || layout === undefined) {
+    problems.field = 'its kind';
+    problems.wrong(code, `a code that this ghostcard knows, 0 to ${BY_CODE.length - 1}`);
+    return { event: undefined, kind: undefined, ...taken() };
+  }
+  const { kind, columns } = layout;
+  if (!isWhole(card)) stampProblem('card', card, 'a whole number');
+  if (!isTime(timeNs)) stampProblem('timeNs', timeNs, TIME);
+  if (!isTime(hostNs)) stampProblem('hostNs', hostNs, TIME);
+  const event: Record<string, unknown> = { kind, card, timeNs, hostNs };
+  const isStamped = problems.found.length === 0;
   let at = STAMP_VALUES;
-  for (const { name, values: taken, read } of layout.columns) {
-    const value = read(values, at);
+  for (const { name, values: taken, read } of columns) {
+    problems.field = name;
+    const value = read(values, at, problems);
     if (value !== undefined) event[name] = value;
     at += taken;
   }
-  return event as unknown as TraceEvent;
+  // A later ghostcard may add values, but no arrays.
+  const swallowed = values.slice(at).find(Array.isArray);
+  if (swallowed) stampProblem('a value beyond its last', swallowed, 'none');
+  const isWholeEvent = problems.found.length === 0;
+  const isKept = isWholeEvent || (kind === 'card' && isStamped);
+  return {
+    event: isKept ? (event as unknown as TraceEvent) : undefined,
+    kind,
+    ...(isWholeEvent ? WHOLE : taken()),
+  };
 }
+
+function stampProblem(field: string, seen: unknown, expected: string): void {
+  problems.field = field;
+  problems.wrong(seen, expected);
+}
+
+function taken(): Pick<ReadEvent, 'problems' | 'mayHoldOthers'> {
+  const { found, isOfArray } = problems;
+  problems = new Problems();
+  return { problems: found, mayHoldOthers: isOfArray };
+}
+
+/** Whether an event begins with these two bytes: of an array, and of the code of its kind. */
+export function beginsEvent(head: number, code: number): boolean {
+  const layout = BY_CODE[code];
+  return layout !== undefined && head === (0x90 | (STAMP_VALUES + layout.values));
+}
+
+/** Whether an array begins with this byte that may be an event. */
+export const mayBeEvent = (head: number): boolean => head >= (0x90 | STAMP_VALUES) && head < 0xa0;

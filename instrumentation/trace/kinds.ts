@@ -5,7 +5,9 @@
  *
  * A new kind is an interface in `event.ts` and a row here; the compiler and the tests say what else is to be done.
  */
-import { BAR_COUNT, type DmaReference, type InterruptPhase } from '../../emulator/pci';
+import { type DmaErrorReason } from '../../emulator/memory';
+import { BAR_COUNT, type InterruptPhase, Irq, REGION_COUNT } from '../../emulator/pci';
+import { RESET_KINDS } from '../../emulator/registers';
 import {
   type AccessEvent,
   type DmaEvent,
@@ -21,9 +23,11 @@ import {
   booleans,
   cardDescription,
   type Field,
+  dmaReference,
   flag,
-  map,
   number,
+  numberUpTo,
+  oneOf,
   optional,
   pieces,
   payload,
@@ -75,7 +79,7 @@ const access = {
   role: 'stimulus',
   actor: 'driver',
   group: 'access',
-  fields: { region: number, offset: number, data: accessData },
+  fields: { region: numberUpTo(REGION_COUNT - 1), offset: number, data: accessData },
   words: wordRegisterAccess,
 } as const satisfies Unnumbered<AccessEvent>;
 
@@ -88,16 +92,32 @@ const dma = {
   actor: 'card',
   group: 'dma',
   fields: {
-    ...{ channel: text(), role: text(), iova: number, sizeBytes: number, data: payload, hash: payloadHash },
-    ...{ error: optional(text()), isAsync: flag },
+    ...{
+      channel: text,
+      role: oneOf(['descriptor', 'data', 'write-back', 'other']),
+      iova: number,
+      sizeBytes: number,
+      data: payload,
+      hash: payloadHash,
+    },
+    ...{ error: optional(text as Field<DmaErrorReason>), isAsync: flag },
   },
   words: wordDma,
 } as const satisfies Unnumbered<DmaEvent>;
 
+/** The most vectors that a function has (PCI Express Base Specification 5.0, 7.7.2: MSI-X). */
+const MOST_VECTORS = 2048;
+const vector = numberUpTo(MOST_VECTORS - 1);
+const interruptIndex = numberUpTo(Irq.REQUEST);
+const HELD_REASONS = Object.keys(HELD) as (keyof typeof HELD)[];
+
+const PHASES = ['raised', 'lowered', 'held', 'sent'] as const satisfies readonly InterruptPhase[];
+const phase = oneOf<InterruptPhase>(PHASES);
+
 /** Recordings of earlier builds have 'delivered' for 'sent'. */
 const interruptPhase: Field<InterruptPhase> = {
-  ...text<InterruptPhase>(),
-  read: (values, at) => (values[at] === 'delivered' ? 'sent' : (values[at] as InterruptPhase)),
+  ...phase,
+  read: (values, at, problems) => (values[at] === 'delivered' ? 'sent' : phase.read(values, at, problems)),
 };
 
 const connection = {
@@ -156,7 +176,10 @@ export const KINDS = {
     about: 'The client connects, masks or unmasks interrupts.',
     role: 'stimulus',
     actor: 'driver',
-    fields: { index: number, start: number, count: number, action: text(), vectors: optional(booleans) },
+    fields: {
+      ...{ index: interruptIndex, start: vector, count: numberUpTo(MOST_VECTORS) },
+      ...{ action: oneOf(['sinks', 'trigger', 'mask', 'unmask']), vectors: optional(booleans) },
+    },
     words: wordIrqSetup,
   },
   'interrupt': {
@@ -166,7 +189,7 @@ export const KINDS = {
       'guest is [for QEMU to say](limits.md#vectors-masked-in-the-msi-x-table).',
     role: 'effect',
     actor: 'card',
-    fields: { phase: interruptPhase, index: number, vector: number, reason: optional(text()) },
+    fields: { phase: interruptPhase, index: interruptIndex, vector, reason: optional(oneOf(HELD_REASONS)) },
     words: ({ phase, index, vector, reason }) =>
       words(`interrupt ${phase}`, wordInterrupt(index, vector), reason && HELD[reason]),
   },
@@ -177,7 +200,7 @@ export const KINDS = {
     role: 'effect',
     stimulusIf: { reset: 'device' },
     actor: 'driver',
-    fields: { reset: text() },
+    fields: { reset: oneOf(RESET_KINDS) },
     words: ({ reset }) => words(RESET_NAMES[reset]),
   },
   'state': {
@@ -185,7 +208,7 @@ export const KINDS = {
     about: 'A part of the card changed its state: `H2C0` is `running`.',
     role: 'effect',
     actor: 'card',
-    fields: { part: text(), state: text() },
+    fields: { part: text, state: text },
     words: ({ part, state }) => words('state', part, state),
   },
   'task': {
@@ -221,7 +244,7 @@ export const KINDS = {
     about: 'An injected fault took effect.',
     role: 'remark',
     actor: 'card',
-    fields: { fault: text(), what: text() },
+    fields: { fault: text, what: text },
     words: ({ fault, what }) => words('fault', fault, what),
   },
   'origin': {
@@ -239,7 +262,7 @@ export const KINDS = {
       'its name.',
     role: 'remark',
     actor: 'neither',
-    fields: { place: number, pid: number, process: text(), address: text(), name: optional(text()) },
+    fields: { place: number, pid: number, process: text, address: text, name: optional(text) },
     words: (event) => words('place', String(event.place), wordPlace(event)),
   },
   'written': {
@@ -262,16 +285,16 @@ export const KINDS = {
     about: 'A [mark](#marks) that a user set.',
     role: 'remark',
     actor: 'driver',
-    fields: { from: text(), text: text() },
-    words: ({ from, text }) => words(`${from} mark`, '', text),
+    fields: { from: oneOf(['guest', 'host', 'command']), text },
+    words: ({ from, text: said }) => words(`${from} mark`, '', said),
   },
   'notice': {
     code: 17,
     about: 'What a check says, a stalled driver, a DMA race, or an error that the model of the card threw.',
     role: 'remark',
     actor: 'neither',
-    fields: { text: text(), dma: optional(map<DmaReference>()) },
-    words: ({ text }) => words('notice', '', text),
+    fields: { text, dma: optional(dmaReference) },
+    words: ({ text: said }) => words('notice', '', said),
   },
   'end': {
     code: 18,

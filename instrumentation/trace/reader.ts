@@ -8,8 +8,10 @@ import { TracePart } from './trace-part';
 export class TraceReader implements Disposable {
   readonly header: TraceHeader;
   #part: TracePart;
-  /** How many events of `#part` have been read. */
-  #at = 0;
+  readonly #earlierDamage: string[] = [];
+  #isEnded = false;
+  /** How many events of `#part` are lost by damage, up to the last that was read. */
+  #lost = 0;
   /** The number of the next event, in the whole recording. */
   #next: number;
   #missed = 0;
@@ -28,6 +30,16 @@ export class TraceReader implements Disposable {
     return this.#missed;
   }
 
+  /** What of the file is damaged, as far as it has been read, a sentence each. Notices among the events say where. */
+  get damage(): readonly string[] {
+    return [...this.#earlierDamage, ...this.#part.damage];
+  }
+
+  /** The recording was closed, as far as it has been read; otherwise the run was killed, or is still going on. */
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
   /** The events that have not been read yet, up to the present end of the file. Can be called again later. */
   *events(): Generator<TraceEvent> {
     for (;;) {
@@ -36,8 +48,9 @@ export class TraceReader implements Disposable {
       if (newer === undefined) return;
       yield* this.#unread(); // what was written before the newer part was begun
       this.#part[Symbol.dispose]();
+      this.#earlierDamage.push(...this.#part.damage);
       this.#part = newer;
-      this.#at = 0;
+      this.#lost = 0;
     }
   }
 
@@ -50,14 +63,17 @@ export class TraceReader implements Disposable {
   *#unread(): Generator<TraceEvent> {
     const { lostEvents, repeatedEvents = 0 } = this.#part.header;
     for (const event of this.#part.events()) {
-      const number = lostEvents + this.#at;
-      const isRepeated = this.#at++ < repeatedEvents;
-      if (isRepeated ? this.#known.has(keyOf(event)) : number < this.#next) continue;
+      const { at, lost, isAdded } = this.#part;
+      const number = lostEvents + at;
+      const isRepeated = at < repeatedEvents;
+      if (isRepeated ? this.#known.has(keyOf(event)) : number < this.#next && !isAdded) continue;
       if (event.kind === 'card' || event.kind === 'place') this.#known.add(keyOf(event));
-      if (!isRepeated) {
-        this.#missed += number - this.#next;
+      if (!isRepeated && !isAdded) {
+        this.#missed += Math.max(0, number - this.#next - (lost - this.#lost));
+        this.#lost = lost;
         this.#next = number + 1;
       }
+      this.#isEnded ||= event.kind === 'end';
       yield event;
     }
   }
@@ -109,5 +125,6 @@ function partAt(path: string): TracePart | undefined {
 export function readTrace(path: string): Trace {
   using reader = new TraceReader(path);
   const events = [...reader.events()];
-  return { header: reader.header, events, isEnded: events.at(-1)?.kind === 'end' };
+  const { header, isEnded, damage } = reader;
+  return { header, events, isEnded, ...(damage.length > 0 && { damage }) };
 }

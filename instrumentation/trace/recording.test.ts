@@ -123,21 +123,24 @@ describe('a recording', () => {
   });
 
   it.each([
-    ['zeros', 0, 'this is not a block of events'],
-    ['what MessagePack does not know', 0xc1, 'Invalid type: 0xc1'],
-  ])('that is damaged (%s) is read up to there, and says so', (_, byte, problem) => {
+    ['zeros', 0, 'an event or a block of events should be here, not 00000000; 1000 bytes are skipped'],
+    ['what MessagePack does not know', 0xc1, 'an event or a block of events should be here, not c1c1c1c1; 1000 bytes'],
+  ])('that is damaged (%s) is read on behind it, and says so', (_, byte, problem) => {
     const { recorder } = recordTransfer();
     recorder.flush();
     const { events } = readTrace(path);
     appendFileSync(path, Buffer.alloc(1000, byte));
-    using reader = new TraceReader(path);
-    const read: TraceEvent[] = [];
-    const readAll = (): void => {
-      for (const event of reader.events()) read.push(event);
-    };
-    expect(readAll).toThrow(`${path} cannot be read beyond its first ${events.length} events: ${problem}`);
-    expect(read).toEqual(events);
     recorder.close();
+    const { events: read, damage, isEnded } = readTrace(path);
+    const said = expect.stringContaining(`event ${events.length + 1}, at byte`) as string;
+    expect(damage).toEqual([said]);
+    expect(damage![0]).toContain(problem);
+    expect(read).toEqual([
+      ...events,
+      expect.objectContaining({ kind: 'notice', text: `the recording is damaged here: ${damage![0]}` }),
+      expect.objectContaining({ kind: 'end' }),
+    ]);
+    expect(isEnded).toBe(true);
   });
 
   it('of another kind or version is refused with what to do', () => {

@@ -16,9 +16,10 @@ export function decodeStructures(
 ): DecodedStructure[] {
   const isAligned = Number.isInteger(Math.log2(strideBytes));
   const skipped = isAligned ? iova % strideBytes : 0;
+  const sizeBytes = words.reduce((most, word) => Math.max(most, endOf(word)), 0);
   const structures: DecodedStructure[] = [];
   for (let start = -skipped; start < data.length; start += strideBytes) {
-    if (!isAligned && start + Math.max(...words.map(endOf)) > data.length) break;
+    if (!isAligned && start + sizeBytes > data.length) break;
     const whole = words.filter((word) => start + word.offset >= 0 && start + endOf(word) <= data.length);
     if (whole.length === 0) continue;
     structures.push({

@@ -25,11 +25,11 @@ export function coverageCommand(): Command {
     .option('--json', 'print it as JSON')
     .action((file: string, options: CoverageOptions) => {
       const counter = new CoverageCounter();
-      const warnings = countEvents(file, counter);
+      const missing = countEvents(file, counter);
       const coverage = counter.result();
-      if (options.json) return print(JSON.stringify({ ...coverage, notSeen: warnings }, undefined, 2));
+      if (options.json) return print(JSON.stringify({ ...coverage, ...missing }, undefined, 2));
       for (const card of coverage.cards) show(card, options);
-      for (const warning of warnings) print(`# ${warning}`);
+      for (const warning of missing.notSeen) print(`# ${warning}`);
     });
 }
 

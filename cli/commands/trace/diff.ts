@@ -1,4 +1,5 @@
 /** `ghostcard trace diff`: where two recordings first differ. */
+import { resolve } from 'node:path';
 import { Command } from 'commander';
 import {
   type DiffLane,
@@ -41,7 +42,8 @@ export function diffCommand(): Command {
     .option('--context <n>', 'events shown before and after the difference', wholeNumber(0, 1000), 5)
     .option('--json', 'print it as JSON')
     .action((fileA: string, fileB: string, options: DiffCommandOptions) => {
-      const [a, b] = [loadTrace(fileA), loadTrace(fileB)];
+      const a = loadTrace(fileA);
+      const b = resolve(fileB) === resolve(fileA) ? a : loadTrace(fileB);
       const { ignore, ...rest } = options;
       const diff = withNamesOf(`--ignore ${ignore?.join(' --ignore ')}`, () =>
         diffTraces(a, b, { ...rest, ...(ignore && { ignoreRegisters: ignore }) }),

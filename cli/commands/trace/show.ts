@@ -19,7 +19,7 @@ import { wholeNumber } from '../../common/options';
 import { coloured, showsColours } from './colours';
 import { changesOf } from './follow';
 import { Lines } from '../../common/output';
-import { openTrace } from './open';
+import { openTrace, reportDamage } from './open';
 import { addSelectionOptions, checkPlaces, checkRegisters, selectionOf, type SelectionOptions } from './selection';
 
 interface ShowOptions extends SelectionOptions {
@@ -50,7 +50,6 @@ async function show(reader: TraceReader, options: ShowOptions): Promise<void> {
   const cards = new TraceCards();
   const selector = new EventSelector(selectionOf(options), cards);
   const page = new Page(options, cards);
-  let isEnded = false;
   let isLookedAhead = false;
   /** The names of places in code come when a command has ended. */
   const lookAhead = (): void => {
@@ -62,7 +61,6 @@ async function show(reader: TraceReader, options: ShowOptions): Promise<void> {
     for (const event of reader.events()) {
       cards.note(event);
       if (event.kind === 'place' && !isLookedAhead) lookAhead();
-      isEnded = event.kind === 'end';
       page.note(event);
       if (page.takeOrigin(event) || page.takeWritten(event)) continue;
       if (selector.selects(event)) page.take(event);
@@ -74,20 +72,21 @@ async function show(reader: TraceReader, options: ShowOptions): Promise<void> {
   page.begin(reader);
   await readOn();
   if (cards.all.length > 0) checkRegisters(selector);
-  if (cards.all.length > 0 && (isEnded || !options.follow)) checkPlaces(selector, cards, options);
-  if (options.follow && !isEnded) {
+  if (cards.all.length > 0 && (reader.isEnded || !options.follow)) checkPlaces(selector, cards, options);
+  if (options.follow && !reader.isEnded) {
     page.showKept();
     await page.drain();
     for await (const _ of changesOf(reader.path, interruption())) {
       await readOn();
       await page.drain();
-      if (isEnded) break;
+      if (reader.isEnded) break;
     }
   }
-  const { missedEvents } = reader;
+  const { missedEvents, isEnded, damage } = reader;
   const missed = missedEvents > 0 ? [`${missedEvents} events were overwritten before they could be read`] : [];
-  page.end([...notSeen(reader.header, cards, isEnded), ...missed], isEnded);
+  page.end({ isEnded, notSeen: [...notSeen(reader.header, cards, isEnded), ...missed], damage });
   await page.drain();
+  reportDamage(reader.path, damage);
 }
 
 /** On one line, for a terminal too. */
@@ -191,11 +190,12 @@ class Page {
     for (const line of kept.slice(-this.options.last!)) this.#lines.add(line);
   }
 
-  end(warnings: readonly string[], isEnded: boolean): void {
+  end({ isEnded, notSeen, damage }: { isEnded: boolean; notSeen: readonly string[]; damage: readonly string[] }): void {
     this.#repeats.end();
     if (this.#kept) this.showKept();
-    if (this.options.json) this.#lines.add(jsonOf({ kind: 'summary', isEnded, notSeen: warnings }));
-    else for (const warning of warnings) this.#lines.add(`# ${warning}`);
+    if (this.options.json)
+      this.#lines.add(jsonOf({ kind: 'summary', isEnded, notSeen, ...(damage.length > 0 && { damage }) }));
+    else for (const warning of notSeen) this.#lines.add(`# ${warning}`);
   }
 
   drain(): Promise<void> {

@@ -26,11 +26,11 @@ export function statsCommand(): Command {
     .option('--json', 'print it as JSON; times in nanoseconds')
     .action((file: string, options: StatsCommandOptions) => {
       const counter = new StatsCounter(options);
-      const warnings = countEvents(file, counter);
+      const missing = countEvents(file, counter);
       const stats = withNamesOf(`--doorbells ${options.doorbells}`, () => counter.result());
-      if (options.json) return print(JSON.stringify({ ...stats, notSeen: warnings }, undefined, 2));
+      if (options.json) return print(JSON.stringify({ ...stats, ...missing }, undefined, 2));
       show(stats, options.all === true);
-      for (const warning of warnings) print(`# ${warning}`);
+      for (const warning of missing.notSeen) print(`# ${warning}`);
     });
 }
 
