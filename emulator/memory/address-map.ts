@@ -113,7 +113,7 @@ class Mapped implements MappedRange {
   readonly end: number;
   readonly readable: boolean;
   readonly writable: boolean;
-  readonly bytes: Uint8Array | undefined;
+  #bytes: Uint8Array | undefined;
   #words32: Int32Array | undefined;
   #words64: BigInt64Array | undefined;
 
@@ -122,12 +122,18 @@ class Mapped implements MappedRange {
     this.end = Number(mapping.iova + mapping.sizeBytes);
     this.readable = mapping.readable;
     this.writable = mapping.writable;
-    if (mapping.backing.kind !== 'bytes') return;
-    this.bytes = mapping.backing.bytes;
-    if (this.bytes.length >= this.end - this.start) return;
+    const { backing } = mapping;
+    if (backing.kind !== 'bytes') return;
+    const sizeBytes = backing.sizeBytes ?? backing.bytes.length;
+    if (sizeBytes >= this.end - this.start) return;
     throw new AddressMapError(
-      `mapping ${describeRange(mapping.iova, mapping.sizeBytes)}: only ${this.bytes.length} bytes of memory are behind it`,
+      `mapping ${describeRange(mapping.iova, mapping.sizeBytes)}: only ${sizeBytes} bytes of memory are behind it`,
     );
+  }
+
+  get bytes(): Uint8Array | undefined {
+    const { backing } = this.mapping;
+    return (this.#bytes ??= backing.kind === 'bytes' ? backing.bytes : undefined);
   }
 
   /** Made when first asked for: most of many small mappings never are. */

@@ -2,12 +2,13 @@
  * What stands behind a range of device-visible addresses.
  *
  * - `bytes`: memory that this process can touch (mapped from a passed descriptor, or plain memory of the host model).
- *   DMA is a copy, done at once. `fileOffset`: where they are in the file that the descriptor is of, in bytes.
+ *   DMA is a copy, done at once. `bytes` may be made by its first use, which throws when it fails; `sizeBytes` is known
+ *   before then. `fileOffset`: where they are in the file that the descriptor is of, in bytes.
  * - `remote`: memory that only the client can touch. DMA goes by message and completes later.
  * - `none`: nothing; an access is checked and moves no byte. For a replay, which knows from elsewhere what was read.
  */
 export type DmaBacking =
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly fileOffset?: number }
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly sizeBytes?: number; readonly fileOffset?: number }
   | { readonly kind: 'remote'; readonly memory: RemoteMemory }
   | { readonly kind: 'none' };
 

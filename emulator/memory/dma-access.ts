@@ -63,7 +63,7 @@ export class DmaAccess implements DmaPort {
     while (end < iova + sizeBytes) {
       const range = this.#map.find(end);
       if (range === undefined) throw new DmaError('unmapped', access, iova, sizeBytes, undefined, end);
-      checkPermission(range, access, iova, sizeBytes, end);
+      checkRange(range, access, iova, sizeBytes, end);
       ({ end } = range);
     }
   }
@@ -81,7 +81,7 @@ export class DmaAccess implements DmaPort {
     if (!this.#busMasterEnabled()) throw new DmaError('bus-master-off', access, iova, sizeBytes);
     const range = this.#map.find(iova);
     if (range === undefined) throw new DmaError('unmapped', access, iova, sizeBytes);
-    checkPermission(range, access, iova, sizeBytes);
+    checkRange(range, access, iova, sizeBytes);
     return range;
   }
 
@@ -91,7 +91,7 @@ export class DmaAccess implements DmaPort {
       const at = iova + done;
       const range = this.#map.find(at);
       if (range === undefined) throw new DmaError('unmapped', access, iova, bytes.length, undefined, at);
-      checkPermission(range, access, iova, bytes.length, at);
+      checkRange(range, access, iova, bytes.length, at);
       const length = Math.min(range.end - at, bytes.length - done);
       parts.push({ range, at, bytes: bytes.subarray(done, done + length) });
       done += length;
@@ -136,8 +136,15 @@ export class DmaAccess implements DmaPort {
   }
 }
 
-function checkPermission(range: MappedRange, access: Access, iova: number, sizeBytes: number, at = iova): void {
+/** That it permits the access, and that its memory is there. */
+function checkRange(range: MappedRange, access: Access, iova: number, sizeBytes: number, at = iova): void {
   const { readable, writable } = range;
   if (access === 'read' && !readable) throw new DmaError('not-readable', access, iova, sizeBytes, undefined, at);
   if (access === 'write' && !writable) throw new DmaError('not-writable', access, iova, sizeBytes, undefined, at);
+  try {
+    void range.bytes;
+  } catch (error) {
+    const why = `to memory of the client that cannot be mapped: ${(error as Error).message}`;
+    throw new DmaError('client-error', access, iova, sizeBytes, why, at);
+  }
 }

@@ -61,6 +61,7 @@ napi_value throw_type(napi_env env, const char *message);
 struct guarded_range {
     uintptr_t start;
     size_t length;
+    bool is_cut;
     struct guarded_range *next, **link;
 };
 /* The caller owns the range and must not move it until it is released. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Operations on single descriptors: eventfd(2), timerfd_create(2), flock(2), lseek(2), close(2). None of them
+ * Operations on single descriptors: eventfd(2), timerfd_create(2), flock(2), lseek(2), dup(2), close(2). None of them
  * blocks.
  */
 #include "addon.h"
@@ -161,6 +161,16 @@ static napi_value next_extent(napi_env env, napi_callback_info info)
     return result;
 }
 
+static napi_value duplicate(napi_env env, napi_callback_info info)
+{
+    int fd;
+    if (!only_fd(env, info, &fd)) {
+        return NULL;
+    }
+    int other = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return other < 0 ? throw_errno(env, errno, "fcntl", "F_DUPFD_CLOEXEC") : from_int(env, other);
+}
+
 static napi_value close_fd(napi_env env, napi_callback_info info)
 {
     int fd;
@@ -184,6 +194,7 @@ const struct entry descriptor_entries[] = {
         {"timerfdRead", read_counter},
         {"flock", lock_file},
         {"nextExtent", next_extent},
+        {"duplicate", duplicate},
         {"close", close_fd},
         {NULL, NULL},
 };

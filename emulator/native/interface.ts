@@ -71,7 +71,7 @@ export interface Native {
   /**
    * Maps a range of a file: at most 4 GiB, and at most 32768 ranges at a time. Without `writable`, stores into the
    * buffer are private to this process and do not reach the file. A range beyond the end of the file is refused; if the
-   * file is truncated later, the lost pages read zero.
+   * file is truncated later, what is lost reads zero.
    */
   map(fd: number, offset: number, sizeBytes: number, writable: boolean): ArrayBuffer;
   /** Unmaps the pages. Every view of the buffer has length 0 afterwards. */
@@ -105,6 +105,8 @@ export interface Native {
   flock(fd: number, exclusive: boolean): boolean;
   /** The first extent [start, end) of a file that holds data, at or after `offset`; undefined if there is none. */
   nextExtent(fd: number, offset: number): [start: number, end: number] | undefined;
+  /** Another descriptor of the same open file. */
+  duplicate(fd: number): number;
   close(fd: number): void;
 
   readonly Poller: new (fd: number, callback: (events: number) => void) => Poller;

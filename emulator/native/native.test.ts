@@ -95,6 +95,45 @@ describe('the addon', () => {
     closeSync(fd);
   });
 
+  const mappings = (): number => readFileSync('/proc/self/maps', 'utf8').split('\n').length;
+  /** More than the kernel allows a process mappings (vm.max_map_count). */
+  const MANY = 70_000;
+
+  test('a truncated file takes two mappings, whichever of its pages are accessed, in whatever order', () => {
+    const native = loadNative();
+    const fd = openSync(freshPath(), 'w+');
+    const sizeBytes = MANY * 2 * 4096;
+    ftruncateSync(fd, sizeBytes);
+    const bytes = new Uint8Array(native.map(fd, 0, sizeBytes, true));
+    bytes[0] = 5;
+    ftruncateSync(fd, 4096);
+    const before = mappings();
+    for (let page = MANY - 1; page > 0; page--) expect(bytes[page * 2 * 4096]).toBe(0);
+    expect(bytes[0]).toBe(5);
+    expect(mappings()).toBeLessThan(before + 1000);
+    native.unmap(bytes.buffer as ArrayBuffer);
+    closeSync(fd);
+  });
+
+  test('thousands of truncated files take a thousand mappings more at most', () => {
+    const native = loadNative();
+    const fd = openSync(freshPath(), 'w+');
+    ftruncateSync(fd, 8192);
+    const all = Array.from({ length: 3000 }, () => new Uint8Array(native.map(fd, 0, 8192, true)));
+    const before = mappings();
+    ftruncateSync(fd, 4096);
+    for (const bytes of all) expect(bytes[4096]).toBe(0);
+    expect(mappings()).toBeLessThan(before + 1100);
+    for (const bytes of all) native.unmap(bytes.buffer as ArrayBuffer);
+    ftruncateSync(fd, 8192);
+    const again = new Uint8Array(native.map(fd, 0, 8192, true));
+    again[0] = 6;
+    ftruncateSync(fd, 4096);
+    expect([again[0], again[4096]]).toEqual([6, 0]); // all that was cut has been given back
+    native.unmap(again.buffer as ArrayBuffer);
+    closeSync(fd);
+  });
+
   test('nextExtent finds the data of a file with holes', () => {
     const native = loadNative();
     const fd = openSync(freshPath(), 'w+');

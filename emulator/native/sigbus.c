@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A client may truncate the file behind memory that it passed to us. The next access to a lost page then
- * raises SIGBUS. The handler replaces such a page by an anonymous zero page and the access continues; only
- * the client's own memory is affected. A SIGBUS outside our mappings is handled as it would be without this
+ * raises SIGBUS. The handler replaces it and what follows it by anonymous zero pages, and the access continues;
+ * only the client's own memory is affected. A SIGBUS outside our mappings is handled as it would be without this
  * file.
  */
 #include "addon.h"
@@ -20,31 +20,49 @@ static struct guarded_range *ranges;
 static struct sigaction previous;
 static bool installed;
 
+/*
+ * How many ranges may be cut in two, into what is left of the file and zero pages: each takes the kernel two mappings,
+ * of the 65530 that a process may have, and memory.c fills half of them.
+ */
+enum { MOST_CUT = 1024 };
+static int cut_count;
+
 static bool make_anonymous(uintptr_t start, size_t length)
 {
     const int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
     return mmap((void *)start, length, PROT_READ | PROT_WRITE, kind, -1, 0) != MAP_FAILED;
 }
 
-/* Replaces the page, or the whole mapping if its pages are huge and cannot be split. */
-static bool replace_page(uintptr_t address)
+/* All from the page on, as a file loses its end; a range stays in two parts at most, wherever it is cut again. */
+static bool cut(struct guarded_range *range, uintptr_t page)
+{
+    if ((!range->is_cut && cut_count >= MOST_CUT) ||
+            !make_anonymous(page, range->start + range->length - page)) {
+        return false;
+    }
+    cut_count += !range->is_cut;
+    range->is_cut = true;
+    return true;
+}
+
+/* Replaces the whole mapping where it cannot be cut: its pages are huge, or there are too many parts. */
+static bool replace_lost(uintptr_t address)
 {
     const uintptr_t page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
-    struct guarded_range hit = {0};
     pthread_mutex_lock(&lock);
-    for (struct guarded_range *range = ranges; range; range = range->next) {
-        if (address - range->start < range->length) {
-            hit = *range;
-        }
+    struct guarded_range *range = ranges;
+    while (range && address - range->start >= range->length) {
+        range = range->next;
     }
+    bool is_replaced = range && (cut(range, address & ~(page_size - 1)) ||
+                                        make_anonymous(range->start, range->length));
     pthread_mutex_unlock(&lock);
-    return hit.length > 0 &&
-           (make_anonymous(address & ~(page_size - 1), page_size) || make_anonymous(hit.start, hit.length));
+    return is_replaced;
 }
 
 static void handle(int signal, siginfo_t *info, void *context)
 {
-    if (info->si_code > 0 && replace_page((uintptr_t)info->si_addr)) {
+    if (info->si_code > 0 && replace_lost((uintptr_t)info->si_addr)) {
         return;
     }
     if (previous.sa_flags & SA_SIGINFO) {
@@ -65,6 +83,7 @@ void guard_range(struct guarded_range *range, void *address, size_t length)
     const size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
     range->start = (uintptr_t)address;
     range->length = (length + page_size - 1) & ~(page_size - 1);
+    range->is_cut = false;
     pthread_mutex_lock(&lock);
     if (!installed) {
         struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
@@ -83,6 +102,7 @@ void guard_range(struct guarded_range *range, void *address, size_t length)
 void release_range(struct guarded_range *range)
 {
     pthread_mutex_lock(&lock);
+    cut_count -= range->is_cut;
     *range->link = range->next;
     if (range->next) {
         range->next->link = range->link;

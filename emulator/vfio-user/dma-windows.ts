@@ -3,26 +3,32 @@
  * memory is accessed by messages.
  *
  * A range that spans several pieces of the file (mapped-files.ts) is given to the device as several adjacent mappings.
- * For the client it is still one range, which can only be unmapped as a whole.
+ * For the client it is still one range, which can only be unmapped as a whole. Its pieces are mapped when they are first
+ * accessed, so that a guest of a terabyte can be plugged in as fast as a small one.
  */
 import { type Native } from '../native';
 import { type DmaMapRequest } from './codec';
 import { DeviceError, type DmaMapping, type Device } from '../device';
 import { EINVAL, ENOSPC } from './errno';
-import { MappedFiles } from './mapped-files';
+import { FileWindow, type MappableFile, MappedFiles } from './mapped-files';
 import { type RemoteMemory } from '../memory';
 
 export const defaultPieceBytes = 0x8000_0000;
+
+/** Ranges of several pieces for which a descriptor is kept, until all of them have been accessed. Others are mapped at once. */
+const MOST_HELD = 64;
 
 export class DmaWindows {
   readonly #files: MappedFiles;
   /** Number of ranges that the client has mapped. */
   #count = 0;
+  /** Descriptors that are kept for pieces that are not mapped yet. */
+  #held = 0;
   /** Start addresses of mappings other than the first one of their range. */
   readonly #continuations = new Set<bigint>();
 
   constructor(
-    native: Native,
+    private readonly native: Native,
     private readonly device: Device,
     private readonly remote: RemoteMemory,
     private readonly limits: { readonly maxMaps: number; readonly pieceBytes: number },
@@ -50,7 +56,7 @@ export class DmaWindows {
     }
     for (const mapping of this.device.unmapDma(iova, sizeBytes)) {
       if (!this.#continuations.delete(mapping.iova)) this.#count--;
-      if (mapping.backing.kind === 'bytes') this.#files.release(mapping.backing.bytes);
+      if (mapping.backing instanceof FileWindow) mapping.backing.release();
     }
   }
 
@@ -78,30 +84,46 @@ export class DmaWindows {
         `DMA_MAP: ${sizeBytes} bytes need ${continued + 1} mappings, which is too many; map less`,
       );
     }
+    const { file: kept, letGo } = this.#keep(file, continued + 1);
     const done: DmaMapping[] = [];
+    const windows: FileWindow[] = [];
     try {
       for (let at = 0; at < wantedBytes;) {
         const length = this.#files.inOnePiece(offset + at, wantedBytes - at);
-        const bytes = this.#files.window(file, offset + at, length);
-        const part = { ...request, iova: iova + BigInt(at), sizeBytes: BigInt(length) };
-        const mapping = mappingOf(part, { kind: 'bytes', bytes, fileOffset: offset + at });
-        try {
-          this.device.mapDma(mapping);
-        } catch (error) {
-          this.#files.release(bytes);
-          throw error;
-        }
-        done.push(mapping);
+        windows.push(new FileWindow(this.#files, kept, offset + at, length, letGo));
         at += length;
       }
-    } catch (error) {
-      for (const mapping of done) {
-        this.device.unmapDma(mapping.iova, mapping.sizeBytes);
-        if (mapping.backing.kind === 'bytes') this.#files.release(mapping.backing.bytes);
+      for (const backing of windows) {
+        if (kept === file) void backing.bytes;
+        const part = {
+          ...request,
+          iova: iova + BigInt(backing.fileOffset - offset),
+          sizeBytes: BigInt(backing.sizeBytes),
+        };
+        const mapping = mappingOf(part, backing);
+        this.device.mapDma(mapping);
+        done.push(mapping);
       }
+    } catch (error) {
+      for (const mapping of done) this.device.unmapDma(mapping.iova, mapping.sizeBytes);
+      for (const window of windows) window.release();
       throw error;
     }
     for (const mapping of done.slice(1)) this.#continuations.add(mapping.iova);
+  }
+
+  /** The file with a descriptor of its own, if it is to be mapped later. */
+  #keep(file: MappableFile, pieces: number): { file: MappableFile; letGo(): void } {
+    if (pieces === 1 || this.#held >= MOST_HELD) return { file, letGo: () => {} };
+    const fd = this.native.duplicate(file.fd);
+    this.#held++;
+    let left = pieces;
+    const letGo = (): void => {
+      if (--left > 0) return;
+      this.native.close(fd);
+      this.#held--;
+    };
+    return { file: { ...file, fd }, letGo };
   }
 }
 

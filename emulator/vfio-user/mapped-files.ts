@@ -2,9 +2,9 @@
  * The memory files of a client, each mapped only once, however many windows of it are in use: a guest behind an IOMMU
  * maps its memory page by page, and the kernel allows a process 65530 mappings in total (vm.max_map_count).
  *
- * A file is mapped in pieces, because an ArrayBuffer has at most 4 GiB (Node 20). A piece is mapped when it is first
- * needed, and some stay mapped without windows: a driver behind an IOMMU may map one page for each transfer, and mapping
- * gigabytes for each page would cost milliseconds.
+ * A file is mapped in pieces, because an ArrayBuffer has at most 4 GiB (Node 20). Mapping one costs milliseconds: V8 takes
+ * it for memory that it has to collect garbage for. So a piece is mapped when it is first needed, and some stay mapped
+ * without windows: a driver behind an IOMMU may map one page for each transfer.
  */
 import { type Native } from '../native';
 
@@ -27,6 +27,36 @@ export interface MappableFile {
  * has deleted. A guest of 16 GiB has 8 pieces, each read-only and writable.
  */
 const MOST_IDLE = 16;
+
+/** Memory of a file, as what is behind a mapping for DMA: mapped by the first use of `bytes`, or never. */
+export class FileWindow {
+  readonly kind = 'bytes';
+  #bytes: Uint8Array | undefined;
+
+  constructor(
+    private readonly files: MappedFiles,
+    private readonly file: MappableFile,
+    readonly fileOffset: number,
+    readonly sizeBytes: number,
+    /** Called once, when the descriptor of the file is not needed any more. */
+    private readonly letGo: () => void,
+  ) {}
+
+  /** @throws NativeError */
+  get bytes(): Uint8Array {
+    if (this.#bytes === undefined) {
+      this.#bytes = this.files.window(this.file, this.fileOffset, this.sizeBytes);
+      this.letGo();
+    }
+    return this.#bytes;
+  }
+
+  /** To be called once. */
+  release(): void {
+    if (this.#bytes) this.files.release(this.#bytes);
+    else this.letGo();
+  }
+}
 
 export class MappedFiles {
   /** The pieces used for new windows. */

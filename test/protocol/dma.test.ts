@@ -1,7 +1,18 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { loadNative } from '../../emulator/native';
 import { Command } from '../../emulator/vfio-user/wire';
 import { type ClientMemory, words } from '../support/vfio-user-client';
 import { FakeDevice } from './fake-device';
@@ -10,6 +21,12 @@ import { Errno, errorReply, eventfds, serving, sharedMemory } from './serving';
 const MIB = 1 << 20;
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const mappingsOfTests = (): number => readFileSync('/proc/self/maps', 'utf8').split('memfd:protocol test').length - 1;
+
+const readFrom = (fd: number, offset: number): number => {
+  const byte = new Uint8Array(1);
+  readSync(fd, byte, 0, 1, offset);
+  return byte[0]!;
+};
 
 describe('memory with a descriptor', () => {
   test('is read and written in place, without a message on the socket (vfio-user DMA_MAP)', async () => {
@@ -184,6 +201,25 @@ describe('memory with a descriptor', () => {
     expect([...memory.bytes.subarray(0x1fff, 0x2001)]).toEqual([1, 2]);
     await client.dmaUnmap(0x10000n, 5n * 4096n);
     expect(device.map.size).toBe(0);
+  });
+
+  test('of a terabyte is mapped when it is accessed, piece by piece, and its descriptor is closed', async () => {
+    const fd = loadNative().memfdCreate('protocol test', 2 ** 40);
+    onTestFinished(() => loadNative().close(fd));
+    const { connect, device } = await serving();
+    const client = await connect();
+    const [before, descriptors] = [mappingsOfTests(), readdirSync('/proc/self/fd').length];
+    await client.dmaMap({ iova: 1n << 41n, sizeBytes: 1n << 40n, fd });
+    expect(mappingsOfTests()).toBe(before);
+    for (const offset of [0, 2 ** 39 + 5, 2 ** 40 - 1]) {
+      device.dma.write(2 ** 41 + offset, bytes(7));
+      expect(readFrom(fd, offset)).toBe(7);
+    }
+    expect(mappingsOfTests()).toBe(before + 3);
+    await client.dmaUnmap(1n << 41n, 1n << 40n);
+    expect(device.map.size).toBe(0);
+    await client.dmaUnmap(0n, 0n, 2);
+    expect([mappingsOfTests(), readdirSync('/proc/self/fd').length]).toEqual([before, descriptors]);
   });
 
   test('longer than one piece is one range, which cannot be unmapped at the border of a piece', async () => {

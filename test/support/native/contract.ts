@@ -104,6 +104,15 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     expect(native.eventfdRead(descriptors[0]!)).toBe(1);
   });
 
+  test('a duplicate refers to the same file, also when the original is closed', () => {
+    const counter = keep(native.eventfd());
+    const other = keep(native.duplicate(counter));
+    native.eventfdWrite(counter);
+    close(counter);
+    expect(native.eventfdRead(other)).toBe(1);
+    expect(() => native.duplicate(counter)).toThrow('EBADF');
+  });
+
   test('a receive ends after the bytes that carried descriptors', () => {
     const [a, b] = pair();
     const counter = keep(native.eventfd());

@@ -185,6 +185,10 @@ export class FakeNative implements Native {
     return offset < file.sizeBytes ? [offset, file.sizeBytes] : undefined;
   }
 
+  duplicate(fd: number): number {
+    return this.#install(this.#file(fd, 'fcntl'));
+  }
+
   close(fd: number): void {
     const file = this.#file(fd, 'close');
     this.#files.delete(fd);
