@@ -46,22 +46,22 @@ describe('--faults', () => {
     expect(await refused.catch((error: Error) => error.message.length)).toBeLessThan(500);
   });
 
-  it('refuses more than 10,000 faults', async () => {
+  it('refuses more than 1000 faults', async () => {
     const file = write(
       'many.json',
-      Array.from({ length: 10_001 }, () => lost),
+      Array.from({ length: 1001 }, () => lost),
     );
-    await expect(loadFaults([file], [reference])).rejects.toThrow('it holds 10001 faults, and each is looked at');
+    await expect(loadFaults([file], [reference])).rejects.toThrow('many.json: 1001 faults, and each is a stage');
   });
 
   it('makes one card to check them all', async () => {
-    const list = Array.from({ length: 2000 }, (_, index) => ({ ...lost, occurrence: index + 1 }));
+    const list = Array.from({ length: 1000 }, (_, index) => ({ ...lost, occurrence: index + 1 }));
     let made = 0;
     const counted = {
       ...reference,
       make: (...args: Parameters<CardSource['make']>) => (made++, reference.make(...args)),
     };
-    expect((await loadFaults([write('many.json', list)], [counted])).get('reference')).toHaveLength(2000);
+    expect((await loadFaults([write('many.json', list)], [counted])).get('reference')).toHaveLength(1000);
     expect(made).toBe(1);
   });
 

@@ -7,6 +7,7 @@ import { extname, resolve } from 'node:path';
 import { ManualClock } from '../../emulator/clock';
 import {
   checkFault,
+  checkNumber,
   checkFaultFor,
   type FaultDeclaration,
   FaultDeclarationError,
@@ -41,8 +42,6 @@ export async function loadFaults(
   return new Map([...byCard].map(([{ name }, declared]) => [name, declared.map(({ declaration }) => declaration)]));
 }
 
-const MOST_FAULTS = 10_000;
-
 interface Declared {
   readonly card: unknown;
   readonly declaration: FaultDeclaration;
@@ -57,12 +56,7 @@ async function declarationsIn(file: string): Promise<Declared[]> {
       `--faults ${file}: it holds ${shown(list, 'nothing')}; it must hold a list of faults: [{ "fault": … }, …]`,
     );
   }
-  if (list.length > MOST_FAULTS) {
-    throw new UsageError(
-      `--faults ${file}: it holds ${list.length} faults, and each is looked at with every event: ${MOST_FAULTS} are the limit. ` +
-        'A fault without "occurrence" happens each time',
-    );
-  }
+  asUsageError(() => checkNumber(list.length, `--faults ${file}`));
   return list.map((entry: unknown, index) => {
     const { card, ...rest } = Object(entry) as { card?: unknown; fault?: unknown };
     const kind = typeof rest.fault === 'string' ? ` (${rest.fault})` : '';

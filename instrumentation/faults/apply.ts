@@ -28,6 +28,18 @@ export const isUnfired = ({ times, declaration }: FaultCount): boolean =>
 export const wordUnfired = (card: string, { name, waitedFor }: FaultCount): string =>
   `The fault '${name}' of the card '${card}' has not fired: it waited for ${waitedFor}`;
 
+/** Of one card: each call passes through each of them, and the stack has to hold them. */
+const MOST_FAULTS = 1000;
+
+/** @throws FaultDeclarationError that begins with `place`: of more than a card can have */
+export function checkNumber(count: number, place: string): void {
+  if (count <= MOST_FAULTS) return;
+  throw new FaultDeclarationError(
+    `${place}: ${count} faults, and each is a stage that every access passes: ${MOST_FAULTS} are the limit for one card. ` +
+      'A fault without "occurrence" happens each time',
+  );
+}
+
 const faultyCards = new WeakMap<PciCard, FaultyCard>();
 
 /** The faults that a card has, if it has any. */
@@ -61,6 +73,7 @@ export class FaultyCard {
   /** @internal Use `applyFaults`. */
   constructor(card: PciCard, declarations: readonly FaultDeclaration[], link: SlotLink) {
     const { inspection } = card;
+    checkNumber(declarations.length, 'faults');
     declarations.forEach((declaration, index) => checkFault(declaration, placeOf(declaration, index)));
     const names = namesOf(declarations);
     this.#faults = declarations.map((declaration, index) => {

@@ -35,6 +35,27 @@ function recorded(faults: readonly FaultDeclaration[]): WithoutHostTime<TraceEve
   }
 }
 
+describe('a thousand faults of a card', () => {
+  it('all see each access, interrupt and DMA', () => {
+    const all: FaultDeclaration[] = Array.from({ length: 250 }, () => [
+      { fault: 'reads-all-ones', register: 'ID', occurrence: 1 } as const,
+      { fault: 'interrupt-delayed', delayNs: 1 } as const,
+      { fault: 'dma-corrupted', channel: 'H2C0', occurrence: 100_000 } as const,
+      { fault: 'write-lost', register: 'SCRATCH', occurrence: 100_000 } as const,
+    ]).flat();
+    using rig = faultyReference(all);
+    rig.useInterrupts();
+    const h2c = rig.channel('H2C');
+    h2c.submit({ hostAddress: rig.host.memory.iova, lengthBytes: 256, interrupt: true });
+    rig.clock.advance(10_000);
+    for (let read = 1; read <= 300; read++) {
+      expect(rig.registers.read('ID')).toBe(read <= 250 ? 0xffff_ffff : 0x4748_4331);
+    }
+    expect(h2c.state).toMatchObject({ completed: 1, error: false });
+    expect(() => faultyReference([...all, all[0]!])).toThrow('faults: 1001 faults, and each is a stage');
+  });
+});
+
 const EVERYTHING: readonly FaultDeclaration[] = [
   { fault: 'interrupt-delayed', delayNs: 500, occurrence: { every: 3 } },
   { fault: 'interrupt-duplicated', occurrence: 2, gapNs: 50 },

@@ -2,6 +2,7 @@
 export {
   applyFaults,
   checkFaultFor,
+  checkNumber,
   type FaultCount,
   faultsOf,
   type FaultyCard,
