@@ -5,6 +5,7 @@ import { watchdog } from '../emulator/watchdog';
 import { description, version } from '../emulator/folders';
 import { checkEnvironment } from './environment';
 import { EXIT, report, reportUncaught } from './common/errors';
+import { giveUpUnreadOutput } from './common/interruption';
 import { sayError } from './common/output';
 import { endWith, exitWith, insistOnExitCode, keepFromCards, standardOutput } from './common/own-process';
 
@@ -69,6 +70,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   } finally {
     process.off('beforeExit', reportUnfinished);
     insistOnExitCode();
+    giveUpUnreadOutput();
   }
 }
 

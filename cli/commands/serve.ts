@@ -6,7 +6,7 @@ import { checksOf } from '../../instrumentation/checks';
 import { faultsOf, wordUnfired } from '../../instrumentation/faults';
 import { type ServeCardOptions, ServedCard } from '../../instrumentation/served-card';
 import { traceOf } from '../../instrumentation/trace';
-import { describeEvent } from '../../emulator/vfio-user';
+import { EventLines } from '../../emulator/vfio-user';
 import { EXIT } from '../common/errors';
 import { functionsOf, loadAnyCard } from '../common/card-source';
 import { loadFaults } from '../common/faults-file';
@@ -54,6 +54,14 @@ With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share
         say('notice', { ...notice, ...(!isOne && { card: name }) }, named(name, notice.text)),
       );
       using recording = Recording.start(options, (line) => say('trace', { text: line }, line));
+      const lines: [name: string, EventLines][] = [];
+      const linesOf = (name: string): EventLines => {
+        const ofCard = new EventLines((text, { kind }) =>
+          say(kind, { text, ...(!isOne && { card: name }) }, named(name, text)),
+        );
+        lines.push([name, ofCard]);
+        return ofCard;
+      };
       const optionsOf = (index: number): ServeCardOptions => {
         const { name } = functions[index]!;
         return {
@@ -62,12 +70,7 @@ With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share
           ...(recording && { recording: { recorder: recording.recorder, name } }),
           onNotice: (notice) => notices.add(name, notice),
           notices: noticeOptionsOf(options),
-          onEvent: (event) =>
-            say(
-              event.kind,
-              { text: describeEvent(event), ...(!isOne && { card: name }) },
-              named(name, describeEvent(event)),
-            ),
+          onEvent: linesOf(name).add,
         };
       };
       const served = isOne
@@ -89,6 +92,9 @@ With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share
       const counts = cards.flatMap(({ name, card: model }) =>
         checksOf(model).counts.map((count) => ({ ...count, card: name })),
       );
+      for (const [name, ofCard] of lines) {
+        for (const text of ofCard.conclude()) say('events', { text }, named(name, text));
+      }
       for (const text of notices.conclude(counts)) say('notices', { text }, text);
       for (const { name, card: model } of cards) {
         for (const { kind, text } of traceOf(model).findings) say('finding', { kind, text }, named(name, text));

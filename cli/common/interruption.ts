@@ -7,7 +7,8 @@
 import { constants } from 'node:os';
 import { hasLostNpm } from './ancestors';
 import { EXIT } from './errors';
-import { exitWith } from './own-process';
+import { sayError } from './output';
+import { decidedExitCode, exitWith, standardOutput } from './own-process';
 
 export class Interruption extends Error {
   override readonly name = 'Interruption';
@@ -19,8 +20,12 @@ export class Interruption extends Error {
   }
 }
 
+/** The signal that this process was told to end with, if it was. */
+let told: Interruption | undefined;
+
 export function interruption(): AbortSignal {
   const controller = new AbortController();
+  controller.signal.addEventListener('abort', () => (told = controller.signal.reason as Interruption));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (controller.signal.aborted) exitWith(EXIT.SIGNAL + constants.signals[signal]);
@@ -29,6 +34,19 @@ export function interruption(): AbortSignal {
   }
   onLosingNpm(() => controller.abort(new Interruption('SIGHUP')));
   return controller.signal;
+}
+
+const UNREAD_MS = 2000;
+
+/** To be called when the command is done: output that nobody reads does not keep a process that was told to end. */
+export function giveUpUnreadOutput(): void {
+  if (told === undefined) return;
+  const { signal } = told;
+  setTimeout(() => {
+    if (standardOutput.writableLength === 0) return;
+    sayError(`${signal}: gave up ${standardOutput.writableLength} bytes of output, which nobody has read for 2 s`);
+    exitWith(decidedExitCode());
+  }, UNREAD_MS).unref();
 }
 
 const LOOK_EVERY_MS = 250;

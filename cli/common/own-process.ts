@@ -14,6 +14,8 @@ export function endWith(code: number): void {
   process.exitCode = code;
 }
 
+export const decidedExitCode = (): number => exitCode;
+
 /** Ends this process at once. */
 export function exitWith(code: number): never {
   endWith(code);

@@ -1,6 +1,6 @@
 /** Events that a server reports to the program that runs it. */
 import { errnoName } from './errno';
-import { commandName } from './wire';
+import { commandName, isCommand } from './wire';
 
 export type ServerEvent =
   | { readonly kind: 'connected' }
@@ -26,6 +26,38 @@ export function describeEvent(event: ServerEvent): string {
     case 'server-error':
       return `the server failed: ${stackOf(event.error)}`;
   }
+}
+
+/** Events of one kind, all of which are said. */
+const SAID = 100;
+
+/** Events as lines of a log. A client can cause any number of them: those that come again and again are counted. */
+export class EventLines {
+  readonly #times = new Map<string, number>();
+
+  constructor(private readonly say: (text: string, event: ServerEvent) => void) {}
+
+  readonly add = (event: ServerEvent): void => {
+    const key = keyOf(event);
+    const times = (this.#times.get(key) ?? 0) + 1;
+    this.#times.set(key, times);
+    if (times < SAID) return this.say(describeEvent(event), event);
+    if (!Number.isInteger(Math.log10(times))) return;
+    const counted = `${times} times by now; the next that is said is the one with number ${times * 10}`;
+    this.say(`${describeEvent(event)} (${counted})`, event);
+  };
+
+  /** At the end: how often each was that has not been said every time. */
+  conclude(): string[] {
+    return [...this.#times].filter(([, times]) => times > SAID).map(([key, times]) => `${key}: ${times} times`);
+  }
+}
+
+/** As few as there are kinds of them, whatever the client sends. */
+function keyOf(event: ServerEvent): string {
+  if (event.kind !== 'refused') return event.kind;
+  const command = isCommand(event.command) ? commandName(event.command) : 'an unknown command';
+  return `refused ${command} (${errnoName(event.errno)})`;
 }
 
 const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));

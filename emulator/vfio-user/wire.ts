@@ -26,6 +26,7 @@ export const Command = {
 } as const;
 
 const names = new Map<number, string>(Object.entries(Command).map(([name, number]) => [number, name]));
+export const isCommand = (command: number): boolean => names.has(command);
 export const commandName = (command: number): string => names.get(command) ?? `command ${command}`;
 
 /** Header: offsets in bytes. */

@@ -1,5 +1,5 @@
 /** The cards of a rig, and what serves each of them: this process, or another one. */
-import { describeEvent, type ServerEvent } from '../../emulator/vfio-user';
+import { EventLines } from '../../emulator/vfio-user';
 import { type MultifunctionCard, type PciCard } from '../../emulator/pci';
 import { type CheckCount, checksOf } from '../../instrumentation/checks';
 import { type FaultCount, type FaultDeclaration, faultsOf } from '../../instrumentation/faults';
@@ -276,7 +276,7 @@ export class CardServers {
       ...(notices && { notices }),
       ...(observer && { observer: { ...observer, name } }),
       ...(this.recorder && { recording: { recorder: this.recorder, name } }),
-      ...(onCardEvent && { onEvent: (event: ServerEvent) => report(describeEvent(event)) }),
+      ...(onCardEvent && { onEvent: new EventLines(report).add }),
     };
   }
 

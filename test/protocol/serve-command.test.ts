@@ -102,6 +102,46 @@ describe('ghostcard serve', () => {
     expect([served.standardError(), await readIdentity(socketPath)]).toEqual(['', ID]);
   });
 
+  test('says refusals that are repeated less and less often, and counts them', async () => {
+    const served = await serveReference();
+    const client = await VfioUserClient.connect(served.socketPath);
+    const refused = (command: number): void =>
+      client.sendMessage({ command, flags: HeaderFlag.NO_REPLY, payload: new Uint8Array(0) });
+    for (let i = 0; i < 5000; i++) refused(Command.DMA_MAP);
+    for (let i = 0; i < 5000; i++) refused(1000 + i);
+    await client.regionRead(CONFIG, 0, 4);
+    client.close();
+    await until('the server to have seen it go', () => disconnected(served) === 1);
+    served.process.kill('SIGTERM');
+    expect(await served.ended).toEqual({ exitCode: 0, signal: null });
+    expect(served.events.filter((event) => event === 'refused')).toHaveLength(2 * 101);
+    expect(served.texts).toContainEqual(
+      expect.stringMatching(
+        /^refused DMA_MAP .* \(1000 times by now; the next that is said is the one with number 10000\)$/,
+      ),
+    );
+    expect(served.texts).toContain('refused DMA_MAP (EINVAL): 5000 times');
+    expect(served.texts).toContainEqual(expect.stringMatching(/^refused an unknown command \(\w+\): 5000 times$/));
+  });
+
+  test('ends when it is told to, also when nobody reads what it prints', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gc-serve-faults-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'faults.json');
+    const fault = { fault: 'reads-all-ones', register: 'ID', occurrence: 9 };
+    const named = (_: unknown, index: number) => ({ ...fault, name: `${index} ${'x'.repeat(500)}` });
+    writeFileSync(file, JSON.stringify(Array.from({ length: 1000 }, named)));
+    const served = await serving('reference', { args: ['--faults', file] });
+    served.process.stdout!.removeAllListeners('data').pause(); // each fault that has not fired is said at the end
+    served.process.kill('SIGTERM');
+    const [exitCode] = (await once(served.process, 'exit')) as [number | null];
+    expect(exitCode).toBe(0);
+    expect(served.standardError()).toMatch(
+      /^ghostcard: SIGTERM: gave up \d+ bytes of output, which nobody has read for 2 s\n$/,
+    );
+    served.process.stdout!.destroy();
+  });
+
   test('outlives a card that throws in each reset, reports each, and ends in an orderly way', async () => {
     const served = await serving(cardFile(`onReset() { throw new Error('planted in the reset'); }`));
     const { socketPath, process: child } = served;
