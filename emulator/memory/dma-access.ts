@@ -26,15 +26,16 @@ export class DmaAccess implements DmaPort {
     this.#busMasterEnabled = busMasterEnabled;
   }
 
+  // A range may end at 2^53: the end of an access beyond would be rounded to it, so that differences are compared.
   read(iova: number, into: Uint8Array): Completion {
     const range = this.#enter('read', iova, into.length);
-    if (iova + into.length > range.end) return this.#acrossRanges('read', iova, into);
+    if (into.length > range.end - iova) return this.#acrossRanges('read', iova, into);
     return this.#move('read', range, iova, into);
   }
 
   write(iova: number, from: Uint8Array): Completion {
     const range = this.#enter('write', iova, from.length);
-    if (iova + from.length > range.end) return this.#acrossRanges('write', iova, from);
+    if (from.length > range.end - iova) return this.#acrossRanges('write', iova, from);
     return this.#move('write', range, iova, from);
   }
 
@@ -60,7 +61,7 @@ export class DmaAccess implements DmaPort {
   /** Throws what an access of this range would throw before anything has been moved. */
   check(access: Access, iova: number, sizeBytes: number): void {
     let { end } = this.#enter(access, iova, sizeBytes);
-    while (end < iova + sizeBytes) {
+    while (end - iova < sizeBytes) {
       const range = this.#map.find(end);
       if (range === undefined) throw new DmaError('unmapped', access, iova, sizeBytes, undefined, end);
       checkRange(range, access, iova, sizeBytes, end);
