@@ -5,7 +5,7 @@
 import { type Wait } from '../clock';
 import { type DmaPort } from '../memory';
 import { type Link } from './link';
-import { withinPage } from './transfer';
+import { endsTurn, withinPage } from './transfer';
 
 /** What a piece may be; the bus carries it in as many requests as it takes. */
 const BUFFER_BYTES = 1 << 16;
@@ -29,7 +29,7 @@ export class HostCopier {
       yield* port.write(destination + done, piece);
       done += piece.length;
       const delayNs = Math.max(link.occupy('h2c', piece.length), link.occupy('c2h', piece.length));
-      if (delayNs > 0) yield { delayNs };
+      if (delayNs > 0 || endsTurn(done, piece.length, sizeBytes)) yield { delayNs };
     }
     if (link.completionLatencyNs > 0) yield { delayNs: link.completionLatencyNs };
   }
@@ -43,7 +43,7 @@ export class HostCopier {
       yield* port.write(destination + done, piece);
       done += piece.length;
       const delayNs = link.occupy('c2h', piece.length);
-      if (delayNs > 0) yield { delayNs };
+      if (delayNs > 0 || endsTurn(done, piece.length, sizeBytes)) yield { delayNs };
     }
     if (link.completionLatencyNs > 0) yield { delayNs: link.completionLatencyNs };
   }

@@ -52,6 +52,13 @@ export const bytesInPage = (iova: number): number => PAGE_BYTES - (iova & (PAGE_
 export const withinPage = (iova: number, window: Uint8Array): Uint8Array =>
   window.length > PAGE_BYTES || window.length <= bytesInPage(iova) ? window : window.subarray(0, bytesInPage(iova));
 
+/** A transfer yields to register accesses after this much: a driver may ask for gigabytes in one descriptor. */
+const TURN_BYTES = 4 << 20;
+
+/** Whether a turn is over with the last `bytes` of those that have been moved, and there are more to move. */
+export const endsTurn = (movedBytes: number, bytes: number, lengthBytes: number): boolean =>
+  movedBytes < lengthBytes && movedBytes % TURN_BYTES < bytes && movedBytes >= TURN_BYTES;
+
 /** Ends when all bytes are moved or, C2H, with the packet. Throws DmaError or CardAddressError. */
 export function* transfer(
   { port, link, endpoint }: TransferPath,
@@ -87,7 +94,7 @@ export function* transfer(
       result.endedPacket = source.consume(window.length);
     }
     const delayNs = link.occupy('h2c' in endpoint ? 'h2c' : 'c2h', window.length);
-    if (delayNs > 0) yield { delayNs };
+    if (delayNs > 0 || endsTurn(result.movedBytes, window.length, lengthBytes)) yield { delayNs };
   }
   if (link.completionLatencyNs > 0) yield { delayNs: link.completionLatencyNs };
 }

@@ -58,6 +58,20 @@ describe('PciEndpointTestCard', () => {
     expect(driver.read('COMMAND')).toBe(0);
   });
 
+  it('leaves registers their turn while it moves gigabytes, and a reset ends it', () => {
+    const { card, clock, command, driver } = setUp();
+    const seen: number[] = [];
+    const look = (): void => {
+      seen.push(driver.read('STATUS'));
+      if (seen.length < 3) clock.after(0, look);
+      else card.reset();
+    };
+    clock.after(0, look);
+    command(WRITE, { size: 0xffff_ffff, to: NOWHERE });
+    expect(seen).toEqual([0, 0, 0]);
+    expect(card.registers.get('STATUS')).toBe(0);
+  });
+
   it('writes other bytes each time, none beyond the size, with their CRC', () => {
     const { command, driver, target } = setUp();
     expect(command(WRITE, { size: 150_001 })).toEqual(['WRITE_SUCCESS', 'IRQ_RAISED']);
