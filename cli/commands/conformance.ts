@@ -17,7 +17,7 @@ import { eraseProgress, EXIT, UsageError } from '../common/errors';
 import { interruption } from '../common/interruption';
 import { collect, once, wholeNumber } from '../common/options';
 import { formatTable, print } from '../common/output';
-import { writingTo } from '../common/output-file';
+import { writeWhole } from '../common/output-file';
 import { endWith } from '../common/own-process';
 
 interface Options {
@@ -56,7 +56,7 @@ export function conformanceCommand(): Command {
         else for (const { id, section, expects } of cases) print(`${id}: ${expects} (${section})`);
         return;
       }
-      if (junit !== undefined) writingTo('--junit', junit, () => writeFileSync(junit, ''));
+      if (junit !== undefined) writeWhole('--junit', junit, (path) => writeFileSync(path, ''));
       const signal = interruption();
       await using target = targetOf(options);
       const results: CaseResult[] = [];
@@ -69,7 +69,7 @@ export function conformanceCommand(): Command {
         },
       });
       eraseProgress();
-      if (junit !== undefined) writingTo('--junit', junit, () => writeFileSync(junit, junitOf(results)));
+      if (junit !== undefined) writeWhole('--junit', junit, (path) => writeFileSync(path, junitOf(results)));
       if (json) print(JSON.stringify(jsonOf(results)));
       else print(reportOf(results));
       if (results.some(({ outcome }) => outcome === 'failed' || outcome === 'not-run')) endWith(EXIT.FAILED);

@@ -1,5 +1,5 @@
 /** `ghostcard replay`: repeats a recorded run on a card, without a guest. */
-import { basename, resolve } from 'node:path';
+import { basename } from 'node:path';
 import { Command } from 'commander';
 import { drive, type DriveResult, replay, ReplayError, type ReplayResult } from '../../instrumentation/replay';
 import { printable, writeTrace } from '../../instrumentation/trace';
@@ -8,7 +8,7 @@ import { loadCard } from '../common/card-source';
 import { EXIT, UsageError } from '../common/errors';
 import { once, requireCard } from '../common/options';
 import { print } from '../common/output';
-import { refuseOtherFiles, refuseToReplace, writingTo } from '../common/output-file';
+import { refuseOtherFiles, refuseToReplace, writeWhole, writingTo } from '../common/output-file';
 import { loadTrace } from './trace/open';
 import { endWith } from '../common/own-process';
 
@@ -50,7 +50,7 @@ export function replayCommand(): Command {
       const which = of === undefined ? {} : { card: of };
       if (isDriven) {
         const result = await replaying(file, async () => drive(trace, source.make, which));
-        if (record !== undefined) writingTo('--record', record, () => writeTrace(resolve(record), result.trace));
+        if (record !== undefined) writeWhole('--record', record, (path) => writeTrace(path, result.trace));
         print(json ? JSON.stringify(driveJsonOf(result)) : driveLinesOf(result, record).join('\n'));
         if (result.missing.length + result.thrown.length > 0) endWith(EXIT.FAILED);
         return;

@@ -1,5 +1,16 @@
 /** Files and folders that a command writes to: what it must not overwrite, and why one cannot be written. */
-import { closeSync, mkdtempSync, openSync, readSync, rmdirSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { makeFolder } from '../../emulator/native';
 import { FORMAT } from '../../instrumentation/trace';
@@ -66,6 +77,33 @@ export function writingTo<T>(option: string, path: string, write: () => T): T {
   } catch (error) {
     throw new UsageError(`${option} ${path}: ${wordWriteError(error)}`);
   }
+}
+
+/**
+ * Writes the file that `option` names as a whole: `write` gets a path beside it, and when it fails, what was there before
+ * stays and nothing else. A device, or a FIFO, is written to itself. Errors become UsageErrors that say so.
+ */
+export function writeWhole(option: string, path: string, write: (path: string) => void): void {
+  writingTo(option, path, () => {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found && !found.isFile()) return write(path);
+    const place = found ? realpathSync(path) : resolve(path);
+    const part = `${place}.${process.pid}.part`;
+    try {
+      write(part);
+      if (found) chmodSync(part, found.mode);
+      renameSync(part, place);
+    } catch (error) {
+      rmSync(part, { force: true });
+      throw withName(error, part, path);
+    }
+  });
+}
+
+/** The user has named `path`. */
+function withName(error: unknown, part: string, path: string): unknown {
+  if (error instanceof Error) error.message = error.message.replaceAll(part, path);
+  return error;
 }
 
 /** Makes the folder for a run's logs and tries to write there, before anything is started. Returns its absolute path. */

@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MAX_SOCKET_PATH_BYTES, RunFolder } from './run-folder';
 
@@ -19,6 +20,31 @@ describe('run folder', () => {
     await expect(RunFolder.create({ baseDir: '/proc/nope' })).rejects.toThrow(
       "Cannot create run folders in /proc/nope: ENOENT: no such file or directory, mkdir '/proc/nope'. Set TMPDIR to",
     );
+  });
+
+  it('is refused when TMPDIR does not exist, which is not made', async () => {
+    vi.stubEnv('TMPDIR', join(base, 'missing'));
+    await expect(RunFolder.create()).rejects.toThrow(`TMPDIR is ${base}/missing, and there is no such folder`);
+    expect(existsSync(join(base, 'missing'))).toBe(false);
+  });
+
+  it.each([
+    [
+      'full',
+      'dd if=/dev/zero of="$1/fill" status=none || true',
+      'the disk is full (0 bytes are free, a run needs 1 MiB)',
+    ],
+    ['read-only', 'mkdir -m 700 "$1/base" && mount -o remount,ro "$1"', 'EROFS: read-only file system, access'],
+  ])('is refused on a disk that is %s, with the folder and what to do', async (_, prepare, why) => {
+    const script = `mount -t tmpfs -o size=2m none "$1" && { ${prepare}; } && exec "$2" -e "$3" "$1/base"`;
+    const create = `
+      require(${JSON.stringify(join(__dirname, '..', '..', 'dist', 'qemu', 'launch', 'run-folder.js'))})
+        .RunFolder.create({ baseDir: process.argv[1] }).then(() => process.exit(9), (error) => console.log(error.message));`;
+    const { stdout } = await execa('unshare', [
+      ...['--map-root-user', '--mount', 'sh', '-euc', script, 'sh', base, process.execPath, create],
+    ]);
+    expect(stdout).toContain(`Cannot create run folders in ${base}/base: ${why}`);
+    expect(stdout).toContain('. Set TMPDIR to another folder.');
   });
 
   it('exists until it is closed, and can be closed twice', async () => {
@@ -67,7 +93,9 @@ describe('run folder', () => {
   });
 
   it('is below /tmp when TMPDIR is too long for socket paths', async () => {
-    vi.stubEnv('TMPDIR', join(base, 'x'.repeat(80)));
+    const long = join(base, 'x'.repeat(80));
+    await mkdir(long);
+    vi.stubEnv('TMPDIR', long);
     await using folder = await RunFolder.create();
     expect(folder.path).toMatch(/^\/tmp\/ghostcard-\d+\/run-[0-9a-f]{8}$/);
   });

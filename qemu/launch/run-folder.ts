@@ -8,7 +8,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { lstat, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { access, constants, lstat, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa, type ResultPromise } from 'execa';
@@ -44,6 +45,7 @@ export class RunFolder implements AsyncDisposable {
     checkLength(path, MAX_FOLDER_PATH_BYTES, 'Set TMPDIR to a shorter path.');
     await makeBaseDir(baseDir);
     await prune(baseDir);
+    await checkWritable(baseDir);
 
     const keeper = execa(...guardCommand('keep', path), {
       stdin: 'pipe',
@@ -97,6 +99,8 @@ export class RunFolder implements AsyncDisposable {
 
 /** A folder in the folder for temporary files if that leaves room for socket names, else in /tmp. */
 function defaultBaseDir(): string {
+  if (!existsSync(tmpdir()))
+    throw new Error(`TMPDIR is ${tmpdir()}, and there is no such folder: make it, or unset TMPDIR`);
   const name = `ghostcard-${process.getuid?.() ?? 0}`;
   const candidate = join(tmpdir(), name);
   const isShort = Buffer.byteLength(join(candidate, 'run-00000000')) <= MAX_FOLDER_PATH_BYTES;
@@ -120,6 +124,19 @@ async function makeBaseDir(baseDir: string): Promise<void> {
         `can write to. Remove it, or set TMPDIR to a folder of your own.`,
     );
   }
+}
+
+const LEAST_FREE_BYTES = 1 << 20;
+
+/** Before what fails later in some other place, with an error that names no file. */
+async function checkWritable(baseDir: string): Promise<void> {
+  const refuse = (why: string): never => {
+    throw new Error(`Cannot create run folders in ${baseDir}: ${why}. Set TMPDIR to another folder.`);
+  };
+  const { bavail, bsize } = await statfs(baseDir);
+  const free = bavail * bsize;
+  if (free < LEAST_FREE_BYTES) refuse(`the disk is full (${free} bytes are free, a run needs 1 MiB): make room`);
+  await access(baseDir, constants.W_OK).catch((error: Error) => refuse(error.message));
 }
 
 async function prune(baseDir: string): Promise<void> {

@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import { perfettoLines, vcdLines } from '../../../instrumentation/analysis';
 import { exportHtml } from '../../../instrumentation/report';
 import { type Trace } from '../../../instrumentation/trace';
-import { refuseToReplace, writingTo } from '../../common/output-file';
+import { refuseToReplace, writeWhole } from '../../common/output-file';
 import { UsageError } from '../../common/errors';
 import { loadTrace } from './open';
 
@@ -32,7 +32,8 @@ export function exportCommand(): Command {
         throw new UsageError('--time is for the other formats: the page shows both times');
       }
       refuseToReplace(file, options.output, '--output');
-      writeTo(options.output, partsOf(loadTrace(file), options));
+      const trace = loadTrace(file);
+      writeWhole('--output', options.output, (path) => writeTo(path, partsOf(trace, options)));
     });
 }
 
@@ -45,7 +46,7 @@ function* partsOf(trace: Trace, { format, time }: ExportOptions): Generator<stri
 const BLOCK_CHARACTERS = 1 << 16;
 
 function writeTo(path: string, parts: Iterable<string>): void {
-  const fd = writingTo('--output', path, () => openSync(path, 'w'));
+  const fd = openSync(path, 'w');
   try {
     let block = '';
     for (const part of parts) {

@@ -8,7 +8,7 @@ import { watchdog } from '../../../emulator/watchdog';
 import { type CardCode, cardCode, loadCard } from '../../common/card-source';
 import { once } from '../../common/options';
 import { print } from '../../common/output';
-import { isSameFile, writingTo } from '../../common/output-file';
+import { isSameFile, writeWhole } from '../../common/output-file';
 import { UsageError } from '../../common/errors';
 import { replaying } from '../replay';
 import { loadTrace } from './open';
@@ -38,8 +38,9 @@ export function toTestCommand(): Command {
       const result = await replaying(file, () =>
         replay(trace, make, options.of === undefined ? {} : { card: options.of }),
       );
-      writingTo('--output', options.output, () => writeTrace(tracePath, onlyOf(trace, result)));
-      writeFileSync(testPath, testFile(file, tracePath, testPath, trace, result, code, commandOf(file, options)));
+      const text = testFile(file, tracePath, testPath, trace, result, code, commandOf(file, options));
+      writeWhole('--output', tracePath, (path) => writeTrace(path, onlyOf(trace, result)));
+      writeWhole('--output', testPath, (path) => writeFileSync(path, text));
       print(`${options.output} replays ${basename(tracePath)} beside it: npx vitest run ${options.output}`);
       print(result.divergence ? `It fails now: ${result.report}` : 'It passes now.');
     });
