@@ -13,7 +13,7 @@ import {
   SpawnedTarget,
   type Target,
 } from '../../instrumentation/conformance';
-import { eraseProgress, EXIT, UsageError } from '../common/errors';
+import { eraseProgress, EXIT, showProgress, UsageError } from '../common/errors';
 import { interruption } from '../common/interruption';
 import { collect, once, wholeNumber } from '../common/options';
 import { formatTable, print } from '../common/output';
@@ -65,7 +65,7 @@ export function conformanceCommand(): Command {
         ...(only && { only }),
         onResult: (result) => {
           results.push(result);
-          if (!json) showProgress(results);
+          if (!json) showProgress(`${results.length} cases, ${count(results, 'failed')} failed; ${result.id}`);
         },
       });
       eraseProgress();
@@ -95,12 +95,6 @@ const count = (results: readonly CaseResult[], outcome: CaseResult['outcome']): 
   results.filter((result) => result.outcome === outcome).length;
 
 /** On a terminal only. */
-function showProgress(results: readonly CaseResult[]): void {
-  if (!process.stderr.isTTY) return;
-  const failed = count(results, 'failed');
-  process.stderr.write(`\r\x1b[2K${results.length} cases, ${failed} failed; ${results.at(-1)!.id}`);
-}
-
 function jsonOf(results: readonly CaseResult[]): object {
   return {
     passed: count(results, 'passed'),

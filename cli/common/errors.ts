@@ -78,6 +78,11 @@ export function textOf(error: unknown): string {
 
 const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
+/** A line on a terminal, which the next one takes the place of. */
+export function showProgress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text}`);
+}
+
 /** Removes what a progress line has left on a terminal. */
 export function eraseProgress(): void {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[2K');

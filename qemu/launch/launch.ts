@@ -2,13 +2,13 @@
  * Launches a guest: restores its snapshot if there is a usable one, else boots it. Then, in both cases, sets the clock,
  * mounts the host's folders and plugs in the cards.
  */
-import { type Ingredients } from '../provision';
+import { Cache, type Ingredients } from '../provision';
 import { type Snapshot, type SnapshotStore } from '../snapshot';
 import { beginWithBootConsole } from './artifacts';
 import { bringUp, type LaunchSteps, startMachine } from './boot';
 import { explainCpuModel } from './cpu-model';
 import { Ending } from './ending';
-import { RestoreError } from './errors';
+import { GuestError, RestoreError } from './errors';
 import { Guest } from './guest';
 import { machineDescription, machineIdentity } from './machine-identity';
 import { type LaunchOptions } from './options';
@@ -24,7 +24,20 @@ export async function launchGuest(options: LaunchOptions): Promise<Guest> {
   const launch = new Launch(options, (phase, message) =>
     options.onProgress?.({ phase, message, elapsedMs: Math.round(performance.now() - startedMs) }),
   );
-  return launch.start();
+  try {
+    return await launch.start();
+  } catch (error) {
+    if (error instanceof GuestError) await explainDamage(error, options);
+    throw error;
+  }
+}
+
+/** What does not boot may be damaged: reads all of it, removes what is, and says so. */
+async function explainDamage(error: GuestError, { provisioned: { cacheDir }, signal }: LaunchOptions): Promise<void> {
+  if (cacheDir === undefined || signal?.aborted) return;
+  const damaged = await new Cache(cacheDir).discardDamaged();
+  if (damaged.length === 0) return;
+  error.message += `\nThe cache was damaged: ${damaged.join('; ')}. It has been removed, and the next start makes it again.`;
 }
 
 class Launch {

@@ -7,6 +7,7 @@ export {
   type Described,
   type PublishOptions,
   type UsedEntry,
+  type VerifiedEntry,
 } from './cache/cache';
 export { cacheFolder, cacheLimitBytes, explainCacheError, parseSize } from './cache/folder';
 export { type CacheItem, type CacheItemKind, listCache } from './cache/items';

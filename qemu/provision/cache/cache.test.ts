@@ -1,4 +1,14 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -80,6 +90,54 @@ describe('the cache', () => {
       return await write('one')(into);
     });
     expect(other).toHaveBeenCalledTimes(1);
+  });
+
+  describe('whose file has changed', () => {
+    const content = (): string => path.join(cache.find('snapshot', {})!.folder, 'data');
+    const change = (file: string, text: string, time?: Date): void => {
+      writeFileSync(file, text);
+      if (time) utimesSync(file, time, time);
+    };
+
+    test('is not used, also when its size is the same', async () => {
+      const { folder: entry } = await cache.publish('snapshot', {}, write('good'));
+      change(content(), 'evil', new Date(0));
+      expect(new Cache(folder).find('snapshot', {})).toBeUndefined();
+      expect((await cache.publish('snapshot', {}, write('good'))).folder).toBe(entry);
+      expect(readFileSync(content(), 'utf8')).toBe('good');
+    });
+
+    test('is used when its time is another only, as in a copy, and has its time back', async () => {
+      await cache.publish('snapshot', {}, write('good'));
+      const file = content();
+      const { mtimeMs } = statSync(file);
+      change(file, 'good', new Date(0));
+      expect(cache.find('snapshot', {})).toBeDefined();
+      expect(Math.abs(statSync(file).mtimeMs - mtimeMs)).toBeLessThan(2);
+    });
+
+    test('without a trace in size and time is found by reading, and discarded', async () => {
+      await cache.publish('snapshot', {}, write('good'));
+      const file = content();
+      change(file, 'evil', statSync(file).mtime);
+      expect(cache.find('snapshot', {})).toBeDefined();
+      const found = [];
+      for await (const entry of cache.verify()) found.push(entry);
+      expect(found).toEqual([{ name: `snapshot-${cacheKey({})}`, description: expect.any(String), damaged: ['data'] }]);
+      expect(await cache.discardDamaged()).toEqual([expect.stringMatching(/\(data\)$/)]);
+      expect(cache.find('snapshot', {})).toBeUndefined();
+      expect(await cache.discardDamaged()).toEqual([]);
+    });
+
+    test('is used, as before, when an early version has recorded its size only', async () => {
+      const { folder: entry } = await cache.publish('snapshot', {}, write('good'));
+      const manifest = path.join(entry, 'manifest.json');
+      writeFileSync(manifest, JSON.stringify({ ...JSON.parse(readFileSync(manifest, 'utf8')), files: { data: 4 } }));
+      change(content(), 'evil', new Date(0));
+      expect(cache.find('snapshot', {})).toBeDefined();
+      change(content(), 'longer');
+      expect(cache.find('snapshot', {})).toBeUndefined();
+    });
   });
 
   test('rebuilds an entry after it was discarded', async () => {

@@ -6,26 +6,16 @@
  * layout is described in folder.ts.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { makeFolder } from '../../../emulator/native';
-import {
-  aptOf,
-  cacheLimitBytes,
-  entriesOf,
-  explainCacheError,
-  isWhole,
-  lockOf,
-  MANIFEST,
-  readManifest,
-  workOf,
-} from './folder';
+import { aptOf, cacheLimitBytes, entriesOf, explainCacheError, lockOf, MANIFEST, readManifest, workOf } from './folder';
+import { damagedFiles, isWhole, recordFiles } from './checksums';
 import { diskBytes } from './items';
 import { pruneCache, removeLeftovers } from './prune';
 import { ProvisionError } from '../basis/errors';
 import { FolderLock } from './folder-lock';
-import { filesBelow } from '../basis/host-files';
 
 /** What an entry is made from, as JSON values. */
 export type Ingredients = Readonly<Record<string, unknown>>;
@@ -105,8 +95,8 @@ export class Cache {
   }
 
   /**
-   * The entry, if it exists and none of its files is missing or has changed its size (because of a cleaner of old
-   * files, or a lost write). It is not pruned until it is released.
+   * The entry, if it exists and none of its files is missing or has changed (because of a cleaner of old files, or a
+   * lost write), as far as sizes and times show. It is not pruned until it is released.
    */
   use<M>(step: string, ingredients: Ingredients): UsedEntry<M> | undefined {
     const folder = this.#entryFolder(step, ingredients);
@@ -148,6 +138,30 @@ export class Cache {
     if (lock === undefined) return; // another process is rebuilding it
     if (entry.lock.isOn(entry.folder)) renameSync(entry.folder, path.join(workFolder, 'discarded'));
     rmSync(workFolder, { recursive: true, force: true });
+  }
+
+  /** Reads all files of all entries, and yields each entry with those that are damaged. */
+  async *verify(): AsyncGenerator<VerifiedEntry> {
+    const entries = entriesOf(this.folder);
+    for (const name of existsSync(entries) ? readdirSync(entries).sort() : []) {
+      yield { name, ...(await verified(path.join(entries, name))) };
+    }
+  }
+
+  /**
+   * Reads all files of the entries that this process uses, removes those with damage, and returns what they are, with the
+   * names of the damaged files.
+   */
+  async discardDamaged(): Promise<string[]> {
+    const discarded: string[] = [];
+    for (const entry of foundEntries.values()) {
+      if (!entry.folder.startsWith(`${this.folder}/`) || !entry.lock.isOn(entry.folder)) continue;
+      const { description, damaged } = await verified(entry.folder);
+      if (damaged.length === 0) continue;
+      this.discard(entry);
+      discarded.push(`${description} (${damaged.join(', ')})`);
+    }
+    return discarded;
   }
 
   /** Removes package lists and downloads, when everything is complete. Call it with the provisioning lock held. */
@@ -215,7 +229,7 @@ export class Cache {
     mkdirSync(made);
     makeFolder(path.dirname(folder));
     const manifest = await build(made);
-    const measured = { files: sizesOf(made), diskBytes: await diskBytes(made) };
+    const measured = { files: await recordFiles(made), diskBytes: await diskBytes(made) };
     const text = `${JSON.stringify({ step, ingredients, manifest, ...measured }, undefined, 2)}\n`;
     writeFileSync(path.join(made, MANIFEST), text);
     const lock = FolderLock.take(made, 'shared');
@@ -227,14 +241,23 @@ export class Cache {
   }
 }
 
+/** What an entry is, and which of its files are damaged. */
+export interface VerifiedEntry {
+  /** Of its folder. */
+  readonly name: string;
+  readonly description: string;
+  readonly damaged: readonly string[];
+}
+
+async function verified(folder: string): Promise<Omit<VerifiedEntry, 'name'>> {
+  const manifest = readManifest<Described>(folder);
+  if (manifest === undefined) return { description: path.basename(folder), damaged: [MANIFEST] };
+  return { description: manifest.manifest.description, damaged: await damagedFiles(folder, manifest.files) };
+}
+
 function usedEntry<M>(folder: string, manifest: M, lock: FolderLock): UsedEntry<M> {
   const release = (): void => lock.release();
   return { folder, manifest, lock, release, [Symbol.dispose]: release };
-}
-
-/** The size of every regular file below a folder. */
-function sizesOf(folder: string): Record<string, number> {
-  return Object.fromEntries(filesBelow(folder).map((name) => [name, statSync(path.join(folder, name)).size]));
 }
 
 /**

@@ -7,11 +7,12 @@
  *   transpiled/          JavaScript compiled from TypeScript
  *   lock                 one provisioning at a time, see lock.ts
  */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { cacheFolder as ownCacheFolder } from '../../../emulator/folders';
 import { ProvisionError } from '../basis/errors';
 import { ROOM_CURE } from '../basis/tools';
+import { type FileRecords } from './checksums';
 
 /** @throws ProvisionError */
 export function cacheFolder(env: NodeJS.ProcessEnv): string {
@@ -64,8 +65,8 @@ export interface ManifestFile<M> {
   readonly step: string;
   readonly ingredients: Readonly<Record<string, unknown>>;
   readonly manifest: M;
-  /** Sizes of the entry's files; absent in entries of early versions. */
-  readonly files?: Readonly<Record<string, number>>;
+  /** Of the entry's files; absent in entries of early versions. */
+  readonly files?: FileRecords;
   /** Its disk usage, also absent there. */
   readonly diskBytes?: number;
 }
@@ -81,18 +82,6 @@ export function readManifest<M>(folder: string): ManifestFile<M> | undefined {
     if (error instanceof SyntaxError || ABSENT.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }
-}
-
-/** Whether all files of an entry are there, with their sizes. */
-export const isWhole = (folder: string, { files = {} }: ManifestFile<unknown>): boolean =>
-  Object.entries(files).every(
-    ([name, size]) => statSync(path.join(folder, name), { throwIfNoEntry: false })?.size === size,
-  );
-
-/** The same of an entry whose manifest may be missing or damaged. */
-export function isWholeEntry(folder: string): boolean {
-  const manifest = readManifest(folder);
-  return manifest !== undefined && isWhole(folder, manifest);
 }
 
 const CACHE_ERRORS = ['EACCES', 'EROFS', 'EPERM', 'ENOSPC', 'EDQUOT', 'ENOTDIR', 'EIO'];

@@ -7,7 +7,8 @@ import { pipeline } from 'node:stream/promises';
 import { Header, Pack, Parser, ReadEntry, UnpackSync } from 'tar';
 import { ProvisionError } from '../basis/errors';
 import { type StepProgress } from '../basis/progress';
-import { isWholeEntry } from '../cache/folder';
+import { damagedFiles } from '../cache/checksums';
+import { MANIFEST, readManifest } from '../cache/folder';
 import { decompressor, PACK_NAMES } from './compression';
 import { type PackManifest } from './imported';
 
@@ -94,8 +95,11 @@ export async function extractArchive(
       signal?.throwIfAborted();
       return true;
     });
-    const damaged = parts.find(({ name }) => !isWholeEntry(join(folder, name)));
-    if (damaged !== undefined) throw new Error(`files of ${damaged.name} are missing`);
+    for (const { name } of parts) {
+      const part = join(folder, name);
+      const damaged = await damagedFiles(part, readManifest(part)?.files ?? { [MANIFEST]: 0 });
+      if (damaged.length > 0) throw new Error(`files of ${name} are missing, or others: ${damaged.join(', ')}`);
+    }
   } catch (error) {
     signal?.throwIfAborted();
     if ((error as NodeJS.ErrnoException).syscall !== undefined) throw error;
