@@ -93,18 +93,20 @@ describe('an extended capability of the author', () => {
         map: registerMap({ SNOOP: { offset: 4, access: 'rw' } }),
       });
     };
-    expect(extendedChainOf(busOf(add()))).toEqual(['b@100', '18@110']);
-    expect(extendedChainOf(busOf(add(), { serialNumber: 1n }))).toEqual(['3@100', 'b@10c', '18@11c']);
-    expect(extendedChainOf(busOf(add(0x100), { serialNumber: 1n }))).toEqual(['b@100', '3@110', '18@11c']);
+    expect(extendedChainOf(busOf(add()))).toEqual(['b@100', '18@110', '1@118']);
+    expect(extendedChainOf(busOf(add(), { serialNumber: 1n }))).toEqual(['3@100', 'b@10c', '18@11c', '1@124']);
+    expect(extendedChainOf(busOf(add(0x100), { serialNumber: 1n }))).toEqual(['b@100', '3@110', '18@11c', '1@124']);
+    expect(extendedChainOf(busOf(add(), { capabilityOffsets: { AER: 0x100 } }))).toEqual(['1@100', 'b@12c', '18@13c']);
+    expect(extendedChainOf(busOf(add(), { advancedErrorReporting: false }))).toEqual(['b@100', '18@110']);
     const bus = busOf(add(0x100));
-    expect([bus.config(0x100), bus.config(0x104), bus.config(0x110)]).toEqual([0x1101_000b, 0x0102_0020, 0x0003_0018]);
+    expect([bus.config(0x100), bus.config(0x104), bus.config(0x110)]).toEqual([0x1101_000b, 0x0102_0020, 0x1183_0018]);
   });
 
   test('can be a DVSEC', () => {
     const header = dvsecRegisters({ vendorId: 0x10ee, id: 7, revision: 1, lengthBytes: 0x10 });
     const map = registerMap({ ...header, DATA: { offset: 0xc, access: 'rw' } });
     const bus = busOf((card) => card.extendedCapability({ name: 'D', id: 0x23, map }));
-    expect([0x100, 0x104, 0x108].map((at) => bus.config(at))).toEqual([0x0001_0023, 0x0101_10ee, 7]);
+    expect([0x100, 0x104, 0x108].map((at) => bus.config(at))).toEqual([0x1101_0023, 0x0101_10ee, 7]);
   });
 });
 
@@ -185,8 +187,14 @@ describe('what cannot be placed is refused', () => {
     [
       'no extended capability at 0x100',
       (c) => c.extendedCapability({ name: 'E', id: 0xb, map: VSEC, offset: 0x140 }),
-      {},
+      { advancedErrorReporting: false },
       'no extended capability lies at 0x100, where the chain begins: give one of E the offset 0x100',
+    ],
+    [
+      'error reporting beside that of the library',
+      (c) => c.extendedCapability({ name: 'ERRORS', id: 1, map: VSEC }),
+      {},
+      'capability ERRORS: the library has Advanced Error Reporting (id 1): leave this one out',
     ],
     [
       'a name twice',

@@ -9,8 +9,10 @@ import {
   customExtendedCapability,
   type CustomExtendedCapability,
 } from './capabilities/custom';
+import { ADVANCED_ERROR_REPORTING_ID } from './capabilities/advanced-error-reporting';
 import { type CapabilityKind } from './config-placement';
 import { type ConfigSpace } from './config-space';
+import { CardDefinitionError } from './identity';
 
 /** Registers at fixed offsets of configuration space. */
 export interface ConfigRegisters<S extends MapSpec = MapSpec> {
@@ -23,13 +25,23 @@ export interface ConfigRegisters<S extends MapSpec = MapSpec> {
 export class AuthorConfig {
   readonly #files: RegisterFile[] = [];
 
-  constructor(private readonly config: ConfigSpace) {}
+  /** `hasErrors`: the library's own Advanced Error Reporting is there. */
+  constructor(
+    private readonly config: ConfigSpace,
+    private readonly hasErrors: boolean,
+  ) {}
 
   capability<S extends MapSpec>(capability: CustomCapability<S>): RegisterFile<S> {
     return this.#add('standard', capability, customCapability(capability));
   }
 
   extendedCapability<S extends MapSpec>(capability: CustomExtendedCapability<S>): RegisterFile<S> {
+    if (this.hasErrors && capability.id === ADVANCED_ERROR_REPORTING_ID) {
+      throw new CardDefinitionError(
+        `capability ${capability.name}: the library has Advanced Error Reporting (id 1): leave this one out ` +
+          '(capabilityOffsets: { AER: … } says where it lies), or say advancedErrorReporting: false in the identity',
+      );
+    }
     return this.#add('extended', capability, customExtendedCapability(capability));
   }
 

@@ -120,6 +120,7 @@ export abstract class PciCard {
       this.#interrupts,
       { map: this.#hostMemory, port: memory },
       () => (void this.layout, this.#bars.contents()),
+      this.#function.errors,
       () => this.#channels.describe(this.#bars.registerFiles),
     );
     this.inspection.interruptsPushWrites = identity.interruptsPushWrites ?? true;

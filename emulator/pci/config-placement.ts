@@ -19,6 +19,8 @@ export interface Claim {
   readonly offset?: number | undefined;
   /** Where it lies if that is free. */
   readonly preferred?: number;
+  /** It lies in the first gap that all others leave. */
+  readonly isLast?: boolean;
 }
 
 /** What lies at a fixed place and is no capability: the header, registers of the author. */
@@ -59,7 +61,8 @@ export function placeCapabilities(claims: readonly Claim[], taken: readonly Take
   }
   const isFree = (range: ByteRange) => !all.some((other) => overlap(other, range));
   const byPreference = claims.filter(({ offset }) => offset === undefined);
-  byPreference.sort((a, b) => Number(b.preferred !== undefined) - Number(a.preferred !== undefined));
+  const rank = ({ preferred, isLast }: Claim) => (isLast ? 2 : preferred === undefined ? 1 : 0);
+  byPreference.sort((a, b) => rank(a) - rank(b));
   for (const claim of byPreference) {
     const { kind, name, preferred, sizeBytes } = claim;
     const { from, to, label } = AREAS[kind];

@@ -175,14 +175,17 @@ describe('the capability chain', () => {
     expect(card.layout.regions[0]!.sizeBytes).toBe(0x1_0000);
   });
 
-  test('extended configuration space is empty without a serial number (PCIe 7.6.2)', () => {
-    expect(busOf().config(0x100)).toBe(0);
-    expect(busOf().config(0xffc)).toBe(0);
+  test('extended configuration space is empty without its capabilities (PCIe 7.6.2)', () => {
+    const bus = busOf({ advancedErrorReporting: false });
+    expect(bus.config(0x100)).toBe(0);
+    expect(bus.config(0xffc)).toBe(0);
   });
 
-  test('the serial number is an extended capability, the only one (PCIe 7.6.2, PCIe 7.9.3)', () => {
+  test('advanced error reporting is the only extended capability, or follows the serial number (PCIe 7.6.2, PCIe 7.9.3)', () => {
+    expect(busOf().config(0x100)).toBe(0x0002_0001);
     const bus = busOf({ serialNumber: 0x0123_4567_89ab_cdefn });
-    expect([0x100, 0x104, 0x108].map((offset) => bus.config(offset))).toEqual([0x0001_0003, 0x89ab_cdef, 0x0123_4567]);
+    expect([0x100, 0x104, 0x108].map((offset) => bus.config(offset))).toEqual([0x10c1_0003, 0x89ab_cdef, 0x0123_4567]);
+    expect(bus.config(0x10c)).toBe(0x0002_0001);
   });
 });
 

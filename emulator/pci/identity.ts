@@ -37,17 +37,23 @@ export interface CardIdentity {
   readonly msi?: { readonly vectors: number };
   /** MSI-X: 1 to 2048 vectors; table and pending bits in a BAR of their own, or in one of the card's. */
   readonly msix?: MsixIdentity;
-  /** Device Serial Number capability: an EUI-64. Without it extended configuration space is present and empty. */
+  /** Device Serial Number capability: an EUI-64. */
   readonly serialNumber?: bigint;
   /**
    * Where capabilities of the library lie, if a driver relies on it; by the names that traces use. Default: PM 0x40,
-   * MSI 0x50, MSIX 0x70, PCIE 0x80, PLATFORM (the capability that leads to platform devices) 0xc0, SERIAL 0x100.
+   * MSI 0x50, MSIX 0x70, PCIE 0x80, PLATFORM (the capability that leads to platform devices) 0xc0, SERIAL 0x100;
+   * AER (Advanced Error Reporting) in the first gap that all other extended capabilities leave.
    */
   readonly capabilityOffsets?: Readonly<
-    Partial<Record<'PM' | 'MSI' | 'MSIX' | 'PCIE' | 'PLATFORM' | 'SERIAL', number>>
+    Partial<Record<'PM' | 'MSI' | 'MSIX' | 'PCIE' | 'PLATFORM' | 'SERIAL' | 'AER', number>>
   >;
   /** The first capabilities of the chain, by name; the others follow by ascending offset, as all do by default. */
   readonly capabilityOrder?: readonly string[];
+  /**
+   * False: the function has no Advanced Error Reporting capability of the library's; for a card without one, or with its
+   * own. Default true.
+   */
+  readonly advancedErrorReporting?: boolean;
   /** False: the function has no function-level reset, and Linux resets the bus instead. Default true. */
   readonly functionLevelReset?: boolean;
   /** False: the return from D3hot to D0 resets the function (`d3hot`). Default true. */

@@ -21,6 +21,8 @@ export type {
 } from './dma-channels';
 export { CardDefinitionError, type CardIdentity, type MsixIdentity } from './identity';
 export type * from './card-events';
+export { ErrorPath } from './error-path';
+export { BUS_ERRORS, type BusError, type ErrorMessage, type ErrorReporting, type TlpHeader } from './error-reporting';
 export { type BarContents, type CardInspection } from './inspection';
 export { type InterruptPath, type InterruptStage } from './interrupt-path';
 export { IntxRelease } from './intx-release';

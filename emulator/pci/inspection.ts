@@ -8,6 +8,7 @@ import { type RegisterFile, type RegisterMap, type ResetKind } from '../register
 import { type CardEvents } from './card-events';
 import { type ConfigStructure } from './config-space';
 import { type DmaChannelDescription } from './dma-channels';
+import { type ErrorReporting } from './error-reporting';
 import { type InterruptPath } from './interrupt-path';
 import { type ObservedDevice } from './observed-device';
 
@@ -47,6 +48,8 @@ export class CardInspection {
     private readonly memory: { readonly map: AddressMap; readonly port: DmaPort },
     /** To be called once the card has been constructed. */
     readonly contents: () => BarContents,
+    /** What detects errors of the bus; absent in a card without Advanced Error Reporting. */
+    readonly errors: ErrorReporting | undefined,
     /** The DMA channels that the card declares. To be called once the card has been constructed. */
     readonly channels: () => readonly DmaChannelDescription[],
   ) {}

@@ -16,6 +16,7 @@ import { platformTableCapability } from './capabilities/platform-table';
 import { powerManagement } from './capabilities/power-management';
 import { CAPABILITY_OFFSETS } from './config-placement';
 import { ConfigSpace } from './config-space';
+import { ErrorReporting } from './error-reporting';
 import { type CardIdentity, DEFAULT_LINK, type LibraryCapability } from './identity';
 import { FunctionInterrupts } from './interrupt-controller';
 import { Intx } from './intx';
@@ -43,6 +44,8 @@ export class PciFunction {
   /** What the card's author has added to it. */
   readonly author: AuthorConfig;
   readonly interrupts: FunctionInterrupts;
+  /** Absent in a card without the capability for it. */
+  readonly errors: ErrorReporting | undefined;
   readonly msix: Msix | undefined;
   /** Memory Space Enable, in D0: the memory BARs answer. */
   decodesMemory = false;
@@ -83,6 +86,9 @@ export class PciFunction {
     this.#header = new RegisterFile(type0Header(identity));
     this.#power = new RegisterFile(powerManagement(identity.noSoftReset ?? true));
     this.#express = new RegisterFile(pciExpress(identity.link ?? DEFAULT_LINK, identity.functionLevelReset ?? true));
+    if (identity.advancedErrorReporting ?? true) {
+      this.errors = new ErrorReporting(this.#header, this.#express, () => this.#isInD0);
+    }
     this.#msi = identity.msi && new Msi(identity.msi.vectors, wiring);
     this.msix = identity.msix && new Msix(identity.msix, wiring);
     this.#intx = new Intx(
@@ -95,7 +101,7 @@ export class PciFunction {
     this.interrupts = new FunctionInterrupts({ intx: this.#intx, msi: this.#msi, msix: this.msix });
 
     this.config = new ConfigSpace(this.#header, identity.capabilityOrder);
-    this.author = new AuthorConfig(this.config);
+    this.author = new AuthorConfig(this.config, this.errors !== undefined);
     this.#addCapabilities(identity, platform);
     this.#readiness = new Readiness(clock, identity.readyAfterNs ?? {}, (state) =>
       this.#publishState('function', state),
@@ -115,6 +121,7 @@ export class PciFunction {
     this.#msi?.reset();
     this.msix?.reset();
     for (const registers of [this.#header, this.author, this.#power, this.#express]) registers.reset(kind);
+    this.errors?.capability.reset(kind);
     if (this.#published.has('interrupts')) this.#publishState('interrupts', this.interrupts.mode);
     this.#updateGates();
     // QEMU resets a card that it has just started: the time after power-on is over by then.
@@ -125,10 +132,16 @@ export class PciFunction {
   /** Those that the library has. The author's come later. */
   #addCapabilities({ capabilityOffsets = {}, serialNumber }: CardIdentity, platform?: PlatformTable): void {
     const usual = CAPABILITY_OFFSETS;
-    const add = (name: LibraryCapability, preferred: number, registers: RegisterFile, sizeBytes?: number) => {
-      const kind = name === 'SERIAL' ? 'extended' : 'standard';
+    const add = (
+      name: LibraryCapability,
+      preferred: number | undefined,
+      registers: RegisterFile,
+      sizeBytes?: number,
+    ) => {
+      const kind = name === 'SERIAL' || name === 'AER' ? 'extended' : 'standard';
       const offset = capabilityOffsets[name];
-      this.config.addCapability({ name, kind, offset, preferred, registers, ...(sizeBytes && { sizeBytes }) });
+      const place = preferred === undefined ? { isLast: true } : { preferred };
+      this.config.addCapability({ name, kind, offset, ...place, registers, ...(sizeBytes && { sizeBytes }) });
     };
     add('PM', usual.powerManagement, this.#power);
     add('PCIE', usual.pciExpress, this.#express, PCI_EXPRESS_BYTES);
@@ -141,6 +154,8 @@ export class PciFunction {
     }
     if (serialNumber !== undefined)
       add('SERIAL', usual.serialNumber, new RegisterFile(deviceSerialNumber(serialNumber)));
+    // Where the author's capabilities leave room, so that they lie where they would without it.
+    if (this.errors) add('AER', undefined, this.errors.capability);
   }
 
   #wireRegisters(onReset: (kind: 'flr' | 'd3hot') => void): void {
@@ -169,8 +184,12 @@ export class PciFunction {
     });
   }
 
+  get #isInD0(): boolean {
+    return this.#power.get('CONTROL_STATUS.POWER_STATE') === D0;
+  }
+
   #updateGates(): void {
-    const inD0 = this.#power.get('CONTROL_STATUS.POWER_STATE') === D0;
+    const inD0 = this.#isInD0;
     this.decodesMemory = inD0 && this.#header.get('COMMAND.MEMORY_SPACE') === 1;
     this.decodesIo = inD0 && this.#header.get('COMMAND.IO_SPACE') === 1;
     this.mastersBus = inD0 && this.#header.get('COMMAND.BUS_MASTER') === 1;
@@ -194,10 +213,6 @@ export class PciFunction {
   }
 
   #intxEnabled(): boolean {
-    return (
-      this.interrupts.mode === 'intx' &&
-      this.#header.get('COMMAND.INTERRUPT_DISABLE') === 0 &&
-      this.#power.get('CONTROL_STATUS.POWER_STATE') === D0
-    );
+    return this.interrupts.mode === 'intx' && this.#header.get('COMMAND.INTERRUPT_DISABLE') === 0 && this.#isInD0;
   }
 }
