@@ -1,7 +1,15 @@
 /** A card that has been made and fitted with its instruments, and does not have its place at a socket yet. */
 import { type Clock, type WallClock } from '../emulator/clock';
+import { type Device } from '../emulator/device';
 import { type Native } from '../emulator/native';
-import { type CardEnvironment, IntxRelease, type PciCard, sharedMemory } from '../emulator/pci';
+import {
+  type CardEnvironment,
+  type ErrorMessage,
+  ErrorPath,
+  IntxRelease,
+  type PciCard,
+  sharedMemory,
+} from '../emulator/pci';
 import { logErrors, type ServerEvent } from '../emulator/vfio-user';
 import { checksOf } from './checks';
 import { applyFaults, type FaultDeclaration, SlotLink } from './faults';
@@ -22,6 +30,8 @@ export interface FitOptions {
   /** Receives what checks find, and stalls of the driver. Default: they go to standard error. */
   readonly onNotice?: (notice: CardNotice) => void;
   readonly notices?: NoticeOptions;
+  /** @internal Delivers error messages to the root port. Default: nobody does. */
+  readonly onErrorMessage?: (message: ErrorMessage, path: ErrorPath) => void;
   /**
    * @internal Says who in the guest does each register access, and who wrote memory: the card by this name; and, with a detector, what
    * races with it.
@@ -45,6 +55,8 @@ export class FittedCard<Card extends PciCard = PciCard> {
   link!: SlotLink;
   intx!: IntxRelease;
   observed: ObservedCard | undefined;
+  /** What the client drives. */
+  private front!: Device;
   #trace: CardTrace | undefined;
   #detector: Disposable | undefined;
 
@@ -88,11 +100,23 @@ export class FittedCard<Card extends PciCard = PciCard> {
     });
     if (recorded && observer) recordWriters(card, recorded, recording.recorder, observer.on);
     this.intx = new IntxRelease(card);
+    this.front = this.errorPath() ?? this.intx;
   }
 
   /** The card, as it is put at a socket. */
   occupant(clock: WallClock): Occupant {
-    return { card: this.card, device: this.intx, clock, onEvent: (event) => this.observe(event) };
+    return { card: this.card, device: this.front, clock, onEvent: (event) => this.observe(event) };
+  }
+
+  /** The way of error messages, if somebody delivers them. */
+  private errorPath(): ErrorPath | undefined {
+    const { errors } = this.card.inspection;
+    if (errors === undefined) return undefined;
+    const { onErrorMessage } = this.options;
+    if (onErrorMessage === undefined) return undefined;
+    const path = new ErrorPath(this.intx, this.card);
+    errors.onMessage = (message) => onErrorMessage(message, path);
+    return path;
   }
 
   readonly observe = (event: ServerEvent): void => {

@@ -81,6 +81,9 @@ With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share
         const { name } = functions[index]!;
         say('listening', { card: name, socketPath: each.socketPath }, `${name} is served at ${each.socketPath}`);
       }
+      if ([...faults.values()].flat().some(({ fault }) => fault === 'bus-error')) {
+        say('unheard-errors', { text: UNHEARD_ERRORS }, UNHEARD_ERRORS);
+      }
       if (!stop.aborted) await once(stop, 'abort');
       const cards = served.map((each, index) => ({ name: functions[index]!.name, card: each.card }));
       for (const { name, card: model } of cards) {
@@ -108,6 +111,10 @@ With QEMU 10.1 or newer, guest memory shared (-object memory-backend-memfd,share
     },
   );
 }
+
+const UNHEARD_ERRORS =
+  "errors of the bus are logged in the card's registers, and their messages reach no root port: this process has no access " +
+  "to the client's bus. Use ghostcard run (docs/limits.md#errors-of-the-bus)";
 
 async function closeAll(served: readonly ServedCard[]): Promise<void> {
   for (const each of served) await each.close();

@@ -1,12 +1,20 @@
 /** The table of kinds: everything about a kind of fault is in its row, and what it does is next to that. */
 import { type DeclarationOf } from './kind';
 import { ACCESS_KINDS } from './kinds/accesses';
+import { BUS_ERROR_KINDS } from './kinds/bus-errors';
 import { DMA_KINDS } from './kinds/dma';
 import { INTERRUPT_KINDS } from './kinds/interrupts';
 import { ORDER_KINDS } from './kinds/order';
 import { CARD_KINDS } from './kinds/triggered';
 
-export const KINDS = { ...INTERRUPT_KINDS, ...ORDER_KINDS, ...DMA_KINDS, ...ACCESS_KINDS, ...CARD_KINDS };
+export const KINDS = {
+  ...INTERRUPT_KINDS,
+  ...ORDER_KINDS,
+  ...DMA_KINDS,
+  ...ACCESS_KINDS,
+  ...BUS_ERROR_KINDS,
+  ...CARD_KINDS,
+};
 
 /** Names of the kinds of faults (docs/faults.md). */
 export type FaultKind = keyof typeof KINDS;

@@ -3,7 +3,7 @@
  * check and the tables of docs/faults.md are derived from them.
  */
 import { type DmaRole } from '../../emulator/memory';
-import { BAR_COUNT } from '../../emulator/pci';
+import { BAR_COUNT, type TlpHeader } from '../../emulator/pci';
 import { RESET_KINDS, type ResetKind } from '../../emulator/registers';
 
 /** A fault is declared wrong, or the card cannot have it. Reported before anything is started. */
@@ -99,6 +99,11 @@ export const text: Rule<string> = rule(
 export const yesNo: Rule<boolean> = rule('true or false', (value) => typeof value === 'boolean');
 export const oneOf = <const T extends string>(...values: readonly T[]): Rule<T> =>
   rule(`one of ${values.map((value) => `'${value}'`).join(', ')}`, (value) => values.includes(value as T));
+/** The header of a packet. */
+export const tlpHeader: Rule<TlpHeader> = rule(
+  'four whole numbers from 0 to 4294967295',
+  (value) => Array.isArray(value) && value.length === 4 && value.every((word) => isWhole(word, 0, 0xffff_ffff)),
+);
 const addresses: Rule<Range<Address>> = rule(
   "{ from, to } with from not above to, each a whole number from 0 up or a text such as '0x1000'",
   (value) => isRange(value, isAddress),

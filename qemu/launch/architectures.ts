@@ -24,6 +24,8 @@ export interface MachineFacts {
   /** Defaults of QEMU's devices that are changed, as `-global` takes them. */
   readonly globals?: readonly string[];
   readonly iommu: Iommu;
+  /** Address of configuration space of bus 0, device 0, function 0 (enhanced configuration access mechanism). */
+  readonly configurationSpace: number;
   /** How part of the memory comes to lie above 4 GiB. 'split': the machine has it there. 'plugged': a device brings it. */
   readonly highMemory: 'split' | 'plugged';
 }
@@ -102,6 +104,7 @@ export const MACHINES: Record<GuestArch, MachineFacts> = {
       kernelArguments: ['intel_iommu=on'],
       kvmOption: 'kernel-irqchip=split',
     },
+    configurationSpace: 0xb000_0000, // SeaBIOS src/hw/dev-q35.h
     highMemory: 'split',
   },
   // No firmware: QEMU starts the kernel directly, and the kernel itself reserves address space for cards that are
@@ -117,6 +120,7 @@ export const MACHINES: Record<GuestArch, MachineFacts> = {
     // QEMU's SMMU for this machine does not report mappings to devices.
     iommu: { device: { driver: 'virtio-iommu-pci', bus: 'pcie.0', addr: '0x1f' }, kernelArguments: [] },
     // Its memory is one piece from 1 GiB on.
+    configurationSpace: 0x40_1000_0000, // hw/arm/virt.c, VIRT_HIGH_PCIE_ECAM
     highMemory: 'plugged',
   },
 };

@@ -88,6 +88,9 @@ export const MAX_SLOTS = LAST_SLOT_DEVICE - FIRST_SLOT_DEVICE + 1;
 /** QEMU's ids for slot n and for the card in it (its function 0), as used in QMP commands. */
 export const slotId = (slot: number) => `slot${slot}`;
 export const cardId = (slot: number) => `card${slot}`;
+/** Of a function of the card. */
+export const cardDeviceId = (slot: number, functionNumber: number) =>
+  functionNumber === 0 ? cardId(slot) : `${cardId(slot)}.${functionNumber}`;
 
 /**
  * PCI address of root port `slot` in the guest. The functions of the card behind it are below this address in sysfs.
@@ -219,7 +222,7 @@ export function cardDevices(slot: number, card: SlotConnections): CardDevice[] {
   return [card, ...moreFunctions]
     .map((connection, index) => ({
       ...cardDevice(slot, connection),
-      ...(index > 0 && { id: `${cardId(slot)}.${index}` }),
+      id: cardDeviceId(slot, index),
       addr: `0x0.0x${index}`,
       multifunction: true,
     }))

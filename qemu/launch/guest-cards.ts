@@ -1,7 +1,8 @@
 /** The cards of a running guest: plugs them in and out, finds their PCI addresses, and binds drivers to them. */
+import { type ErrorMessage, type ErrorPath } from '../../emulator/pci';
 import { type ExecResult } from '../channel';
 import { QmpTimeoutError } from '../qmp';
-import { cardDevices, slotPciAddress } from './arguments';
+import { cardDeviceId, cardDevices, slotId, slotPciAddress } from './arguments';
 import { defaultSlots } from './machine-options';
 import { type LaunchCard, type LaunchOptions } from './options';
 import { Slots } from './slots';
@@ -14,6 +15,15 @@ const PLUG_TIMEOUT_MS = 30_000;
 const RESCAN_COMMAND = '/usr/bin/ghostcard-rescan';
 const UNPLUG_COMMAND = '/usr/bin/ghostcard-unplug';
 const UNPLUG_TIMEOUT_MS = 20_000;
+const MONITOR_TIMEOUT_MS = 10_000;
+/**
+ * QEMU takes the kind of the message from the error's default severity, and keeps nothing else of it for a function whose
+ * registers are not its own.
+ */
+const INJECTED = { ERR_NONFATAL: 'COMP_ABORT', ERR_FATAL: 'MALF_TLP' };
+/** Registers in configuration space; the root port's are those of QEMU's pcie-root-port (its capability lies at 0x100). */
+const COMMAND = 0x04;
+const ROOT_PORT_CORRECTABLE_STATUS = 0x110;
 /** Extra time for the command in the guest to report that its own limit has passed. */
 const REPORT_GRACE_MS = 10_000;
 
@@ -56,6 +66,8 @@ export interface CardsGuest {
   run(argv: readonly string[], timeoutMs: number): Promise<ExecResult>;
   /** Runs a QMP command. */
   qmp(command: string, args: Readonly<Record<string, unknown>>, timeoutMs: number): Promise<unknown>;
+  /** Writes to the configuration space of a function, in the place of a processor. */
+  writeConfig(pciAddress: string, offset: number, sizeBytes: 2 | 4, value: number): Promise<void>;
   consoleTail(count: number): string[];
 }
 
@@ -121,6 +133,39 @@ export class GuestCards {
     if (result.exitCode !== 0) {
       const why = String(result.stderr).trim() || `${UNPLUG_COMMAND} did not finish within ${answerMs} ms`;
       throw new Error(`The guest has not released the card '${card}' (${pciAddress}): ${why}`);
+    }
+  }
+
+  /**
+   * Sends an error message of a card to its root port. The guest stands still meanwhile. QEMU sends no ERR_COR for a
+   * function whose registers are not its own: the root port detects one itself, and its own status is cleared before the
+   * guest can see it, so that the guest looks for the function that has detected an error (PCI Express Base Spec 5.0,
+   * 6.2.4.1.2; Linux drivers/pci/pcie/aer.c, find_source_device).
+   */
+  async sendError(name: string, message: ErrorMessage, path: ErrorPath): Promise<void> {
+    const { slot, functionNumber } = this.slots.placeOf(name);
+    const pciAddress = await this.pciAddressOf(name);
+    const timeoutMs = this.allowed(MONITOR_TIMEOUT_MS);
+    const inject = async (id: string, error: string) => {
+      const command = { 'command-line': `pcie_aer_inject_error ${id} ${error}` };
+      const answer = String(await this.guest.qmp('human-monitor-command', command, timeoutMs)).trim();
+      if (!answer.startsWith('OK')) {
+        throw new Error(`QEMU has not delivered ${message} of the card '${name}' to its root port: ${answer}`);
+      }
+    };
+    await this.guest.qmp('stop', {}, timeoutMs);
+    try {
+      if (message === 'ERR_COR') {
+        await inject(slotId(slot), 'RCVR');
+        await this.guest.writeConfig(slotPciAddress(slot), ROOT_PORT_CORRECTABLE_STATUS, 4, 0xffff_ffff);
+      } else {
+        await path.whileEnabled(
+          (command) => this.guest.writeConfig(pciAddress, COMMAND, 2, command),
+          () => inject(cardDeviceId(slot, functionNumber), INJECTED[message]),
+        );
+      }
+    } finally {
+      await this.guest.qmp('cont', {}, timeoutMs);
     }
   }
 

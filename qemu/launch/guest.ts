@@ -3,6 +3,8 @@
  * everything pending rejects with the reason.
  */
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { type ErrorMessage, type ErrorPath } from '../../emulator/pci';
 import {
   type ExecOptions,
   type ExecResult,
@@ -13,10 +15,12 @@ import {
 import { type QmpClient } from '../qmp';
 import { saveMachine, type SnapshotStore } from '../snapshot';
 import { type GuestArch, type Ingredients } from '../provision';
+import { MACHINES } from './architectures';
 import { type BootedMachine } from './boot';
 import { GuestClosedError } from './errors';
 import { cpuModelOf } from './cpu-model';
 import { type Ending } from './ending';
+import { GuestBus } from './guest-bus';
 import { type BindOptions, type BoundCard, GuestCards, type UnplugOptions } from './guest-cards';
 import { explainFolder, HostFolders, mountModules } from './host-folders';
 import { type Machine } from './machine';
@@ -55,6 +59,10 @@ export class Guest implements AsyncDisposable {
   private readonly cards: GuestCards;
   /** Mounting of the modules of the guest's kernel, which drivers may be among. */
   private modules: Promise<void> = Promise.resolve();
+  /** Made when it is first needed. */
+  private bus: Promise<GuestBus> | undefined;
+  /** The last error message that is being sent. */
+  private sending: Promise<void> = Promise.resolve();
   /** Undefined if the guest has only its own files. */
   private hostFolders: Promise<HostFolders> | undefined;
 
@@ -70,6 +78,7 @@ export class Guest implements AsyncDisposable {
     this.cards = new GuestCards(options, {
       run: (argv, timeoutMs) => this.run(argv, { ...OWN, timeoutMs }),
       qmp: (command, args, timeoutMs) => this.whileAlive(() => qmp.execute(command, args, { timeoutMs })),
+      writeConfig: (...write) => this.whileAlive(() => this.writeConfig(...write)),
       consoleTail: (count) => this.consoleTail(count),
     });
     machine.onDeath((reason) => {
@@ -225,6 +234,24 @@ export class Guest implements AsyncDisposable {
   /** @internal Has QEMU's monitor read a byte of the guest's physical address space, memory or a device. */
   async readByte(address: number): Promise<void> {
     await this.qmp.execute('human-monitor-command', { 'command-line': `xp /1xb 0x${address.toString(16)}` });
+  }
+
+  /** @internal Has QEMU send an error message of a card to its root port. One at a time. */
+  sendError(card: string, message: ErrorMessage, path: ErrorPath): Promise<void> {
+    const sent = this.sending.then(() => this.cards.sendError(card, message, path));
+    this.sending = sent.catch(() => {});
+    return sent;
+  }
+
+  private async writeConfig(pciAddress: string, offset: number, sizeBytes: 2 | 4, value: number): Promise<void> {
+    const socketPath = join(this.machine.runDir, 'bus.sock');
+    this.bus ??= GuestBus.connect({ socketPath, qmp: (command, args) => this.qmp.execute(command, args) });
+    const [bus, device, functionNumber] = pciAddress
+      .split(/[:.]/)
+      .slice(1)
+      .map((part) => parseInt(part, 16));
+    const place = bus! * 2 ** 20 + device! * 2 ** 15 + functionNumber! * 2 ** 12 + offset;
+    await (await this.bus).write(MACHINES[this.arch].configurationSpace + place, sizeBytes, value);
   }
 
   /** Hot-plugs a card into an empty slot. The guest has found it once `pciAddressOf` resolves. */

@@ -100,6 +100,11 @@ export class Machine {
     return this.process.pid;
   }
 
+  /** The folder of its sockets and logs. */
+  get runDir(): string {
+    return this.options.runDir;
+  }
+
   /** The file that the guest's console is written to. */
   get consoleLog(): string {
     return this.path(CONSOLE_LOG);

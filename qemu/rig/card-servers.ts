@@ -1,6 +1,6 @@
 /** The cards of a rig, and what serves each of them: this process, or another one. */
 import { EventLines } from '../../emulator/vfio-user';
-import { type MultifunctionCard, type PciCard } from '../../emulator/pci';
+import { type ErrorMessage, type ErrorPath, type MultifunctionCard, type PciCard } from '../../emulator/pci';
 import { type CheckCount, checksOf } from '../../instrumentation/checks';
 import { type FaultCount, type FaultDeclaration, faultsOf } from '../../instrumentation/faults';
 import {
@@ -88,6 +88,8 @@ export class CardServers {
     public recorder: TraceRecorder | undefined,
     /** Reads a byte of the guest's bus. */
     private readonly readByte: (busAddress: number) => Promise<unknown>,
+    /** Delivers an error message of a card to its root port. */
+    private readonly sendError: (card: string, message: ErrorMessage, path: ErrorPath) => Promise<void>,
   ) {}
 
   /** The cards that are present and served by this process. */
@@ -273,6 +275,9 @@ export class CardServers {
       socketPath: this.folder.socketPath(`card${this.#serial++}.sock`),
       faults,
       onNotice: (notice) => this.notify(name, notice),
+      onErrorMessage: (message, path) => {
+        this.sendError(name, message, path).catch((error: Error) => report(error.message));
+      },
       ...(notices && { notices }),
       ...(observer && { observer: { ...observer, name } }),
       ...(this.recorder && { recording: { recorder: this.recorder, name } }),

@@ -9,7 +9,7 @@ import { type Observer } from '../../instrumentation/observer';
 import { type Provenance } from '../../instrumentation/provenance';
 import { type RaceReport, Suppressions } from '../../instrumentation/races';
 import { ServedCard } from '../../instrumentation/served-card';
-import { type PciCard } from '../../emulator/pci';
+import { type ErrorMessage, type ErrorPath, type PciCard } from '../../emulator/pci';
 import { type Finding, type MarkEvent, type TraceRecorder } from '../../instrumentation/trace';
 import {
   type BindOptions,
@@ -109,7 +109,13 @@ export class Rig implements AsyncDisposable {
         observer: { on: observation.observer, ...(observation.detector && { races: observation.detector }) },
       }),
     };
-    const servers = new CardServers(folder, listeners, recorder, (busAddress) => rig.readByte(busAddress));
+    const servers = new CardServers(
+      folder,
+      listeners,
+      recorder,
+      (busAddress) => rig.readByte(busAddress),
+      (...message) => rig.sendError(...message),
+    );
     const rig: Rig = new Rig(folder, servers, onCardEvent, launch.slots ?? defaultSlots(cards), launch, observation);
     rig.suppressions = suppressions;
     try {
@@ -415,12 +421,20 @@ export class Rig implements AsyncDisposable {
     }
   }
 
-  /** Nothing happens once the guest has ended, which may cut a read off. */
-  private async readByte(busAddress: number): Promise<void> {
+  private readByte(busAddress: number): Promise<void> {
+    return this.whileRunning((guest) => guest.readByte(busAddress));
+  }
+
+  private sendError(card: string, message: ErrorMessage, path: ErrorPath): Promise<void> {
+    return this.whileRunning((guest) => guest.sendError(card, message, path));
+  }
+
+  /** Has QEMU's monitor do something. Nothing happens once the guest has ended, which may cut it off. */
+  private async whileRunning(act: (guest: Guest) => Promise<void>): Promise<void> {
     const guest = this.launched;
     const hasEnded = () => guest === undefined || guest.died.aborted || this.closing !== undefined;
-    if (hasEnded()) return;
-    await guest?.readByte(busAddress).catch((error: Error) => {
+    if (guest === undefined || hasEnded()) return;
+    await act(guest).catch((error: Error) => {
       if (!hasEnded()) throw error;
     });
   }

@@ -1,5 +1,6 @@
 /** The tables of docs/faults.md, made from the table of kinds of faults. */
 import { ACCESS_KINDS } from '../../instrumentation/faults/kinds/accesses';
+import { BUS_ERROR_KINDS } from '../../instrumentation/faults/kinds/bus-errors';
 import { CARD_KINDS } from '../../instrumentation/faults/kinds/triggered';
 import { DMA_KINDS } from '../../instrumentation/faults/kinds/dma';
 import { INTERRUPT_KINDS } from '../../instrumentation/faults/kinds/interrupts';
@@ -23,6 +24,7 @@ export const faultTables = (): Record<string, string> => ({
   'instrumentation/faults/kinds/order.ts': kindTable(ORDER_KINDS),
   'instrumentation/faults/kinds/dma.ts': kindTable(DMA_KINDS),
   'instrumentation/faults/kinds/accesses.ts': kindTable(ACCESS_KINDS),
+  'instrumentation/faults/kinds/bus-errors.ts': kindTable(BUS_ERROR_KINDS),
   'instrumentation/faults/kinds/triggered.ts': kindTable(CARD_KINDS),
 });
 

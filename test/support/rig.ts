@@ -77,16 +77,21 @@ function sourcesIn(folder: string): string[] {
 
 /** Loads the driver of `LineCard` (test/guest/line-driver), built for the guest's kernel; the name to bind it by. */
 export async function loadLineDriver(rig: Rig, arch: GuestArch): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), 'gc-line-driver-'));
+  await loadTestModule(rig, arch, 'line-driver');
+  return 'line-driver';
+}
+
+/** Loads a kernel module of these tests, test/guest/NAME, built for the guest's kernel. */
+export async function loadTestModule(rig: Rig, arch: GuestArch, name: string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), `gc-${name}-`));
   try {
-    cpSync(join(__dirname, '..', 'guest', 'line-driver'), folder, { recursive: true });
+    cpSync(join(__dirname, '..', 'guest', name), folder, { recursive: true });
     const { cacheDir } = inject('provisioned')[arch];
     const [module = ''] = await buildModules(folder, { guestArch: arch, cacheDir });
     await loadModule(rig.guest, module);
   } finally {
     rmSync(folder, { recursive: true });
   }
-  return 'line-driver';
 }
 
 /** Whether UIO's maps show the device addresses of uio_dmem_genirq's buffers: until Linux 6.8 (platform-devices.md). */
