@@ -73,10 +73,12 @@ it('every built-in card is among those that are attacked', () => {
 });
 
 describe.each(CASES)('$card in a guest of $arch', ({ card, arch, works }) => {
-  const folder = mkdtempSync(join(tmpdir(), 'gc-hostile-'));
-  const socketPath = join(folder, 'card.sock');
+  let folder: string;
+  let socketPath: string;
   let server: Awaited<ReturnType<typeof serve>>;
   beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'gc-hostile-'));
+    socketPath = join(folder, 'card.sock');
     server = await serve(card, socketPath);
   });
   afterAll(async () => {

@@ -1,12 +1,13 @@
 /** However a run ends, no QEMU, no socket and no folder are left. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { listCache } from '../../qemu/provision';
+import { leftovers, survivors } from '../support/remains';
 import { startRig } from '../support/rig';
 
 const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');
@@ -27,28 +28,8 @@ const environment = () => ({
   GHOSTCARD_CACHE: inject('provisioned').amd64.cacheDir,
 });
 
-/** The processes whose environment has our temporary folder: the run, and what it has started. */
-function survivors(): { pid: number; commandLine: string }[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .flatMap((name) => {
-      try {
-        if (!readFileSync(`/proc/${name}/environ`, 'latin1').includes(`TMPDIR=${temporary}`)) return [];
-        const commandLine = readFileSync(`/proc/${name}/cmdline`, 'latin1').replaceAll('\0', ' ');
-        return [{ pid: Number(name), commandLine }];
-      } catch {
-        return []; // it has ended meanwhile
-      }
-    });
-}
-
-/** Sockets, logs and folders of runs; the folder that holds them may stay. */
-function leftovers(): string[] {
-  return readdirSync(temporary, { recursive: true, encoding: 'utf8' }).filter((path) => path.includes('run-'));
-}
-
 const nothingLeft = (): Promise<void> =>
-  expect.poll(() => [...survivors(), ...leftovers()], { timeout: 20_000, interval: 50 }).toEqual([]);
+  expect.poll(() => [...survivors(temporary), ...leftovers(temporary)], { timeout: 20_000, interval: 50 }).toEqual([]);
 
 const run = (options: readonly string[], ...command: string[]) => [
   ...['run', '--minimal', '--driver', 'vfio-pci'],
@@ -136,7 +117,7 @@ it('after Ctrl-C, nothing is left, and the exit code is that of an interrupted c
 
 it('after the end of QEMU, there is an error, and nothing is left', async () => {
   const runner = await runUntil(/noiommu-0/);
-  const qemu = survivors().find(({ commandLine }) => commandLine.includes('qemu-system'));
+  const qemu = survivors(temporary).find(({ commandLine }) => commandLine.includes('qemu-system'));
   process.kill(qemu!.pid, 'SIGKILL');
   const [code] = (await once(runner, 'exit')) as [number];
   expect(code).toBe(123);
