@@ -3,6 +3,7 @@
  * checked (the editor and the user's tests do that); its JavaScript is kept in the cache. Only a file of TypeScript pays
  * for it.
  */
+import { statfsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { cacheFolder, transpiledOf } from '../../emulator/folders';
@@ -37,12 +38,16 @@ async function load(path: string): Promise<{ default?: unknown }> {
   return createJiti(path, { fsCache: keptIn(), sourceMaps: true, tsconfigPaths: true }).import(path);
 }
 
+/** With less room than this nothing is kept: to fail in the middle of a file would fail the command. */
+const LEAST_FREE_BYTES = 1 << 20;
+
 /** False where nothing can be kept, which costs time and nothing else. */
 function keptIn(): string | false {
   try {
     const folder = transpiledOf(cacheFolder(process.env)!);
     makeFolder(folder, 0o700);
-    return folder;
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize >= LEAST_FREE_BYTES && folder;
   } catch {
     return false;
   }

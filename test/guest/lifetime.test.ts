@@ -107,11 +107,19 @@ it('after kill -9 of npm, the parent process that users see, nothing is left', a
   await nothingLeft();
 });
 
-it('after Ctrl-C, nothing is left, and the exit code is that of an interrupted command', async () => {
+/** Whose default is to end a process, without those that Node takes for itself: SIGUSR1, SIGPIPE, SIGPROF. */
+const SIGNALS = ['SIGQUIT', 'SIGABRT', 'SIGALRM', 'SIGVTALRM', 'SIGUSR2', 'SIGXCPU', 'SIGSYS', 'SIGPWR'] as const;
+
+it.each([
+  ['SIGINT', { code: 130, signal: null }],
+  ['SIGTERM', { code: 143, signal: null }],
+  ['SIGHUP', { code: 129, signal: null }],
+  ...SIGNALS.map((signal) => [signal, { code: null, signal }] as const),
+] as const)('after %s, nothing is left, and the exit code is that of an interrupted command', async (signal, end) => {
   const runner = await runUntil(/noiommu-0/);
-  runner.kill('SIGINT');
-  const [code] = (await once(runner, 'exit')) as [number];
-  expect(code).toBe(130);
+  runner.kill(signal);
+  const [code, endedBy] = (await once(runner, 'exit')) as [number | null, NodeJS.Signals | null];
+  expect({ code, signal: endedBy }).toEqual(end);
   await nothingLeft();
 });
 
