@@ -3,6 +3,7 @@
  * but waits in the socket's backlog until the first one has disconnected.
  */
 import { lstatSync, unlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { loadNative, type Native, type NativeError, type Poller, READABLE, WOULD_BLOCK } from '../native';
 import { type Device } from '../device';
 import { defaultPieceBytes } from './dma-windows';
@@ -142,25 +143,44 @@ function inodeAt(path: string): bigint | undefined {
 
 /** Listens at `path`. A socket that a dead server has left there is removed first. */
 function listenAt(native: Native, path: string): number {
+  const refuse = (why: string): never => {
+    throw new Error(`Cannot serve at ${path}: ${why}`);
+  };
   try {
     return native.listen(path, BACKLOG);
   } catch (error) {
-    if ((error as NativeError).code !== 'EADDRINUSE') throw error;
-    if (!lstatSync(path).isSocket())
-      throw new Error(`Cannot serve at ${path}: a file that is not a socket exists there; choose another path`);
-    if (isAnswered(native, path)) {
-      throw new Error(`Cannot serve at ${path}: another server is listening there; stop it, or choose another path`);
-    }
-    unlinkSync(path);
-    return native.listen(path, BACKLOG);
+    const code = codeOf(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR')
+      refuse(`there is no folder ${dirname(path)}; make it, or choose another path`);
+    if (NOT_ALLOWED.includes(code)) refuse(`this user cannot make files in that folder (${code}); choose another one`);
+    if (code !== 'EADDRINUSE') throw error;
   }
+  const { uid } = lstatSync(path);
+  if (!lstatSync(path).isSocket()) refuse('a file that is not a socket exists there; choose another path');
+  const code = connectionError(native, path);
+  if (code === 'EACCES')
+    refuse(
+      `a socket of another user (uid ${uid}) exists there, which only that one can connect to; choose another path`,
+    );
+  if (code !== 'ECONNREFUSED') refuse('another server is listening there; stop it, or choose another path');
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!NOT_ALLOWED.includes(codeOf(error))) throw error;
+    refuse(`a dead server of another user (uid ${uid}) has left its socket there; choose another path`);
+  }
+  return native.listen(path, BACKLOG);
 }
 
-function isAnswered(native: Native, path: string): boolean {
+const NOT_ALLOWED: readonly string[] = ['EACCES', 'EPERM', 'EROFS'];
+const codeOf = (error: unknown): string => String((error as NativeError).code);
+
+/** Why there is no connection to the socket; undefined when there is one. */
+function connectionError(native: Native, path: string): string | undefined {
   try {
     native.close(native.connect(path));
-    return true;
+    return undefined;
   } catch (error) {
-    return (error as NativeError).code !== 'ECONNREFUSED';
+    return codeOf(error);
   }
 }

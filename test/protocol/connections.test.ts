@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -188,6 +190,49 @@ describe('the socket', () => {
     await using server = await serve(new FakeDevice(), { socketPath });
     expect(server.connected).toBe(false);
     rmSync(folder, { recursive: true });
+  });
+
+  describe('of somebody else', () => {
+    /** As a user without rights in other users' files; whoever runs this without root's is one already. */
+    async function attempt(socketPath: string): Promise<string> {
+      const isRoot = process.geteuid!() === 0;
+      if (isRoot) process.seteuid!('nobody');
+      try {
+        await serve(new FakeDevice(), { socketPath });
+        return 'served';
+      } catch (error) {
+        return (error as Error).message;
+      } finally {
+        if (isRoot) process.seteuid!(0);
+      }
+    }
+
+    test.each([
+      ['cannot be told from a running server, and stays', 0o000, /: a socket of another user \(uid \d+\) exists there/],
+      ['that runs and lets others connect is not taken over', 0o666, /: another server is listening there/],
+    ])('%s', async (_, mode, message) => {
+      const folder = mkdtempSync(join(tmpdir(), 'ghostcard-protocol-'));
+      const socketPath = join(folder, 'card');
+      const server = createServer().listen(socketPath);
+      await once(server, 'listening');
+      chmodSync(folder, 0o1777);
+      chmodSync(socketPath, mode);
+      expect(await attempt(socketPath)).toMatch(message);
+      expect(existsSync(socketPath)).toBe(true);
+      server.close();
+      rmSync(folder, { recursive: true });
+    });
+
+    test.each([
+      ['card', /^Cannot serve at \S+card: this user cannot make files in that folder \(EACCES\); choose another one$/],
+      ['none/card', /^Cannot serve at \S+card: there is no folder \S+none; make it, or choose another path$/],
+    ])('in a folder that cannot be used (%s): the error says what to do', async (name, message) => {
+      const folder = mkdtempSync(join(tmpdir(), 'ghostcard-protocol-'));
+      chmodSync(folder, 0o555);
+      expect(await attempt(join(folder, name))).toMatch(message);
+      chmodSync(folder, 0o700);
+      rmSync(folder, { recursive: true });
+    });
   });
 
   test('does not replace a file that is not a socket', async () => {
