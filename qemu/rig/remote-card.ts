@@ -67,12 +67,18 @@ export function explainRefusal(
   cards: readonly { readonly name: string; readonly socketPath?: string }[],
 ): unknown {
   const text = error instanceof Error ? error.message : '';
-  const refused = ({ socketPath = '' }) => text.includes(`Failed to connect to '${socketPath}': Connection refused`);
-  const unserved = cards.find(refused);
+  const said = ({ socketPath = '' }): string | undefined =>
+    text
+      .split(`Failed to connect to '${socketPath}': `)[1]
+      ?.match(/^(?:Connection refused|No such file or directory)/)?.[0];
+  const unserved = cards.find(said);
   if (unserved === undefined) return error;
+  const why =
+    said(unserved) === 'Connection refused'
+      ? 'the socket is there, but its process has ended (connection refused)'
+      : 'its process has ended, and has removed the socket';
   return new Error(
-    `no process serves the card '${unserved.name}' at ${unserved.socketPath}: the socket is there, but its process has ended ` +
-      '(connection refused). Start the process again first',
+    `no process serves the card '${unserved.name}' at ${unserved.socketPath}: ${why}. Start the process again first`,
     { cause: error },
   );
 }

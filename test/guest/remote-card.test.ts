@@ -57,6 +57,10 @@ it('is refused while its process is gone, with the reason', async () => {
   await expect(rig.plug({ name: 'dead', socketPath })).rejects.toThrow(
     /no process serves the card 'dead' at \S+card\.sock: .* its process has ended \(connection refused\)/,
   );
+  const removed = { name: 'dead', socketPath: join(folder, 'none.sock') };
+  await expect(rig.plug(removed)).rejects.toThrow(
+    /none\.sock: its process has ended, and has removed the socket\. Start/,
+  );
 });
 
 it('can be used again when its process was restarted', async () => {
