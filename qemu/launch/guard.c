@@ -11,6 +11,7 @@
  *
  * guard exec PID COMMAND...
  *     Replaces itself by COMMAND, which the kernel kills when the process PID dies. PID must be the parent.
+ *     COMMAND cannot make device nodes or set-user-id files (see special-files.c).
  *
  * guard prune DIR
  *     Removes the run folders (DIR/run-*) whose keeper is dead too, and prints their names.
@@ -24,6 +25,7 @@
  *
  * Sources: prctl(2) PR_SET_PDEATHSIG, flock(2), unlinkat(2).
  */
+#include "special-files.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -235,6 +237,9 @@ static int execute(const char *parent_pid, char **command)
      */
     if (getppid() != expected)
         fail(EXIT_FAULT, "process %ld is not the parent any more: it has died", expected);
+    if (refuse_special_files() != 0)
+        fail(EXIT_FAULT, "cannot keep %s from making device nodes and set-user-id files: seccomp: %s", command[0],
+                strerror(errno));
     execvp(command[0], command);
     fail(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE, "cannot execute %s: %s", command[0],
             strerror(errno));

@@ -180,3 +180,19 @@ it('prints its usage', async () => {
   const { stderr } = await execa(guard, ['guess'], { reject: false });
   expect(stderr).toMatch(/^guard: usage: guard keep DIR/);
 });
+
+describe('a guarded command', () => {
+  it('makes no device nodes and no programs that set a user or group id, and anything else', async () => {
+    const script = `cd "$1"; umask 022
+      attempt() { "$@" 2>/dev/null && echo "$*" || echo "no: $*"; }
+      attempt touch file; attempt mkfifo fifo; attempt mkdir -m 1777 folder; attempt chmod 4755 file
+      attempt chmod 2755 file; attempt install -m 6755 file other; attempt mknod null c 1 3; attempt mknod disk b 7 0
+      attempt chmod 700 file; attempt cp file copy; attempt ln -s file link`;
+    const { stdout } = await execa(guard, ['exec', String(process.pid), 'sh', '-c', script, 'sh', base]);
+    expect(stdout.split('\n')).toEqual([
+      ...['touch file', 'mkfifo fifo', 'mkdir -m 1777 folder', 'no: chmod 4755 file', 'no: chmod 2755 file'],
+      ...['no: install -m 6755 file other', 'no: mknod null c 1 3', 'no: mknod disk b 7 0'],
+      ...['chmod 700 file', 'cp file copy', 'ln -s file link'],
+    ]);
+  });
+});

@@ -8,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -48,6 +49,19 @@ function compile(cwd: string, text: string): void {
   writeFileSync(path.join(cwd, 'main.c'), `#include <stdio.h>\nint main(void) { puts("${text}"); return 0; }\n`);
   execFileSync('gcc', ['-o', 'program', 'main.c'], { cwd });
 }
+
+describe('in a folder that the guest may write to', () => {
+  it('makes no device nodes and no programs that set their user id on the host', async () => {
+    const said = await sh(
+      shared,
+      'echo text > plain; mknod null c 1 3; cp plain program; chmod 4755 program; chmod 2755 program; mkfifo fifo; ls',
+    );
+    expect(said.match(/(null|program)(?='?: Operation not permitted)/g)).toEqual(['null', 'program', 'program']);
+    expect(readdirSync(shared).sort()).toEqual(['fifo', 'plain', 'program']);
+    expect(statSync(path.join(shared, 'program')).mode & 0o7777).toBe(0o644);
+    for (const name of readdirSync(shared)) rmSync(path.join(shared, name));
+  });
+});
 
 describe('a command on the host root', () => {
   it('runs the programs of the host, in the folder of the caller', async () => {
