@@ -42,6 +42,8 @@ const OPTIONS: Readonly<Record<keyof Required<GuestTestOptions>, true>> = {
   start: true,
   hostRoot: true,
   shares: true,
+  hide: true,
+  reveal: true,
   arch: true,
   kernel: true,
   kernelRelease: true,

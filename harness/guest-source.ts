@@ -13,6 +13,8 @@ export interface GuestOptions
       | 'start'
       | 'hostRoot'
       | 'shares'
+      | 'hide'
+      | 'reveal'
       | 'memoryMiB'
       | 'memoryLayout'
       | 'cpus'

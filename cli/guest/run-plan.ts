@@ -15,6 +15,7 @@ import {
   type RemoteCardSource,
 } from '../common/card-source';
 import { Suppressions } from '../../instrumentation/races';
+import { type Hiding, hiddenPaths } from '../../qemu/launch';
 import { UsageError } from '../common/errors';
 import { type FaultsByCard, loadFaults } from '../common/faults-file';
 import { makeArtifactsFolder } from '../common/output-file';
@@ -29,6 +30,8 @@ export interface RunCommandOptions extends SoftwareOptions, TraceOptions, Notice
   readonly faults?: string[];
   readonly rw?: string[];
   readonly root?: string;
+  readonly hide?: string[];
+  readonly reveal?: string[];
   readonly minimal?: true;
   readonly module?: string[];
   readonly push?: string[];
@@ -142,6 +145,7 @@ export async function planRun(command: readonly string[], options: RunCommandOpt
       start: options.cold ? 'cold' : 'warm',
       hostRoot: options.minimal ? false : root,
       shares: (options.rw ?? []).map(parseShare),
+      ...hidingOf(options),
       memoryMiB: memory,
       ...(options.memoryLayout !== undefined && { memoryLayout: options.memoryLayout }),
       cpus: options.cpus,
@@ -221,6 +225,16 @@ function parseVariable(setting: string): [string, string] {
 }
 
 /** FOLDER[:GUEST]: at the same path in the guest when GUEST is left out. */
+/** Checked here: an error of the launch would come after seconds. */
+function hidingOf({ hide = [], reveal = [] }: RunCommandOptions): Hiding {
+  try {
+    hiddenPaths({ hide, reveal });
+  } catch (error) {
+    throw new UsageError(`--hide, --reveal: ${(error as Error).message}`);
+  }
+  return { hide, reveal };
+}
+
 function parseShare(argument: string): Share {
   const [folder = '', guestPath] = argument.split(/:(.*)/s);
   const hostPath = existingFolder('--rw', folder);

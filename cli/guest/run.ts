@@ -33,7 +33,17 @@ export function runCommand(): Command {
     .option('--faults <file>', 'faults to inject into the cards (docs/faults.md), may be repeated', collect)
     .option('--rw <folder[:guest-path]>', 'folder that the guest may write to, may be repeated', collect)
     .option('--root <folder>', "root of the guest's files, in place of this machine's /")
-    .addOption(new Option('--minimal', "nothing but the guest's own files").conflicts(['root', 'rw']))
+    .option(
+      '--hide <path>',
+      'file or folder that the guest does not see, beside your keys and tokens, may be repeated',
+      collect,
+    )
+    .option(
+      '--reveal <path>',
+      'key, token or folder of such that the guest sees (docs/security.md), may be repeated',
+      collect,
+    )
+    .addOption(new Option('--minimal', "nothing but the guest's own files").conflicts(['root', 'rw', 'hide', 'reveal']))
     .option('--module <file.ko-or-name[,name=value...]>', 'kernel module to load first, may be repeated', collect)
     .option(
       '--push <file[:guest-path]>',

@@ -45,6 +45,8 @@ export interface Native {
   listen(path: string, backlog: number): number;
   /** The next pending connection, or WOULD_BLOCK. */
   accept(listener: number): number;
+  /** The number of the user whose process has connected the other end: unix(7), SO_PEERCRED. */
+  peerUser(fd: number): number;
   connect(path: string): number;
   socketpair(): [number, number];
 

@@ -63,6 +63,21 @@ static napi_value listen_at(napi_env env, napi_callback_info info)
     return from_int(env, fd);
 }
 
+static napi_value peer_user(napi_env env, napi_callback_info info)
+{
+    napi_value value;
+    int fd;
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (!arguments(env, info, 1, &value) || !get_int(env, value, "descriptor", &fd)) {
+        return NULL;
+    }
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) {
+        return throw_errno(env, errno, "getsockopt", "SO_PEERCRED");
+    }
+    return from_int(env, peer.uid);
+}
+
 static napi_value accept_from(napi_env env, napi_callback_info info)
 {
     napi_value value;
@@ -268,6 +283,7 @@ static napi_value send_parts(napi_env env, napi_callback_info info)
 const struct entry socket_entries[] = {
         {"listen", listen_at},
         {"accept", accept_from},
+        {"peerUser", peer_user},
         {"connect", connect_to},
         {"socketpair", make_pair},
         {"receive", receive},

@@ -96,6 +96,7 @@ export class VfioUserServer implements AsyncDisposable {
     try {
       const fd = this.#native.accept(this.#listener);
       if (fd === WOULD_BLOCK) return;
+      if (this.#isStranger(fd)) return;
       this.#poller.stop();
       this.#onEvent({ kind: 'connected' });
       this.#session = this.#startSession(fd);
@@ -105,6 +106,19 @@ export class VfioUserServer implements AsyncDisposable {
       this.#poller.stop();
       this.#retry = setTimeout(() => this.#poller.start(READABLE), ACCEPT_RETRY_MS);
     }
+  }
+
+  /** The socket's mode lets in its owner and root; whoever has changed it, or passes a descriptor on, lets in no others. */
+  #isStranger(fd: number): boolean {
+    const [peer, own] = [this.#native.peerUser(fd), process.getuid!()];
+    if (peer === own || peer === 0) return false;
+    this.#native.close(fd);
+    const error = new Error(
+      `refused a client of user ${peer} at ${this.socketPath}: it could read and write what the card is given, and only ` +
+        `user ${own} and root may; run the client as one of them`,
+    );
+    this.#onEvent({ kind: 'server-error', error });
+    return true;
   }
 
   #startSession(fd: number): Session {

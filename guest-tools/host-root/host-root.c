@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ghostcard-host-root mount [TAG FOLDER]...
+ * ghostcard-host-root mount [TAG FOLDER]... [-- PATH...]
  * Mounts the host's root file system on /host, for commands that run there by chroot: a read-only virtio-9p
  * share (mount tag hostroot) below an overlay that keeps all changes in this guest's memory. Each TAG is a
- * further share, mounted writable on FOLDER as commands see it; parent folders come first. If the files are
+ * further share, mounted writable on FOLDER as commands see it; parent folders come first. Each PATH is hidden
+ * from commands: an empty folder or file covers it, if it is there. If the files are
  * for another architecture, whose programs do not run here, it prints "foreign" to standard output, and
  * busybox replaces the two programs that others rely on.
  *
@@ -238,8 +239,28 @@ static void stand_in_for_foreign(void)
             show(BUSYBOX, RELIED_ON[i], 0);
 }
 
+/* A command sees an empty folder, or an empty file, and cannot write there. */
+static void hide(const char *path)
+{
+    static const char EMPTY[] = "/run/hidden-by-ghostcard";
+    struct stat found;
+    if (stat(path, &found) != 0)
+        return;
+    if (S_ISDIR(found.st_mode)) {
+        mount_tmpfs(path, MS_RDONLY | MS_NOSUID | MS_NODEV, "mode=0755,size=4k");
+        return;
+    }
+    FILE *empty = fopen(EMPTY, "w");
+    if (!empty || fclose(empty) != 0)
+        fail("cannot make the empty file %s: %s", EMPTY, strerror(errno));
+    show(EMPTY, path, 0);
+    unlink(EMPTY);
+    if (mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) != 0)
+        fail("cannot make %s read-only: %s", path, strerror(errno));
+}
+
 /* From here on, paths are as commands see them, including symbolic links. */
-static void furnish_inside(char *const shares[])
+static void furnish_inside(char *const shares[], char *const hidden[])
 {
     struct utsname guest;
     uname(&guest);
@@ -257,6 +278,8 @@ static void furnish_inside(char *const shares[])
         make_folder(shares[1], 0755);
         mount_share(shares[0], shares[1], 0, "mmap");
     }
+    for (; *hidden; hidden++)
+        hide(*hidden);
 }
 
 /* A remount drops every cached entry that is not in use. */
@@ -281,15 +304,22 @@ static void refresh(void)
 int main(int argc, char **argv)
 {
     umask(022);
-    if (argc >= 2 && argc % 2 == 0 && strcmp(argv[1], "mount") == 0) {
+    if (argc >= 2 && strcmp(argv[1], "mount") == 0) {
+        char **end = argv + 2;
+        while (*end && strcmp(*end, "--") != 0)
+            end++;
+        char **hidden = *end ? end + 1 : end;
+        *end = NULL;
+        if ((end - argv) % 2 != 0)
+            fail("mount: %s needs a folder", end[-1]);
         mount_root();
-        furnish_inside(argv + 2);
+        furnish_inside(argv + 2, hidden);
     } else if (argc == 2 && strcmp(argv[1], "modules") == 0) {
         mount_share("modules", all_modules(), MS_RDONLY, "loose");
     } else if (argc == 2 && strcmp(argv[1], "refresh") == 0) {
         refresh();
     } else {
-        fail("usage: ghostcard-host-root mount [TAG FOLDER]... | ghostcard-host-root modules|refresh");
+        fail("usage: ghostcard-host-root mount [TAG FOLDER]... [-- PATH...] | ghostcard-host-root modules|refresh");
     }
     return 0;
 }

@@ -26,6 +26,7 @@ import { explainFolder, HostFolders, mountModules } from './host-folders';
 import { type Machine } from './machine';
 import { fragmentMemory } from './memory-layout';
 import { type LaunchCard, type LaunchOptions } from './options';
+import { hiddenPaths } from './secrets';
 
 /** More than the kernel's random number generator needs. */
 const ENTROPY_BYTES = 64;
@@ -162,9 +163,10 @@ export class Guest implements AsyncDisposable {
         this.modules.catch(() => {});
       }
       if (hostRoot === false) return;
+      const hidden = hiddenPaths(this.options);
       this.hostFolders = this.whileAlive(async () => {
         await this.modules;
-        return HostFolders.mount(this.channel, hostRoot, shares);
+        return HostFolders.mount(this.channel, hostRoot, shares, hidden);
       });
       this.hostFolders.catch(() => {});
     });

@@ -6,6 +6,7 @@ import { type ExecOptions, type GuestChannel, GuestRequestError } from '../chann
 import { GUEST_PATHS, HOST_ROOT, HOST_ROOT_TOOLS } from '../guest-image';
 import { shareTag } from './arguments';
 import { type Share } from './options';
+import { guestPathsOf } from './secrets';
 
 const MOUNT_TIMEOUT_MS = 30_000;
 const ANY_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -23,11 +24,20 @@ export class HostFolders {
     private readonly isForeign: boolean,
   ) {}
 
-  static async mount(channel: GuestChannel, hostRoot: string, shares: readonly Share[]): Promise<HostFolders> {
+  /** `hidden`: paths on the host that commands do not see. */
+  static async mount(
+    channel: GuestChannel,
+    hostRoot: string,
+    shares: readonly Share[],
+    hidden: readonly string[],
+  ): Promise<HostFolders> {
     const mounts = shares
       .map(({ hostPath, guestPath }, index) => [shareTag(index), guestPath ?? path.resolve(hostPath)] as const)
       .sort(([, a], [, b]) => a.length - b.length); // parent folders first
-    const said = await ask(channel, 'mounted', ['mount', ...mounts.flat()]);
+    const said = await ask(channel, 'mounted', [
+      ...['mount', ...mounts.flat()],
+      ...['--', ...guestPathsOf(hidden, hostRoot, shares)],
+    ]);
     return new HostFolders(channel, path.resolve(hostRoot), said === 'foreign');
   }
 

@@ -4,6 +4,7 @@ export { explainSignal } from './fatal-signals';
 export { keepArtifacts } from './artifacts';
 export { GuestBootError, GuestClosedError, GuestError, GuestPanicError, QemuExitedError } from './errors';
 export { guardedCommand } from './guard';
+export { type Hiding, hiddenPaths } from './secrets';
 export { type Guest, OWN, type RunOptions } from './guest';
 export { type BindOptions, type BoundCard, type BoundPlatformDevice, type UnplugOptions } from './guest-cards';
 export {

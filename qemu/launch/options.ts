@@ -76,6 +76,10 @@ export interface LaunchOptions {
    */
   readonly hostRoot?: string | false;
   readonly shares?: readonly Share[];
+  /** Files and folders of the host that commands do not see, beside keys, passwords and tokens (docs/security.md). */
+  readonly hide?: readonly string[];
+  /** What commands see of those: paths on the host, or folders that they are in. '/': all. */
+  readonly reveal?: readonly string[];
   /** Default: 'ghostcard'. */
   readonly hostname?: string;
   /** Default: 512. */

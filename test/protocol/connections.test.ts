@@ -164,6 +164,23 @@ describe('malformed messages', () => {
 });
 
 describe('the socket', () => {
+  test('lets in its own user and root only, whatever the mode of the socket is', async () => {
+    let peer = 4711;
+    const wrapped = Object.assign(Object.create(native) as Native, { peerUser: () => peer });
+    const { connectRaw, connect, events, device } = await serving(new FakeDevice(), { native: wrapped });
+    const stranger = connectRaw();
+    await expect(stranger.negotiate()).rejects.toThrow();
+    expect(events).toEqual([
+      {
+        kind: 'server-error',
+        error: expect.objectContaining({ message: expect.stringMatching(/^refused a client of user 4711 at/) }),
+      },
+    ]);
+    expect(device.resets).toBe(0);
+    peer = 0;
+    await connect();
+  });
+
   test('exists as long as the server runs', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'ghostcard-protocol-'));
     const socketPath = join(folder, 'card');

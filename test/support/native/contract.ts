@@ -65,6 +65,13 @@ export function nativeContract(makeSetup: () => ContractSetup): void {
     expect(receive(b).bytes).toEqual([1, 2, 3]);
   });
 
+  test('the peer of a socket is a process of this user', () => {
+    const [a] = pair();
+    expect(native.peerUser(a)).toBe(process.getuid!());
+    const counter = keep(native.eventfd());
+    expect(() => native.peerUser(counter)).toThrow('ENOTSOCK');
+  });
+
   test('receive returns WOULD_BLOCK when there is nothing, and 0 when the peer has closed', () => {
     const [a, b] = pair();
     expect(receive(b).got).toBe(WOULD_BLOCK);

@@ -63,6 +63,11 @@ export class FakeNative implements Native {
     return socket ? this.#install(socket) : WOULD_BLOCK;
   }
 
+  peerUser(fd: number): number {
+    this.#socket(fd, 'getsockopt');
+    return process.getuid!();
+  }
+
   connect(path: string): number {
     checkPath(path);
     const listener = this.#listeners.get(path);
