@@ -171,6 +171,7 @@ export class Session implements PollMember {
 
   /** Returns the size of the payload that it wrote into the reply, or undefined if it has already replied. */
   #execute(command: number, at: number, sizeBytes: number): number | undefined {
+    const { view } = this.#reader;
     if (this.#remote !== undefined && !this.#reader.hasDescriptors) {
       const done = this.#accessRegion(command, at, sizeBytes);
       if (done !== undefined) return done;
@@ -188,7 +189,8 @@ export class Session implements PollMember {
     if (done !== undefined) return done;
     const reply = this.#commands.execute(command, payload, this.#passed);
     if (reply.payload) this.#access.reply.set(reply.payload, HEADER_BYTES);
-    if (reply.descriptor === undefined) return reply.payload?.length ?? 0;
+    const wantsReply = (view.getUint32(at + Header.FLAGS, true) & HeaderFlag.NO_REPLY) === 0;
+    if (reply.descriptor === undefined || !wantsReply) return reply.payload?.length ?? 0;
     this.#sendReply(command, reply.payload?.length ?? 0, Int32Array.of(reply.descriptor));
     return undefined;
   }

@@ -268,6 +268,15 @@ describe('a region that the client may map', () => {
     native.close(descriptors[0]!);
   });
 
+  test('is not told of when no reply is wanted, although a descriptor would go with it (vfio-user header)', async () => {
+    const memory = sharedMemory(0x4000);
+    const { connect } = await serving(new FakeDevice({ ...memory, areas: [{ offset: 0, sizeBytes: 0x4000 }] }));
+    const client = await connect();
+    client.post(Command.DEVICE_GET_REGION_INFO, words(32, 0, 2, 0, 0, 0, 0, 0));
+    await client.reset();
+    expect(client.unexpectedReplies).toEqual([]);
+  });
+
   test('in areas lists them in the second reply, of the size that the first reply has; each has a descriptor', async () => {
     const memory = sharedMemory(0x4000);
     const areas = [{ offset: 0x2000, sizeBytes: 0x1000 }];
