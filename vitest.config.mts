@@ -18,7 +18,10 @@ export default defineConfig({
           include: ['{emulator,instrumentation,qemu,harness,cli,test/unit,test/bench,test/bugs}/**/*.test.ts'],
         },
       },
-      { extends: true, test: { name: 'protocol', include: ['test/protocol/**/*.test.ts'], testTimeout: 20_000 } },
+      {
+        extends: true,
+        test: { name: 'protocol', include: ['test/{protocol,fuzz}/**/*.test.ts'], testTimeout: 20_000 },
+      },
       {
         extends: true,
         test: {
@@ -48,7 +51,7 @@ export default defineConfig({
           exclude: [
             '**/node_modules/**',
             '{emulator,instrumentation,qemu,harness,cli}/**',
-            'test/{unit,protocol,browser,package,strangers,bench,bugs}/**',
+            'test/{unit,protocol,fuzz,browser,package,strangers,bench,bugs}/**',
           ],
           globalSetup: ['test/support/provisioned.ts'],
           testTimeout: 120_000,

@@ -26,7 +26,7 @@ export type PartState = 'ready' | 'to be fetched' | 'to be built' | 'wrong';
 export interface PartReport {
   readonly step: Exclude<
     Step,
-    'cache' | 'pack' | 'kernel-build' | 'initramfs' | 'browser' | 'gtkwave' | 'kernel-source' | 'dpdk'
+    'cache' | 'pack' | 'kernel-build' | 'initramfs' | 'browser' | 'gtkwave' | 'kernel-source' | 'dpdk' | 'clang'
   >;
   readonly state: PartState;
   /** What was found and where, or what would be done. */

@@ -23,7 +23,8 @@ export type Step =
   | 'browser'
   | 'gtkwave'
   | 'kernel-source'
-  | 'dpdk';
+  | 'dpdk'
+  | 'clang';
 export const STEPS = [
   'cache',
   'pack',
@@ -40,6 +41,7 @@ export const STEPS = [
   'gtkwave',
   'kernel-source',
   'dpdk',
+  'clang',
 ] as const satisfies readonly Step[];
 
 /** What provisioning is doing. */
