@@ -5,6 +5,7 @@ import { BUS_ERROR_KINDS } from './kinds/bus-errors';
 import { DMA_KINDS } from './kinds/dma';
 import { INTERRUPT_KINDS } from './kinds/interrupts';
 import { ORDER_KINDS } from './kinds/order';
+import { RESET_KINDS } from './kinds/resets';
 import { CARD_KINDS } from './kinds/triggered';
 
 export const KINDS = {
@@ -13,6 +14,7 @@ export const KINDS = {
   ...DMA_KINDS,
   ...ACCESS_KINDS,
   ...BUS_ERROR_KINDS,
+  ...RESET_KINDS,
   ...CARD_KINDS,
 };
 

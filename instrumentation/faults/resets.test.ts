@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { ReferenceCard } from '../../emulator/cards/reference';
+import { ManualClock } from '../../emulator/clock';
 import { faultyReference } from '../../test/support/faulty-reference';
+import { applyFaults } from '.';
 
 const ALL_ONES = 0xffff_ffff;
 
@@ -64,5 +67,34 @@ describe('a fault with afterReset', () => {
     expect(() => faultyReference([{ fault: 'write-lost', afterReset: { kind: 'hot' as 'flr' } }])).toThrow(
       'afterReset is {"kind":"hot"}; it must be { kind, count } with a kind of device, flr, d3hot, link-down, power',
     );
+  });
+});
+
+describe('reset-slow', () => {
+  it('makes a card that is in use unreachable for a time after its reset', () => {
+    using rig = faultyReference([{ fault: 'reset-slow', reset: 'flr', forNs: 1000 }]);
+    rig.host.reset('flr');
+    expect(rig.registers.read('ID')).toBe(ALL_ONES);
+    expect(rig.host.config.read32(0)).toBe(ALL_ONES);
+    rig.host.config.write16(4, 6);
+    rig.clock.advance(999);
+    expect(rig.host.config.read32(0)).toBe(ALL_ONES);
+    rig.clock.advance(1);
+    expect(rig.host.config.read32(0)).not.toBe(ALL_ONES);
+    expect(rig.host.config.read16(4)).toBe(0);
+    expect(rig.fired).toEqual([1]);
+  });
+
+  it('does not count resets before the card is used, which QEMU makes, nor those of another kind', () => {
+    const clock = new ManualClock();
+    const card = new ReferenceCard({ clock });
+    const faulty = applyFaults(card, [{ fault: 'reset-slow', forNs: 1000 }]);
+    const { device } = card.inspection;
+    device.reset();
+    expect(faulty.unfired).toHaveLength(1);
+    using rig = faultyReference([{ fault: 'reset-slow', reset: 'flr', forNs: 1000 }]);
+    rig.host.reset('device');
+    expect(rig.fired).toEqual([0]);
+    card.close();
   });
 });

@@ -5,6 +5,7 @@ import { CARD_KINDS } from '../../instrumentation/faults/kinds/triggered';
 import { DMA_KINDS } from '../../instrumentation/faults/kinds/dma';
 import { INTERRUPT_KINDS } from '../../instrumentation/faults/kinds/interrupts';
 import { ORDER_KINDS } from '../../instrumentation/faults/kinds/order';
+import { RESET_KINDS } from '../../instrumentation/faults/kinds/resets';
 import { type Kind } from '../../instrumentation/faults/kind';
 import {
   ACCESS,
@@ -25,6 +26,7 @@ export const faultTables = (): Record<string, string> => ({
   'instrumentation/faults/kinds/dma.ts': kindTable(DMA_KINDS),
   'instrumentation/faults/kinds/accesses.ts': kindTable(ACCESS_KINDS),
   'instrumentation/faults/kinds/bus-errors.ts': kindTable(BUS_ERROR_KINDS),
+  'instrumentation/faults/kinds/resets.ts': kindTable(RESET_KINDS),
   'instrumentation/faults/kinds/triggered.ts': kindTable(CARD_KINDS),
 });
 

@@ -1,6 +1,7 @@
 /** Errors of the bus that a card detects, and what the guest's kernel and its drivers make of them. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type CardEnvironment, MultifunctionCard } from '../../emulator/pci';
 import { GUEST_ARCHES, hostArch } from '../../qemu/provision';
 import { type Rig } from '../../qemu/rig';
 import { ErrorCard, errorFaults, ERRORS } from '../support/error-card';
@@ -11,6 +12,13 @@ const LIMIT = { timeout: 20_000 };
 const DEVICE_CONTROL = 0x88;
 const NOTHING_LOGGED = [0, 0, 0];
 const SLOW_NS = 1.5e9;
+
+class TwoFunctions extends MultifunctionCard {
+  readonly functions = [
+    (environment: CardEnvironment) => new ErrorCard(environment),
+    (environment: CardEnvironment) => new ErrorCard(environment),
+  ];
+}
 
 describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
   let rig: Rig;
@@ -119,6 +127,20 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     await shell(`printf '\\017' | dd of=${folder}/config bs=1 seek=${DEVICE_CONTROL + 2} conv=notrunc 2>/dev/null`);
     card().inspection.errors!.capability.reset();
     expect(card().logged).toEqual(NOTHING_LOGGED);
+  });
+
+  it('an error of one of several functions is reported for that function', async () => {
+    await rig.plug({
+      name: 'two',
+      makeMultifunction: () => new TwoFunctions(),
+      functionFaults: [errorFaults, errorFaults],
+      driver: 'error-driver',
+    });
+    const { log, events } = await cause('completion-timeout', RECOVERED, { name: 'two.1' });
+    expect(log).toMatch(`error message received from ${await rig.guest.pciAddressOf('two.1')}`);
+    expect(events).toMatch(/^error_detected:normal slot_reset:\d+ resume$/);
+    expect([card('two.0').logged, card('two.1').logged]).toEqual([NOTHING_LOGGED, NOTHING_LOGGED]);
+    await rig.unplug('two');
   });
 
   it('aer_inject in the guest works on the card', async () => {

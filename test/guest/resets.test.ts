@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type CardIdentity } from '../../emulator/pci';
+import { type FaultDeclaration } from '../../instrumentation/faults';
 import { GUEST_ARCHES, hostArch } from '../../qemu/provision';
 import { type Rig } from '../../qemu/rig';
 import { ResetCard } from '../support/reset-card';
@@ -25,6 +26,10 @@ const IDENTITIES: Record<string, Partial<CardIdentity>> = {
   noFlr: { functionLevelReset: false },
   softReset: { functionLevelReset: false, noSoftReset: false },
   slow: { readyAfterNs: { flr: SLOW_NS } },
+  slowed: {},
+};
+const FAULTS: Record<string, readonly FaultDeclaration[]> = {
+  slowed: [{ fault: 'reset-slow', forNs: SLOW_NS }],
 };
 
 describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
@@ -34,6 +39,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     const cards = Object.entries(IDENTITIES).map(([name, identity]) => ({
       name,
       make: (environment: ConstructorParameters<typeof ResetCard>[1]) => new ResetCard(identity, environment),
+      faults: FAULTS[name] ?? [],
     }));
     rig = await startRig({ arch, cards, onNotice: (_, { kind }) => notices.push(kind) });
   });
@@ -77,6 +83,12 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
   it('a card that is slow after a function-level reset is waited for', async () => {
     expect(await reset('slow')).toMatchObject({ resets: ['flr'], values: [0, 0x55, 0x55] });
     expect(await shell('dmesg')).toMatch(/not ready \d+ms after FLR; waiting[^]*: ready \d+ms after FLR/);
+  });
+
+  it('a card that a fault makes slow after a secondary bus reset is waited for', async () => {
+    await shell('dmesg -c >/dev/null');
+    expect(await reset('slowed', 'bus')).toMatchObject({ resets: ['device'], values: [0, 0, 0x55] });
+    expect(await shell('dmesg')).toMatch(/not ready \d+ms after bus reset; waiting[^]*: ready \d+ms after bus reset/);
   });
 
   it('registers of a card that is slow after a reset read as nobody answers', async () => {
