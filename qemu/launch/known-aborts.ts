@@ -30,6 +30,13 @@ export const KNOWN_ABORTS: readonly KnownAbort[] = [
     limit: 'msi-enabled-while-msi-x-is-on',
   },
   {
+    pattern: /error_setv: Assertion .*errp == NULL|failed to read header: EOF|Unable to write to socket: Broken pipe/,
+    sentence:
+      'The process that serves a card has ended while QEMU was plugging it in or waiting for its answer, which QEMU does ' +
+      'not survive',
+    limit: 'a-server-that-ends-in-the-middle-of-an-exchange',
+  },
+  {
     pattern: /-plugin.*: (?:plugin interface not enabled in this build|invalid option)/,
     sentence: `${UNOBSERVED}, since this QEMU is built without plugins (--disable-plugins)`,
     limit: PLUGINS,
