@@ -27,12 +27,14 @@ export async function fuzzNative({ seconds, findings, say }: NativeLimits): Prom
   mkdirSync(grown, { recursive: true });
   const limits = [...LIMITS, `-max_total_time=${seconds}`, `-artifact_prefix=${findings}/`];
   const { lines, failed } = await run(fuzzer, [...limits, grown, CORPUS], { seconds, say });
-  const reached = lines.flatMap((line) => /^#(\d+)\s.*cov: (\d+).*rss: (\d+)Mb/.exec(line)?.slice(1, 4) ?? []);
-  const [inputs = '0', cov = '0', rss = '0'] = reached.slice(-3);
-  say(`native: ${Number(inputs).toLocaleString('en')} inputs, ${cov} edges of the code reached`);
-  say(`native: after each of them, descriptors and mappings were as before`);
-  say(`native: resident memory: ${reached[2] ?? rss} MiB before, ${rss} MiB after`);
-  if (!failed) return undefined;
+  if (!failed) {
+    const reached = lines.flatMap((line) => /^#(\d+)\s.*cov: (\d+).*rss: (\d+)Mb/.exec(line)?.slice(1, 4) ?? []);
+    const [inputs = '0', cov = '0', rss = '0'] = reached.slice(-3);
+    say(`native: ${Number(inputs).toLocaleString('en')} inputs, ${cov} edges of the code reached`);
+    say('native: after each of them, descriptors and mappings were as before');
+    say(`native: resident memory: ${reached[2] ?? rss} MiB before, ${rss} MiB after`);
+    return undefined;
+  }
   const written = lines.flatMap((line) => /Test unit written to (\S+)/.exec(line)?.[1] ?? []).at(-1);
   const what = lines.find((line) =>
     /^(harness|node-api): |ERROR: \w+Sanitizer|runtime error|ERROR: libFuzzer/.test(line),

@@ -81,8 +81,7 @@ function keep(folder: string, steps: readonly Step[], what: string): string {
   mkdirSync(folder, { recursive: true });
   const path = join(folder, 'client.json');
   writeFileSync(path, `${JSON.stringify(steps, undefined, 2)}\n`);
-  const descriptors = 'its client is in ' + path;
-  return `${what}; ${descriptors}; do it again with npm run fuzz -- --repeat ${path}`;
+  return `${what}; its client is ${path}; do it again with npm run fuzz -- --repeat ${path}`;
 }
 
 let collect: (() => void) | undefined;
