@@ -127,6 +127,7 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     await shell(`printf '\\017' | dd of=${folder}/config bs=1 seek=${DEVICE_CONTROL + 2} conv=notrunc 2>/dev/null`);
     card().inspection.errors!.capability.reset();
     expect(card().logged).toEqual(NOTHING_LOGGED);
+    await shell(`printf '\\037' | dd of=${folder}/config bs=1 seek=${DEVICE_CONTROL} conv=notrunc 2>/dev/null`);
   });
 
   it('an error of one of several functions is reported for that function', async () => {
@@ -169,8 +170,6 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
         onStdout: (chunk) => void (lines += String(chunk)),
       });
       await vi.waitFor(() => expect(lines).toBe('ready\n'), LIMIT);
-      const config = `/sys/bus/pci/devices/${pciAddress}/config`;
-      await shell(`printf '\\017' | dd of=${config} bs=1 seek=${DEVICE_CONTROL} conv=notrunc 2>/dev/null`);
       card().inspection.errors!.detect('completion-timeout');
       await vi.waitFor(() => expect(lines).toBe('ready\n1\n'), LIMIT);
       expect((await command.result).exitCode).toBe(0);

@@ -80,6 +80,18 @@ describe('ghostcard serve', () => {
     );
   });
 
+  test('says that errors of the bus are logged, and not reported to anybody', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gc-serve-faults-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'faults.json');
+    writeFileSync(file, JSON.stringify([{ fault: 'bus-error', error: 'bad-tlp', on: 'read', register: 'ID' }]));
+    const served = await serving('reference', { args: ['--faults', file] });
+    expect(await readIdentity(served.socketPath)).toBe(ID);
+    served.process.kill('SIGTERM');
+    expect(await served.ended).toEqual({ exitCode: 0, signal: null });
+    expect(served.texts.join('\n')).toMatch(/errors of the bus are logged .* reach no root port/);
+  });
+
   test('outlives clients that disconnect while a DMA engine accesses their memory', async () => {
     const served = await serveReference();
     const { socketPath, process: child } = served;
