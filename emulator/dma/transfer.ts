@@ -53,7 +53,7 @@ export const withinPage = (iova: number, window: Uint8Array): Uint8Array =>
   window.length > PAGE_BYTES || window.length <= bytesInPage(iova) ? window : window.subarray(0, bytesInPage(iova));
 
 /** A transfer yields to register accesses after this much: a driver may ask for gigabytes in one descriptor. */
-const TURN_BYTES = 4 << 20;
+const TURN_BYTES = 1 << 20;
 
 /** Whether a turn is over with the last `bytes` of those that have been moved, and there are more to move. */
 export const endsTurn = (movedBytes: number, bytes: number, lengthBytes: number): boolean =>
