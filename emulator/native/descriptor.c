@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Operations on single descriptors: eventfd(2), timerfd_create(2), flock(2), lseek(2), dup(2), close(2). None of them
- * blocks.
+ * Operations on single descriptors: eventfd(2), timerfd_create(2), flock(2), lseek(2), dup(2), close(2). None
+ * of them blocks.
  */
 #include "addon.h"
 #include <errno.h>

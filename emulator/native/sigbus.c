@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A client may truncate the file behind memory that it passed to us. The next access to a lost page then
- * raises SIGBUS. The handler replaces it and what follows it by anonymous zero pages, and the access continues;
- * only the client's own memory is affected. A SIGBUS outside our mappings is handled as it would be without this
- * file.
+ * raises SIGBUS. The handler replaces it and what follows it by anonymous zero pages, and the access
+ * continues; only the client's own memory is affected. A SIGBUS outside our mappings is handled as it would
+ * be without this file.
  */
 #include "addon.h"
 #include <pthread.h>
@@ -21,8 +21,8 @@ static struct sigaction previous;
 static bool installed;
 
 /*
- * How many ranges may be cut in two, into what is left of the file and zero pages: each takes the kernel two mappings,
- * of the 65530 that a process may have, and memory.c fills half of them.
+ * How many ranges may be cut in two, into what is left of the file and zero pages: each takes the kernel two
+ * mappings, of the 65530 that a process may have, and memory.c fills half of them.
  */
 enum { MOST_CUT = 1024 };
 static int cut_count;
@@ -33,7 +33,8 @@ static bool make_anonymous(uintptr_t start, size_t length)
     return mmap((void *)start, length, PROT_READ | PROT_WRITE, kind, -1, 0) != MAP_FAILED;
 }
 
-/* All from the page on, as a file loses its end; a range stays in two parts at most, wherever it is cut again. */
+/* All from the page on, as a file loses its end; a range stays in two parts at most, wherever it is cut
+ * again. */
 static bool cut(struct guarded_range *range, uintptr_t page)
 {
     if ((!range->is_cut && cut_count >= MOST_CUT) ||
@@ -54,8 +55,8 @@ static bool replace_lost(uintptr_t address)
     while (range && address - range->start >= range->length) {
         range = range->next;
     }
-    bool is_replaced = range && (cut(range, address & ~(page_size - 1)) ||
-                                        make_anonymous(range->start, range->length));
+    bool is_replaced =
+            range && (cut(range, address & ~(page_size - 1)) || make_anonymous(range->start, range->length));
     pthread_mutex_unlock(&lock);
     return is_replaced;
 }

@@ -3,10 +3,10 @@
  * ghostcard-host-root mount [TAG FOLDER]... [-- PATH...]
  * Mounts the host's root file system on /host, for commands that run there by chroot: a read-only virtio-9p
  * share (mount tag hostroot) below an overlay that keeps all changes in this guest's memory. Each TAG is a
- * further share, mounted writable on FOLDER as commands see it; parent folders come first. Each PATH is hidden
- * from commands: an empty folder or file covers it, if it is there. If the files are
- * for another architecture, whose programs do not run here, it prints "foreign" to standard output, and
- * busybox replaces the two programs that others rely on.
+ * further share, mounted writable on FOLDER as commands see it; parent folders come first. Each PATH is
+ * hidden from commands: an empty folder or file covers it, if it is there. If the files are for another
+ * architecture, whose programs do not run here, it prints "foreign" to standard output, and busybox replaces
+ * the two programs that others rely on.
  *
  * ghostcard-host-root modules
  * Mounts the host's folder of all modules of this kernel (mount tag modules) below /lib/modules, where the
@@ -319,7 +319,8 @@ int main(int argc, char **argv)
     } else if (argc == 2 && strcmp(argv[1], "refresh") == 0) {
         refresh();
     } else {
-        fail("usage: ghostcard-host-root mount [TAG FOLDER]... [-- PATH...] | ghostcard-host-root modules|refresh");
+        fail("usage: ghostcard-host-root mount [TAG FOLDER]... [-- PATH...] | ghostcard-host-root "
+             "modules|refresh");
     }
     return 0;
 }

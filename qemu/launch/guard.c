@@ -238,8 +238,8 @@ static int execute(const char *parent_pid, char **command)
     if (getppid() != expected)
         fail(EXIT_FAULT, "process %ld is not the parent any more: it has died", expected);
     if (refuse_special_files() != 0)
-        fail(EXIT_FAULT, "cannot keep %s from making device nodes and set-user-id files: seccomp: %s", command[0],
-                strerror(errno));
+        fail(EXIT_FAULT, "cannot keep %s from making device nodes and set-user-id files: seccomp: %s",
+                command[0], strerror(errno));
     execvp(command[0], command);
     fail(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE, "cannot execute %s: %s", command[0],
             strerror(errno));

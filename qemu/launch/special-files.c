@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a guest does in a folder that it may write to, QEMU's 9p server does on the host, as the user who runs it. For
- * root that includes device nodes and programs that set their user id, with which any user of the host would get more
- * than the guest was given. No command needs them, so this process cannot make them: the system calls fail with EPERM.
+ * What a guest does in a folder that it may write to, QEMU's 9p server does on the host, as the user who runs
+ * it. For root that includes device nodes and programs that set their user id, with which any user of the
+ * host would get more than the guest was given. No command needs them, so this process cannot make them: the
+ * system calls fail with EPERM.
  *
  * Sources: seccomp(2); the system calls are those of systemd.exec(5), RestrictSUIDSGID=.
  */
@@ -37,7 +38,8 @@
 /* The low half of an argument: a mode has no more. Little-endian, as both architectures are here. */
 #define ARGUMENT(number) LOAD(args[number])
 
-/* A system call whose argument is a mode: not with the bits that set a user or group id. Leaves the call's number. */
+/* A system call whose argument is a mode: not with the bits that set a user or group id. Leaves the call's
+ * number. */
 #define MODE_OF(call, number)                                                                                \
     UNLESS_EQUAL(call, 4), ARGUMENT(number), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, S_ISUID | S_ISGID, 0, 1),  \
             REFUSE, LOAD(nr)

@@ -117,7 +117,7 @@ static int errors_probe(struct pci_dev *pdev, const struct pci_device_id *id)
         return -ENOMEM;
     /* Linux has done so when it found the card; a test may have turned it off. */
     pcie_capability_set_word(pdev, PCI_EXP_DEVCTL,
-                             PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE | PCI_EXP_DEVCTL_FERE | PCI_EXP_DEVCTL_URRE);
+            PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE | PCI_EXP_DEVCTL_FERE | PCI_EXP_DEVCTL_URRE);
     pci_save_state(pdev);
     return 0;
 }
