@@ -7,7 +7,6 @@ import { type RunFolder } from './run-folder';
 /** Ends a guest in the same way whether it was closed, died, was aborted or never came up. */
 export class Ending {
   private finished: Promise<void> | undefined;
-  private readonly over = new AbortController();
   private abortHook = () => {};
   private readonly begun: Promise<void>[] = [];
 
@@ -18,13 +17,14 @@ export class Ending {
     private readonly options: LaunchOptions,
   ) {
     const { signal } = options;
-    const abort = () => {
-      machine.kill(signal?.reason);
-      this.abortHook();
-    };
-    if (signal?.aborted) abort();
-    else signal?.addEventListener('abort', abort, { once: true, signal: this.over.signal });
+    if (signal?.aborted) this.abort();
+    else signal?.addEventListener('abort', this.abort);
   }
+
+  private readonly abort = (): void => {
+    this.machine.kill(this.options.signal?.reason);
+    this.abortHook();
+  };
 
   onAbort(hook: () => void): void {
     this.abortHook = hook;
@@ -51,7 +51,7 @@ export class Ending {
         await keepArtifacts(this.runDir, artifactsDir);
       }
     } finally {
-      this.over.abort();
+      this.options.signal?.removeEventListener('abort', this.abort);
       await this.ownFolder?.close();
     }
   }

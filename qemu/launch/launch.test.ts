@@ -1,4 +1,5 @@
 /** Launches with a snapshot store: a snapshot that cannot be used costs a boot and one line of output, nothing else. */
+import { getEventListeners } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -167,6 +168,12 @@ it.each(['starting-qemu', 'booting', 'agent-ready', 'saving'])(
     expectNothingLeft();
   },
 );
+
+it('guests that were closed are not held by a signal that outlives them', async () => {
+  const { signal } = new AbortController();
+  await Promise.all([launch({ signal }), launch({ signal }), launch({ signal })]);
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+});
 
 it('a snapshot of a kernel that was replaced during the boot is not used for the new kernel', async () => {
   const onProgress = ({ phase }: LaunchProgress) => {

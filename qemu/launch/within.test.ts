@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { within } from './within';
 
@@ -21,5 +22,15 @@ describe('a bounded wait', () => {
     const waiting = within(never, { what: 'Godot', timeoutMs: 1000, signal: abort.signal });
     abort.abort(new Error('called off'));
     await expect(waiting).rejects.toThrow('called off');
+  });
+
+  it('leaves no listener with a signal that outlives it, also when several wait', async () => {
+    const { signal } = new AbortController();
+    const waits = [1, 2, 3].map((value) =>
+      within(Promise.resolve(value), { what: 'a number', timeoutMs: 1000, signal }),
+    );
+    expect(getEventListeners(signal, 'abort')).toHaveLength(3);
+    await Promise.all(waits);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 });

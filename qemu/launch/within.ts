@@ -19,19 +19,20 @@ export interface Wait {
 }
 
 export async function within<T>(promise: Promise<T>, { what, timeoutMs, signal }: Wait): Promise<T> {
-  const ended = new AbortController();
+  let end = (): void => {};
+  const limit = new Promise<never>((_, reject) => {
+    const timer = setTimeout(() => reject(new WaitTimeoutError(what, timeoutMs)), timeoutMs);
+    const callOff = (): void => reject(signal?.reason as Error);
+    if (signal?.aborted) callOff();
+    else signal?.addEventListener('abort', callOff);
+    end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', callOff);
+    };
+  });
   try {
-    return await Promise.race([
-      promise,
-      new Promise<never>((_, reject) => {
-        const timer = setTimeout(() => reject(new WaitTimeoutError(what, timeoutMs)), timeoutMs);
-        ended.signal.addEventListener('abort', () => clearTimeout(timer));
-        const callOff = () => reject(signal?.reason as Error);
-        if (signal?.aborted) callOff();
-        else signal?.addEventListener('abort', callOff, { signal: ended.signal });
-      }),
-    ]);
+    return await Promise.race([promise, limit]);
   } finally {
-    ended.abort();
+    end();
   }
 }
