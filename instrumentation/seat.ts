@@ -54,8 +54,31 @@ export class Seat {
   /** Puts a card that fits in the place of the present one. */
   replaceBy(next: Occupant): void {
     this.server.catchUp();
+    putToSleep(next);
     this.#device.replaceBy(next.device);
     this.occupant = next;
+  }
+}
+
+const CAPABILITIES = 0x34;
+const POWER_MANAGEMENT = 1;
+/** Offset of Control/Status in the capability, and its state D3hot. */
+const PMCSR = 4;
+const D3HOT = Uint8Array.of(3, 0);
+
+/**
+ * QEMU unmaps the BARs of a function in D3hot, and goes by the state that was last written (hw/pci/pci.c, pci_pm_update):
+ * vfio-pci leaves a card there that is removed by surprise. The next one begins in that state too, so that the guest
+ * writes D0 when it finds it, and QEMU maps the BARs again.
+ */
+function putToSleep({ card, device }: Occupant): void {
+  const byteAt = (offset: number): number => {
+    const byte = new Uint8Array(1);
+    card.readRegion(CONFIG_REGION, offset, byte);
+    return byte[0]!;
+  };
+  for (let at = byteAt(CAPABILITIES), left = COMPATIBLE_BYTES; at !== 0 && left > 0; at = byteAt(at + 1), left--) {
+    if (byteAt(at) === POWER_MANAGEMENT) return device.writeRegion(CONFIG_REGION, at + PMCSR, D3HOT);
   }
 }
 

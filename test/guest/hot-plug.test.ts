@@ -115,6 +115,14 @@ describe.each(GUEST_ARCHES)('in a guest of %s', (arch) => {
     expect(rig.cards).toEqual([]);
   });
 
+  it('a card works in the place of one that was removed by surprise while vfio-pci had it sleep in D3hot', async () => {
+    for (const driver of ['vfio-pci', 'uio_pci_generic']) {
+      await rig.plug({ name: 'sleeping', make: reference(), driver });
+      await runApp(rig, 'sleeping', ['gc-loopback', '--max-size', '4096']);
+      await rig.surpriseRemove('sleeping');
+    }
+  });
+
   it('a restart of a card is reported, and plugs in a new one under the same driver', async () => {
     await rig.plug({ name: 'board', make: reference(), driver: 'uio_pci_generic' });
     const before = rig.card('board');
