@@ -1,0 +1,68 @@
+/** Whether a soak was passed: nothing failed, and what was taken is given back. */
+import { type Tally } from './ground';
+import { type Sample } from './samples';
+
+/** When nothing is under way: before the soak, after its first round, and at its end. */
+export interface Quiet {
+  readonly heapMiB: number;
+  readonly descriptors: number;
+  readonly processes: number;
+  /** Folders, sockets and mounts of runs. */
+  readonly remains: readonly string[];
+}
+
+export interface Verdict {
+  readonly passed: boolean;
+  readonly lines: readonly string[];
+}
+
+/** Caches of the code (of names, of modules) fill up in the first minutes. */
+const HEAP_GROWTH_MIB = 16;
+const RESIDENT_GROWTH_MIB = 64;
+
+export function verdictOf(tally: Tally, samples: readonly Sample[], before: Quiet, after: Quiet): Verdict {
+  const [early, late] = [median(part(samples, 0.15, 0.35)), median(part(samples, 0.8, 1))];
+  const wrong = [
+    ...tally.failures,
+    ...(after.heapMiB - before.heapMiB > HEAP_GROWTH_MIB
+      ? [`the heap has grown by more than ${HEAP_GROWTH_MIB} MiB`]
+      : []),
+    ...(late - early > RESIDENT_GROWTH_MIB ? [`memory has grown by more than ${RESIDENT_GROWTH_MIB} MiB`] : []),
+    ...(after.descriptors > before.descriptors
+      ? [`${after.descriptors - before.descriptors} descriptors are open still`]
+      : []),
+    ...(after.processes > 0 ? [`${after.processes} processes are there still`] : []),
+    ...after.remains.map((remain) => `left behind: ${remain}`),
+  ];
+  const minutes = (samples.at(-1)?.seconds ?? 0) / 60;
+  const { verifiedBytes, guests, plugs, replays, kills, times } = tally;
+  const mib = (value: number): string => `${value.toFixed(1)} MiB`;
+  return {
+    passed: wrong.length === 0,
+    lines: [
+      `${minutes.toFixed(1)} minutes: ${guests} guests, ${plugs} cards plugged in, ${replays} replays, ${kills} kills`,
+      `done in guests: ${
+        Object.entries(times)
+          .map(([name, count]) => `${name} ${count}`)
+          .join(', ') || 'nothing'
+      }`,
+      `verified byte by byte: ${(verifiedBytes / 2 ** 30).toFixed(2)} GiB`,
+      `heap after garbage collection: ${mib(before.heapMiB)} before, ${mib(after.heapMiB)} after`,
+      `resident memory, medians: ${mib(early)} early, ${mib(late)} late`,
+      `descriptors: ${before.descriptors} before, ${after.descriptors} after; processes: ${after.processes} after, ` +
+        `${Math.max(0, ...samples.map(({ processes }) => processes))} at most`,
+      ...wrong.map((each) => `wrong: ${each}`),
+      wrong.length === 0 ? 'passed' : `failed: ${wrong.length} wrong`,
+    ],
+  };
+}
+
+const part = (samples: readonly Sample[], from: number, to: number): number[] =>
+  samples
+    .slice(Math.floor(samples.length * from), Math.ceil(samples.length * to))
+    .map(({ residentMiB }) => residentMiB);
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
