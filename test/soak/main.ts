@@ -11,13 +11,13 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { provision, terminalProgress } from '../../qemu/provision';
+import { provision, provisionObserver, terminalProgress } from '../../qemu/provision';
 import { Random } from '../support/random-driver';
 import { leftovers, mounts } from '../support/remains';
 import { ACTIVITIES } from './activities';
 import { type Ground, Tally } from './ground';
 import { pictureOf } from './picture';
-import { csvOf, descendants, Sampler, settledHeapMiB } from './samples';
+import { csvOf, descendants, openDescriptors, Sampler, settledHeapMiB } from './samples';
 import { type Quiet, verdictOf } from './verdict';
 
 const ARTIFACTS = join(__dirname, '..', '..', 'artifacts', 'soak');
@@ -47,6 +47,7 @@ async function soak(options: { minutes: number; workers: number; seed: number; f
     amd64: await provision({ guestArch: 'amd64', onProgress: terminalProgress() }),
     arm64: await provision({ guestArch: 'arm64', onProgress: terminalProgress() }),
   };
+  await provisionObserver({ onProgress: terminalProgress() });
   const controller = new AbortController();
   process.once('SIGINT', () => controller.abort(new Error('the soak was interrupted')));
   process.once('SIGTERM', () => controller.abort(new Error('the soak was interrupted')));
@@ -102,7 +103,7 @@ async function attempt(run: (ground: Ground) => Promise<void>, seed: number, gro
 
 const quiet = (folder: string): Quiet => ({
   heapMiB: settledHeapMiB(),
-  descriptors: new Sampler(new Tally()).take().descriptors,
+  descriptors: openDescriptors(),
   processes: descendants(process.pid).length,
   remains: [...leftovers(folder), ...mounts(folder)],
 });

@@ -1,5 +1,5 @@
 /** What this process and all that it has started take, second by second. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type Tally } from './ground';
@@ -38,7 +38,7 @@ export class Sampler {
       seconds: Math.round((now - this.startedMs) / 100) / 10,
       verifiedMiBPerSecond: (verifiedBytes - this.#lastBytes) / MIB / passed,
       ...memoryNow(),
-      descriptors: readdirSync('/proc/self/fd').length,
+      descriptors: openDescriptors().length,
       processes: descendants(process.pid).length,
     };
     [this.#lastBytes, this.#lastMs] = [verifiedBytes, now];
@@ -60,6 +60,16 @@ export function settledHeapMiB(): number {
   for (let times = 0; times < 3; times++) collect();
   return memoryNow().heapMiB;
 }
+
+/** What the descriptors of this process refer to, without the numbers of sockets and pipes. */
+export const openDescriptors = (): string[] =>
+  readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`).replace(/\[\d+\]$/, '')];
+    } catch {
+      return []; // the folder's own
+    }
+  });
 
 /** The processes that are children of `pid`, or of one of them. */
 export function descendants(pid: number): number[] {

@@ -4,7 +4,7 @@ import { pictureOf } from './picture';
 import { type Sample } from './samples';
 import { verdictOf } from './verdict';
 
-const QUIET = { heapMiB: 40, descriptors: 30, processes: 0, remains: [] };
+const QUIET = { heapMiB: 40, descriptors: ['socket', 'socket', '/dev/null'], processes: 0, remains: [] };
 const samples = (residentMiB: (minute: number) => number): Sample[] =>
   Array.from({ length: 60 }, (_, minute) => ({
     ...{ seconds: minute * 60, verifiedMiBPerSecond: 20, heapMiB: 50, descriptors: 40, processes: 4 },
@@ -19,7 +19,12 @@ it('a soak that gives back what it has taken is passed', () => {
 it.each([
   ['memory', samples((minute) => 200 + 2 * minute), QUIET, 'wrong: memory has grown by more than 64 MiB'],
   ['the heap', steady, { ...QUIET, heapMiB: 60 }, 'wrong: the heap has grown by more than 16 MiB'],
-  ['descriptors', steady, { ...QUIET, descriptors: 31 }, 'wrong: 1 descriptors are open still'],
+  [
+    'descriptors',
+    steady,
+    { ...QUIET, descriptors: [...QUIET.descriptors, 'socket'] },
+    'wrong: a descriptor is open still: socket',
+  ],
   ['processes', steady, { ...QUIET, processes: 2 }, 'wrong: 2 processes are there still'],
   ['files', steady, { ...QUIET, remains: ['run-1/qmp.sock'] }, 'wrong: left behind: run-1/qmp.sock'],
 ])('a soak that keeps %s is not', (_, taken, after, line) => {

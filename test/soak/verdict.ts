@@ -5,7 +5,8 @@ import { type Sample } from './samples';
 /** When nothing is under way: before the soak, after its first round, and at its end. */
 export interface Quiet {
   readonly heapMiB: number;
-  readonly descriptors: number;
+  /** What they refer to, as far as it tells them apart: `socket`, a path. */
+  readonly descriptors: readonly string[];
   readonly processes: number;
   /** Folders, sockets and mounts of runs. */
   readonly remains: readonly string[];
@@ -28,9 +29,7 @@ export function verdictOf(tally: Tally, samples: readonly Sample[], before: Quie
       ? [`the heap has grown by more than ${HEAP_GROWTH_MIB} MiB`]
       : []),
     ...(late - early > RESIDENT_GROWTH_MIB ? [`memory has grown by more than ${RESIDENT_GROWTH_MIB} MiB`] : []),
-    ...(after.descriptors > before.descriptors
-      ? [`${after.descriptors - before.descriptors} descriptors are open still`]
-      : []),
+    ...surplus(after.descriptors, before.descriptors).map((target) => `a descriptor is open still: ${target}`),
     ...(after.processes > 0 ? [`${after.processes} processes are there still`] : []),
     ...after.remains.map((remain) => `left behind: ${remain}`),
   ];
@@ -49,7 +48,7 @@ export function verdictOf(tally: Tally, samples: readonly Sample[], before: Quie
       `verified byte by byte: ${(verifiedBytes / 2 ** 30).toFixed(2)} GiB`,
       `heap after garbage collection: ${mib(before.heapMiB)} before, ${mib(after.heapMiB)} after`,
       `resident memory, medians: ${mib(early)} early, ${mib(late)} late`,
-      `descriptors: ${before.descriptors} before, ${after.descriptors} after; processes: ${after.processes} after, ` +
+      `descriptors: ${before.descriptors.length} before, ${after.descriptors.length} after; processes: ${after.processes} after, ` +
         `${Math.max(0, ...samples.map(({ processes }) => processes))} at most`,
       ...wrong.map((each) => `wrong: ${each}`),
       wrong.length === 0 ? 'passed' : `failed: ${wrong.length} wrong`,
@@ -61,6 +60,16 @@ const part = (samples: readonly Sample[], from: number, to: number): number[] =>
   samples
     .slice(Math.floor(samples.length * from), Math.ceil(samples.length * to))
     .map(({ residentMiB }) => residentMiB);
+
+/** Those of the first list that the second does not have, each as often as it is there more often. */
+function surplus(all: readonly string[], known: readonly string[]): string[] {
+  const left = [...known];
+  return all.filter((each) => {
+    const at = left.indexOf(each);
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
+}
 
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
