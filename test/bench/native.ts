@@ -32,6 +32,10 @@ export interface SocketServer extends AsyncDisposable {
 export const startEchoServer = (socketPath: string): Promise<SocketServer> =>
   startServer([built('echo-server'), socketPath], socketPath);
 
+/** The least of a vfio-user server, in C: it decodes each message, and holds no card. */
+export const startMinimalServer = (socketPath: string): Promise<SocketServer> =>
+  startServer([built('minimal-server'), socketPath], socketPath);
+
 /** `ghostcard serve` with a card, by its name or file, in a process of its own. */
 export function startCard(card: string, socketPath: string, options: readonly string[] = []): Promise<SocketServer> {
   const cli = join(__dirname, '..', '..', 'cli', 'ghostcard.js');

@@ -1,6 +1,6 @@
 /**
- * (a) A register read over the socket, against a blocking server in C that only answers as many bytes. The same blocking
- * client in C times both.
+ * (a) A register read over the socket, against a blocking server in C that only answers as many bytes, and against the
+ * least of a vfio-user server in C. The same blocking client in C times all.
  *
  * Where the two processes run is decisive. On two processors, like a guest's processor and a card, a blocking server
  * sleeps when the request arrives, and waking it takes most of the time: the goal is for this case. On one processor they
@@ -11,7 +11,7 @@ import { type Benchmark, type BenchmarkContext, nsToUs } from './benchmark';
 import { type Figure, figure, type FigureDefinition, type Round } from './figure';
 import { allowedCpus } from './machine';
 import { buildNative, runClient, setCpus, type SocketPattern, type SocketServer } from './native';
-import { startEchoServer, startReferenceCard } from './native';
+import { startEchoServer, startMinimalServer, startReferenceCard } from './native';
 
 interface Placement {
   readonly name: string;
@@ -25,6 +25,8 @@ interface Case {
   readonly pattern: SocketPattern;
   readonly placement: Placement;
   readonly samples: number;
+  /** Default: the one that only answers. */
+  readonly against?: 'echo' | 'vfio-user';
   readonly goal?: FigureDefinition['goal'];
   readonly note?: string;
 }
@@ -40,6 +42,14 @@ const atMostFloor = { kind: 'at-most', ratio: 1 } as const;
 const read = 'read round trip';
 const cases: readonly Case[] = [
   { what: read, pattern: 'steady', placement: apart, samples: 8000, goal: atMostFloor, note: 'aim 0.6' },
+  {
+    what: read,
+    pattern: 'steady',
+    placement: apart,
+    samples: 8000,
+    against: 'vfio-user',
+    note: 'both decode messages',
+  },
   { what: `${read}, 16 then 2 ms idle`, pattern: 'bursts', placement: apart, samples: 800 },
   { what: `${read}, each after 5 ms idle`, pattern: 'lone', placement: apart, samples: 60 },
   { what: '32 posted writes and a read', pattern: 'posted', placement: apart, samples: 4000 },
@@ -57,12 +67,14 @@ const cases: readonly Case[] = [
 async function run(context: BenchmarkContext): Promise<Figure[]> {
   await buildNative();
   await using floor = await startEchoServer(join(context.folder, 'echo.sock'));
+  await using minimal = await startMinimalServer(join(context.folder, 'minimal.sock'));
   await using subject = await startReferenceCard(join(context.folder, 'card.sock'));
   const possible = cases.filter(({ placement }) => placement !== apart || cpus.length > 1);
   const rounds = new Map<Case, Round[]>(possible.map((one) => [one, []]));
   // Interleaved: other load of the machine affects all cases alike.
   for (let round = 0; round < (context.quick ? 1 : 9); round++) {
-    for (const one of possible) rounds.get(one)!.push(await measure(one, { floor, subject }, context.quick));
+    for (const one of possible)
+      rounds.get(one)!.push(await measure(one, { floor: one.against ? minimal : floor, subject }, context.quick));
   }
   return possible.map((one) =>
     figure(
@@ -70,7 +82,7 @@ async function run(context: BenchmarkContext): Promise<Figure[]> {
         group: 'a',
         name: `socket ${one.what}, ${one.placement.name}`,
         unit: 'us',
-        floorName: 'blocking C echo',
+        floorName: one.against ? 'vfio-user server in C' : 'blocking C echo',
         ...(one.goal && { goal: one.goal }),
         ...(one.note !== undefined && { note: one.note }),
       },
@@ -80,13 +92,13 @@ async function run(context: BenchmarkContext): Promise<Figure[]> {
 }
 
 async function measure(
-  { pattern, placement, samples }: Case,
+  { pattern, placement, samples, against = 'echo' }: Case,
   { floor, subject }: { floor: SocketServer; subject: SocketServer },
   quick: boolean,
 ): Promise<Round> {
   const count = quick ? Math.ceil(samples / 10) : samples;
   for (const { pid } of [floor, subject]) await setCpus(pid, placement.serverCpus);
-  const echo = await runClient(floor, 'echo', pattern, count, placement.clientCpu);
+  const echo = await runClient(floor, against, pattern, count, placement.clientCpu);
   const card = await runClient(subject, 'vfio-user', pattern, count, placement.clientCpu);
   return { subject: nsToUs(card.p50), floor: nsToUs(echo.p50) };
 }

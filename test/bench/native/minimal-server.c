@@ -61,6 +61,8 @@ struct map {
     void *memory; /* NULL: reached by message */
 };
 
+/* What mmio-client reads at offset 0 of the first BAR. */
+static const uint32_t reference_card_id = 0x47484331;
 static uint8_t bar[BAR_BYTES], config[CONFIG_BYTES], writable[CONFIG_BYTES];
 static struct map maps[MOST_MAPS];
 static int map_count, interrupts[VECTORS];
@@ -91,6 +93,7 @@ static void put32(int at, uint32_t value, uint32_t mask)
 static void reset_device(void)
 {
     memset(bar, 0, sizeof bar);
+    memcpy(bar, &reference_card_id, sizeof reference_card_id);
     memset(config, 0, sizeof config);
     memset(writable, 0, sizeof writable);
     put32(0x00, 0x0001feed, 0);
