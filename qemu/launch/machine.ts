@@ -1,10 +1,11 @@
 /** A running QEMU: its process, the two sockets that it connects to (QMP and agent), and the reason why it ended. */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa, type Result } from 'execa';
 import { type QmpClient } from '../qmp';
 import { CONSOLE_LOG, QEMU_STDERR_LOG, writeCommandLine } from './artifacts';
+import { BoundedLog } from './bounded-log';
 import { GuestConsole } from './console';
 import { GuestClosedError, GuestPanicError, QemuExitedError, type Evidence } from './errors';
 import { guardedCommand } from './guard';
@@ -67,8 +68,12 @@ export class Machine {
       ...(options.onConsole && { onLine: options.onConsole }),
       onFatal: () => void this.reportPanic(),
     });
-    this.process = spawnQemu(guarded, this.path(QEMU_STDERR_LOG));
-    this.exited = this.process.then((result) => this.reportExit(result));
+    const log = new BoundedLog(this.path(QEMU_STDERR_LOG));
+    this.process = spawnQemu(guarded, log);
+    this.exited = this.process.then((result) => {
+      log.close();
+      return this.reportExit(result);
+    });
   }
 
   static async start(options: MachineOptions): Promise<Machine> {
@@ -207,9 +212,9 @@ function asError(reason: unknown): Error {
 }
 
 /** In its own session: Ctrl-C in the terminal only reaches the runner, which then shuts QEMU down cleanly. */
-function spawnQemu([file, args]: readonly [string, string[]], stderrPath: string) {
+function spawnQemu([file, args]: readonly [string, string[]], log: BoundedLog) {
   // execa's types only accept literal numbers.
-  const stderr = openSync(stderrPath, 'w', 0o600) as 2;
+  const stderr = log.open() as 2;
   try {
     return execa(file, args, {
       stdio: ['ignore', stderr, stderr],
