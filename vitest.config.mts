@@ -15,7 +15,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{emulator,instrumentation,qemu,harness,cli,test/unit,test/bench,test/bugs,test/soak}/**/*.test.ts'],
+          include: [
+            '{emulator,instrumentation,qemu,harness,cli,test/unit,test/bench,test/bugs,test/soak}/**/*.test.ts',
+          ],
         },
       },
       {
