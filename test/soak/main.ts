@@ -17,7 +17,7 @@ import { leftovers, mounts } from '../support/remains';
 import { ACTIVITIES } from './activities';
 import { type Ground, Tally } from './ground';
 import { pictureOf } from './picture';
-import { csvOf, descendants, openDescriptors, Sampler, settledHeapMiB } from './samples';
+import { csvOf, descendants, openDescriptors, Sampler, settledMiB } from './samples';
 import { type Quiet, verdictOf } from './verdict';
 
 const ARTIFACTS = join(__dirname, '..', '..', 'artifacts', 'soak');
@@ -102,7 +102,7 @@ async function attempt(run: (ground: Ground) => Promise<void>, seed: number, gro
 }
 
 const quiet = (folder: string): Quiet => ({
-  heapMiB: settledHeapMiB(),
+  settledMiB: settledMiB(),
   descriptors: openDescriptors(),
   processes: descendants(process.pid).length,
   remains: [...leftovers(folder), ...mounts(folder)],

@@ -53,12 +53,13 @@ function memoryNow(): Pick<Sample, 'residentMiB' | 'heapMiB'> {
   return { residentMiB: Number(resident) / 1024, heapMiB: heapUsed / MIB };
 }
 
-/** After all garbage has been collected, when nothing is under way. */
-export function settledHeapMiB(): number {
+/** What JavaScript holds, buffers outside of the heap included, after all garbage has been collected. */
+export function settledMiB(): number {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   for (let times = 0; times < 3; times++) collect();
-  return memoryNow().heapMiB;
+  const { heapUsed, external } = process.memoryUsage();
+  return (heapUsed + external) / MIB;
 }
 
 /** What the descriptors of this process refer to, without the numbers of sockets and pipes. */
